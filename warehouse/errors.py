@@ -1,0 +1,32 @@
+"""What can go wrong in the warehouse, as one tree.
+
+WarehouseError                 exit code 1
+├── CorruptPartition           a published file's bytes, rows or manifest do not agree
+├── NoSpace                    the disk is full or read-only
+├── WriterBusy                 another process holds the catalog's writer lock
+├── NotPublished               exit code 2: asked to read what was never computed
+└── QueryRefused               exit code 2: SQL that does not parse, writes or reaches outside
+
+Every message names the value, the place and the mend.
+"""
+
+
+class WarehouseError(Exception):
+    exit_code = 1
+
+
+class CorruptPartition(WarehouseError): ...
+
+
+class NoSpace(WarehouseError): ...
+
+
+class WriterBusy(WarehouseError): ...
+
+
+class NotPublished(WarehouseError):
+    exit_code = 2
+
+
+class QueryRefused(WarehouseError):
+    exit_code = 2

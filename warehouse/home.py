@@ -1,0 +1,42 @@
+"""Where everything rests: one folder, `VOCABSEM_HOME`, by default `.vocabsem` in the working directory."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths below one home. Creating a `Home` touches no disk."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, root: str | Path | None = None) -> "Home":
+        """`root`, else `VOCABSEM_HOME`, else `.vocabsem` in the working directory; always absolute."""
+        return cls(Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute())
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def cache(self) -> Path:
+        """Downloads and converted models: may be deleted at any time, at the price of fetching them again."""
+        return self.root / "cache"
+
+    @property
+    def catalog(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "mlartifacts"
+
+    @property
+    def prefect(self) -> Path:
+        return self.root / "prefect"
