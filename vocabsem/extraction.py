@@ -1,0 +1,111 @@
+"""Prompts to hidden states, in token-budget batches.
+
+Prompts are sorted by length and padded on the right. Under causal attention a token never sees what follows it, so
+padding needs no mask and cannot change a state; states depend on their batch only by rounding.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pooling = Literal["last", "mean"]
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
+GUARDED = 4  # prompts whose logits the guard compares
+
+
+def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[int]:
+    """Ascending layer numbers; negative ones count from the last, as in a Python list. Raises BadInput out of range."""
+    numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in layers}
+    wrong = sorted(number for number in numbers if not 0 <= number <= depth)
+    if wrong or not numbers:
+        raise BadInput(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
+    return sorted(numbers)
+
+
+def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices grouped longest first, so that rows × longest ≤ `budget` (or one row) in every group."""
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    start = 0
+    while start < len(order):
+        rows = max(1, budget // lengths[order[start]])
+        yield order[start : start + rows]
+        start += rows
+
+
+def extract(
+    model: LanguageModel,
+    token_ids: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    *,
+    pooling: Pooling = "last",
+    budget: int | None = None,
+    guard: bool = False,
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> dict[int, np.ndarray]:
+    """Hidden states of N prompts: {layer: (N, d) float32}, in the order given.
+
+    Layer 0 is the embedding output, the last layer the vector that multiplies the head. `pooling` takes the last token
+    or the mean over all tokens. With `guard`, the first batch is checked against the model's own logits (GuardFailed).
+    `progress` is told the tokens of each batch. Raises ComputationFailed for a state that is not finite.
+    """
+    import torch
+
+    device = model.network.device
+    chosen = resolve_layers(layers, model.layers)
+    states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
+    with torch.inference_mode():
+        for rows in token_batches([len(ids) for ids in token_ids], budget or TOKEN_BUDGET[device.type]):
+            prompts = [token_ids[row] for row in rows]
+            lengths = torch.tensor([len(ids) for ids in prompts], device=device)  # (B,)
+            batch = _forward(model, prompts, lengths, chosen, pooling)
+            if guard:
+                final = batch.get(model.layers) if pooling == "last" else None
+                if final is None:
+                    final = _forward(model, prompts, lengths, [model.layers], "last")[model.layers]
+                model.guard(prompts[-GUARDED:], final[-GUARDED:])
+                guard = False
+            for layer, vectors in batch.items():
+                states[layer][rows] = vectors.float().cpu().numpy()
+            progress(sum(len(ids) for ids in prompts))
+    for layer, vectors in states.items():
+        if not np.isfinite(vectors).all():
+            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise ComputationFailed(
+                f"model {model.name!r}, layer {layer}: the state of prompt {row} is not finite in {model.dtype}:"
+                " use dtype float32"
+            )
+    return states
+
+
+def _width(model: LanguageModel, layer: int) -> int:
+    """d of a layer: models that project their embeddings (OPT-350m) are wider inside than at the head."""
+    if layer == model.layers:
+        return int(model.network.get_output_embeddings().weight.shape[1])
+    return int(model.network.config.get_text_config().hidden_size)
+
+
+def _forward(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], lengths: "Tensor", layers: Sequence[int], pooling: Pooling
+) -> "dict[int, Tensor]":
+    """{layer: (B, d)} of one batch, run through the body of the model without its head."""
+    import torch
+
+    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)  # (B, T)
+    for row, prompt in enumerate(prompts):
+        ids[row, : len(prompt)] = torch.tensor(prompt)
+    inner = any(layer != model.layers for layer in layers)
+    output = model.network.base_model(ids.to(model.network.device), use_cache=False, output_hidden_states=inner)
+    every = {
+        layer: output.last_hidden_state if layer == model.layers else output.hidden_states[layer] for layer in layers
+    }  # each (B, T, d)
+    if pooling == "mean":
+        real = torch.arange(ids.shape[1], device=lengths.device) < lengths[:, None]  # (B, T)
+        return {layer: (h.float() * real[..., None]).sum(1) / lengths[:, None] for layer, h in every.items()}
+    return {layer: h[torch.arange(len(prompts), device=lengths.device), lengths - 1] for layer, h in every.items()}
