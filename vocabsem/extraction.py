@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Pooling = Literal["last", "mean"]
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
-GUARDED = 4  # prompts whose logits the guard compares
+GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is seen too
 
 
 def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[int]:
@@ -46,14 +46,12 @@ def extract(
     *,
     pooling: Pooling = "last",
     budget: int | None = None,
-    guard: bool = False,
-    progress: Callable[[int], None] = lambda tokens: None,
+    progress: Callable[[int, int], None] = lambda prompts, tokens: None,
 ) -> dict[int, np.ndarray]:
     """Hidden states of N prompts: {layer: (N, d) float32}, in the order given.
 
     Layer 0 is the embedding output, the last layer the vector that multiplies the head. `pooling` takes the last token
-    or the mean over all tokens. With `guard`, the first batch is checked against the model's own logits (GuardFailed).
-    `progress` is told the tokens of each batch. Raises ComputationFailed for a state that is not finite.
+    or the mean over all tokens. `progress` is told the prompts and tokens of each batch. Raises ComputationFailed for a state that is not finite.
     """
     import torch
 
@@ -65,15 +63,9 @@ def extract(
             prompts = [token_ids[row] for row in rows]
             lengths = torch.tensor([len(ids) for ids in prompts], device=device)  # (B,)
             batch = _forward(model, prompts, lengths, chosen, pooling)
-            if guard:
-                final = batch.get(model.layers) if pooling == "last" else None
-                if final is None:
-                    final = _forward(model, prompts, lengths, [model.layers], "last")[model.layers]
-                model.guard(prompts[-GUARDED:], final[-GUARDED:])
-                guard = False
             for layer, vectors in batch.items():
                 states[layer][rows] = vectors.float().cpu().numpy()
-            progress(sum(len(ids) for ids in prompts))
+            progress(len(prompts), sum(len(ids) for ids in prompts))
     for layer, vectors in states.items():
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
@@ -82,6 +74,15 @@ def extract(
                 " use dtype float32"
             )
     return states
+
+
+def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
+    """The guard on the first prompts, extracted as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
+    import torch
+
+    prompts = token_ids[:GUARDED]
+    states = extract(model, prompts, [model.layers], budget=GUARDED * max(len(ids) for ids in prompts))
+    return model.guard(prompts, torch.from_numpy(states[model.layers]))
 
 
 def _width(model: LanguageModel, layer: int) -> int:

@@ -91,8 +91,8 @@ class LanguageModel:
             difference = (self.head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:
             raise GuardFailed(
-                f"model {self.name!r}: head(state) differs from the model's own logits by {difference:.2g} of the largest"
-                f" logit (at most {TOLERANCE[self.dtype]:g} is rounding in {self.dtype}): look at the final norm, the"
+                f"model {self.name!r}: head(state) differs from the model's own logits by {difference:.2g} of the"
+                f" largest logit (at most {TOLERANCE[self.dtype]:g} is rounding in {self.dtype}): look at the final norm, the"
                 " head's bias, a logit scale or a soft-cap of this architecture in vocabsem/language_model.py"
             )
         return float(difference)
@@ -125,6 +125,16 @@ def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
     if not (target / "config.json").exists():
         _convert(fetched.path, target)
     return target, digest
+
+
+def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
+    """The card's tokenizer alone, without the weights."""
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        prepare(card, cache)[0], local_files_only=True, trust_remote_code=False
+    )
+    return tokenizer
 
 
 def load_model(

@@ -1,0 +1,24 @@
+"""`python -m flows.anchors CARD`: the semantic anchors of an experiment's models."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.stages import opened, solve_anchors
+
+
+@flow(name="anchors", log_prints=True)
+def anchors(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Solve the anchors of every model of the card. Returns the keys of their partitions."""
+    return solve_anchors(opened(experiment, overrides, home, data_dir))
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("anchors")

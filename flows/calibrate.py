@@ -1,0 +1,26 @@
+"""`python -m flows.calibrate CARD`: fit every method of an experiment on stored states."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.stages import fit_methods, opened, require
+
+
+@flow(name="calibrate", log_prints=True)
+def calibrate(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing."""
+    plan = opened(experiment, overrides, home, data_dir)
+    require(plan, "states", "anchors")
+    return fit_methods(plan)
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("calibrate")

@@ -1,0 +1,51 @@
+"""What the missing states of a plan will cost: prompts, tokens, bytes, seconds, and on what basis that is said."""
+
+from typing import Any
+
+from flows.plan import Comparison, Plan
+from tasks.reading import split_rows
+from tasks.steps import Step
+
+CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
+COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
+NOMINAL_FLOPS = 3e11  # of two ordinary cores, used until this machine has been measured
+
+
+def estimate(plan: Plan) -> dict[str, Any]:
+    """Sums over the states that are not published; rows of sets that were never read count at their caps."""
+    total: dict[str, Any] = {"prompts": 0, "tokens": 0, "bytes": 0.0, "seconds": 0.0}
+    measured = True
+    seen = set()
+    for comparison in plan.comparisons:
+        for step in comparison.states.values():
+            if step.key in seen or plan.published(step):
+                continue
+            seen.add(step.key)
+            prompts, tokens = _size(plan, comparison, step)
+            rate = _measured_rate(plan, comparison.model.name, step.payload["dtype"])
+            measured &= rate is not None
+            width = comparison.model.hidden_size * len(step.payload["layers"])
+            total["prompts"] += prompts
+            total["tokens"] += tokens
+            total["bytes"] += prompts * width * 4 * COMPRESSED[step.payload["dtype"]]
+            total["seconds"] += tokens / (rate or NOMINAL_FLOPS / (2 * comparison.model.parameters))
+    return total | {"basis": "at the rate of earlier runs here" if measured else "a rough guess before the first run"}
+
+
+def _size(plan: Plan, comparison: Comparison, step: Step) -> tuple[int, int]:
+    split = step.payload["split"]
+    if not plan.published(comparison.examples):
+        rows = getattr(plan.experiment.limits, split) or 0
+        return rows, rows * step.payload["max_tokens"]
+    texts = split_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split)["text"].to_pylist()
+    frame = len(comparison.dataset.template)
+    longest = step.payload["max_tokens"]
+    return len(texts), int(sum(min(longest, (len(text) + frame) / CHARACTERS_A_TOKEN) for text in texts))
+
+
+def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:
+    """Tokens a second over all stored states of this model in this number format."""
+    facts = [m.facts for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
+    facts = [fact for fact in facts if fact["dtype"] == dtype]
+    seconds = sum(fact["seconds"] for fact in facts)
+    return sum(fact["tokens"] for fact in facts) / seconds if seconds else None

@@ -1,0 +1,29 @@
+"""`python -m flows.evaluate CARD`: score the stored predictions of an experiment and bring the warehouse up to date."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.stages import opened, require, score_methods
+from tasks.catalog import rebuild_catalog
+
+
+@flow(name="evaluate", log_prints=True)
+def evaluate(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing."""
+    plan = opened(experiment, overrides, home, data_dir)
+    require(plan, "predictions")
+    keys = score_methods(plan)
+    rebuild_catalog(plan.home)
+    return keys
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("evaluate")

@@ -1,0 +1,140 @@
+"""The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from vocabsem.cards import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
+from vocabsem.devices import DType
+from vocabsem.errors import CardError
+
+
+class MethodSpec(Card):
+    """One row of the comparison: a method of vocabsem.methods with its parameters."""
+
+    method: str
+    """Registered name, such as vocabulary_calibrator."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters that differ from the defaults."""
+    label: str = Field(default="", pattern=r"^[a-z0-9_.+-]*$")
+    """Name in tables; made from the method and its parameters if absent."""
+    control: bool = False
+    """A control is reported, never registered as champion."""
+
+    @property
+    def name(self) -> str:
+        """`anchor_similarity`, `anchor_similarity+centre`, `anchor_similarity+centre+random`, …"""
+        settings = (
+            key if value is True else value if isinstance(value, str) else f"{key}-{value}"
+            for key, value in self.params.items()
+        )
+        return self.label or "+".join([self.method, *settings])
+
+    @property
+    def is_control(self) -> bool:
+        return self.control or self.params.get("targets", "anchors") != "anchors"
+
+
+class Limits(Card):
+    """The most rows of each split, drawn stratified and seeded; null is every row."""
+
+    train: PositiveInt | None = None
+    validation: PositiveInt | None = None
+    test: PositiveInt | None = None
+
+
+class Experiment(Card):
+    """Read from data/experiments/*.yaml."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Name of the experiment, here and in MLflow."""
+    description: str = ""
+    """What is compared, in a sentence."""
+    models: list[str] = Field(min_length=1)
+    """Model cards, by name or path."""
+    datasets: list[str] = Field(min_length=1)
+    """Dataset cards, by name or path."""
+    methods: list[MethodSpec] = Field(min_length=1)
+    """Methods, as a name or with parameters."""
+    shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
+    """Labelled examples per class."""
+    seeds: list[int] = Field(default=[0], min_length=1)
+    """Each draws its own shots and initial weights."""
+    layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)
+    """Layers stored and used."""
+    pooling: Literal["last", "mean"] = "last"
+    """State of the last token, or of all."""
+    dtype: DType = "auto"
+    """Number format of the model; auto is the machine's fast one."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    max_tokens: PositiveInt | None = None
+    """Longest prompt, if shorter than the model's."""
+    gauge: Literal["raw", "centred"] = "raw"
+    """Which head is inverted for the anchors."""
+    limits: Limits = Field(default_factory=Limits)
+    """Caps on rows."""
+    shard_rows: PositiveInt = 512
+    """Rows of a file of states, the unit of resuming."""
+    champion: bool = False
+    """Register the best on validation data in MLflow."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _names_are_methods(cls, value: Any) -> Any:
+        return (
+            [{"method": item} if isinstance(item, str) else item for item in value]
+            if isinstance(value, list)
+            else value
+        )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        from vocabsem.methods import METHODS
+
+        for what, names in (
+            ("models", self.models),
+            ("datasets", self.datasets),
+            ("methods", [spec.name for spec in self.methods]),
+            ("shots", [str(n) for n in self.shots]),
+            ("seeds", [str(seed) for seed in self.seeds]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
+        for spec in self.methods:
+            if spec.method not in METHODS:
+                raise ValueError(f"unknown method {spec.method!r}: known are {', '.join(METHODS)}")
+        return self
+
+    def model_cards(self) -> list[ModelCard]:
+        return [load_card("models", name) for name in self.models]
+
+    def dataset_cards(self) -> list[DatasetCard]:
+        return [load_card("datasets", name) for name in self.datasets]
+
+
+def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) -> Experiment:
+    """The card, with dotted `overrides` (`limits.train`: 100) applied before it is validated whole.
+
+    Raises CardError for a missing file, an unknown key or a wrong value.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = CARDS / "experiments" / f"{name_or_path}.yaml"
+    return read_yaml(path, Experiment, overrides=overrides or {})
+
+
+def parse_overrides(settings: list[str]) -> dict[str, Any]:
+    """`["shots=[16,64]"]` -> `{"shots": [16, 64]}`; values are YAML. Raises CardError."""
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise CardError(f"--set {setting!r}: the value is not YAML: {error}") from error
+    return overrides

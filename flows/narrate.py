@@ -1,0 +1,148 @@
+"""What the command line says: the plan, the leaderboard, where to look next."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from flows.estimate import estimate
+from flows.plan import Plan
+from vocabsem.errors import BadInput
+from warehouse import catalog
+from warehouse.home import Home
+
+ORDER = ("examples", "anchors", "states", "predictions", "metrics", "runs")
+LEADERBOARD = """
+select * exclude (experiment) from leaderboard
+where (experiment = coalesce($experiment, experiment)) and (dataset = coalesce($dataset, dataset))
+"""
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """What is there, what would be computed, and what that costs."""
+    counts = _counts(plan)
+    cost = estimate(plan)
+    if as_json:
+        print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
+        return
+    out = Console(highlight=False)
+    table = Table("step", "partitions", "published", "to compute", title=f"plan of {plan.experiment.name}")
+    for kind, count in counts.items():
+        table.add_row(kind, *(str(count[column]) for column in ("all", "published", "missing")))
+    out.print(table)
+    for source in plan.unfetched:
+        out.print(f"to fetch first, its steps are not known before: {source}")
+    out.print(
+        f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
+        f" about {cost['seconds']:,.0f} s ({cost['basis']})"
+    )
+
+
+def beginning(plan: Plan) -> None:
+    out = Console(stderr=True, highlight=False)
+    if plan.done:
+        out.print(f"{plan.experiment.name}: everything is published, nothing to do")
+        return
+    missing = {kind: count["missing"] for kind, count in _counts(plan).items() if count["missing"]}
+    what = ", ".join(f"{n} {kind}" for kind, n in missing.items())
+    out.print(f"{plan.experiment.name}: to compute: {what or 'known after fetching'}; data rests in {plan.home.root}")
+
+
+def _counts(plan: Plan) -> dict[str, dict[str, int]]:
+    every = Counter(step.kind for step in plan.steps())
+    missing = Counter(step.kind for step in plan.missing())
+    return {
+        kind: {"all": every[kind], "published": every[kind] - missing[kind], "missing": missing[kind]} for kind in ORDER
+    }
+
+
+def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -> pa.Table:
+    """Raises BadInput when nothing matches."""
+    table = catalog.query(home, LEADERBOARD, {"experiment": experiment, "dataset": dataset})
+    if not len(table):
+        known = catalog.query(home, "select distinct experiment, dataset from leaderboard order by all").to_pylist()
+        pairs = ", ".join(f"{row['experiment']}/{row['dataset']}" for row in known)
+        raise BadInput(f"no scores of experiment {experiment!r}, data set {dataset!r}: there are {pairs or 'none yet'}")
+    return table
+
+
+def ending(home: Home, experiment: str) -> None:
+    """The leaderboard, a table a data set, and where to look next."""
+    table = leaderboard_table(home, experiment, None)
+    out = Console(highlight=False)
+    for dataset in sorted(set(table["dataset"].to_pylist())):
+        out.print(_board(dataset, [row for row in table.to_pylist() if row["dataset"] == dataset]))
+    out.print("Look next:")
+    out.print("  vocabsem up                       the runs in Prefect and MLflow, on loopback")
+    out.print(f"  vocabsem leaderboard --experiment {experiment} --format csv")
+    out.print('  vocabsem sql "from label_efficiency"   every table: vocabsem schema')
+    out.print('  vocabsem neighbours " good"       nearest tokens by anchor')
+
+
+def _board(dataset: str, rows: list[dict[str, Any]]) -> Table:
+    columns = ("method", "shots", "macro-F1", "95 % interval", "accuracy", "NLL", "ECE", "fit s")
+    board = Table(title=f"{dataset}, test data, mean over seeds", title_justify="left")
+    for column in columns:
+        board.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+    for row in rows:
+        interval = f"{row['macro_f1_low']:.3f}-{row['macro_f1_high']:.3f}"
+        figures = (row["macro_f1"], row["accuracy"], row["nll"], row["ece"])
+        f1, accuracy, nll, ece = (f"{figure:.3f}" for figure in figures)
+        board.add_row(row["method"], row["shots"], f1, interval, accuracy, nll, ece, f"{row['fit_seconds']:.2f}")
+    return board
+
+
+def neighbours_table(home: Home, model: str, token: str, k: int) -> pa.Table:
+    """Raises BadInput for a token the model does not have or a model without anchors."""
+    table = catalog.query(
+        home, "select * from nearest_tokens($model, $token, $k)", {"model": model, "token": token, "k": k}
+    )
+    if not len(table):
+        models = catalog.query(home, "select distinct model from anchors")["model"].to_pylist()
+        if model not in models:
+            raise BadInput(
+                f"no anchors of model {model!r} are published, only of {models}: run `vocabsem anchors CARD`"
+            )
+        like = catalog.query(
+            home,
+            "select distinct token from anchors where model = $model and lower(trim(token)) = lower(trim($token))",
+            {"model": model, "token": token},
+        )["token"].to_pylist()
+        hint = f"it has {', '.join(map(repr, like))}" if like else "it is split into several"
+        raise BadInput(f"{token!r} is no single token of {model!r}: {hint}; most words carry a leading space")
+    return table
+
+
+def predictions_table(home: Home, model: str, texts: list[str]) -> pa.Table:
+    from tasks.champion import load_classifier
+
+    frame = load_classifier(home, model).predict(texts)
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def schema_page(home: Home) -> str:
+    lines = []
+    for table in catalog.tables(home):
+        lines += ["", f"{table.name} ({table.kind}): {table.comment}"]
+        lines += [f"    {column.name:<22} {column.type:<16} {column.comment}" for column in table.columns]
+    return "\n".join(lines).strip()
+
+
+def findings(home: Home, as_json: bool) -> bool:
+    """Print what the doctor found; whether all is well."""
+    from dataclasses import asdict
+
+    from flows.doctor import examine
+
+    found = examine(home)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in found], indent=1))  # noqa: T201
+        return all(finding.ok for finding in found)
+    table = Table("", "what", "value", "mend", box=None)
+    for finding in found:
+        table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.mend)
+    Console(highlight=False).print(table)
+    return all(finding.ok for finding in found)

@@ -1,0 +1,173 @@
+"""What an experiment needs, and what of it is there already: keys against manifests, for run, plan and status alike."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.experiment import Experiment, MethodSpec
+from tasks.steps import Step, anchors_step, examples_step, metrics_step, predictions_step, run_step, states_step
+from vocabsem import sources
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.devices import resolve_dtype
+from vocabsem.errors import CardError, SourceError
+from vocabsem.language_model import model_digest
+from warehouse.home import Home
+from warehouse.lake import Lake
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One method at one number of shots: the step that fits and predicts, and the step that scores."""
+
+    spec: MethodSpec
+    shots: int | str
+    predictions: Step
+    metrics: Step
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is done with one model on one data set."""
+
+    model: ModelCard
+    dataset: DatasetCard
+    examples: Step
+    anchors: Step
+    states: dict[str, Step]
+    fits: list[Fit]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of an experiment. `unfetched` names hub sources whose bytes, and so whose keys, are not known yet."""
+
+    experiment: Experiment
+    home: Home
+    data_dir: Path | None
+    comparisons: list[Comparison]
+    unfetched: list[str]
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.home)
+
+    @property
+    def run(self) -> Step:
+        metrics = [fit.metrics for comparison in self.comparisons for fit in comparison.fits]
+        return run_step(self.experiment.name, metrics, self.experiment.champion)
+
+    def steps(self) -> Iterator[Step]:
+        """Every step once, in the order in which they can be done."""
+        seen: set[str] = set()
+        for comparison in self.comparisons:
+            ordered = [comparison.examples, comparison.anchors, *comparison.states.values()]
+            for step in ordered + [step for fit in comparison.fits for step in (fit.predictions, fit.metrics)]:
+                if step.key not in seen:
+                    seen.add(step.key)
+                    yield step
+        yield self.run
+
+    def published(self, step: Step) -> bool:
+        """A fit is done when its predictions and its calibrator are both there."""
+        kinds = ("predictions", "calibrators") if step.kind == "predictions" else (step.kind,)
+        return all(step.partition(self.lake, kind).published for kind in kinds)
+
+    @property
+    def done(self) -> bool:
+        return not self.unfetched and not self.missing() and self.home.catalog.exists()
+
+    def missing(self) -> list[Step]:
+        return [step for step in self.steps() if not self.published(step)]
+
+
+def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) -> Plan:
+    """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched."""
+    comparisons, unfetched = [], []
+    for model in experiment.model_cards():
+        digest = model_digest(model, home.cache)
+        for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
+            hashes = _hashes(dataset, home)
+            unknown = [dataset.files[split] for split, value in hashes.items() if value is None]
+            unknown += [] if digest else [model.source]
+            if unknown or digest is None:
+                unfetched += unknown
+            else:
+                known = {name: value for name, value in hashes.items() if value is not None}
+                comparisons.append(_compare(experiment, model, digest, dataset, known))
+    return Plan(experiment, home, data_dir, comparisons, sorted(set(unfetched)))
+
+
+def find_data_dir(data_dir: str | None) -> Path | None:
+    """`data_dir`, else `VOCABSEM_DATA_DIR`; raises SourceError if it is no folder."""
+    named = data_dir or os.environ.get("VOCABSEM_DATA_DIR")
+    if named and not Path(named).is_dir():
+        raise SourceError(f"data folder {named!r} does not exist: mend --data-dir or VOCABSEM_DATA_DIR")
+    return Path(named) if named else None
+
+
+def _hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
+    """SHA-256 of every source by split; None for one that was never fetched and has no hash in its card."""
+    hashes: dict[str, str | None] = {}
+    for split, source in card.files.items():
+        fetched = None if split in card.sha256 else sources.cached(source, home.cache)
+        hashes[split] = card.sha256.get(split) or (fetched.sha256 if fetched else None)
+    return hashes
+
+
+def _settings(experiment: Experiment, model: ModelCard) -> dict[str, Any]:
+    depth = model.layers
+    layers = sorted(
+        {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in experiment.layers}
+    )
+    if layers[0] < 0 or layers[-1] > depth:
+        raise CardError(
+            f"layers {experiment.layers} of experiment {experiment.name!r}: {model.name!r} has layers 0 to {depth}"
+        )
+    return {
+        "layers": layers,
+        "pooling": experiment.pooling,
+        "dtype": resolve_dtype(experiment.dtype),
+        "max_tokens": min(experiment.max_tokens or model.max_tokens, model.max_tokens),
+        "prepend_bos": model.prepend_bos,
+    }
+
+
+def _compare(
+    experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
+) -> Comparison:
+    examples = examples_step(dataset, hashes, experiment.limits.model_dump())
+    anchors = anchors_step(model.name, digest, experiment.gauge)
+    settings = _settings(experiment, model)
+    validated = bool(dataset.split.validation) or "validation" in {*dataset.files, *dataset.splits}
+    if experiment.champion and not validated:
+        raise CardError(
+            f"experiment {experiment.name!r} asks for a champion, which is chosen on validation data, and dataset"
+            f" {dataset.name!r} has none: set split.validation in its card, or champion: false"
+        )
+    splits = ["train", "validation", "test"] if validated else ["train", "test"]
+    states = {split: states_step(model.name, digest, dataset, examples, split, settings) for split in splits}
+    inputs = {f"states:{split}": step.key for split, step in states.items()} | {"anchors": anchors.key}
+    fits = []
+    for spec in experiment.methods:
+        for shots in _shots(experiment, spec):
+            seeds = experiment.seeds if _seeded(spec, shots) else experiment.seeds[:1]
+            specification = {"method": spec.method, "params": spec.params}
+            predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs)
+            fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
+    return Comparison(model, dataset, examples, anchors, states, fits)
+
+
+def _shots(experiment: Experiment, spec: MethodSpec) -> list[int | str]:
+    """Methods that need no label are scored at 0 shots, the others at every number above."""
+    from vocabsem.methods import METHODS
+
+    return [shots for shots in experiment.shots if (shots != 0) == METHODS[spec.method].needs_labels]
+
+
+def _seeded(spec: MethodSpec, shots: int | str) -> bool:
+    """Whether the seed matters: it draws the shots, the initial weights, and the random stand-ins for anchors."""
+    from vocabsem.methods import METHODS
+
+    return shots not in (0, "all") or METHODS[spec.method].trains or spec.params.get("targets") == "random"

@@ -1,0 +1,146 @@
+"""What the flows do, stage by stage: find the steps of a plan that are missing, and give each to its task."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flows.experiment import Experiment, load_experiment
+from flows.plan import Comparison, Plan, find_data_dir, make_plan
+from flows.progress import progress
+from tasks.anchors import build_anchors
+from tasks.examples import build_examples, fetch_dataset
+from tasks.fits import fit_method
+from tasks.models import fetch_model
+from tasks.reading import split_rows
+from tasks.scores import score
+from tasks.states import extract_shard, finished, publish_states, shards
+from tasks.steps import Step
+from vocabsem.errors import DataError
+from warehouse.errors import NotPublished
+from warehouse.home import Home
+
+MAKERS = {"states": "extract", "anchors": "anchors", "predictions": "calibrate"}  # which flow makes what
+IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
+
+
+def planned(experiment: Experiment, home: Home, data_dir: Path | None) -> Plan:
+    """The plan, after fetching what must be fetched to know it."""
+    plan = make_plan(experiment, home, data_dir)
+    if not plan.unfetched:
+        return plan
+    for model in experiment.model_cards():
+        fetch_model(home, model, [])
+    for dataset in experiment.dataset_cards():
+        fetch_dataset(home, dataset.located(data_dir))
+    return make_plan(experiment, home, data_dir)
+
+
+def opened(experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None) -> Plan:
+    """A flow's parameters to its plan: card read and validated whole, sources fetched where keys depend on them."""
+    return planned(load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir))
+
+
+def require(plan: Plan, *kinds: str) -> None:
+    """Raises NotPublished if a step of these kinds is not done, naming the command that does it."""
+    for step in plan.missing():
+        if step.kind in kinds:
+            place = "/".join(step.coordinates.values())
+            raise NotPublished(
+                f"{step.kind} of {place} are not there yet: run `vocabsem run {plan.experiment.name}`,"
+                f" or `vocabsem {MAKERS[step.kind]} {plan.experiment.name}` alone"
+            )
+
+
+def unique(steps: Iterator[tuple[Step, Comparison]]) -> list[tuple[Step, Comparison]]:
+    return list({step.key: (step, comparison) for step, comparison in steps}.values())
+
+
+def build_sets(plan: Plan) -> None:
+    """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
+    for model in {c.model.name: c.model for c in plan.comparisons}.values():
+        mine = [c for c in plan.comparisons if c.model.name == model.name]
+        if not all(plan.published(step) for c in mine for step in (c.anchors, *c.states.values())):
+            fetch_model(plan.home, model, [c.dataset for c in mine])
+    for step, comparison in unique((c.examples, c) for c in plan.comparisons):
+        if not plan.published(step):
+            build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), step)
+    for comparison in plan.comparisons:
+        _check_shots(plan, comparison)
+
+
+def _check_shots(plan: Plan, comparison: Comparison) -> None:
+    """Fail before hours of extraction, not after, when a class has fewer examples than a method shall see."""
+    rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
+    counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
+    least = min(counts, key=counts.__getitem__)
+    wanted = max((n for n in plan.experiment.shots if isinstance(n, int)), default=0)
+    if counts[least] < wanted:
+        raise DataError(
+            f"{wanted} shots of dataset {comparison.dataset.name!r}, whose class {least!r} has {counts[least]} training"
+            f" examples: lower 'shots' or raise 'limits.train' in experiment {plan.experiment.name!r}"
+        )
+
+
+def extract_states(plan: Plan) -> list[str]:
+    """States of every split; finished shards are kept, and one is written while the next is computed."""
+    missing = [(s, c) for s, c in unique((s, c) for c in plan.comparisons for s in c.states.values())]
+    keys = [step.key for step, _ in missing]
+    for step, comparison in missing:
+        if not plan.published(step):
+            _extract_split(plan, comparison, step)
+    return keys
+
+
+def _extract_split(plan: Plan, comparison: Comparison, step: Step) -> None:
+    experiment, split = plan.experiment, step.payload["split"]
+    rows = len(split_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
+    spans = shards(rows, experiment.shard_rows)
+    todo = [span for span in spans if finished(plan.home, step, *span) is None]
+    kept = rows - sum(stop - start for start, stop in todo)
+    with progress(f"states of {comparison.dataset.name}/{split}, {comparison.model.name}", rows) as advance:
+        if kept:
+            advance(kept)
+        waiting = []
+        for start, stop in todo:
+            if len(waiting) == IN_FLIGHT:
+                waiting.pop(0).result()
+            waiting.append(
+                extract_shard.submit(
+                    plan.home, comparison.model, comparison.dataset, step, start, stop, experiment.device, advance
+                )
+            )
+        for future in waiting:
+            future.result()
+    publish_states(plan.home, step, rows, experiment.shard_rows)
+
+
+def solve_anchors(plan: Plan) -> list[str]:
+    steps = unique((c.anchors, c) for c in plan.comparisons)
+    for step, comparison in steps:
+        if not plan.published(step):
+            build_anchors(plan.home, comparison.model, step, plan.experiment.device)
+    return [step.key for step, _ in steps]
+
+
+def fit_methods(plan: Plan) -> list[str]:
+    """Fit and predict whatever is missing, one task for each method on each data set."""
+    todo: dict[tuple[int, str], list[Step]] = {}
+    for index, comparison in enumerate(plan.comparisons):
+        for fit in comparison.fits:
+            if not plan.published(fit.predictions):
+                todo.setdefault((index, fit.spec.name), []).append(fit.predictions)
+    if todo:
+        with progress("methods fitted", sum(map(len, todo.values()))) as advance:
+            for (index, method), steps in todo.items():
+                comparison = plan.comparisons[index]
+                fit_method(plan.home, comparison.model, comparison.dataset, method, steps)
+                advance(len(steps), 0)
+    return [fit.predictions.key for comparison in plan.comparisons for fit in comparison.fits]
+
+
+def score_methods(plan: Plan) -> list[str]:
+    for comparison in plan.comparisons:
+        pairs = [(f.predictions, f.metrics) for f in comparison.fits if not plan.published(f.metrics)]
+        if pairs:
+            score(plan.home, comparison.dataset.name, pairs)
+    return [fit.metrics.key for comparison in plan.comparisons for fit in comparison.fits]

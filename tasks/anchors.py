@@ -1,0 +1,97 @@
+"""A model's head to the semantic anchor of every token."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.models import INFERENCE, label_ids
+from tasks.step_task import step_task
+from tasks.steps import Step
+from tasks.versions import versions
+from vocabsem.anchors import semantic_anchors
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.devices import resolve_device
+from vocabsem.language_model import load_model
+from vocabsem.methods import LabelSpace
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check
+from warehouse.vectors import matrix, vectors
+
+ROWS = 65536  # tokens a file
+
+
+@step_task(task_run_name="anchors {model.name}")
+def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
+    """Solve, and publish one row a token with its anchor and its head row. Returns the partition's key."""
+    with INFERENCE:
+        network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
+        head, tokenizer = network.head, network.tokenizer
+    anchors = semantic_anchors(
+        head.weight, bias=head.bias, gauge=step.payload["gauge"], rows=head.tokens, device=resolve_device(device)
+    )
+    vectors64 = anchors.vectors.cpu()  # (V, d) float64
+    bias = np.zeros(head.tokens, np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
+    names = [tokenizer.decode([token]) for token in range(head.tokens)]
+    partition = step.partition(Lake(home))
+    files = []
+    for start in range(0, head.tokens, ROWS):
+        rows = slice(start, min(start + ROWS, head.tokens))
+        weight = head.weight[rows]  # (rows, d)
+        table = pa.table(
+            {
+                "token_id": pa.array(range(rows.start, rows.stop), pa.int32()),
+                "token": pa.array(names[rows], pa.string()),
+                "leverage": pa.array(anchors.leverage[rows].cpu().numpy(), pa.float64()),
+                "norm": pa.array(vectors64[rows].norm(dim=1).numpy(), pa.float64()),
+                "head_norm": pa.array(weight.double().norm(dim=1).numpy(), pa.float64()),
+                "bias": pa.array(bias[rows], pa.float32()),
+                "anchor": vectors(vectors64[rows].float().numpy()),
+                "head": vectors(weight.numpy()),
+            }
+        )
+        files.append(partition.write_table(f"part-{rows.start:08d}-{rows.stop:08d}.parquet", table))
+    facts = {
+        "condition": anchors.condition,
+        "residual": anchors.residual,
+        "rank": anchors.rank,
+        "gauge": anchors.gauge,
+        "solver": anchors.solver,
+        "tokens": head.tokens,
+        "padding_rows": head.weight.shape[0] - head.tokens,
+        "softcap": head.softcap,
+        "scale": head.scale,
+        "card": model.model_dump(mode="json"),
+    }
+    checks = [
+        Check(
+            name="full rank",
+            passed=anchors.rank == head.weight.shape[1],
+            detail=f"rank {anchors.rank} of {head.weight.shape[1]}",
+        ),
+        Check(name="residual below 1e-6", passed=anchors.residual < 1e-6, detail=f"{anchors.residual:.2g}"),
+    ]
+    partition.publish(files, payload=step.payload, inputs=step.inputs, facts=facts, checks=checks, versions=versions())
+    return step.key
+
+
+def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str) -> LabelSpace:
+    """Anchors, head rows and biases of the label tokens; several tokens of one word are averaged."""
+    tokens = label_ids(model, dataset, home)
+    partition = Lake(home).partition("anchors", key, model=model.name)
+    manifest = partition.manifest()
+    assert manifest is not None
+    wanted = sorted({token for ids in tokens for token in ids})
+    table = partition.table(columns=["token_id", "bias", "anchor", "head"], filters=pc.field("token_id").isin(wanted))
+    place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
+
+    def of_words(rows: np.ndarray) -> np.ndarray:
+        return np.stack([rows[[place[token] for token in ids]].mean(axis=0) for ids in tokens]).astype(np.float32)
+
+    return LabelSpace(
+        anchors=of_words(matrix(table["anchor"])),  # (C, d)
+        head=of_words(matrix(table["head"])),  # (C, d)
+        bias=of_words(table["bias"].to_numpy()),  # (C,)
+        softcap=manifest.facts["softcap"],
+        scale=manifest.facts["scale"],
+    )

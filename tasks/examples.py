@@ -1,0 +1,77 @@
+"""Source files to the examples of a data set, one partition for all its splits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.models import passing
+from tasks.step_task import step_task
+from tasks.steps import Step
+from tasks.versions import versions
+from vocabsem.cards import DatasetCard
+from vocabsem.errors import DownloadFailed
+from vocabsem.examples import read_examples
+from vocabsem.sources import fetch
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check
+
+SEED = 0  # of the split and of the caps; experiments vary shots and weights, never the split
+
+
+@step_task(task_run_name="fetch {card.name}", **passing(DownloadFailed))
+def fetch_dataset(home: Home, card: DatasetCard) -> dict[str, Path]:
+    """The files of each split; a download where they are not cached."""
+    return {
+        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
+    }
+
+
+@step_task(task_run_name="examples {card.name}")
+def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], step: Step) -> str:
+    """Read, split, cap and publish. Returns the partition's key."""
+    limits: dict[str, int | None] = dict(step.payload["limits"])
+    examples = read_examples(card, files, limits=limits, seed=SEED, cache=home.cache / "datasets")
+    names = [card.label_names[label] for label in examples.labels]
+    table = pa.table(
+        {
+            "id": pa.array(examples.ids, pa.string()),
+            "split": pa.array(examples.split, pa.string()),
+            "label": pa.array(examples.labels, pa.int32()),
+            "label_name": pa.array(names, pa.string()),
+            "text": pa.array(["\n".join(fields.values()) for fields in examples.fields], pa.string()),
+            "fields": pa.array([list(fields.items()) for fields in examples.fields], pa.map_(pa.string(), pa.string())),
+        }
+    )
+    splits = {split: examples.split.count(split) for split in dict.fromkeys(examples.split)}
+    classes = {split: len({x for x, s in zip(names, examples.split, strict=True) if s == split}) for split in splits}
+    partition = step.partition(Lake(home))
+    facts = {
+        **examples.facts,
+        "description": card.description,
+        "licence": card.licence,
+        "citation": card.citation,
+        "template": card.template,
+        "sources": dict(card.files),
+        "classes": [{"label": i, "name": label.name, "word": label.word} for i, label in enumerate(card.labels)],
+        "rows": splits,
+    }
+    checks = [
+        Check(
+            name="unique ids", passed=len(set(examples.ids)) == len(examples.ids), detail=f"{len(examples.ids)} rows"
+        ),
+        *(
+            Check(name=f"every class in {s}", passed=n == card.classes, detail=f"{n} of {card.classes}")
+            for s, n in classes.items()
+        ),
+    ]
+    partition.publish(
+        [partition.write_table("part-0.parquet", table)],
+        payload=step.payload,
+        inputs=step.inputs,
+        facts=facts,
+        checks=checks,
+        versions=versions(),
+    )
+    return step.key

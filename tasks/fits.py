@@ -1,0 +1,120 @@
+"""Stored states to fitted methods and their predictions: one task a method, over its shots and seeds."""
+
+import json
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from safetensors.numpy import save
+
+from tasks.anchors import label_space
+from tasks.reading import read_states
+from tasks.step_task import step_task
+from tasks.steps import Step
+from tasks.versions import versions
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.geometry import adjusted_rand
+from vocabsem.methods import build_method
+from vocabsem.methods.persistence import to_arrays
+from vocabsem.shots import choose_shots
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check
+
+
+@lru_cache(maxsize=4)
+def _clusters_before(home: Home, model: str, dataset: str, key: str, classes: int) -> float:
+    _, labels, states = read_states(home, model, dataset, "test", key)
+    return adjusted_rand(states, labels, classes, seed=0)
+
+
+@step_task(task_run_name="{method} on {dataset.name}")
+def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step]) -> list[str]:
+    """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
+    for step in steps:
+        _fit(home, model, dataset, step)
+    return [step.key for step in steps]
+
+
+def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> None:
+    splits = {role.partition(":")[2]: key for role, key in step.inputs.items() if role.startswith("states:")}
+    read = {split: read_states(home, model.name, dataset.name, split, key) for split, key in splits.items()}
+    train_ids, train_labels, train_states = read.pop("train")
+    space = label_space(home, model, dataset, step.inputs["anchors"])
+    specification, shots = step.payload["method"], step.payload["shots"]
+    layers = train_states.shape[1] // space.anchors.shape[1]
+    params = specification["params"] | ({"layers": layers} if layers > 1 else {})
+    predictions, training, facts, calibrator = [], [], [], {}
+    for seed in step.payload["seeds"]:
+        estimator = build_method(specification["method"], params, space, seed)
+        began = time.perf_counter()
+        if shots == 0:
+            estimator.fit(train_states)
+        else:
+            chosen = choose_shots(train_labels, shots, seed, dataset.classes)
+            training += [(seed, train_ids[row]) for row in chosen]
+            estimator.fit(train_states[chosen], train_labels[chosen], unlabelled=train_states)
+        seconds = time.perf_counter() - began
+        for split, (ids, labels, states) in read.items():
+            predictions.append(_predictions(split, seed, ids, labels, estimator.predict_proba(states)))
+        facts.append(
+            {"seed": seed, "fit_seconds": round(seconds, 4)} | _clusters(home, model, dataset, step, estimator)
+        )
+        if not calibrator:
+            calibrator = {f"seed-{seed}.safetensors": _serialise(estimator)}
+    lake, common = Lake(home), {"payload": step.payload, "inputs": step.inputs, "versions": versions()}
+    weights = step.partition(lake, "calibrators")
+    weights.publish([weights.write_bytes(name, data) for name, data in calibrator.items()], facts={}, **common)
+    partition, table = step.partition(lake), pa.concat_tables(predictions)
+    seeds, ids = zip(*training, strict=True) if training else ((), ())
+    seen = pa.table({"seed": pa.array(seeds, pa.int32()), "id": pa.array(ids, pa.string())})
+    sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
+    partition.publish(
+        [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)],
+        facts={"method": specification["method"], "params": specification["params"], "shots": shots, "seeds": facts},
+        checks=[
+            Check(
+                name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"
+            )
+        ],
+        **common,
+    )
+
+
+def _predictions(split: str, seed: int, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> pa.Table:
+    return pa.table(
+        {
+            "id": pa.array(ids, pa.string()),
+            "split": pa.array([split] * len(ids), pa.string()),
+            "seed": pa.array([seed] * len(ids), pa.int32()),
+            "label": pa.array(labels, pa.int32()),
+            "predicted": pa.array(probabilities.argmax(axis=1), pa.int32()),
+            "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
+        }
+    )
+
+
+def _clusters(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, estimator: Any) -> dict[str, float]:
+    """Agreement of k-means clusters with the labels, in the states as they are and as the calibrator moves them."""
+    if not hasattr(estimator, "transform"):
+        return {}
+    key = step.inputs["states:test"]
+    _, labels, states = read_states(home, model.name, dataset.name, "test", key)
+    before = _clusters_before(home, model.name, dataset.name, key, dataset.classes)
+    after = adjusted_rand(estimator.transform(states), labels, dataset.classes, seed=0)
+    return {"ari_before": before, "ari_after": after}
+
+
+def _serialise(estimator: Any) -> bytes:
+    arrays, metadata = to_arrays(estimator)
+    return save(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"estimator": json.dumps(metadata)}
+    )
+
+
+def calibrator_file(home: Home, step: Step) -> Path:
+    """The stored weights of a fit, of its first seed."""
+    return step.partition(Lake(home), "calibrators").file(f"seed-{step.payload['seeds'][0]}.safetensors")

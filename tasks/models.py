@@ -1,0 +1,49 @@
+"""One loaded model a process. Inference is serial: shards that wait for it write meanwhile."""
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tasks.step_task import step_task
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.devices import DType
+from vocabsem.errors import DownloadFailed
+from vocabsem.language_model import LanguageModel, load_model, load_tokenizer, prepare
+from vocabsem.prompting import label_tokens
+from warehouse.home import Home
+
+INFERENCE = threading.Lock()
+
+
+def passing(*errors: type[Exception]) -> dict[str, Any]:
+    """Task options: up to three further tries, ever later, after these errors and no other."""
+
+    def worth_another_try(_task: Any, _run: Any, state: Any) -> bool:
+        return isinstance(state.data, errors)
+
+    return {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": worth_another_try}
+
+
+@lru_cache(maxsize=1)
+def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
+    return load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
+
+
+def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageModel:
+    """The card's model, loaded at the first call. Hold `INFERENCE` while calling and while running it."""
+    return _loaded(card.model_dump_json(), home.cache, dtype, device)
+
+
+def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:
+    """Token ids of each label word, in class order. Raises LabelWordError."""
+    tokenizer = load_tokenizer(model, home.cache)
+    return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=dataset.name)
+
+
+@step_task(task_run_name="fetch model {card.name}", **passing(DownloadFailed))
+def fetch_model(home: Home, card: ModelCard, datasets: list[DatasetCard]) -> None:
+    """Download and convert the model, and see that every data set's label words are tokens of it."""
+    prepare(card, home.cache)
+    for dataset in datasets:
+        label_ids(card, dataset, home)

@@ -1,0 +1,131 @@
+"""Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.models import INFERENCE, loaded
+from tasks.reading import split_rows
+from tasks.step_task import step_task
+from tasks.steps import Step
+from tasks.versions import versions
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.extraction import check_head, extract
+from vocabsem.language_model import load_tokenizer
+from vocabsem.prompting import Prompts, encode_prompts
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check, FileEntry
+from warehouse.vectors import vectors
+
+
+def shards(rows: int, size: int) -> list[tuple[int, int]]:
+    return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def shard_name(start: int, stop: int) -> str:
+    return f"part-{start:08d}-{stop:08d}.parquet"
+
+
+def finished(home: Home, step: Step, start: int, stop: int) -> FileEntry | None:
+    return step.partition(Lake(home)).finished(shard_name(start, stop))
+
+
+def encode(home: Home, model: ModelCard, dataset: DatasetCard, settings: Any, fields: list[dict[str, str]]) -> Prompts:
+    return encode_prompts(
+        load_tokenizer(model, home.cache),
+        dataset.template,
+        fields,
+        max_tokens=settings["max_tokens"],
+        prepend_bos=settings["prepend_bos"],
+    )
+
+
+@step_task(task_run_name="states {dataset.name} {step.payload[split]} {start}-{stop}")
+def extract_shard(
+    home: Home,
+    model: ModelCard,
+    dataset: DatasetCard,
+    step: Step,
+    start: int,
+    stop: int,
+    device: str,
+    progress: Callable[[int, int], None] = lambda prompts, tokens: None,
+) -> str:
+    """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
+    settings = step.payload
+    rows = split_rows(home, dataset.name, step.inputs["examples"], settings["split"]).slice(start, stop - start)
+    prompts = encode(home, model, dataset, settings, [dict(fields) for fields in rows["fields"].to_pylist()])
+    with INFERENCE:
+        network = loaded(model, home, settings["dtype"], device)
+        difference = check_head(network, prompts.token_ids) if start == 0 else None
+        began = time.perf_counter()
+        states = extract(
+            network,
+            prompts.token_ids,
+            settings["layers"],
+            pooling=settings["pooling"],
+            progress=progress,
+        )
+        seconds = time.perf_counter() - began
+    table = pa.table(
+        {
+            "id": rows["id"],
+            "tokens": pa.array([len(ids) for ids in prompts.token_ids], pa.int32()),
+            "shortened": pa.array(prompts.shortened, pa.bool_()),
+            **{f"layer_{layer}": vectors(values) for layer, values in states.items()},
+        }
+    ).replace_schema_metadata(
+        {"seconds": f"{seconds:.3f}"} | ({} if difference is None else {"guard": f"{difference:.3g}"})
+    )
+    name = shard_name(start, stop)
+    step.partition(Lake(home)).write_table(name, table)
+    return name
+
+
+@step_task(task_run_name="publish states {step.coordinates[dataset]} {step.payload[split]}")
+def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
+    """Write the manifest once every shard is there. Returns the partition's key."""
+    partition = step.partition(Lake(home))
+    entries = {span: partition.finished(shard_name(*span)) for span in shards(rows, size)}
+    files = [entry for entry in entries.values() if entry is not None]
+    if len(files) != len(entries):
+        lost = [shard_name(*span) for span, entry in entries.items() if entry is None]
+        raise RuntimeError(
+            f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
+        )
+    seconds, tokens, shortened, norms, guard = 0.0, 0, 0, [], ""
+    last = f"layer_{step.payload['layers'][-1]}"
+    for entry in files:
+        table = pq.read_table(partition.path / entry.name)
+        metadata = table.schema.metadata
+        seconds += float(metadata[b"seconds"])
+        guard = metadata.get(b"guard", guard.encode()).decode()
+        tokens += pc.sum(table["tokens"]).as_py()
+        shortened += pc.sum(table["shortened"]).as_py() or 0
+        flat = table[last].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        norms.append(np.linalg.norm(flat.reshape(len(table), -1), axis=1))
+    norm = np.concatenate(norms)
+    facts = {
+        **{key: step.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens")},
+        "tokens": tokens,
+        "shortened": shortened,
+        "seconds": round(seconds, 3),
+        "norm": {"min": float(norm.min()), "mean": float(norm.mean()), "max": float(norm.max())},
+    }
+    checks = [
+        Check(name="a row for every example", passed=sum(entry.rows for entry in files) == rows, detail=f"{rows} rows"),
+        Check(name="finite", passed=bool(np.isfinite(norm).all()), detail=f"norm {norm.min():.3g} to {norm.max():.3g}"),
+        Check(
+            name="head(state) equals the model's logits",
+            passed=True,
+            detail=f"largest difference {guard} of the largest logit",
+        ),
+    ]
+    partition.publish(files, payload=step.payload, inputs=step.inputs, facts=facts, checks=checks, versions=versions())
+    return step.key

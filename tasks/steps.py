@@ -1,0 +1,94 @@
+"""The steps of an experiment, each with the key of the partition it fills.
+
+A key is the SHA-256 of all that determines the partition's content; the keys of the steps a step reads are part of
+its own. Raise a step's version when its code would give other content for the same inputs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from vocabsem.cards import DatasetCard
+from warehouse.keys import partition_key
+from warehouse.lake import Lake, Partition
+
+VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 1, "metrics": 1, "runs": 1}
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One partition to be filled: its kind, its place, what determines it, and the partitions it reads (role: key)."""
+
+    kind: str
+    coordinates: Mapping[str, str]
+    payload: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        return partition_key(self.payload)
+
+    def partition(self, lake: Lake, kind: str | None = None) -> Partition:
+        return lake.partition(kind or self.kind, self.key, **self.coordinates)
+
+
+def _step(kind: str, coordinates: Mapping[str, str], inputs: Mapping[str, str], **payload: Any) -> Step:
+    content = {"step": kind, "version": VERSIONS[kind], "inputs": dict(inputs), **payload}
+    return Step(kind, dict(coordinates), content, dict(inputs))
+
+
+def examples_step(card: DatasetCard, hashes: Mapping[str, str], limits: Mapping[str, int | None]) -> Step:
+    """`hashes`: the SHA-256 of each source file; `limits`: the most rows of each split."""
+    return _step("examples", {"dataset": card.name}, {}, card=card.content(), hashes=dict(hashes), limits=dict(limits))
+
+
+def anchors_step(model: str, digest: str, gauge: str) -> Step:
+    return _step("anchors", {"model": model}, {}, model=digest, gauge=gauge)
+
+
+def states_step(
+    model: str, digest: str, dataset: DatasetCard, examples: Step, split: str, settings: Mapping[str, Any]
+) -> Step:
+    """`settings`: layers, pooling, dtype, max_tokens, prepend_bos: all that shapes a state besides text and model."""
+    return _step(
+        "states",
+        {"model": model, "dataset": dataset.name, "split": split},
+        {"examples": examples.key},
+        model=digest,
+        split=split,
+        template=dataset.template,
+        **settings,
+    )
+
+
+def predictions_step(
+    model: str,
+    dataset: DatasetCard,
+    method: str,
+    specification: Mapping[str, Any],
+    shots: int | str,
+    seeds: Sequence[int],
+    inputs: Mapping[str, str],
+) -> Step:
+    """One method at one number of shots, over all its seeds. `specification`: the method's name and parameters."""
+    return _step(
+        "predictions",
+        {"model": model, "dataset": dataset.name, "method": method, "shots": str(shots)},
+        inputs,
+        method=dict(specification),
+        words=list(dataset.label_words),
+        word_tokens=dataset.word_tokens,
+        seeds=list(seeds),
+        shots=shots,
+    )
+
+
+def metrics_step(predictions: Step) -> Step:
+    return _step("metrics", predictions.coordinates, {"predictions": predictions.key})
+
+
+def run_step(experiment: str, metrics: Sequence[Step], champion: bool) -> Step:
+    inputs = {f"metrics:{index}": step.key for index, step in enumerate(metrics)}
+    return _step("runs", {"experiment": experiment}, inputs, champion=champion)
