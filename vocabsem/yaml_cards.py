@@ -1,0 +1,118 @@
+"""YAML read into a typed card, every mistake in one message with its line and the mend."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from vocabsem.errors import CardError
+
+T = TypeVar("T", bound=BaseModel)
+Place = tuple[int | str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as it is written: a key given twice is an error, not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (key_node, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = None) -> T:
+    """The YAML file at `path` as a `model`, dotted `overrides` (`limits.train`: 100) applied before it is validated.
+
+    Raises CardError: file, line, key and mend, for all mistakes at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CardError(f"cannot read the card {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CardError(f"{path} is not UTF-8 text") from None
+    try:
+        data = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+        tree = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CardError(f"{path}:{line}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise CardError(f"{path}: not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise CardError(f"{path}: expected 'key: value' lines, found {'nothing' if data is None else repr(data)[:60]}")
+    for key, value in (overrides or {}).items():
+        _override(data, key.split("."), value)
+    try:
+        # Through JSON, so that strict types still take YAML's lists for tuples and its text for enums.
+        return model.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        messages = (f"{path}:{_line(tree, e['loc'])}: {_explain(model, dict(e))}" for e in error.errors())
+        raise CardError("\n".join(dict.fromkeys(messages))) from None
+
+
+def _override(data: dict[str, Any], keys: list[str], value: Any) -> None:
+    *parents, last = keys
+    for depth, key in enumerate(parents, 1):
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            raise CardError(f"cannot set {'.'.join(keys)}: {'.'.join(keys[:depth])} holds {data!r}, no keys")
+    data[last] = value
+
+
+def _explain(model: type[BaseModel], error: dict[str, Any]) -> str:
+    place: Place = error["loc"]
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(model, place[:-1])
+        near = get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        return f"unknown key {place[-1]!r} in {_named(place[:-1])}: {hint}"
+    if error["type"] == "missing":
+        return f"missing key {place[-1]!r} in {_named(place[:-1])}"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(error["input"], dict | list) else f" (given: {error['input']!r})"
+    return f"{_named(place)}: {message}{given}"
+
+
+def _named(place: Place) -> str:
+    """`('labels', 0, 'word')` as people write it: labels[0].word."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.lstrip(".") or "the card"
+
+
+def _keys_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    models = [model]
+    for part in place:
+        fields = [m.model_fields[part].annotation for m in models if isinstance(part, str) and part in m.model_fields]
+        models = [inner for field in fields for inner in _models_in(field)] or models
+    return [key for m in models for key in m.model_fields]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _line(node: yaml.Node | None, place: Place) -> int:
+    """The line of the deepest part of `place` that the file has."""
+    line = 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(part)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
