@@ -1,0 +1,178 @@
+"""Semantic anchors: where each vocabulary token lies in the space of the states.
+
+The paper (§3.1) reads the one-hot row e_i as logits and maps it back through the head's pseudo-inverse: s_i = e_i W⁺.
+For a head W (V, d) of full column rank W⁺ = (WᵀW)⁻¹Wᵀ, so all anchors are the rows of W (WᵀW)⁻¹: a d×d Gram matrix and
+its Cholesky factor replace a singular value decomposition of V×d. The Gram matrix squares the condition number, hence
+float64 throughout, and a second pass on the whitened head when the first could cost digits.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vocabsem.errors import DataError
+
+Gauge = Literal["raw", "centred"]
+
+BLOCK = 8192  # head rows in float64 at a time: 2 × 8192 × d × 8 bytes of working memory
+REFINE_ABOVE = 1e3  # condition κ: one pass leaves an error of about κ²·1e-16, so 1e-10 here
+
+
+class RankDeficientHead(UserWarning):
+    """The head has fewer independent directions than the hidden size; the pseudo-inverse ignores the missing ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Anchors of V vocabulary rows, and how well they were solved.
+
+    vectors    (V, d) float64: anchor of each row; with a head bias b, W⁺(e_i − b)
+    leverage   (V,) float64: w_i (WᵀW)⁺ w_iᵀ in [0, 1], the share of e_i that the head can express; sums to the rank
+    condition  largest over smallest singular value of W, over the kept directions
+    residual   ‖WᵀW W⁺ − Wᵀ‖ / ‖Wᵀ‖ (Frobenius): how far the normal equations are from being solved
+    rank       number of independent directions kept
+    gauge      "raw": W as it is; "centred": its mean row removed first (equal probabilities, other anchors)
+    solver     "cholesky", or "eigh" for a rank-deficient head
+    """
+
+    vectors: Tensor
+    leverage: Tensor
+    condition: float
+    residual: float
+    rank: int
+    gauge: Gauge
+    solver: Literal["cholesky", "eigh"]
+
+
+def semantic_anchors(
+    weight: Tensor,
+    *,
+    bias: Tensor | None = None,
+    gauge: Gauge = "raw",
+    rows: int | Sequence[int] | None = None,
+    device: torch.device | str | None = None,
+) -> Anchors:
+    """Solve the anchors of a head.
+
+    weight (V', d), any float dtype; bias (V',) or None; rows: how many leading rows, or which rows, belong to the
+    tokenizer (V of V'; the padding rows beyond them enter nothing); device: where to compute (default: the weight's),
+    the result lies on the weight's device. Blocks of rows keep the extra memory small beside the (V, d) result.
+
+    Raises DataError on weights that are not a finite matrix or on rows outside it; warns RankDeficientHead.
+    A direction whose singular value is below √(V·2.2e-16) of the largest cannot be told from rounding in the Gram
+    matrix and counts as missing.
+    """
+    head = _Head(weight, rows, gauge, torch.device(device) if device is not None else weight.device)
+    gram = head.gram()
+    if not bool(torch.isfinite(gram).all()):
+        raise DataError("the head's weight holds NaN or infinite values: check the checkpoint it was loaded from")
+    eigenvalues = torch.linalg.eigvalsh(gram)  # ascending
+    cut = float(eigenvalues[-1]) * len(head) * torch.finfo(torch.float64).eps
+    kept = eigenvalues[eigenvalues > cut]
+    rank = len(kept)
+    if rank == 0:
+        raise DataError("the head's weight is zero in every row: it has no anchors")
+    condition = math.sqrt(float(eigenvalues[-1] / kept[0]))
+
+    if rank == head.d:
+        root = torch.linalg.cholesky(gram)
+        whiten = _inverse_of_upper(root.mT)  # T with TᵀGT = 1, so (WT) has orthonormal columns
+        if condition > REFINE_ABOVE:
+            whiten = whiten @ _inverse_of_upper(torch.linalg.cholesky(head.gram(whiten)).mT)
+    else:
+        warnings.warn(
+            f"the head's {len(head)} rows span {rank} of {head.d} dimensions: its pseudo-inverse is used, and states "
+            "are compared within those dimensions only",
+            RankDeficientHead,
+            stacklevel=2,
+        )
+        values, directions = torch.linalg.eigh(gram)
+        root = directions[:, -rank:] * values[-rank:].sqrt()
+        whiten = directions[:, -rank:] / values[-rank:].sqrt()
+
+    inverse = whiten @ whiten.mT  # (WᵀW)⁺, (d, d)
+    miss = gram @ (inverse @ root) - root  # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G
+    vectors, leverage = head.times(inverse)
+    if bias is not None:
+        vectors -= head.of(bias) @ vectors
+    return Anchors(
+        vectors=vectors,
+        leverage=leverage,
+        condition=condition,
+        residual=float(miss.norm() / root.norm()),
+        rank=rank,
+        gauge=gauge,
+        solver="cholesky" if rank == head.d else "eigh",
+    )
+
+
+def _inverse_of_upper(matrix: Tensor) -> Tensor:
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    inverse: Tensor = torch.linalg.solve_triangular(matrix, identity, upper=True)
+    return inverse
+
+
+class _Head:
+    """The chosen rows of a head in their gauge, served in float64 blocks (b, d)."""
+
+    def __init__(self, weight: Tensor, rows: int | Sequence[int] | None, gauge: str, device: torch.device) -> None:
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
+        if gauge not in ("raw", "centred"):
+            raise DataError(f"unknown gauge {gauge!r}: choose 'raw' or 'centred'")
+        self.weight, self.gauge, self.device, self.d = weight, gauge, device, weight.shape[1]
+        self.rows = _row_ids(rows, len(weight))
+        self.mean = torch.zeros(self.d, dtype=torch.float64, device=device)
+        if gauge == "centred":
+            self.mean = torch.stack([block.sum(0) for block in self.blocks()]).sum(0) / len(self)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def blocks(self) -> Iterator[Tensor]:
+        for start in range(0, len(self), BLOCK):
+            ids = self.rows[start : start + BLOCK]
+            chosen = self.weight[ids.start : ids.stop] if isinstance(ids, range) else self.weight[ids]
+            yield chosen.detach().to(self.device, torch.float64) - self.mean
+
+    def gram(self, whiten: Tensor | None = None) -> Tensor:
+        """(WT)ᵀ(WT), with T = 1 where none is given."""
+        gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
+        for block in self.blocks():
+            side = block if whiten is None else block @ whiten
+            gram.addmm_(side.mT, side)
+        return gram
+
+    def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
+        """W G⁺ (V, d) and the leverage of each row (V,)."""
+        vectors = torch.empty(len(self), self.d, dtype=torch.float64, device=self.weight.device)
+        leverage = torch.empty(len(self), dtype=torch.float64, device=self.weight.device)
+        for number, block in enumerate(self.blocks()):
+            part = slice(number * BLOCK, number * BLOCK + len(block))
+            solved = block @ inverse
+            vectors[part] = solved
+            leverage[part] = torch.linalg.vecdot(solved, block)
+        return vectors, leverage
+
+    def of(self, bias: Tensor) -> Tensor:
+        """The chosen entries of a head bias (V,), in the same gauge: mean removed when centred."""
+        if bias.shape != (len(self.weight),):
+            raise DataError(f"the head's bias has shape {tuple(bias.shape)}: expected ({len(self.weight)},)")
+        chosen = bias.detach().to(torch.float64)[torch.as_tensor(list(self.rows), device=bias.device)]
+        if self.gauge == "centred":
+            chosen = chosen - chosen.mean()
+        return chosen.to(self.weight.device)
+
+
+def _row_ids(rows: int | Sequence[int] | None, total: int) -> range | list[int]:
+    if rows is None:
+        return range(total)
+    ids: range | list[int] = range(rows) if isinstance(rows, int) else [int(row) for row in rows]
+    if len(ids) == 0 or min(ids) < 0 or max(ids) >= total:
+        raise DataError(f"rows {rows!r} of a head with {total} rows: expected one at least, between 0 and {total - 1}")
+    return ids

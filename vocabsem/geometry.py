@@ -1,0 +1,36 @@
+"""How states lie in space: do they cluster by label, do they crowd into one direction."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+from vocabsem.errors import DataError
+
+
+def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int = 0) -> float:
+    """Adjusted Rand index of k-means clusters of the states (N, d) against labels (N,), k = classes (Table 8).
+
+    1 for clusters equal to the labels, about 0 for clusters that ignore them. Raises DataError when there are fewer
+    states than classes.
+    """
+    points = np.asarray(states, np.float32)
+    if len(points) < classes:
+        raise DataError(f"{len(points)} states cannot form {classes} clusters: evaluate on more examples")
+    clusters = KMeans(classes, n_init=4, random_state=seed).fit_predict(points)
+    return float(adjusted_rand_score(np.asarray(labels), clusters))
+
+
+def mean_cosine(states: ArrayLike, *, centre: bool = False) -> float:
+    """Mean cosine between two different states of (N, d): 0 for isotropic states, near 1 for crowded ones.
+
+    Through the sum of the unit vectors u_i: (‖Σ u_i‖² − Σ‖u_i‖²) / N(N − 1), so no (N, N) matrix is made.
+    """
+    points = np.asarray(states, np.float64)
+    if len(points) < 2:
+        raise DataError(f"{len(points)} state has no pairs: give two states at least")
+    if centre:
+        points = points - points.mean(0)
+    units = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    total = units.sum(0)
+    return float((total @ total - (units**2).sum()) / (len(points) * (len(points) - 1)))

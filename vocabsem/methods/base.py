@@ -1,0 +1,108 @@
+"""What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from vocabsem.errors import DataError
+from vocabsem.methods.labels import LabelSpace
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+
+
+class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """A classifier of states X (N, d) float32 into the C classes of a label space.
+
+    `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y.
+    `unlabelled` (M, d) are training states without labels; they may set means and scales, nothing else.
+    Attributes learned in `fit` end in `_` and are numpy arrays, dicts of them, or plain JSON values: what
+    `methods.persistence` stores.
+    """
+
+    name: ClassVar[str]
+    needs_labels: ClassVar[bool] = True
+    uses_anchors: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    space: LabelSpace
+    classes_: NDArray[np.int64]
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabelled: ArrayLike | None = None) -> Self:
+        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabelled (M, d) or None.
+
+        Raises DataError on shapes, labels or values that cannot be used, TrainingFailed where training diverges.
+        """
+        width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
+        states = check_states(X, width, self.name)
+        background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)
+        self.classes_ = np.arange(self.space.classes)
+        self.n_features_in_ = states.shape[1]
+        if self.needs_labels:
+            self._fit(states, check_labels(y, len(states), self.space.classes, self.name), background)
+        else:
+            self._fit(states, np.empty(0, np.int64), background)
+        return self
+
+    fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        raise NotImplementedError
+
+    def _logits(self, states: Floats) -> Floats:
+        """(N, n_features_in_) float32 → (N, C), log-probabilities up to a constant per row."""
+        raise NotImplementedError
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """X (N, d) → probabilities (N, C) float64, rows summing to one."""
+        states = check_states(X, self.n_features_in_, self.name)
+        if len(states) == 0:
+            return np.empty((0, self.space.classes))
+        return np.asarray(softmax(self._logits(states).astype(np.float64), axis=1))
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """X (N, d) → class (N,); the lowest class of equal probabilities."""
+        return np.asarray(self.predict_proba(X).argmax(axis=1))
+
+
+def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.float32]:
+    states = np.ascontiguousarray(X, dtype=np.float32)
+    if states.ndim != 2 or states.shape[1] == 0 or (width is not None and states.shape[1] != width):
+        raise DataError(f"{method}: states of shape {states.shape}, expected (N, {width or 'd'})")
+    if not np.isfinite(states).all():
+        row = int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
+        raise DataError(f"{method}: states hold NaN or infinite values, first in row {row}: extract them again")
+    return states
+
+
+def check_labels(y: ArrayLike | None, rows: int, classes: int, method: str) -> NDArray[np.int64]:
+    if y is None:
+        raise DataError(f"{method} needs labels: choose one shot per class or more")
+    labels = np.asarray(y)
+    if labels.shape != (rows,) or labels.dtype.kind not in "iu":
+        raise DataError(f"{method}: labels {labels.shape} of type {labels.dtype}, expected ({rows},) integers")
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise DataError(f"{method}: training labels hold {len(present)} class, expected two at least")
+    if present[0] < 0 or present[-1] >= classes:
+        raise DataError(f"{method}: labels run from {present[0]} to {present[-1]}, expected 0 to {classes - 1}")
+    return labels.astype(np.int64)
+
+
+def mean_and_scale(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each column (1 where a column is constant), computed in float64."""
+    mean = background.mean(axis=0, dtype=np.float64)
+    scale = background.std(axis=0, dtype=np.float64)
+    scale[scale <= 1e-6 * np.abs(mean)] = 1.0
+    scale[scale == 0] = 1.0
+    return mean.astype(np.float32), scale.astype(np.float32)
+
+
+def unit_rows(rows: Floats) -> Floats:
+    """Rows divided by their length; a zero row stays zero."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

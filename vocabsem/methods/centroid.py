@@ -1,0 +1,48 @@
+"""The nearest class mean of the labelled states (Hidden Calibration's classifier)."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.methods.base import Floats, Ints, Method, unit_rows
+from vocabsem.methods.labels import LabelSpace
+
+
+class Centroid(Method):
+    """softmax over the classes of minus the distance between h − μ and the class means.
+
+    metric "cosine": 1 − cos(h − μ, m_c − μ); "l2": ‖h − m_c‖. μ is the mean of the training states, labels unused;
+    centre=False sets it to zero. A class without examples gets probability 0.
+    """
+
+    name = "centroid"
+    fixed_width = False
+    choices: ClassVar = {"metric": ("cosine", "l2")}
+
+    mean_: NDArray[np.float32]
+    centroids_: NDArray[np.float64]
+    present_: NDArray[np.bool_]
+
+    def __init__(self, space: LabelSpace, *, metric: Literal["cosine", "l2"] = "cosine", centre: bool = True) -> None:
+        self.space = space
+        self.metric = metric
+        self.centre = centre
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        mean = background.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(states.shape[1])
+        counts = np.bincount(labels, minlength=self.space.classes)
+        sums = np.zeros((self.space.classes, states.shape[1]))
+        np.add.at(sums, labels, states)
+        self.mean_ = mean.astype(np.float32)
+        self.present_ = counts > 0
+        self.centroids_ = sums / np.maximum(counts, 1)[:, None] - self.mean_
+        self.centroids_[~self.present_] = 0.0
+
+    def _logits(self, states: Floats) -> Floats:
+        centred = states.astype(np.float64) - self.mean_
+        if self.metric == "cosine":
+            logits = unit_rows(centred) @ unit_rows(self.centroids_).T
+        else:
+            logits = -np.stack([np.linalg.norm(centred - centroid, axis=1) for centroid in self.centroids_], axis=1)
+        return np.where(self.present_, logits, -np.inf)

@@ -1,0 +1,49 @@
+"""The vote of the nearest labelled states."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.errors import CardError
+from vocabsem.methods.base import Floats, Ints, Method, unit_rows
+from vocabsem.methods.labels import LabelSpace
+
+BLOCK = 2048  # states compared with all neighbours at a time
+
+
+class NearestNeighbours(Method):
+    """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k most cosine-similar labelled states.
+
+    States are centred by the mean of the training states, labels unused (centre=False leaves them as they are).
+    With fewer than k labelled states, all vote.
+    """
+
+    name = "nearest_neighbours"
+    fixed_width = False
+
+    mean_: NDArray[np.float32]
+    neighbours_: NDArray[np.float32]
+    labels_: NDArray[np.int64]
+
+    def __init__(self, space: LabelSpace, *, k: int = 16, centre: bool = True, smoothing: float = 0.5) -> None:
+        self.space = space
+        self.k = k
+        self.centre = centre
+        self.smoothing = smoothing
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        if self.k < 1 or self.smoothing <= 0:
+            raise CardError(f"nearest_neighbours: k={self.k}, smoothing={self.smoothing}: expected k ≥ 1, more than 0")
+        mean = background.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(states.shape[1])
+        self.mean_ = mean.astype(np.float32)
+        self.neighbours_ = unit_rows(states - self.mean_)
+        self.labels_ = np.asarray(labels, np.int64)
+
+    def _logits(self, states: Floats) -> Floats:
+        votes = np.empty((len(states), self.space.classes))
+        one_hot = np.eye(self.space.classes)[self.labels_]
+        k = min(self.k, len(self.labels_))
+        for start in range(0, len(states), BLOCK):
+            similar = unit_rows(states[start : start + BLOCK] - self.mean_) @ self.neighbours_.T  # (b, M)
+            nearest = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+            votes[start : start + BLOCK] = one_hot[nearest].sum(axis=1)
+        return np.log(votes + self.smoothing)

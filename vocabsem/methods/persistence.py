@@ -1,0 +1,79 @@
+"""A fitted method as named arrays and plain JSON values, and back; nothing of it is code.
+
+Every attribute that `fit` learned ends in `_` (scikit-learn's rule) and is an array, a dict of arrays or a JSON value.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.errors import DataError
+from vocabsem.methods.base import Method
+from vocabsem.methods.labels import LabelSpace
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays (contiguous, named `space.*` and `learned.*`) and metadata {method, params, space, learned}, JSON-able.
+
+    Raises DataError on an estimator that is not fitted.
+    """
+    if not hasattr(estimator, "classes_"):
+        raise DataError(f"{estimator.name} is not fitted: call fit before storing it")
+    arrays: Arrays = {}
+    space: dict[str, Any] = {}
+    learned: dict[str, Any] = {}
+    for name in (field.name for field in fields(LabelSpace)):
+        _put(arrays, space, f"space.{name}", name, getattr(estimator.space, name))
+    for name, value in vars(estimator).items():
+        if name.endswith("_"):
+            _put(arrays, learned, f"learned.{name}", name, value)
+    params = {name: value for name, value in estimator.get_params(deep=False).items() if name != "space"}
+    return arrays, {"method": estimator.name, "params": params, "space": space, "learned": learned}
+
+
+def _put(arrays: Arrays, plain: dict[str, Any], key: str, name: str, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        arrays[key] = np.ascontiguousarray(value)
+    elif isinstance(value, dict):
+        arrays.update({f"{key}/{part}": np.ascontiguousarray(array) for part, array in value.items()})
+    else:
+        plain[name] = value
+
+
+def from_arrays(arrays: Arrays, metadata: dict[str, Any]) -> Method:
+    """The fitted estimator that `to_arrays` described; its predictions are identical to the bit.
+
+    Raises DataError on arrays or metadata that `to_arrays` did not write.
+    """
+    from vocabsem.methods import METHODS
+
+    try:
+        method = METHODS[metadata["method"]]
+        space = LabelSpace(**_group(arrays, "space."), **metadata["space"])
+        estimator = method(space, **metadata["params"])
+        learned = _group(arrays, "learned.") | metadata["learned"]
+        for name in ("classes_", "n_features_in_"):
+            learned[name]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"stored method cannot be read: {error!r}; store it again with to_arrays") from error
+    for name, value in learned.items():
+        if not name.endswith("_") or name.startswith("_"):
+            raise DataError(f"stored method holds {name!r}, which fit does not learn: store it again with to_arrays")
+        setattr(estimator, name, value)
+    return estimator
+
+
+def _group(arrays: Arrays, prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, array in arrays.items():
+        if key.startswith(prefix):
+            name, slash, part = key.removeprefix(prefix).partition("/")
+            if slash:
+                found.setdefault(name, {})[part] = array
+            else:
+                found[name] = array
+    return found
