@@ -14,9 +14,10 @@ choose_python() {
             return
         fi
     done
-    echo "vocabsem needs Python 3.11, 3.12 or 3.13 with its venv module; ${PYTHON:-python3} is" \
-        "$("${PYTHON:-python3}" --version 2>&1 || true):" \
-        "install one of them (on Debian also python3-venv), or give its path: make PYTHON=/path/to/python3.12" >&2
+    candidate=${PYTHON:-python3}
+    echo "vocabsem needs Python 3.11, 3.12 or 3.13 with its venv module; $candidate is" \
+        "$("$candidate" --version 2>/dev/null || echo 'not there'): install one of them (on Debian also" \
+        "python3-venv), or give its path: make PYTHON=/path/to/python3.12" >&2
     return 1
 }
 
