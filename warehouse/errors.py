@@ -2,13 +2,15 @@
 
 WarehouseError                 exit code 1
 ├── CorruptPartition           a published file's bytes, rows or manifest do not agree
-├── NoSpace                    the disk is full or read-only
+├── NoSpace                    the disk is full, read-only or not ours to write
 ├── WriterBusy                 another process holds the catalog's writer lock
+├── InvalidName                exit code 2: a payload, coordinate or file name that cannot name a partition
 ├── NotPublished               exit code 2: asked to read what was never computed
 └── QueryRefused               exit code 2: SQL that does not parse, writes or reaches outside
 
 Every message names the value, the place and the mend.
 """
+# ruff: noqa: N818  (each name says what happened)
 
 
 class WarehouseError(Exception):
@@ -22,6 +24,10 @@ class NoSpace(WarehouseError): ...
 
 
 class WriterBusy(WarehouseError): ...
+
+
+class InvalidName(WarehouseError):
+    exit_code = 2
 
 
 class NotPublished(WarehouseError):

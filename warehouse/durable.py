@@ -1,0 +1,109 @@
+"""Writing a file so that it is either whole and on the disk, or not there at all."""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from warehouse.errors import NoSpace
+
+TEMPORARY = ".tmp-"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def write(
+    path: Path, data: bytes | memoryview, *, accept: Callable[[BinaryIO], None] | None = None, sync: bool = True
+) -> None:
+    """Put `data` at `path` in one step: a temporary beside it is written, closed, reopened, shown to `accept`, synced,
+    and renamed. Whatever is raised on the way, no temporary stays and `path` is as it was.
+
+    `sync=False` leaves the moment of reaching the disk to the system: for files whose loss costs only time.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid4().hex}")
+    try:
+        with temporary.open("xb", buffering=0) as file:
+            for start in range(0, len(data), 1 << 26):
+                _write_all(file, memoryview(data)[start : start + (1 << 26)])
+        with temporary.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != len(data):
+                raise OSError(errno.EIO, "the file is not as long as what was written", str(temporary))
+            if accept:
+                accept(file)
+            if sync:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Create `path` and its parents, each of them recorded on the disk."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the folder's list of names to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it when its holder dies."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path, size: int) -> Iterator[None]:
+    """Turn the system's refusal to write `size` bytes at `path` into NoSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL | _FORBIDDEN:
+            raise
+        mend = "free some space" if error.errno in _FULL else "make the folder writable"
+        raise NoSpace(
+            f"cannot write {path.name} ({_readable(size)}) in {path.parent}: {os.strerror(error.errno or 0)} "
+            f"({_readable(_free(path))} free): {mend}, or choose another home with --home or VOCABSEM_HOME; "
+            "what is finished is kept"
+        ) from error
+
+
+def _write_all(file: BinaryIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _free(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _readable(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,294 @@
+"""The lake: folders of immutable files, named by the hash of all that determines their content.
+
+A partition is published by its manifest, which is written last; files without one are nobody's. Each part leaves a
+sidecar (`part-0.parquet.json`) until the manifest lists it, so that a killed run keeps the parts it finished. Writers
+of the same partition take turns under the folder's lock: the first to publish wins, and a published file is never
+replaced.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse import durable, parts
+from warehouse.errors import CorruptPartition, InvalidName, NotPublished
+from warehouse.home import Home
+from warehouse.keys import canonical, checked_key, checked_name, partition_key, short
+from warehouse.manifest import MANIFEST, Check, FileEntry, Manifest
+
+SIDECAR = ".json"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All partitions below one home."""
+
+    home: Home
+
+    def partition(self, kind: str, key: str, /, **coordinates: str | int) -> "Partition":
+        """The partition `<lake>/<kind>/<coordinate>=<value>/…/key=<12 digits>/`, whether it exists or not.
+
+        Raises InvalidName for a kind, coordinate or key that cannot be part of a path.
+        """
+        path = self.home.lake / checked_name(kind, "kind")
+        named = {name: checked_name(str(value), name) for name, value in coordinates.items()}
+        for name, value in named.items():
+            path /= f"{checked_name(name, 'coordinate')}={value}"
+        return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
+
+    def manifests(self, kind: str | None = None) -> Iterator[Manifest]:
+        """The manifests of all published partitions, in the order of their paths.
+
+        Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
+        """
+        for path in sorted(_manifest_files(self.home.lake / (kind or ""))):
+            try:
+                manifest = Manifest.from_json(path.read_bytes(), path)
+            except FileNotFoundError:  # removed since it was listed
+                continue
+            home = self.partition(manifest.kind, manifest.key, **manifest.coordinates).path
+            if path.parent != home:
+                raise CorruptPartition(f"{path} belongs to {home}: move its folder back or remove it")
+            yield manifest
+
+    def of(self, manifest: Manifest) -> "Partition":
+        """The partition that `manifest` describes."""
+        return self.partition(manifest.kind, manifest.key, **manifest.coordinates)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One folder of the lake: files of one content, all or none of them published."""
+
+    path: Path
+    kind: str
+    key: str
+    coordinates: dict[str, str]
+
+    def __str__(self) -> str:
+        return "/".join([self.kind, *(f"{k}={v}" for k, v in self.coordinates.items()), f"key={short(self.key)}"])
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, None if there is none for this key; raises CorruptPartition if it cannot be read."""
+        file = self.path / MANIFEST
+        try:
+            manifest = Manifest.from_json(file.read_bytes(), file)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return manifest if manifest.key == self.key else None
+
+    @property
+    def published(self) -> bool:
+        """Whether the manifest is there and every file it lists has its size and, in Parquet, its rows.
+
+        Reads footers, not data: `verify` compares every byte.
+        """
+        try:
+            manifest = self.manifest()
+        except CorruptPartition:
+            return False
+        return manifest is not None and all(parts.fault(self.path, entry) is None for entry in manifest.files)
+
+    def verify(self) -> None:
+        """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
+        for entry in self._published().files:
+            self._require(entry)
+            with (self.path / entry.name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != entry.sha256:
+                raise self._corrupt(entry.name, f"its sha256 is {found}, not {entry.sha256}")
+
+    def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+        """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
+        `filters` (as in `pq.read_table`).
+
+        Raises NotPublished, or CorruptPartition if a file differs from the manifest or a page from its checksum.
+        """
+        tables = []
+        for entry in self._published().files:
+            if entry.is_part:
+                self._require(entry)
+                try:
+                    tables.append(parts.read(self.path / entry.name, columns, filters))
+                except (OSError, pa.ArrowInvalid) as error:
+                    if "No match for FieldRef" in str(error):
+                        names = pq.read_schema(self.path / entry.name).names
+                        raise NotPublished(f"{self} has only the columns {names}, not all of {columns}") from error
+                    raise self._corrupt(entry.name, parts.first_line(error)) from error
+        if not tables:
+            raise NotPublished(f"{self} holds no rows: it is made of {[e.name for e in self._published().files]}")
+        return pa.concat_tables(tables)
+
+    def file(self, name: str) -> Path:
+        """The path of a file the manifest lists; raises NotPublished or CorruptPartition."""
+        manifest = self._published()
+        entry = manifest.file(name)
+        if entry is None:
+            raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
+        self._require(entry)
+        return self.path / name
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write_table(self, name: str, table: pa.Table) -> FileEntry:
+        """Put `table` into the Parquet file `name`, durably, and leave its sidecar; see `write_bytes`."""
+        if not name.endswith(".parquet"):
+            raise InvalidName(f"{name!r} cannot hold a table: its name must end in .parquet")
+        return self._write(name, parts.encode(table), table.num_rows)
+
+    def write_bytes(self, name: str, data: bytes) -> FileEntry:
+        """Put `data` into the file `name`, durably, and leave its sidecar.
+
+        If the partition is published already, its own file stays and its entry is returned. Raises NoSpace.
+        """
+        if name.endswith((".parquet", SIDECAR)):
+            raise InvalidName(f"{name!r} cannot hold bytes: .parquet is for tables, {SIDECAR} for manifests")
+        return self._write(name, data, None)
+
+    def finished(self, name: str) -> FileEntry | None:
+        """The entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest, agrees
+        with its size and footer."""
+        entry = self._sidecar(name)
+        if entry is None:
+            try:
+                manifest = self.manifest()
+            except CorruptPartition:
+                return None
+            entry = manifest.file(name) if manifest else None
+        return entry if entry and parts.fault(self.path, entry) is None else None
+
+    def publish(
+        self,
+        files: Iterable[FileEntry],
+        *,
+        payload: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        checks: Sequence[Check] = (),
+        versions: Mapping[str, str] | None = None,
+    ) -> Manifest:
+        """Make `files` visible to readers by writing the manifest; returns the one of whoever published first.
+
+        Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a file is no longer what was
+        written, NoSpace.
+        """
+        if partition_key(dict(payload)) != self.key:
+            raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
+        names = sorted(entry.name for entry in files)
+        with self._writing(MANIFEST, 0):
+            if self.published:
+                return self._published()
+            # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
+            entries = [self._finished_or_raise(name) for name in names]
+            manifest = Manifest(
+                kind=self.kind,
+                key=self.key,
+                coordinates=self.coordinates,
+                files=entries,
+                rows=sum(entry.rows or 0 for entry in entries if entry.is_part),
+                inputs={role: checked_key(key) for role, key in (inputs or {}).items()},
+                payload=dict(payload),
+                facts=dict(facts or {}),
+                checks=list(checks),
+                versions={"python": platform.python_version(), "pyarrow": pa.__version__, **(versions or {})},
+                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            )
+            durable.write(self.path / MANIFEST, manifest.to_json().encode())
+            for name in names:
+                (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
+        return manifest
+
+    def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
+        entry = FileEntry(checked_name(name, "file name"), rows, len(data), hashlib.sha256(data).hexdigest())
+        with self._writing(name, entry.bytes):
+            if self.published and (there := self._published().file(name)):
+                return there
+            self._withdraw()
+            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
+            durable.write(self.path / name, memoryview(data), accept=None if rows is None else parts.counts(rows))
+            self._write_sidecar(entry)
+        return entry
+
+    # ── the protocol's parts ─────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _writing(self, name: str, size: int) -> Iterator[None]:
+        with durable.explained(self.path / name, size):
+            durable.make_folder(self.path)
+            with durable.locked(self.path):
+                yield
+
+    def _withdraw(self) -> None:
+        """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished."""
+        file = self.path / MANIFEST
+        if file.exists():
+            try:
+                manifest = self.manifest()
+            except CorruptPartition:
+                manifest = None
+            for entry in manifest.files if manifest else []:
+                if parts.fault(self.path, entry) is None:
+                    self._write_sidecar(entry)
+            file.unlink()
+            durable.sync_folder(self.path)
+
+    def _write_sidecar(self, entry: FileEntry) -> None:
+        text = canonical({"key": self.key, "file": asdict(entry)})
+        durable.write(self.path / f"{entry.name}{SIDECAR}", text.encode(), sync=False)
+
+    def _sidecar(self, name: str) -> FileEntry | None:
+        try:
+            sidecar = json.loads((self.path / f"{name}{SIDECAR}").read_bytes())
+            entry = FileEntry.from_json(sidecar["file"])
+            return entry if sidecar["key"] == self.key and entry.name == name else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _finished_or_raise(self, name: str) -> FileEntry:
+        entry = self.finished(name)
+        if entry is None:
+            raise self._corrupt(name, "it is not what was written")
+        return entry
+
+    def _published(self) -> Manifest:
+        manifest = self.manifest()
+        if manifest is None:
+            raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
+        return manifest
+
+    def _require(self, entry: FileEntry) -> None:
+        if fault := parts.fault(self.path, entry):
+            raise self._corrupt(entry.name, fault)
+
+    def _corrupt(self, name: str, fault: str) -> CorruptPartition:
+        return CorruptPartition(
+            f"{self.path / name} is damaged ({fault}): remove the folder {self.path}; the next run computes it again"
+        )
+
+
+def _manifest_files(folder: Path) -> Iterator[Path]:
+    """Every `manifest.json` of a `key=` folder below `folder`; links are not followed."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith("key="):
+                manifest = Path(entry.path) / MANIFEST
+                if manifest.is_file():
+                    yield manifest
+            else:
+                yield from _manifest_files(Path(entry.path))
