@@ -171,6 +171,10 @@ class DatasetCard(Card):
             raise ValueError("'splits' belongs to format 'hub'; others have one file per split")
         if self.format != "hub" and "all" in self.files and not self.split.test:
             raise ValueError("files has only 'all': say under 'split' how much of it is for testing")
+        if self.split.test and ("all" not in self.files or self.format == "hub"):
+            raise ValueError("split.test is for a source with one file, 'all': this one has its own test rows")
+        if self.split.validation and "validation" in {*self.files, *self.splits}:
+            raise ValueError("split.validation is for a source without validation rows: this one has its own")
         _check_distinct([v for label in self.labels for v in label.values], "label value")
         _check_distinct(self.label_names, "label name")
         _check_distinct(self.label_words, "label word")
@@ -199,9 +203,11 @@ class DatasetCard(Card):
         files = {s: f"file:{p.absolute()}" for s, p in found.items() if p.is_file()}
         if not files:
             return self
-        split = self.split
+        split = self.split.model_copy(
+            update={"test": 0, "validation": 0 if "validation" in files else self.split.validation}
+        )
         if not {"train", "test"} <= set(files):
-            split = self.local.split or split
+            split = self.local.split or self.split
             if len(files) > 1 or not split.test:
                 raise CardError(
                     f"dataset {self.name!r}: {folder} has only {_listed(f'{s}.jsonl' for s in files)}: "

@@ -1,0 +1,103 @@
+"""Files to columns: every format through HF `datasets`, its caches where the caller says, nothing said to the net."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabsem.cards import DatasetCard
+from vocabsem.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Columns = dict[str, list[str]]
+
+
+def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> dict[str, Columns]:
+    """The columns that `card` names, as text, for each of its files (for `hub`, each of its splits).
+
+    files: where each of `card.files` lies; cache: the folder for the Arrow copies `datasets` makes.
+    Raises DataError: a file that cannot be read as the card says, or that lacks a column.
+    """
+    wanted = dict.fromkeys([*card.fields.values(), card.label_column, *card.where])
+    parts: dict[str, Path] = {split: files[split] for split in card.files}
+    if card.format == "hub":
+        parts = dict.fromkeys(card.splits, files["all"])
+    columns: dict[str, Columns] = {}
+    for part, path in parts.items():
+        with _quiet():
+            try:
+                table = _read(card, part, path, list(wanted), str(cache))
+            except Exception as error:  # the readers' errors have no common root short of this one
+                raise DataError(_explain(card, path, error)) from error
+        for name in wanted:
+            if name not in table:
+                near = get_close_matches(name, list(table), n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, table))}"
+                raise DataError(f"{path} has no column {name!r}, which the card of dataset {card.name!r} names: {hint}")
+        columns[part] = {name: ["" if v is None else str(v) for v in table[name]] for name in wanted}
+    return columns
+
+
+def _read(card: DatasetCard, part: str, path: Path, wanted: list[str], cache: str) -> Mapping[str, list[Any]]:
+    from datasets import Dataset, Features, Value, load_dataset
+
+    if card.format == "folder":
+        return _read_folder(card, path, cache)
+    if card.format == "csv":
+        # All as text: pandas would turn the review "NA" into a missing value, the label 01 into 1.
+        text = Features({name: Value("string") for name in wanted})
+        table = Dataset.from_csv(str(path), features=text, cache_dir=cache, keep_default_na=False, **card.options)
+    elif card.format == "jsonl":
+        table = Dataset.from_json(str(path), cache_dir=cache, **card.options)
+    elif card.format == "parquet":
+        table = Dataset.from_parquet(str(path), cache_dir=cache, **card.options)
+    else:
+        split = {str(k): v for k, v in card.splits.items()}[part]
+        table = load_dataset(str(path), split=split, cache_dir=cache, **card.options)
+    return {name: _column(table, name) for name in table.column_names}
+
+
+def _read_folder(card: DatasetCard, folder: Path, cache: str) -> Mapping[str, list[Any]]:
+    from datasets import Dataset
+
+    paths = sorted(path for path in folder.glob("*/*") if path.is_file())
+    if not paths:
+        raise DataError("it has no folders with texts")
+    texts = Dataset.from_text([str(path) for path in paths], sample_by="document", cache_dir=cache, **card.options)
+    return {"text": _column(texts, "text"), "label": [path.parent.name for path in paths]}
+
+
+def _column(table: "Dataset", name: str) -> list[Any]:
+    values: list[Any] = table.data.column(name).to_pylist()
+    return values
+
+
+def _explain(card: DatasetCard, path: Path, error: Exception) -> str:
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    reason = (str(cause) or type(cause).__name__).strip().splitlines()[0][:300]
+    mend = "mend 'format', 'options' or 'fields' in its card"
+    return f"cannot read {path} of dataset {card.name!r} as {card.format}: {reason}: {mend}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, no log lines on stderr beside our own message, no download counter called on the net."""
+    import datasets
+
+    bars, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    counted = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+    try:
+        yield
+    finally:
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counted
+        datasets.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()

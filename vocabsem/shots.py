@@ -1,0 +1,36 @@
+"""Which labelled training rows a method may see: the same for every method at one (data set, shots, seed)."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.errors import DataError
+
+
+def choose_shots(labels: NDArray[np.int64], shots: int | Literal["all"], seed: int, classes: int) -> NDArray[np.int64]:
+    """Indices of `shots` training rows per class, or of every row.
+
+    labels: (N,) integers in 0 … classes-1. Returns (classes * shots,), the classes taking turns, so that the choice of
+    4 shots is the beginning of the choice of 16 with the same seed; for `all`, (N,) in the given order.
+    Raises DataError: fewer rows of a class than shots, or rows of a single class.
+    """
+    present = np.unique(labels)
+    if len(present) and not 0 <= present[0] <= present[-1] < classes:
+        raise DataError(f"training labels run from {present[0]} to {present[-1]}: expected 0 to {classes - 1}")
+    if len(present) < 2:
+        found = f"only class {present[0]}" if len(present) else "no rows"
+        raise DataError(f"the training rows have {found}: give rows of at least two classes")
+    if shots == "all":
+        return np.arange(len(labels))
+    if shots < 0:
+        raise DataError(f"shots is {shots}: give 0 or more, or 'all'")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    members = [order[labels[order] == c] for c in range(classes)]
+    short = min(range(classes), key=lambda c: len(members[c]))
+    if len(members[short]) < shots:
+        raise DataError(
+            f"{shots} shots asked of class {short}, which has {len(members[short])} training rows: "
+            f"ask for at most {len(members[short])}, or for 'all'"
+        )
+    return np.stack([rows[:shots] for rows in members], axis=1).reshape(-1).astype(np.int64)
