@@ -25,16 +25,18 @@ class MethodSpec(Card):
 
     @property
     def name(self) -> str:
-        """`anchor_similarity`, `anchor_similarity+centre`, `anchor_similarity+centre+random`, …"""
-        settings = (
-            key if value is True else value if isinstance(value, str) else f"{key}-{value}"
-            for key, value in self.params.items()
-        )
-        return self.label or "+".join([self.method, *settings])
+        """`anchor_similarity`, `anchor_similarity+no_centre`, `anchor_similarity+random`, …"""
+        return self.label or "+".join([self.method, *(_setting(key, value) for key, value in self.params.items())])
 
     @property
     def is_control(self) -> bool:
         return self.control or self.params.get("targets", "anchors") != "anchors"
+
+
+def _setting(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return key if value else f"no_{key}"
+    return value if isinstance(value, str) else f"{key}-{value}"
 
 
 class Limits(Card):
@@ -92,7 +94,7 @@ class Experiment(Card):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        from vocabsem.methods import METHODS
+        from vocabsem.methods import check_params
 
         for what, names in (
             ("models", self.models),
@@ -104,8 +106,10 @@ class Experiment(Card):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         for spec in self.methods:
-            if spec.method not in METHODS:
-                raise ValueError(f"unknown method {spec.method!r}: known are {', '.join(METHODS)}")
+            try:
+                check_params(spec.method, spec.params)
+            except CardError as error:
+                raise ValueError(str(error)) from None
         return self
 
     def model_cards(self) -> list[ModelCard]:

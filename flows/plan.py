@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.experiment import Experiment, MethodSpec
-from tasks.steps import Step, anchors_step, examples_step, metrics_step, predictions_step, run_step, states_step
+from tasks.steps import Entry, Step, anchors_step, examples_step, metrics_step, predictions_step, run_step, states_step
 from vocabsem import sources
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
@@ -68,6 +68,14 @@ class Plan:
                     seen.add(step.key)
                     yield step
         yield self.run
+
+    def entries(self) -> list[Entry]:
+        """What the run's record needs to know of every fit."""
+        return [
+            Entry(c.model, c.dataset, fit.spec.method, fit.spec.name, fit.spec.is_control, fit.predictions, fit.metrics)
+            for c in self.comparisons
+            for fit in c.fits
+        ]
 
     def published(self, step: Step) -> bool:
         """A fit is done when its predictions and its calibrator are both there."""

@@ -3,6 +3,7 @@
 import json
 import time
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tasks.steps import Step
 from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
-from vocabsem.methods import build_method
+from vocabsem.methods import METHODS, build_method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.shots import choose_shots
 from warehouse.home import Home
@@ -26,9 +27,9 @@ from warehouse.manifest import Check
 
 
 @lru_cache(maxsize=4)
-def _clusters_before(home: Home, model: str, dataset: str, key: str, classes: int) -> float:
+def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int, classes: int) -> float:
     _, labels, states = read_states(home, model, dataset, "test", key)
-    return adjusted_rand(states, labels, classes, seed=0)
+    return adjusted_rand(states[:, -width:], labels, classes, seed=0)
 
 
 @step_task(task_run_name="{method} on {dataset.name}")
@@ -45,8 +46,9 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> None
     train_ids, train_labels, train_states = read.pop("train")
     space = label_space(home, model, dataset, step.inputs["anchors"])
     specification, shots = step.payload["method"], step.payload["shots"]
-    layers = train_states.shape[1] // space.anchors.shape[1]
-    params = specification["params"] | ({"layers": layers} if layers > 1 else {})
+    columns, several = _columns(specification["method"], train_states.shape[1], space.width)
+    params = specification["params"] | several
+    train_states = train_states[:, columns]
     predictions, training, facts, calibrator = [], [], [], {}
     for seed in step.payload["seeds"]:
         estimator = build_method(specification["method"], params, space, seed)
@@ -59,9 +61,9 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> None
             estimator.fit(train_states[chosen], train_labels[chosen], unlabelled=train_states)
         seconds = time.perf_counter() - began
         for split, (ids, labels, states) in read.items():
-            predictions.append(_predictions(split, seed, ids, labels, estimator.predict_proba(states)))
+            predictions.append(_predictions(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
         facts.append(
-            {"seed": seed, "fit_seconds": round(seconds, 4)} | _clusters(home, model, dataset, step, estimator)
+            {"seed": seed, "fit_seconds": round(seconds, 4)} | _clusters(home, model, dataset, step, estimator, columns)
         )
         if not calibrator:
             calibrator = {f"seed-{seed}.safetensors": _serialise(estimator)}
@@ -84,6 +86,16 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> None
     )
 
 
+def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
+    """Which of the stored columns a method reads: all layers, or the last where it compares one with the vocabulary."""
+    kind = METHODS[method]
+    if stored == width or not kind.fixed_width:
+        return slice(None), {}
+    if "layers" in signature(kind).parameters:
+        return slice(None), {"layers": stored // width}
+    return slice(stored - width, None), {}
+
+
 def _predictions(split: str, seed: int, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> pa.Table:
     return pa.table(
         {
@@ -97,14 +109,16 @@ def _predictions(split: str, seed: int, ids: list[str], labels: np.ndarray, prob
     )
 
 
-def _clusters(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, estimator: Any) -> dict[str, float]:
+def _clusters(
+    home: Home, model: ModelCard, dataset: DatasetCard, step: Step, estimator: Any, columns: slice
+) -> dict[str, float]:
     """Agreement of k-means clusters with the labels, in the states as they are and as the calibrator moves them."""
     if not hasattr(estimator, "transform"):
         return {}
     key = step.inputs["states:test"]
     _, labels, states = read_states(home, model.name, dataset.name, "test", key)
-    before = _clusters_before(home, model.name, dataset.name, key, dataset.classes)
-    after = adjusted_rand(estimator.transform(states), labels, dataset.classes, seed=0)
+    before = _clusters_before(home, model.name, dataset.name, key, estimator.space.width, dataset.classes)
+    after = adjusted_rand(estimator.transform(states[:, columns]), labels, dataset.classes, seed=0)
     return {"ari_before": before, "ari_after": after}
 
 

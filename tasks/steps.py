@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from vocabsem.cards import DatasetCard
+from vocabsem.cards import DatasetCard, ModelCard
 from warehouse.keys import partition_key
 from warehouse.lake import Lake, Partition
 
@@ -32,6 +32,23 @@ class Step:
 
     def partition(self, lake: Lake, kind: str | None = None) -> Partition:
         return lake.partition(kind or self.kind, self.key, **self.coordinates)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of an experiment: a method at one number of shots, on one data set, with one model."""
+
+    model: ModelCard
+    dataset: DatasetCard
+    method: str
+    label: str
+    control: bool
+    predictions: Step
+    metrics: Step
+
+    @property
+    def shots(self) -> str:
+        return self.predictions.coordinates["shots"]
 
 
 def _step(kind: str, coordinates: Mapping[str, str], inputs: Mapping[str, str], **payload: Any) -> Step:

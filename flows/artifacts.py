@@ -1,0 +1,47 @@
+"""The leaderboard in the Prefect UI: a table with everything, and a page with the best of each set and its curves."""
+
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows.plan import Plan
+from tasks.figures import data_uri, label_efficiency
+from tasks.record import curves, read_scores
+from warehouse import catalog
+
+ROWS = """
+select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece
+from leaderboard where experiment = $experiment
+"""
+BEST = 5  # rows a data set on the page
+
+
+def show(plan: Plan) -> None:
+    """Create both artifacts of the present flow run, from the warehouse."""
+    rows = catalog.query(plan.home, ROWS, {"experiment": plan.experiment.name}).to_pylist()
+    rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    name = plan.experiment.name.replace("_", "-")
+    create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
+    create_markdown_artifact(_page(plan, rounded), key=f"summary-{name}", description="The best of each data set")
+
+
+def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
+    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, ""]
+    for comparison in plan.comparisons:
+        model, dataset = comparison.model.name, comparison.dataset.name
+        lines += [
+            f"## {dataset}, {model}",
+            "",
+            "| method | shots | macro-F1 | 95 % | accuracy |",
+            "|---|---|---|---|---|",
+        ]
+        mine = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset)]
+        for row in mine[:BEST]:
+            interval = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
+            figures = f"{row['macro_f1']:.3f} | {interval} | {row['accuracy']:.3f}"
+            lines.append(f"| {row['method']} | {row['shots']} | {figures} |")
+        entries = [e for e in plan.entries() if (e.model.name, e.dataset.name) == (model, dataset)]
+        scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
+        picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(entries, scores)))
+        lines += ["", f"![macro-F1 by labelled examples per class]({picture})", ""]
+    return "\n".join(lines)

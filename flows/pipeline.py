@@ -1,0 +1,51 @@
+"""`python -m flows.pipeline CARD`: the main job, from a card to the leaderboard."""
+
+import time
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+
+from flows.anchors import anchors
+from flows.artifacts import show
+from flows.calibrate import calibrate
+from flows.evaluate import evaluate
+from flows.extract import extract
+from flows.stages import opened
+from tasks.catalog import rebuild_catalog
+from tasks.record import record_run
+
+
+@flow(name="pipeline", log_prints=True)
+def pipeline(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> str:
+    """Compute whatever of the experiment is missing, track it in MLflow and show it. Returns the key of the run.
+
+    experiment: name in data/experiments, or the path of a card. overrides: keys of the card, dotted, with new values.
+    home: where data rests. data_dir: folder with local copies of data sets.
+    """
+    began = time.time()
+    plan = opened(experiment, overrides, home, data_dir)
+    if plan.done:
+        get_run_logger().info("everything is published, nothing to do")
+    else:
+        same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
+        extract(**same)
+        anchors(**same)
+        calibrate(**same)
+        evaluate(**same)
+        if not plan.published(plan.run):
+            record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
+            rebuild_catalog(plan.home)
+    show(plan)
+    return plan.run.key
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("run")

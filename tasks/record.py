@@ -1,0 +1,167 @@
+"""A finished experiment to MLflow, its champions to the registry, and the run's own manifest to the lake."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from tasks.champion import write_classifier
+from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
+from tasks.fits import calibrator_file
+from tasks.step_task import step_task
+from tasks.steps import Entry, Step
+from tasks.tracking import log_experiment, register_champion
+from tasks.versions import versions
+from vocabsem.metrics import confusion, reliability
+from warehouse.home import Home
+from warehouse.lake import Lake
+
+Figures = dict[str, dict[str, float | None]]
+
+
+@step_task(task_run_name="record the run")
+def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Step, began: float, flow_run: str) -> str:
+    """One parent run and a child for each entry; champions registered; the manifest last. Returns MLflow's run id."""
+    scores = {entry.metrics.key: read_scores(home, entry) for entry in entries}
+    rows = [_row(home, entry, scores[entry.metrics.key]) for entry in entries]
+    best = _best(entries, scores) if card["champion"] else []
+    run_id = log_experiment(
+        home,
+        card,
+        rows,
+        figures=_figures(home, entries, scores),
+        datasets=_datasets(home, entries),
+        tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run or "", **_commit()},
+    )
+    champions = [_register(home, run_id, card, entry) for entry in best]
+    facts = {
+        "experiment": card["name"],
+        "card": card,
+        "champions": champions,
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - began, 3),
+        "mlflow_run_id": run_id,
+        "prefect_flow_run_id": flow_run or None,
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        **_commit(),
+    }
+    partition = step.partition(Lake(home))
+    partition.publish([], payload=step.payload, inputs=step.inputs, facts=facts, versions=versions())
+    return run_id
+
+
+def read_scores(home: Home, entry: Entry) -> dict[str, Figures]:
+    """{split: {metric: {value, low, high, spread}}}, over the seeds."""
+    table = entry.metrics.partition(Lake(home)).table()
+    table = table.filter(pc.is_null(table["seed"]))
+    scores: dict[str, Figures] = {}
+    for row in table.to_pylist():
+        figure = {name: row[name] for name in ("value", "low", "high", "spread")}
+        scores.setdefault(row["split"], {})[row["metric"]] = figure
+    return scores
+
+
+def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]:
+    return {
+        "model": entry.model.name,
+        "dataset": entry.dataset.name,
+        "method": entry.label,
+        "shots": entry.shots,
+        "seeds": entry.predictions.payload["seeds"],
+        "parameters": {"method": entry.method, **entry.predictions.payload["method"]["params"]},
+        "control": entry.control,
+        "metrics": scores["test"],
+        "keys": {"predictions": entry.predictions.key, "metrics": entry.metrics.key, **entry.predictions.inputs},
+    }
+
+
+def _best(entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> list[Entry]:
+    """For each data set the entry, controls aside, with the highest macro-F1 on validation data."""
+
+    def merit(entry: Entry) -> float:
+        value = scores[entry.metrics.key]["validation"]["macro_f1"]["value"]
+        return float("-inf") if value is None else value
+
+    candidates = [entry for entry in entries if not entry.control]
+    names = dict.fromkeys(entry.dataset.name for entry in candidates)
+    return [max((e for e in candidates if e.dataset.name == name), key=merit) for name in names]
+
+
+def _figures(home: Home, entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> dict[str, Any]:
+    """By file name: for each data set its label efficiency, and how the best method of each model errs."""
+    figures: dict[str, Any] = {}
+    pairs = dict.fromkeys((entry.model.name, entry.dataset.name) for entry in entries)
+    for model, dataset in pairs:
+        mine = [e for e in entries if (e.model.name, e.dataset.name) == (model, dataset)]
+        figures[f"{dataset}/{model}/label_efficiency.png"] = label_efficiency(
+            f"{dataset}, {model}", curves(mine, scores)
+        )
+        top = max(mine, key=lambda e: scores[e.metrics.key]["test"]["macro_f1"]["value"] or 0.0)
+        table = top.predictions.partition(Lake(home)).table()
+        table = table.filter(pc.equal(table["split"], "test"))
+        labels = table["label"].to_numpy()
+        names = top.dataset.label_names
+        title = f"{dataset}, {model}: {top.label}, {top.shots} shots"
+        probabilities = np.stack(table["probabilities"].to_numpy())  # (N, C)
+        figures[f"{dataset}/{model}/reliability.png"] = reliability_diagram(title, reliability(labels, probabilities))
+        figures[f"{dataset}/{model}/confusion.png"] = confusion_matrix(
+            title, confusion(labels, table["predicted"].to_numpy(), len(names)), names
+        )
+    return figures
+
+
+def curves(
+    entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]
+) -> dict[str, list[tuple[str, float, float, float]]]:
+    """{method: [(shots, macro-F1, low, high), …]}."""
+    lines: dict[str, list[tuple[str, float, float, float]]] = {}
+    for entry in entries:
+        figure = scores[entry.metrics.key]["test"]["macro_f1"]
+        value, low, high = (float(figure[name] or 0.0) for name in ("value", "low", "high"))
+        lines.setdefault(entry.label, []).append((entry.shots, value, low, high))
+    return lines
+
+
+def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    found = []
+    for name, entry in {entry.dataset.name: entry for entry in entries}.items():
+        states = entry.predictions.inputs["states:test"]
+        split = Lake(home).partition("states", states, model=entry.model.name, dataset=name, split="test").manifest()
+        assert split is not None
+        examples = Lake(home).partition("examples", split.inputs["examples"], dataset=name)
+        manifest = examples.manifest()
+        assert manifest is not None
+        source = ", ".join(entry.dataset.files.values())
+        found.append({"name": name, "digest": examples.key, "rows": manifest.rows, "source": source})
+    return found
+
+
+def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> dict[str, Any]:
+    """Log the classifier that takes text, and give it the alias `champion`."""
+    name = f"vocabsem-{entry.dataset.name}"
+    manifest = entry.predictions.inputs["states:test"]
+    states = (
+        Lake(home)
+        .partition("states", manifest, model=entry.model.name, dataset=entry.dataset.name, split="test")
+        .manifest()
+    )
+    assert states is not None
+    settings = {key: states.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")}
+    folder = write_classifier(home, entry, settings, calibrator_file(home, entry.predictions))
+    version = register_champion(home, run_id, name, folder, entry)
+    seed = entry.predictions.payload["seeds"][0]
+    return {"model": f"{name}@champion", "version": version, "key": entry.predictions.key, "seed": seed}
+
+
+def _commit() -> dict[str, str]:
+    """The checkout's commit, where there is one."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return {"git_commit": done.stdout.strip()} if done.returncode == 0 else {}

@@ -1,0 +1,39 @@
+"""What all tests share: an environment that asks nothing of the outside, and a cache for the one real model."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+for variable in ("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="session")
+def cache():
+    """Downloads and the converted model, kept between runs in the checkout's default home."""
+    folder = ROOT / ".vocabsem" / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def make_home(tmp_path, cache):
+    """Makes empty homes that share the session's cache."""
+
+    def make(name="home"):
+        home = tmp_path / name
+        home.mkdir()
+        (home / "cache").symlink_to(cache)
+        return home
+
+    return make
+
+
+def vocabsem(home, *words, timeout=280, **options):
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "flows.cli", "--home", str(home), *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, **options)

@@ -1,0 +1,112 @@
+"""The main job on the real model, from the command line, as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT, vocabsem
+
+SCORES = ("model", "dataset", "method", "shots", "accuracy", "macro_f1", "macro_f1_low", "macro_f1_high", "nll", "ece")
+
+
+def snapshot(home):
+    """Every file of the lake with its size and time of change."""
+    files = (path for path in (home / "lake").rglob("*") if path.is_file())
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def scores(home):
+    rows = json.loads(vocabsem(home, "leaderboard", "--format", "json").stdout)
+    return sorted(tuple(row[column] for column in SCORES) for row in rows)
+
+
+@pytest.fixture
+def finished(make_home, card):
+    home = make_home()
+    done = vocabsem(home, "run", card)
+    assert done.returncode == 0, done.stderr
+    return home, done
+
+
+def test_run_prints_the_leaderboard_and_a_second_run_changes_nothing(finished, card):
+    home, first = finished
+    assert "rotten_tomatoes" in first.stdout
+    assert "vocabulary_calibrator" in first.stdout
+    assert "vocabsem up" in first.stdout
+    before = snapshot(home)
+
+    began = time.monotonic()
+    second = vocabsem(home, "run", card)
+    assert second.returncode == 0, second.stderr
+    assert "nothing to do" in second.stderr
+    assert snapshot(home) == before
+    assert time.monotonic() - began < 15
+    assert second.stdout == first.stdout
+
+    more = vocabsem(home, "plan", card, "--set", "shots=[0,4,8,all]", "--json")
+    steps = json.loads(more.stdout)["steps"]
+    assert steps["states"]["missing"] == steps["anchors"]["missing"] == 0
+    assert steps["predictions"]["missing"] == 3, "8 shots of the three methods that learn"
+
+    champion_gives_the_stored_probabilities_in_a_fresh_process(home)
+    the_warehouse_answers(home)
+
+
+def champion_gives_the_stored_probabilities_in_a_fresh_process(home):
+    registered = json.loads(
+        vocabsem(home, "sql", "--format", "json", "select facts->>'$.champions' as c from runs").stdout
+    )
+    champion = json.loads(registered[0]["c"])[0]
+    query = (
+        "select e.text, p.probabilities from predictions p join examples e using (dataset, id)"
+        f" where p.split = 'test' and p.key = '{champion['key']}' and p.seed = {champion['seed']} order by p.row"
+    )
+    stored = json.loads(vocabsem(home, "sql", "--format", "json", query).stdout)
+    assert len(stored) == 48
+    answer = vocabsem(home, "predict", "--model", champion["model"], "--json", *(row["text"] for row in stored))
+    assert answer.returncode == 0, answer.stderr
+    for row, expected in zip(json.loads(answer.stdout), stored, strict=True):
+        found = [row["negative"], row["positive"]]
+        assert found == pytest.approx(expected["probabilities"], abs=1e-5)
+        assert row["label"] == ["negative", "positive"][found.index(max(found))]
+
+
+def the_warehouse_answers(home):
+    near = json.loads(vocabsem(home, "neighbours", " good", "-k", "5", "--format", "json").stdout)
+    assert len(near) == 5
+    assert {" great", " bad"} & {row["token"] for row in near}
+    refused = vocabsem(home, "sql", "drop table models")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_run_killed_during_extraction_goes_on_and_ends_the_same(make_home, card, finished):
+    home, _ = finished
+    killed = make_home("killed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "run", str(card), "--home", str(killed)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 200
+    while len(kept := sorted((killed / "lake" / "states").rglob("part-*.parquet.json"))) < 2:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = [path.with_suffix("") for path in kept]
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    assert not list((killed / "lake" / "predictions").rglob("manifest.json"))
+
+    again = vocabsem(killed, "run", card)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == times, "finished shards are kept"
+    assert scores(killed) == scores(home)

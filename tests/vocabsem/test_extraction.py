@@ -1,0 +1,84 @@
+"""States against transformers run one prompt at a time, and their independence of the batch."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.extraction import extract, resolve_layers, token_batches
+from vocabsem.language_model import load_model
+
+from tests.vocabsem.architectures import ARCHITECTURES, save
+
+RANDOM = np.random.default_rng(0)
+PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9, 9, 30, 2, 12)]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    return load_model(save(request.param, folder), folder / "cache", dtype="float32")
+
+
+def one_by_one(model, pooling):
+    """{layer: (N, d)} from `output_hidden_states`, no padding, no batch."""
+    states = {layer: [] for layer in range(model.layers + 1)}
+    for ids in PROMPTS:
+        hidden = model.network(torch.tensor([ids]), output_hidden_states=True).hidden_states
+        if hidden[-1].shape[-1] != model.head.weight.shape[1]:  # OPT-350m projects after its layers
+            hidden = (*hidden[:-1], model.network.base_model(torch.tensor([ids])).last_hidden_state)
+        for layer, h in enumerate(hidden):
+            states[layer].append((h[0, -1] if pooling == "last" else h[0].mean(0)).detach().numpy())
+    return {layer: np.stack(rows) for layer, rows in states.items()}
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_states_equal_transformers_one_prompt_at_a_time(model, pooling):
+    expected = one_by_one(model, pooling)
+    found = extract(model, PROMPTS, list(expected), pooling=pooling, budget=40)
+    assert list(found) == list(expected)
+    for layer in expected:
+        assert found[layer].dtype == np.float32
+        # rounding of float32 through at most three layers
+        np.testing.assert_allclose(found[layer], expected[layer], rtol=1e-4, atol=1e-4 * np.abs(expected[layer]).max())
+
+
+def test_states_do_not_depend_on_the_batch_or_the_order(model):
+    alone = extract(model, PROMPTS, [model.layers], budget=1)[model.layers]
+    together = extract(model, PROMPTS, [model.layers], budget=10_000)[model.layers]
+    backwards = extract(model, PROMPTS[::-1], [model.layers], budget=64)[model.layers][::-1]
+    for other in (together, backwards):
+        np.testing.assert_allclose(other, alone, rtol=1e-4, atol=1e-4 * np.abs(alone).max())
+
+
+def test_progress_counts_every_prompt_and_token(model):
+    seen = []
+    extract(model, PROMPTS, [0], budget=40, progress=lambda prompts, tokens: seen.append((prompts, tokens)))
+    assert tuple(np.sum(seen, axis=0)) == (len(PROMPTS), sum(map(len, PROMPTS)))
+    assert len(seen) > 1
+
+
+def test_a_state_that_is_not_finite_is_refused(tmp_path):
+    model = load_model(save("llama", tmp_path), tmp_path / "cache", dtype="float32")
+    with torch.no_grad():
+        model.network.model.embed_tokens.weight[PROMPTS[3][0]] = torch.nan
+    with pytest.raises(ComputationFailed, match="the state of prompt 3 is not finite"):
+        extract(model, PROMPTS, [0], pooling="mean")
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(1, 400))
+def test_batches_hold_every_prompt_once_within_the_budget(lengths, budget):
+    batches = list(token_batches(lengths, budget))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
+    longest = [max(lengths[index] for index in batch) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_layers_are_named_as_in_a_list():
+    assert resolve_layers(["last", 0, -2, 3], 12) == [0, 3, 11, 12]
+    for wrong in ([13], [-14], []):
+        with pytest.raises(BadInput, match=r"0 \(embedding\) to 12"):
+            resolve_layers(wrong, 12)
