@@ -1,0 +1,181 @@
+"""Examples to prompts of token ids, label words to the tokens that stand for them."""
+
+import string
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.errors import CardError, DataError, LabelWordError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Ids = list[int]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """N prompts."""
+
+    token_ids: list[Ids]
+    """Of each prompt, the beginning-of-sequence token included where there is one."""
+    shortened: NDArray[np.bool_]
+    """(N,) whether a field lost its end."""
+    texts: list[str]
+    """What the ids spell, after shortening, without the beginning-of-sequence token."""
+
+
+def encode_prompts(
+    tokenizer: "PreTrainedTokenizerBase",
+    template: str,
+    fields: Sequence[Mapping[str, str]],
+    *,
+    max_tokens: int,
+    prepend_bos: bool,
+) -> Prompts:
+    """`fields` (N mappings) put into `template`, tokenised, none longer than `max_tokens`.
+
+    A prompt over the limit loses the end of its longest field, on a token's border; of two long fields the longer is
+    first cut down to the other. The template is never touched. Special tokens spelled out in a text are read as
+    text, unless the template uses such tokens itself.
+    Raises DataError: the template alone is over the limit; CardError: no beginning-of-sequence token to prepend.
+    """
+    if prepend_bos and tokenizer.bos_token_id is None:
+        raise CardError(
+            "the tokenizer has no beginning-of-sequence token: set 'prepend_bos: false' in the model's card"
+        )
+    bos = [int(tokenizer.bos_token_id)] if prepend_bos else []
+    limit = max_tokens - len(bos)
+    literal = not any(token in template for token in tokenizer.all_special_tokens)
+    bare = _tokens(tokenizer, [_render(template, defaultdict(str))[0]], literal)[0]
+    if len(bare) >= limit:
+        raise DataError(
+            f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no room for text in "
+            f"{max_tokens}: shorten the template or raise max_tokens"
+        )
+    texts = [_render(template, row)[0] for row in fields]
+    token_ids = _tokens(tokenizer, texts, literal)
+    shortened = np.array([len(ids) > limit for ids in token_ids], dtype=bool)
+    for i in np.flatnonzero(shortened).tolist():
+        texts[i], token_ids[i] = _shorten(tokenizer, template, fields[i], limit, literal)
+    return Prompts([bos + ids for ids in token_ids], shortened, texts)
+
+
+def label_tokens(
+    tokenizer: "PreTrainedTokenizerBase",
+    words: Sequence[str],
+    *,
+    strategy: Literal["single", "first", "mean"] = "single",
+    dataset: str,
+) -> list[Ids]:
+    """The ids of the tokens that stand for each word, in the order of `words`.
+
+    Each word is tokenised as it would follow the prompt: after a colon and a space. `single` wants one token a word,
+    `first` takes a word's first token, `mean` takes all of them; the tokens of two words must differ.
+    Raises LabelWordError with every word that is unknown, too long or not distinct (paper, Appendix: label words).
+    """
+    mend = f"choose others in data/datasets/{dataset}.yaml"
+    found = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
+    problems = []
+    for word, ids in found.items():
+        if tokenizer.unk_token_id in ids or not ids:
+            problems.append(f"label word {word!r} of dataset {dataset!r} is unknown to the tokenizer: {mend}")
+        elif strategy == "single" and len(ids) > 1:
+            spelled = ", ".join(_spelled(tokenizer, token) for token in ids)
+            problems.append(
+                f"label word {word!r} of dataset {dataset!r} is {len(ids)} tokens, {spelled}: choose a word of one "
+                f"token in data/datasets/{dataset}.yaml, or set 'word_tokens' there to 'first' or 'mean'"
+            )
+    if strategy != "single":
+        found = {word: _without_space(tokenizer, ids) for word, ids in found.items()}
+    if strategy == "first":
+        found = {word: ids[:1] for word, ids in found.items()}
+    owners: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for word in words:
+        owners[tuple(found[word])].append(word)
+    for shared, sharing in owners.items():
+        if len(sharing) > 1 and shared:
+            listed = " and ".join(filter(None, [", ".join(map(repr, sharing[:-1])), repr(sharing[-1])]))
+            spelled = ", ".join(_spelled(tokenizer, token) for token in shared)
+            token = "token" if len(shared) == 1 else "tokens"
+            problems.append(f"label words {listed} of dataset {dataset!r} share the {token} {spelled}: {mend}")
+    if problems:
+        raise LabelWordError("\n".join(problems))
+    return [found[word] for word in words]
+
+
+def _tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str], literal: bool) -> list[Ids]:
+    if not texts:
+        return []
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=literal, verbose=False)
+    ids: list[Ids] = encoded["input_ids"]
+    return ids
+
+
+def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
+    """The prompt, and where in it each field stands."""
+    text, spans = "", {}
+    for before, name, _, _ in string.Formatter().parse(template):
+        text += before
+        if name is not None:
+            spans[name] = (len(text), len(text) + len(row[name]))
+            text += row[name]
+    return text, spans
+
+
+def _shorten(
+    tokenizer: "PreTrainedTokenizerBase", template: str, row: Mapping[str, str], limit: int, literal: bool
+) -> tuple[str, Ids]:
+    kept = dict(row)
+    while True:
+        text, spans = _render(template, kept)
+        encoded = tokenizer(
+            text, add_special_tokens=False, split_special_tokens=literal, return_offsets_mapping=True, verbose=False
+        )
+        ids: Ids = encoded["input_ids"]
+        if len(ids) <= limit:
+            return text, ids
+        # Cut text may tokenise anew at its end, so measure again until it fits; each turn takes a token or more.
+        starts = {
+            name: [
+                max(begin, low)
+                for begin, end in encoded["offset_mapping"]
+                if begin < end and begin < high and end > low
+            ]
+            for name, (low, high) in spans.items()
+        }
+        for name, tokens in _keep(starts, len(ids) - limit).items():
+            low, _ = spans[name]
+            kept[name] = kept[name][: starts[name][tokens] - low].rstrip()
+
+
+def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
+    """How many tokens the fields that must give up `excess` keep: always the longest field gives."""
+    left = {name: len(tokens) for name, tokens in starts.items()}
+    for _ in range(excess):
+        longest = max(left, key=lambda name: left[name])
+        left[longest] = max(left[longest] - 1, 0)
+    return {name: tokens for name, tokens in left.items() if tokens < len(starts[name])}
+
+
+def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
+    """In context, because tokenizers that mark spaces treat the beginning of a text as a space of its own."""
+    before, both = _tokens(tokenizer, [":", f": {word}"], literal=False)
+    if both[: len(before)] == before:
+        return both[len(before) :]
+    return _tokens(tokenizer, [f" {word}"], literal=False)[0]
+
+
+def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:
+    """A lone space token says nothing of the word that follows it."""
+    first_said = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
+    return ids[first_said:]
+
+
+def _spelled(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
+    return f"{tokenizer.decode([token])!r} (id {token})"
