@@ -1,0 +1,31 @@
+"""`python tether.py COMMAND…`: run a command that must not outlive the process that started it.
+
+The starter holds the other end of standard input. When that closes, on purpose or because the starter was killed, the
+command and all its children are asked to end, and killed if they do not.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+PATIENCE = 20.0  # seconds from asking to killing: a Prefect server writes what it has queued
+
+
+def main(command: list[str]) -> None:
+    """Leads its own process group (start it with `start_new_session`), which holds the command and its children."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while child.poll() is None and not select.select([sys.stdin], [], [], 0.2)[0]:
+        pass
+    os.killpg(0, signal.SIGTERM)
+    try:
+        child.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"tether: {command} did not end in {PATIENCE:g} s and is killed\n")
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
