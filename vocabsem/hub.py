@@ -1,0 +1,61 @@
+"""Files of a repository on the Hugging Face hub, at a known commit; one quick question first: no hub, no wait."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vocabsem.errors import DownloadFailed, SourceError
+
+PROBE_SECONDS = 5.0
+
+
+def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | None, cache: Path) -> tuple[Path, str]:
+    """The local snapshot of `org/name` or `datasets/org/name` and its commit; only files matching `patterns`.
+
+    Heeds HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE (then what the cache holds, or nothing). Finished files are kept
+    when a download is broken off.
+    Raises SourceError: no such repository or revision; DownloadFailed: no answer, or a licence to accept first.
+    """
+    from huggingface_hub import HfApi, errors, snapshot_download
+
+    kind = "dataset" if repository.startswith("datasets/") else "model"
+    name = repository.removeprefix("datasets/")
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    commit = revision
+    try:
+        if not offline:
+            info = HfApi(endpoint=endpoint).repo_info(name, revision=revision, repo_type=kind, timeout=PROBE_SECONDS)
+            commit = info.sha or revision
+        path = snapshot_download(
+            name,
+            repo_type=kind,
+            revision=commit,
+            cache_dir=cache,
+            allow_patterns=list(patterns) if patterns else None,
+            endpoint=endpoint,
+            local_files_only=offline,
+        )
+    except errors.GatedRepoError:
+        raise DownloadFailed(
+            f"{kind} {name} asks for a licence to be accepted: accept it on its page, then set HF_TOKEN"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise SourceError(f"no {kind} {name} on the hub, or it is private: mend the card, or set HF_TOKEN") from None
+    except errors.RevisionNotFoundError:
+        raise SourceError(f"{kind} {name} has no revision {revision!r} on the hub: mend the card") from None
+    except (_http_error(), errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+        if offline:
+            raise DownloadFailed(f"{kind} {name} is not in {cache}, and HF_HUB_OFFLINE is set: unset it once") from None
+        raise DownloadFailed(
+            f"cannot reach the hub for {kind} {name} ({type(error).__name__}): check the network and HF_ENDPOINT, "
+            "or use a local copy with file:"
+        ) from error
+    return Path(path), Path(path).name
+
+
+def _http_error() -> type[Exception]:
+    """The root of what the hub's HTTP client raises, whichever client its version uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return next(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
