@@ -66,9 +66,9 @@ def extract(
             for layer, vectors in batch.items():
                 states[layer][rows] = vectors.float().cpu().numpy()
             progress(len(prompts), sum(len(ids) for ids in prompts))
-    for layer, vectors in states.items():
-        if not np.isfinite(vectors).all():
-            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+    for layer, found in states.items():
+        if not np.isfinite(found).all():
+            row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
             raise ComputationFailed(
                 f"model {model.name!r}, layer {layer}: the state of prompt {row} is not finite in {model.dtype}:"
                 " use dtype float32"

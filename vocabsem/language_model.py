@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from filelock import FileLock
+
 from vocabsem import sources
 from vocabsem.cards import ModelCard
 from vocabsem.devices import DType, resolve_device, resolve_dtype
@@ -122,8 +124,10 @@ def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
             f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: mend 'source' in its card"
         )
     target = cache / "models" / digest[:12]
-    if not (target / "config.json").exists():
-        _convert(fetched.path, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            _convert(fetched.path, target)
     return target, digest
 
 
@@ -149,7 +153,7 @@ def load_model(
     folder, digest = prepare(card, cache)
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
     network, tokenizer = _from_folder(folder, wanted)
-    network = network.eval().requires_grad_(False).to(resolve_device(device))  # type: ignore[arg-type]
+    network = network.eval().requires_grad_(False).to(resolve_device(device))
     config = network.config.get_text_config()
     found = {
         "layers": config.num_hidden_layers,
@@ -167,6 +171,7 @@ def load_model(
 
 
 def _from_folder(folder: Path, dtype: Any, **options: Any) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -177,7 +182,7 @@ def _from_folder(folder: Path, dtype: Any, **options: Any) -> "tuple[PreTrainedM
         network = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, local_files_only=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ComputationFailed(f"transformers cannot read the model in {folder}: {error}") from error
     finally:
         if bar:
@@ -190,12 +195,12 @@ def _convert(gguf: Path, target: Path) -> None:
     import torch
 
     partial = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex}")
-    partial.mkdir(parents=True)
+    partial.mkdir()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network, tokenizer = _from_folder(gguf.parent, torch.float32, gguf_file=gguf.name)
-        network.hf_quantizer = None  # the weights are plain float32 now; only the memory of the file forbids saving
+        network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
         del network.config.quantization_config
         network.save_pretrained(partial)
         tokenizer.save_pretrained(partial)

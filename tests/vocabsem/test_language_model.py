@@ -36,7 +36,9 @@ def test_the_guard_refuses_a_state_before_the_final_norm(card, tmp_path):
     seen = []
     final = model.network.base_model
     modules = dict(final.named_modules())
-    name = next(n for n in ("norm", "ln_f", "final_layernorm", "final_layer_norm", "decoder.final_layer_norm") if n in modules)
+    name = next(
+        n for n in ("norm", "ln_f", "final_layernorm", "final_layer_norm", "decoder.final_layer_norm") if n in modules
+    )
     hook = modules[name].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model.network(torch.tensor([PROMPTS[0]]))
     hook.remove()
