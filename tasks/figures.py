@@ -1,0 +1,124 @@
+"""Figures of an experiment: readable at a phone's width, by the colour-blind, and printed in grey.
+
+Plain `Figure` objects: no global state, so tasks may draw in any thread.
+"""
+
+import base64
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from vocabsem.metrics import Reliability
+
+WIDTH = 4.8  # inches: 720 pixels at 150 per inch, so that 9-point letters stay legible on a phone
+PER_INCH = 150
+# Okabe and Ito (2008): told apart with every kind of colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS = "os^Dvph*X"
+STYLES = ("-", "--", ":", "-.")
+MOST_NAMED = 20  # classes: beyond, axes are numbered
+TITLE_CHARACTERS = 48  # in a line of that width
+DODGE = 0.03  # between the methods at one number of shots, in steps of log2, so that their intervals can be told apart
+
+Curve = Sequence[tuple[str, float, float, float]]
+
+
+def reliability_diagram(title: str, bins: Reliability) -> Figure:
+    """Accuracy against mean confidence of each bin (K,), above the number of predictions in it."""
+    figure = _figure(title, 4.8)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    drawn = bins.count > 0
+    edges = np.linspace(0, 1, len(bins.count) + 1)
+    upper.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfectly calibrated")
+    upper.plot(bins.confidence[drawn], bins.accuracy[drawn], color=COLOURS[0], marker="o", label="observed")
+    upper.set(ylabel="accuracy (share)", xlim=(0, 1), ylim=(0, 1.02))
+    upper.legend(loc="upper left", frameon=False)
+    lower.bar(edges[:-1], bins.count, width=np.diff(edges), align="edge", color=COLOURS[5], edgecolor="white")
+    lower.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
+    return figure
+
+
+def confusion_matrix(title: str, counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """Counts (C, C), a row for each true class; shades are shares of the row."""
+    classes = len(counts)
+    figure = _figure(title, WIDTH if classes <= 6 else min(WIDTH + 0.15 * (classes - 6), 8.0))
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if classes <= MOST_NAMED:
+        size = 9 if classes <= 8 else 6
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=size)
+        axes.set_xticks(range(classes), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), names)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.7)
+    return figure
+
+
+def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
+    """Macro-F1 with its 95 % interval by labelled examples per class; a curve is [(shots, value, low, high), …].
+
+    The axis is logarithmic between the numbers that occur, with 0 to their left and `all` to their right. A method
+    with one point that needs no labels is drawn as a level line, for comparison with those that do.
+    """
+    figure = _figure(title, 3.8 + 0.17 * len(curves))
+    axes = figure.subplots()
+    places = _places({shots for curve in curves.values() for shots, *_ in curve})
+    for index, (method, curve) in enumerate(curves.items()):
+        colour, style = COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]
+        points = sorted((places[shots], value, low, high) for shots, value, low, high in curve)
+        x, value, low, high = (np.array(column) for column in zip(*points, strict=True))
+        x = x + DODGE * (index - (len(curves) - 1) / 2)
+        if len(points) == 1 and curve[0][0] == "0":
+            axes.axhline(value[0], color=colour, linewidth=0.8, linestyle=":")
+        axes.plot(x, value, color=colour, linestyle=style, marker=MARKS[index % len(MARKS)], markersize=5, label=method)
+        axes.vlines(x, low, high, color=colour, linewidth=1)
+    axes.set_xticks(list(places.values()), list(places))
+    axes.set(xlabel="labelled examples per class (shots)", ylabel="macro-F1 on test data, 95 % interval")
+    axes.grid(axis="y", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend_below(figure, axes)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG; the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def data_uri(figure: Figure) -> str:
+    """The figure inside an address, for pages that cannot fetch a file."""
+    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}"
+
+
+def _figure(title: str, height: float) -> Figure:
+    figure = Figure(figsize=(WIDTH, height), dpi=PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join(textwrap.wrap(title, TITLE_CHARACTERS)), fontsize=11)
+    return figure
+
+
+def _places(shots: set[str]) -> dict[str, float]:
+    """Where each number of shots stands, in order: log2 of it; 0 and `all` a step of 1 outside the rest."""
+    numbers = sorted(int(number) for number in shots if number not in ("0", "all"))
+    places = {str(number): float(np.log2(number)) for number in numbers}
+    left, right = (min(places.values(), default=0.0), max(places.values(), default=0.0))
+    outside = {"0": left - 1.0} if "0" in shots else {}
+    return outside | places | ({"all": right + 1.0} if "all" in shots else {})
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=0)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2 if longest < 30 else 1, fontsize=8, frameon=False
+    )
