@@ -162,18 +162,18 @@ def _draw(rows: Sequence[_Row], total: int, purpose: str) -> list[_Row]:
 
 
 def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """`total` seats among classes of `counts` rows (C,): each present class one where they suffice, then in proportion.
+    """`total` seats among classes of `counts` rows (C,), in proportion, by largest remainders.
 
-    What is left after rounding down goes to the largest remainders, the first class first where they are equal.
+    The first class comes first where remainders are equal. A class that would be left without a seat takes one from
+    the class with most, if there are seats enough for every class.
     """
-    one = (counts > 0).astype(np.int64)
-    seats = one if one.sum() <= total else np.zeros_like(one)
-    rest, left = counts - seats, total - int(seats.sum())
     # Integers throughout: the same seats on every machine.
-    whole, remainder = np.divmod(rest * left, max(int(rest.sum()), 1))
-    seats = seats + whole
-    largest = np.argsort(-remainder, kind="stable")[: total - int(seats.sum())]
-    seats[largest] += 1
+    seats, remainder = np.divmod(counts * total, max(int(counts.sum()), 1))
+    seats[np.argsort(-remainder, kind="stable")[: total - int(seats.sum())]] += 1
+    if total >= np.count_nonzero(counts):
+        for empty in np.flatnonzero((counts > 0) & (seats == 0)):
+            seats[np.argmax(seats)] -= 1
+            seats[empty] += 1
     return seats
 
 

@@ -42,11 +42,15 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
 
 
 def _read(card: DatasetCard, part: str, path: Path, wanted: list[str], cache: str) -> Mapping[str, list[Any]]:
+    import pandas as pd
     from datasets import Dataset, Features, Value, load_dataset
 
     if card.format == "folder":
         return _read_folder(card, path, cache)
     if card.format == "csv":
+        header = pd.read_csv(path, nrows=0, **card.options).columns
+        if not {*wanted} <= {*header}:
+            return {name: [] for name in header}
         # All as text: pandas would turn the review "NA" into a missing value, the label 01 into 1.
         text = Features({name: Value("string") for name in wanted})
         table = Dataset.from_csv(str(path), features=text, cache_dir=cache, keep_default_na=False, **card.options)
