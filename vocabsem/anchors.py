@@ -95,9 +95,9 @@ def semantic_anchors(
         root = directions[:, -rank:] * values[-rank:].sqrt()
         whiten = directions[:, -rank:] / values[-rank:].sqrt()
 
-    inverse = whiten @ whiten.mT  # (WᵀW)⁺, (d, d)
-    miss = gram @ (inverse @ root) - root  # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G
-    vectors, leverage = head.times(inverse)
+    # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G; in this order rounding grows with κ, not κ²
+    miss = gram @ (whiten @ (whiten.mT @ root)) - root
+    vectors, leverage = head.times(whiten @ whiten.mT)
     if bias is not None:
         vectors -= head.of(bias) @ vectors
     return Anchors(

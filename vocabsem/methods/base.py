@@ -27,7 +27,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     needs_labels: ClassVar[bool] = True
     uses_anchors: ClassVar[bool] = False
     trains: ClassVar[bool] = False
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}
+    fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
 
     space: LabelSpace
     classes_: NDArray[np.int64]
@@ -48,8 +49,6 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         else:
             self._fit(states, np.empty(0, np.int64), background)
         return self
-
-    fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         raise NotImplementedError
@@ -94,13 +93,12 @@ def check_labels(y: ArrayLike | None, rows: int, classes: int, method: str) -> N
     return labels.astype(np.int64)
 
 
-def mean_and_scale(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each column (1 where a column is constant), computed in float64."""
+def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each column, (d,) each; 1 where a column is constant but for rounding."""
     mean = background.mean(axis=0, dtype=np.float64)
-    scale = background.std(axis=0, dtype=np.float64)
-    scale[scale <= 1e-6 * np.abs(mean)] = 1.0
-    scale[scale == 0] = 1.0
-    return mean.astype(np.float32), scale.astype(np.float32)
+    deviation = background.std(axis=0, dtype=np.float64)
+    deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # also where both are 0
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def unit_rows(rows: Floats) -> Floats:

@@ -1,27 +1,46 @@
-"""Our calibrator: standardised states, moved towards the anchors by a residual that starts at nothing."""
+"""Our calibrator: similarity to the anchors is the prior, a residual learned from the labels moves away from it."""
 
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from vocabsem.errors import TrainingFailed
-from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_scale
+from vocabsem.errors import CardError
+from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
+from vocabsem.methods.logistic import Linear, choose_and_fit
 
 
 class VocabularyCalibrator(Method):
+    """Standardised states, moved towards the anchors by a linear residual that starts at nothing.
+
+    With k layers h_1..h_k of a state, z_l = (h_l − μ_l)/σ_l (mean and deviation of the training states, labels
+    unused), z̄ their average, ŝ_c the unit target of class c, and τ the scale:
+
+        t       = z̄/‖z̄‖ + Σ_l R_l z_l          the calibrated state (`transform`)
+        logit_c = τ ŝ_c · t + b_c               untrained: τ cos(z̄, s_c), the paper's similarity with a scale
+        loss    = Σ_i −log softmax(logit_i)[y_i] + λ/2 ‖W‖²,   W_l = √k τ (ŝ R_l)ᵀ, (d, C)
+
+    Only the part of R that the label words can see matters, so W is learned and R is the smallest residual that has
+    it. The penalty is a Gaussian prior centred on the vocabulary's own answer: the loss is a sum over examples and λ
+    is not, so the prior rules at few shots and fades as labels grow. The loss is convex: one minimum, found by
+    L-BFGS, whatever the seed. λ is chosen by cross-validation on the training rows (`logistic.choose_and_fit`; there
+    the seed deals the folds).
+
+    targets: "head" or "random" put a control in the anchors' place. Without the similarity term this is the
+    LinearProbe, so the difference between the two is what the vocabulary gives.
+    """
+
     name = "vocabulary_calibrator"
     trains = True
     uses_anchors = True
     choices: ClassVar = {"targets": ("anchors", "head", "random")}
 
     mean_: NDArray[np.float32]
-    scale_: NDArray[np.float32]
-    down_: NDArray[np.float32]
-    up_: NDArray[np.float32]
+    deviation_: NDArray[np.float32]
+    weights_: NDArray[np.float32]
+    intercepts_: NDArray[np.float32]
+    penalty_: float
 
     def __init__(
         self,
@@ -29,63 +48,45 @@ class VocabularyCalibrator(Method):
         *,
         targets: Targets = "anchors",
         layers: int = 1,
-        rank: int = 64,
-        temperature: float = 10.0,
-        steps: int = 300,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 0.1,
+        scale: float = 10.0,
+        folds: int = 5,
         seed: int = 0,
     ) -> None:
         self.space = space
         self.targets = targets
         self.layers = layers
-        self.rank = rank
-        self.temperature = temperature
-        self.steps = steps
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        self.scale = scale
+        self.folds = folds
         self.seed = seed
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        self.mean_, self.scale_ = mean_and_scale(background)
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise CardError(f"vocabulary_calibrator: scale is {self.scale}, expected a positive number")
+        self.mean_, deviation = mean_and_deviation(background)
+        self.deviation_ = deviation * np.float32(self.layers**0.5)
         z = self._standardised(states)
-        y = torch.from_numpy(labels)
-        generator = torch.Generator().manual_seed(self.seed)
-        width = z.shape[1]
-        down = (torch.randn(width, self.rank, generator=generator) / width**0.5).requires_grad_()
-        up = torch.zeros(self.rank, self.space.width, requires_grad=True)
-        optimiser = torch.optim.AdamW([down, up], lr=self.learning_rate, weight_decay=self.weight_decay, foreach=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        loss = torch.zeros(())
-        for _ in range(self.steps):
-            rows = torch.randint(len(y), (256,), generator=generator) if len(y) > 256 else torch.arange(len(y))
-            loss = torch.nn.functional.cross_entropy(self._similarity(self._move(z[rows], down, up)), y[rows])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-        if not torch.isfinite(loss):
-            raise TrainingFailed(f"vocabulary_calibrator: the loss became {float(loss)}: lower learning_rate")
-        self.down_, self.up_ = down.detach().numpy(), up.detach().numpy()
+        found = choose_and_fit(z, self._similarity(z), labels, folds=self.folds, seed=self.seed)
+        self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
 
-    def _standardised(self, states: Floats) -> Tensor:
-        return torch.from_numpy((states - self.mean_) / self.scale_)
+    def _standardised(self, states: Floats) -> Floats:
+        return (states - self.mean_) / self.deviation_  # (N, k·d), each layer divided by √k
 
-    def _move(self, z: Tensor, down: Tensor, up: Tensor) -> Tensor:
-        identity = z.reshape(len(z), self.layers, self.space.width).mean(1)
-        return identity + torch.nn.functional.gelu(z @ down) @ up
+    def _targets(self) -> Floats:
+        return unit_rows(in_place_of_anchors(self.space, self.targets, self.seed))
 
-    def _similarity(self, moved: Tensor) -> Tensor:
-        targets = torch.from_numpy(in_place_of_anchors(self.space, self.targets, self.seed))
-        unit = torch.nn.functional.normalize
-        return self.temperature * unit(moved, dim=1) @ unit(targets, dim=1).mT
+    def _directions(self, z: Floats) -> Floats:
+        return unit_rows(z.reshape(len(z), self.layers, self.space.width).mean(axis=1))
+
+    def _similarity(self, z: Floats) -> Floats:
+        return np.float32(self.scale) * self._directions(z) @ self._targets().T
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """States (N, layers·d) → calibrated states (N, d) float32."""
-        states = check_states(X, self.n_features_in_, self.name)
-        with torch.inference_mode():
-            moved = self._move(self._standardised(states), torch.from_numpy(self.down_), torch.from_numpy(self.up_))
-            return np.asarray(moved.numpy())
+        """States (N, k·d) → calibrated states t (N, d) float32, for which τ ŝ_c · t + b_c is the logit of class c."""
+        z = self._standardised(check_states(X, self.n_features_in_, self.name))
+        wanted = self.weights_.T / np.float32(self.scale)  # (C, k·d)
+        residual, *_ = np.linalg.lstsq(self._targets(), wanted, rcond=None)  # (d, k·d)
+        return np.asarray(self._directions(z) + z @ residual.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:
-        return np.asarray(self._similarity(torch.from_numpy(self.transform(states))).numpy())
+        z = self._standardised(states)
+        return Linear(self.weights_, self.intercepts_, self.penalty_).logits(z, self._similarity(z))

@@ -1,0 +1,182 @@
+"""Anchors against numpy's float64 SVD pseudo-inverse, and the identities that any pseudo-inverse keeps."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vocabsem import anchors as module
+from vocabsem.anchors import RankDeficientHead, semantic_anchors
+from vocabsem.errors import DataError
+
+
+def head_of(condition, rows=400, d=24, seed=0, rank=None):
+    """A head with singular values spread evenly, in logarithm, from 1 down to 1/condition."""
+    generator = np.random.default_rng(seed)
+    left, _ = np.linalg.qr(generator.standard_normal((rows, d)))
+    right, _ = np.linalg.qr(generator.standard_normal((d, d)))
+    values = np.geomspace(1, 1 / condition, d)
+    if rank is not None:
+        values[rank:] = 0
+    return torch.from_numpy(left * values @ right.T)
+
+
+def reference(head):
+    """W⁺ transposed: row i is e_i W⁺."""
+    return np.linalg.pinv(np.asarray(head, np.float64), rcond=1e-13).T
+
+
+def relative(found, expected):
+    return np.linalg.norm(np.asarray(found) - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("condition", [1, 30, 900, 1.1e3, 1e4])
+@pytest.mark.parametrize("gauge", ["raw", "centred"])
+def test_equals_the_pseudo_inverse(condition, gauge):
+    head = head_of(condition)
+    shifted = head - head.mean(0) if gauge == "centred" else head
+    found = semantic_anchors(head, gauge=gauge)
+    singular = np.linalg.svd(shifted.numpy(), compute_uv=False)
+
+    assert relative(found.vectors, reference(shifted)) < 1e-9
+    assert found.condition == pytest.approx(singular[0] / singular[-1], rel=1e-6)
+    assert found.residual < 1e-9
+    assert (found.solver, found.rank, found.gauge) == ("cholesky", 24, gauge)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_solves_the_stored_weights_in_float64(dtype):
+    head = head_of(100).to(dtype)
+    found = semantic_anchors(head)
+    assert found.vectors.dtype == found.leverage.dtype == torch.float64
+    assert relative(found.vectors, reference(head.double())) < 1e-9
+
+
+def test_the_float32_pseudo_inverse_would_have_lost_directions():
+    """Why torch.linalg.pinv is not used: its default cut-off, rows × 1.2e-7, drops true directions of this head."""
+    head = head_of(300, rows=49_152, d=8).float()
+    exact = reference(head)
+    assert relative(torch.linalg.pinv(head).mT, exact) > 0.5
+    assert relative(semantic_anchors(head).vectors, exact) < 1e-9
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    head = head_of(50, rows=1000)
+    whole = semantic_anchors(head, gauge="centred")
+    monkeypatch.setattr(module, "BLOCK", 64)
+    parts = semantic_anchors(head, gauge="centred")
+    assert relative(parts.vectors, whole.vectors.numpy()) < 1e-12  # only the order of float64 sums differs
+    assert relative(parts.leverage, whole.leverage.numpy()) < 1e-12
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(12, 60),
+    d=st.integers(1, 12),
+    gauge=st.sampled_from(["raw", "centred"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_identities(seed, rows, d, gauge):
+    weight = torch.from_numpy(np.random.default_rng(seed).standard_normal((rows + 1, d)))
+    found = semantic_anchors(weight, gauge=gauge)
+    centred = weight - weight.mean(0) if gauge == "centred" else weight
+
+    assert float(found.leverage.sum()) == pytest.approx(found.rank, rel=1e-9)
+    assert float(found.leverage.min()) >= -1e-12
+    assert float(found.leverage.max()) <= 1 + 1e-9
+    assert np.allclose((centred * found.vectors).sum(1), found.leverage, atol=1e-9)
+    # W⁺W = 1 on a full-rank head, and W⁺ (h's logits) = h for every state h
+    assert np.allclose(found.vectors.mT @ centred, np.eye(d), atol=1e-7)
+    if gauge == "centred":
+        assert np.allclose(found.vectors.sum(0), 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("rank", [1, 7, 23])
+def test_rank_deficient_head_warns_and_takes_the_pseudo_inverse(rank):
+    head = head_of(20, rank=rank)
+    with pytest.warns(RankDeficientHead, match=f"span {rank} of 24 dimensions"):
+        found = semantic_anchors(head)
+    assert relative(found.vectors, reference(head)) < 1e-9
+    assert (found.solver, found.rank) == ("eigh", rank)
+    assert float(found.leverage.sum()) == pytest.approx(rank, rel=1e-9)
+    assert found.condition == pytest.approx(20 ** ((rank - 1) / 23), rel=1e-6)
+    assert found.residual < 1e-9
+
+
+def test_fewer_rows_than_dimensions():
+    head = torch.from_numpy(np.random.default_rng(0).standard_normal((5, 9)))
+    with pytest.warns(RankDeficientHead, match="5 rows span 5 of 9"):
+        found = semantic_anchors(head)
+    assert relative(found.vectors, reference(head)) < 1e-9
+
+
+def test_padding_rows_do_not_enter():
+    head = head_of(30)
+    padded = torch.cat([head, torch.full((56, 24), 7.0, dtype=torch.float64)])
+    alone = semantic_anchors(head)
+    found = semantic_anchors(padded, rows=400)
+    assert found.vectors.shape == (400, 24)
+    assert torch.equal(found.vectors, alone.vectors)
+    assert relative(semantic_anchors(padded).vectors[:400], alone.vectors.numpy()) > 0.1
+
+
+def test_chosen_rows_keep_their_order():
+    head = head_of(30)
+    ids = np.random.default_rng(1).permutation(400)[:200].tolist()
+    assert relative(semantic_anchors(head, rows=ids).vectors, reference(head[ids])) < 1e-9
+
+
+@pytest.mark.parametrize("gauge", ["raw", "centred"])
+def test_bias_is_the_least_squares_solution(gauge):
+    """s_i minimises ‖W s + b − e_i‖; centred, both the head's and the bias's mean row are removed first."""
+    head = head_of(30)
+    bias = torch.from_numpy(np.random.default_rng(2).standard_normal(500))
+    found = semantic_anchors(torch.cat([head, head[:100]]), bias=bias, rows=400, gauge=gauge)
+    weight, shift = head.numpy(), bias[:400].numpy()
+    if gauge == "centred":
+        weight, shift = weight - weight.mean(0), shift - shift.mean()
+    expected = np.linalg.lstsq(weight, np.eye(400) - shift[:, None], rcond=None)[0].T
+    assert relative(found.vectors, expected) < 1e-9
+
+
+def test_a_constant_bias_moves_nothing_in_the_centred_gauge():
+    head = head_of(30)
+    plain = semantic_anchors(head, gauge="centred")
+    shifted = semantic_anchors(head, gauge="centred", bias=torch.full((400,), 3.0))
+    assert relative(shifted.vectors, plain.vectors.numpy()) < 1e-12
+
+
+def test_the_centred_gauge_forgets_a_common_row():
+    head = head_of(30)
+    moved = head + torch.linspace(-2, 2, 24, dtype=torch.float64)
+    plain = semantic_anchors(head, gauge="centred").vectors.numpy()
+    assert relative(semantic_anchors(moved, gauge="centred").vectors, plain) < 1e-9
+    assert relative(semantic_anchors(moved).vectors, semantic_anchors(head).vectors.numpy()) > 0.1
+
+
+def test_the_head_is_left_as_it_was():
+    head = torch.nn.Parameter(head_of(30).float())
+    before = head.detach().clone()
+    found = semantic_anchors(head, gauge="centred", bias=torch.ones(400))
+    assert torch.equal(head, before)
+    assert not found.vectors.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("weight", "options", "message"),
+    [
+        (torch.zeros(4), {}, "shape \\(4,\\)"),
+        (torch.zeros(4, 0), {}, "shape \\(4, 0\\)"),
+        (torch.zeros(4, 3), {}, "zero in every row"),
+        (torch.full((4, 3), torch.nan), {}, "NaN"),
+        (torch.eye(4, 3), {"rows": 5}, "rows 5 of a head with 4 rows"),
+        (torch.eye(4, 3), {"rows": 0}, "rows 0"),
+        (torch.eye(4, 3), {"rows": [0, -1]}, "between 0 and 3"),
+        (torch.eye(4, 3), {"gauge": "centered"}, "unknown gauge 'centered'"),
+        (torch.eye(4, 3), {"bias": torch.zeros(3)}, "bias has shape \\(3,\\)"),
+    ],
+)
+def test_refuses(weight, options, message):
+    with pytest.raises(DataError, match=message):
+        semantic_anchors(weight, **options)

@@ -1,0 +1,96 @@
+"""Similarities against their definitions in float64, and nearest tokens against a full sort."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from vocabsem.errors import DataError
+from vocabsem.similarity import nearest_tokens, similarity_logits
+
+METRICS = ("cosine", "l2", "dot")
+
+
+def arrays(seed=0, n=7, c=4, d=10):
+    generator = np.random.default_rng(seed)
+    return generator.standard_normal((n, d)), generator.standard_normal((c, d))
+
+
+def by_definition(states, anchors, metric):
+    if metric == "dot":
+        return states @ anchors.T
+    return 1 - cdist(states, anchors, "cosine") if metric == "cosine" else -cdist(states, anchors)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_equals_scipy(metric):
+    states, anchors = arrays()
+    assert np.allclose(similarity_logits(states, anchors, metric), by_definition(states, anchors, metric), atol=1e-12)
+
+
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3))
+@settings(max_examples=30, deadline=None)
+def test_cosine_ignores_lengths(seed, scale):
+    states, anchors = arrays(seed)
+    scales = scale * np.linspace(1, 5, len(anchors))[:, None]
+    plain = similarity_logits(states, anchors)
+    assert np.allclose(similarity_logits(states * scale, anchors * scales), plain, atol=1e-12)
+    assert float(plain.abs().max()) <= 1 + 1e-12
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_rotations_change_nothing(seed):
+    states, anchors = arrays(seed)
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((10, 10)))
+    for metric in METRICS:
+        turned = similarity_logits(states @ rotation, anchors @ rotation, metric)
+        assert np.allclose(turned, similarity_logits(states, anchors, metric), atol=1e-10)
+
+
+def test_distance_keeps_its_digits_far_from_the_origin():
+    """‖h‖² + ‖s‖² − 2h·s in float32 would be all rounding here: 1e8 against a distance of 1."""
+    state = np.full((1, 4), 1e4, np.float32)
+    assert float(similarity_logits(state, state + np.float32(0.5), "l2")) == pytest.approx(-1.0, rel=1e-6)
+
+
+def test_a_zero_state_is_similar_to_nothing():
+    assert torch.equal(similarity_logits(np.zeros((1, 3)), np.eye(3)), torch.zeros(1, 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_gradients(metric):
+    states, anchors = (torch.from_numpy(a).requires_grad_() for a in arrays())
+    assert torch.autograd.gradcheck(lambda h, s: similarity_logits(h, s, metric), (states, anchors))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("block", [1, 7, 50, 1000])
+def test_nearest_tokens_equal_a_full_sort(metric, block):
+    states, anchors = arrays(c=50)
+    values, ids = nearest_tokens(states, anchors, 5, metric, block)
+    full = by_definition(states, anchors, metric)
+    order = np.argsort(-full, axis=1)[:, :5]
+    assert np.array_equal(ids, order)
+    assert np.allclose(values, np.take_along_axis(full, order, 1), atol=1e-12)
+
+
+def test_all_tokens_can_be_asked_for():
+    states, anchors = arrays(c=9)
+    assert np.array_equal(np.sort(nearest_tokens(states, anchors, 9, block=4)[1]), np.tile(np.arange(9), (7, 1)))
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_refuses_more_tokens_than_there_are(k):
+    with pytest.raises(DataError, match=f"k = {k} nearest tokens of 4"):
+        nearest_tokens(*arrays(), k)
+
+
+def test_refuses_other_metrics_and_widths():
+    states, anchors = arrays()
+    with pytest.raises(DataError, match="unknown metric 'cosin': choose one of cosine, l2, dot"):
+        similarity_logits(states, anchors, "cosin")
+    with pytest.raises(DataError, match=r"states \(7, 10\) and anchors \(4, 9\)"):
+        similarity_logits(states, anchors[:, 1:])
