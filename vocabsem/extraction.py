@@ -13,6 +13,7 @@ from vocabsem.errors import BadInput, ComputationFailed
 from vocabsem.language_model import LanguageModel
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Pooling = Literal["last", "mean"]
@@ -51,7 +52,8 @@ def extract(
     """Hidden states of N prompts: {layer: (N, d) float32}, in the order given.
 
     Layer 0 is the embedding output, the last layer the vector that multiplies the head. `pooling` takes the last token
-    or the mean over all tokens. `progress` is told the prompts and tokens of each batch. Raises ComputationFailed for a state that is not finite.
+    or the mean over all tokens. `progress` is told the prompts and tokens of each batch. Raises BadInput for layers
+    that the model does not have, ComputationFailed for a state that is not finite.
     """
     import torch
 
@@ -60,12 +62,10 @@ def extract(
     states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         for rows in token_batches([len(ids) for ids in token_ids], budget or TOKEN_BUDGET[device.type]):
-            prompts = [token_ids[row] for row in rows]
-            lengths = torch.tensor([len(ids) for ids in prompts], device=device)  # (B,)
-            batch = _forward(model, prompts, lengths, chosen, pooling)
-            for layer, vectors in batch.items():
+            ids, lengths = _padded([token_ids[row] for row in rows], device)
+            for layer, vectors in _forward(model, ids, lengths, chosen, pooling).items():
                 states[layer][rows] = vectors.float().cpu().numpy()
-            progress(len(prompts), sum(len(ids) for ids in prompts))
+            progress(len(rows), int(lengths.sum()))
     for layer, found in states.items():
         if not np.isfinite(found).all():
             row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
@@ -77,12 +77,13 @@ def extract(
 
 
 def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
-    """The guard on the first prompts, extracted as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
+    """The guard on the first prompts as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
     import torch
 
-    prompts = token_ids[:GUARDED]
-    states = extract(model, prompts, [model.layers], budget=GUARDED * max(len(ids) for ids in prompts))
-    return model.guard(prompts, torch.from_numpy(states[model.layers]))
+    ids, lengths = _padded(token_ids[:GUARDED], model.network.device)
+    with torch.inference_mode():
+        states = _forward(model, ids, lengths, [model.layers], "last")[model.layers]
+    return model.guard(ids, lengths, states)
 
 
 def _width(model: LanguageModel, layer: int) -> int:
@@ -92,21 +93,29 @@ def _width(model: LanguageModel, layer: int) -> int:
     return int(model.network.config.get_text_config().hidden_size)
 
 
+def _padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
+    """Token ids (B, T) filled up on the right, and their lengths (B,)."""
+    import torch
+
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, : len(prompt)] = torch.tensor(prompt)
+    return ids.to(device), lengths.to(device)
+
+
 def _forward(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], lengths: "Tensor", layers: Sequence[int], pooling: Pooling
+    model: LanguageModel, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], pooling: Pooling
 ) -> "dict[int, Tensor]":
     """{layer: (B, d)} of one batch, run through the body of the model without its head."""
     import torch
 
-    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)  # (B, T)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
     inner = any(layer != model.layers for layer in layers)
-    output = model.network.base_model(ids.to(model.network.device), use_cache=False, output_hidden_states=inner)
+    output = model.network.base_model(ids, use_cache=False, output_hidden_states=inner)
     every = {
         layer: output.last_hidden_state if layer == model.layers else output.hidden_states[layer] for layer in layers
     }  # each (B, T, d)
     if pooling == "mean":
-        real = torch.arange(ids.shape[1], device=lengths.device) < lengths[:, None]  # (B, T)
+        real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
         return {layer: (h.float() * real[..., None]).sum(1) / lengths[:, None] for layer, h in every.items()}
-    return {layer: h[torch.arange(len(prompts), device=lengths.device), lengths - 1] for layer, h in every.items()}
+    return {layer: h[torch.arange(len(ids), device=ids.device), lengths - 1] for layer, h in every.items()}

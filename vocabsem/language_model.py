@@ -5,7 +5,6 @@ import json
 import shutil
 import uuid
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,27 +74,24 @@ class LanguageModel:
             tokens=min(len(self.tokenizer), module.weight.shape[0]),
         )
 
-    def guard(self, token_ids: Sequence[Sequence[int]], states: "Tensor") -> float:
+    def guard(self, ids: "Tensor", lengths: "Tensor", states: "Tensor") -> float:
         """Largest difference between head(state) and the model's own logits, as a share of the largest logit.
 
-        `states` (n, d) are the last-layer states of the last tokens of the n prompts. Raises GuardFailed beyond the
-        rounding of the number format: then a norm, scale, cap or bias between state and logits is not accounted for.
+        ids (B, T) are prompts padded on the right, lengths (B,) their tokens, states (B, d) what was extracted of their
+        last tokens. The model runs on the same batch, so that only the head's own rounding remains. Raises GuardFailed
+        beyond it: then a norm, scale, cap or bias between state and logits is not accounted for.
         """
         import torch
 
         with torch.inference_mode():
-            own = torch.stack(
-                [
-                    self.network(torch.tensor([ids], device=self.network.device)).logits[0, -1].float().cpu()
-                    for ids in token_ids
-                ]
-            )  # (n, V)
+            logits = self.network(ids, use_cache=False).logits  # (B, T, V)
+            own = logits[torch.arange(len(ids), device=ids.device), lengths - 1].float().cpu()  # (B, V)
             difference = (self.head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:
             raise GuardFailed(
                 f"model {self.name!r}: head(state) differs from the model's own logits by {difference:.2g} of the"
-                f" largest logit (at most {TOLERANCE[self.dtype]:g} is rounding in {self.dtype}): look at the final norm, the"
-                " head's bias, a logit scale or a soft-cap of this architecture in vocabsem/language_model.py"
+                f" largest logit (at most {TOLERANCE[self.dtype]:g} is rounding in {self.dtype}): look at the final"
+                " norm, the head's bias, a logit scale or a soft-cap of this architecture in vocabsem/language_model.py"
             )
         return float(difference)
 

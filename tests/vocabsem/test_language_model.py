@@ -46,7 +46,7 @@ def test_the_guard_refuses_a_state_before_the_final_norm(card, tmp_path):
     if before.shape[1] != model.head.weight.shape[1]:
         pytest.skip("this architecture projects after its final norm")
     with pytest.raises(GuardFailed, match="final norm"):
-        model.guard(PROMPTS[:1], before)
+        model.guard(torch.tensor(PROMPTS[:1]), torch.tensor([len(PROMPTS[0])]), before)
 
 
 def test_padding_rows_are_not_tokens(tmp_path):
