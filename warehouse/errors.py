@@ -10,7 +10,6 @@ WarehouseError                 exit code 1
 
 Every message names the value, the place and the mend.
 """
-# ruff: noqa: N818  (each name says what happened)
 
 
 class WarehouseError(Exception):

@@ -108,7 +108,7 @@ class Partition:
             with (self.path / entry.name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != entry.sha256:
-                raise self._corrupt(entry.name, f"its sha256 is {found}, not {entry.sha256}")
+                raise parts.damaged(self.path / entry.name, f"its sha256 is {found}, not {entry.sha256}")
 
     def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
         """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
@@ -126,7 +126,7 @@ class Partition:
                     if "No match for FieldRef" in str(error):
                         names = pq.read_schema(self.path / entry.name).names
                         raise NotPublished(f"{self} has only the columns {names}, not all of {columns}") from error
-                    raise self._corrupt(entry.name, parts.first_line(error)) from error
+                    raise parts.damaged(self.path / entry.name, parts.first_line(error)) from error
         if not tables:
             raise NotPublished(f"{self} holds no rows: it is made of {[e.name for e in self._published().files]}")
         return pa.concat_tables(tables)
@@ -259,7 +259,7 @@ class Partition:
     def _finished_or_raise(self, name: str) -> FileEntry:
         entry = self.finished(name)
         if entry is None:
-            raise self._corrupt(name, "it is not what was written")
+            raise parts.damaged(self.path / name, "it is not what was written")
         return entry
 
     def _published(self) -> Manifest:
@@ -270,12 +270,7 @@ class Partition:
 
     def _require(self, entry: FileEntry) -> None:
         if fault := parts.fault(self.path, entry):
-            raise self._corrupt(entry.name, fault)
-
-    def _corrupt(self, name: str, fault: str) -> CorruptPartition:
-        return CorruptPartition(
-            f"{self.path / name} is damaged ({fault}): remove the folder {self.path}; the next run computes it again"
-        )
+            raise parts.damaged(self.path / entry.name, fault)
 
 
 def _manifest_files(folder: Path) -> Iterator[Path]:

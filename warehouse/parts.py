@@ -49,6 +49,13 @@ def fault(folder: Path, entry: FileEntry) -> str | None:
     return None
 
 
+def damaged(path: Path, found: str) -> CorruptPartition:
+    """The error that says what is wrong with a published file, and the mend."""
+    return CorruptPartition(
+        f"{path} is damaged ({found}): remove the folder {path.parent}; the next run computes it again"
+    )
+
+
 def read(path: Path, columns: Sequence[str] | None, filters: Any) -> pa.Table:
     """A Parquet file's own columns, without those its folders' names would add, its pages' checksums compared."""
     return pq.read_table(path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True)

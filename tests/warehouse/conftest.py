@@ -1,0 +1,25 @@
+import pytest
+
+from tests.warehouse.lakes import fill
+from warehouse.catalog import rebuild
+from warehouse.home import Home
+from warehouse.lake import Lake
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def lake(home):
+    return Lake(home)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory):
+    """A filled lake with its catalog, in a folder whose name asks for quotes. Only to be read."""
+    home = Home(tmp_path_factory.mktemp("lake") / 'it\'s [a] "home", 100% *')
+    fill(home)
+    rebuild(home)
+    return home

@@ -1,0 +1,131 @@
+"""The catalog: one DuckDB file of small tables, and of views over the lake's Parquet.
+
+It holds nothing that the lake does not: `rebuild` makes it anew beside the old one and swaps it in, so that readers
+never wait and never see half of it.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+
+from warehouse import durable, guard, parts
+from warehouse.build import SQL, Summary, build, quoted
+from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.writer import only_writer
+
+REBUILD = "vocabsem warehouse rebuild"
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, view or macro; a macro's columns are its parameters."""
+
+    name: str
+    kind: str
+    comment: str
+    columns: list[Column]
+
+
+def rebuild(home: Home, timeout: float = 60.0) -> Summary:
+    """Build the catalog from the lake's manifests and put it in the old one's place.
+
+    Raises WriterBusy if another process rebuilds it for more than `timeout` seconds, CorruptPartition for a published
+    partition that is damaged, NoSpace.
+    """
+    with only_writer(home, timeout):
+        temporary = home.catalog.with_name(f"{home.catalog.name}{durable.TEMPORARY}{uuid4().hex}")
+        try:
+            summary = build(Lake(home), temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(home.catalog)
+            durable.sync_folder(home.root)
+        except (duckdb.IOException, duckdb.TransactionException) as error:
+            raise NoSpace(
+                f"cannot write the catalog in {home.root}: {parts.first_line(error)}: free some space or choose "
+                "another home with --home or VOCABSEM_HOME"
+            ) from error
+        finally:
+            for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+                leftover.unlink(missing_ok=True)
+    return summary
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """A connection to the catalog as it is now: read-only, confined to the published files, its settings locked.
+
+    For SQL of our own; a user's goes through `query`. Raises NotPublished if there is no catalog.
+    """
+    if not home.catalog.exists():
+        raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
+    spill = Path(tempfile.gettempdir()) / f"vocabsem-{os.getpid()}-{uuid4().hex[:8]}"
+    # A database in memory, for each connection its own: the file itself is attached, and may be replaced meanwhile.
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "temp_directory": str(spill),
+        }
+    )
+    try:
+        connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
+        connection.execute("use warehouse")
+        connection.execute("set timezone = 'UTC'")
+        published = connection.execute("select path from files where path like '%.parquet'").fetchall()
+        guard.confine(connection, [home.lake / path for (path,) in published])
+    except duckdb.Error as error:
+        connection.close()
+        raise WarehouseError(
+            f"{home.catalog} cannot be opened ({parts.first_line(error)}): run `{REBUILD}` to make it anew"
+        ) from error
+    return connection
+
+
+def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
+    """The answer to one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
+
+    Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
+    was published, NotPublished if there is no catalog.
+    """
+    with closing(connect(home)) as connection:
+        guard.check(connection, sql)
+        try:
+            return connection.sql(sql, params=parameters).to_arrow_table()
+        except (duckdb.IOException, duckdb.FatalException) as error:
+            raise CorruptPartition(
+                f"the lake is not as the catalog has it ({parts.first_line(error)}): run `{REBUILD}`, which names "
+                "what is damaged"
+            ) from error
+        except duckdb.PermissionException as error:
+            raise QueryRefused(f"{parts.first_line(error)}: give {guard.ALLOWED}") from None
+        except (duckdb.Error, RuntimeError) as error:
+            raise QueryRefused(str(error)) from None
+
+
+def tables(home: Home) -> list[Table]:
+    """The catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
+    with closing(connect(home)) as connection:
+        found = connection.execute((SQL / "describe.sql").read_text(encoding="utf-8")).fetchall()
+    described: dict[str, Table] = {}
+    for name, kind, comment, column, type_, column_comment in found:
+        table = described.setdefault(name, Table(name, kind, comment, []))
+        table.columns.append(Column(column, type_, column_comment))
+    return list(described.values())

@@ -1,0 +1,130 @@
+"""Tables for people (aligned text), for spreadsheets (CSV), for scripts (JSON) and for the next tool (Parquet)."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import QueryRefused
+
+WIDTH = 60  # characters of one cell of a text table
+ITEMS = 4  # items of a list in one cell
+
+
+def render(table: pa.Table, form: str, out: BinaryIO) -> None:
+    """Write `table` to `out` as `table`, `csv`, `json` (a list of objects) or `parquet`.
+
+    Raises QueryRefused for another form, and for a column that the form cannot hold.
+    """
+    if form not in FORMS:
+        raise QueryRefused(f"{form!r} is no format: choose one of {', '.join(FORMS)}")
+    try:
+        FORMS[form](table, out)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise QueryRefused(
+            f"{form} cannot hold this answer ({error}): choose other columns or another format"
+        ) from None
+
+
+def _text(table: pa.Table, out: BinaryIO) -> None:
+    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    numeric = [
+        pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema
+    ]
+    names = [_cell(name) for name in table.column_names]
+    widths = [max(map(len, [name, *cells])) for name, cells in zip(names, columns, strict=True)]
+
+    def line(cells: tuple[str, ...] | list[str]) -> str:
+        aligned = (c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True))
+        return "  ".join(aligned).rstrip() + "\n"
+
+    out.write(line(names).encode())
+    out.write(line(["─" * width for width in widths]).encode())
+    for row in zip(*columns, strict=True):
+        out.write(line(row).encode())
+
+
+def _csv(table: pa.Table, out: BinaryIO) -> None:
+    from pyarrow import csv
+
+    csv.write_csv(_flat(table), out)
+
+
+def _json(table: pa.Table, out: BinaryIO) -> None:
+    names = table.column_names
+    if len(set(names)) < len(names):
+        raise pa.ArrowInvalid(f"two columns share a name in {names}")
+    rows = ({name: _plain(value) for name, value in row.items()} for row in _rows(table))
+    separator = b"[\n"
+    for row in rows:
+        out.write(separator + json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+        separator = b",\n"
+    out.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _parquet(table: pa.Table, out: BinaryIO) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    out.write(sink.getvalue())
+
+
+FORMS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
+    "table": _text,
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+}
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """`table` with lists, maps and structs as JSON text, which CSV can hold."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            texts = [None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in table[index].to_pylist()]
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's types: dates as ISO 8601, what is not finite as null, bytes as hexadecimal digits."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime() | date():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(name): _plain(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case None | bool() | int() | str():
+            return value
+    return str(value)
+
+
+def _cell(value: Any) -> str:
+    """One line of at most WIDTH characters, harmless to a terminal."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        shown = ", ".join(_cell(inner) for inner in value[:ITEMS])
+        return f"[{shown}, … {len(value)}]" if len(value) > ITEMS else f"[{shown}]"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"

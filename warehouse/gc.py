@@ -1,0 +1,78 @@
+"""Removing what crashes left behind: temporaries, partitions that were never published, files no manifest lists."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from warehouse import durable
+from warehouse.errors import CorruptPartition
+from warehouse.home import Home
+from warehouse.lake import SIDECAR
+from warehouse.manifest import MANIFEST, Manifest
+
+
+def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
+    """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`.
+
+    A writer's partition is young as a whole: as long as any of its files is, all of them stay, finished parts
+    included. What is published, and what a damaged manifest may still describe, is never touched. Returns the paths of
+    what was removed, folders for whole partitions.
+    """
+    deadline = time.time() - older_than.total_seconds()
+    removed = [path for path in _catalogs(home) if _remove_old(path, deadline)]
+    for folder in sorted(_partitions(home.lake)):
+        with durable.locked(folder):
+            if not _is_old(folder, deadline):
+                continue
+            if not (folder / MANIFEST).exists():
+                shutil.rmtree(folder)
+                removed.append(folder)
+            else:
+                removed += [path for path in _orphans(folder) if _remove_old(path, deadline)]
+    return removed
+
+
+def _orphans(folder: Path) -> Iterator[Path]:
+    """Files of a published partition that its manifest does not list; none if the manifest cannot be read."""
+    file = folder / MANIFEST
+    try:
+        listed = {entry.name for entry in Manifest.from_json(file.read_bytes(), file).files}
+    except CorruptPartition:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name not in listed | {MANIFEST} and (
+            durable.TEMPORARY in path.name or path.name.endswith((SIDECAR, ".parquet", ".safetensors"))
+        ):
+            yield path
+
+
+def _catalogs(home: Home) -> list[Path]:
+    """Catalogs that were never finished."""
+    return sorted(home.root.glob(f"{home.catalog.name}{durable.TEMPORARY}*"))
+
+
+def _is_old(folder: Path, deadline: float) -> bool:
+    """Whether nothing in the folder, nor its list of names, has changed since."""
+    return all(path.lstat().st_mtime < deadline for path in (folder, *folder.rglob("*")))
+
+
+def _remove_old(path: Path, deadline: float) -> bool:
+    if path.is_file() and path.lstat().st_mtime < deadline:
+        path.unlink()
+        return True
+    return False
+
+
+def _partitions(folder: Path) -> Iterator[Path]:
+    """Every `key=` folder below `folder`; links are not followed."""
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name.startswith("key="):
+                        yield Path(entry.path)
+                    else:
+                        yield from _partitions(Path(entry.path))

@@ -1,0 +1,114 @@
+-- The named analyses: what an experiment found.
+
+create view lake.scores as
+with listed as (
+    select r.experiment, l.input_key as key
+    from runs r join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'metrics'
+    where r.latest
+), unlisted as (
+    select '-' as experiment, key
+    from partitions
+    where kind = 'metrics' and key not in (select input_key from lineage where kind = 'runs')
+    qualify row_number() over (partition by model, dataset, method, shots order by created desc, key) = 1
+)
+select
+    c.experiment, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
+    count(distinct m.seed) as n_seeds,
+    max(m.value) filter (m.metric = 'accuracy' and m.seed is null) as accuracy,
+    max(m.value) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1,
+    max(m.low) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1_low,
+    max(m.high) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1_high,
+    max(m.spread) filter (m.metric = 'macro_f1' and m.seed is null) as spread,
+    max(m.value) filter (m.metric = 'nll' and m.seed is null) as nll,
+    max(m.value) filter (m.metric = 'ece' and m.seed is null) as ece,
+    max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
+    max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
+    max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
+from (from listed union from unlisted) c join metrics m on m.key = c.key
+where m.split = 'test'
+group by c.experiment, m.model, m.dataset, m.method, m.shots;
+
+create view leaderboard as
+select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
+    nll, ece, ari_before, ari_after, fit_seconds
+from lake.scores
+order by experiment, dataset, macro_f1 desc nulls last, method, shots_order, model;
+comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
+comment on column leaderboard.experiment is 'Experiment card; - for figures that no finished run lists.';
+comment on column leaderboard.model is 'Model card.';
+comment on column leaderboard.dataset is 'Data set card.';
+comment on column leaderboard.method is 'Method, with its variant.';
+comment on column leaderboard.shots is 'Labelled examples per class: a number, or all.';
+comment on column leaderboard.n_seeds is 'Number of seeds.';
+comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds.';
+comment on column leaderboard.macro_f1 is 'Macro-F1, mean over the seeds.';
+comment on column leaderboard.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples.';
+comment on column leaderboard.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples.';
+comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the seeds.';
+comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
+comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
+comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
+comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
+comment on column leaderboard.fit_seconds is 'Seconds to fit, mean over the seeds.';
+
+create view label_efficiency as
+select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f1_low, macro_f1_high, spread,
+    macro_f1 - lag(macro_f1) over (
+        partition by experiment, dataset, model, method order by shots_order
+    ) as gain
+from lake.scores
+order by experiment, dataset, model, method, shots_order;
+comment on view label_efficiency is 'Macro-F1 on test data by labelled examples per class, for every method.';
+comment on column label_efficiency.experiment is 'Experiment card; - for figures that no finished run lists.';
+comment on column label_efficiency.dataset is 'Data set card.';
+comment on column label_efficiency.model is 'Model card.';
+comment on column label_efficiency.method is 'Method, with its variant.';
+comment on column label_efficiency.shots is 'Labelled examples per class: a number, or all.';
+comment on column label_efficiency.shots_order is 'Shots as a number to sort by; all comes last.';
+comment on column label_efficiency.macro_f1 is 'Macro-F1, mean over the seeds.';
+comment on column label_efficiency.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples.';
+comment on column label_efficiency.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples.';
+comment on column label_efficiency.spread is 'Standard deviation over the seeds.';
+comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
+
+create macro nearest_tokens(model, token, k := 10) as table
+with candidates as (
+    select a.token_id, a.token, a.leverage, a.anchor
+    from anchors a join models m on m.model = a.model and m.key = a.key
+    where a.model = model
+), origin as (
+    select o.token_id, o.anchor from candidates o where o.token = token order by o.token_id limit 1
+)
+select
+    c.token_id, c.token, list_cosine_similarity(c.anchor, origin.anchor)::double as cosine, c.leverage
+from candidates c, origin
+where c.token_id <> origin.token_id
+order by cosine desc, c.token_id
+limit k;
+comment on macro table nearest_tokens is
+    'The k tokens whose anchors are nearest, by cosine, to a token''s anchor: from nearest_tokens(''gpt2'', '' good'', 10)';
+
+create macro nearest_examples(model, dataset, id, k := 10) as table
+with newest as (
+    select p.key
+    from partitions p
+    where p.kind = 'states' and p.model = model and p.dataset = dataset
+    qualify row_number() over (partition by p.split order by p.created desc, p.key) = 1
+), candidates as (
+    select s.split, s.id, s.state, s.examples_key
+    from last_states s semi join newest n on n.key = s.key
+    where s.model = model and s.dataset = dataset
+), origin as (
+    select o.id, o.split, o.state, o.examples_key from candidates o where o.id = id order by o.split limit 1
+), nearest as (
+    select c.split, c.id, c.examples_key, list_cosine_similarity(c.state, origin.state)::double as cosine
+    from candidates c, origin
+    where (c.id, c.split) <> (origin.id, origin.split)
+    order by cosine desc, c.id
+    limit k
+)
+select n.split, n.id, n.cosine, e.label_name, e.text
+from nearest n left join examples e on e.dataset = dataset and e.key = n.examples_key and e.id = n.id
+order by n.cosine desc, n.id;
+comment on macro table nearest_examples is
+    'The k examples whose last stored states are nearest, by cosine, to an example''s: from nearest_examples(''gpt2'', ''mr'', ''test-0'', 10)';
