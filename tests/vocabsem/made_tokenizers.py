@@ -5,27 +5,8 @@ from functools import cache
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-WORDS = [
-    "a",
-    "the",
-    "film",
-    "review",
-    "text",
-    "sentiment",
-    "type",
-    "good",
-    "bad",
-    "great",
-    "okay",
-    "negative",
-    "positive",
-    "dull",
-    "grand",
-    "story",
-    "plot",
-    ":",
-    '"',
-]
+WORDS = ["a", "the", "film", "review", "text", "sentiment", "type", "good", "bad", "great", "okay", "negative"]
+WORDS += ["positive", "dull", "grand", "story", "plot", ":", '"']
 TEXT = [f"{a} {b} {c}" for a in WORDS for b in WORDS for c in WORDS[::4]]
 SPECIAL = ["<unk>", "<s>", "</s>"]
 
