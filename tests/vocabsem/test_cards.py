@@ -143,7 +143,7 @@ def test_a_path_reads_any_file(card_file):
 
 def test_missing_and_unreadable_files(tmp_path):
     assert "No such file" in refusal(str(tmp_path / "absent.yaml"))
-    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    (tmp_path / "latin.yaml").write_bytes("name: \xe9t\xe9".encode("latin-1"))
     assert "not UTF-8" in refusal(str(tmp_path / "latin.yaml"))
     (tmp_path / "empty.yaml").write_text("")
     assert "found nothing" in refusal(str(tmp_path / "empty.yaml"))
@@ -172,14 +172,14 @@ def test_a_yaml_tag_builds_no_object(tmp_path):
 
 def test_unknown_keys_hint_at_the_nearest_with_their_line(card_file):
     path = card_file(
-        templat="x", labels=[{"name": "a", "value": 0, "wrod": "x"}, {"name": "b", "value": 1, "word": "y"}]
+        templates="x", labels=[{"name": "a", "value": 0, "words": "x"}, {"name": "b", "value": 1, "word": "y"}]
     )
     message = refusal(path)
     lines = Path(path).read_text().splitlines()
-    at = lines.index("templat: x") + 1
-    assert f"{path}:{at}: unknown key 'templat' in the card: did you mean 'template'?" in message
-    at = next(i for i, line in enumerate(lines, 1) if "wrod" in line)
-    assert f"{path}:{at}: unknown key 'wrod' in labels[0]: did you mean 'word'?" in message
+    at = lines.index("templates: x") + 1
+    assert f"{path}:{at}: unknown key 'templates' in the card: did you mean 'template'?" in message
+    at = next(i for i, line in enumerate(lines, 1) if "words" in line)
+    assert f"{path}:{at}: unknown key 'words' in labels[0]: did you mean 'word'?" in message
     assert "missing key 'word' in labels[0]" in message
 
 
@@ -324,7 +324,7 @@ def test_hints_reach_through_lists_and_unions(tmp_path):
 
 def test_all_mistakes_come_at_once(tmp_path):
     path = tmp_path / "outer.yaml"
-    path.write_text("nam: x\nlimits: {rows: many}\n")
+    path.write_text("names: x\nlimits: {rows: many}\n")
     with pytest.raises(CardError) as caught:
         read_yaml(path, Outer)
     assert len(str(caught.value).splitlines()) == 3

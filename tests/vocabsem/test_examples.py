@@ -355,8 +355,8 @@ def test_nothing_left(read, csv_file):
 def test_a_missing_column_hints_at_the_nearest(read, csv_file, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('{"sentence": "a", "label": 0}\n')
-    with pytest.raises(DataError, match=r"has no column 'sentense', .*did you mean 'sentence'"):
-        read({"train": path, "test": path}, format="jsonl", fields={"text": "sentense"})
+    with pytest.raises(DataError, match=r"has no column 'sentences', .*did you mean 'sentence'"):
+        read({"train": path, "test": path}, format="jsonl", fields={"text": "sentences"})
     files = {"train": csv_file("train", [("a", 0)]), "test": csv_file("test", [("b", 1)])}
     with pytest.raises(DataError, match=r"has no column 'body', .*: it has 'text', 'label'"):
         read(files, fields={"text": "body"})
