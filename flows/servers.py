@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from flows import tether
 from flows.environment import environment
-from tasks.tracking import store_lock
+from tasks.mlflow_store import store_lock
 from vocabsem.errors import VocabsemError
 from warehouse.home import Home
 

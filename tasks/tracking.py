@@ -1,20 +1,20 @@
 """Experiments to MLflow: a parent run for each run of an experiment, a child run for each row of its leaderboard.
 
-The store is one SQLite file of the home. Everything of a run is gathered first and written in one batch, because
-each call to the store costs as much as a thousand metrics in one.
+Everything of a run is gathered first and written in one batch, because each call to the store costs as much as a
+thousand metrics in one.
 """
 
 import json
 import math
-import sqlite3
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
+from tasks.champion import log_classifier
+from tasks.mlflow_store import store
+from tasks.steps import Entry
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -23,26 +23,6 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
-
-
-def store_lock(home: Home) -> FileLock:
-    """Held while MLflow's database may be made: two processes that make it at once both fail."""
-    home.root.mkdir(parents=True, exist_ok=True)
-    return FileLock(home.root / "mlflow.lock")
-
-
-def client(home: Home) -> "MlflowClient":
-    """A client of the home's store, which is made if there is none."""
-    from mlflow import MlflowClient
-
-    with store_lock(home), _silent_migrations():
-        found = MlflowClient(tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri)
-        found.search_experiments(max_results=1)
-        with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
-            database.execute(
-                "pragma journal_mode = wal"
-            )  # kept in the file: a third of the time, and readers never wait
-    return found
 
 
 def log_experiment(
@@ -59,92 +39,70 @@ def log_experiment(
     keys {role: partition key}, as `tasks.record` makes them. figures: by file name. datasets: name, digest (a
     partition key), rows and source. On an exception the parent is marked as failed.
     """
-    store = client(home)
-    experiment = _experiment(store, home, card)
-    parent = store.create_run(
-        experiment, run_name=time.strftime(f"{card['name']} %Y-%m-%d %H:%M"), tags=dict(tags)
-    ).info.run_id
-    status = "FAILED"
-    try:
-        store.log_batch(parent, params=_params(_of_card(card)))
-        inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
-        store.log_inputs(parent, list(inputs.values()))
-        for row in rows:
-            _log_row(store, experiment, parent, row, inputs)
-        store.log_dict(parent, dict(card), "experiment.yaml")
-        store.log_table(parent, _leaderboard(rows), "leaderboard.json")
-        for name, figure in figures.items():
-            store.log_figure(parent, figure, name)
-        status = "FINISHED"
-    finally:
-        store.set_terminated(parent, status)
-    return str(parent)
+    with store(home) as client:
+        experiment = _experiment(client, home, card)
+        name = time.strftime(f"{card['name']} %Y-%m-%d %H:%M")
+        parent = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+        status = "FAILED"
+        try:
+            inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
+            client.log_batch(parent, params=_params(_of_card(card)))
+            client.log_inputs(parent, list(inputs.values()))
+            for row in rows:
+                _log_row(client, experiment, parent, row, inputs)
+            client.log_dict(parent, dict(card), "experiment.yaml")
+            client.log_table(parent, _leaderboard(rows), "leaderboard.json")
+            for path, figure in figures.items():
+                client.log_figure(parent, figure, path)
+            status = "FINISHED"
+        finally:
+            client.set_terminated(parent, status)
+    return parent
 
 
-def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Any) -> str:
-    """Log the classifier in `folder` to the run, register it as `name` and give it the alias `champion`.
+def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:
+    """Log the classifier in `folder` to the run, register it as `name` with the alias `champion`, remove the folder.
 
-    Returns the version. A champion with the same predictions stays: logging it again would change nothing.
+    Returns the version. One with the same predictions is not logged again: it would be the same.
     """
-    from tasks.champion import log_classifier
-
-    store = client(home)
     key = entry.predictions.key
-    if not store.search_registered_models(f"name = '{name}'"):
-        store.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
-    versions = store.search_model_versions(f"name = '{name}'")
-    version = next((str(found.version) for found in versions if found.tags.get("predictions") == key), None)
-    if version is None:
-        with tracking(home):
+    with store(home) as client:
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
+        known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
+        if key not in known:
             model = log_classifier(folder, run_id, entry.dataset)
-        made = store.create_model_version(
-            name,
-            model.model_uri,
-            run_id,
-            tags={"predictions": key, "method": entry.label, "shots": entry.shots, "model": entry.model.name},
-            model_id=model.model_id,
-        )
-        version = str(made.version)
-    store.set_registered_model_alias(name, "champion", version)
+            tags = {"predictions": key, "method": entry.label, "shots": entry.shots, "model": entry.model.name}
+            known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
+        version = str(known[key].version)
+        client.set_registered_model_alias(name, "champion", version)
+    shutil.rmtree(folder, ignore_errors=True)
     return version
 
 
-@contextmanager
-def tracking(home: Home) -> Iterator[None]:
-    """MLflow's global functions use the home's store in this block."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(home.tracking_uri)
-    mlflow.set_registry_uri(home.tracking_uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
-
-
-def _experiment(store: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
-    found = store.get_experiment_by_name(card["name"])
+def _experiment(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
+    found = client.get_experiment_by_name(card["name"])
     if found is None:  # over a bare database MLflow would put artifacts into the working directory
         folder = home.artifacts / card["name"]
-        return str(store.create_experiment(card["name"], folder.as_uri(), {"mlflow.note.content": card["description"]}))
+        return str(
+            client.create_experiment(card["name"], folder.as_uri(), {"mlflow.note.content": card["description"]})
+        )
     if found.lifecycle_stage == "deleted":
-        store.restore_experiment(found.experiment_id)
+        client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
 
 def _log_row(
-    store: "MlflowClient", experiment: str, parent: str, row: Mapping[str, Any], inputs: Mapping[str, Any]
+    client: "MlflowClient", experiment: str, parent: str, row: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> None:
     name = f"{row['dataset']} {row['method']} {row['shots']}"
     keys = {f"key.{role}": key for role, key in row["keys"].items()}
     tags = {PARENT: parent, "control": str(row["control"]).lower(), **keys}
-    run = store.create_run(experiment, run_name=name, tags=tags).info.run_id
+    run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     what = {key: row[key] for key in ("model", "dataset", "shots", "seeds")} | {"label": row["method"]}
-    store.log_batch(run, metrics=_metrics(row["metrics"]), params=_params(what | dict(row["parameters"])))
-    store.log_inputs(run, [inputs[row["dataset"]]])
-    store.set_terminated(run)
+    client.log_batch(run, metrics=_metrics(row["metrics"]), params=_params(what | dict(row["parameters"])))
+    client.log_inputs(run, [inputs[row["dataset"]]])
+    client.set_terminated(run)
 
 
 def _metrics(figures: Mapping[str, Mapping[str, float | None]]) -> list[Any]:
@@ -190,18 +148,3 @@ def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     ordered = sorted(rows, key=place)
     what = {name: [row[name] for row in ordered] for name in ("dataset", "model", "method", "shots")}
     return what | {name: [row["metrics"].get(name, {}).get("value") for row in ordered] for name in shown}
-
-
-@contextmanager
-def _silent_migrations() -> Iterator[None]:
-    """A new database is made by fifty migrations, each of which is announced on the terminal."""
-    import logging
-
-    before = {name: logging.getLogger(name).level for name in ("alembic", "mlflow.store.db.utils")}
-    for name in before:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

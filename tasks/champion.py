@@ -1,0 +1,98 @@
+"""A fitted method as a classifier of texts that MLflow can store, register and serve."""
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.mlflow_store import store
+from tasks.steps import Entry
+from vocabsem.cards import DatasetCard
+from vocabsem.errors import BadInput
+from vocabsem.language_model import model_digest
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+    from mlflow.pyfunc import PyFuncModel
+
+SCRIPT = Path(__file__).with_name("text_classifier.py")
+LIBRARY = Path(__file__).parent.parent / "vocabsem"  # travels with the model: it is on no index
+REQUIREMENTS = (
+    *("mlflow", "torch", "transformers", "tokenizers", "accelerate", "gguf", "safetensors", "huggingface-hub"),
+    *("scikit-learn", "scipy", "numpy", "pandas", "pydantic", "pyyaml", "rich", "filelock", "pip"),
+)
+
+
+def write_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Path:
+    """All that turns a text into probabilities, but for the language model, in a new folder. Returns the folder.
+
+    settings: layers, pooling, dtype, max_tokens and prepend_bos of the states that the calibrator was fitted on.
+    """
+    home.cache.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="champion-", dir=home.cache))
+    config = {
+        "model": entry.model.model_dump(mode="json"),
+        "digest": model_digest(entry.model, home.cache),
+        "cache": str(home.cache),
+        "dataset": entry.dataset.name,
+        "template": entry.dataset.template,
+        "fields": list(entry.dataset.fields),
+        "labels": entry.dataset.label_names,
+        "settings": dict(settings),
+        "method": entry.label,
+        "shots": entry.shots,
+        "predictions": entry.predictions.key,
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    shutil.copyfile(calibrator, folder / "calibrator.safetensors")
+    return folder
+
+
+def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInfo":
+    """Log the folder as a model of the run. Call it inside `store`. Nothing is pickled."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    fields = list(dataset.fields)
+    signature = ModelSignature(
+        # a column without a name takes lists and series as well as frames
+        Schema([ColSpec("string", name) for name in fields] if len(fields) > 1 else [ColSpec("string")]),
+        Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
+    )
+    with mlflow.start_run(run_id), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
+        return mlflow.pyfunc.log_model(
+            name="classifier",
+            python_model=str(SCRIPT),
+            artifacts={"classifier": str(folder)},
+            code_paths=[str(LIBRARY)],
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
+        )
+
+
+def load_classifier(home: Home, model: str) -> "PyFuncModel":
+    """A registered model: `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc import load_model
+
+    with store(home) as client:
+        try:
+            if "/" in model:
+                found = client.get_model_version(*model.split("/", 1))
+            else:
+                name, _, alias = model.partition("@")
+                found = client.get_model_version_by_alias(name, alias or "champion")
+        except MlflowException:
+            known = [f"{found.name}@{alias}" for found in client.search_registered_models() for alias in found.aliases]
+            raise BadInput(
+                f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
+                " an experiment with 'champion: true' registers one for each data set"
+            ) from None
+        return load_model(f"models:/{found.name}/{found.version}")

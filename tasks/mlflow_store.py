@@ -1,0 +1,65 @@
+"""The home's MLflow store: one SQLite file, made once, used by clients and by MLflow's global functions."""
+
+import logging
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def store_lock(home: Home) -> FileLock:
+    """Held while MLflow's database may be made: two processes that make it at once both fail."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    return FileLock(home.root / "mlflow.lock")
+
+
+@contextmanager
+def store(home: Home) -> Iterator["MlflowClient"]:
+    """A client of the home's store, made if there is none. In this block MLflow's global functions use it too.
+
+    They must, because MLflow's registry asks the globals where a logged model is, whatever the client says.
+    """
+    mlflow = _mlflow()
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(home.tracking_uri)
+    mlflow.set_registry_uri(home.tracking_uri)
+    try:
+        with store_lock(home), _silent_migrations():
+            client = mlflow.MlflowClient()
+            client.search_experiments(max_results=1)
+            with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
+                database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
+        yield client
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+
+
+def _mlflow() -> Any:
+    """The package, with `pyfunc`, whose import warns of type hints of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+        import mlflow.pyfunc
+    return mlflow
+
+
+@contextmanager
+def _silent_migrations() -> Iterator[None]:
+    """A new database is made by fifty migrations, each of which is announced on the terminal."""
+    before = {name: logging.getLogger(name).level for name in ("alembic", "mlflow.store.db.utils")}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,81 @@
+"""The classifier that MLflow stores with a champion: text in, label and probabilities out.
+
+MLflow copies this file beside the weights and runs it when the model is loaded, so it imports nothing of the house but
+`vocabsem`, which is copied too.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+
+from vocabsem.cards import ModelCard
+from vocabsem.errors import DataError, SourceError
+from vocabsem.extraction import extract
+from vocabsem.language_model import load_model
+from vocabsem.methods.persistence import from_arrays
+from vocabsem.prompting import encode_prompts
+
+
+class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow ships no types for it
+    """Prompts, states and a fitted method, with the settings of the experiment that chose it."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the calibrator of the model's folder and the language model it was fitted on, fetching it if need be.
+
+        Raises SourceError if the language model has other bytes than it had then.
+        """
+        folder = Path(context.artifacts["classifier"])
+        self.config = json.loads((folder / "config.json").read_text())
+        with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            self.method = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+        card = ModelCard.model_validate(self.config["model"])
+        self.model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
+        if self.model.digest != self.config["digest"]:
+            raise SourceError(
+                f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"
+                f" its digest is {self.model.digest[:12]}, then {self.config['digest'][:12]}: run the experiment again"
+            )
+
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
+        """N texts, with a column for each field of the template, to a frame of N rows.
+
+        Columns: `label`, and under each class's name its probability. MLflow makes the frame of a list or a series.
+        Raises DataError for a missing or empty text.
+        """
+        settings, labels = self.config["settings"], self.config["labels"]
+        prompts = encode_prompts(
+            self.model.tokenizer,
+            self.config["template"],
+            self._fields(model_input),
+            max_tokens=settings["max_tokens"],
+            prepend_bos=settings["prepend_bos"],
+        )
+        states = extract(self.model, prompts.token_ids, settings["layers"], pooling=settings["pooling"])
+        probabilities = self.method.predict_proba(np.concatenate(list(states.values()), axis=1))  # (N, C)
+        frame = pd.DataFrame(probabilities, columns=labels)
+        frame.insert(0, "label", [labels[index] for index in probabilities.argmax(axis=1)])
+        return frame
+
+    def _fields(self, frame: pd.DataFrame) -> list[dict[str, str]]:
+        names = self.config["fields"]
+        rows = (frame[names] if len(names) > 1 else frame.set_axis(names, axis=1)).to_dict("records")
+        for number, row in enumerate(rows):
+            for name, text in row.items():
+                if not isinstance(text, str) or not text.strip():
+                    raise DataError(f"row {number}: {name} is {text!r}: give a text")
+        return rows
+
+    def _cache(self) -> Path:
+        """Downloads of the present home; with none named, those of the home that made the model, if they are there."""
+        home, made = os.environ.get("VOCABSEM_HOME"), Path(self.config["cache"])
+        return made if home is None and made.is_dir() else Path(home or ".vocabsem").expanduser().absolute() / "cache"
+
+
+mlflow.models.set_model(TextClassifier())
