@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,16 +24,19 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
     """
     deadline = time.time() - older_than.total_seconds()
     removed = [path for path in _catalogs(home) if _remove_old(path, deadline)]
-    for folder in sorted(_partitions(home.lake)):
-        with durable.locked(folder):
-            if not _is_old(folder, deadline):
-                continue
-            if not (folder / MANIFEST).exists():
-                shutil.rmtree(folder)
-                removed.append(folder)
-            else:
-                removed += [path for path in _orphans(folder) if _remove_old(path, deadline)]
+    for folder in _partitions(home.lake):
+        with suppress(FileNotFoundError), durable.locked(folder, create=False):
+            removed += _sweep_partition(folder, deadline)
     return removed
+
+
+def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
+    if not _is_old(folder, deadline):
+        return []
+    if (folder / MANIFEST).exists():
+        return [path for path in _orphans(folder) if _remove_old(path, deadline)]
+    shutil.rmtree(folder)
+    return [folder]
 
 
 def _orphans(folder: Path) -> Iterator[Path]:

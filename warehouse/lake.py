@@ -91,7 +91,7 @@ class Partition:
 
     @property
     def published(self) -> bool:
-        """Whether the manifest is there and every file it lists has its size and, in Parquet, its rows.
+        """Whether the manifest is there and every file it lists has its size and, in Parquet, its footer.
 
         Reads footers, not data: `verify` compares every byte.
         """
@@ -120,13 +120,15 @@ class Partition:
         for entry in self._published().files:
             if entry.is_part:
                 self._require(entry)
+                path = self.path / entry.name
+                if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
+                    raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
                 try:
-                    tables.append(parts.read(self.path / entry.name, columns, filters))
-                except (OSError, pa.ArrowInvalid) as error:
-                    if "No match for FieldRef" in str(error):
-                        names = pq.read_schema(self.path / entry.name).names
-                        raise NotPublished(f"{self} has only the columns {names}, not all of {columns}") from error
-                    raise parts.damaged(self.path / entry.name, parts.first_line(error)) from error
+                    tables.append(parts.read(path, columns, filters))
+                except (OSError, pa.ArrowException) as error:
+                    if "FieldRef" in str(error):  # a filter over a column that is not there
+                        raise
+                    raise parts.damaged(path, parts.first_line(error)) from error
         if not tables:
             raise NotPublished(f"{self} holds no rows: it is made of {[e.name for e in self._published().files]}")
         return pa.concat_tables(tables)
@@ -211,13 +213,13 @@ class Partition:
         return manifest
 
     def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
-        entry = FileEntry(checked_name(name, "file name"), rows, len(data), hashlib.sha256(data).hexdigest())
+        entry = parts.entry_of(checked_name(name, "file name"), data, rows)
         with self._writing(name, entry.bytes):
             if self.published and (there := self._published().file(name)):
                 return there
             self._withdraw()
             (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
-            durable.write(self.path / name, memoryview(data), accept=None if rows is None else parts.counts(rows))
+            durable.write(self.path / name, memoryview(data), accept=parts.agrees(entry))
             self._write_sidecar(entry)
         return entry
 
@@ -225,10 +227,8 @@ class Partition:
 
     @contextmanager
     def _writing(self, name: str, size: int) -> Iterator[None]:
-        with durable.explained(self.path / name, size):
-            durable.make_folder(self.path)
-            with durable.locked(self.path):
-                yield
+        with durable.explained(self.path / name, size), durable.locked(self.path):
+            yield
 
     def _withdraw(self) -> None:
         """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished."""

@@ -29,6 +29,8 @@ class FileEntry:
     """Rows of a Parquet file, None for any other."""
     bytes: int
     sha256: str
+    footer: str | None = None
+    """SHA-256 of a Parquet file's footer, which says what its bytes mean; None for any other."""
 
     @property
     def is_part(self) -> bool:
@@ -41,7 +43,8 @@ class FileEntry:
         entry = cls(**_object(value, "a file's entry"))
         try:
             checked_name(entry.name, "file name")
-            checked_key(_typed(entry.sha256, str, "sha256"))
+            for digest in (entry.sha256, entry.footer) if entry.rows is not None else (entry.sha256,):
+                checked_key(_typed(digest, str, "sha256"))
         except InvalidName as error:
             raise ValueError(str(error)) from None
         for count in (entry.bytes, entry.rows):

@@ -1,6 +1,9 @@
 """One file of a partition: a table encoded, a file compared with its entry, a file read."""
 
+import hashlib
+import os
 from collections.abc import Callable, Sequence
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,34 +22,47 @@ def encode(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def counts(rows: int) -> Callable[[BinaryIO], None]:
-    """The test of a Parquet file reopened after writing: its footer counts `rows`."""
+def entry_of(name: str, data: Any, rows: int | None) -> FileEntry:
+    """The entry of a file with the content `data`; `rows` is None for what is no Parquet."""
+    digests = [hashlib.sha256(part).hexdigest() for part in (data, b"" if rows is None else footer(BytesIO(data)))]
+    return FileEntry(name, rows, len(data), digests[0], None if rows is None else digests[1])
 
-    def footer_agrees(file: BinaryIO) -> None:
-        found = pq.read_metadata(file).num_rows
-        if found != rows:
-            raise CorruptPartition(f"wrote {rows} rows, read back {found}: the disk or its driver is failing")
 
-    return footer_agrees
+def footer(file: BinaryIO) -> bytes:
+    """The bytes at a Parquet file's end that say what its other bytes mean."""
+    size = file.seek(-8, SEEK_END)
+    length = int.from_bytes(file.read(4), "little")
+    if file.read(4) != b"PAR1" or length > size:
+        raise OSError("it does not end as Parquet does")
+    file.seek(-8 - length, SEEK_END)
+    return file.read(length)
+
+
+def agrees(entry: FileEntry) -> Callable[[BinaryIO], None]:
+    """The test of a file reopened after writing: its footer is the one that was written, and counts the rows."""
+
+    def look(file: BinaryIO) -> None:
+        found = _found(file, entry)
+        if found is None and entry.rows is not None and (rows := pq.read_metadata(file).num_rows) != entry.rows:
+            found = f"it counts {rows} rows, not {entry.rows}"
+        if found:
+            raise CorruptPartition(f"{entry.name} does not read back as it was written ({found}): the disk is failing")
+
+    return look
 
 
 def fault(folder: Path, entry: FileEntry) -> str | None:
-    """What distinguishes a file from its entry at a glance: its size and, in Parquet, its footer's rows.
+    """What distinguishes a file from its entry at a glance: its size and, in Parquet, its footer; None if nothing does.
 
-    None if nothing does. A flipped byte is found by `read`, by the page's checksum, and by comparing the sha256.
+    A flipped byte in the rows is found by `read`, by the page's checksum, and by comparing the sha256.
     """
-    path = folder / entry.name
     try:
-        size = path.stat().st_size
-        if size != entry.bytes:
-            return f"it has {size} bytes, not {entry.bytes}"
-        if entry.rows is not None and (rows := pq.read_metadata(path).num_rows) != entry.rows:
-            return f"it has {rows} rows, not {entry.rows}"
+        with (folder / entry.name).open("rb") as file:
+            return _found(file, entry)
     except FileNotFoundError:
         return "it is missing"
-    except (OSError, pa.ArrowException) as error:
+    except OSError as error:
         return first_line(error)
-    return None
 
 
 def damaged(path: Path, found: str) -> CorruptPartition:
@@ -59,6 +75,15 @@ def damaged(path: Path, found: str) -> CorruptPartition:
 def read(path: Path, columns: Sequence[str] | None, filters: Any) -> pa.Table:
     """A Parquet file's own columns, without those its folders' names would add, its pages' checksums compared."""
     return pq.read_table(path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True)
+
+
+def _found(file: BinaryIO, entry: FileEntry) -> str | None:
+    size = os.fstat(file.fileno()).st_size
+    if size != entry.bytes:
+        return f"it has {size} bytes, not {entry.bytes}"
+    if entry.footer is not None and hashlib.sha256(footer(file)).hexdigest() != entry.footer:
+        return "its footer is another"
+    return None
 
 
 def first_line(error: BaseException) -> str:
