@@ -34,15 +34,21 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
 def bootstrap(
     labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile interval of each figure of `evaluate`, examples drawn with replacement `resamples` times."""
-    y, p = _checked(labels, probabilities)
-    terms, generator, found = _Terms(y, p), np.random.default_rng(seed), []
+    """95 % percentile interval of each figure of `evaluate`, examples drawn with replacement `resamples` times.
+
+    probabilities (S, N, C) are S seeds on the same examples: the interval is that of the figure's mean over seeds.
+    """
+    stack = np.asarray(probabilities, np.float64)
+    checked = [_checked(labels, p) for p in (stack if stack.ndim == 3 else stack[None])]
+    y, terms = checked[0][0], [_Terms(y, p) for y, p in checked]
+    generator, found = np.random.default_rng(seed), []
     step = max(1, CELLS // len(y))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = generator.integers(len(y), size=(rows, len(y))) + np.arange(rows)[:, None] * len(y)
         counts = np.bincount(drawn.ravel(), minlength=rows * len(y)).reshape(rows, len(y))
-        found.append(_figures(terms, counts.astype(np.float64)))
+        figures = [_figures(each, counts.astype(np.float64)) for each in terms]
+        found.append({name: np.mean([each[name] for each in figures], axis=0) for name in figures[0]})
     joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     ends = {name: np.quantile(values, (0.025, 0.975)) for name, values in joined.items()}
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,13 +13,18 @@ Metric = Literal["cosine", "l2", "dot"]
 Array = Tensor | NDArray[Any]
 
 
+def as_tensor(array: Array) -> Tensor:
+    """A tensor that shares the array's memory, or a copy where the array is read-only, as Parquet's columns are."""
+    return array if isinstance(array, Tensor) else torch.from_numpy(np.require(array, requirements="W"))
+
+
 def similarity_logits(states: Array, anchors: Array, metric: Metric = "cosine") -> Tensor:
     """States (N, d), anchors (C, d) → logits (N, C) in the wider of the two dtypes; differentiable in both.
 
     cosine: cos(h, s), a zero vector having cosine 0 with everything; l2: −‖h − s‖; dot: h·s.
     Raises DataError on another metric or on widths that differ.
     """
-    h, s = torch.as_tensor(states), torch.as_tensor(anchors)
+    h, s = as_tensor(states), as_tensor(anchors)
     if h.ndim != 2 or s.ndim != 2 or h.shape[1] != s.shape[1]:
         raise DataError(f"states {tuple(h.shape)} and anchors {tuple(s.shape)}: expected (N, d) and (C, d)")
     dtype = torch.promote_types(h.dtype, s.dtype)
@@ -41,7 +47,7 @@ def nearest_tokens(
     states (N, d), anchors (V, d). Anchors are read `block` rows at a time, so that (N, V) never exists whole.
     Raises DataError unless 1 ≤ k ≤ V.
     """
-    h, s = torch.as_tensor(states), torch.as_tensor(anchors)
+    h, s = as_tensor(states), as_tensor(anchors)
     if not 1 <= k <= len(s):
         raise DataError(f"k = {k} nearest tokens of {len(s)}: expected 1 ≤ k ≤ {len(s)}")
     values = torch.empty(len(h), 0, device=h.device)

@@ -74,6 +74,17 @@ def test_bootstrap_equals_a_naive_loop():
         assert interval == pytest.approx(expected, abs=1e-12), name
 
 
+def test_seeds_share_the_draws_of_a_bootstrap():
+    labels, first = predictions(n=60)
+    _, second = predictions(1, n=60)
+    found = bootstrap(labels, np.stack([first, second]), resamples=200, seed=3)
+    draws = np.random.default_rng(3).integers(60, size=(200, 60))
+    for name, interval in found.items():
+        means = [np.mean([evaluate(labels[draw], p[draw])[name] for p in (first, second)]) for draw in draws]
+        assert interval == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12), name
+    assert bootstrap(labels, first[None], resamples=20) == bootstrap(labels, first, resamples=20)
+
+
 def test_bootstrap_covers_the_normal_interval_of_accuracy():
     labels = np.arange(2000) % 2
     probabilities = np.where((np.arange(2000) % 10 < 8)[:, None], np.eye(2)[labels], np.eye(2)[1 - labels])

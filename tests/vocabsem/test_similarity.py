@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from vocabsem.errors import DataError
-from vocabsem.similarity import nearest_tokens, similarity_logits
+from vocabsem.similarity import as_tensor, nearest_tokens, similarity_logits
 
 METRICS = ("cosine", "l2", "dot")
 
@@ -86,6 +86,15 @@ def test_all_tokens_can_be_asked_for():
 def test_refuses_more_tokens_than_there_are(k):
     with pytest.raises(DataError, match=f"k = {k} nearest tokens of 4"):
         nearest_tokens(*arrays(), k)
+
+
+def test_read_only_arrays_are_copied_without_a_word():
+    states, anchors = arrays()
+    plain = similarity_logits(states, anchors)
+    states.flags.writeable = anchors.flags.writeable = False
+    assert torch.equal(similarity_logits(states, anchors), plain)
+    assert as_tensor(states).data_ptr() != states.ctypes.data
+    assert as_tensor(np.ones(3)).dtype == torch.float64
 
 
 def test_refuses_other_metrics_and_widths():

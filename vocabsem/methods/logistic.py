@@ -52,7 +52,8 @@ def fit_logistic(z: Floats, offset: Floats, labels: Ints, penalty: float, start:
 
     first = np.zeros((width + 1, classes)) if start is None else np.vstack([start.weights, start.intercepts])
     options = {"maxiter": ITERATIONS, "ftol": 1e-8, "gtol": 1e-3}
-    found = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    with np.errstate(over="ignore", invalid="ignore"):  # judged by the loss, below
+        found = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     if not np.isfinite(found.fun):
         raise TrainingFailed(f"logistic regression: the loss became {found.fun} at penalty {penalty}: check the states")
     both = found.x.reshape(width + 1, classes).astype(np.float32)

@@ -10,7 +10,7 @@ from torch import Tensor
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints, Method, check_states
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
-from vocabsem.similarity import Metric, similarity_logits
+from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
 
 class PaperModule(torch.nn.Module):
@@ -83,8 +83,8 @@ class PaperCalibrator(Method):
         torch.nn.init.ones_(module.norm.weight)
         torch.nn.init.zeros_(module.norm.bias)
         module.initialise(generator)
-        r, y = torch.from_numpy(states), torch.from_numpy(labels)
-        targets = torch.from_numpy(in_place_of_anchors(self.space, self.targets, self.seed))
+        r, y = as_tensor(states), as_tensor(labels)
+        targets = as_tensor(in_place_of_anchors(self.space, self.targets, self.seed))
         optimiser = torch.optim.Adam(module.parameters(), lr=self.learning_rate, foreach=True)
         for epoch in range(self.epochs):
             total = torch.zeros(())
@@ -108,9 +108,9 @@ class PaperCalibrator(Method):
         states = check_states(X, self.n_features_in_, self.name)
         with torch.device("meta"):
             module = PaperModule(self.space.width)
-        module.load_state_dict({name: torch.from_numpy(a) for name, a in self.weights_.items()}, assign=True)
+        module.load_state_dict({name: as_tensor(a) for name, a in self.weights_.items()}, assign=True)
         with torch.inference_mode():
-            return np.asarray(module(torch.from_numpy(states)).numpy())
+            return np.asarray(module(as_tensor(states)).numpy())
 
     def _logits(self, states: Floats) -> Floats:
         targets = in_place_of_anchors(self.space, self.targets, self.seed)

@@ -1,0 +1,23 @@
+"""Small states with known structure, for the tests of the methods."""
+
+import numpy as np
+
+from vocabsem.methods import LabelSpace
+
+D, CLASSES = 16, 3
+
+
+def make_space(seed=0, classes=CLASSES, d=D, **options):
+    generator = np.random.default_rng([seed, 1])
+    draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)  # noqa: E731
+    return LabelSpace(draw(classes, d), draw(classes, d), draw(classes), **options)
+
+
+def make_states(seed=0, n=90, classes=CLASSES, d=D, distance=2.0, absent=()):
+    """States (n, d) float32 on an uneven scale around class means, and labels (n,) that leave out the absent ones."""
+    generator = np.random.default_rng([seed, 2])
+    present = np.array([c for c in range(classes) if c not in absent])
+    labels = present[np.arange(n) % len(present)]
+    means = np.random.default_rng(7).standard_normal((classes, d)) * distance / d**0.5
+    states = (means[labels] + generator.standard_normal((n, d))) * np.geomspace(0.1, 10, d) + 3
+    return states.astype(np.float32), labels
