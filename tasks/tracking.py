@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PARENT = "mlflow.parentRunId"
+TABLE = "leaderboard.json"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 
 
@@ -46,12 +47,12 @@ def log_experiment(
         status = "FAILED"
         try:
             inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
-            client.log_batch(parent, params=_params(_of_card(card)))
+            client.log_batch(parent, params=_params(_of_card(card)), tags=[_table_tag()])
             client.log_inputs(parent, list(inputs.values()))
             for row in rows:
                 _log_row(client, experiment, parent, row, inputs)
             client.log_dict(parent, dict(card), "experiment.yaml")
-            client.log_table(parent, _leaderboard(rows), "leaderboard.json")
+            client.log_dict(parent, _leaderboard(rows), TABLE)
             for path, figure in figures.items():
                 client.log_figure(parent, figure, path)
             status = "FINISHED"
@@ -138,13 +139,21 @@ def _input(dataset: Mapping[str, Any]) -> Any:
     return DatasetInput(entity, [InputTag("mlflow.data.context", "evaluation")])
 
 
+def _table_tag() -> Any:
+    """What makes MLflow's pages show the leaderboard as a table."""
+    from mlflow.entities import RunTag
+
+    return RunTag("mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
+
+
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Columns of the rows, best macro-F1 first within each data set."""
-    shown = ("accuracy", "macro_f1", "nll", "ece")
+    """MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
+    what, scores = ("dataset", "model", "method", "shots"), ("macro_f1", "accuracy", "nll", "ece")
 
-    def place(row: Mapping[str, Any]) -> tuple[str, float]:
-        return row["dataset"], -(row["metrics"]["macro_f1"]["value"] or 0.0)
+    def score(row: Mapping[str, Any], name: str) -> float | None:
+        value = row["metrics"].get(name, {}).get("value")
+        return value if value is not None and math.isfinite(value) else None
 
-    ordered = sorted(rows, key=place)
-    what = {name: [row[name] for row in ordered] for name in ("dataset", "model", "method", "shots")}
-    return what | {name: [row["metrics"].get(name, {}).get("value") for row in ordered] for name in shown}
+    ordered = sorted(rows, key=lambda row: (row["dataset"], -(score(row, "macro_f1") or 0.0)))
+    data = [[row[name] for name in what] + [score(row, name) for name in scores] for row in ordered]
+    return {"columns": [*what, *scores], "data": data}
