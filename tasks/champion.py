@@ -67,7 +67,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
     )
     with mlflow.start_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
-        return mlflow.pyfunc.log_model(
+        info: ModelInfo = mlflow.pyfunc.log_model(
             name="classifier",
             python_model=str(SCRIPT),
             artifacts={"classifier": str(folder)},
@@ -75,6 +75,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
             signature=signature,
             pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
         )
+    return info
 
 
 def load_classifier(home: Home, model: str) -> "PyFuncModel":

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from safetensors import safe_open
@@ -22,7 +22,7 @@ from vocabsem.methods.persistence import from_arrays
 from vocabsem.prompting import encode_prompts
 
 
-class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow ships no types for it
+class TextClassifier(mlflow.pyfunc.PythonModel):
     """Prompts, states and a fitted method, with the settings of the experiment that chose it."""
 
     def load_context(self, context: Any) -> None:
@@ -65,7 +65,8 @@ class TextClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow
 
     def _fields(self, frame: pd.DataFrame) -> list[dict[str, str]]:
         names = self.config["fields"]
-        rows = (frame[names] if len(names) > 1 else frame.set_axis(names, axis=1)).to_dict("records")
+        frame = frame[names] if len(names) > 1 else frame.set_axis(names, axis=1)
+        rows = [{name: row[name] for name in names} for row in frame.to_dict("records")]
         for number, row in enumerate(rows):
             for name, text in row.items():
                 if not isinstance(text, str) or not text.strip():
