@@ -49,6 +49,7 @@ def build(lake: Lake, path: Path) -> Summary:
         "metrics": rows.metrics(index, lake),
     }
     with closing(duckdb.connect(str(path))) as connection:
+        connection.begin()  # one transaction: one wait for the disk, not one a statement
         _run(connection, "tables")
         for name, table in filled.items():
             connection.register("filling", table)
@@ -62,6 +63,7 @@ def build(lake: Lake, path: Path) -> Summary:
         _run(connection, "analyses")
         for layer in sorted({layer for manifest in index.manifests for layer in _layers(manifest)}):
             connection.execute(f"comment on column states.layer_{layer} is 'State of layer {layer}.'")
+        connection.commit()
     partitions = filled["partitions"]
     return Summary(len(partitions), sum(partitions["rows"].to_pylist()), sum(partitions["bytes"].to_pylist()))
 

@@ -47,8 +47,8 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     try:
-        row = connection.execute("select json_serialize_sql($sql)", {"sql": sql}).fetchone()
-        answer = json.loads(row[0]) if row else {}
+        [(text,)] = connection.execute("select json_serialize_sql($sql)", {"sql": sql}).fetchall()
+        answer = json.loads(text)
     except (duckdb.Error, RecursionError, UnicodeError) as error:
         raise QueryRefused(f"the query cannot be read ({error}): give {ALLOWED}") from None
     if answer.get("error"):
