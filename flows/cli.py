@@ -211,6 +211,8 @@ def main(*prefix: str) -> NoReturn:
     words = [*prefix, *sys.argv[1:]]
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if not debug:  # tasks and flows still log to the Prefect API
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
         prepare(_take_home(words))
         code = app(words, standalone_mode=False)

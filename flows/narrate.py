@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pyarrow as pa
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -28,8 +29,16 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
         return
-    out = Console(highlight=False)
-    table = Table("step", "partitions", "published", "to compute", title=f"plan of {plan.experiment.name}")
+    out = _console()
+    table = Table(
+        "step",
+        "partitions",
+        "published",
+        "to compute",
+        title=f"plan of {plan.experiment.name}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for kind, count in counts.items():
         table.add_row(kind, *(str(count[column]) for column in ("all", "published", "missing")))
     out.print(table)
@@ -71,28 +80,52 @@ def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -
 
 def ending(home: Home, experiment: str) -> None:
     """The leaderboard, a table a data set, and where to look next."""
-    table = leaderboard_table(home, experiment, None)
-    out = Console(highlight=False)
-    for dataset in sorted(set(table["dataset"].to_pylist())):
-        out.print(_board(dataset, [row for row in table.to_pylist() if row["dataset"] == dataset]))
-    out.print("Look next:")
-    out.print("  vocabsem up                       the runs in Prefect and MLflow, on loopback")
-    out.print(f"  vocabsem leaderboard --experiment {experiment} --format csv")
-    out.print('  vocabsem sql "from label_efficiency"   every table: vocabsem schema')
-    out.print('  vocabsem neighbours " good"       nearest tokens by anchor')
+    rows = leaderboard_table(home, experiment, None).to_pylist()
+    out = _console()
+    for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
+        out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
+        out.print()
+    out.print("Macro-F1 on test data, mean over seeds, by labelled examples per class; interval of the best, 95 %.")
+    out.print(
+        "+random and +head put other vectors in the anchors' place; a calibrator that equals them owes nothing to"
+    )
+    out.print("the vocabulary. Look next:")
+    out.print("  vocabsem up                              the runs in Prefect and MLflow, on loopback")
+    out.print(f"  vocabsem leaderboard --experiment {experiment}   every figure; --format csv or json")
+    out.print('  vocabsem sql "from label_efficiency"     every table: vocabsem schema')
+    out.print('  vocabsem neighbours " good"              nearest tokens by anchor')
+    for name in _champions(home, experiment):
+        out.print(f'  vocabsem predict --model {name} "a gorgeous, witty movie"')
 
 
-def _board(dataset: str, rows: list[dict[str, Any]]) -> Table:
-    columns = ("method", "shots", "macro-F1", "95 % interval", "accuracy", "NLL", "ECE", "fit s")
-    board = Table(title=f"{dataset}, test data, mean over seeds", title_justify="left")
-    for column in columns:
-        board.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
-    for row in rows:
-        interval = f"{row['macro_f1_low']:.3f}-{row['macro_f1_high']:.3f}"
-        figures = (row["macro_f1"], row["accuracy"], row["nll"], row["ece"])
-        f1, accuracy, nll, ece = (f"{figure:.3f}" for figure in figures)
-        board.add_row(row["method"], row["shots"], f1, interval, accuracy, nll, ece, f"{row['fit_seconds']:.2f}")
+def _console() -> Console:
+    """Wide enough for a row of the leaderboard where no terminal says otherwise."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def _board(title: str, rows: list[dict[str, Any]]) -> Table:
+    shots = sorted({row["shots"] for row in rows}, key=lambda n: (n == "all", int(n) if n != "all" else 0))
+    board = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    board.add_column("method", no_wrap=True)
+    for column in (*shots, "interval", "NLL", "ECE", "fit s"):
+        board.add_column(column, justify="right", no_wrap=True)
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = {row["shots"]: row for row in rows if row["method"] == method}
+        best = max(mine.values(), key=lambda row: row["macro_f1"])
+        f1 = [f"{mine[n]['macro_f1']:.3f}" if n in mine else "" for n in shots]
+        interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
+        board.add_row(method, *f1, interval, f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}")
     return board
+
+
+def _champions(home: Home, experiment: str) -> list[str]:
+    found = catalog.query(
+        home,
+        "select facts->>'$.champions' as champions from runs where experiment = $experiment and latest",
+        {"experiment": experiment},
+    )["champions"].to_pylist()
+    return [champion["model"] for champions in found for champion in json.loads(champions or "[]")]
 
 
 def neighbours_table(home: Home, model: str, token: str, k: int) -> pa.Table:
@@ -144,5 +177,5 @@ def findings(home: Home, as_json: bool) -> bool:
     table = Table("", "what", "value", "mend", box=None)
     for finding in found:
         table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.mend)
-    Console(highlight=False).print(table)
+    _console().print(table)
     return all(finding.ok for finding in found)

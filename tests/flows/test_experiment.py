@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from flows.experiment import Experiment, load_experiment, parse_overrides
 from vocabsem.cards import CARDS
 from vocabsem.errors import CardError
