@@ -19,7 +19,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from flows import tether
-from flows.environment import environment
+from flows.variables import environment
 from tasks.mlflow_store import store_lock
 from vocabsem.errors import VocabsemError
 from warehouse.home import Home
