@@ -94,8 +94,7 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
         connection.execute("use warehouse")
         connection.execute("set timezone = 'UTC'")
-        published = connection.execute("select path from files where path like '%.parquet'").fetchall()
-        guard.confine(connection, [home.lake / path for (path,) in published])
+        guard.confine(connection, [path for path, _ in _published(connection, home)])
     except duckdb.Error as error:
         connection.close()
         raise WarehouseError(
@@ -114,14 +113,11 @@ def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | 
         guard.check(connection, sql)
         try:
             return connection.sql(sql, params=parameters).to_arrow_table()
-        except (duckdb.IOException, duckdb.FatalException) as error:
-            raise CorruptPartition(
-                f"the lake is not as the catalog has it ({parts.first_line(error)}): run `{REBUILD}`, which names "
-                "what is damaged"
-            ) from error
-        except duckdb.PermissionException as error:
-            raise QueryRefused(f"{parts.first_line(error)}: give {guard.ALLOWED}") from None
         except (duckdb.Error, RuntimeError) as error:
+            if changed := _changed(connection, home):
+                raise CorruptPartition(
+                    f"{changed} is not as the catalog has it: run `{REBUILD}`, which tells what to do about it"
+                ) from error
             raise QueryRefused(str(error)) from None
 
 
@@ -134,3 +130,17 @@ def tables(home: Home) -> list[Table]:
         table = described.setdefault(name, Table(name, kind, comment, []))
         table.columns.append(Column(column, type_, column_comment))
     return list(described.values())
+
+
+def _published(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Path, int]]:
+    """Every published Parquet file and its size, as the catalog has them."""
+    found = connection.execute("select path, bytes from files where path like '%.parquet'").fetchall()
+    return [(home.lake / path, size) for path, size in found]
+
+
+def _changed(connection: duckdb.DuckDBPyConnection, home: Home) -> Path | None:
+    """The first published file that is no longer there, or has another size."""
+    for path, size in _published(connection, home):
+        if not path.is_file() or path.stat().st_size != size:
+            return path
+    return None

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from hypothesis import settings
 
@@ -26,4 +28,11 @@ def filled(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("lake") / 'it\'s [a] "home", 100% *')
     fill(home)
     rebuild(home)
+    return home
+
+
+@pytest.fixture
+def full(home, filled):
+    """A home of one's own with the filled lake, and no catalog yet."""
+    shutil.copytree(filled.lake, home.lake)
     return home

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.warehouse.lakes import fill, put
+from tests.warehouse.lakes import put
 from warehouse import durable
 from warehouse.errors import CorruptPartition, InvalidName, NoSpace, NotPublished
 from warehouse.keys import partition_key
+from warehouse.lake import Lake
 
 PAYLOAD = {"step": "states", "layers": [1]}
 KEY = partition_key(PAYLOAD)
@@ -296,8 +297,8 @@ def test_a_disk_that_loses_bytes_publishes_nothing(partition, monkeypatch):
     assert names(partition) == []
 
 
-def test_manifests_are_found_by_kind(home, lake):
-    fill(home)
+def test_manifests_are_found_by_kind(filled):
+    lake = Lake(filled)
     kinds = [manifest.kind for manifest in lake.manifests()]
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "anchors": 2,
