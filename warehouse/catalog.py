@@ -62,7 +62,7 @@ def rebuild(home: Home, timeout: float = 60.0) -> Summary:
                 f"cannot write the catalog in {home.root}: {parts.first_line(error)}: free some space or choose "
                 "another home with --home or VOCABSEM_HOME"
             ) from error
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowException, KeyError, NotPublished) as error:
             raise WarehouseError(
                 f"{home.lake} holds what this version does not write ({parts.first_line(error)}): remove the "
                 "partitions of another version, or give this one a home of its own with --home or VOCABSEM_HOME"

@@ -29,8 +29,7 @@ def write(
     temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid4().hex}")
     try:
         with temporary.open("xb", buffering=0) as file:
-            for start in range(0, len(data), 1 << 26):
-                _write_all(file, memoryview(data)[start : start + (1 << 26)])
+            _write_all(file, memoryview(data))
         with temporary.open("rb") as file:
             if os.fstat(file.fileno()).st_size != len(data):
                 raise OSError(errno.EIO, "the file is not as long as what was written", str(temporary))

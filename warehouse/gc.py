@@ -1,6 +1,5 @@
 """Removing what crashes left behind: temporaries, partitions that were never published, files no manifest lists."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from warehouse import durable
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import SIDECAR
+from warehouse.lake import SIDECAR, partition_folders
 from warehouse.manifest import MANIFEST, Manifest
 
 
@@ -24,7 +23,7 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
     """
     deadline = time.time() - older_than.total_seconds()
     removed = [path for path in _catalogs(home) if _remove_old(path, deadline)]
-    for folder in _partitions(home.lake):
+    for folder in partition_folders(home.lake):
         with suppress(FileNotFoundError), durable.locked(folder, create=False):
             removed += _sweep_partition(folder, deadline)
     return removed
@@ -68,15 +67,3 @@ def _remove_old(path: Path, deadline: float) -> bool:
         path.unlink()
         return True
     return False
-
-
-def _partitions(folder: Path) -> Iterator[Path]:
-    """Every `key=` folder below `folder`; links are not followed."""
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name.startswith("key="):
-                        yield Path(entry.path)
-                    else:
-                        yield from _partitions(Path(entry.path))

@@ -51,10 +51,11 @@ class Lake:
 
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
         """
-        for path in sorted(_manifest_files(self.home.lake / (kind or ""))):
+        root = self.home.lake / checked_name(kind, "kind") if kind else self.home.lake
+        for path in (folder / MANIFEST for folder in partition_folders(root)):
             try:
                 manifest = Manifest.from_json(path.read_bytes(), path)
-            except FileNotFoundError:  # removed since it was listed
+            except FileNotFoundError:  # not published yet, or removed since
                 continue
             home = self.partition(manifest.kind, manifest.key, **manifest.coordinates).path
             if path.parent != home:
@@ -273,17 +274,15 @@ class Partition:
             raise parts.damaged(self.path / entry.name, fault)
 
 
-def _manifest_files(folder: Path) -> Iterator[Path]:
-    """Every `manifest.json` of a `key=` folder below `folder`; links are not followed."""
+def partition_folders(folder: Path) -> Iterator[Path]:
+    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
     try:
-        entries = list(os.scandir(folder))
+        with os.scandir(folder) as entries:
+            below = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name.startswith("key="):
-                manifest = Path(entry.path) / MANIFEST
-                if manifest.is_file():
-                    yield manifest
-            else:
-                yield from _manifest_files(Path(entry.path))
+    for name in below:
+        if name.startswith("key="):
+            yield folder / name
+        else:
+            yield from partition_folders(folder / name)

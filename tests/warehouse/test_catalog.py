@@ -373,8 +373,10 @@ def test_a_file_removed_behind_the_catalogs_back_is_explained(home, lake):
     assert len(rows(home, "from datasets")) == 1
 
 
-def test_partitions_of_another_making_are_explained(home, lake):
-    put(lake, "states", {"part-0.parquet": pa.table({"strange": [1]})}, model="tiny")
+@pytest.mark.parametrize("kind", ["states", "metrics", "examples", "anchors", "predictions"])
+@pytest.mark.parametrize("table", [{"strange": [1]}, {"split": [1], "seed": ["x"], "metric": [None]}])
+def test_partitions_of_another_making_are_explained(home, lake, kind, table):
+    put(lake, kind, {"part-0.parquet": pa.table(table)}, model="tiny")
     with pytest.raises(WarehouseError, match="what this version does not write"):
         rebuild(home)
     assert not home.catalog.exists()
