@@ -27,7 +27,6 @@ from warehouse.home import Home
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
 START_SECONDS = 180.0  # a first start makes the database; on a busy small machine that has taken a minute
-CONTROL_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServerFailed(VocabsemError):
@@ -233,8 +232,9 @@ def free_port(first: int = 0) -> int:
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
     stopping = threading.Event()
-    heeded = [number for number in CONTROL_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # nohup stays nohup
-    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in heeded}
+    hung_up = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # nohup stays nohup
+    numbers = [signal.SIGINT, signal.SIGTERM, *hung_up]
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in numbers}
     try:
         yield stopping
     finally:
