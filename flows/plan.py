@@ -56,7 +56,8 @@ class Plan:
     @property
     def run(self) -> Step:
         metrics = [fit.metrics for comparison in self.comparisons for fit in comparison.fits]
-        return run_step(self.experiment.name, metrics, self.experiment.champion)
+        controls = [spec.name for spec in self.experiment.methods if spec.is_control]
+        return run_step(self.experiment.name, metrics, self.experiment.champion, controls)
 
     def steps(self) -> Iterator[Step]:
         """Every step once, in the order in which they can be done."""

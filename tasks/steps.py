@@ -1,7 +1,8 @@
 """The steps of an experiment, each with the key of the partition it fills.
 
 A key is the SHA-256 of all that determines the partition's content; the keys of the steps a step reads are part of
-its own. Raise a step's version when its code would give other content for the same inputs.
+its own, and so are its coordinates: the same rows under two cards' names are two partitions. Raise a step's version
+when its code would give other content for the same inputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,8 @@ class Entry:
 
 
 def _step(kind: str, coordinates: Mapping[str, str], inputs: Mapping[str, str], **payload: Any) -> Step:
-    content = {"step": kind, "version": VERSIONS[kind], "inputs": dict(inputs), **payload}
+    place = {"step": kind, "version": VERSIONS[kind], "coordinates": dict(coordinates), "inputs": dict(inputs)}
+    content = place | payload
     return Step(kind, dict(coordinates), content, dict(inputs))
 
 
@@ -106,6 +108,7 @@ def metrics_step(predictions: Step) -> Step:
     return _step("metrics", predictions.coordinates, {"predictions": predictions.key})
 
 
-def run_step(experiment: str, metrics: Sequence[Step], champion: bool) -> Step:
+def run_step(experiment: str, metrics: Sequence[Step], champion: bool, controls: Sequence[str]) -> Step:
+    """`champion`: whether one is registered; `controls`: names of the methods that cannot be one."""
     inputs = {f"metrics:{index}": step.key for index, step in enumerate(metrics)}
-    return _step("runs", {"experiment": experiment}, inputs, champion=champion)
+    return _step("runs", {"experiment": experiment}, inputs, champion=champion, controls=list(controls))
