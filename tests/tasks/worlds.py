@@ -1,0 +1,184 @@
+"""A whole small world on disk: a tiny model, a data set of made sentences, an experiment; and one server for all tests."""
+
+import atexit
+import json
+import os
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import yaml
+
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # read once, when Prefect is imported
+
+from flows.experiment import load_experiment
+from flows.plan import make_plan
+from tasks.anchors import build_anchors
+from tasks.examples import build_examples, fetch_dataset
+from tasks.fits import fit_method
+from tasks.scores import score
+from tasks.states import extract_shard, publish_states, shards
+from tests.vocabsem.architectures import WORDS, save
+from warehouse.home import Home
+
+TELLING = {"neg": ["bad", "dull", "moving"], "pos": ["good", "great", "plot"], "tale": ["story", "plot", "film"]}
+LABELS = [
+    {"name": "neg", "value": "neg", "word": "bad"},
+    {"name": "pos", "value": "pos", "word": "positive"},
+    {"name": "tale", "value": "tale", "word": "story"},
+]
+METHODS = [
+    "zero_shot",
+    "anchor_similarity",
+    {"method": "paper_calibrator", "params": {"epochs": 2}},
+    {"method": "vocabulary_calibrator"},
+    {"method": "vocabulary_calibrator", "params": {"targets": "random"}},
+    "centroid",
+    {"method": "nearest_neighbours", "params": {"k": 3}},
+    {"method": "linear_probe", "control": True},
+]
+SPLITS = {"train": 60, "validation": 20, "test": 24}
+
+
+def sentences(seed=0):
+    """Distinct sentences, a third of each class, as rows of the source files; a few words tell the class."""
+    rng, words = np.random.default_rng(seed), WORDS.split()
+    seen, rows = set(), []
+    while len(rows) < SPLITS["train"] + SPLITS["validation"] + SPLITS["test"]:
+        label = list(TELLING)[len(rows) % 3]
+        body = [*rng.choice(words, rng.integers(3, 9)), *rng.choice(TELLING[label], 3)]
+        text = " ".join(rng.permutation(body))
+        if text not in seen:
+            seen.add(text)
+            rows.append({"text": text, "label": label})
+    return rows
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def dataset_card(folder, **changes):
+    card = {
+        "name": "made",
+        "description": "made sentences",
+        "licence": "CC0-1.0",
+        "files": {split: f"file:{folder / split}.jsonl" for split in ("train", "test")},
+        "format": "jsonl",
+        "fields": {"text": "text"},
+        "label_column": "label",
+        "labels": LABELS,
+        "template": "review : {text} sentiment :",
+        "split": {"validation": 0.25},
+    }
+    return {key: value for key, value in (card | changes).items() if value is not ...}
+
+
+def experiment_card(folder, **changes):
+    card = {
+        "name": "tiny",
+        "description": "a tiny world",
+        "models": [str(folder / "model.yaml")],
+        "datasets": [str(folder / "dataset.yaml")],
+        "methods": METHODS,
+        "shots": [0, 1, 4, "all"],
+        "seeds": [0, 1],
+        "dtype": "float32",
+        "device": "cpu",
+        "shard_rows": 16,
+        "champion": True,
+    }
+    return {key: value for key, value in (card | changes).items() if value is not ...}
+
+
+def write_card(path, card):
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+    return path
+
+
+@cache
+def model():
+    """The card of one tiny model, made once a session."""
+    folder = TemporaryDirectory(prefix="tiny-model-")
+    atexit.register(folder.cleanup)
+    return save("llama", Path(folder.name))
+
+
+class World:
+    """Cards, rows and a home in `folder`."""
+
+    def __init__(self, folder, dataset=None, experiment=None, rows=None):
+        self.folder, self.home = Path(folder), Home(Path(folder) / "home")
+        rows = sentences() if rows is None else rows
+        write_rows(self.folder / "train.jsonl", rows[: -SPLITS["test"]])
+        write_rows(self.folder / "test.jsonl", rows[-SPLITS["test"] :])
+        write_card(self.folder / "model.yaml", model().model_dump(mode="json"))
+        self.write_dataset(**(dataset or {}))
+        self.write_experiment(**(experiment or {}))
+
+    @property
+    def card(self):
+        return str(self.folder / "experiment.yaml")
+
+    def write_dataset(self, **changes):
+        return write_card(self.folder / "dataset.yaml", dataset_card(self.folder, **changes))
+
+    def write_experiment(self, **changes):
+        return write_card(self.folder / "experiment.yaml", experiment_card(self.folder, **changes))
+
+    def plan(self, **overrides):
+        return make_plan(load_experiment(self.card, overrides), self.home)
+
+
+def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics")):
+    """Every task of the plan, called without Prefect and whether or not its partition is published."""
+    for comparison in plan.comparisons:
+        dataset, model = comparison.dataset, comparison.model
+        if "examples" in kinds:
+            build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), comparison.examples)
+        if "anchors" in kinds:
+            build_anchors.fn(plan.home, model, comparison.anchors, "cpu")
+        if "states" in kinds:
+            for split, step in comparison.states.items():
+                extract(plan, comparison, split)
+                publish_states.fn(plan.home, step, SPLITS[split], plan.experiment.shard_rows)
+        for fit in comparison.fits:
+            if "predictions" in kinds:
+                fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
+            if "metrics" in kinds:
+                score.fn(plan.home, dataset.name, [(fit.predictions, fit.metrics)])
+
+
+def extract(plan, comparison, split, spans=None):
+    step = comparison.states[split]
+    for span in spans if spans is not None else shards(SPLITS[split], plan.experiment.shard_rows):
+        extract_shard.fn(plan.home, comparison.model, comparison.dataset, step, *span, "cpu")
+
+
+def fit_of(plan, name, shots):
+    """The fit of a method, by its name in tables, at a number of shots."""
+    return next(f for c in plan.comparisons for f in c.fits if (f.spec.name, f.shots) == (name, shots))
+
+
+def snapshot(folder):
+    """Every file below with its size and time of change."""
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def half_written(home):
+    """Files that no reader would look at: temporaries."""
+    return [path for path in home.root.rglob("*.tmp-*") if "hub" not in path.parts]
+
+
+@cache
+def server():
+    """The address of one Prefect server for all tests of the session."""
+    from flows.servers import passing_server
+
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(TemporaryDirectory(prefix="prefect-"))
+    return stack.enter_context(passing_server(Home(Path(folder))))
