@@ -148,7 +148,7 @@ def lines(paths):
 
 
 # spelled in pieces, so that this file does not mention them
-PLACES = (("wo", "rk"), ("ro", "ot"), ("ho", "me/[a-z]+"), ("Us", "ers"), ("op", "t"))
+PLACES = (("wor", "k"), ("roo", "t"), ("home", "/[a-z]+"), ("User", "s"), ("o", "pt"))
 HOSTS = (("py" + "pi", "org"), ("python" + "hosted", "org"), ("deb.deb" + "ian", "org"))
 MACHINES = "|".join(f"/{one}{two}/" for one, two in PLACES)
 INDEXES = "|".join(f"{one}[.]{two}" for one, two in HOSTS)

@@ -84,12 +84,12 @@ def test_a_child_process_with_another_home_does_not_inherit_its_parents(clean):
     prepare(clean / "parents")
     code = (
         "import json, os, sys\nfrom flows.environment import prepare\n"
-        "prepare(sys.argv[1] if sys.argv[1:] else 'childs')\nprint(json.dumps(dict(os.environ)))"
+        "prepare(sys.argv[1] if sys.argv[1:] else 'other')\nprint(json.dumps(dict(os.environ)))"
     )
     inherited = {name: os.environ[name] for name in variables(Home.find())}
     child = python(code, inherited | {"PYTHONPATH": str(ROOT)}, clean)
-    assert child["VOCABSEM_HOME"] == str(clean / "childs")
-    assert child["PREFECT_HOME"] == str(clean / "childs" / "prefect")
+    assert child["VOCABSEM_HOME"] == str(clean / "other")
+    assert child["PREFECT_HOME"] == str(clean / "other" / "prefect")
 
 
 def test_environment_changes_nothing_and_agrees_with_prepare(clean):
