@@ -1,4 +1,4 @@
-"""A whole small world on disk: a tiny model, a data set of made sentences, an experiment; and one server for all tests."""
+"""A whole small world on disk: a tiny model, made sentences, an experiment; and one Prefect server for all tests."""
 
 import atexit
 import json
