@@ -11,14 +11,14 @@ from warehouse import catalog
 
 ROWS = """
 select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece
-from leaderboard where experiment = $experiment
+from lake.scores where run = $run order by dataset, macro_f1 desc, method
 """
 BEST = 5  # rows a data set on the page
 
 
 def show(plan: Plan) -> None:
     """Create both artifacts of the present flow run, from the warehouse."""
-    rows = catalog.query(plan.home, ROWS, {"experiment": plan.experiment.name}).to_pylist()
+    rows = catalog.query(plan.home, ROWS, {"run": plan.run.key}).to_pylist()
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     name = plan.experiment.name.replace("_", "-")
     create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")

@@ -1,5 +1,6 @@
 """The command line, `vocabsem`: the outermost room. Heavy modules are imported by the command that needs them."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def run(
     narrate.beginning(todo)
     if not todo.done:
         _flow("pipeline", card, overrides, data_dir)
-    narrate.ending(home, todo.experiment.name)
+    narrate.ending(make_plan(todo.experiment, home, todo.data_dir))
 
 
 @app.command()
@@ -232,8 +233,19 @@ def main(*prefix: str) -> NoReturn:
             raise
         typer.echo(f"error: {type(error).__name__}: {error}\n(--debug shows where)", err=True)
         code = 1
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. After a flow, without taking the interpreter apart: Prefect's idle threads hold frames with
+    objects of DuckDB, whose bindings would report them on the terminal as leaks. All that was queued is sent by then.
+    """
     sys.stdout.flush()
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.stderr.flush()
+    if "prefect" in sys.modules:
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _take_home(words: list[str]) -> Path | None:

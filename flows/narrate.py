@@ -20,6 +20,7 @@ LEADERBOARD = """
 select * exclude (experiment) from leaderboard
 where (experiment = coalesce($experiment, experiment)) and (dataset = coalesce($dataset, dataset))
 """
+SCORES = "select * from lake.scores where run = $run order by dataset, macro_f1 desc, method"
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:
@@ -78,9 +79,10 @@ def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -
     return table
 
 
-def ending(home: Home, experiment: str) -> None:
-    """The leaderboard, a table a data set, and where to look next."""
-    rows = leaderboard_table(home, experiment, None).to_pylist()
+def ending(plan: Plan) -> None:
+    """The leaderboard of this very plan, a table a data set, and where to look next."""
+    experiment = plan.experiment.name
+    rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
     out = _console()
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
         out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
@@ -94,7 +96,7 @@ def ending(home: Home, experiment: str) -> None:
     out.print(f"  vocabsem leaderboard --experiment {experiment}   every figure; --format csv or json")
     out.print('  vocabsem sql "from label_efficiency"     every table: vocabsem schema')
     out.print('  vocabsem neighbours " good"              nearest tokens by anchor')
-    for name in _champions(home, experiment):
+    for name in _champions(plan):
         out.print(f'  vocabsem predict --model {name} "a gorgeous, witty movie"')
 
 
@@ -119,13 +121,9 @@ def _board(title: str, rows: list[dict[str, Any]]) -> Table:
     return board
 
 
-def _champions(home: Home, experiment: str) -> list[str]:
-    found = catalog.query(
-        home,
-        "select facts->>'$.champions' as champions from runs where experiment = $experiment and latest",
-        {"experiment": experiment},
-    )["champions"].to_pylist()
-    return [champion["model"] for champions in found for champion in json.loads(champions or "[]")]
+def _champions(plan: Plan) -> list[str]:
+    manifest = plan.run.partition(plan.lake).manifest()
+    return [champion["model"] for champion in manifest.facts["champions"]] if manifest else []
 
 
 def neighbours_table(home: Home, model: str, token: str, k: int) -> pa.Table:

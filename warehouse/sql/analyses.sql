@@ -2,17 +2,16 @@
 
 create view lake.scores as
 with listed as (
-    select r.experiment, l.input_key as key
+    select r.experiment, r.key as run, r.latest, l.input_key as key
     from runs r join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'metrics'
-    where r.latest
 ), unlisted as (
-    select '-' as experiment, key
+    select '-' as experiment, '' as run, true as latest, key
     from partitions
     where kind = 'metrics' and key not in (select input_key from lineage where kind = 'runs')
     qualify row_number() over (partition by model, dataset, method, shots order by created desc, key) = 1
 )
 select
-    c.experiment, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
+    c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
     count(distinct m.seed) as n_seeds,
     max(m.value) filter (m.metric = 'accuracy' and m.seed is null) as accuracy,
     max(m.value) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1,
@@ -26,12 +25,13 @@ select
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
 from (from listed union from unlisted) c join metrics m on m.key = c.key
 where m.split = 'test'
-group by c.experiment, m.model, m.dataset, m.method, m.shots;
+group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
 create view leaderboard as
 select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
     nll, ece, ari_before, ari_after, fit_seconds
 from lake.scores
+where latest
 order by experiment, dataset, macro_f1 desc nulls last, method, shots_order, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
 comment on column leaderboard.experiment is 'Experiment card; - for figures that no finished run lists.';
@@ -57,6 +57,7 @@ select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f
         partition by experiment, dataset, model, method order by shots_order
     ) as gain
 from lake.scores
+where latest
 order by experiment, dataset, model, method, shots_order;
 comment on view label_efficiency is 'Macro-F1 on test data by labelled examples per class, for every method.';
 comment on column label_efficiency.experiment is 'Experiment card; - for figures that no finished run lists.';
