@@ -18,7 +18,7 @@ from tasks.steps import Step
 from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
-from vocabsem.methods import METHODS, build_method
+from vocabsem.methods import METHODS, LabelSpace, build_method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.shots import choose_shots
 from warehouse.home import Home
@@ -35,16 +35,16 @@ def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int,
 @step_task(task_run_name="{method} on {dataset.name}")
 def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step]) -> list[str]:
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
+    space = label_space(home, model, dataset, steps[0].inputs["anchors"])
     for step in steps:
-        _fit(home, model, dataset, step)
+        _fit(home, model, dataset, step, space)
     return [step.key for step in steps]
 
 
-def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> None:
+def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: LabelSpace) -> None:
     splits = {role.partition(":")[2]: key for role, key in step.inputs.items() if role.startswith("states:")}
     read = {split: read_states(home, model.name, dataset.name, split, key) for split, key in splits.items()}
     train_ids, train_labels, train_states = read.pop("train")
-    space = label_space(home, model, dataset, step.inputs["anchors"])
     specification, shots = step.payload["method"], step.payload["shots"]
     columns, several = _columns(specification["method"], train_states.shape[1], space.width)
     params = specification["params"] | several

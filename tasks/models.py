@@ -1,9 +1,11 @@
 """One loaded model a process. Inference is serial: shards that wait for it write meanwhile."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.step_task import step_task
 from vocabsem.cards import DatasetCard, ModelCard
@@ -13,7 +15,11 @@ from vocabsem.language_model import LanguageModel, load_model, load_tokenizer, p
 from vocabsem.prompting import label_tokens
 from warehouse.home import Home
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 INFERENCE = threading.Lock()
+TOKENISING = threading.Lock()  # a tokenizer changes its own settings while it works: one thread at a time
 
 
 def passing(*errors: type[Exception]) -> dict[str, Any]:
@@ -35,10 +41,22 @@ def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageMo
     return _loaded(card.model_dump_json(), home.cache, dtype, device)
 
 
+@lru_cache(maxsize=2)
+def _tokenizer(card: str, cache: Path) -> "PreTrainedTokenizerBase":
+    return load_tokenizer(ModelCard.model_validate_json(card), cache)
+
+
+@contextmanager
+def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase]":
+    """The card's tokenizer, loaded once, for this thread alone."""
+    with TOKENISING:
+        yield _tokenizer(card.model_dump_json(), home.cache)
+
+
 def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:
     """Token ids of each label word, in class order. Raises LabelWordError."""
-    tokenizer = load_tokenizer(model, home.cache)
-    return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=dataset.name)
+    with tokenizing(model, home) as tokenizer:
+        return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=dataset.name)
 
 
 @step_task(task_run_name="fetch model {card.name}", **passing(DownloadFailed))

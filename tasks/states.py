@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.models import INFERENCE, loaded
+from tasks.models import INFERENCE, loaded, tokenizing
 from tasks.reading import split_rows
 from tasks.step_task import step_task
 from tasks.steps import Step
 from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import load_tokenizer
 from vocabsem.prompting import Prompts, encode_prompts
 from warehouse.home import Home
 from warehouse.lake import Lake
@@ -37,13 +36,14 @@ def finished(home: Home, step: Step, start: int, stop: int) -> FileEntry | None:
 
 
 def encode(home: Home, model: ModelCard, dataset: DatasetCard, settings: Any, fields: list[dict[str, str]]) -> Prompts:
-    return encode_prompts(
-        load_tokenizer(model, home.cache),
-        dataset.template,
-        fields,
-        max_tokens=settings["max_tokens"],
-        prepend_bos=settings["prepend_bos"],
-    )
+    with tokenizing(model, home) as tokenizer:
+        return encode_prompts(
+            tokenizer,
+            dataset.template,
+            fields,
+            max_tokens=settings["max_tokens"],
+            prepend_bos=settings["prepend_bos"],
+        )
 
 
 @step_task(task_run_name="states {dataset.name} {step.payload[split]} {start}-{stop}")

@@ -63,7 +63,7 @@ def champion_gives_the_stored_probabilities_in_a_fresh_process(home):
     )
     champion = json.loads(registered[0]["c"])[0]
     query = (
-        "select e.text, p.probabilities from predictions p join examples e using (dataset, id)"
+        "select e.text, p.probabilities from predictions p join examples e on e.key = p.examples_key and e.id = p.id"
         f" where p.split = 'test' and p.key = '{champion['key']}' and p.seed = {champion['seed']} order by p.row"
     )
     stored = json.loads(vocabsem(home, "sql", "--format", "json", query).stdout)
