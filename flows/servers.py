@@ -26,6 +26,7 @@ from warehouse.home import Home
 
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
+TRAINING = "/#/experiments?workflowType=machine_learning"  # MLflow's pages open on chat traces otherwise
 START_SECONDS = 180.0  # a first start makes the database; on a busy small machine that has taken a minute
 
 
@@ -174,8 +175,8 @@ def up(home: Home) -> None:
 
 def _addresses(prefect: Server, mlflow: Server) -> str:
     return (
-        f"Prefect  {prefect.address}   runs, schedules, the leaderboard as an artifact\n"
-        f"MLflow   {mlflow.address}   experiments, figures, champions\n"
+        f"Prefect: runs, schedules, leaderboards   {prefect.address}\n"
+        f"MLflow: experiments, figures, champions  {mlflow.address}{TRAINING}\n"
         f"Flows started by vocabsem are recorded here. For Prefect's own commands:"
         f" export PREFECT_API_URL={prefect.address}/api\n"
         "Ctrl-C stops both."

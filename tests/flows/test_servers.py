@@ -100,7 +100,7 @@ def test_up_serves_both_says_where_and_stops_both_at_one_signal(home, busy):
         out, err = running_up.communicate(timeout=60)
     assert running_up.returncode == 0, err
     assert err == ""
-    assert re.search(rf"Prefect +{api.removesuffix('/api')} .*\nMLflow +{mlflow} ", out)
+    assert re.search(rf"Prefect: .* {api.removesuffix('/api')}\nMLflow: .* {mlflow}/#/experiments", out)
     assert gone(children)
     assert not (home.root / "servers.json").exists()
     assert live_api(home) is None
