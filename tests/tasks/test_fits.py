@@ -1,0 +1,186 @@
+"""Fits: equal to calling the estimator, on the same examples for every method, blind to the labels of the test data."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from scipy.special import softmax
+
+from tasks.anchors import label_space
+from tasks.fits import calibrator_file
+from tasks.models import loaded
+from tasks.reading import read_states
+from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
+from vocabsem.methods import METHODS, build_method, from_arrays
+from vocabsem.prompting import encode_prompts
+from warehouse.lake import Lake
+
+
+def predictions_of(plan, fit, split="test"):
+    """{seed: (ids, labels (N,), predicted (N,), probabilities (N, C))} as stored."""
+    found = {}
+    for row in fit.predictions.partition(Lake(plan.home)).table().to_pylist():
+        if row["split"] == split:
+            found.setdefault(row["seed"], []).append((row["id"], row["label"], row["predicted"], row["probabilities"]))
+    return {seed: tuple(map(np.array, zip(*rows, strict=True))) for seed, rows in found.items()}
+
+
+def training_of(plan, fit):
+    """{seed: ids} of the labelled examples that a fit saw."""
+    import pyarrow.parquet as pq
+
+    path = fit.predictions.partition(Lake(plan.home)).file("training.parquet")
+    table = pq.read_table(path, partitioning=None).to_pylist()
+    return {seed: [row["id"] for row in table if row["seed"] == seed] for seed in {row["seed"] for row in table}}
+
+
+def states_of(plan, split):
+    (comparison,) = plan.comparisons
+    return read_states(plan.home, comparison.model.name, "made", split, comparison.states[split].key)
+
+
+def space_of(plan):
+    (comparison,) = plan.comparisons
+    return label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+
+
+def fits(plan):
+    return plan.comparisons[0].fits
+
+
+def test_every_method_is_fitted_at_the_shots_it_can_use(done):
+    shots = {name: {fit.shots for fit in fits(done) if fit.spec.method == name} for name in METHODS}
+    for name, method in METHODS.items():
+        assert shots[name] == ({1, 4, "all"} if method.needs_labels else {0})
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_predictions_equal_the_estimators_own(done, split):
+    ids, labels, states = states_of(done, split)
+    train_ids, train_labels, train_states = states_of(done, "train")
+    place = {example: row for row, example in enumerate(train_ids)}
+    for fit in fits(done):
+        training, stored = training_of(done, fit), predictions_of(done, fit, split)
+        assert list(stored) == fit.predictions.payload["seeds"]
+        for seed, (found_ids, found_labels, predicted, probabilities) in stored.items():
+            estimator = build_method(fit.spec.method, fit.spec.params, space_of(done), seed)
+            rows = [place[example] for example in training.get(seed, [])]
+            if fit.shots == 0:
+                estimator.fit(train_states)
+            else:
+                estimator.fit(train_states[rows], train_labels[rows], unlabelled=train_states)
+            expected = estimator.predict_proba(states)
+            np.testing.assert_array_equal(probabilities, expected.astype(np.float32))
+            np.testing.assert_array_equal(predicted, expected.argmax(axis=1))
+            assert found_ids.tolist() == ids
+            assert found_labels.tolist() == labels.tolist()
+
+
+def test_every_method_sees_the_same_examples(done):
+    for shots in (1, 4, "all"):
+        seen = [training_of(done, fit) for fit in fits(done) if fit.shots == shots]
+        for seed in (0, 1):
+            each = [training[seed] for training in seen if seed in training]
+            assert all(ids == each[0] for ids in each)
+
+
+def test_few_shots_are_balanced_nested_and_differ_by_seed(done):
+    ids, labels, _ = states_of(done, "train")
+    label_of = dict(zip(ids, labels.tolist(), strict=True))
+    one, four, every = (training_of(done, fit_of(done, "linear_probe", shots)) for shots in (1, 4, "all"))
+    for seed in (0, 1):
+        assert set(one[seed]) <= set(four[seed])
+        for shots, training in ((1, one), (4, four)):
+            assert np.bincount([label_of[example] for example in training[seed]]).tolist() == [shots] * 3
+    assert one[0] != one[1]
+    assert sorted(every[0]) == sorted(ids)
+
+
+def test_without_shots_no_label_is_seen(done):
+    for fit in fits(done):
+        if fit.shots == 0:
+            assert training_of(done, fit) == {}
+
+
+def test_labels_of_the_test_data_change_no_prediction(done, tmp_path):
+    rows = sentences()
+    names = [label["name"] for label in LABELS]
+    rows[-24:] = [row | {"label": names[(names.index(row["label"]) + 1) % 3]} for row in rows[-24:]]
+    plan = World(tmp_path, rows=rows).plan()
+    compute(plan)
+    for before, after in zip(fits(done), fits(plan), strict=True):
+        for seed, (_, labels, _, probabilities) in predictions_of(done, before).items():
+            _, other_labels, _, other_probabilities = predictions_of(plan, after)[seed]
+            np.testing.assert_array_equal(probabilities, other_probabilities)
+            assert (labels != other_labels).all()
+
+
+def test_zero_shot_is_the_models_own_answer(done):
+    (comparison,) = done.comparisons
+    network = loaded(comparison.model, done.home, "float32", "cpu")
+    rows = sentences()[-24:]
+    prompts = encode_prompts(network.tokenizer, comparison.dataset.template, rows, max_tokens=64, prepend_bos=False)
+    words = [network.tokenizer.encode(f" {label['word']}", add_special_tokens=False)[0] for label in LABELS]
+    with torch.inference_mode():
+        logits = [network.network(torch.tensor([ids])).logits[0, -1, words].numpy() for ids in prompts.token_ids]
+    (stored,) = predictions_of(done, fit_of(done, "zero_shot", 0)).values()
+    np.testing.assert_allclose(stored[3], softmax(np.stack(logits), axis=1), atol=2e-5)  # other batches
+
+
+def test_stored_calibrators_give_the_stored_predictions(done):
+    _, _, states = states_of(done, "test")
+    for fit in fits(done):
+        path = calibrator_file(done.home, fit.predictions)
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            method = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+        seed = fit.predictions.payload["seeds"][0]
+        assert path.name == f"seed-{seed}.safetensors"
+        stored = predictions_of(done, fit)[seed][3]
+        np.testing.assert_array_equal(method.predict_proba(states).astype(np.float32), stored)
+
+
+def test_with_several_layers_each_method_reads_what_it_can(tmp_path):
+    methods = ["anchor_similarity", {"method": "vocabulary_calibrator", "params": {}}, "linear_probe", "centroid"]
+    experiment = {"layers": [1, "last"], "shots": [0, 4], "methods": methods, "champion": False, "seeds": [0]}
+    plan = World(tmp_path, experiment=experiment).plan()
+    compute(plan)
+    _, _, train = states_of(plan, "train")
+    _, _, test = states_of(plan, "test")
+    assert test.shape[1] == 64
+    last = build_method("anchor_similarity", {}, space_of(plan), 0).fit(train[:, 32:])
+    (stored,) = predictions_of(plan, fit_of(plan, "anchor_similarity", 0)).values()
+    np.testing.assert_array_equal(stored[3], last.predict_proba(test[:, 32:]).astype(np.float32))
+    for name, params in (("vocabulary_calibrator", {"layers": 2}), ("linear_probe", {"layers": 2}), ("centroid", {})):
+        fit = fit_of(plan, name, 4)
+        ids, labels, _ = states_of(plan, "train")
+        rows = [ids.index(example) for example in training_of(plan, fit)[0]]
+        both = build_method(name, params, space_of(plan), 0).fit(train[rows], labels[rows], unlabelled=train)
+        (stored,) = predictions_of(plan, fit).values()
+        np.testing.assert_array_equal(stored[3], both.predict_proba(test).astype(np.float32))
+
+
+def test_the_same_work_elsewhere_gives_the_same_keys_and_bytes(done, tmp_path):
+    plan = World(tmp_path).plan()
+    compute(plan)
+    for here, there in zip(fits(done), fits(plan), strict=True):
+        assert here.predictions.key == there.predictions.key
+        for kind in ("predictions", "calibrators"):
+            first, second = (
+                fit.predictions.partition(Lake(p.home), kind).manifest() for fit, p in ((here, done), (there, plan))
+            )
+            assert first.files == second.files, "sizes and sha256 of all files"
+
+
+def test_random_targets_are_drawn_anew_by_each_seed(done):
+    by_seed = predictions_of(done, fit_of(done, "vocabulary_calibrator+random", "all"))
+    assert list(by_seed) == [0, 1]
+    assert (by_seed[0][3] != by_seed[1][3]).any()
+
+
+def test_fitting_again_changes_no_file(done):
+    before = snapshot(done.home.lake)
+    compute(done, ("predictions",))
+    assert snapshot(done.home.lake) == before
