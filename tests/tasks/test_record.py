@@ -1,0 +1,171 @@
+"""A finished experiment on record: MLflow's runs, the champion, and the run's manifest, which comes last."""
+
+import time
+
+import numpy as np
+import pytest
+
+from flows.experiment import MethodSpec
+from flows.plan import Plan
+from tasks.champion import load_classifier
+from tasks.mlflow_store import store
+from tasks.record import curves, read_scores, record_run
+from tests.tasks.test_fits import predictions_of
+from tests.tasks.test_scores import figures_of
+from tests.tasks.worlds import World, compute, half_written
+from vocabsem.errors import CardError
+from warehouse.errors import CorruptPartition, NotPublished
+from warehouse.lake import Lake
+
+
+def record(plan, flow_run=""):
+    card = plan.experiment.model_dump(mode="json")
+    return record_run.fn(plan.home, card, plan.entries(), plan.run, time.time() - 5, flow_run)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A plan computed and recorded, and MLflow's id of the run."""
+    plan = World(tmp_path_factory.mktemp("recorded")).plan()
+    compute(plan)
+    return plan, record(plan, "a-flow-run")
+
+
+def best_by(plan, split, *, controls):
+    """(method, shots) with the highest macro-F1, read from the metrics themselves."""
+    scores = {
+        (fit.spec.name, fit.shots): figures_of(plan, fit)[split, None, "macro_f1"]["value"]
+        for fit in plan.comparisons[0].fits
+        if controls or not fit.spec.is_control
+    }
+    return max(scores, key=scores.__getitem__)
+
+
+def champion_of(plan):
+    (champion,) = plan.run.partition(Lake(plan.home)).manifest().facts["champions"]
+    (fit,) = (fit for fit in plan.comparisons[0].fits if fit.predictions.key == champion["key"])
+    return champion, (fit.spec.name, fit.shots)
+
+
+def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
+    plan, _ = recorded
+    champion, chosen = champion_of(plan)
+    assert chosen == best_by(plan, "validation", controls=False)
+    assert chosen != best_by(plan, "test", controls=False), "a world in which the choice matters"
+    assert champion["model"] == "vocabsem-made@champion"
+    assert champion["seed"] == 0
+
+
+def test_a_control_is_never_champion(recorded):
+    plan, _ = recorded
+    champion = best_by(plan, "validation", controls=False)[0]
+    methods = [
+        MethodSpec(**spec.model_dump() | {"control": spec.name == champion or spec.control})
+        for spec in plan.experiment.methods
+    ]
+    experiment = plan.experiment.model_copy(update={"methods": methods})
+    by_name = {spec.name: spec for spec in methods}
+    (comparison,) = plan.comparisons
+    fits = [type(f)(by_name[f.spec.name], f.shots, f.predictions, f.metrics) for f in comparison.fits]
+    other = Plan(experiment, plan.home, None, [type(comparison)(**vars(comparison) | {"fits": fits})], [])
+    assert other.run.key != plan.run.key
+    assert best_by(other, "validation", controls=True)[0] == champion, "the best of all is a control now"
+    record(other)
+    assert champion_of(other)[1] == best_by(other, "validation", controls=False)
+    assert champion_of(other)[1][0] != champion
+
+
+def test_without_validation_data_no_champion_can_be_asked_for(tmp_path):
+    world = World(tmp_path, dataset={"split": {}})
+    with pytest.raises(CardError, match="chosen on validation data, and dataset 'made' has none"):
+        world.plan()
+    assert list(world.plan(champion=False).comparisons[0].states) == ["train", "test"]
+
+
+def test_the_champion_gives_the_probabilities_that_were_scored(tmp_path, recorded):
+    plan, _ = recorded
+    champion, (name, shots) = champion_of(plan)
+    (fit,) = (f for f in plan.comparisons[0].fits if (f.spec.name, f.shots) == (name, shots))
+    ids, _, predicted, probabilities = predictions_of(plan, fit)[champion["seed"]]
+    examples = plan.comparisons[0].examples.partition(Lake(plan.home)).table().to_pylist()
+    texts = {row["id"]: row["text"] for row in examples}
+    frame = load_classifier(plan.home, f"vocabsem-made/{champion['version']}").predict([texts[i] for i in ids])
+    np.testing.assert_allclose(frame[["neg", "pos", "tale"]], probabilities, atol=1e-5)
+    assert frame["label"].tolist() == [["neg", "pos", "tale"][p] for p in predicted]
+
+
+def test_the_manifest_tells_of_the_run(recorded):
+    plan, run_id = recorded
+    manifest = plan.run.partition(Lake(plan.home)).manifest()
+    assert manifest.facts["mlflow_run_id"] == run_id
+    assert manifest.facts["prefect_flow_run_id"] == "a-flow-run"
+    assert manifest.facts["seconds"] >= 5
+    assert manifest.facts["card"] == plan.experiment.model_dump(mode="json")
+    fits = plan.comparisons[0].fits
+    assert manifest.inputs == {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(fits)}
+    assert manifest.files == []
+
+
+def test_mlflow_has_a_run_for_every_row_with_figures_and_data(recorded):
+    plan, run_id = recorded
+    with store(plan.home) as client:
+        parent = client.get_run(run_id)
+        children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+        pictures = client.list_artifacts(run_id, "made/tiny-llama")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["vocabsem.key"] == plan.run.key
+    names = ["confusion.png", "label_efficiency.png", "reliability.png"]
+    assert sorted(picture.path.rpartition("/")[2] for picture in pictures) == names
+    assert [picture.file_size > 5000 for picture in pictures] == [True] * 3
+    fits = {fit.predictions.key: fit for fit in plan.comparisons[0].fits}
+    assert {child.data.tags["key.predictions"] for child in children} == set(fits)
+    for child in children:
+        fit = fits[child.data.tags["key.predictions"]]
+        figures = figures_of(plan, fit)
+        for metric in ("accuracy", "macro_f1", "nll", "ece"):
+            row = figures["test", None, metric]
+            for name, part in ((metric, "value"), (f"{metric}_low", "low"), (f"{metric}_high", "high")):
+                assert child.data.metrics[name] == pytest.approx(row[part])
+        assert child.data.tags["control"] == str(fit.spec.is_control).lower()
+        (data,) = child.inputs.dataset_inputs
+        assert plan.comparisons[0].examples.key.startswith(data.dataset.digest)
+
+
+def test_scores_and_curves_are_those_of_the_metrics(recorded):
+    plan, _ = recorded
+    entries = plan.entries()
+    scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
+    for entry, fit in zip(entries, plan.comparisons[0].fits, strict=True):
+        figures = figures_of(plan, fit)
+        row = figures["test", None, "macro_f1"]
+        assert scores[entry.metrics.key]["test"]["macro_f1"] == {n: row[n] for n in ("value", "low", "high", "spread")}
+        assert set(scores[entry.metrics.key]) == {"validation", "test"}
+    lines = curves(entries, scores)
+    assert [shots for shots, *_ in lines["linear_probe"]] == ["1", "4", "all"]
+    assert all(low <= value <= high for line in lines.values() for _, value, low, high in line)
+
+
+def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_next_time(recorded):
+    plan, _ = recorded
+    other = Plan(plan.experiment.model_copy(update={"name": "other"}), plan.home, None, plan.comparisons, [])
+    _, chosen = champion_of(plan)
+    (fit,) = (f for f in plan.comparisons[0].fits if (f.spec.name, f.shots) == chosen)
+    weights = fit.predictions.partition(Lake(plan.home), "calibrators").file("seed-0.safetensors")
+    away = weights.rename(weights.with_suffix(".away"))
+    try:
+        with pytest.raises(CorruptPartition, match=r"seed-0\.safetensors is damaged"):
+            record(other)
+    finally:
+        away.rename(weights)
+    assert not other.published(other.run)
+    assert not half_written(plan.home)
+    run_id = record(other)
+    assert other.published(other.run)
+    assert other.run.partition(Lake(plan.home)).manifest().facts["mlflow_run_id"] == run_id
+
+
+def test_what_was_never_scored_cannot_be_recorded(tmp_path):
+    plan = World(tmp_path, experiment={"methods": ["zero_shot"], "shots": [0]}).plan()
+    with pytest.raises(NotPublished):
+        record(plan)
+    assert not (plan.home.root / "mlflow.db").exists()
