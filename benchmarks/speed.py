@@ -1,4 +1,4 @@
-"""`python benchmarks/speed.py [anchors|extraction]`: figures of this machine, each beside a rival or a limit of the same run."""
+"""`python benchmarks/speed.py`: figures of this machine, each beside a rival or a limit of the same run."""
 
 import argparse
 import time

@@ -31,7 +31,7 @@ REQUIREMENTS = (
 def write_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Path:
     """All that turns a text into probabilities, but for the language model, in a new folder. Returns the folder.
 
-    settings: layers, pooling, dtype, max_tokens and prepend_bos of the states that the calibrator was fitted on.
+    settings: layers, pooling, dtype, max_tokens, prepend_bos and shard_rows of the states it was fitted on.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="champion-", dir=home.cache))

@@ -152,7 +152,8 @@ def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> di
         .manifest()
     )
     assert states is not None
-    settings = {key: states.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")}
+    shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
+    settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}
     folder = write_classifier(home, entry, settings, calibrator_file(home, entry.predictions))
     version = register_champion(home, run_id, name, folder, entry)
     seed = entry.predictions.payload["seeds"][0]

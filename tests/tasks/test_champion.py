@@ -25,7 +25,14 @@ from vocabsem.methods import LabelSpace, build_method, to_arrays
 from vocabsem.prompting import encode_prompts
 from warehouse.home import Home
 
-SETTINGS = {"layers": [1, 3], "pooling": "last", "dtype": "float32", "max_tokens": 24, "prepend_bos": False}
+SETTINGS = {
+    "layers": [1, 3],
+    "pooling": "last",
+    "dtype": "float32",
+    "max_tokens": 24,
+    "prepend_bos": False,
+    "shard_rows": 3,
+}
 TEXTS = ["the good film", "a bad dull story", "great", "the plot of this film was moving and good"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
 from vocabsem.cards import ModelCard
 
 WORDS = "the a good bad great film review sentiment negative positive of is was it this and moving dull story plot"
@@ -24,7 +25,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama": GROUPED,
     "qwen2": GROUPED | {"tie_word_embeddings": True},
     "gemma2": GROUPED | {"final_logit_softcapping": 2.0, "query_pre_attn_scalar": 8},  # low, so that it bites
-    "opt": {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "word_embed_proj_dim": 16},
+    "opt": {
+        "hidden_size": 32,
+        "ffn_dim": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "word_embed_proj_dim": 16,
+    },
     "phi": SMALL | {"max_position_embeddings": 128},  # a head with bias
     "mistral": GROUPED | {"sliding_window": 8},
     "bloom": {"hidden_size": 32, "n_layer": 3, "n_head": 4},
@@ -39,14 +46,19 @@ def tokenizer() -> PreTrainedTokenizerFast:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     raw.train_from_iterator(
-        TEXT, trainers.BpeTrainer(vocab_size=360, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False)
+        TEXT,
+        trainers.BpeTrainer(
+            vocab_size=360, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+        ),
     )
     return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
 
 
 def network(name: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(name, vocab_size=VOCABULARY, bos_token_id=0, eos_token_id=1, pad_token_id=1, **ARCHITECTURES[name])
+    config = AutoConfig.for_model(
+        name, vocab_size=VOCABULARY, bos_token_id=0, eos_token_id=1, pad_token_id=1, **ARCHITECTURES[name]
+    )
     model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.errors import BadInput, ComputationFailed
 from vocabsem.extraction import extract, resolve_layers, token_batches
 from vocabsem.language_model import load_model
-
-from tests.vocabsem.architectures import ARCHITECTURES, save
 
 RANDOM = np.random.default_rng(0)
 PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9, 9, 30, 2, 12)]

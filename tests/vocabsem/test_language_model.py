@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+
+from tests.vocabsem.architectures import ARCHITECTURES, VOCABULARY, save
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed, SourceError
 from vocabsem.extraction import check_head, extract
 from vocabsem.language_model import TOLERANCE, load_model, load_tokenizer, model_digest, prepare
-
-from tests.vocabsem.architectures import ARCHITECTURES, VOCABULARY, save
 
 PROMPTS = [[5, 9, 40, 41, 300, 7], [8, 2], [33, 34, 35, 36], [12]]
 
