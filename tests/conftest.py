@@ -21,13 +21,12 @@ def cache():
     return folder
 
 
-@pytest.fixture
-def make_home(tmp_path, cache):
+@pytest.fixture(scope="session")
+def make_home(tmp_path_factory, cache):
     """Makes empty homes that share the session's cache."""
 
     def make(name="home"):
-        home = tmp_path / name
-        home.mkdir()
+        home = tmp_path_factory.mktemp(name)
         (home / "cache").symlink_to(cache)
         return home
 

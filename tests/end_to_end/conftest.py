@@ -21,8 +21,8 @@ CARD = {
 }
 
 
-@pytest.fixture
-def card(tmp_path):
-    path = tmp_path / "small.yaml"
+@pytest.fixture(scope="session")
+def card(tmp_path_factory):
+    path = tmp_path_factory.mktemp("card") / "small.yaml"
     path.write_text(yaml.safe_dump(CARD))
     return path

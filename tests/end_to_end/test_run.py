@@ -25,7 +25,7 @@ def scores(home):
     return sorted(tuple(row[column] for column in SCORES) for row in rows)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def finished(make_home, card):
     home = make_home()
     done = vocabsem(home, "run", card)
