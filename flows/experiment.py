@@ -1,5 +1,6 @@
 """The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -127,6 +128,11 @@ def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) 
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         path = CARDS / "experiments" / f"{name_or_path}.yaml"
+        known = sorted(card.stem for card in path.parent.glob("*.yaml"))
+        if name_or_path not in known:
+            near = get_close_matches(name_or_path, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}; or give a path to a .yaml"
+            raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
     return read_yaml(path, Experiment, overrides=overrides or {})
 
 

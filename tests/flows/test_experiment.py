@@ -68,7 +68,9 @@ def test_unknown_cards_are_named_with_the_nearest(write):
     with pytest.raises(CardError, match="'rotten_tomatoes'"):
         load_experiment(write(datasets=["rotten_tomatos"])).dataset_cards()
     with pytest.raises(CardError, match="cannot read the card"):
-        load_experiment("no-such-experiment")
+        load_experiment("no-such-folder/experiment.yaml")
+    with pytest.raises(CardError, match="did you mean 'quickstart'"):
+        load_experiment("quikstart")
 
 
 def test_overrides_are_applied_before_validation(write):
