@@ -17,6 +17,7 @@ from tests.tasks.worlds import (
     sentences,
     server,
     snapshot,
+    with_store,
     write_card,
     write_rows,
 )
@@ -29,6 +30,12 @@ QUICK = {"methods": ["zero_shot", "linear_probe"], "shots": [0, 2], "champion": 
 @pytest.fixture
 def make(tmp_path):
     return lambda **changes: World(tmp_path, **({"experiment": QUICK} | changes))
+
+
+@pytest.fixture
+def world(make):
+    """A world whose experiment runs to its end."""
+    return with_store(make())
 
 
 def manifests(home, kind=""):
@@ -86,7 +93,7 @@ def test_a_wrong_key_in_the_card_of_a_data_set_or_a_model(make):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["run", "nosuchcard"], ["cannot read the card", "nosuchcard.yaml"]),
+        (["run", "nosuchcard"], ["unknown experiment 'nosuchcard'", 'known are']),
         (["run", "CARD", "--set", "shots"], ["--set 'shots'", "expected key=value"]),
         (["run", "CARD", "--set", "limits.trian=3"], ["did you mean 'train'"]),
         (["run", "CARD", "--data-dir", "/no/such/folder"], ["'/no/such/folder' does not exist"]),
@@ -196,7 +203,7 @@ def test_a_parquet_source_that_is_none(make):
 
 
 def test_the_mend_of_a_wrong_row_lets_the_run_go_on(make):
-    world = make(rows=bad_rows(text=""))
+    world = with_store(make(rows=bad_rows(text="")))
     refused(world, "run", world.card, api=server())
     write_rows(world.folder / "train.jsonl", sentences()[: -SPLITS["test"]])
     done = command(world.home, "run", world.card, api=server())
@@ -206,8 +213,7 @@ def test_the_mend_of_a_wrong_row_lets_the_run_go_on(make):
 # A lake that was damaged, a disk that is full, a second writer.
 
 
-def test_a_published_file_with_a_flipped_byte_is_named_with_its_mend(make):
-    world = make()
+def test_a_published_file_with_a_flipped_byte_is_named_with_its_mend(world):
     assert command(world.home, "run", world.card, api=server()).returncode == 0
     (part,) = world.home.lake.glob("states/*/*/split=test/*/part-00000000-*.parquet")
     data = bytearray(part.read_bytes())
@@ -223,8 +229,7 @@ def test_a_published_file_with_a_flipped_byte_is_named_with_its_mend(make):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_published_file_cut_short_is_computed_again(make):
-    world = make()
+def test_a_published_file_cut_short_is_computed_again(world):
     first = command(world.home, "run", world.card, api=server())
     assert first.returncode == 0
     (part,) = world.home.lake.glob("states/*/*/split=test/*/part-00000000-*.parquet")
@@ -237,9 +242,8 @@ def test_a_published_file_cut_short_is_computed_again(make):
 
 
 @pytest.fixture
-def small_disk(make):
+def small_disk(world):
     """A lake on a file system of its own, with room for examples and anchors but not for all states."""
-    world = make()
     world.home.lake.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=176k", "none", str(world.home.lake)]
     if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
@@ -261,8 +265,7 @@ def test_a_full_disk(small_disk):
     assert {p: at for p, at in kept.items() if p.suffix == ".parquet"}.items() <= now.items(), "finished files are kept"
 
 
-def test_two_runs_at_once_both_end_well(make):
-    world = make()
+def test_two_runs_at_once_both_end_well(world):
     both = [Command(world.home, "run", world.card, api=server()) for _ in range(2)]
     done = [each.wait() for each in both]
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]

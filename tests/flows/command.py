@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 
 PRELOAD = ["tests.flows.command", "flows.cli", "flows.pipeline", "flows.narrate", "warehouse.export"]
 PRELOAD += ["datasets", "transformers.models.llama.modeling_llama", "mlflow.pyfunc", "vocabsem.methods"]
+PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "tasks.figures", "sklearn.cluster", "alembic.command"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
 

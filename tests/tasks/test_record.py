@@ -12,7 +12,7 @@ from tasks.mlflow_store import store
 from tasks.record import curves, read_scores, record_run
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_scores import figures_of
-from tests.tasks.worlds import World, compute, half_written
+from tests.tasks.worlds import World, compute, half_written, with_store
 from vocabsem.errors import CardError
 from warehouse.errors import CorruptPartition, NotPublished
 from warehouse.lake import Lake
@@ -26,7 +26,7 @@ def record(plan, flow_run=""):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A plan computed and recorded, and MLflow's id of the run."""
-    plan = World(tmp_path_factory.mktemp("recorded")).plan()
+    plan = with_store(World(tmp_path_factory.mktemp("recorded"))).plan()
     compute(plan)
     return plan, record(plan, "a-flow-run")
 

@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import shutil
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from flows.plan import make_plan
 from tasks.anchors import build_anchors
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
+from tasks.mlflow_store import store
 from tasks.scores import score
 from tasks.states import extract_shard, publish_states, shards
 from tests.vocabsem.architectures import WORDS, save
@@ -130,6 +132,23 @@ class World:
 
     def plan(self, **overrides):
         return make_plan(load_experiment(self.card, overrides), self.home)
+
+
+@cache
+def _empty_store():
+    """MLflow's database as it is made by fifty migrations, which take seconds: made once a session."""
+    folder = TemporaryDirectory(prefix="mlflow-")
+    atexit.register(folder.cleanup)
+    home = Home(Path(folder.name))
+    with store(home):
+        return Path(home.tracking_uri.removeprefix("sqlite:///"))
+
+
+def with_store(world):
+    """The world, its home with an empty MLflow store."""
+    world.home.root.mkdir()
+    shutil.copy(_empty_store(), world.home.root)
+    return world
 
 
 def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics")):
