@@ -18,6 +18,7 @@ from vocabsem.methods import (
     ZeroShot,
     in_place_of_anchors,
 )
+from vocabsem.methods.committee import committee_logits
 from vocabsem.methods.paper_calibrator import PaperModule
 
 
@@ -112,9 +113,9 @@ def without_labels(space, states, scale, targets, layers=1):
 
 
 def test_the_objective_is_minimised():
-    """The gradient of the docstring's loss, written out in float64, vanishes at what was fitted."""
+    """The gradient of the docstring's first loss, written out in float64, vanishes at what was fitted."""
     space, (states, labels) = make_space(), make_states()
-    found = VocabularyCalibrator(space, scale=7.0).fit(states, labels)
+    found = VocabularyCalibrator(space, scale=7.0, members=0).fit(states, labels)
     z = (states - states.mean(0, dtype=np.float64)) / states.std(0, dtype=np.float64)
     logits = without_labels(space, states, 7.0, space.anchors) + z @ found.weights_ + found.intercepts_
     excess = softmax(logits, axis=1) - np.eye(3)[labels]
@@ -130,14 +131,14 @@ def test_the_objective_is_minimised():
 def test_a_strong_prior_is_scaled_similarity(targets, layers, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.logistic.PENALTIES", (1e9,))
     space, (states, labels) = make_space(), make_states(d=D * layers)
-    found = VocabularyCalibrator(space, targets=targets, layers=layers).fit(states, labels)
+    found = VocabularyCalibrator(space, targets=targets, layers=layers, members=0).fit(states, labels)
     expected = without_labels(space, states, 10.0, in_place_of_anchors(space, targets, 0), layers)
     assert np.allclose(found.predict_proba(states), softmax(expected, axis=1), atol=1e-4)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_calibrated_states_have_the_similarities_of_the_logits(layers):
-    """logit_c = τ ŝ_c · t + b_c, with t = z̄/‖z̄‖ + R z and R within the span of the targets."""
+    """logit_c = τ ŝ_c · t + b_c, with t = z̄/‖z̄‖ + r(z) and r within the span of the targets."""
     space, (states, labels) = make_space(), make_states(d=D * layers)
     found = VocabularyCalibrator(space, layers=layers).fit(states, labels)
     moved = found.transform(states)
@@ -151,6 +152,18 @@ def test_calibrated_states_have_the_similarities_of_the_logits(layers):
     outside = residual - residual @ np.linalg.lstsq(unit, unit, rcond=None)[0]
     assert np.abs(outside).max() < 1e-5
     assert np.abs(residual).max() > 1e-2
+
+
+def test_the_committee_learns_what_is_left_over():
+    """Its logits are added to the convex fit's, which does not know of it."""
+    space, (states, labels) = make_space(), make_states()
+    alone, both = (VocabularyCalibrator(space, members=m).fit(states, labels) for m in (0, 3))
+    assert np.array_equal(alone.weights_, both.weights_)
+    assert both.committee_["up"].shape == (3, 64, 3)
+    added = both._logits(states) - alone._logits(states)
+    z = (states - both.mean_) / both.deviation_
+    assert np.allclose(added, committee_logits(both.committee_, z), atol=1e-5)
+    assert np.abs(added).max() > 1e-3
 
 
 def test_the_prior_fades_as_labels_grow():
@@ -178,7 +191,7 @@ def test_right_anchors_help_at_few_labels():
 def test_equals_the_probe_where_the_vocabulary_says_nothing():
     """As τ → 0 the similarity vanishes and the loss is the linear probe's."""
     space, (states, labels) = make_space(), make_states()
-    ours = VocabularyCalibrator(space, scale=1e-6).fit(states, labels)
+    ours = VocabularyCalibrator(space, scale=1e-6, members=0).fit(states, labels)
     probe = LinearProbe(space).fit(states, labels)
     assert ours.penalty_ == probe.penalty_
     assert np.allclose(ours.predict_proba(states), probe.predict_proba(states), atol=1e-3)  # L-BFGS's stopping rule

@@ -7,28 +7,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import CardError
 from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
+from vocabsem.methods.committee import Committee, committee_logits, train_committee
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
-from vocabsem.methods.logistic import Linear, choose_and_fit
+from vocabsem.methods.logistic import choose_and_fit
 
 
 class VocabularyCalibrator(Method):
-    """Standardised states, moved towards the anchors by a linear residual that starts at nothing.
+    """Standardised states, moved towards the anchors by a residual that starts at nothing.
 
     With k layers h_1..h_k of a state, z_l = (h_l − μ_l)/σ_l (mean and deviation of the training states, labels
-    unused), z̄ their average, ŝ_c the unit target of class c, and τ the scale:
+    unused), z̄ their average, z all of them side by side, ŝ_c the unit target of class c, and τ the scale:
 
-        t       = z̄/‖z̄‖ + Σ_l R_l z_l          the calibrated state (`transform`)
-        logit_c = τ ŝ_c · t + b_c               untrained: τ cos(z̄, s_c), the paper's similarity with a scale
-        loss    = Σ_i −log softmax(logit_i)[y_i] + λ/2 ‖W‖²,   W_l = √k τ (ŝ R_l)ᵀ, (d, C)
+        t       = z̄/‖z̄‖ + r(z)                the calibrated state (`transform`)
+        logit_c = τ ŝ_c · t + b_c              untrained: τ cos(z̄, s_c), the paper's similarity with a scale
 
-    Only the part of R that the label words can see matters, so W is learned and R is the smallest residual that has
-    it. The penalty is a Gaussian prior centred on the vocabulary's own answer: the loss is a sum over examples and λ
-    is not, so the prior rules at few shots and fades as labels grow. The loss is convex: one minimum, found by
-    L-BFGS, whatever the seed. λ is chosen by cross-validation on the training rows (`logistic.choose_and_fit`; there
-    the seed deals the folds).
+    Only what the label words see of the residual matters, so τ ŝ_c · r(z) is learned and r is the smallest residual
+    that gives it. It has two parts, τ ŝ · r(z) = z W/√k + g(z)/2:
 
-    targets: "head" or "random" put a control in the anchors' place. Without the similarity term this is the
-    LinearProbe, so the difference between the two is what the vocabulary gives.
+    1. W minimises Σ_i −log softmax(logit_i)[y_i] + λ/2 ‖W‖², with g = 0. The penalty is a Gaussian prior centred on
+       the vocabulary's own answer: the loss is a sum over examples and λ is not, so the prior rules at few shots and
+       fades as labels grow. Convex, solved by L-BFGS; λ is chosen by cross-validation on the training rows
+       (`logistic.choose_and_fit`).
+    2. g, a committee of small networks, then learns for ten epochs what W leaves over; half of it is taken
+       (`committee.train_committee`). Ten epochs of few examples are few steps, so it too grows with the labels.
+
+    targets: "head" or "random" put a control in the anchors' place; members=0 leaves out g. With neither similarity
+    nor g this is the LinearProbe. The seed deals the folds and draws the committee's weights and batches.
     """
 
     name = "vocabulary_calibrator"
@@ -41,6 +45,7 @@ class VocabularyCalibrator(Method):
     weights_: NDArray[np.float32]
     intercepts_: NDArray[np.float32]
     penalty_: float
+    committee_: Committee
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class VocabularyCalibrator(Method):
         layers: int = 1,
         scale: float = 10.0,
         folds: int = 5,
+        members: int = 4,
         seed: int = 0,
     ) -> None:
         self.space = space
@@ -57,6 +63,7 @@ class VocabularyCalibrator(Method):
         self.layers = layers
         self.scale = scale
         self.folds = folds
+        self.members = members
         self.seed = seed
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
@@ -65,8 +72,11 @@ class VocabularyCalibrator(Method):
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32(self.layers**0.5)
         z = self._standardised(states)
-        found = choose_and_fit(z, self._similarity(z), labels, folds=self.folds, seed=self.seed)
+        similarity = self._similarity(z)
+        found = choose_and_fit(z, similarity, labels, folds=self.folds, seed=self.seed)
         self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
+        so_far = found.logits(z, similarity)
+        self.committee_ = train_committee(z, so_far, labels, members=self.members, seed=self.seed)
 
     def _standardised(self, states: Floats) -> Floats:
         return (states - self.mean_) / self.deviation_  # (N, k·d), each layer divided by √k
@@ -80,13 +90,16 @@ class VocabularyCalibrator(Method):
     def _similarity(self, z: Floats) -> Floats:
         return np.float32(self.scale) * self._directions(z) @ self._targets().T
 
+    def _residual(self, z: Floats) -> Floats:
+        """τ ŝ_c · r(z), (N, C): what the label words see of the move."""
+        return z @ self.weights_ + committee_logits(self.committee_, z)
+
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """States (N, k·d) → calibrated states t (N, d) float32, for which τ ŝ_c · t + b_c is the logit of class c."""
+        """States (N, k·d) → calibrated states t (N, d) float32: the logit of class c is τ ŝ_c · t + b_c."""
         z = self._standardised(check_states(X, self.n_features_in_, self.name))
-        wanted = self.weights_.T / np.float32(self.scale)  # (C, k·d)
-        residual, *_ = np.linalg.lstsq(self._targets(), wanted, rcond=None)  # (d, k·d)
-        return np.asarray(self._directions(z) + z @ residual.T, np.float32)
+        moves, *_ = np.linalg.lstsq(self._targets(), self._residual(z).T / np.float32(self.scale), rcond=None)  # (d, N)
+        return np.asarray(self._directions(z) + moves.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:
         z = self._standardised(states)
-        return Linear(self.weights_, self.intercepts_, self.penalty_).logits(z, self._similarity(z))
+        return self._similarity(z) + self._residual(z) + self.intercepts_
