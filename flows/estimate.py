@@ -12,8 +12,10 @@ NOMINAL_FLOPS = 3e11  # of two ordinary cores, used until this machine has been 
 
 
 def estimate(plan: Plan) -> dict[str, Any]:
-    """Sums over the states that are not published; rows of sets that were never read count at their caps."""
+    """Sums over the states that are not published. Rows of sets that were never read count at their caps; `unread`
+    names those of them that have no cap for a split, whose rows are not in the sums."""
     total: dict[str, Any] = {"prompts": 0, "tokens": 0, "bytes": 0.0, "seconds": 0.0}
+    unread = set()
     measured = True
     seen = set()
     for comparison in plan.comparisons:
@@ -21,6 +23,11 @@ def estimate(plan: Plan) -> dict[str, Any]:
             if step.key in seen or plan.published(step):
                 continue
             seen.add(step.key)
+            if (
+                not plan.published(comparison.examples)
+                and getattr(plan.experiment.limits, step.payload["split"]) is None
+            ):
+                unread.add(comparison.dataset.name)
             prompts, tokens = _size(plan, comparison, step)
             rate = _measured_rate(plan, comparison.model.name, step.payload["dtype"])
             measured &= rate is not None
@@ -29,7 +36,8 @@ def estimate(plan: Plan) -> dict[str, Any]:
             total["tokens"] += tokens
             total["bytes"] += prompts * width * 4 * COMPRESSED[step.payload["dtype"]]
             total["seconds"] += tokens / (rate or NOMINAL_FLOPS / (2 * comparison.model.parameters))
-    return total | {"basis": "at the rate of earlier runs here" if measured else "a rough guess before the first run"}
+    basis = "at the rate of earlier runs here" if measured else "a rough guess before the first run"
+    return total | {"basis": basis, "unread": sorted(unread)}
 
 
 def _size(plan: Plan, comparison: Comparison, step: Step) -> tuple[int, int]:
