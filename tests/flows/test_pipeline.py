@@ -1,0 +1,186 @@
+"""The whole job against a real Prefect server: its runs, its tasks, its artifacts; and nothing twice."""
+
+import base64
+import json
+import re
+import time
+
+import httpx
+import pytest
+from prefect import flow, task
+
+from flows.pipeline import pipeline
+from tasks.models import passing
+from tests.tasks.worlds import World, compute, server, snapshot
+from vocabsem.errors import ComputationFailed, DownloadFailed
+from warehouse import catalog
+
+STAGES = ["extract-0", "anchors-0", "calibrate-0", "evaluate-0"]  # the task runs that stand for flow runs
+
+
+def ask(what, **query):
+    answer = httpx.post(f"{server()}/{what}/filter", json=query | {"limit": 200}, trust_env=False)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def runs_below(flow_run, needed=()):
+    """The flow runs and task runs of a flow run and of those it started, once all have ended and the task runs named
+    in `needed` have reached the database: the server writes them by and by."""
+    deadline = time.monotonic() + 30
+    while True:
+        tasks = ask("task_runs", task_runs={"flow_run_id": {"any_": [flow_run]}})
+        children = ask("flow_runs", flow_runs={"parent_task_run_id": {"any_": [one["id"] for one in tasks]}})
+        for child in children:
+            tasks += ask("task_runs", task_runs={"flow_run_id": {"any_": [child["id"]]}})
+        ended = all(one["state_type"] in ("COMPLETED", "FAILED") for one in [*tasks, *children])
+        if ended and set(needed) <= {one["name"] for one in tasks}:
+            return children, tasks
+        assert time.monotonic() < deadline, f"only these ended: {[one['name'] for one in tasks]}"
+        time.sleep(0.2)
+
+
+def flow_run_of(world):
+    """The flow run in which the world's experiment was recorded, as its manifest tells."""
+    plan = world.plan()
+    return plan.run.partition(plan.lake).manifest().facts["prefect_flow_run_id"]
+
+
+def test_the_flow_run_and_its_stages_are_completed(ran):
+    world, _ = ran
+    (run,) = ask("flow_runs", flow_runs={"id": {"any_": [flow_run_of(world)]}})
+    assert run["state_type"] == "COMPLETED"
+    assert run["parameters"]["experiment"] == world.card
+    children, _ = runs_below(run["id"], STAGES)
+    names = {flow["id"]: flow["name"] for flow in ask("flows")}
+    stages = [names[child["flow_id"]] for child in sorted(children, key=lambda child: child["start_time"])]
+    assert stages == ["extract", "anchors", "calibrate", "evaluate"]
+    assert {child["state_type"] for child in children} == {"COMPLETED"}
+
+
+def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
+    world, _ = ran
+    spans = {"train": ["0-16", "16-32", "32-48", "48-60"], "validation": ["0-16", "16-20"], "test": ["0-16", "16-24"]}
+    expected = [f"states made {split} {span}" for split, each in spans.items() for span in each]
+    methods = {fit.spec.name for fit in world.plan().comparisons[0].fits}
+    expected += [f"{name} on made" for name in methods]
+    expected += ["anchors tiny-llama", "examples made", "score made", "record the run"]
+    _, tasks = runs_below(flow_run_of(world), expected)
+    names = [one["name"] for one in tasks]
+    assert {one["state_type"] for one in tasks} == {"COMPLETED"}
+    assert all(names.count(name) == 1 for name in expected)
+    assert {name for name in names if name.startswith("states ") or " on " in name} <= set(expected)
+
+
+def artifacts_of(world):
+    run = flow_run_of(world)
+    children, _ = runs_below(run, STAGES)
+    ids = [run, *(child["id"] for child in children)]
+    return ask("artifacts", artifacts={"flow_run_id": {"any_": ids}})
+
+
+def test_the_leaderboard_is_a_table_artifact(ran):
+    world, _ = ran
+    (table,) = (one for one in artifacts_of(world) if one["type"] == "table")
+    assert table["key"] == "leaderboard-tiny"
+    rows = json.loads(table["data"])
+    stored = catalog.query(world.home, "select method, shots, macro_f1 from leaderboard").to_pylist()
+    expected = {(row["method"], row["shots"]): row["macro_f1"] for row in stored}
+    assert {(row["method"], row["shots"]): row["macro_f1"] for row in rows} == pytest.approx(expected, abs=5e-5)
+    assert len(rows) == len(world.plan().comparisons[0].fits)
+
+
+def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):
+    world, _ = ran
+    (page,) = (one for one in artifacts_of(world) if one["type"] == "markdown")
+    assert page["key"] == "summary-tiny"
+    text = page["data"]
+    assert text.startswith("# tiny\n")
+    best = catalog.query(world.home, "select method, shots, macro_f1 from leaderboard order by macro_f1 desc limit 5")
+    shown = [
+        line.strip("| ").split(" | ")[:3]
+        for line in text.splitlines()
+        if re.match(r"\| [a-z_]+.* \| (all|\d+) \|", line)
+    ]
+    expected = [[row["method"], row["shots"], f"{row['macro_f1']:.3f}"] for row in best.to_pylist()]
+    assert shown == expected
+    (picture,) = re.findall(r"!\[[^]]+\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
+    assert base64.b64decode(picture).startswith(b"\x89PNG\r\n")
+
+
+def test_progress_is_shown_to_its_end(ran):
+    world, _ = ran
+    bars = {one["description"]: one["data"] for one in artifacts_of(world) if one["type"] == "progress"}
+    expected = {f"states of made/{split}, tiny-llama" for split in ("train", "validation", "test")}
+    assert bars == dict.fromkeys(expected | {"methods fitted"}, 100.0)
+
+
+def test_a_second_run_computes_nothing_and_shows_the_same(ran, recorded):
+    world, key = ran
+    before = snapshot(world.home.lake)
+    with recorded(world.home):
+        assert pipeline(experiment=world.card, home=str(world.home.root)) == key
+    assert snapshot(world.home.lake) == before
+    (latest, *_) = ask("flow_runs", sort="START_TIME_DESC")
+    children, tasks = runs_below(latest["id"])
+    assert not children
+    assert not tasks
+    tables = ask("artifacts", artifacts={"key": {"any_": ["leaderboard-tiny"]}})
+    assert len({one["data"] for one in tables}) == 1
+
+
+def test_what_was_computed_by_hand_is_the_same_as_by_flow(ran, tmp_path):
+    world, _ = ran
+    other = World(tmp_path).plan()
+    compute(other)
+    plan = world.plan()
+    for step in other.steps():
+        if step.kind != "runs":
+            here, there = (step.partition(p.lake).manifest() for p in (plan, other))
+            if step.kind != "states" and step.kind != "metrics":  # their files hold seconds
+                assert here.files == there.files
+            assert here.rows == there.rows
+
+
+def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
+    import shutil
+
+    world, key = ran
+    home = type(world.home)(tmp_path / "home")
+    shutil.copytree(world.home.root, home.root)
+    plan = world.plan()
+    lost = next(fit for fit in plan.comparisons[0].fits if (fit.spec.name, fit.shots) == ("centroid", 4))
+    shutil.rmtree(lost.predictions.partition(type(plan.lake)(home)).path)
+    before = snapshot(home.lake)
+    with recorded(home):
+        assert pipeline(experiment=world.card, home=str(home.root)) == key
+    now = snapshot(home.lake)
+    assert before.items() <= now.items()
+    assert {path.name for path in now.keys() - before.keys()} == {"part-0.parquet", "training.parquet", "manifest.json"}
+    (latest, *_) = ask("flow_runs", flow_runs={"parent_task_run_id": {"is_null_": True}}, sort="START_TIME_DESC")
+    _, tasks = runs_below(latest["id"], ["centroid on made"])
+    names = {one["name"] for one in tasks if "-0" not in one["name"]}
+    assert not {name for name in names if name.startswith(("states", "anchors", "score", "record"))}
+
+
+@pytest.mark.parametrize(("error", "calls"), [(DownloadFailed, 3), (ComputationFailed, 1)])
+def test_a_failed_download_is_tried_again_and_nothing_else(world, recorded, error, calls):
+    made = []
+
+    @task(**passing(DownloadFailed) | {"retry_delay_seconds": 0})
+    def fetch():
+        made.append(1)
+        if len(made) < 3:
+            raise error("the registry did not answer")
+
+    @flow
+    def fetching():
+        fetch()
+
+    with recorded(world.home):
+        if calls == 3:
+            fetching()
+        else:
+            with pytest.raises(error):
+                fetching()
+    assert len(made) == calls

@@ -1,0 +1,149 @@
+"""The plan: which steps an experiment needs, in what order, and which of them are done."""
+
+import pytest
+
+from flows.plan import find_data_dir
+from tests.tasks.worlds import World, compute, dataset_card, snapshot, write_card
+from vocabsem.errors import CardError, SourceError
+
+
+def keys(plan, kind):
+    return [step.key for step in plan.steps() if step.kind == kind]
+
+
+def test_every_step_comes_once_and_after_those_it_reads(world):
+    seen = []
+    for step in world.plan().steps():
+        assert step.key not in seen
+        assert set(step.inputs.values()) <= set(seen)
+        seen.append(step.key)
+    kinds = [step.kind for step in world.plan().steps()]
+    fits = 2 + 3 * 6  # two methods without labels, six at three numbers of shots
+    expected = {"examples": 1, "anchors": 1, "states": 3, "predictions": fits, "metrics": fits, "runs": 1}
+    assert {kind: kinds.count(kind) for kind in kinds} == expected
+
+
+def test_planning_computes_nothing_and_writes_nothing_into_the_lake(world):
+    plan = world.plan()
+    assert plan.missing() == list(plan.steps())
+    assert not plan.done
+    assert not world.home.lake.exists()
+    assert {path.parent.name for path in snapshot(world.home.root)} == {"receipts"}
+
+
+def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
+    plan = world.plan(methods=["linear_probe"], shots=[2])
+    compute(plan, ("examples", "states"))
+    assert {step.kind for step in plan.missing()} == {"anchors", "predictions", "metrics", "runs"}
+    compute(plan, ("anchors", "predictions", "metrics"))
+    assert [step.kind for step in plan.missing()] == ["runs"]
+    (fit,) = plan.comparisons[0].fits
+    fit.predictions.partition(plan.lake, "calibrators").file("seed-0.safetensors").unlink()
+    assert [step.kind for step in plan.missing()] == ["predictions", "runs"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, set()),
+        ({"description": "another"}, set()),
+        ({"shard_rows": 7}, set()),
+        ({"device": "auto"}, set()),
+        ({"models": ["model.yaml"]}, set()),
+        ({"dtype": "bfloat16"}, {"states", "predictions", "metrics", "runs"}),
+        ({"max_tokens": 20}, {"states", "predictions", "metrics", "runs"}),
+        ({"max_tokens": 9999}, set()),  # the model's own limit is lower
+        ({"layers": [3]}, set()),
+        ({"layers": [-1]}, set()),
+        ({"layers": [2]}, {"states", "predictions", "metrics", "runs"}),
+        ({"pooling": "mean"}, {"states", "predictions", "metrics", "runs"}),
+        ({"limits.test": 9}, {"examples", "states", "predictions", "metrics", "runs"}),
+        ({"gauge": "centred"}, {"anchors", "predictions", "metrics", "runs"}),
+        ({"champion": False}, {"runs"}),
+        ({"name": "other"}, {"runs"}),
+        ({"shots": [0, 1, "all"]}, {"runs"}),
+    ],
+    ids=str,
+)
+def test_a_setting_changes_the_steps_that_depend_on_it(world, monkeypatch, changes, kinds):
+    monkeypatch.chdir(world.folder)
+    before, after = world.plan(), world.plan(**changes)
+    assert {step.kind for step in after.steps() if step.key not in {s.key for s in before.steps()}} == kinds
+
+
+def test_more_shots_are_new_fits_on_the_states_there_are(world):
+    plan = world.plan(methods=["linear_probe", "zero_shot"], shots=[0, 2])
+    compute(plan)
+    more = world.plan(methods=["linear_probe", "zero_shot"], shots=[0, 2, 3])
+    assert [step.kind for step in more.missing()] == ["predictions", "metrics", "runs"]
+
+
+def test_seeds_are_those_that_matter(world):
+    plan = world.plan(seeds=[3, 5, 7])
+    for fit in plan.comparisons[0].fits:
+        moved = fit.shots not in (0, "all") or fit.spec.method in ("paper_calibrator", "linear_probe")
+        moved |= "random" in fit.spec.name or fit.spec.method == "vocabulary_calibrator"
+        assert fit.predictions.payload["seeds"] == ([3, 5, 7] if moved else [3]), fit.spec.name
+
+
+def test_two_cards_of_the_same_rows_are_both_built(world):
+    """As when two templates are compared: the second card differs in its name and its template."""
+    other = dataset_card(world.folder, name="again", template="film : {text} sentiment :")
+    path = write_card(world.folder / "again.yaml", other)
+    datasets = [str(world.folder / "dataset.yaml"), str(path)]
+    plan = world.plan(datasets=datasets, methods=["zero_shot"], shots=[0])
+    compute(plan)
+    assert [step.kind for step in plan.missing()] == ["runs"]
+    assert len(set(keys(plan, "examples"))) == len(set(keys(plan, "metrics"))) == 2
+    assert len(keys(plan, "anchors")) == 1, "but the model's anchors are solved once"
+
+
+def test_a_source_that_was_never_fetched_is_named_and_its_steps_are_unknown(world):
+    source = "hf:datasets/someone/something@main"
+    card = dataset_card(world.folder, name="hub", files={"all": source}, format="hub", split={})
+    path = write_card(world.folder / "hub.yaml", card | {"splits": {"train": "train", "test": "test"}})
+    plan = world.plan(datasets=[str(path), str(world.folder / "dataset.yaml")])
+    assert plan.unfetched == [source]
+    assert [comparison.dataset.name for comparison in plan.comparisons] == ["made"]
+    assert not plan.done
+
+
+def test_layers_are_counted_from_both_ends(world):
+    for given, expected in (([0, "last"], [0, 3]), ([-2, -1, 3], [2, 3]), ([-4], [0])):
+        (comparison,) = world.plan(layers=given).comparisons
+        assert comparison.states["test"].payload["layers"] == expected
+    for wrong in (4, -5):
+        with pytest.raises(CardError, match="has layers 0 to 3"):
+            world.plan(layers=[wrong])
+
+
+def test_entries_tell_which_are_controls(world):
+    controls = {entry.label for entry in world.plan().entries() if entry.control}
+    assert controls == {"vocabulary_calibrator+random", "linear_probe"}
+
+
+def test_a_local_copy_is_found_by_folder_or_environment(tmp_path, monkeypatch):
+    assert find_data_dir(None) is None
+    assert find_data_dir(str(tmp_path)) == tmp_path
+    monkeypatch.setenv("VOCABSEM_DATA_DIR", str(tmp_path))
+    assert find_data_dir(None) == tmp_path
+    with pytest.raises(SourceError, match="nowhere' does not exist"):
+        find_data_dir(str(tmp_path / "nowhere"))
+
+
+def test_the_plan_is_done_only_with_a_catalog(ran, tmp_path):
+    world, key = ran
+    plan = world.plan()
+    assert plan.done
+    assert plan.run.key == key
+    away = world.home.catalog.rename(tmp_path / "away")
+    try:
+        assert not plan.done
+    finally:
+        away.rename(world.home.catalog)
+
+
+def test_a_world_elsewhere_has_the_same_keys(world, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    other = World(tmp_path / "elsewhere")
+    assert [step.key for step in other.plan().steps()] == [step.key for step in world.plan().steps()]
