@@ -46,8 +46,8 @@ def require(plan: Plan, *kinds: str) -> None:
         if step.kind in kinds:
             place = "/".join(step.coordinates.values())
             raise NotPublished(
-                f"{step.kind} of {place} are not there yet: run `vocabsem run {plan.experiment.name}`,"
-                f" or `vocabsem {MAKERS[step.kind]} {plan.experiment.name}` alone"
+                f"{step.kind} of {place} are not there yet: give the card of {plan.experiment.name!r} to"
+                f" `vocabsem run`, or to `vocabsem {MAKERS[step.kind]}` for them alone"
             )
 
 
