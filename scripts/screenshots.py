@@ -172,7 +172,7 @@ def prefect_pages(page: Page, api: str, folder: Path) -> None:
         raise SystemExit("no pipeline has completed in this home: run `vocabsem run CARD` first")
     run = max(runs, key=lambda run: run["total_run_time"])
     site = api.removesuffix("/api")
-    site += "/v2" if "v2" in ask(f"{site}/ui-settings").get("available_uis", []) else ""
+    site += "/v2" if ask(f"{site}/ui-settings").get("default_ui") == "v2" else ""
     page.open(f"{site}/runs/flow-run/{run['id']}")
     page.wait("document.querySelector('canvas')", "the graph of the run")
     time.sleep(SETTLING)
