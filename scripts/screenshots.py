@@ -110,9 +110,10 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def click_text(self, tag: str, text: str) -> None:
-        found = f"[...document.querySelectorAll({tag!r})].find(e => e.textContent.trim() == {text!r})"
-        self.wait(found, f"{tag} {text!r}")
+    def click_text(self, text: str) -> None:
+        """Click the innermost element of this text."""
+        found = f"[...document.querySelectorAll('body *')].findLast(e => e.textContent.trim() == {text!r})"
+        self.wait(found, repr(text))
         box = self.js(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({found}.getBoundingClientRect())")
         self.click(*box)
 
@@ -178,11 +179,11 @@ def prefect_pages(page: Page, api: str, folder: Path) -> None:
     time.sleep(SETTLING)
     for label in ("Hide dependency arrows", "Hide events"):
         page.js(f"{_GRAPH_BUTTONS}.at(-1).click()")
-        page.click_text("label", label)
+        page.click_text(label)
         page.js(f"{_GRAPH_BUTTONS}.at(-1).click()")
         time.sleep(0.5)
     page.click(*_longest_bar(page))
-    page.click_text("button", "Subflow Runs")
+    page.click_text("Subflow Runs")
     page.wait("document.body.innerText.includes('calibrate')", "the list of subflow runs")
     page.picture(folder / "prefect-run.png")
 

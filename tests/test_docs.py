@@ -1,0 +1,102 @@
+"""The documentation against what it describes."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from flows.cli import app
+from scripts import docs
+from tasks.steps import VERSIONS
+from tests.conftest import ROOT
+from vocabsem.methods import METHODS
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+COMMANDS = get_command(app).commands | get_command(app).commands["warehouse"].commands
+
+
+def name(page):
+    return page.name
+
+
+@pytest.fixture(params=PAGES, ids=name)
+def page(request):
+    return request.param
+
+
+def check():
+    command = [sys.executable, str(ROOT / "scripts" / "docs.py"), "--check"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_generated_pages_are_current():
+    done = check()
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=name)
+def test_a_page_that_is_not_current_is_mended_and_its_prose_kept(page, tmp_path, monkeypatch):
+    copy = tmp_path / page.name
+    whole = page.read_text()
+    copy.write_text(re.sub(r"(begin -->\n).*(<!--)", r"\1something else\n\2", whole, flags=re.DOTALL))
+    assert copy.read_text() != whole
+    monkeypatch.setitem(docs.PAGES, copy, docs.PAGES[page])
+    assert docs.current(copy) == whole
+
+
+def test_a_page_without_its_marks_is_not_overwritten(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("by hand")
+    with pytest.raises(SystemExit, match="lost its marks"):
+        docs.current(page)
+
+
+def test_every_command_and_every_table_is_described():
+    cli, model = ((ROOT / "docs" / f"{page}.md").read_text() for page in ("cli", "data-model"))
+    for command in COMMANDS:
+        assert re.search(rf"^## vocabsem (warehouse )?{command}$", cli, re.MULTILINE), command
+    sql = "".join(path.read_text() for path in (ROOT / "warehouse" / "sql").glob("*.sql"))
+    for table in re.findall(r"^create (?:table|view|macro) (\w+)(?: as|\s*\()", sql, re.MULTILINE):
+        assert re.search(rf"^#### {table}\b", model, re.MULTILINE), table
+    for kind in {*VERSIONS, "calibrators"}:
+        assert f"| {kind} | `{kind}/" in model, kind
+
+
+def test_every_method_is_told():
+    text = (ROOT / "docs" / "method.md").read_text()
+    assert set(METHODS) <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_commands_in_the_pages_exist_with_their_options(page):
+    """Lines of code blocks, and code in sentences."""
+    text = page.read_text()
+    for line in re.findall(r"^vocabsem .*|(?<=`)vocabsem [^`]+(?=`)", text, re.MULTILINE):
+        words = shlex.split(line.replace("…", "X"), comments=True)[1:]
+        words = [word for word in words if word != "warehouse"]
+        command = next((word for word in words if word in COMMANDS), None)
+        if words[0].startswith("-") or words[0].startswith("<"):
+            continue
+        assert command, f"{page.name}: {line}"
+        known = {option for parameter in COMMANDS[command].params for option in parameter.opts} | {"--home", "--debug"}
+        for word in words:
+            if word.startswith("-") and word != "--help":
+                assert word in known, f"{page.name}: {line}"
+
+
+def test_links_and_named_files_are_there(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / link).exists(), link
+    for named in re.findall(r"`((?:vocabsem|warehouse|tasks|flows|data|tests|scripts)/[\w/.-]+)`", text):
+        assert (ROOT / named).exists(), named
+
+
+@pytest.mark.parametrize("picture", ["prefect-run", "prefect-summary", "mlflow-runs"])
+def test_pictures_are_there_and_light(picture):
+    data = (ROOT / "docs" / "images" / f"{picture}.png").read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert int.from_bytes(data[16:20]) == 1400, "pixels wide"
+    assert len(data) < 300_000
