@@ -85,7 +85,7 @@ class PaperCalibrator(Method):
         module.initialise(generator)
         r, y = as_tensor(states), as_tensor(labels)
         targets = as_tensor(in_place_of_anchors(self.space, self.targets, self.seed))
-        optimiser = torch.optim.Adam(module.parameters(), lr=self.learning_rate, foreach=True)
+        optimiser = torch.optim.Adam(module.parameters(), lr=self.learning_rate, fused=True)
         for epoch in range(self.epochs):
             total = torch.zeros(())
             for rows in torch.split(torch.randperm(len(y), generator=generator), self.batch):
