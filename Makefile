@@ -1,6 +1,7 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
 # make ui       Prefect and MLflow         make bench   side by side with peers
+# make docs     the generated pages
 # make clean    remove the environment and the caches; results in .vocabsem stay
 
 SHELL := bash
@@ -12,7 +13,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui bench clean
+.PHONY: help install run test lint ui bench docs clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -41,6 +42,9 @@ ui: $(READY)
 
 bench: $(READY)
 	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+
+docs: $(READY)
+	$(BIN)/python scripts/docs.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

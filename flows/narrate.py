@@ -49,10 +49,12 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
         f" about {cost['seconds']:,.0f} s ({cost['basis']})"
     )
+    if cost["unread"]:
+        out.print(f"not counted, because never read: {', '.join(cost['unread'])}")
 
 
 def beginning(plan: Plan) -> None:
-    out = Console(stderr=True, highlight=False)
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
     if plan.done:
         out.print(f"{plan.experiment.name}: everything is published, nothing to do")
         return

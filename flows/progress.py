@@ -10,7 +10,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 LINE_SECONDS = 15.0  # between lines where there is no terminal
 ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to the server
 

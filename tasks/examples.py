@@ -10,7 +10,7 @@ from tasks.step_task import step_task
 from tasks.steps import Step
 from tasks.versions import versions
 from vocabsem.cards import DatasetCard
-from vocabsem.errors import DownloadFailed
+from vocabsem.errors import DownloadInterrupted
 from vocabsem.examples import read_examples
 from vocabsem.sources import fetch
 from warehouse.home import Home
@@ -20,7 +20,7 @@ from warehouse.manifest import Check
 SEED = 0  # of the split and of the caps; experiments vary shots and weights, never the split
 
 
-@step_task(task_run_name="fetch {card.name}", **passing(DownloadFailed))
+@step_task(task_run_name="fetch {card.name}", **passing(DownloadInterrupted))
 def fetch_dataset(home: Home, card: DatasetCard) -> dict[str, Path]:
     """The files of each split; a download where they are not cached."""
     return {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.step_task import step_task
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import DType
-from vocabsem.errors import DownloadFailed
+from vocabsem.errors import DownloadInterrupted
 from vocabsem.language_model import LanguageModel, load_model, load_tokenizer, prepare
 from vocabsem.prompting import label_tokens
 from warehouse.home import Home
@@ -59,7 +59,7 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
         return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=dataset.name)
 
 
-@step_task(task_run_name="fetch model {card.name}", **passing(DownloadFailed))
+@step_task(task_run_name="fetch model {card.name}", **passing(DownloadInterrupted))
 def fetch_model(home: Home, card: ModelCard, datasets: list[DatasetCard]) -> None:
     """Download and convert the model, and see that every data set's label words are tokens of it."""
     prepare(card, home.cache)

@@ -8,6 +8,7 @@ VocabsemError                  exit code 1
 │   └── DataError              rows: empty text, one class, more shots than examples
 └── ComputationFailed          exit code 1: the input was good, the work was not done
     ├── DownloadFailed         a registry or a hub did not answer or refused
+    │   └── DownloadInterrupted    it answered and then broke off: worth another try
     ├── GuardFailed            head(state) differs from the model's own logits
     └── TrainingFailed         a calibrator's loss or states became infinite
 
@@ -39,6 +40,9 @@ class ComputationFailed(VocabsemError): ...
 
 
 class DownloadFailed(ComputationFailed): ...
+
+
+class DownloadInterrupted(DownloadFailed): ...
 
 
 class GuardFailed(ComputationFailed): ...

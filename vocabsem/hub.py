@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vocabsem.errors import DownloadFailed, SourceError
+from vocabsem.errors import DownloadFailed, DownloadInterrupted, SourceError
 
 PROBE_SECONDS = 5.0
 
@@ -23,10 +23,12 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
     endpoint = os.environ.get("HF_ENDPOINT") or None
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     commit = revision
+    failure = DownloadFailed
     try:
         if not offline:
             info = HfApi(endpoint=endpoint).repo_info(name, revision=revision, repo_type=kind, timeout=PROBE_SECONDS)
             commit = info.sha or revision
+            failure = DownloadInterrupted
         path = snapshot_download(
             name,
             repo_type=kind,
@@ -47,7 +49,7 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
     except (_http_error(), errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
         if offline:
             raise DownloadFailed(f"{kind} {name} is not in {cache}, and HF_HUB_OFFLINE is set: unset it once") from None
-        raise DownloadFailed(
+        raise failure(
             f"cannot reach the hub for {kind} {name} ({type(error).__name__}): check the network and HF_ENDPOINT, "
             "or use a local copy with file:"
         ) from error

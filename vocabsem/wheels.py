@@ -8,7 +8,7 @@ import zipfile
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from vocabsem.errors import DownloadFailed, SourceError
+from vocabsem.errors import DownloadFailed, DownloadInterrupted, SourceError
 
 UNREACHABLE = ("NewConnectionError", "ConnectionError", "ConnectTimeout", "ReadTimeout", "Max retries", "Retrying (")
 
@@ -75,4 +75,4 @@ def _failure(release: str, stderr: str) -> DownloadFailed | SourceError:
         )
     if "No matching distribution" in stderr or "Could not find a version" in stderr:
         return SourceError(f"no wheel of {release} in the package registry: mend 'source' or 'files' in the card")
-    return DownloadFailed(f"cannot fetch {release}: {last.removeprefix('ERROR: ')}")
+    return DownloadInterrupted(f"cannot fetch {release}: {last.removeprefix('ERROR: ')}")

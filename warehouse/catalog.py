@@ -118,6 +118,11 @@ def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | 
                 raise CorruptPartition(
                     f"{changed} is not as the catalog has it: run `{REBUILD}`, which tells what to do about it"
                 ) from error
+            if isinstance(error, duckdb.PermissionException) and str(home.lake) not in str(error):
+                raise QueryRefused(
+                    f"{parts.first_line(error)}: files outside {home.lake} are out of reach; if the home was moved, run"
+                    f" `{REBUILD}`"
+                ) from None
             raise QueryRefused(str(error)) from None
 
 

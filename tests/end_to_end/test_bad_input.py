@@ -93,7 +93,7 @@ def test_a_wrong_key_in_the_card_of_a_data_set_or_a_model(make):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["run", "nosuchcard"], ["unknown experiment 'nosuchcard'", 'known are']),
+        (["run", "nosuchcard"], ["unknown experiment 'nosuchcard'", "known are"]),
         (["run", "CARD", "--set", "shots"], ["--set 'shots'", "expected key=value"]),
         (["run", "CARD", "--set", "limits.trian=3"], ["did you mean 'train'"]),
         (["run", "CARD", "--data-dir", "/no/such/folder"], ["'/no/such/folder' does not exist"]),
