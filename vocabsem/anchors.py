@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from vocabsem.errors import DataError
@@ -72,7 +73,8 @@ def semantic_anchors(
     gram = head.gram()
     if not bool(torch.isfinite(gram).all()):
         raise DataError("the head's weight holds NaN or infinite values: check the checkpoint it was loaded from")
-    eigenvalues = torch.linalg.eigvalsh(gram)  # ascending
+    with threadpool_limits(1):  # its threads meet so often that on a busy machine 0.02 s became 8 s
+        eigenvalues = torch.linalg.eigvalsh(gram)  # ascending
     cut = float(eigenvalues[-1]) * len(head) * torch.finfo(torch.float64).eps
     kept = eigenvalues[eigenvalues > cut]
     rank = len(kept)
