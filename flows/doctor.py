@@ -50,9 +50,9 @@ def _packages() -> Iterator[Finding]:
     """Each package that vocabsem itself asks for, against the range in which it is known to work."""
     for line in requires("vocabsem") or []:
         requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        yield package(requirement)
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and requirement.name != "pip":  # it has a line of its own
+            yield package(requirement)
 
 
 def package(requirement: Requirement) -> Finding:

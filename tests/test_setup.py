@@ -106,7 +106,10 @@ def test_pip_installs_where_uv_cannot(machine, tmp_path, log, uv):
 
 
 def make(*words):
-    return subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", "-n", *words], cwd=ROOT, env=outer, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_a_second_make_installs_nothing_and_a_changed_pin_does(tmp_path):
