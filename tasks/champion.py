@@ -65,18 +65,13 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
         Schema([ColSpec("string", name) for name in fields] if len(fields) > 1 else [ColSpec("string")]),
         Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
     )
-    with (
-        tempfile.TemporaryDirectory() as parent,
-        mlflow.start_run(run_id),
-        warnings.catch_warnings(),
-    ):
+    with mlflow.start_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
-        library = shutil.copytree(LIBRARY, Path(parent) / LIBRARY.name, ignore=shutil.ignore_patterns("__pycache__"))
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="classifier",
             python_model=str(SCRIPT),
             artifacts={"classifier": str(folder)},
-            code_paths=[str(library)],
+            code_paths=[str(LIBRARY)],
             signature=signature,
             pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
         )

@@ -142,7 +142,7 @@ def test_nothing_is_pickled_and_every_requirement_is_pinned(registered):
     files = [name for _, _, names in os.walk(folder) for name in names]
     assert "calibrator.safetensors" in files
     assert "text_classifier.py" in files
-    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".joblib", ".pyc"))]
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".joblib"))]
     requirements = (Path(folder) / "requirements.txt").read_text().split()
     assert all("==" in line and "+" not in line for line in requirements)
     assert any(line.startswith("torch==") for line in requirements)
