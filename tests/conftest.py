@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle thread
 ROOT = Path(__file__).parent.parent
 for variable in ("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"):
     os.environ.pop(variable, None)
+# Prefect makes its own folder when it is imported, but not the home above it: a fresh checkout has none yet.
+_home = tempfile.TemporaryDirectory(prefix="vocabsem-tests-")
+os.environ["VOCABSEM_HOME"] = _home.name
 
 
 @pytest.fixture(scope="session")
