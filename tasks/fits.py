@@ -4,26 +4,22 @@ import json
 import time
 from functools import lru_cache
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from safetensors.numpy import save
 
 from tasks.anchors import label_space
+from tasks.predictions import prediction_rows, publish_predictions
 from tasks.reading import read_states
 from tasks.step_task import step_task
 from tasks.steps import Step
-from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
 from vocabsem.methods import METHODS, LabelSpace, build_method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.shots import choose_shots
 from warehouse.home import Home
-from warehouse.lake import Lake
-from warehouse.manifest import Check
 
 
 @lru_cache(maxsize=4)
@@ -49,7 +45,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
     columns, several = _columns(specification["method"], train_states.shape[1], space.width)
     params = specification["params"] | several
     train_states = train_states[:, columns]
-    predictions, training, facts, calibrator = [], [], [], {}
+    predictions, training, facts, calibrator = [], [], [], b""
     for seed in step.payload["seeds"]:
         estimator = build_method(specification["method"], params, space, seed)
         began = time.perf_counter()
@@ -61,29 +57,12 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
             estimator.fit(train_states[chosen], train_labels[chosen], unlabelled=train_states)
         seconds = time.perf_counter() - began
         for split, (ids, labels, states) in read.items():
-            predictions.append(_predictions(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
+            predictions.append(prediction_rows(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
         facts.append(
             {"seed": seed, "fit_seconds": round(seconds, 4)} | _clusters(home, model, dataset, step, estimator, columns)
         )
-        if not calibrator:
-            calibrator = {f"seed-{seed}.safetensors": _serialise(estimator)}
-    lake, common = Lake(home), {"payload": step.payload, "inputs": step.inputs, "versions": versions()}
-    weights = step.partition(lake, "calibrators")
-    weights.publish([weights.write_bytes(name, data) for name, data in calibrator.items()], facts={}, **common)
-    partition, table = step.partition(lake), pa.concat_tables(predictions)
-    seeds, ids = zip(*training, strict=True) if training else ((), ())
-    seen = pa.table({"seed": pa.array(seeds, pa.int32()), "id": pa.array(ids, pa.string())})
-    sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
-    partition.publish(
-        [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)],
-        facts={"method": specification["method"], "params": specification["params"], "shots": shots, "seeds": facts},
-        checks=[
-            Check(
-                name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"
-            )
-        ],
-        **common,
-    )
+        calibrator = calibrator or _serialise(estimator)
+    publish_predictions(home, step, predictions, training, calibrator, facts)
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
@@ -94,19 +73,6 @@ def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int
     if "layers" in signature(kind).parameters:
         return slice(None), {"layers": stored // width}
     return slice(stored - width, None), {}
-
-
-def _predictions(split: str, seed: int, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> pa.Table:
-    return pa.table(
-        {
-            "id": pa.array(ids, pa.string()),
-            "split": pa.array([split] * len(ids), pa.string()),
-            "seed": pa.array([seed] * len(ids), pa.int32()),
-            "label": pa.array(labels, pa.int32()),
-            "predicted": pa.array(probabilities.argmax(axis=1), pa.int32()),
-            "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
-        }
-    )
 
 
 def _clusters(
@@ -127,8 +93,3 @@ def _serialise(estimator: Any) -> bytes:
     return save(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"estimator": json.dumps(metadata)}
     )
-
-
-def calibrator_file(home: Home, step: Step) -> Path:
-    """The stored weights of a fit, of its first seed."""
-    return step.partition(Lake(home), "calibrators").file(f"seed-{step.payload['seeds'][0]}.safetensors")

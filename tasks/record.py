@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from tasks.champion import write_classifier
 from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
-from tasks.fits import calibrator_file
+from tasks.predictions import calibrator_file
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
 from tasks.tracking import log_experiment, register_champion

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from scipy.special import softmax
 
 from tasks.anchors import label_space
-from tasks.fits import calibrator_file
 from tasks.models import loaded
+from tasks.predictions import calibrator_file
 from tasks.reading import read_states
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
 from vocabsem.methods import METHODS, build_method, from_arrays
