@@ -62,7 +62,7 @@ def extract(
     states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         for rows in token_batches([len(ids) for ids in token_ids], budget or TOKEN_BUDGET[device.type]):
-            ids, lengths = _padded([token_ids[row] for row in rows], device)
+            ids, lengths = padded([token_ids[row] for row in rows], device)
             for layer, vectors in _forward(model, ids, lengths, chosen, pooling).items():
                 states[layer][rows] = vectors.float().cpu().numpy()
             progress(len(rows), int(lengths.sum()))
@@ -80,7 +80,7 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
     """The guard on the first prompts as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
     import torch
 
-    ids, lengths = _padded(token_ids[:GUARDED], model.network.device)
+    ids, lengths = padded(token_ids[:GUARDED], model.network.device)
     with torch.inference_mode():
         states = _forward(model, ids, lengths, [model.layers], "last")[model.layers]
     return model.guard(ids, lengths, states)
@@ -93,7 +93,7 @@ def _width(model: LanguageModel, layer: int) -> int:
     return int(model.network.config.get_text_config().hidden_size)
 
 
-def _padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
+def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
     """Token ids (B, T) filled up on the right, and their lengths (B,)."""
     import torch
 
