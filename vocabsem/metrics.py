@@ -4,7 +4,7 @@ Each figure is a function of sums over examples (hits, log-losses, confusion cou
 examples is one matrix product of resampling counts (B, N) with those per-example terms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,44 +14,98 @@ from numpy.typing import ArrayLike, NDArray
 from vocabsem.errors import DataError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 BINS = 15
 SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 counts as this in the log-loss, as in scikit-learn
 CELLS = 4_000_000  # entries of the resampling counts held at a time (32 MB)
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as a function of means over examples.
+
+    terms: labels (N,) and probabilities (N, C) → (N, k); of_means: their means (…, k) → (…).
+    """
+
+    terms: Callable[[Ints, Floats], Floats]
+    of_means: Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One figure of S seeds: `values` (S,) on the examples, `drawn` (B, S) on B resamples of them."""
+
+    values: Floats
+    drawn: Floats
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """95 % percentile interval of the figure's mean over seeds, examples and seeds both drawn with replacement."""
+        means = over_drawn_seeds(self.drawn, seed)
+        low, high = np.quantile(means, (0.025, 0.975))
+        return float(low), float(high)
+
+    def of_seed(self, index: int) -> "Sample":
+        return Sample(self.values[[index]], self.drawn[:, [index]])
 
 
 def evaluate(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
-    """accuracy, macro_f1, nll and ece of probabilities (N, C) against labels (N,) in 0..C-1.
+    """accuracy, macro_f1, nll, ece and brier of probabilities (N, C) against labels (N,) in 0..C-1.
 
     macro_f1 averages over all C classes; a class that is neither present nor predicted has F1 0. nll is the mean
-    log-loss in nats. ece has 15 equal-width bins of the highest probability. Raises DataError on shapes or values
-    that are no labels and probabilities.
+    log-loss in nats. ece has 15 equal-width bins of the highest probability. brier is the mean squared distance of
+    the probabilities from certainty of the label, 0 to 2 (Brier, 1950). Raises DataError on shapes or values that are
+    no labels and probabilities.
     """
     y, p = _checked(labels, probabilities)
-    return {name: float(values[0]) for name, values in _figures(_Terms(y, p), np.ones((1, len(y)))).items()}
+    return {name: float(figure.of_means(figure.terms(y, p).mean(0))) for name, figure in FIGURES.items()}
+
+
+def resample(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    figures: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Sample]:
+    """Each figure (all, if none is named) of probabilities (S, N, C) on `resamples` draws of N of the N examples.
+
+    The S seeds, and whatever is asked with the same N, `resamples` and seed, share the draws.
+    """
+    stack = np.asarray(probabilities, np.float64)
+    checked = [_checked(labels, p) for p in stack]
+    wanted = {name: FIGURES[name] for name in figures or FIGURES}
+    parts = [figure.terms(y, p) for figure in wanted.values() for y, p in checked]
+    columns = np.concatenate(parts, axis=1)  # (N, all terms of all seeds)
+    n = len(columns)
+    drawn = np.concatenate([counts @ columns for counts in _draws(n, resamples, seed)]) / n
+    means = np.split(np.vstack([columns.mean(0), drawn]), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+    seeds, samples = len(stack), {}
+    for place, (name, figure) in enumerate(wanted.items()):
+        each = np.stack([figure.of_means(one) for one in means[place * seeds : (place + 1) * seeds]], axis=1)
+        samples[name] = Sample(each[0], each[1:])
+    return samples
+
+
+def over_drawn_seeds(values: Floats, seed: int = 0) -> Floats:
+    """values (B, S) → the mean over S seeds drawn with replacement, (B,).
+
+    With the examples drawn apart from the seeds this is the bootstrap of crossed factors (Owen, 2007, "The pigeonhole
+    bootstrap"), whose intervals are rather too wide than too narrow. A single seed adds nothing.
+    """
+    picked = np.random.default_rng([seed, 1]).integers(values.shape[1], size=values.shape)
+    return np.asarray(np.take_along_axis(values, picked, axis=1).mean(axis=1))
 
 
 def bootstrap(
-    labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = 1000, seed: int = 0
+    labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile interval of each figure of `evaluate`, examples drawn with replacement `resamples` times.
-
-    probabilities (S, N, C) are S seeds on the same examples: the interval is that of the figure's mean over seeds.
-    """
+    """95 % interval of each figure of `evaluate`: probabilities (N, C), or (S, N, C) for the mean over S seeds."""
     stack = np.asarray(probabilities, np.float64)
-    checked = [_checked(labels, p) for p in (stack if stack.ndim == 3 else stack[None])]
-    y, terms = checked[0][0], [_Terms(y, p) for y, p in checked]
-    generator, found = np.random.default_rng(seed), []
-    step = max(1, CELLS // len(y))
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = generator.integers(len(y), size=(rows, len(y))) + np.arange(rows)[:, None] * len(y)
-        counts = np.bincount(drawn.ravel(), minlength=rows * len(y)).reshape(rows, len(y))
-        figures = [_figures(each, counts.astype(np.float64)) for each in terms]
-        found.append({name: np.mean([each[name] for each in figures], axis=0) for name in figures[0]})
-    joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    ends = {name: np.quantile(values, (0.025, 0.975)) for name, values in joined.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
+    samples = resample(labels, stack if stack.ndim == 3 else stack[None], resamples=resamples, seed=seed)
+    return {name: sample.interval(seed) for name, sample in samples.items()}
 
 
 def across_seeds(values: Sequence[float]) -> tuple[float, float]:
@@ -89,32 +143,56 @@ def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-class _Terms:
-    """What each example adds to the sums: dense columns (N, k), and which cell of a table it falls into."""
-
-    def __init__(self, y: NDArray[np.int64], p: Floats) -> None:
-        self.classes = p.shape[1]
-        predicted = p.argmax(1)
-        self.hit = (predicted == y).astype(np.float64)
-        self.loss = -np.log(np.maximum(p[np.arange(len(y)), y], SMALLEST))
-        self.of_label = np.eye(self.classes)[y]
-        self.of_prediction = np.eye(self.classes)[predicted]
-        bin_, confidence = _bins(p, BINS)
-        self.gap_of_bin = np.eye(BINS)[bin_] * (self.hit - confidence)[:, None]
+def _draws(n: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each of n examples is drawn, (rows, n) at a time, `resamples` rows in all."""
+    generator = np.random.default_rng(seed)
+    step = max(1, CELLS // n)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = generator.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _figures(terms: _Terms, counts: Floats) -> dict[str, Floats]:
-    """counts (B, N): how often each example is drawn → each figure (B,)."""
-    drawn = counts.sum(1)
-    true_positives = counts @ (terms.of_label * terms.hit[:, None])
-    occurrences = counts @ (terms.of_label + terms.of_prediction)  # 2·TP + FP + FN
+def _hits(y: Ints, p: Floats) -> Floats:
+    return (p.argmax(1) == y).astype(np.float64)
+
+
+def _confusion_terms(y: Ints, p: Floats) -> Floats:
+    """(N, 2C): true positives of each class, and 2·TP + FP + FN."""
+    of_label, of_prediction = np.eye(p.shape[1])[y], np.eye(p.shape[1])[p.argmax(1)]
+    return np.concatenate([of_label * of_prediction, of_label + of_prediction], axis=1)
+
+
+def _macro_f1(means: Floats) -> Floats:
+    true_positives, occurrences = np.split(means, 2, axis=-1)
     f1 = np.divide(2 * true_positives, occurrences, out=np.zeros_like(occurrences), where=occurrences > 0)
-    return {
-        "accuracy": counts @ terms.hit / drawn,
-        "macro_f1": f1.mean(1),
-        "nll": counts @ terms.loss / drawn,
-        "ece": np.abs(counts @ terms.gap_of_bin).sum(1) / drawn,
-    }
+    return np.asarray(f1.mean(-1))
+
+
+def _log_losses(y: Ints, p: Floats) -> Floats:
+    return -np.log(np.maximum(p[np.arange(len(y)), y], SMALLEST))[:, None]
+
+
+def _gap_of_bin(y: Ints, p: Floats) -> Floats:
+    bin_, confidence = _bins(p, BINS)
+    return np.eye(BINS)[bin_] * (_hits(y, p) - confidence)[:, None]
+
+
+def _squares(y: Ints, p: Floats) -> Floats:
+    return ((p - np.eye(p.shape[1])[y]) ** 2).sum(1, keepdims=True)
+
+
+def _only(means: Floats) -> Floats:
+    return means[..., 0]
+
+
+FIGURES = {
+    "accuracy": Figure(lambda y, p: _hits(y, p)[:, None], _only),
+    "macro_f1": Figure(_confusion_terms, _macro_f1),
+    "nll": Figure(_log_losses, _only),
+    "ece": Figure(_gap_of_bin, lambda means: np.asarray(np.abs(means).sum(-1))),
+    "brier": Figure(_squares, _only),
+}
 
 
 def _bins(p: Floats, bins: int) -> tuple[NDArray[np.int64], Floats]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
 from vocabsem.errors import DataError
-from vocabsem.metrics import across_seeds, bootstrap, confusion, evaluate, reliability
+from vocabsem.metrics import across_seeds, bootstrap, confusion, evaluate, reliability, resample
 
 
 def predictions(seed=0, n=200, classes=4):
@@ -44,6 +44,7 @@ def test_equals_scikit_learn(seed, n, classes):
     )
     assert found["nll"] == pytest.approx(log_loss(labels, probabilities, labels=every))
     assert found["ece"] == pytest.approx(ece_by_loop(labels, probabilities))
+    assert found["brier"] == pytest.approx(brier_score_loss(labels, probabilities, labels=every, scale_by_half=False))
     assert np.array_equal(confusion(labels, predicted, classes), confusion_matrix(labels, predicted, labels=every))
 
 
@@ -59,9 +60,10 @@ def test_certainty():
     labels = np.array([0, 1, 1])
     right = evaluate(labels, np.eye(2)[labels])
     wrong = evaluate(labels, np.eye(2)[1 - labels])
-    assert right == {"accuracy": 1, "macro_f1": 1, "nll": 0, "ece": 0}
+    assert right == {"accuracy": 1, "macro_f1": 1, "nll": 0, "ece": 0, "brier": 0}
     assert wrong["nll"] == pytest.approx(-np.log(np.finfo(float).eps))
     assert wrong["ece"] == 1
+    assert wrong["brier"] == 2
 
 
 def test_bootstrap_equals_a_naive_loop():
@@ -74,15 +76,41 @@ def test_bootstrap_equals_a_naive_loop():
         assert interval == pytest.approx(expected, abs=1e-12), name
 
 
-def test_seeds_share_the_draws_of_a_bootstrap():
+def test_an_interval_over_seeds_draws_examples_and_seeds():
     labels, first = predictions(n=60)
-    _, second = predictions(1, n=60)
-    found = bootstrap(labels, np.stack([first, second]), resamples=200, seed=3)
+    stack = np.stack([first, predictions(1, n=60)[1], predictions(2, n=60)[1]])
+    found = bootstrap(labels, stack, resamples=200, seed=3)
     draws = np.random.default_rng(3).integers(60, size=(200, 60))
+    seeds = np.random.default_rng([3, 1]).integers(3, size=(200, 3))
     for name, interval in found.items():
-        means = [np.mean([evaluate(labels[draw], p[draw])[name] for p in (first, second)]) for draw in draws]
+        means = [
+            np.mean([evaluate(labels[draw], stack[s][draw])[name] for s in drawn])
+            for draw, drawn in zip(draws, seeds, strict=True)
+        ]
         assert interval == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12), name
     assert bootstrap(labels, first[None], resamples=20) == bootstrap(labels, first, resamples=20)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    """Seeds with accuracies .5 and .9: over examples alone the interval would be a fifth as wide."""
+    labels = np.zeros(4000, np.int64)
+    seeds = [np.where((np.arange(4000) % 10 < tenths)[:, None], [0.9, 0.1], [0.1, 0.9]) for tenths in (5, 9)]
+    low, high = bootstrap(labels, np.stack(seeds))["accuracy"]
+    assert low < 0.52
+    assert high > 0.88
+
+
+def test_samples_hold_the_figures_of_each_seed():
+    labels, first = predictions(n=60)
+    stack = np.stack([first, predictions(1, n=60)[1]])
+    samples = resample(labels, stack, resamples=50)
+    for name, sample in samples.items():
+        assert sample.values == pytest.approx([evaluate(labels, p)[name] for p in stack])
+        assert sample.drawn.shape == (50, 2)
+        for index, p in enumerate(stack):
+            assert sample.of_seed(index).interval() == pytest.approx(bootstrap(labels, p, resamples=50)[name])
+    (only,) = resample(labels, stack, figures=("nll",), resamples=50).values()
+    assert np.allclose(only.drawn, samples["nll"].drawn, rtol=0, atol=1e-12)
 
 
 def test_bootstrap_covers_the_normal_interval_of_accuracy():

@@ -1,0 +1,71 @@
+"""One number that makes probabilities as sure as they are right (Guo et al., 2017), from training rows only."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import softmax
+from sklearn.model_selection import StratifiedKFold
+
+from vocabsem.methods.base import Floats, Ints, Method
+
+ROWS = 1000  # at most so many training rows are held out in turn: a single number needs no more
+PRIOR = 1.0  # examples that the belief in temperature 1 is worth
+SMALLEST = 1e-12  # a probability of 0 counts as this
+WIDEST = 30.0  # |log T| is below this
+
+
+def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
+    """The T > 0 under which softmax(logits / T) fits best: labels (N,) in 0..C-1, logits (N, C).
+
+    With β = 1/T it minimises Σ_i −log softmax(β logits_i)[y_i] + PRIOR (β − log β), which is strictly convex in β: the
+    log-loss, and a Gamma prior with its mode at 1 that keeps T above 0 where every row is right. No rows give 1.
+    """
+    y = np.asarray(labels)
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=1, keepdims=True)  # (N, C), at most 0
+    chosen = z[np.arange(len(y)), y]
+
+    def slope(log_beta: float) -> float:
+        beta = np.exp(log_beta)
+        return float(((softmax(beta * z, axis=1) * z).sum() - chosen.sum()) * beta + PRIOR * (beta - 1))
+
+    return float(np.exp(-brentq(slope, -WIDEST, WIDEST, xtol=1e-10)))
+
+
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
+    """probabilities (N, C) → softmax(log p / T) (N, C): the order of the classes stays."""
+    return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
+
+
+def cross_fitted_temperature(
+    make: Callable[[], Method], X: Floats, y: Ints, unlabelled: Floats, *, folds: int = 5, seed: int = 0
+) -> float:
+    """The temperature of a method by its answers to rows it was not fitted on.
+
+    X (N, d), y (N,) and unlabelled (M, d) are what the method will be fitted on; `make` gives it unfitted. At most
+    ROWS rows, drawn by the seed with the classes' shares, are dealt into folds. 1.0 where a class has fewer than two.
+    """
+    if np.unique(y, return_counts=True)[1].min(initial=len(y)) < 2:
+        return 1.0
+    rows = _some(y, seed)
+    folds = min(folds, int(np.unique(y[rows], return_counts=True)[1].min()))
+    labels, logits = [], []
+    for fitted, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]):
+        method = make().fit(X[rows[fitted]], y[rows[fitted]], unlabelled)
+        labels.append(y[rows[held]])
+        logits.append(_logits(method.predict_proba(X[rows[held]])))
+    return fit_temperature(np.concatenate(labels), np.concatenate(logits))
+
+
+def _some(y: Ints, seed: int) -> Ints:
+    """Indices of at most ROWS rows (and two of each class): the same share of every class."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    share = min(1.0, ROWS / len(y))
+    kept = [of_class[: max(2, int(share * len(of_class)))] for c in np.unique(y) for of_class in [order[y[order] == c]]]
+    return np.sort(np.concatenate(kept))
+
+
+def _logits(probabilities: ArrayLike) -> Floats:
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
