@@ -2,15 +2,25 @@
 
 import numpy as np
 
-from vocabsem.methods import LabelSpace
+from vocabsem.methods import LabelSpace, Vocabulary
 
-D, CLASSES = 16, 3
+D, CLASSES, TOKENS = 16, 3, 40
 
 
 def make_space(seed=0, classes=CLASSES, d=D, **options):
     generator = np.random.default_rng([seed, 1])
     draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)  # noqa: E731
     return LabelSpace(draw(classes, d), draw(classes, d), draw(classes), **options)
+
+
+def make_whole_space(seed=0, classes=CLASSES, d=D, tokens=TOKENS, **options):
+    """A label space with a vocabulary; the label words are its last tokens."""
+    generator = np.random.default_rng([seed, 3])
+    head, anchors = (generator.standard_normal((tokens, d)).astype(np.float32) for _ in range(2))
+    bias = generator.standard_normal(tokens).astype(np.float32)
+    ids = [[tokens - 1 - c] for c in range(classes)]
+    rows = [token for (token,) in ids]
+    return LabelSpace(anchors[rows], head[rows], bias[rows], vocabulary=Vocabulary(head, bias, anchors, ids), **options)
 
 
 def make_states(seed=0, n=90, classes=CLASSES, d=D, distance=2.0, absent=()):

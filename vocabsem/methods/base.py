@@ -1,6 +1,6 @@
 """What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     """A classifier of states X (N, d) float32 into the C classes of a label space.
 
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y.
-    `unlabelled` (M, d) are training states without labels; they may set means and scales, nothing else.
+    `unlabelled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
+    content-free inputs or random words of the domain. They may set means and scales, nothing else.
     Attributes learned in `fit` end in `_` and are numpy arrays, dicts of them, or plain JSON values: what
     `methods.persistence` stores.
     """
@@ -28,6 +29,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     uses_anchors: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
+    background: ClassVar[Literal["train", "content_free", "domain_words"]] = "train"
+    reads_vocabulary: bool = False  # whether `fit` needs `space.vocabulary`; an instance may say otherwise
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
 
     space: LabelSpace
@@ -35,10 +38,13 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     n_features_in_: int
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabelled: ArrayLike | None = None) -> Self:
-        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabelled (M, d) or None.
+        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabelled (M, d) or None: X.
 
-        Raises DataError on shapes, labels or values that cannot be used, TrainingFailed where training diverges.
+        Raises DataError on shapes, labels or values that cannot be used or without a vocabulary that is needed,
+        TrainingFailed where training diverges.
         """
+        if self.reads_vocabulary and self.space.vocabulary is None:
+            raise DataError(f"{self.name} compares with every token: give its label space a vocabulary")
         width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
         states = check_states(X, width, self.name)
         background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)

@@ -1,7 +1,7 @@
 """What the vocabulary says about the labels of one data set, as arrays."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,32 @@ from numpy.typing import NDArray
 from vocabsem.errors import DataError
 
 Targets = Literal["anchors", "head", "random"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Vocabulary:
+    """All V tokens of the model; only methods that ask for it in `fit` are given one, and none stores it.
+
+    head    (V, d) float32: the rows of the LM head, without padding
+    bias    (V,) float32: the head's bias, zeros where it has none
+    anchors (V, d) float32: the semantic anchors
+    label_ids  the tokens of each label word, in the order of the classes
+    """
+
+    head: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    anchors: NDArray[np.float32]
+    label_ids: list[list[int]]
+
+    def __post_init__(self) -> None:
+        tokens = len(self.head)
+        if self.anchors.shape != self.head.shape or self.bias.shape != (tokens,):
+            raise DataError(
+                f"vocabulary with head {self.head.shape}, bias {self.bias.shape} and anchors {self.anchors.shape}: "
+                "expected (V, d), (V,) and (V, d)"
+            )
+        if not all(ids and min(ids) >= 0 and max(ids) < tokens for ids in self.label_ids):
+            raise DataError(f"label tokens {self.label_ids}: expected one at least per class, from 0 to {tokens - 1}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,6 +46,7 @@ class LabelSpace:
     bias    (C,) float32: its head bias, zeros where the head has none
     softcap the model's final soft-cap s (logits become s·tanh(logits/s)), or None
     scale   the model's logit multiplier
+    vocabulary  all tokens, for methods whose `reads_vocabulary` is true
     """
 
     anchors: NDArray[np.float32]
@@ -27,6 +54,7 @@ class LabelSpace:
     bias: NDArray[np.float32]
     softcap: float | None = None
     scale: float = 1.0
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         classes, width = self.anchors.shape
@@ -42,6 +70,11 @@ class LabelSpace:
             if not np.isfinite(array).all():
                 raise DataError(f"label space holds NaN or infinite {name}: check the model's head")
             object.__setattr__(self, name, np.ascontiguousarray(array, dtype=np.float32))
+        if (v := self.vocabulary) is not None and (v.head.shape[1], len(v.label_ids)) != (width, classes):
+            raise DataError(
+                f"vocabulary of width {v.head.shape[1]} with {len(v.label_ids)} label words, in a label space of "
+                f"width {width} with {classes}: take both from one model and one data set"
+            )
 
     def __repr__(self) -> str:
         return f"LabelSpace(classes={self.classes}, d={self.width})"
@@ -53,6 +86,18 @@ class LabelSpace:
     @property
     def width(self) -> int:
         return int(self.anchors.shape[1])
+
+    def own_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """States that meet the head (N, d) → the model's logits of the label words (N, C)."""
+        return self.cap(self.linear_logits(states))
+
+    def linear_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """States (N, d) → scale · (W h + b) (N, C), before a soft-cap."""
+        scores = states.astype(np.float64) @ self.head.T.astype(np.float64) + self.bias
+        return np.asarray(scores * self.scale)
+
+    def cap(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        return logits if self.softcap is None else np.asarray(self.softcap * np.tanh(logits / self.softcap))
 
 
 def in_place_of_anchors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:

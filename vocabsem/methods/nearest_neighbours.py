@@ -39,11 +39,18 @@ class NearestNeighbours(Method):
         self.labels_ = np.asarray(labels, np.int64)
 
     def _logits(self, states: Floats) -> Floats:
-        votes = np.empty((len(states), self.space.classes))
-        one_hot = np.eye(self.space.classes)[self.labels_]
-        k = min(self.k, len(self.labels_))
+        shares = np.empty((len(states), self.space.classes))
         for start in range(0, len(states), BLOCK):
             similar = unit_rows(states[start : start + BLOCK] - self.mean_) @ self.neighbours_.T  # (b, M)
-            nearest = np.argpartition(-similar, k - 1, axis=1)[:, :k]
-            votes[start : start + BLOCK] = one_hot[nearest].sum(axis=1)
-        return np.log(votes + self.smoothing)
+            shares[start : start + BLOCK] = share_of_votes(
+                similar, self.labels_, self.space.classes, self.k, self.smoothing
+            )
+        return np.log(shares)
+
+
+def share_of_votes(nearness: Floats, labels: Ints, classes: int, k: int, smoothing: float) -> NDArray[np.float64]:
+    """nearness (N, M) to examples with labels (M,) → smoothed shares (N, C) of the k nearest, or of all M if fewer."""
+    k = min(k, len(labels))
+    nearest = np.argpartition(-nearness, k - 1, axis=1)[:, :k]
+    votes = np.eye(classes)[labels[nearest]].sum(axis=1)
+    return np.asarray((votes + smoothing) / (k + classes * smoothing))

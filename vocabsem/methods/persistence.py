@@ -1,9 +1,11 @@
 """A fitted method as named arrays and plain JSON values, and back; nothing of it is code.
 
-Every attribute that `fit` learned ends in `_` (scikit-learn's rule) and is an array, a dict of arrays or a JSON value.
+Every attribute that `fit` learned ends in `_` (scikit-learn's rule), is annotated in its class, and is an array, a dict
+of arrays or a JSON value. The label space is stored without its vocabulary, which no prediction needs.
 """
 
 from dataclasses import fields
+from inspect import get_annotations
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
     arrays: Arrays = {}
     space: dict[str, Any] = {}
     learned: dict[str, Any] = {}
-    for name in (field.name for field in fields(LabelSpace)):
+    for name in (field.name for field in fields(LabelSpace) if field.name != "vocabulary"):
         _put(arrays, space, f"space.{name}", name, getattr(estimator.space, name))
     for name, value in vars(estimator).items():
         if name.endswith("_"):
@@ -47,7 +49,8 @@ def _put(arrays: Arrays, plain: dict[str, Any], key: str, name: str, value: Any)
 def from_arrays(arrays: Arrays, metadata: dict[str, Any]) -> Method:
     """The fitted estimator that `to_arrays` described; its predictions are identical to the bit.
 
-    Raises DataError on arrays or metadata that `to_arrays` did not write.
+    Raises DataError on arrays or metadata that `to_arrays` did not write: a method, parameter or attribute that there
+    is not, an attribute that `fit` learns and that is missing, or parts that do not fit together.
     """
     from vocabsem.methods import METHODS
 
@@ -56,14 +59,19 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any]) -> Method:
         space = LabelSpace(**_group(arrays, "space."), **metadata["space"])
         estimator = method(space, **metadata["params"])
         learned = _group(arrays, "learned.") | metadata["learned"]
-        for name in ("classes_", "n_features_in_"):
-            learned[name]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"stored method cannot be read: {error!r}; store it again with to_arrays") from error
+    expected = {name for kind in method.__mro__ for name in get_annotations(kind) if name.endswith("_")}
+    if missing := sorted(expected - learned.keys()):
+        raise DataError(f"stored {method.name} lacks {', '.join(missing)}: store it again with to_arrays")
+    if unknown := sorted(learned.keys() - expected):
+        raise DataError(f"stored {method.name} holds {unknown[0]!r}, which fit does not learn: store it again")
     for name, value in learned.items():
-        if not name.endswith("_") or name.startswith("_"):
-            raise DataError(f"stored method holds {name!r}, which fit does not learn: store it again with to_arrays")
         setattr(estimator, name, value)
+    try:
+        estimator.predict_proba(np.zeros((1, estimator.n_features_in_), np.float32))
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise DataError(f"stored {method.name} cannot predict: {error!r}; store it again with to_arrays") from error
     return estimator
 
 

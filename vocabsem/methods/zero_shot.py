@@ -1,7 +1,5 @@
 """The model's own answer: its next-token logits on the label words."""
 
-import numpy as np
-
 from vocabsem.methods.base import Floats, Ints, Method
 from vocabsem.methods.labels import LabelSpace
 
@@ -21,6 +19,4 @@ class ZeroShot(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None: ...
 
     def _logits(self, states: Floats) -> Floats:
-        space = self.space
-        logits = (states.astype(np.float64) @ space.head.T.astype(np.float64) + space.bias) * space.scale
-        return logits if space.softcap is None else space.softcap * np.tanh(logits / space.softcap)
+        return self.space.own_logits(states)

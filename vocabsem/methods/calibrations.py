@@ -1,0 +1,54 @@
+"""The model's own answer, divided by what it answers to inputs that should not matter: three published calibrations."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
+
+from vocabsem.errors import DataError
+from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.labels import LabelSpace
+
+
+class BackgroundCalibration(Method):
+    """P(c) ∝ p(c|x) / p̄(c), p̄(c) the mean over background inputs b of p(c|b), all with the model's own softmax.
+
+    p(c|·) is the softmax over the label words of the model's logits. The three differ in the background only, whose
+    states are passed as `unlabelled`. Learns nothing from labels.
+    """
+
+    needs_labels = False
+
+    log_prior_: NDArray[np.float64]
+
+    def __init__(self, space: LabelSpace) -> None:
+        self.space = space
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        if len(background) == 0:
+            raise DataError(f"{self.name}: no background states: extract those of the {self.background} prompts")
+        log_p = log_softmax(self.space.own_logits(background), axis=1)  # (M, C)
+        self.log_prior_ = logsumexp(log_p, axis=0) - np.log(len(log_p))
+
+    def _logits(self, states: Floats) -> Floats:
+        return np.asarray(log_softmax(self.space.own_logits(states), axis=1) - self.log_prior_)
+
+
+class ContextualCalibration(BackgroundCalibration):
+    """Zhao et al. 2021, "Calibrate Before Use": the background is content-free inputs such as N/A."""
+
+    name = "contextual_calibration"
+    background = "content_free"
+
+
+class DomainCalibration(BackgroundCalibration):
+    """Fei et al. 2023, "Mitigating Label Biases for In-context Learning": random words of the domain's texts."""
+
+    name = "domain_calibration"
+    background = "domain_words"
+
+
+class BatchCalibration(BackgroundCalibration):
+    """Zhou et al. 2024, "Batch Calibration": the batch is the training texts, unlabelled; no test text is read."""
+
+    name = "batch_calibration"
+    background = "train"

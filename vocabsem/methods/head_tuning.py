@@ -1,0 +1,47 @@
+"""Fine-tuning of the head rows of the label words, the body frozen."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.labels import LabelSpace
+from vocabsem.methods.logistic import Linear, choose_and_fit
+
+
+class HeadTuning(Method):
+    """softmax of the model's own logits, each label word's head row w_c moved by δ_c and its bias by b_c.
+
+    Σ −log softmax(own logits + (h − μ)·δ_c/ρ + b_c)[y] + λ/2 ‖δ‖² is convex: the penalty is a Gaussian prior centred on
+    the head's own rows, the same in all directions of the states' space. μ, the mean of the training states, only moves
+    what b_c has to learn; ρ, one number, is the root mean square of the centred states, so that λ means what it means
+    in the linear probe, and is chosen as there. A soft-cap stays on the own logits; the change is added after it.
+    """
+
+    name = "head_tuning"
+    trains = True
+
+    mean_: NDArray[np.float32]
+    spread_: float
+    weights_: NDArray[np.float32]
+    intercepts_: NDArray[np.float32]
+    penalty_: float
+
+    def __init__(self, space: LabelSpace, *, folds: int = 5, seed: int = 0) -> None:
+        self.space = space
+        self.folds = folds
+        self.seed = seed
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        mean = background.mean(axis=0, dtype=np.float64)
+        self.mean_ = mean.astype(np.float32)
+        self.spread_ = float(np.sqrt(((background - mean) ** 2).mean())) or 1.0
+        offset = self.space.own_logits(states).astype(np.float32)
+        found = choose_and_fit(self._scaled(states), offset, labels, folds=self.folds, seed=self.seed)
+        self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
+
+    def _scaled(self, states: Floats) -> Floats:
+        return (states - self.mean_) / np.float32(self.spread_)
+
+    def _logits(self, states: Floats) -> Floats:
+        change = Linear(self.weights_, self.intercepts_, self.penalty_)
+        return change.logits(self._scaled(states), self.space.own_logits(states))

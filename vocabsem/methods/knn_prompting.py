@@ -1,0 +1,84 @@
+"""kNN Prompting: the vote of the labelled prompts whose next-token distributions are nearest."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from vocabsem.errors import CardError, DataError
+from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.labels import LabelSpace, Vocabulary
+from vocabsem.methods.nearest_neighbours import share_of_votes
+
+ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64
+
+
+class KnnPrompting(Method):
+    """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k labelled prompts a nearest the query q.
+
+    Near is a small KL(p_a ‖ p_q) over the whole vocabulary (Xu et al. 2023, "kNN Prompting": k = 3 and at most 1,024
+    anchors per class). With logits l = scale · (W h + b),
+
+        KL(p_a ‖ p_q) = −H(p_a) − E_a[l_q] + logsumexp(l_q),    E_a[l_q] = scale · (E_a[w]·h_q + E_a[b]),
+
+    and the last term is the same for all anchors. So each is kept as a d-vector and a number, never as a distribution,
+    and a prediction reads no head. Beyond `per_class` examples of a class, the seed draws which serve.
+    Raises DataError for a model with a soft-cap, whose logits are not linear in the state.
+    """
+
+    name = "knn_prompting"
+    reads_vocabulary = True
+    trains = True  # the seed draws anchors where there are more than per_class
+
+    expected_: NDArray[np.float32]
+    constants_: NDArray[np.float64]
+    labels_: NDArray[np.int64]
+
+    def __init__(
+        self, space: LabelSpace, *, k: int = 3, per_class: int = 1024, smoothing: float = 0.5, seed: int = 0
+    ) -> None:
+        self.space = space
+        self.k = k
+        self.per_class = per_class
+        self.smoothing = smoothing
+        self.seed = seed
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        if self.k < 1 or self.per_class < 1 or self.smoothing <= 0:
+            raise CardError(
+                f"knn_prompting: k={self.k}, per_class={self.per_class}, smoothing={self.smoothing}: "
+                "expected k ≥ 1, per_class ≥ 1, smoothing more than 0"
+            )
+        if self.space.softcap is not None:
+            raise DataError(
+                f"knn_prompting: the model caps its logits at {self.space.softcap}, and then distances between its "
+                "distributions cannot be had from the states alone: leave this method out for this model"
+            )
+        assert self.space.vocabulary is not None  # held by fit
+        order = np.random.default_rng(self.seed).permutation(len(labels))
+        drawn = [order[labels[order] == c][: self.per_class] for c in range(self.space.classes)]
+        chosen = np.sort(np.concatenate(drawn))
+        self.expected_, self.constants_ = expectations(states[chosen], self.space.vocabulary, self.space.scale)
+        self.labels_ = np.asarray(labels[chosen], np.int64)
+
+    def _logits(self, states: Floats) -> Floats:
+        nearness = states.astype(np.float64) @ self.expected_.T.astype(np.float64) + self.constants_  # (N, M)
+        return np.log(share_of_votes(nearness, self.labels_, self.space.classes, self.k, self.smoothing))
+
+
+def expectations(
+    states: Floats, vocabulary: Vocabulary, scale: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """States a (M, d) → scale · E_a[w] (M, d) and scale · E_a[b] + H(p_a) (M,): −KL(p_a ‖ p_q) but for q's own term.
+
+    In log space and float64 but for the two products with the head; (M, V) never exists whole.
+    """
+    expected = np.empty(states.shape, np.float32)
+    constants = np.empty(len(states))
+    block = max(1, ENTRIES // len(vocabulary.head))
+    for start in range(0, len(states), block):
+        rows = slice(start, start + block)
+        log_p = log_softmax(scale * (states[rows] @ vocabulary.head.T + vocabulary.bias).astype(np.float64), axis=1)
+        p = np.exp(log_p)
+        expected[rows] = scale * (p.astype(np.float32) @ vocabulary.head)
+        constants[rows] = (p * (scale * vocabulary.bias - log_p)).sum(axis=1)
+    return expected, constants
