@@ -15,7 +15,7 @@ from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
 
-ORDER = ("examples", "anchors", "states", "predictions", "metrics", "runs")
+ORDER = ("examples", "anchors", "states", "predictions", "metrics", "comparisons", "runs")
 LEADERBOARD = """
 select * exclude (experiment) from leaderboard
 where (experiment = coalesce($experiment, experiment)) and (dataset = coalesce($dataset, dataset))

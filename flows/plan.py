@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.contrasts import contrasts
 from flows.experiment import Experiment, MethodSpec
-from tasks.steps import Entry, Step, anchors_step, examples_step, metrics_step, predictions_step, run_step, states_step
+from tasks.steps import (
+    Entry,
+    Step,
+    anchors_step,
+    comparisons_step,
+    examples_step,
+    metrics_step,
+    predictions_step,
+    run_step,
+    states_step,
+)
 from vocabsem import sources
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
@@ -38,6 +49,19 @@ class Comparison:
     states: dict[str, Step]
     fits: list[Fit]
 
+    @property
+    def compared(self) -> list[Step]:
+        """The step of each number of shots at which there is something to compare."""
+        steps = []
+        for shots in dict.fromkeys(fit.shots for fit in self.fits):
+            fits = {fit.spec.name: fit for fit in self.fits if fit.shots == shots}
+            found = contrasts([fit.spec for fit in fits.values()])
+            named = {name for _, *names in found for name in names}
+            predictions = {name: fit.predictions for name, fit in fits.items() if name in named}
+            if found:
+                steps.append(comparisons_step(self.model.name, self.dataset.name, shots, predictions, found))
+        return steps
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -56,15 +80,17 @@ class Plan:
     @property
     def run(self) -> Step:
         metrics = [fit.metrics for comparison in self.comparisons for fit in comparison.fits]
+        compared = [step for comparison in self.comparisons for step in comparison.compared]
         controls = [spec.name for spec in self.experiment.methods if spec.is_control]
-        return run_step(self.experiment.name, metrics, self.experiment.champion, controls)
+        return run_step(self.experiment.name, metrics, compared, self.experiment.champion, controls)
 
     def steps(self) -> Iterator[Step]:
         """Every step once, in the order in which they can be done."""
         seen: set[str] = set()
         for comparison in self.comparisons:
             ordered = [comparison.examples, comparison.anchors, *comparison.states.values()]
-            for step in ordered + [step for fit in comparison.fits for step in (fit.predictions, fit.metrics)]:
+            ordered += [step for fit in comparison.fits for step in (fit.predictions, fit.metrics)]
+            for step in ordered + comparison.compared:
                 if step.key not in seen:
                     seen.add(step.key)
                     yield step

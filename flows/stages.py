@@ -8,6 +8,7 @@ from flows.experiment import Experiment, load_experiment
 from flows.plan import Comparison, Plan, find_data_dir, make_plan
 from flows.progress import progress
 from tasks.anchors import build_anchors
+from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
 from tasks.models import fetch_model
@@ -139,8 +140,11 @@ def fit_methods(plan: Plan) -> list[str]:
 
 
 def score_methods(plan: Plan) -> list[str]:
+    """Score each fit, then compare the methods with each other. Returns the keys of the metrics."""
     for comparison in plan.comparisons:
         pairs = [(f.predictions, f.metrics) for f in comparison.fits if not plan.published(f.metrics)]
         if pairs:
             score(plan.home, comparison.dataset.name, pairs)
+        if steps := [step for step in comparison.compared if not plan.published(step)]:
+            compare(plan.home, comparison.dataset.name, steps)
     return [fit.metrics.key for comparison in plan.comparisons for fit in comparison.fits]

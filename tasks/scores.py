@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 from tasks.step_task import step_task
 from tasks.steps import Step
 from tasks.versions import versions
-from vocabsem.metrics import across_seeds, bootstrap, evaluate
+from vocabsem.metrics import across_seeds, resample
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check
 
 Row = tuple[str, int | None, str, float, float | None, float | None, float | None]
+MEASURED = ("fit_seconds", "ari_before", "ari_after")  # while fitting, on test data
 SCHEMA = pa.schema(
     [("split", pa.string()), ("seed", pa.int32()), ("metric", pa.string())]
     + [(name, pa.float64()) for name in ("value", "low", "high", "spread")]
@@ -34,10 +35,10 @@ def _score(home: Home, predictions: Step, metrics: Step) -> None:
     source = predictions.partition(Lake(home))
     manifest = source.manifest()
     assert manifest is not None
-    table = source.table()
+    table = source.table(["split", "seed", "label", "probabilities"])
     rows: list[Row] = []
     for split in pc.unique(table["split"]).to_pylist():
-        rows += _rows(split, table.filter(pc.equal(table["split"], split)), manifest.facts["seeds"])
+        rows += _rows(split, table, manifest.facts["seeds"])
     partition = metrics.partition(Lake(home))
     columns = list(zip(*rows, strict=True))
     result = pa.table(
@@ -59,25 +60,30 @@ def _score(home: Home, predictions: Step, metrics: Step) -> None:
     )
 
 
+def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed."""
+    part = table.filter(pc.equal(table["split"], split))
+    seeds = pc.unique(part["seed"]).to_pylist()
+    labels = part["label"].to_numpy().reshape(len(seeds), -1)[0]
+    values = pc.list_flatten(part["probabilities"]).to_numpy()
+    return seeds, labels, values.reshape(len(seeds), len(labels), -1)
+
+
 def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]:
-    seeds = pc.unique(table["seed"]).to_pylist()
+    seeds, labels, probabilities = split_answers(table, split)
     values: dict[str, list[float]] = defaultdict(list)
+    samples = resample(labels, probabilities)
     rows: list[Row] = []
-    stack = []
-    for seed in seeds:
-        part = table.filter(pc.equal(table["seed"], seed))
-        labels = part["label"].to_numpy()
-        probabilities = np.stack(part["probabilities"].to_numpy())  # (N, C)
-        stack.append(probabilities)
-        figures = evaluate(labels, probabilities)
-        intervals = bootstrap(labels, probabilities)
-        known = next(fact for fact in facts if fact["seed"] == seed)
-        extra = {name: known[name] for name in ("fit_seconds", "ari_before", "ari_after") if name in known}
-        for metric, value in (figures | (extra if split == "test" else {})).items():
-            values[metric].append(value)
-            rows.append((split, seed, metric, value, *intervals.get(metric, (None, None)), None))
-    intervals = bootstrap(labels, np.stack(stack))  # the seeds' mean, over resampled examples
+    for index, seed in enumerate(seeds):
+        for metric, sample in samples.items():
+            values[metric].append(float(sample.values[index]))
+            rows.append((split, seed, metric, values[metric][-1], *sample.of_seed(index).interval(), None))
+        known = next(fact for fact in facts if fact["seed"] == seed) if split == "test" else {}
+        for metric in (name for name in MEASURED if name in known):
+            values[metric].append(known[metric])
+            rows.append((split, seed, metric, known[metric], None, None, None))
     for metric, each in values.items():
         mean, spread = across_seeds(each)
-        rows.append((split, None, metric, mean, *intervals.get(metric, (None, None)), spread))
+        low, high = samples[metric].interval() if metric in samples else (None, None)
+        rows.append((split, None, metric, mean, low, high, spread))
     return rows

@@ -14,8 +14,9 @@ from vocabsem.cards import DatasetCard, ModelCard
 from warehouse.keys import partition_key
 from warehouse.lake import Lake, Partition
 
-VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 1, "metrics": 1, "runs": 1}
+VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 1, "metrics": 2, "comparisons": 1, "runs": 1}
 SPLITS = ("train", "validation", "test")
+RIVAL = "rival"  # the question of a contrast with our calibrator
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,24 @@ def metrics_step(predictions: Step) -> Step:
     return _step("metrics", predictions.coordinates, {"predictions": predictions.key})
 
 
-def run_step(experiment: str, metrics: Sequence[Step], champion: bool, controls: Sequence[str]) -> Step:
+def comparisons_step(
+    model: str, dataset: str, shots: int | str, predictions: Mapping[str, Step], contrasts: Sequence[Sequence[str]]
+) -> Step:
+    """One number of shots: `predictions` by the methods' names, `contrasts`: question, method and reference of each."""
+    roles = {f"predictions:{index}": method for index, method in enumerate(predictions)}
+    return _step(
+        "comparisons",
+        {"model": model, "dataset": dataset, "shots": str(shots)},
+        {role: predictions[method].key for role, method in roles.items()},
+        methods=roles,
+        contrasts=[list(contrast) for contrast in contrasts],
+    )
+
+
+def run_step(
+    experiment: str, metrics: Sequence[Step], comparisons: Sequence[Step], champion: bool, controls: Sequence[str]
+) -> Step:
     """`champion`: whether one is registered; `controls`: names of the methods that cannot be one."""
     inputs = {f"metrics:{index}": step.key for index, step in enumerate(metrics)}
+    inputs |= {f"comparisons:{index}": step.key for index, step in enumerate(comparisons)}
     return _step("runs", {"experiment": experiment}, inputs, champion=champion, controls=list(controls))

@@ -170,16 +170,16 @@ def _macro_f1(means: Floats) -> Floats:
 
 
 def _log_losses(y: Ints, p: Floats) -> Floats:
-    return -np.log(np.maximum(p[np.arange(len(y)), y], SMALLEST))[:, None]
+    return np.asarray(-np.log(np.maximum(p[np.arange(len(y)), y], SMALLEST))[:, None])
 
 
 def _gap_of_bin(y: Ints, p: Floats) -> Floats:
     bin_, confidence = _bins(p, BINS)
-    return np.eye(BINS)[bin_] * (_hits(y, p) - confidence)[:, None]
+    return np.asarray(np.eye(BINS)[bin_] * (_hits(y, p) - confidence)[:, None])
 
 
 def _squares(y: Ints, p: Floats) -> Floats:
-    return ((p - np.eye(p.shape[1])[y]) ** 2).sum(1, keepdims=True)
+    return np.asarray(((p - np.eye(p.shape[1])[y]) ** 2).sum(1, keepdims=True))
 
 
 def _only(means: Floats) -> Floats:

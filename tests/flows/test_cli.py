@@ -82,7 +82,7 @@ def test_stages_on_their_own_make_what_the_whole_run_makes(world, ran):
         "extract": ("states", {"examples", "states"}),
         "anchors": ("anchors", {"anchors"}),
         "calibrate": ("predictions", {"predictions", "calibrators"}),
-        "evaluate": ("metrics", {"metrics"}),
+        "evaluate": ("metrics", {"metrics", "comparisons"}),
     }
     early = command(world.home, "calibrate", world.card, api=server())
     assert early.returncode == 2

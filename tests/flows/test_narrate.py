@@ -16,7 +16,7 @@ def test_a_plan_is_told_in_words_and_in_json(world, capsys):
     plan = world.plan(**{"limits.train": 30, "limits.validation": 6, "limits.test": 12})
     narrate.show_plan(plan, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert list(told["steps"]) == ["examples", "anchors", "states", "predictions", "metrics", "runs"]
+    assert list(told["steps"]) == ["examples", "anchors", "states", "predictions", "metrics", "comparisons", "runs"]
     assert all(count["all"] == count["missing"] for count in told["steps"].values())
     assert told["cost"]["prompts"] == 48
     narrate.show_plan(plan, as_json=False)
@@ -38,7 +38,7 @@ def test_counts_follow_what_is_published(world, capsys):
 def test_the_beginning_tells_what_is_missing(world, ran, capsys):
     narrate.beginning(world.plan())
     told = " ".join(capsys.readouterr().err.split())
-    assert "1 examples, 1 anchors, 3 states, 20 predictions, 20 metrics, 1 runs" in told
+    assert "1 examples, 1 anchors, 3 states, 20 predictions, 20 metrics, 3 comparisons, 1 runs" in told
     narrate.beginning(ran[0].plan())
     assert "everything is published, nothing to do" in capsys.readouterr().err
 

@@ -6,6 +6,8 @@ from flows.plan import find_data_dir
 from tests.tasks.worlds import World, compute, dataset_card, snapshot, write_card
 from vocabsem.errors import CardError, SourceError
 
+FITTED = {"predictions", "metrics", "comparisons", "runs"}
+
 
 def keys(plan, kind):
     return [step.key for step in plan.steps() if step.kind == kind]
@@ -19,7 +21,15 @@ def test_every_step_comes_once_and_after_those_it_reads(world):
         seen.append(step.key)
     kinds = [step.kind for step in world.plan().steps()]
     fits = 2 + 3 * 6  # two methods without labels, six at three numbers of shots
-    expected = {"examples": 1, "anchors": 1, "states": 3, "predictions": fits, "metrics": fits, "runs": 1}
+    expected = {
+        "examples": 1,
+        "anchors": 1,
+        "states": 3,
+        "predictions": fits,
+        "metrics": fits,
+        "comparisons": 3,
+        "runs": 1,
+    }
     assert {kind: kinds.count(kind) for kind in kinds} == expected
 
 
@@ -50,15 +60,15 @@ def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
         ({"shard_rows": 7}, set()),
         ({"device": "auto"}, set()),
         ({"models": ["model.yaml"]}, set()),
-        ({"dtype": "bfloat16"}, {"states", "predictions", "metrics", "runs"}),
-        ({"max_tokens": 20}, {"states", "predictions", "metrics", "runs"}),
+        ({"dtype": "bfloat16"}, {"states", *FITTED}),
+        ({"max_tokens": 20}, {"states", *FITTED}),
         ({"max_tokens": 9999}, set()),  # the model's own limit is lower
         ({"layers": [3]}, set()),
         ({"layers": [-1]}, set()),
-        ({"layers": [2]}, {"states", "predictions", "metrics", "runs"}),
-        ({"pooling": "mean"}, {"states", "predictions", "metrics", "runs"}),
-        ({"limits.test": 9}, {"examples", "states", "predictions", "metrics", "runs"}),
-        ({"gauge": "centred"}, {"anchors", "predictions", "metrics", "runs"}),
+        ({"layers": [2]}, {"states", *FITTED}),
+        ({"pooling": "mean"}, {"states", *FITTED}),
+        ({"limits.test": 9}, {"examples", "states", *FITTED}),
+        ({"gauge": "centred"}, {"anchors", *FITTED}),
         ({"champion": False}, {"runs"}),
         ({"name": "other"}, {"runs"}),
         ({"shots": [0, 1, "all"]}, {"runs"}),

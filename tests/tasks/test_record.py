@@ -101,8 +101,10 @@ def test_the_manifest_tells_of_the_run(recorded):
     assert manifest.facts["prefect_flow_run_id"] == "a-flow-run"
     assert manifest.facts["seconds"] >= 5
     assert manifest.facts["card"] == plan.experiment.model_dump(mode="json")
-    fits = plan.comparisons[0].fits
-    assert manifest.inputs == {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(fits)}
+    (comparison,) = plan.comparisons
+    expected = {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(comparison.fits)}
+    expected |= {f"comparisons:{i}": step.key for i, step in enumerate(comparison.compared)}
+    assert manifest.inputs == expected
     assert manifest.files == []
 
 

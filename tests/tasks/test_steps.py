@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tasks.steps import (
     VERSIONS,
     anchors_step,
+    comparisons_step,
     examples_step,
     metrics_step,
     predictions_step,
@@ -42,11 +43,12 @@ GIVEN = {
     "experiment": "tiny",
     "champion": True,
     "controls": [],
+    "contrasts": [("rival", "linear_probe", "linear_probe")],
 }
-EXAMPLES = {"examples", "states", "predictions", "metrics", "runs"}
-STATES = {"states", "predictions", "metrics", "runs"}
-ANCHORS = {"anchors", "predictions", "metrics", "runs"}
-PREDICTIONS = {"predictions", "metrics", "runs"}
+PREDICTIONS = {"predictions", "metrics", "comparisons", "runs"}
+STATES = {"states", *PREDICTIONS}
+EXAMPLES = {"examples", *STATES}
+ANCHORS = {"anchors", *PREDICTIONS}
 RUNS = {"runs"}
 words = st.text(min_size=1, max_size=12)
 
@@ -61,8 +63,9 @@ def chain(**changes):
     inputs = {"states:test": states.key, "anchors": anchors.key}
     predictions = predictions_step(g["model"], card, g["method"], g["specification"], g["shots"], g["seeds"], inputs)
     metrics = metrics_step(predictions)
-    run = run_step(g["experiment"], [metrics], g["champion"], g["controls"])
-    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, run)}
+    compared = comparisons_step(g["model"], card.name, g["shots"], {g["method"]: predictions}, g["contrasts"])
+    run = run_step(g["experiment"], [metrics], [compared], g["champion"], g["controls"])
+    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run)}
 
 
 def changed(**changes):
@@ -118,6 +121,7 @@ def test_prose_and_places_change_no_key(description, licence, citation, folder):
         ({"seeds": [0]}, PREDICTIONS),
         ({"seeds": [1, 0]}, PREDICTIONS),
         ({"champion": False}, RUNS),
+        ({"contrasts": [("anchors over random", "linear_probe", "linear_probe")]}, {"comparisons", "runs"}),
         ({"controls": ["linear_probe"]}, RUNS),
     ],
     ids=str,
@@ -157,7 +161,7 @@ def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
     after = chain()
     follows = {"examples": EXAMPLES, "states": STATES, "anchors": ANCHORS, "predictions": PREDICTIONS}
-    expected = follows.get(kind, {"metrics", "runs"} if kind == "metrics" else RUNS)
+    expected = follows.get(kind, {kind, "runs"})
     assert {k for k in after if after[k].key != before[k].key} == expected
 
 

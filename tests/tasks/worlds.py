@@ -17,6 +17,7 @@ os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # r
 from flows.experiment import load_experiment
 from flows.plan import make_plan
 from tasks.anchors import build_anchors
+from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
 from tasks.mlflow_store import store
@@ -151,7 +152,7 @@ def with_store(world):
     return world
 
 
-def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics")):
+def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics", "comparisons")):
     """Every task of the plan, called without Prefect and whether or not its partition is published."""
     for comparison in plan.comparisons:
         dataset, model = comparison.dataset, comparison.model
@@ -168,6 +169,8 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
                 fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
             if "metrics" in kinds:
                 score.fn(plan.home, dataset.name, [(fit.predictions, fit.metrics)])
+        if "comparisons" in kinds:
+            compare.fn(plan.home, dataset.name, comparison.compared)
 
 
 def extract(plan, comparison, split, spans=None):

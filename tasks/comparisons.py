@@ -1,0 +1,67 @@
+"""Predictions to differences between methods on test data, with intervals and p: paired on examples and seeds."""
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.scores import split_answers
+from tasks.step_task import step_task
+from tasks.steps import RIVAL, Step
+from tasks.versions import versions
+from vocabsem.comparison import difference, holm
+from vocabsem.metrics import Sample, resample
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check
+
+METRICS = ("macro_f1", "nll", "brier")
+RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("question", "method", "reference", "metric")]
+    + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
+)
+
+
+@step_task(task_run_name="compare {dataset}")
+def compare(home: Home, dataset: str, steps: list[Step]) -> list[str]:
+    """Publish the contrasts of each step, the figures of METRICS a row each. Returns the partitions' keys."""
+    for step in steps:
+        _compare(home, step)
+    return [step.key for step in steps]
+
+
+def _compare(home: Home, step: Step) -> None:
+    samples = {method: _samples(home, step, role, method) for role, method in step.payload["methods"].items()}
+    rows = [row for metric in METRICS for row in _rows(step, metric, samples)]
+    table = pa.table(
+        [pa.array(column, kind.type) for column, kind in zip(zip(*rows, strict=True), SCHEMA, strict=True)],
+        schema=SCHEMA,
+    )
+    partition = step.partition(Lake(home))
+    finite = bool(np.isfinite(table["difference"].to_numpy()).all())
+    partition.publish(
+        [partition.write_table("part-0.parquet", table)],
+        payload=step.payload,
+        inputs=step.inputs,
+        facts={"resamples": RESAMPLES},
+        checks=[Check(name="finite", passed=finite, detail=f"{len(table)} differences")],
+        versions=versions(),
+    )
+
+
+def _samples(home: Home, step: Step, role: str, method: str) -> dict[str, Sample]:
+    place = {"model": step.coordinates["model"], "dataset": step.coordinates["dataset"], "method": method}
+    predictions = Lake(home).partition("predictions", step.inputs[role], **place, shots=step.coordinates["shots"])
+    _, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
+    return resample(labels, answers, figures=METRICS, resamples=RESAMPLES)
+
+
+def _rows(step: Step, metric: str, samples: dict[str, dict[str, Sample]]) -> list[tuple[str | float | None, ...]]:
+    """One a contrast. The rivals of one number of shots are questions asked at once, so their p are corrected."""
+    contrasts = step.payload["contrasts"]
+    found = [difference(samples[method][metric], samples[other][metric]) for _, method, other in contrasts]
+    rivals = [index for index, (question, *_) in enumerate(contrasts) if question == RIVAL]
+    corrected = dict(zip(rivals, holm([found[index].p for index in rivals]), strict=True))
+    return [
+        (question, method, other, metric, d.value, d.low, d.high, d.p, corrected.get(index))
+        for index, ((question, method, other), d) in enumerate(zip(contrasts, found, strict=True))
+    ]

@@ -1,0 +1,50 @@
+"""What is set against what: our calibrator against each rival, and each method's vectors against one another."""
+
+import pytest
+
+from flows.contrasts import contrasts
+from flows.experiment import MethodSpec
+
+
+def spec(method, control=False, label="", **params):
+    return MethodSpec(method=method, params=params, control=control, label=label)
+
+
+OURS = spec("vocabulary_calibrator")
+
+
+def asked(specs, question):
+    return [(method, reference) for kind, method, reference in contrasts(specs) if kind == question]
+
+
+def test_every_other_method_is_a_rival_of_the_first_entry_with_default_targets():
+    small = spec("vocabulary_calibrator", members=0)
+    specs = [spec("linear_probe", control=True), spec("vocabulary_calibrator", targets="random"), OURS, small]
+    rivals = asked(specs, "rival")
+    assert rivals == [(s.name, "vocabulary_calibrator") for s in specs if s is not OURS]
+    assert {reference for _, reference in asked([small, OURS], "rival")} == {small.name}
+    named = spec("vocabulary_calibrator", targets="anchors", label="ours")
+    assert asked([spec("centroid"), named], "rival") == [("centroid", "ours")]
+
+
+@pytest.mark.parametrize("specs", [[], [OURS], [spec("centroid"), spec("linear_probe")]], ids=str)
+def test_without_ours_or_without_a_rival_there_is_nothing_to_compare(specs):
+    assert contrasts(specs) == []
+
+
+def test_a_control_alone_is_no_reference():
+    assert asked([spec("vocabulary_calibrator", targets="random"), spec("centroid")], "rival") == []
+
+
+def test_vectors_are_compared_where_nothing_else_differs():
+    random, head = (spec("vocabulary_calibrator", targets=kind) for kind in ("random", "head"))
+    specs = [random, head, OURS, spec("vocabulary_calibrator", targets="random", members=0), spec("zero_shot")]
+    assert asked(specs, "anchors over random") == [(OURS.name, random.name)]
+    assert asked(specs, "anchors over head") == [(OURS.name, head.name)]
+    assert asked(specs, "head over random") == [(head.name, random.name)]
+
+
+def test_any_method_with_a_choice_of_vectors_has_them_compared():
+    for method in ("paper_calibrator", "anchor_similarity"):
+        specs = [spec(method, label="named", control=True), spec(method, targets="random")]
+        assert contrasts(specs) == [("anchors over random", "named", f"{method}+random")]

@@ -1,0 +1,72 @@
+"""The comparisons partition against the figures it compares and the functions that compare them."""
+
+import numpy as np
+import pytest
+
+from tasks.comparisons import METRICS, RESAMPLES
+from tests.tasks.test_fits import predictions_of
+from tests.tasks.test_scores import figures_of
+from tests.tasks.worlds import compute, fit_of, snapshot
+from vocabsem.comparison import holm, paired_bootstrap
+from warehouse.lake import Lake
+
+
+@pytest.fixture(scope="module")
+def rows(done):
+    """{(shots, question, method, reference, metric): row}"""
+    found = {}
+    for step in done.comparisons[0].compared:
+        for row in step.partition(Lake(done.home)).table().to_pylist():
+            key = tuple(row[name] for name in ("question", "method", "reference", "metric"))
+            assert found.setdefault((step.payload["coordinates"]["shots"], *key), row) is row, "each once"
+    return found
+
+
+def test_every_contrast_of_the_plan_has_a_row_for_each_figure(done, rows):
+    expected = {
+        (step.coordinates["shots"], *contrast, metric)
+        for step in done.comparisons[0].compared
+        for contrast in map(tuple, step.payload["contrasts"])
+        for metric in METRICS
+    }
+    assert set(rows) == expected
+    assert {shots for shots, *_ in rows} == {"1", "4", "all"}
+    assert {question for _, question, *_ in rows} == {"rival", "anchors over random"}
+
+
+def test_a_difference_is_that_of_the_two_scores(done, rows):
+    for (shots, _, method, reference, metric), row in rows.items():
+        fits = [fit_of(done, name, shots if shots == "all" else int(shots)) for name in (method, reference)]
+        one, other = (figures_of(done, fit)["test", None, metric]["value"] for fit in fits)
+        assert row["difference"] == pytest.approx(one - other, abs=1e-6)
+        assert row["low"] <= row["high"]
+        assert 2 / (RESAMPLES + 1) <= row["p"] <= 1
+
+
+@pytest.mark.parametrize(("method", "shots"), [("linear_probe", 4), ("centroid", "all")])
+def test_an_interval_is_that_of_the_paired_bootstrap(done, rows, method, shots):
+    """With all labels the centroid has one seed, which stands beside both of ours."""
+    fits = [fit_of(done, name, shots) for name in (method, "vocabulary_calibrator")]
+    stored = [predictions_of(done, fit) for fit in fits]
+    labels = stored[0][0][1]
+    answers = [np.stack([probabilities for *_, probabilities in each.values()]) for each in stored]
+    assert [len(each) for each in answers] == ([2, 2] if shots == 4 else [1, 2])
+    expected = paired_bootstrap(labels, *answers, figure="macro_f1", resamples=RESAMPLES)
+    row = rows[str(shots), "rival", method, "vocabulary_calibrator", "macro_f1"]
+    found = [row[name] for name in ("difference", "low", "high", "p")]
+    assert found == pytest.approx([expected.value, expected.low, expected.high, expected.p], abs=1e-9)
+
+
+def test_the_rivals_of_one_number_of_shots_are_corrected_together(rows):
+    for shots in ("1", "4", "all"):
+        for metric in METRICS:
+            mine = [row for (n, question, *_, m), row in rows.items() if (n, question, m) == (shots, "rival", metric)]
+            assert len(mine) == 5
+            assert [row["p_holm"] for row in mine] == pytest.approx(holm([row["p"] for row in mine]))
+    assert {row["p_holm"] for (_, question, *_), row in rows.items() if question != "rival"} == {None}
+
+
+def test_comparing_again_changes_no_file(done):
+    before = snapshot(done.home.lake)
+    compute(done, ("comparisons",))
+    assert snapshot(done.home.lake) == before
