@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.preprocessing import StandardScaler
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import CardError, TrainingFailed
@@ -112,6 +113,17 @@ def test_logistic_is_scikit_learn_s(penalty, distance):
     expected = rival.predict_proba(np.hstack([z, np.full((300, 1), 10.0)]))
     assert np.abs(probabilities - expected).max() < 2e-3  # ours stops at a relative decrease of 1e-7
     assert np.allclose(found.weights, rival.coef_[:, :-1].T, atol=2e-3)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_probe_is_scikit_learn_s_on_standardised_states(layers):
+    states, labels = make_states(n=120, d=D * layers, distance=3)
+    queries, _ = make_states(1, d=D * layers)
+    found = LinearProbe(make_space(), layers=layers).fit(states, labels)
+    scaler = StandardScaler().fit(states.astype(np.float64))
+    columns = lambda rows: np.hstack([scaler.transform(rows) / layers**0.5, np.full((len(rows), 1), 10.0)])  # noqa: E731
+    rival = scikit_probe(columns(states)[:, :-1], labels, found.penalty_)
+    assert np.allclose(found.predict_proba(queries), rival.predict_proba(columns(queries)), atol=2e-3)
 
 
 @pytest.mark.parametrize("n", [5, 16, 17, 200])

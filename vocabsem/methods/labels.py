@@ -99,6 +99,19 @@ class LabelSpace:
     def cap(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         return logits if self.softcap is None else np.asarray(self.softcap * np.tanh(logits / self.softcap))
 
+    def with_other_tokens(self) -> "LabelSpace":
+        """The C label words, and after them every token of the vocabulary that is in none of them, each a class."""
+        vocabulary = self.vocabulary
+        assert vocabulary is not None
+        others = np.setdiff1d(np.arange(len(vocabulary.head)), np.concatenate(vocabulary.label_ids))
+        return LabelSpace(
+            anchors=np.concatenate([self.anchors, vocabulary.anchors[others]]),
+            head=np.concatenate([self.head, vocabulary.head[others]]),
+            bias=np.concatenate([self.bias, vocabulary.bias[others]]),
+            softcap=self.softcap,
+            scale=self.scale,
+        )
+
 
 def in_place_of_anchors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:
     """The target of each class (C, d) float32: its anchor, or a control in the anchor's place.
