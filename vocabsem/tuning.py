@@ -1,19 +1,23 @@
-"""Fine-tuning by adapters on prompts with labels: the rival that may change the model, and sees it anew each time.
+"""Fine-tuning by adapters on prompts with labels: the rivals for which the model is not frozen.
 
 The answer is chosen among the label tokens: cross-entropy of their logits alone at the last prompt token, AdamW without
-decay, gradients clipped at norm 1, a rate that falls linearly to zero (the defaults of transformers' Trainer).
+decay, gradients clipped at norm 1, a rate that falls linearly to zero (the defaults of transformers' Trainer). It runs
+without dropout and without padding masks, as extraction does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from scipy.special import log_softmax
 
 from vocabsem.adapters import Kind, adapted, as_stored
-from vocabsem.errors import TrainingFailed
+from vocabsem.cards import Card
+from vocabsem.errors import CardError, TrainingFailed
 from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
@@ -25,10 +29,29 @@ Prompt = Sequence[int]
 Progress = Callable[[int, int], None]
 
 LEARNING_RATES = {"lora": (3e-4, 1e-3, 3e-3), "ia3": (3e-3, 1e-2, 3e-2)}  # the middle one without data to choose by
-STEPS = 200
 BATCH = 16
-STOPS = 5  # places, even over the steps, where training may end
 SHARE, HELD_OUT = 0.2, 256  # of the training rows, and at most so many, choose the rate and the end
+
+
+class Schedule(Card):
+    """What an experiment card may set."""
+
+    steps: PositiveInt = 200
+    """Steps of training at most; the learning rate would be zero after the last."""
+    stops: PositiveInt = 5
+    """Places, even over the steps, where training may end."""
+    learning_rates: list[PositiveFloat] = Field(default=[])
+    """Of which one is chosen; none given: the three that suit the kind."""
+
+    @classmethod
+    def of(cls, kind: str, params: Mapping[str, Any]) -> "Schedule":
+        """Raises CardError with every unknown parameter or wrong value."""
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+            known = ", ".join(cls.model_fields)
+            raise CardError(f"parameters of method {kind}: {wrong}: it takes {known}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +66,8 @@ class Tuned:
     """peft's configuration of it."""
     facts: dict[str, Any]
     """learning_rate and steps as chosen, rows held out to choose them, parameters trained."""
+    seconds: float
+    """Of training, choosing included."""
 
 
 def tune(
@@ -54,9 +79,7 @@ def tune(
     *,
     kind: Kind,
     seed: int = 0,
-    steps: int = STEPS,
-    stops: int = STOPS,
-    learning_rates: Sequence[float] | None = None,
+    schedule: Schedule | None = None,
     progress: Progress = lambda prompts, tokens: None,
 ) -> Tuned:
     """Train an adapter on N prompts of token ids with labels (N,), and give each of `others` its probabilities.
@@ -64,11 +87,12 @@ def tune(
     label_ids: the tokens of each of the C label words, whose logits are averaged. The learning rate, and after how many
     of the steps training ends, are those of the lowest loss on a fifth of the rows, stratified, when trained on the
     others; then all rows train anew. Where a class has a single row the middle of rates and ends are taken.
-    `progress` is told the prompts and tokens of each batch.
+    The same seed gives the same result. `progress` is told the prompts and tokens of each batch.
     Raises DataError for labels that cannot be used, TrainingFailed where the loss is not finite.
     """
+    began, schedule = time.perf_counter(), schedule or Schedule()
     y, head = check_labels(labels, len(prompts), len(label_ids), kind), label_head(model, label_ids)
-    rates = tuple(learning_rates or LEARNING_RATES[kind])
+    steps, stops, rates = schedule.steps, schedule.stops, sorted(schedule.learning_rates or LEARNING_RATES[kind])
     ends = sorted({max(1, round(steps * part / stops)) for part in range(1, stops + 1)})
     rate, end = rates[len(rates) // 2], ends[len(ends) // 2]
     held_out = held_out_rows(y, np.random.default_rng(seed)) if len(rates) * len(ends) > 1 else np.zeros(len(y), bool)
@@ -89,10 +113,12 @@ def tune(
         rate, end = min(loss, key=loss.__getitem__)
     with adapted(model, kind, seed) as adapter:
         next(done for done in training(adapter, np.arange(len(y)), rate) if done == end)
+        seconds = time.perf_counter() - began
         probabilities = [np.exp(_log_probabilities(model, head, asked, progress)) for asked in others]
         weights, config = as_stored(adapter, model.name)
     facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum())}
-    return Tuned(probabilities, weights, config, facts | {"parameters": sum(a.size for a in weights.values())})
+    facts["parameters"] = sum(array.size for array in weights.values())
+    return Tuned(probabilities, weights, config, facts, seconds)
 
 
 def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head:

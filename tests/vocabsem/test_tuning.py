@@ -17,11 +17,11 @@ from transformers import Trainer, TrainingArguments
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.adapters import adapted
-from vocabsem.errors import DataError, TrainingFailed
+from vocabsem.errors import CardError, DataError, TrainingFailed
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
-from vocabsem.tuning import BATCH, held_out_rows, label_head, random_batches, tune
+from vocabsem.tuning import BATCH, Schedule, held_out_rows, label_head, random_batches, tune
 
 KINDS = ("lora", "ia3")
 WORDS = [[20], [33], [47]]  # the label token of each class
@@ -53,6 +53,21 @@ def model(request, load):
 @pytest.fixture(scope="module")
 def gptj(load):
     return load("gptj")  # its head has a bias
+
+
+def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, progress=lambda *counts: None, **schedule):
+    """The first rows are for training, `others` are answered."""
+    return tune(
+        model,
+        PROMPTS[:rows],
+        labels[:rows],
+        WORDS,
+        [PROMPTS[others]],
+        kind=kind,
+        seed=seed,
+        schedule=Schedule(**schedule),
+        progress=progress,
+    )
 
 
 def whole_logits(network, prompts):
@@ -116,18 +131,17 @@ def test_a_new_adapter_gives_the_models_own_answers(model, kind):
 def test_tuning_changes_answers_and_leaves_the_model_as_it_was_to_the_bit(model, kind):
     before, logits = state_of(model.network), whole_logits(model.network, PROMPTS[:3])
     extract(model, PROMPTS[:3], [model.layers])  # nothing that inference caches may be in the way of gradients
-    tuned = tune(model, PROMPTS[:9], LABELS[:9], WORDS, [PROMPTS[9:15]], kind=kind, steps=3, learning_rates=[0.03])
+    found = tuned(model, kind, 9, slice(9, 15), steps=3, learning_rates=[0.03])
     assert_same(model.network, before)
     assert torch.equal(whole_logits(model.network, PROMPTS[:3]), logits)
-    assert np.abs(tuned.probabilities[0] - answers(model.network, PROMPTS[9:15])).max() > 1e-3
-    assert {array.dtype for array in tuned.weights.values()} == {np.dtype("float32")}
+    assert np.abs(found.probabilities[0] - answers(model.network, PROMPTS[9:15])).max() > 1e-3
+    assert {array.dtype for array in found.weights.values()} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["gptj", "cohere"])
 def test_a_task_that_a_token_tells_is_learned(load, name, kind):
-    once = {"steps": 40, "learning_rates": [0.02]}
-    (found,) = tune(load(name), PROMPTS[:36], LABELS[:36], WORDS, [PROMPTS[36:]], kind=kind, **once).probabilities
+    (found,) = tuned(load(name), kind, 36, slice(36, 48), steps=40, learning_rates=[0.02]).probabilities
     assert found.shape == (12, 3)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found.argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
@@ -170,8 +184,7 @@ def test_steps_equal_those_of_transformers_trainer(gptj, tmp_path, kind, config)
     Trainer(adapter, arguments, train_dataset=data, compute_loss_func=loss).train()
     expected = get_peft_model_state_dict(adapter)
 
-    once = {"steps": steps, "stops": 1, "learning_rates": [rate]}
-    found = tune(gptj, PROMPTS[:rows], LABELS[:rows], WORDS, [], kind=kind, seed=4, **once)
+    found = tuned(gptj, kind, rows, seed=4, steps=steps, stops=1, learning_rates=[rate])
     assert found.weights.keys() == expected.keys()
     for name, tensor in expected.items():
         np.testing.assert_allclose(found.weights[name], tensor.numpy(), err_msg=name, **ROUNDING)
@@ -179,8 +192,8 @@ def test_steps_equal_those_of_transformers_trainer(gptj, tmp_path, kind, config)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
-    rows, rates, seed = 18, (1e-3, 0.02, 0.1), 2
-    labels = RANDOM.permuted(LABELS[:rows])  # nothing to learn: the loss on other rows soon rises
+    rows, rates, seed, steps = 18, [1e-3, 0.03], 2, 5
+    labels = np.random.default_rng(1).permuted(LABELS[:rows])  # nothing to learn: the loss on other rows soon rises
     held_out = held_out_rows(labels, np.random.default_rng(seed))
     seen, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert len(seen) <= BATCH, "one batch holds all rows, so that their order is nothing"
@@ -189,44 +202,49 @@ def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
     loss = {}
     for rate in rates:
         adapter = fresh(gptj.network, config, seed)
-        for step, _ in enumerate(plainly(adapter, [PROMPTS[i] for i in seen], labels[seen], rate, 10), start=1):
-            if step in (2, 4, 6, 8, 10):
-                with torch.no_grad():
-                    logits = whole_logits(adapter, [PROMPTS[i] for i in unseen]).double().numpy()
-                log_p = log_softmax(logits[:, [ids[0] for ids in WORDS]], axis=1)
-                loss[rate, step] = -log_p[np.arange(len(unseen)), labels[unseen]].mean()
-    facts = tune(gptj, PROMPTS[:rows], labels, WORDS, [], kind=kind, seed=seed, steps=10, learning_rates=rates).facts
+        for step, _ in enumerate(plainly(adapter, [PROMPTS[i] for i in seen], labels[seen], rate, steps), start=1):
+            with torch.no_grad():
+                logits = whole_logits(adapter, [PROMPTS[i] for i in unseen]).double().numpy()
+            log_p = log_softmax(logits[:, [ids[0] for ids in WORDS]], axis=1)
+            loss[rate, step] = -log_p[np.arange(len(unseen)), labels[unseen]].mean()
+    facts = tuned(gptj, kind, rows, labels=labels, seed=seed, steps=steps, learning_rates=rates).facts
     assert (facts["learning_rate"], facts["steps"]) == min(loss, key=loss.get)
     assert facts["held_out"] == len(unseen) == 3
 
 
 def test_with_one_row_of_a_class_the_middle_choices_are_taken(gptj):
-    rates, told = (1e-4, 2e-3, 0.5), []
-    labels = np.array([0, 1, 1, 0, 2])
-    tuned = tune(
-        gptj,
-        PROMPTS[:5],
-        labels,
-        WORDS,
-        [PROMPTS[5:9], []],
-        kind="ia3",
+    rates, labels, told = [0.5, 1e-4, 2e-3], np.array([0, 1, 1, 0, 2]), []
+    found = tuned(
+        *(gptj, "ia3", 5, slice(5, 9), labels),
         steps=10,
         learning_rates=rates,
         progress=lambda prompts, tokens: told.append((prompts, tokens)),
     )
-    assert tuned.facts == {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "parameters": 3 * (32 + 32 + 128)}
-    assert [len(found) for found in tuned.probabilities] == [4, 0]
-    prompts, tokens = 6 * PROMPTS[:5] + PROMPTS[5:9], 0
-    tokens = sum(map(len, prompts))
-    assert np.sum(told, axis=0).tolist() == [len(prompts), tokens]
+    assert found.facts == {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "parameters": 3 * (32 + 32 + 128)}
+    seen = 6 * PROMPTS[:5] + PROMPTS[5:9]
+    assert np.sum(told, axis=0).tolist() == [len(seen), sum(map(len, seen))]
+    assert found.seconds > 0
+
+
+def test_a_schedule_takes_what_it_knows():
+    assert Schedule.of("lora", {}) == Schedule()
+    given = Schedule.of("ia3", {"steps": 60, "learning_rates": [0.01, 1]})
+    assert (given.steps, given.stops, given.learning_rates) == (60, 5, [0.01, 1.0])
+    known = ": it takes steps, stops, learning_rates"
+    for params, message in (
+        ({"step": 3}, "step: extra inputs are not permitted"),
+        ({"steps": 0, "learning_rates": [-1.0]}, "steps: .* greater than 0; learning_rates.0: .* greater than 0"),
+        ({"steps": "60"}, "steps: .* valid integer"),
+    ):
+        with pytest.raises(CardError, match=f"^parameters of method lora: {message}{known}$"):
+            Schedule.of("lora", params)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seed_decides_all(gptj, kind):
     def probabilities(seed):
-        once = {"kind": kind, "seed": seed, "steps": 6, "learning_rates": [0.01]}
-        tuned = tune(gptj, PROMPTS[:24], LABELS[:24], WORDS, [PROMPTS[24:]], **once)
-        return tuned.probabilities[0], tuned.weights
+        found = tuned(gptj, kind, 24, slice(24, 48), seed=seed, steps=6, learning_rates=[0.01])
+        return found.probabilities[0], found.weights
 
     (first, weights), (again, same_weights) = probabilities(1), probabilities(1)
     np.testing.assert_array_equal(first, again)
@@ -240,14 +258,14 @@ def test_the_seed_decides_all(gptj, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_peft_reads_what_is_stored_and_gives_the_same_answers(load, tmp_path, name, kind):
     model = load(name)
-    tuned = tune(model, PROMPTS[:9], LABELS[:9], WORDS, [PROMPTS[9:15]], kind=kind, steps=5, learning_rates=[0.03])
-    save_file(tuned.weights, tmp_path / "adapter_model.safetensors")
-    (tmp_path / "adapter_config.json").write_text(json.dumps(tuned.config))
-    assert tuned.config["base_model_name_or_path"] == model.name
+    found = tuned(model, kind, 9, slice(9, 15), steps=5, learning_rates=[0.03])
+    save_file(found.weights, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(found.config))
+    assert found.config["base_model_name_or_path"] == model.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         adapter = PeftModel.from_pretrained(deepcopy(model.network), tmp_path)
-    np.testing.assert_allclose(answers(adapter, PROMPTS[9:15]), tuned.probabilities[0], **ROUNDING)
+    np.testing.assert_allclose(answers(adapter, PROMPTS[9:15]), found.probabilities[0], **ROUNDING)
 
 
 @pytest.mark.parametrize("name", ["gptj", "gemma2", "cohere", "granite"])
@@ -268,10 +286,10 @@ def test_several_tokens_of_a_word_count_as_their_mean_as_in_zero_shot(load, name
 def test_in_bfloat16_the_adapter_learns_in_float32(load, kind):
     model = load("gptj", "bfloat16")
     before = state_of(model.network)
-    tuned = tune(model, PROMPTS[:36], LABELS[:36], WORDS, [PROMPTS[36:]], kind=kind, steps=40, learning_rates=[0.02])
+    found = tuned(model, kind, 36, slice(36, 48), steps=40, learning_rates=[0.02])
     assert_same(model.network, before)
-    assert {array.dtype for array in tuned.weights.values()} == {np.dtype("float32")}
-    assert (tuned.probabilities[0].argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
+    assert {array.dtype for array in found.weights.values()} == {np.dtype("float32")}
+    assert (found.probabilities[0].argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
 
 
 class Interrupted(Exception): ...
@@ -286,13 +304,13 @@ def test_whatever_stops_it_the_model_is_left_as_it_was(load, kind):
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        tune(model, PROMPTS[:9], LABELS[:9], WORDS, [], kind=kind, progress=interrupt)
+        tuned(model, kind, 9, progress=interrupt)
     assert_same(model.network, before)
     with torch.no_grad():
         model.network.get_input_embeddings().weight[PROMPTS[4][0]] = torch.inf
     before = state_of(model.network)
     with pytest.raises(TrainingFailed, match=r"'tiny-gptj': the loss became nan .* at step 0 with learning rate 0\.03"):
-        tune(model, PROMPTS[:9], LABELS[:9], WORDS, [], kind=kind, learning_rates=[0.03], stops=1)
+        tuned(model, kind, 9, learning_rates=[0.03], stops=1)
     assert all(torch.equal(v, before[2][n]) for n, v in model.network.state_dict().items())
 
 
