@@ -105,16 +105,20 @@ def plainly(adapter, prompts, labels, rate, steps):
 
 
 def state_of(network):
-    """All that could be changed in a network: modules, parameters, switches, attributes."""
-    modules = [(name, type(module), module.training) for name, module in network.named_modules()]
+    """All that could be changed in a network: modules and their hooks, switches, attributes, config; and its values."""
+    modules = [
+        (name, type(module), module.training, len(module._forward_hooks), len(module._forward_pre_hooks))
+        for name, module in network.named_modules()
+    ]
+    parameters = [(name, p.requires_grad, p.dtype, p.grad is None) for name, p in network.named_parameters()]
     values = {name: value.clone() for name, value in network.state_dict().items()}
-    return modules, [(n, p.requires_grad, p.dtype) for n, p in network.named_parameters()], values, set(vars(network))
+    return (modules, parameters, set(vars(network)), network.config.to_dict()), values
 
 
 def assert_same(network, before):
-    after = state_of(network)
-    assert after[:2] + after[3:] == before[:2] + before[3:]
-    assert all(torch.equal(value, before[2][name]) for name, value in after[2].items())
+    (shape, values), (found, new) = before, state_of(network)
+    assert found == shape
+    assert all(torch.equal(value, values[name]) for name, value in new.items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -308,10 +312,10 @@ def test_whatever_stops_it_the_model_is_left_as_it_was(load, kind):
     assert_same(model.network, before)
     with torch.no_grad():
         model.network.get_input_embeddings().weight[PROMPTS[4][0]] = torch.inf
-    before = state_of(model.network)
+    before, _ = state_of(model.network)
     with pytest.raises(TrainingFailed, match=r"'tiny-gptj': the loss became nan .* at step 0 with learning rate 0\.03"):
         tuned(model, kind, 9, learning_rates=[0.03], stops=1)
-    assert all(torch.equal(v, before[2][n]) for n, v in model.network.state_dict().items())
+    assert state_of(model.network)[0] == before
 
 
 def test_labels_that_cannot_be_used_are_refused(gptj):
