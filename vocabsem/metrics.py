@@ -154,7 +154,7 @@ def _draws(n: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def _hits(y: Ints, p: Floats) -> Floats:
-    return (p.argmax(1) == y).astype(np.float64)
+    return np.asarray(p.argmax(1) == y, np.float64)
 
 
 def _confusion_terms(y: Ints, p: Floats) -> Floats:

@@ -47,6 +47,7 @@ def build(lake: Lake, path: Path) -> Summary:
         "lineage": rows.lineage(index),
         "checks": rows.checks(index),
         "metrics": rows.metrics(index, lake),
+        "comparisons": rows.comparisons(index, lake),
     }
     with closing(duckdb.connect(str(path))) as connection:
         connection.begin()  # one transaction: one wait for the disk, not one a statement

@@ -137,24 +137,31 @@ def checks(index: Index) -> pa.Table:
 
 
 def metrics(index: Index, lake: Lake) -> pa.Table:
-    """The rows of all metrics partitions, which are read whole: pages' checksums and all."""
-    texts = ("model", "dataset", "method", "shots")
-    figures = ("value", "low", "high", "spread")
-    schema = pa.schema(
-        [(n, pa.string()) for n in texts]
-        + [("shots_order", pa.int32()), ("split", pa.string()), ("seed", pa.int32()), ("metric", pa.string())]
-        + [(n, pa.float64()) for n in figures]
-        + [("key", pa.string())]
-    )
+    columns = {"split": pa.string(), "seed": pa.int32(), "metric": pa.string()}
+    columns |= dict.fromkeys(("value", "low", "high", "spread"), pa.float64())
+    return _figures(index, lake, "metrics", ("model", "dataset", "method", "shots"), columns)
+
+
+def comparisons(index: Index, lake: Lake) -> pa.Table:
+    columns = dict.fromkeys(("question", "method", "reference", "metric"), pa.string())
+    columns |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pa.float64())
+    return _figures(index, lake, "comparisons", ("model", "dataset", "shots"), columns)
+
+
+def _figures(
+    index: Index, lake: Lake, kind: str, coordinates: tuple[str, ...], columns: Mapping[str, pa.DataType]
+) -> pa.Table:
+    """The rows of all partitions of a kind, which are read whole: pages' checksums and all."""
+    place = dict.fromkeys(coordinates, pa.string()) | {"shots_order": pa.int32(), "key": pa.string()}
+    schema = pa.schema(place | dict(columns))
     tables = [schema.empty_table()]
-    for manifest in index.manifests:
-        if manifest.kind == "metrics":
-            table = lake.of(manifest).table(["split", "seed", "metric", *figures])
-            shots = manifest.coordinates["shots"]
-            constants = {name: manifest.coordinates[name] for name in texts} | {"key": manifest.key}
-            for name, value in (constants | {"shots_order": shots_order(shots)}).items():
-                table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
-            tables.append(table.select(schema.names).cast(schema))
+    for manifest in (m for m in index.manifests if m.kind == kind):
+        table = lake.of(manifest).table(list(columns))
+        constants: Record = {name: manifest.coordinates[name] for name in coordinates}
+        constants |= {"shots_order": shots_order(manifest.coordinates["shots"]), "key": manifest.key}
+        for name, value in constants.items():
+            table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
+        tables.append(table.select(schema.names).cast(schema))
     return pa.concat_tables(tables)
 
 

@@ -11,9 +11,15 @@ MODELS = {"tiny": (4, [1, 2]), "small": (6, [3])}  # width, stored layers
 DATASETS = ("mr", "trec")
 SPLITS = {"train": 5, "validation": 2, "test": 3}
 TOKENS = [" good", " great", " bad", "x'); drop table models; --", " good"]
-METRICS = ("accuracy", "macro_f1", "nll", "ece", "ari_before", "ari_after", "fit_seconds")
+METRICS = ("accuracy", "macro_f1", "nll", "ece", "ari_before", "ari_after", "fit_seconds", "brier")
 METHODS = {"zero_shot": ["0"], "linear_probe": ["4", "16", "all"]}
 SEEDS = (0, 1)
+CONTRASTS = [
+    ("rival", "linear_probe", "ours", "macro_f1", -0.1, -0.2, 0.0, 0.02, 0.04),
+    ("rival", "linear_probe", "ours", "nll", 0.3, 0.1, 0.5, 0.001, 0.002),
+    ("anchors over random", "ours", "ours+random", "macro_f1", 0.25, 0.125, 0.375, 0.001, None),
+    ("anchors over head", "ours", "ours+head", "macro_f1", -0.01, -0.03, 0.01, 0.5, None),
+]
 
 
 def put(lake, kind, tables, /, facts=None, inputs=None, checks=(), extra=None, **coordinates):
@@ -158,7 +164,16 @@ def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
     return put(lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": made.key}, extra=extra, **where)
 
 
-def put_run(lake, experiment, metrics, extra=None):
+def put_comparisons(lake, model, dataset, shots, rows, inputs=None, extra=None):
+    """`rows`: question, method, reference, metric, difference, low, high, p, p_holm."""
+    texts, numbers = ("question", "method", "reference", "metric"), ("difference", "low", "high", "p", "p_holm")
+    schema = pa.schema([(name, pa.string()) for name in texts] + [(name, pa.float64()) for name in numbers])
+    table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+    where = {"model": model, "dataset": dataset, "shots": shots}
+    return put(lake, "comparisons", {"part-0.parquet": table}, inputs=inputs, extra=extra, **where)
+
+
+def put_run(lake, experiment, metrics, comparisons=(), extra=None):
     facts = {
         "experiment": experiment,
         "started": "2026-01-02T03:04:05+00:00",
@@ -170,12 +185,13 @@ def put_run(lake, experiment, metrics, extra=None):
         "champions": [{"model": "vocabsem-mr@champion"}],
     }
     inputs = {f"metrics:{i}": manifest.key for i, manifest in enumerate(metrics)}
+    inputs |= {f"comparisons:{i}": manifest.key for i, manifest in enumerate(comparisons)}
     return put(lake, "runs", {}, facts=facts, inputs=inputs, extra=extra, experiment=experiment)
 
 
 def fill(home):
     """The whole lake. Returns the metrics of each (model, dataset, method, shots)."""
-    lake, metrics = Lake(home), {}
+    lake, metrics, comparisons = Lake(home), {}, []
     examples = {dataset: put_examples(lake, dataset) for dataset in DATASETS}
     for model in MODELS:
         anchors = put_anchors(lake, model)
@@ -185,5 +201,8 @@ def fill(home):
                 for shots in all_shots:
                     cell = (model, dataset, method, shots)
                     metrics[cell] = put_fit(lake, *cell, states, anchors)
-    put_run(lake, "quickstart", metrics.values())
+            for shots in METHODS["linear_probe"]:
+                used = {"predictions:0": metrics[model, dataset, "linear_probe", shots].inputs["predictions"]}
+                comparisons.append(put_comparisons(lake, model, dataset, shots, CONTRASTS, used))
+    put_run(lake, "quickstart", metrics.values(), comparisons)
     return metrics

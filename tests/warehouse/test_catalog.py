@@ -32,8 +32,9 @@ from warehouse.home import Home
 from warehouse.keys import partition_key
 from warehouse.lake import Lake
 
-VIEWS = ("examples", "states", "last_states", "anchors", "predictions", "leaderboard", "label_efficiency")
-TABLES = ("models", "datasets", "labels", "runs", "metrics", "checks", "lineage", "partitions", "files")
+LAKE = ("examples", "states", "last_states", "anchors", "predictions")
+VIEWS = (*LAKE, "leaderboard", "label_efficiency", "ranks", "vocabulary_helps")
+TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "checks", "lineage", "partitions", "files")
 
 
 def rows(home, sql, parameters=None):
@@ -56,7 +57,7 @@ def test_an_empty_lake_has_every_table_and_view_empty(tmp_path_factory, name):
     assert table.num_columns > 2
 
 
-@pytest.mark.parametrize("name", ["examples", "states", "anchors", "predictions", "leaderboard", "label_efficiency"])
+@pytest.mark.parametrize("name", [view for view in VIEWS if view != "last_states"])
 def test_empty_and_filled_views_have_the_same_columns(tmp_path_factory, filled, name):
     home = Home(tmp_path_factory.getbasetemp() / "empty")
     if not home.catalog.exists():
@@ -167,7 +168,7 @@ def test_the_leaderboard_shows_the_seeds_mean_on_test_data(filled):
     assert set(board) == set(cells())
     for cell, row in board.items():
         assert (row["experiment"], row["n_seeds"]) == ("quickstart", 2)
-        for metric in ("accuracy", "macro_f1", "nll", "ece", "ari_before", "ari_after", "fit_seconds"):
+        for metric in ("accuracy", "macro_f1", "nll", "ece", "brier", "ari_before", "ari_after", "fit_seconds"):
             assert row[metric] == pytest.approx(np.mean([score(*cell, metric, seed) for seed in SEEDS]))
         assert row["spread"] == pytest.approx(np.std([score(*cell, "macro_f1", seed) for seed in SEEDS], ddof=1))
         assert row["macro_f1_low"] == pytest.approx(row["macro_f1"] - 0.05)
@@ -268,7 +269,8 @@ def test_lineage_finds_every_input_and_leads_back_to_the_examples(filled):
         """,
     )
     assert origins == [
-        {"kind": kind, "same": True} for kind in ("calibrators", "examples", "metrics", "predictions", "states")
+        {"kind": kind, "same": True}
+        for kind in ("calibrators", "comparisons", "examples", "metrics", "predictions", "states")
     ]
 
 
@@ -306,9 +308,9 @@ def test_partitions_and_files_add_up(filled):
 def test_a_catalog_rebuilt_elsewhere_equals_the_original(filled, full):
     """The catalog holds nothing that the lake does not: a copied lake alone gives the same answers."""
     summary = rebuild(full)
-    assert summary.partitions == 65
-    assert str(summary).startswith("65 partitions, ")
-    for name in (*TABLES, "leaderboard", "label_efficiency", "predictions", "examples", "last_states"):
+    assert summary.partitions == 77
+    assert str(summary).startswith("77 partitions, ")
+    for name in (*TABLES, *(view for view in VIEWS if view not in ("states", "anchors"))):
         ordered = f"from {name} order by all"
         assert query(full, ordered).equals(query(filled, ordered)), name
     again = {name: query(full, f"from {name} order by all") for name in TABLES}
@@ -373,7 +375,7 @@ def test_a_file_removed_behind_the_catalogs_back_is_explained(home, lake):
     assert len(rows(home, "from datasets")) == 1
 
 
-@pytest.mark.parametrize("kind", ["states", "metrics", "examples", "anchors", "predictions"])
+@pytest.mark.parametrize("kind", ["states", "metrics", "comparisons", "examples", "anchors", "predictions"])
 @pytest.mark.parametrize("table", [{"strange": [1]}, {"split": [1], "seed": ["x"], "metric": [None]}])
 def test_partitions_of_another_making_are_explained(home, lake, kind, table):
     put(lake, kind, {"part-0.parquet": pa.table(table)}, model="tiny")

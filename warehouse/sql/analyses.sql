@@ -20,6 +20,7 @@ select
     max(m.spread) filter (m.metric = 'macro_f1' and m.seed is null) as spread,
     max(m.value) filter (m.metric = 'nll' and m.seed is null) as nll,
     max(m.value) filter (m.metric = 'ece' and m.seed is null) as ece,
+    max(m.value) filter (m.metric = 'brier' and m.seed is null) as brier,
     max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
     max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
@@ -29,7 +30,7 @@ group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
 create view leaderboard as
 select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
-    nll, ece, ari_before, ari_after, fit_seconds
+    nll, ece, brier, ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
 order by experiment, dataset, macro_f1 desc nulls last, method, shots_order, model;
@@ -42,11 +43,12 @@ comment on column leaderboard.shots is 'Labelled examples per class: a number, o
 comment on column leaderboard.n_seeds is 'Number of seeds.';
 comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds.';
 comment on column leaderboard.macro_f1 is 'Macro-F1, mean over the seeds.';
-comment on column leaderboard.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples.';
-comment on column leaderboard.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples.';
+comment on column leaderboard.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples and seeds.';
+comment on column leaderboard.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples and seeds.';
 comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the seeds.';
 comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
 comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
+comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2.';
 comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
 comment on column leaderboard.fit_seconds is 'Seconds to fit, mean over the seeds.';
@@ -67,10 +69,61 @@ comment on column label_efficiency.method is 'Method, with its variant.';
 comment on column label_efficiency.shots is 'Labelled examples per class: a number, or all.';
 comment on column label_efficiency.shots_order is 'Shots as a number to sort by; all comes last.';
 comment on column label_efficiency.macro_f1 is 'Macro-F1, mean over the seeds.';
-comment on column label_efficiency.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples.';
-comment on column label_efficiency.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples.';
+comment on column label_efficiency.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples and seeds.';
+comment on column label_efficiency.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples and seeds.';
 comment on column label_efficiency.spread is 'Standard deviation over the seeds.';
 comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
+
+create view lake.compared as
+select r.experiment, r.key as run, r.latest, c.*
+from runs r
+join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'comparisons'
+join comparisons c on c.key = l.input_key;
+
+create view vocabulary_helps as
+select experiment, model, dataset, shots, shots_order, method,
+    split_part(question, ' over ', 1) as vectors, split_part(question, ' over ', 2) as over, difference, low, high
+from lake.compared
+where latest and metric = 'macro_f1' and question like '% over %'
+order by experiment, model, dataset, shots_order, method, vectors, over desc;
+comment on view vocabulary_helps is 'What the vocabulary is worth: macro-F1 of a method minus that of its variant with other vectors for the label words.';
+comment on column vocabulary_helps.experiment is 'Experiment card, in its latest run.';
+comment on column vocabulary_helps.model is 'Model card.';
+comment on column vocabulary_helps.dataset is 'Data set card.';
+comment on column vocabulary_helps.shots is 'Labelled examples per class: a number, or all.';
+comment on column vocabulary_helps.shots_order is 'Shots as a number to sort by; all comes last.';
+comment on column vocabulary_helps.method is 'Method, with its variant.';
+comment on column vocabulary_helps.vectors is 'Its vectors: anchors, or head for the rows of the head.';
+comment on column vocabulary_helps.over is 'The vectors in their place: random, or head.';
+comment on column vocabulary_helps.difference is 'Macro-F1 gained, mean over the seeds.';
+comment on column vocabulary_helps.low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column vocabulary_helps.high is 'Upper end of its 95 % interval over examples and seeds.';
+
+create view lake.ranks as
+with placed as (
+    select *,
+        rank() over (partition by run, experiment, model, dataset, shots order by macro_f1 desc nulls last)
+            + (count(*) over (partition by run, experiment, model, dataset, shots, macro_f1) - 1) / 2 as place
+    from lake.scores
+)
+select experiment, run, latest, model, method, shots, any_value(shots_order) as shots_order,
+    avg(place) as average_rank, count(*) as datasets
+from placed
+group by experiment, run, latest, model, method, shots;
+
+create view ranks as
+select experiment, model, shots, shots_order, method, average_rank, datasets
+from lake.ranks
+where latest
+order by experiment, model, shots_order, average_rank, method;
+comment on view ranks is 'Place of each method by macro-F1 among those with as many shots, averaged over the data sets; 1 is best.';
+comment on column ranks.experiment is 'Experiment card; - for figures that no finished run lists.';
+comment on column ranks.model is 'Model card.';
+comment on column ranks.shots is 'Labelled examples per class: a number, or all.';
+comment on column ranks.shots_order is 'Shots as a number to sort by; all comes last.';
+comment on column ranks.method is 'Method, with its variant.';
+comment on column ranks.average_rank is 'Mean of its places; equal scores share the mean of theirs.';
+comment on column ranks.datasets is 'Number of data sets.';
 
 create macro nearest_tokens(model, token, k := 10) as table
 with candidates as (

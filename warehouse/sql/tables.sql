@@ -1,5 +1,5 @@
--- The catalog's tables. `catalog.rebuild` fills partitions, files, lineage, checks and metrics from the lake's
--- manifests; fill.sql derives the others from them.
+-- The catalog's tables. `catalog.rebuild` fills partitions, files, lineage, checks, metrics and comparisons from
+-- the lake's manifests; fill.sql derives the others from them.
 
 create table partitions (
     kind varchar not null,
@@ -21,7 +21,7 @@ create table partitions (
     versions json not null
 );
 comment on table partitions is 'Every published partition of the lake: one manifest a row.';
-comment on column partitions.kind is 'What it holds: examples, states, anchors, calibrators, predictions, metrics or runs.';
+comment on column partitions.kind is 'What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons or runs.';
 comment on column partitions.key is 'SHA-256 of the canonical JSON of all that determines its content.';
 comment on column partitions.path is 'Its folder, below the lake.';
 comment on column partitions.model is 'Model card, where the content depends on a model.';
@@ -110,12 +110,44 @@ comment on column metrics.shots is 'Labelled examples per class: a number, or al
 comment on column metrics.shots_order is 'Shots as a number to sort by; all comes last.';
 comment on column metrics.split is 'validation or test.';
 comment on column metrics.seed is 'Seed of the shots and the weights; NULL for the figure over all seeds.';
-comment on column metrics.metric is 'accuracy, macro_f1, nll, ece, ari_before, ari_after, fit_seconds.';
+comment on column metrics.metric is 'accuracy, macro_f1, nll, ece, brier, ari_before, ari_after, fit_seconds.';
 comment on column metrics.value is 'The figure; over the seeds, their mean.';
-comment on column metrics.low is 'Lower end of the 95 % bootstrap interval over examples.';
-comment on column metrics.high is 'Upper end of the 95 % bootstrap interval over examples.';
+comment on column metrics.low is 'Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.';
+comment on column metrics.high is 'Upper end of the 95 % bootstrap interval over examples and, without a seed, over seeds.';
 comment on column metrics.spread is 'Standard deviation over the seeds.';
 comment on column metrics.key is 'Key of the metrics partition.';
+
+create table comparisons (
+    model varchar not null,
+    dataset varchar not null,
+    shots varchar not null,
+    shots_order integer not null,
+    question varchar not null,
+    method varchar not null,
+    reference varchar not null,
+    metric varchar not null,
+    difference double,
+    low double,
+    high double,
+    p double,
+    p_holm double,
+    key varchar not null
+);
+comment on table comparisons is 'Two methods on the same test examples and seeds, one figure a row: paired bootstrap over examples and seeds.';
+comment on column comparisons.model is 'Model card.';
+comment on column comparisons.dataset is 'Data set card.';
+comment on column comparisons.shots is 'Labelled examples per class: a number, or all.';
+comment on column comparisons.shots_order is 'Shots as a number to sort by; all comes last.';
+comment on column comparisons.question is 'rival: a method against our calibrator; anchors over random, anchors over head, head over random: one method with two sets of vectors.';
+comment on column comparisons.method is 'Method, with its variant.';
+comment on column comparisons.reference is 'The method that it is compared with.';
+comment on column comparisons.metric is 'macro_f1, nll, brier.';
+comment on column comparisons.difference is 'Figure of the method minus that of the reference, mean over the seeds.';
+comment on column comparisons.low is 'Lower end of its 95 % interval.';
+comment on column comparisons.high is 'Upper end of its 95 % interval.';
+comment on column comparisons.p is 'Two-sided p of no difference.';
+comment on column comparisons.p_holm is 'The same after Holm''s correction over all rivals at this number of shots; NULL for other questions.';
+comment on column comparisons.key is 'Key of the comparisons partition.';
 
 create table models (
     model varchar not null primary key,
