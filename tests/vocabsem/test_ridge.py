@@ -51,10 +51,19 @@ def test_estimates_are_those_without_the_row(n, penalty):
 @given(seed=st.integers(0, 100), distance=st.sampled_from([0.0, 1.0, 4.0]))
 @settings(max_examples=8, deadline=None)
 def test_the_penalty_has_the_least_error_of_the_left_out(seed, distance):
+    """But for the prior, of which these few rows keep a little."""
     z, _, y = prepared(seed, n=15, distance=distance)
-    errors = [((y - left_out(z, y, penalty)) ** 2).sum() for penalty in PENALTIES]
-    found = ridge(z, y, PENALTIES)[2]
-    assert errors[list(PENALTIES).index(found)] == pytest.approx(min(errors), rel=1e-9)
+    errors = np.array([((y - left_out(z, y, penalty)) ** 2).sum() for penalty in PENALTIES])
+    costs = 15 / 2 * np.log(errors) + np.log(PENALTIES / 300) ** 2 / 2
+    assert costs[list(PENALTIES).index(ridge(z, y, PENALTIES)[2])] == pytest.approx(costs.min(), abs=1e-9)
+
+
+def test_the_prior_on_the_penalty_fades_as_labels_grow():
+    """On noise the errors ask for the strongest penalty, on signal for a weak one: two rows cannot, many can."""
+    chosen = lambda n, distance: ridge(*prepared(n=n, distance=distance)[::2], PENALTIES)[2]  # noqa: E731
+    assert 100 < chosen(3, 0.0) < 1000
+    assert chosen(3000, 0.0) > 1000
+    assert chosen(3000, 6.0) < 100
 
 
 @pytest.mark.parametrize("layers", [1, 2])

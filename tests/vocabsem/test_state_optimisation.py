@@ -51,7 +51,7 @@ def test_no_step_overshoots(seed, scale, size):
     found = StateOptimisation(space)
     shifts = found._shifts(space.linear_logits(states), labels, size)
     losses = [loss(space, states, labels, shifts[steps]) for steps in STEPS]
-    assert losses == sorted(losses, reverse=True)
+    assert np.diff(losses).max() < 1e-12  # the last steps of a loss that has settled are rounding
 
 
 def test_steps_and_size_are_those_of_a_naive_search():

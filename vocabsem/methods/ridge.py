@@ -12,17 +12,18 @@ from vocabsem.methods.labels import LabelSpace
 from vocabsem.methods.logistic import ONE_THREAD
 
 PENALTIES = np.logspace(0, 5, 21)  # λ
-SHARPNESS = 5.0  # of the softmax without data to choose by: the prior on its log is normal around it with deviation 1
+USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
+SHARPNESS = 5.0  # β likewise
 
 
 class Ridge(Method):
     """softmax(β ŷ), ŷ = z W + b the least-squares estimate of the one-hot labels with penalty λ‖W‖².
 
     z = (h − μ)/σ with the mean and deviation of the training states, divided by √(layers) where X holds several side
-    by side. λ has the least squared error over the labelled rows, each estimated from the others: with the hat matrix
-    H, that residual is (y_i − ŷ_i)/(1 − H_ii), so one eigendecomposition serves all λ. The inverse temperature β has
-    the largest likelihood of the same leave-one-out estimates, under a log-normal prior around 5 that decides at few
-    rows.
+    by side. λ minimises N/2 · log E(λ) + ½ (log λ/300)², E the squared error over the N labelled rows, each estimated
+    from the others: with few rows the prior on λ decides, with many the data do. With the hat matrix H, a row's error
+    without itself is (y_i − ŷ_i)/(1 − H_ii), so one eigendecomposition serves all λ. The inverse temperature β has the
+    largest likelihood of the same leave-one-out estimates, under a log-normal prior around 5.
     """
 
     name = "ridge"
@@ -58,8 +59,8 @@ def ridge(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
     """z (N, D) float64, y (N, C) → weights (D, C), intercepts (C,), the chosen λ, leave-one-out estimates (N, C).
 
-    Minimises ‖y − z W − b‖² + λ‖W‖² for the λ of `penalties` with the least leave-one-out error. The columns are
-    rotated onto the principal axes of the centred rows, where the normal equations are diagonal.
+    Minimises ‖y − z W − b‖² + λ‖W‖² for the λ of `penalties` that the leave-one-out errors and the prior choose. The
+    columns are rotated onto the principal axes of the centred rows, where the normal equations are diagonal.
     Raises TrainingFailed on rows that are not finite.
     """
     if not np.isfinite(z).all():
@@ -73,7 +74,8 @@ def ridge(
     leverage = 1 / len(z) + columns**2 @ shrunk  # (N, Λ), the 1/N for the intercept
     residuals = np.stack([y - columns @ (covariance * shrunk[:, [place]]) for place in range(len(penalties))])
     residuals /= 1 - leverage.T[:, :, None]  # (Λ, N, C)
-    best = int((residuals**2).sum(axis=(1, 2)).argmin())
+    errors = (residuals**2).sum(axis=(1, 2))
+    best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(penalties / USUAL) ** 2).argmin())
     weights = axes @ (covariance * shrunk[:, [best]])
     return weights, mean - centre @ weights, float(penalties[best]), y + mean - residuals[best]
 

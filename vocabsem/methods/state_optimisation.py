@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 from vocabsem.methods.base import Floats, Ints, Method
 from vocabsem.methods.labels import LabelSpace
 
-STEPS = (0, 1, 3, 10, 30, 100)  # 0: the model's own answer
+STEPS = (0, 1, 3, 10, 30, 100, 300)  # 0: the model's own answer
 SIZES = (0.1, 1.0)  # of a step, as shares of the longest that is safe
 FOLDS = 5
 USUAL = (10, 1.0)  # with fewer than two rows a fold
@@ -66,7 +66,7 @@ class StateOptimisation(Method):
             excess = softmax(moved, axis=1) - observed
             if self.space.softcap is not None:
                 excess *= 1 - (moved / self.space.softcap) ** 2  # the cap's slope
-            shift = shift - rate * (excess @ head).mean(axis=0)
+            shift = shift - rate * (excess.mean(axis=0) @ head)
             found[step] = shift
         return {step: found[step] for step in STEPS}
 
