@@ -48,6 +48,13 @@ def test_estimates_are_those_without_the_row(n, penalty):
     assert np.allclose(ridge(z, y, np.array([penalty]))[3], left_out(z, y, penalty), atol=1e-9)
 
 
+def test_blocks_change_nothing(monkeypatch):
+    z, _, y = prepared(n=40)
+    whole = ridge(z, y, PENALTIES)
+    monkeypatch.setattr("vocabsem.methods.ridge.BLOCK", 7)
+    assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(ridge(z, y, PENALTIES), whole, strict=True))
+
+
 @given(seed=st.integers(0, 100), distance=st.sampled_from([0.0, 1.0, 4.0]))
 @settings(max_examples=8, deadline=None)
 def test_the_penalty_has_the_least_error_of_the_left_out(seed, distance):

@@ -14,6 +14,7 @@ from vocabsem.methods.logistic import ONE_THREAD
 PENALTIES = np.logspace(0, 5, 21)  # λ
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
 SHARPNESS = 5.0  # β likewise
+BLOCK = 4096  # rows rotated at a time
 
 
 class Ridge(Method):
@@ -68,12 +69,16 @@ def ridge(
     centre, mean = z.mean(axis=0), y.mean(axis=0)
     z, y = z - centre, y - mean
     variance, axes = _principal_axes(z)
-    columns = z @ axes  # (N, r), orthogonal, with squared lengths `variance`
-    covariance = columns.T @ y  # (r, C)
+    covariance = axes.T @ (z.T @ y)  # (r, C)
     shrunk = 1 / (variance[:, None] + penalties)  # (r, Λ)
-    leverage = 1 / len(z) + columns**2 @ shrunk  # (N, Λ), the 1/N for the intercept
-    residuals = np.stack([y - columns @ (covariance * shrunk[:, [place]]) for place in range(len(penalties))])
-    residuals /= 1 - leverage.T[:, :, None]  # (Λ, N, C)
+    residuals = np.empty((len(penalties), *y.shape))
+    for start in range(0, len(z), BLOCK):
+        rows = slice(start, start + BLOCK)
+        columns = z[rows] @ axes  # (b, r), orthogonal over all rows
+        leverage = 1 / len(z) + columns**2 @ shrunk  # (b, Λ), the 1/N for the intercept
+        for place in range(len(penalties)):
+            missed = y[rows] - columns @ (covariance * shrunk[:, [place]])
+            residuals[place, rows] = missed / (1 - leverage[:, [place]])
     errors = (residuals**2).sum(axis=(1, 2))
     best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(penalties / USUAL) ** 2).argmin())
     weights = axes @ (covariance * shrunk[:, [best]])

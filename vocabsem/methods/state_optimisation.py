@@ -23,8 +23,8 @@ class StateOptimisation(Method):
 
     is repeated; at prediction δ is added, without further steps. The number of steps and η have the largest likelihood
     in 5-fold cross-validation on the training rows. η is a share of 2/‖scale · W‖², W the label words' rows: the
-    curvature of the loss is at most the inverse, so no step overshoots. Only the last layer is moved: through a linear
-    head δ gives each label word a bias, within what its rows can express; through a soft-cap, a little more.
+    curvature of the loss is at most the inverse, so no step overshoots (a soft-cap may bend it a little more). Only the
+    last layer is moved: through a linear head δ gives each label word a bias, within what the rows can express.
     """
 
     name = "state_optimisation"
