@@ -5,12 +5,13 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.plan import Plan
+from flows.verdicts import worth
 from tasks.figures import data_uri, label_efficiency
 from tasks.record import curves, read_scores
 from warehouse import catalog
 
 ROWS = """
-select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece
+select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece, brier
 from lake.scores where run = $run order by dataset, macro_f1 desc, method
 """
 BEST = 5  # rows a data set on the page
@@ -27,6 +28,7 @@ def show(plan: Plan) -> None:
 
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
     lines = [f"# {plan.experiment.name}", "", plan.experiment.description, ""]
+    found = worth(plan.home, plan.run.key)
     for comparison in plan.comparisons:
         model, dataset = comparison.model.name, comparison.dataset.name
         lines += [
@@ -40,6 +42,7 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
             interval = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
             figures = f"{row['macro_f1']:.3f} | {interval} | {row['accuracy']:.3f}"
             lines.append(f"| {row['method']} | {row['shots']} | {figures} |")
+        lines += ["", *(f"- {line}" for line in found.get((dataset, model), []))]
         entries = [e for e in plan.entries() if (e.model.name, e.dataset.name) == (model, dataset)]
         scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
         picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(entries, scores)))

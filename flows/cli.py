@@ -98,10 +98,13 @@ def leaderboard(
     form: Format = "table",
 ) -> None:
     """Print the scores on test data, best first."""
-    from flows.narrate import leaderboard_table
+    from flows.narrate import leaderboard_table, worth_page
     from warehouse.export import render
 
     render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
+    if form == "table" and (page := worth_page(Home.find(), experiment, dataset)):
+        sys.stdout.flush()
+        typer.echo(f"\n{page}")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from flows.estimate import estimate
 from flows.plan import Plan
+from flows.verdicts import in_order, ranks, worth
 from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
@@ -86,14 +87,20 @@ def ending(plan: Plan) -> None:
     experiment = plan.experiment.name
     rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
     out = _console()
+    found = worth(plan.home, plan.run.key)
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
         out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
+        for line in found.get((dataset, model), []):
+            out.print(f"  {line}", soft_wrap=True)
+        out.print()
+    for model, by_method in ranks(plan.home, plan.run.key).items():
+        out.print(_ranks(f"average rank by macro-F1, {model}", by_method))
         out.print()
     out.print("Macro-F1 on test data, mean over seeds, by labelled examples per class; interval of the best, 95 %.")
     out.print(
-        "+random and +head put other vectors in the anchors' place; a calibrator that equals them owes nothing to"
+        "+random and +head put other vectors in the anchors' place: what is lost by it is what the vocabulary helps."
     )
-    out.print("the vocabulary. Look next:")
+    out.print("Look next:")
     out.print("  vocabsem up                              the runs in Prefect and MLflow, on loopback")
     out.print(f"  vocabsem leaderboard --experiment {experiment}   every figure; --format csv or json")
     out.print('  vocabsem sql "from label_efficiency"     every table: vocabsem schema')
@@ -109,7 +116,7 @@ def _console() -> Console:
 
 
 def _board(title: str, rows: list[dict[str, Any]]) -> Table:
-    shots = sorted({row["shots"] for row in rows}, key=lambda n: (n == "all", int(n) if n != "all" else 0))
+    shots = in_order({row["shots"] for row in rows})
     board = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     board.add_column("method", no_wrap=True)
     for column in (*shots, "interval", "NLL", "ECE", "fit s"):
@@ -121,6 +128,22 @@ def _board(title: str, rows: list[dict[str, Any]]) -> Table:
         interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
         board.add_row(method, *f1, interval, f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}")
     return board
+
+
+def _ranks(title: str, by_method: dict[str, dict[str, float]]) -> Table:
+    shots = in_order({n for of_shots in by_method.values() for n in of_shots})
+    table = Table("method", title=title, title_justify="left", box=SIMPLE_HEAD)
+    for n in shots:
+        table.add_column(n, justify="right")
+    for method, of_shots in by_method.items():
+        table.add_row(method, *(f"{of_shots[n]:.1f}" if n in of_shots else "" for n in shots))
+    return table
+
+
+def worth_page(home: Home, experiment: str | None, dataset: str | None) -> str:
+    """What the vocabulary is worth in the latest runs: a line for each data set, model and number of shots."""
+    found = worth(home, experiment=experiment, dataset=dataset)
+    return "\n".join(f"{dataset}, {model}, {line}" for (dataset, model), lines in found.items() for line in lines)
 
 
 def _champions(plan: Plan) -> list[str]:

@@ -83,14 +83,18 @@ def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]
 
 def _best(entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> list[Entry]:
     """For each data set the entry, controls aside, with the highest macro-F1 on validation data."""
-
-    def merit(entry: Entry) -> float:
-        value = scores[entry.metrics.key]["validation"]["macro_f1"]["value"]
-        return float("-inf") if value is None else value
-
     candidates = [entry for entry in entries if not entry.control]
     names = dict.fromkeys(entry.dataset.name for entry in candidates)
-    return [max((e for e in candidates if e.dataset.name == name), key=merit) for name in names]
+    return [
+        max((e for e in candidates if e.dataset.name == name), key=lambda e: _merit(scores[e.metrics.key]))
+        for name in names
+    ]
+
+
+def _merit(scores: dict[str, Figures]) -> float:
+    """Macro-F1 on validation data; where there is none, on test data: enough for a figure, never for a champion."""
+    value = scores.get("validation", scores["test"])["macro_f1"]["value"]
+    return float("-inf") if value is None else value
 
 
 def _figures(home: Home, entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def _figures(home: Home, entries: Sequence[Entry], scores: dict[str, dict[str, F
         figures[f"{dataset}/{model}/label_efficiency.png"] = label_efficiency(
             f"{dataset}, {model}", curves(mine, scores)
         )
-        top = max(mine, key=lambda e: scores[e.metrics.key]["test"]["macro_f1"]["value"] or 0.0)
+        top = max(mine, key=lambda entry: _merit(scores[entry.metrics.key]))
         table = top.predictions.partition(Lake(home)).table()
         table = table.filter(pc.equal(table["split"], "test"))
         labels = table["label"].to_numpy()

@@ -96,7 +96,7 @@ def _experiment(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> 
 def _log_row(
     client: "MlflowClient", experiment: str, parent: str, row: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> None:
-    name = f"{row['dataset']} {row['method']} {row['shots']}"
+    name = f"{row['method']} {row['shots']}, {row['dataset']}"  # MLflow's pages cut long names at their end
     keys = {f"key.{role}": key for role, key in row["keys"].items()}
     tags = {PARENT: parent, "control": str(row["control"]).lower(), **keys}
     run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
@@ -148,7 +148,7 @@ def _table_tag() -> Any:
 
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
-    what, scores = ("dataset", "model", "method", "shots"), ("macro_f1", "accuracy", "nll", "ece")
+    what, scores = ("dataset", "model", "method", "shots"), ("macro_f1", "accuracy", "nll", "ece", "brier")
 
     def score(row: Mapping[str, Any], name: str) -> float | None:
         value = row["metrics"].get(name, {}).get("value")

@@ -49,6 +49,8 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
         assert (one["method"], one["shots"]) == (other["method"], other["shots"])
         assert float(other["macro_f1"]) == one["macro_f1"]
         assert one["method"] in table
+    lines = [line for line in table.splitlines() if "vocabulary helps: " in line]
+    assert [line.split(", ")[:3] for line in lines] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
     scores = [row["macro_f1"] for row in from_json]
     assert scores == sorted(scores, reverse=True)
 

@@ -10,6 +10,7 @@ import pytest
 from prefect import flow, task
 
 from flows.pipeline import pipeline
+from flows.verdicts import worth
 from tasks.models import passing
 from tests.tasks.worlds import World, compute, server, snapshot
 from vocabsem.errors import ComputationFailed, DownloadFailed
@@ -104,6 +105,8 @@ def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):
     ]
     expected = [[row["method"], row["shots"], f"{row['macro_f1']:.3f}"] for row in best.to_pylist()]
     assert shown == expected
+    (lines,) = worth(world.home).values()
+    assert [line.removeprefix("- ") for line in text.splitlines() if "vocabulary helps" in line] == lines
     (picture,) = re.findall(r"!\[[^]]+\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
     assert base64.b64decode(picture).startswith(b"\x89PNG\r\n")
 

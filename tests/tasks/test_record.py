@@ -9,7 +9,7 @@ from flows.experiment import MethodSpec
 from flows.plan import Plan
 from tasks.champion import load_classifier
 from tasks.mlflow_store import store
-from tasks.record import curves, read_scores, record_run
+from tasks.record import _figures, curves, read_scores, record_run
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_scores import figures_of
 from tests.tasks.worlds import World, compute, half_written, with_store
@@ -54,6 +54,17 @@ def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
     assert chosen != best_by(plan, "test", controls=False), "a world in which the choice matters"
     assert champion["model"] == "vocabsem-made@champion"
     assert champion["seed"] == 0
+
+
+def test_the_errors_shown_are_those_of_the_best_on_validation_data(recorded):
+    plan, _ = recorded
+    entries = plan.entries()
+    shown = _figures(plan.home, entries, {entry.metrics.key: read_scores(plan.home, entry) for entry in entries})
+    name, shots = best_by(plan, "validation", controls=True)
+    for kind in ("reliability", "confusion"):
+        title = " ".join(shown[f"made/tiny-llama/{kind}.png"].get_suptitle().split())
+        assert title == f"made, tiny-llama: {name}, {shots} shots"
+    assert best_by(plan, "test", controls=True) != (name, shots), "a world in which the choice matters"
 
 
 def test_a_control_is_never_champion(recorded):

@@ -99,7 +99,7 @@ def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
     runs = {run.data.params["label"]: run for run in children(client, parent)}
     assert set(runs) == {"zero_shot", "centroid", "linear_probe"}
     run = runs["linear_probe"]
-    assert run.info.run_name == "films linear_probe 4"
+    assert run.info.run_name == "linear_probe 4, films"
     assert run.info.status == "FINISHED"
     assert run.data.metrics == pytest.approx(
         {
