@@ -23,7 +23,8 @@ MARKS = "os^Dvph*X"
 STYLES = ("-", "--", ":", "-.")
 MOST_NAMED = 20  # classes: beyond, axes are numbered
 TITLE_CHARACTERS = 48  # in a line of that width
-DODGE = 0.03  # between the methods at one number of shots, in steps of log2, so that their intervals can be told apart
+SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals can be told apart
+OURS = "vocabulary_calibrator"  # stands out
 
 Curve = Sequence[tuple[str, float, float, float]]
 
@@ -66,20 +67,23 @@ def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
     """Macro-F1 with its 95 % interval by labelled examples per class; a curve is [(shots, value, low, high), …].
 
     The axis is logarithmic between the numbers that occur, with 0 to their left and `all` to their right. A method
-    with one point that needs no labels is drawn as a level line, for comparison with those that do.
+    with one point that needs no labels is drawn as a level line, for comparison with those that do. Ours is drawn
+    above the others and named first.
     """
     figure = _figure(title, 3.8 + 0.17 * len(curves))
     axes = figure.subplots()
     places = _places({shots for curve in curves.values() for shots, *_ in curve})
-    for index, (method, curve) in enumerate(curves.items()):
-        colour, style = COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]
-        points = sorted((places[shots], value, low, high) for shots, value, low, high in curve)
+    for index, method in enumerate(sorted(curves, key=lambda name: name != OURS)):
+        look = {"color": COLOURS[index % len(COLOURS)], "zorder": 4 if method == OURS else 3}
+        style, weight = STYLES[index // len(COLOURS) % len(STYLES)], 2.0 if method == OURS else 0.9
+        points = sorted((places[shots], value, low, high) for shots, value, low, high in curves[method])
         x, value, low, high = (np.array(column) for column in zip(*points, strict=True))
-        x = x + DODGE * (index - (len(curves) - 1) / 2)
-        if len(points) == 1 and curve[0][0] == "0":
-            axes.axhline(value[0], color=colour, linewidth=0.8, linestyle=":")
-        axes.plot(x, value, color=colour, linestyle=style, marker=MARKS[index % len(MARKS)], markersize=5, label=method)
-        axes.vlines(x, low, high, color=colour, linewidth=1)
+        x = x + SPREAD * ((index + 0.5) / len(curves) - 0.5)
+        if len(points) == 1 and curves[method][0][0] == "0":
+            axes.axhline(value[0], linewidth=0.6, linestyle=":", **look)
+        marks = {"marker": MARKS[index % len(MARKS)], "markersize": 3 + weight}
+        axes.plot(x, value, linestyle=style, linewidth=weight, label=method, **marks, **look)
+        axes.vlines(x, low, high, linewidth=weight, alpha=1 if method == OURS else 0.4, **look)
     axes.set_xticks(list(places.values()), list(places))
     axes.set(xlabel="labelled examples per class (shots)", ylabel="macro-F1 on test data, 95 % interval")
     axes.grid(axis="y", color="0.9")

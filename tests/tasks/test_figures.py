@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from tasks.figures import COLOURS, confusion_matrix, data_uri, label_efficiency, png, reliability_diagram
+from tasks.figures import COLOURS, OURS, confusion_matrix, data_uri, label_efficiency, png, reliability_diagram
 from vocabsem.metrics import confusion, reliability
 
 METHODS = ["zero_shot", "anchor_similarity", "vocabulary_calibrator+targets", "linear_probe"]
@@ -88,6 +88,30 @@ def test_intervals_are_drawn_where_the_points_are():
         for (x, low), (_, high) in bars.get_segments():
             middles.add((float(x), round((low + high) / 2, 9)))
     assert middles == {(x, round(y, 9)) for x, y in points}
+
+
+def test_ours_is_drawn_above_the_others_and_named_first():
+    curves = {name: [("4", 0.5, 0.4, 0.6), ("16", 0.6, 0.5, 0.7)] for name in ("centroid", OURS, f"{OURS}+random")}
+    figure = label_efficiency("title", curves)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    for name in curves.keys() - {OURS}:
+        assert lines[name].get_zorder() < lines[OURS].get_zorder()
+        assert lines[name].get_linewidth() < lines[OURS].get_linewidth()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [OURS, "centroid", f"{OURS}+random"]
+
+
+def test_many_methods_at_many_shots_stay_apart_and_below_the_plot_is_their_legend():
+    shots = ["4", "16", "64", "256", "all"]
+    curves = {f"method_{i}": [(n, 0.5, 0.4, 0.6) for n in shots] for i in range(16)}
+    figure = label_efficiency("title", curves)
+    axes = figure.axes[0]
+    columns = np.array([line.get_xdata() for line in axes.lines])  # (methods, shots)
+    assert (np.diff(columns, axis=0) > 0).all(), "no two intervals on each other"
+    assert (columns.max(axis=0)[:-1] < columns.min(axis=0)[1:]).all(), "and none among those of other shots"
+    pixels(figure)
+    legend = figure.legends[0].get_window_extent()
+    assert legend.y1 <= axes.get_tightbbox().y0
+    assert axes.get_window_extent().height > 0.4 * figure.bbox.height
 
 
 def test_thirteen_methods_are_all_told_apart():
