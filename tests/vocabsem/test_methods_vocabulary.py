@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 from torch import nn
 
 from tests.vocabsem.method_data import D, make_space, make_states
-from vocabsem.errors import CardError, DataError, TrainingFailed
+from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.methods import (
     AnchorSimilarity,
     LinearProbe,
@@ -18,8 +18,10 @@ from vocabsem.methods import (
     ZeroShot,
     in_place_of_anchors,
 )
-from vocabsem.methods.committee import committee_logits
 from vocabsem.methods.paper_calibrator import PaperModule
+from vocabsem.methods.prior_ridge import depart
+from vocabsem.methods.self_training import self_train
+from vocabsem.methods.stacking import stack
 
 
 def cosine(states, targets):
@@ -94,7 +96,7 @@ def test_similarity_centres_on_the_unlabelled():
 @given(scale=st.floats(1e-2, 1e2))
 @settings(max_examples=15, deadline=None)
 def test_cosine_methods_ignore_the_length_of_states_and_anchors(scale):
-    """To the stopping rule: a loss within 1e-7 of its minimum leaves the weights, λ-convex, within about 1e-3."""
+    """To rounding in float32, over a chain of solves."""
     space, (states, labels) = make_space(), make_states()
     longer = type(space)(space.anchors * np.float32(scale), space.head, space.bias)
     for make in (AnchorSimilarity, VocabularyCalibrator):
@@ -107,100 +109,144 @@ def test_cosine_methods_ignore_the_length_of_states_and_anchors(scale):
 # ---------------------------------------------------------------------------------------------- ours
 
 
-def without_labels(space, states, scale, targets, layers=1):
-    z = (states - states.mean(0, dtype=np.float64)) / states.std(0, dtype=np.float64)
-    return scale * cosine(z.reshape(len(z), layers, -1).mean(1), targets)
+def by_hand(states, background, layers=1):
+    """z, z̄ and z_L of the docstring, in float64."""
+    z = (states - background.mean(0, dtype=np.float64)) / background.std(0, dtype=np.float64)
+    each = z.reshape(len(z), layers, -1) / z.shape[1] ** 0.5
+    constant = np.full((len(z), 1), 0.3)
+    mean = each.sum(1) / layers**0.5
+    return np.hstack([each.reshape(len(z), -1), constant]), np.hstack([mean, constant]), each[:, -1]
 
 
-def test_the_objective_is_minimised():
-    """The gradient of the docstring's first loss, written out in float64, vanishes at what was fitted."""
-    space, (states, labels) = make_space(), make_states()
-    found = VocabularyCalibrator(space, scale=7.0, members=0).fit(states, labels)
-    z = (states - states.mean(0, dtype=np.float64)) / states.std(0, dtype=np.float64)
-    logits = without_labels(space, states, 7.0, space.anchors) + z @ found.weights_ + found.intercepts_
-    excess = softmax(logits, axis=1) - np.eye(3)[labels]
-    gradient = z.T @ excess + found.penalty_ * found.weights_
-    # beside the gradient at the start: the stopping rule is a relative decrease of 1e-7 in the loss
-    start = z.T @ (softmax(without_labels(space, states, 7.0, space.anchors), axis=1) - np.eye(3)[labels])
-    assert np.linalg.norm(gradient) < 1e-3 * np.linalg.norm(start)
-    assert np.allclose(found.predict_proba(states), softmax(logits, axis=1), atol=1e-5)
+def told(space, targets):
+    """T: unit targets, less their mean over the classes, summed over what is read."""
+    kinds = ["anchors", "head"] if targets == "both" else [targets]
+    rows = [in_place_of_anchors(space, kind, 0).astype(np.float64) for kind in kinds]
+    units = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in rows]
+    return sum(each - each.mean(0) for each in units)
 
 
-@pytest.mark.parametrize("targets", ["anchors", "head", "random"])
+@pytest.mark.parametrize("targets", ["both", "anchors", "head", "random"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_strong_prior_is_scaled_similarity(targets, layers, monkeypatch):
-    monkeypatch.setattr("vocabsem.methods.logistic.PENALTIES", (1e9,))
-    space, (states, labels) = make_space(), make_states(d=D * layers)
-    found = VocabularyCalibrator(space, targets=targets, layers=layers, members=0).fit(states, labels)
-    expected = without_labels(space, states, 10.0, in_place_of_anchors(space, targets, 0), layers)
-    assert np.allclose(found.predict_proba(states), softmax(expected, axis=1), atol=1e-4)
+def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
+    space, (states, _) = make_space(), make_states(d=D * layers)
+    found = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
+    *_, last = by_hand(states, states, layers)
+    answer = last @ told(space, targets).T
+    assert np.allclose(found.predict_proba(states), softmax(0.6 * answer / answer.std(), axis=1), atol=1e-5)
+
+
+def test_without_labels_the_states_are_the_background():
+    space, (states, _) = make_space(), make_states()
+    alone = VocabularyCalibrator(space).fit(states)
+    beside = VocabularyCalibrator(space).fit(states[:1], unlabelled=states)
+    assert alone.weights_.tobytes() == beside.weights_.tobytes()
+    with pytest.raises(DataError, match="no states to standardise with"):
+        VocabularyCalibrator(space).fit(np.empty((0, D)))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_calibrated_states_have_the_similarities_of_the_logits(layers):
-    """logit_c = τ ŝ_c · t + b_c, with t = z̄/‖z̄‖ + r(z) and r within the span of the targets."""
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_all_five_steps_by_hand(layers, rounds):
+    """The docstring written out, with the parts that other tests hold to their own formulas."""
+    space = make_space()
+    pool, _ = make_states(1, n=300, d=D * layers)
+    states, labels = make_states(d=D * layers)
+    states, labels = states[:24], labels[:24]
+    found = VocabularyCalibrator(space, layers=layers, rounds=rounds).fit(states, labels, pool)
+    (z, z_mean, z_last), (p, p_mean, p_last) = by_hand(states, pool, layers), by_hand(pool, pool, layers)
+    test, test_mean, test_last = by_hand(make_states(2, d=D * layers)[0], pool, layers)
+
+    def echo(answer, rows, classes):
+        weights, estimates = self_train(p_mean, answer, rows, classes, rounds=rounds)
+        return weights, estimates, (p_mean @ weights).std()
+
+    own = [x @ told(space, "both").T for x in (p_last, z_last, test_last)]
+    prior = [x / own[0].std() for x in own]
+    if rounds:
+        weights, _, unit = echo(prior[0], z_mean[:0], labels[:0])
+        prior = [x + m @ weights / unit for x, m in zip(prior, (p_mean, z_mean, test_mean), strict=True)]
+        prior = [x / prior[0].std() for x in prior]
+    y = np.eye(3)[labels]
+    left = depart(z, prior[1], y - y.mean(0))
+    direct = [left.trust * x + m @ left.weights for x, m in zip(prior, (p, z, test), strict=True)]
+    answers, held_out = [direct[2] / direct[0].std()], [left.held_out / direct[0].std()]
+    if rounds:
+        weights, estimates, unit = echo(direct[0], z_mean, labels)
+        answers.append(test_mean @ weights / unit)
+        held_out.append(estimates / unit)
+    start = np.vstack([0.2 * np.eye(3), 0.5 * np.eye(3)])[: 3 * len(answers)]
+    columns = np.hstack([*held_out, np.ones((24, 1))])
+    mixed = stack(columns, labels, np.vstack([start, np.zeros((1, 3))]), penalty=20.0)
+    expected = softmax(np.hstack([*answers, np.ones((len(test), 1))]) @ mixed, axis=1)
+    # float32 in the estimator, over a chain of solves
+    assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("targets", ["both", "anchors", "random"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_calibrated_states_have_the_logits(layers, targets):
+    """softmax(t Tᵀ) is the answer, and t − z_L lies in the span of T."""
     space, (states, labels) = make_space(), make_states(d=D * layers)
-    found = VocabularyCalibrator(space, layers=layers).fit(states, labels)
-    moved = found.transform(states)
+    found = VocabularyCalibrator(space, layers=layers, targets=targets).fit(states, labels)
+    moved, directions = found.transform(states), told(space, targets)
     assert moved.shape == (90, D)
-    unit = space.anchors / np.linalg.norm(space.anchors, axis=1, keepdims=True)
-    logits = 10.0 * moved @ unit.T + found.intercepts_
-    assert np.allclose(softmax(logits.astype(np.float64), axis=1), found.predict_proba(states), atol=1e-5)
-    z = (states - found.mean_) / found.deviation_
-    mean = z.reshape(90, layers, D).mean(1)
-    residual = moved - mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    outside = residual - residual @ np.linalg.lstsq(unit, unit, rcond=None)[0]
-    assert np.abs(outside).max() < 1e-5
-    assert np.abs(residual).max() > 1e-2
+    assert np.allclose(softmax(moved @ directions.T, axis=1), found.predict_proba(states), atol=1e-4)
+    *_, last = by_hand(states, states, layers)
+    move = moved - last
+    outside = move - move @ np.linalg.pinv(directions, rcond=1e-9) @ directions
+    assert np.abs(outside).max() < 1e-4 * np.abs(move).max()
 
 
-def test_the_committee_learns_what_is_left_over():
-    """Its logits are added to the convex fit's, which does not know of it."""
+def test_a_control_exchanges_the_targets_and_nothing_else():
+    """Told the same directions under another name, it does the same."""
     space, (states, labels) = make_space(), make_states()
-    alone, both = (VocabularyCalibrator(space, members=m).fit(states, labels) for m in (0, 3))
-    assert np.array_equal(alone.weights_, both.weights_)
-    assert both.committee_["up"].shape == (3, 64, 3)
-    added = both._logits(states) - alone._logits(states)
-    z = (states - both.mean_) / both.deviation_
-    assert np.allclose(added, committee_logits(both.committee_, z), atol=1e-5)
-    assert np.abs(added).max() > 1e-3
+    drawn = in_place_of_anchors(space, "random", 5)
+    renamed = type(space)(drawn, drawn, space.bias)
+    control = VocabularyCalibrator(space, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    for targets in ("anchors", "head", "both"):
+        named = VocabularyCalibrator(renamed, targets=targets).fit(states[:9], labels[:9], states)
+        assert np.allclose(named.predict_proba(states), control.predict_proba(states), atol=1e-4)
+    blind = type(space)(space.anchors + 1, space.head - 1, space.bias)
+    again = VocabularyCalibrator(blind, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    assert np.allclose(again.predict_proba(states), control.predict_proba(states), atol=1e-4)
+
+
+def worlds(order):
+    """Anchors and head rows that point along the class means, in this order of classes, and 6000 states."""
+    states, labels = make_states(n=6000, distance=3)
+    means = np.stack([states[labels == c].mean(0) for c in range(3)]) - states.mean(0)
+    rows = (means / states.std(0))[order].astype(np.float32)
+    return type(make_space())(rows, rows, np.zeros(3)), states, labels
 
 
 def test_the_prior_fades_as_labels_grow():
-    """With wrong anchors a handful of labels cannot help much; many labels undo them."""
-    space = make_space()
-    states, labels = make_states(n=6000, distance=3)
-    means = np.stack([states[labels == c].mean(0) for c in range(3)]) - states.mean(0)
-    wrong = type(space)((means / states.var(0))[[1, 2, 0]].astype(np.float32), space.head, space.bias)
-    score = lambda n: VocabularyCalibrator(wrong).fit(states[:n], labels[:n]).score(states[4000:], labels[4000:])  # noqa: E731
-    probe = LinearProbe(space).fit(states[:4000], labels[:4000]).score(states[4000:], labels[4000:])
-    assert score(6) < 0.3
-    assert score(4000) > probe - 0.02
+    """With wrong words a handful of labels cannot help much; many labels undo them."""
+    wrong, states, labels = worlds([1, 2, 0])
+    fitted = [VocabularyCalibrator(wrong).fit(states[:n], labels[:n], states[:4000]) for n in (6, 4000)]
+    few, many = (method.score(states[4000:], labels[4000:]) for method in fitted)
+    probe = LinearProbe(wrong).fit(states[:4000], labels[:4000]).score(states[4000:], labels[4000:])
+    assert few < 0.4
+    assert many > probe - 0.02
 
 
-def test_right_anchors_help_at_few_labels():
-    space = make_space()
-    states, labels = make_states(n=3000, distance=3)
-    means = np.stack([states[labels == c].mean(0) for c in range(3)]) - states.mean(0)
-    right = type(space)((means / states.std(0)).astype(np.float32), space.head, space.bias)
-    few = [VocabularyCalibrator(right, targets=t).fit(states[:6], labels[:6], states) for t in ("anchors", "random")]
-    scores = [method.score(states[1000:], labels[1000:]) for method in few]
-    assert scores[0] > scores[1] + 0.1
+def test_right_words_help_at_few_labels():
+    right, states, labels = worlds([0, 1, 2])
+    for n in (0, 6):
+        few = [
+            VocabularyCalibrator(right, targets=t).fit(states[:n], labels[:n] if n else None, states[:4000])
+            for t in ("both", "random")
+        ]
+        scores = [method.score(states[4000:], labels[4000:]) for method in few]
+        assert scores[0] > scores[1] + 0.1
 
 
-def test_equals_the_probe_where_the_vocabulary_says_nothing():
-    """As τ → 0 the similarity vanishes and the loss is the linear probe's."""
-    space, (states, labels) = make_space(), make_states()
-    ours = VocabularyCalibrator(space, scale=1e-6, members=0).fit(states, labels)
-    probe = LinearProbe(space).fit(states, labels)
-    assert ours.penalty_ == probe.penalty_
-    assert np.allclose(ours.predict_proba(states), probe.predict_proba(states), atol=1e-3)  # L-BFGS's stopping rule
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
-def test_refuses_a_scale_that_is_not_positive(scale):
-    with pytest.raises(CardError, match="scale is"):
-        VocabularyCalibrator(make_space(), scale=scale).fit(*make_states())
+def test_labels_calibrate_the_probabilities():
+    """With many labels the confidence is the share of right answers, to the noise of 2000 examples (.01) and a bit."""
+    space, states, labels = worlds([0, 1, 2])
+    found = VocabularyCalibrator(space).fit(states[:4000], labels[:4000])
+    confidence = found.predict_proba(states[4000:]).max(1).mean()
+    assert confidence == pytest.approx(found.score(states[4000:], labels[4000:]), abs=0.03)
 
 
 # ---------------------------------------------------------------------------------------------- the paper's

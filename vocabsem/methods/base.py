@@ -26,16 +26,19 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     name: ClassVar[str]
     needs_labels: ClassVar[bool] = True
+    works_without_labels: ClassVar[bool] = False  # y may be None although labels are of use
     uses_anchors: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
-    background: ClassVar[Literal["train", "content_free", "domain_words"]] = "train"
+    background: ClassVar[Literal["train", "content_free", "domain_words", "none"]] = "train"
     reads_vocabulary: bool = False  # whether `fit` needs `space.vocabulary`; an instance may say otherwise
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
 
     space: LabelSpace
     classes_: NDArray[np.int64]
     n_features_in_: int
+    temperature_: float
+    """1, until someone sets another: what the logits are divided by (Guo et al., 2017)."""
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabelled: ArrayLike | None = None) -> Self:
         """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabelled (M, d) or None: X.
@@ -50,7 +53,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)
         self.classes_ = np.arange(self.space.classes)
         self.n_features_in_ = states.shape[1]
-        if self.needs_labels:
+        self.temperature_ = 1.0
+        if self.needs_labels and not (y is None and self.works_without_labels):
             self._fit(states, check_labels(y, len(states), self.space.classes, self.name), background)
         else:
             self._fit(states, np.empty(0, np.int64), background)
@@ -68,7 +72,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         states = check_states(X, self.n_features_in_, self.name)
         if len(states) == 0:
             return np.empty((0, self.space.classes))
-        return np.asarray(softmax(self._logits(states).astype(np.float64), axis=1))
+        return np.asarray(softmax(self._logits(states).astype(np.float64) / self.temperature_, axis=1))
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """X (N, d) → class (N,); the lowest class of equal probabilities."""

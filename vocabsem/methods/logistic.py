@@ -1,7 +1,6 @@
 """Multinomial logistic regression with a given offset, its penalty chosen by cross-validation on the training rows.
 
-The linear probe is its case without an offset. The vocabulary calibrator is its case with one, followed by a committee
-unless `members=0`: only then is what the two differ by what the vocabulary says.
+The linear probe is its case without an offset.
 """
 
 from dataclasses import dataclass

@@ -1,105 +1,142 @@
-"""Our calibrator: similarity to the anchors is the prior, a residual learned from the labels moves away from it."""
+"""Our calibrator: the vocabulary answers first, texts without labels sharpen its answer, labels correct it."""
 
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from vocabsem.errors import CardError
+from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
-from vocabsem.methods.committee import Committee, committee_logits, train_committee
-from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
-from vocabsem.methods.logistic import choose_and_fit
+from vocabsem.methods.labels import LabelSpace, in_place_of_anchors
+from vocabsem.methods.logistic import ONE_THREAD
+from vocabsem.methods.prior_ridge import depart
+from vocabsem.methods.self_training import self_train
+from vocabsem.methods.stacking import stack
+
+CONSTANT = 0.3  # the last column of z, beside rows of about unit length: the intercept's share of the prior
+SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
+SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
+STIFFNESS = 20.0  # of that prior: as much as 20 examples' worth of curvature
 
 
 class VocabularyCalibrator(Method):
-    """Standardised states, moved towards the anchors by a residual that starts at nothing.
+    """A linear map of standardised states, logits = z W, that leaves the vocabulary's answer as labels accumulate.
 
-    With k layers h_1..h_k of a state, z_l = (h_l − μ_l)/σ_l (mean and deviation of the training states, labels
-    unused), z̄ their average, z all of them side by side, ŝ_c the unit target of class c, and τ the scale:
+    z (N, k·d + 1): the k layers side by side, each column centred and scaled by the mean and deviation of the
+    unlabelled states and divided by √(k·d), and a constant. z̄ (N, d + 1): the layers' mean. z_L: the last layer, the
+    one that the head reads. All answers are brought to unit deviation over the unlabelled states. Then
 
-        t       = z̄/‖z̄‖ + r(z)                the calibrated state (`transform`)
-        logit_c = τ ŝ_c · t + b_c              untrained: τ cos(z̄, s_c), the paper's similarity with a scale
+    1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
+                        by default the sum of that for anchors and for head rows;
+    2. its echo:        a + self-training on z̄ of the unlabelled states, from a (`self_training`); without labels this
+                        is the answer;
+    3. labels, as they are:  ridge regression that departs from 2, as far as its exact leave-one-out errors
+                        warrant (`prior_ridge`);
+    4. labels, spread:  self-training from 3, with the labelled rows among the unlabelled;
+    5. both weighed:    logits = M applied to 3 and 4, M by a small convex fit to their leave-one-out estimates, which
+                        also calibrates the probabilities (`stacking`).
 
-    Only what the label words see of the residual matters, so τ ŝ_c · r(z) is learned and r is the smallest residual
-    that gives it. It has two parts, τ ŝ · r(z) = z W/√k + g(z)/2:
-
-    1. W minimises Σ_i −log softmax(logit_i)[y_i] + λ/2 ‖W‖², with g = 0. The penalty is a Gaussian prior centred on
-       the vocabulary's own answer: the loss is a sum over examples and λ is not, so the prior rules at few shots and
-       fades as labels grow. Convex, solved by L-BFGS; λ is chosen by cross-validation on the training rows
-       (`logistic.choose_and_fit`).
-    2. g, a committee of small networks, then learns for ten epochs what W leaves over; half of it is taken
-       (`committee.train_committee`). Ten epochs of few examples are few steps, so it too grows with the labels.
-
-    targets: "head" or "random" put a control in the anchors' place; members=0 leaves out g. With neither similarity
-    nor g this is the LinearProbe. The seed deals the folds and draws the committee's weights and batches.
+    targets: "anchors" or "head" reads one of the two, "random" puts Gaussian directions in their place and changes
+    nothing else. rounds=0 leaves out 2 and 4, so that unlabelled states set means and scales only.
     """
 
     name = "vocabulary_calibrator"
-    trains = True
     uses_anchors = True
-    choices: ClassVar = {"targets": ("anchors", "head", "random")}
+    works_without_labels = True
+    choices: ClassVar = {"targets": ("both", "anchors", "head", "random")}
 
     mean_: NDArray[np.float32]
     deviation_: NDArray[np.float32]
     weights_: NDArray[np.float32]
-    intercepts_: NDArray[np.float32]
-    penalty_: float
-    committee_: Committee
 
     def __init__(
-        self,
-        space: LabelSpace,
-        *,
-        targets: Targets = "anchors",
-        layers: int = 1,
-        scale: float = 10.0,
-        folds: int = 5,
-        members: int = 4,
-        seed: int = 0,
+        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 3, seed: int = 0
     ) -> None:
         self.space = space
         self.targets = targets
         self.layers = layers
-        self.scale = scale
-        self.folds = folds
-        self.members = members
+        self.rounds = rounds
         self.seed = seed
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise CardError(f"vocabulary_calibrator: scale is {self.scale}, expected a positive number")
+        if len(background) == 0:
+            raise DataError("vocabulary_calibrator: no states to standardise with: give unlabelled states")
         self.mean_, deviation = mean_and_deviation(background)
-        self.deviation_ = deviation * np.float32(self.layers**0.5)
-        z = self._standardised(states)
-        similarity = self._similarity(z)
-        found = choose_and_fit(z, similarity, labels, folds=self.folds, seed=self.seed)
-        self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
-        so_far = found.logits(z, similarity)
-        self.committee_ = train_committee(z, so_far, labels, members=self.members, seed=self.seed)
+        self.deviation_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
+        z, pool = self._standardised(states[: len(labels)]), self._standardised(background)
+        if not (np.isfinite(z).all() and np.isfinite(pool).all()):
+            raise TrainingFailed("vocabulary_calibrator: standardised states became infinite: check their scale")
+        with threadpool_limits(**ONE_THREAD):
+            prior = self._prior(pool)
+            self.weights_ = self._learn(z, labels, pool, prior) if len(labels) else np.float32(SHARPNESS) * prior
+
+    def _prior(self, pool: Floats) -> Floats:
+        """Steps 1 and 2: weights (k·d + 1, C) of an answer of unit deviation over the pool."""
+        own = np.zeros((pool.shape[1], self.space.classes), np.float32)
+        own[-1 - self.space.width : -1] = self._directions().T
+        own = _scaled(own, pool)
+        return own if self.rounds == 0 else _scaled(own + self._echo(pool, own, pool[:0], np.empty(0, int))[0], pool)
+
+    def _echo(self, pool: Floats, weights: Floats, z: Floats, labels: Ints) -> tuple[Floats, Floats]:
+        """Self-training from the answer with these weights → weights (k·d + 1, C) and estimates, at unit deviation."""
+        mean, answer = self._layer_mean(pool), pool @ weights
+        narrow, estimates = self_train(mean, answer, self._layer_mean(z), labels, rounds=self.rounds)
+        each = narrow[:-1] / np.float32(self.layers**0.5)
+        wide = np.vstack([*[each] * self.layers, narrow[-1:]])
+        unit = _deviation(pool @ wide)
+        return wide / unit, estimates / unit
+
+    def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> Floats:
+        """Steps 3 to 5: weights (k·d + 1, C) of the logits."""
+        classes = self.space.classes
+        y = np.eye(classes)[labels]
+        found = depart(z, z @ prior, y - y.mean(axis=0))
+        direct = np.float32(found.trust) * prior + found.weights
+        unit = _deviation(pool @ direct)
+        answers: list[Floats] = [direct / unit]
+        held_out: list[Floats] = [found.held_out / unit]
+        if self.rounds:
+            spread, estimates = self._echo(pool, direct, z, labels)
+            answers.append(spread)
+            held_out.append(estimates)
+        start = np.vstack([*[share * np.eye(classes) for share in SHARES[: len(answers)]], np.zeros((1, classes))])
+        mixed = stack(np.hstack([*held_out, np.ones((len(z), 1))]), labels, start, penalty=STIFFNESS)
+        weights = np.hstack(answers).astype(np.float64) @ mixed[:-1]
+        weights[-1] += mixed[-1] / CONSTANT
+        return weights.astype(np.float32)
 
     def _standardised(self, states: Floats) -> Floats:
-        return (states - self.mean_) / self.deviation_  # (N, k·d), each layer divided by √k
+        z = (states - self.mean_) / self.deviation_
+        return np.hstack([z, np.full((len(z), 1), CONSTANT, np.float32)])
 
-    def _targets(self) -> Floats:
-        return unit_rows(in_place_of_anchors(self.space, self.targets, self.seed))
+    def _layer_mean(self, z: Floats) -> Floats:
+        mean = z[:, :-1].reshape(len(z), self.layers, self.space.width).sum(axis=1) / np.float32(self.layers**0.5)
+        return np.hstack([mean, z[:, -1:]])
 
-    def _directions(self, z: Floats) -> Floats:
-        return unit_rows(z.reshape(len(z), self.layers, self.space.width).mean(axis=1))
-
-    def _similarity(self, z: Floats) -> Floats:
-        return np.float32(self.scale) * self._directions(z) @ self._targets().T
-
-    def _residual(self, z: Floats) -> Floats:
-        """τ ŝ_c · r(z), (N, C): what the label words see of the move."""
-        return z @ self.weights_ + committee_logits(self.committee_, z)
+    def _directions(self) -> Floats:
+        """T (C, d), its rows adding up to zero."""
+        kinds = ("anchors", "head") if self.targets == "both" else (self.targets,)
+        rows = [unit_rows(in_place_of_anchors(self.space, kind, self.seed)) for kind in kinds]  # type: ignore[arg-type]
+        together = np.asarray(sum(rows))
+        return np.asarray(together - together.mean(axis=0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """States (N, k·d) → calibrated states t (N, d) float32: the logit of class c is τ ŝ_c · t + b_c."""
+        """States (N, k·d) → calibrated states t (N, d) float32, the nearest to z_L with logits t Tᵀ."""
         z = self._standardised(check_states(X, self.n_features_in_, self.name))
-        moves, *_ = np.linalg.lstsq(self._targets(), self._residual(z).T / np.float32(self.scale), rcond=None)  # (d, N)
-        return np.asarray(self._directions(z) + moves.T, np.float32)
+        last, directions = z[:, -1 - self.space.width : -1], self._directions()
+        logits = z @ self.weights_
+        logits -= logits.mean(axis=1, keepdims=True)
+        moves, *_ = np.linalg.lstsq(directions, (logits - last @ directions.T).T, rcond=1e-5)  # (d, N)
+        return np.asarray(last + moves.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:
-        z = self._standardised(states)
-        return self._similarity(z) + self._residual(z) + self.intercepts_
+        return np.asarray(self._standardised(states) @ self.weights_)
+
+
+def _deviation(answer: Floats) -> np.float32:
+    return np.float32(answer.std() or 1.0)
+
+
+def _scaled(weights: Floats, pool: Floats) -> Floats:
+    return np.asarray(weights / _deviation(pool @ weights))

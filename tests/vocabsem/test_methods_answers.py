@@ -1,0 +1,184 @@
+"""The three parts of our calibrator, each against its definition in float64 or against a fit for every row left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import Ridge
+
+from vocabsem.methods import prior_ridge, self_training
+from vocabsem.methods.prior_ridge import depart
+from vocabsem.methods.self_training import self_train
+from vocabsem.methods.stacking import stack
+
+
+def draw(n, d=7, classes=3, seed=0):
+    """z (n, d), a prior answer (n, C), labels (n,) and centred one-hot labels (n, C)."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    z = generator.standard_normal((n, d)) + 0.7 * np.random.default_rng(1).standard_normal((classes, d))[labels]
+    y = np.eye(classes)[labels]
+    return z / d**0.5, generator.standard_normal((n, classes)), labels, y - y.mean(0)
+
+
+# ---------------------------------------------------------------------------------------------- departure
+
+
+def all_fits(z, answer, y):
+    """Every (β, λ) by scikit-learn, each row left out in turn → log weights, weights and errors of all of them."""
+    log_weights, weights, errors = [], [], []
+    for penalty in prior_ridge.PENALTIES:
+        for trust in prior_ridge.TRUSTS:
+            rest = y - trust * answer
+            fit = lambda rows, a=penalty, r=rest: Ridge(alpha=a, fit_intercept=False).fit(z[rows], r[rows])  # noqa: E731
+            each = [rest[i] - fit(np.arange(len(z)) != i).predict(z[[i]])[0] for i in range(len(z))]
+            errors.append(np.array(each))
+            weights.append(fit(np.arange(len(z))).coef_.T)
+            evidence = -len(z) * (y.shape[1] - 1) / 2 * np.log((errors[-1] ** 2).sum())
+            log_weights.append(evidence + 2 * np.log(trust * penalty**0.5))
+    return np.array(log_weights), np.array(weights), np.array(errors)
+
+
+@pytest.mark.parametrize("n", [4, 7, 30])
+def test_departure_is_the_weighted_mean_of_all_fits(n):
+    """Fewer rows than columns, as many, and more."""
+    z, answer, _, y = draw(n)
+    found = depart(z, answer, y)
+    log_weights, weights, errors = all_fits(z, answer, y)
+    share = softmax(log_weights)
+    assert found.trust == pytest.approx(share @ np.tile(prior_ridge.TRUSTS, len(prior_ridge.PENALTIES)), rel=1e-5)
+    assert np.allclose(found.weights, np.tensordot(share, weights, 1), atol=1e-5)
+    assert np.allclose(found.held_out, y - np.tensordot(share, errors, 1), atol=1e-5)
+
+
+def test_a_good_answer_is_kept_and_a_bad_one_left():
+    z, _, _, y = draw(60)
+    noise = np.random.default_rng(3).standard_normal(y.shape)
+    good, bad = y / y.std(), noise
+    assert depart(z, good, y).trust > 0.35
+    assert depart(z, bad, y).trust < 0.15
+    assert np.abs(depart(z, good, y).weights).sum() < 0.5 * np.abs(depart(z, bad, y).weights).sum()
+
+
+def test_few_rows_leave_an_answer_alone():
+    """One row of each class says nothing that would outweigh the prior: β near its largest, weights small."""
+    z, answer, _, y = draw(3)
+    few, many = depart(z, answer, y), depart(*[draw(600)[i] for i in (0, 1, 3)])
+    assert few.trust > 0.3
+    assert many.trust < 0.05
+    assert np.abs(few.weights).max() < 0.2 * np.abs(many.weights).max()
+
+
+@given(st.integers(2, 12), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_rows_that_repeat_do_not_disturb(n, seed):
+    """Directions without variance are left out, whatever the rank."""
+    z, answer, _, y = draw(n, seed=seed)
+    twice = depart(np.hstack([z, z, np.zeros((n, 3))]) / 2**0.5, answer, y)
+    once = depart(z, answer, y)
+    assert np.allclose(twice.held_out, once.held_out, atol=1e-5)
+    assert (twice.weights[-3:] == 0).all()
+
+
+# ---------------------------------------------------------------------------------------------- self-training
+
+
+def rounds_by_hand(states, answer, labelled, labels, rounds):
+    share = 1 - len(labels) / len(states)
+    weight = np.concatenate([np.full(len(states), share), np.full(len(labels), 10.0)])
+    rows = np.vstack([states, labelled])
+    penalty = 0.2 * (weight @ rows**2).mean()
+    for _ in range(rounds):
+        q = softmax(4 * answer / answer.std(), axis=1)
+        q = q / q.mean(0)
+        q = np.vstack([q / q.sum(1, keepdims=True), np.eye(answer.shape[1])[labels]]) - 1 / answer.shape[1]
+        fit = Ridge(alpha=penalty, fit_intercept=False).fit(rows, q, sample_weight=weight)
+        answer = states @ fit.coef_.T
+    return fit, rows, q, weight, penalty
+
+
+@pytest.mark.parametrize("n", [0, 6])
+def test_rounds_are_weighted_ridge_regressions(n):
+    states, answer, *_ = draw(200)
+    labelled, _, labels, _ = draw(n, seed=5) if n else (states[:0], None, np.empty(0, int), None)
+    weights, estimates = self_train(states, answer, labelled, labels, rounds=3)
+    fit, *_ = rounds_by_hand(states, answer, labelled, labels, 3)
+    assert np.allclose(weights, fit.coef_.T, atol=1e-6)
+    assert estimates.shape == (n, 3)
+
+
+def test_estimates_leave_their_own_label_out():
+    states, answer, *_ = draw(200)
+    labelled, _, labels, _ = draw(6, seed=5)
+    _, estimates = self_train(states, answer, labelled, labels, rounds=1)
+    _, rows, q, weight, penalty = rounds_by_hand(states, answer, labelled, labels, 1)
+    for i in range(6):
+        others = np.arange(len(rows)) != 200 + i
+        fit = Ridge(alpha=penalty, fit_intercept=False).fit(rows[others], q[others], sample_weight=weight[others])
+        assert np.allclose(estimates[i], fit.predict(labelled[[i]])[0], atol=1e-6)
+
+
+def test_where_all_are_labelled_only_labels_count():
+    states, answer, labels, _ = draw(90)
+    first, _ = self_train(states, answer, states, labels, rounds=3)
+    second, _ = self_train(states, -answer, states, labels, rounds=1)
+    assert np.allclose(first, second, atol=1e-7)
+
+
+def test_it_finds_the_clusters_that_an_answer_hints_at():
+    """Two separate clouds; the answer is right three times out of four, and ends right nearly always."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(2000) % 2
+    states = generator.standard_normal((2000, 10)) + 2 * (labels * 2 - 1)[:, None] * np.eye(10)[0]
+    hint = np.where(generator.random(2000) < 0.75, labels, 1 - labels)
+    answer = np.eye(2)[hint] - 0.5 + 0.01 * generator.standard_normal((2000, 2))
+    weights, _ = self_train(states, answer, states[:0], labels[:0], rounds=3)
+    assert ((states @ weights).argmax(1) == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0])
+def test_an_answer_that_says_nothing_is_survived(constant):
+    states, answer, *_ = draw(50)
+    weights, _ = self_train(states, np.full_like(answer, constant), states[:0], np.empty(0, int), rounds=2)
+    assert np.abs(weights).max() < 1e-12
+
+
+def test_constants_are_those_documented():
+    assert (self_training.SHARPNESS, self_training.LABELLED, self_training.SHRINKAGE) == (4.0, 10.0, 0.2)
+
+
+# ---------------------------------------------------------------------------------------------- stacking
+
+
+def test_the_stack_is_at_its_minimum():
+    """The gradient of the docstring's loss vanishes, and any step away costs: the loss is convex."""
+    _, answers, labels, _ = draw(50)
+    start = 0.5 * np.eye(3)
+    found = stack(answers, labels, start, penalty=3.0)
+    excess = softmax(answers @ found, axis=1) - np.eye(3)[labels]
+    assert np.abs(answers.T @ excess + 3.0 * (found - start)).max() < 1e-3
+
+    def loss(weights):
+        log_p = log_softmax(answers @ weights, axis=1)
+        return 1.5 * ((weights - start) ** 2).sum() - log_p[np.arange(50), labels].sum()
+
+    generator = np.random.default_rng(0)
+    for step in generator.standard_normal((20, 3, 3)):
+        assert loss(found + step) > loss(found)
+
+
+def test_a_stiff_stack_stays_where_it_starts():
+    _, answers, labels, _ = draw(50)
+    start = np.random.default_rng(2).standard_normal((3, 3))
+    assert np.allclose(stack(answers, labels, start, penalty=1e9), start, atol=1e-6)
+
+
+def test_the_stack_finds_the_scale_of_the_answers():
+    """Labels drawn from softmax(2 a): the weights differ from 2·1 by a shift of each row and by noise of .15."""
+    generator = np.random.default_rng(0)
+    answers = generator.standard_normal((5000, 3))
+    labels = (np.cumsum(softmax(2 * answers, axis=1), axis=1) < generator.random((5000, 1))).sum(1)
+    found = stack(answers, labels, np.eye(3), penalty=1.0)
+    centred = found - found.mean(1, keepdims=True)
+    assert np.allclose(centred, 2 * (np.eye(3) - 1 / 3), atol=0.15)

@@ -1,0 +1,68 @@
+"""Ridge regression that departs from an answer given beforehand; leave-one-out errors weigh how far, in closed form."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from vocabsem.methods.base import Floats
+
+PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # λ, beside rows of about unit length
+TRUSTS = (0.02, 0.05, 0.1, 0.2, 0.4)  # β: what the prior answer, of unit deviation, adds to a one-hot label
+FAITH = 2.0  # the prior density of (β, λ) is (β √λ)^FAITH: without evidence, keep to the prior answer
+
+
+@dataclass(frozen=True, eq=False)
+class Departure:
+    """answer + rows: the estimate of y is trust · answer + z weights; `held_out` (N, C) are estimates for its rows."""
+
+    trust: float
+    weights: NDArray[np.float32]  # (D, C)
+    held_out: NDArray[np.float64]
+
+
+def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
+    """z (N, D), answer (N, C) the prior answer, y (N, C) centred one-hot labels.
+
+    For each β and λ, W minimises ‖y − β answer − z W‖² + λ‖W‖². With H = z (zᵀz + λ)⁻¹ zᵀ the leave-one-out errors
+    are (1 − H) (y − β answer) / (1 − H_ii), exactly. The result is the mean of all fits, weighted by
+
+        (β √λ)^FAITH · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
+
+    a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second.
+    """
+    rows, left, lengths = _singular(z)
+    shares = [lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES]
+    both = np.hstack([y, answer]).astype(np.float64)
+    projected = left.T @ both  # (r, 2C)
+    log_weight, errors = [], []
+    for penalty, share in zip(PENALTIES, shares, strict=True):
+        free = 1 - (left**2) @ share  # 1 − H_ii
+        residual = (both - left @ (projected * share[:, None])) / free[:, None]
+        of_y, of_answer = np.split(residual, 2, axis=1)
+        for trust in TRUSTS:
+            errors.append(of_y - trust * of_answer)
+            evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
+            log_weight.append(evidence + FAITH * np.log(trust * penalty**0.5))
+    weight = softmax(log_weight)
+    of_y, of_answer = np.split(projected, 2, axis=1)
+    solved = sum(
+        w * (share / lengths)[:, None] * (of_y - trust * of_answer)
+        for w, (share, trust) in zip(weight, product(shares, TRUSTS), strict=True)
+    )
+    trust = float(weight @ np.tile(TRUSTS, len(PENALTIES)))
+    held_out = y - sum(w * error for w, error in zip(weight, errors, strict=True))
+    return Departure(trust, (rows @ solved).astype(np.float32), held_out)
+
+
+def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Right (D, r) and left (N, r) singular vectors and singular values (r,) of z, from the smaller Gram matrix."""
+    wide = len(z) <= z.shape[1]
+    squares, vectors = np.linalg.eigh((z @ z.T if wide else z.T @ z).astype(np.float64))
+    kept = squares > squares[-1] * 1e-6  # float32 products carry no more
+    lengths, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+    if wide:
+        return (z.T @ vectors.astype(z.dtype)) / lengths, vectors, lengths
+    return vectors, (z @ vectors.astype(z.dtype)) / lengths, lengths
