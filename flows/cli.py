@@ -108,6 +108,19 @@ def leaderboard(
 
 
 @app.command()
+def report(
+    experiment: Annotated[str, typer.Argument(help="An experiment that was run, by its name.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, the only form there is.")] = True,
+    output: Annotated[Path | None, typer.Option(help="File to write; its pictures go into a folder beside it.")] = None,
+) -> None:
+    """Write the tables of an experiment's latest run: the paper's, by shots, ranks, what the vocabulary is worth."""
+    from flows.report import report as write
+
+    page = write(Home.find(), experiment, output)
+    typer.echo(output if output else page, nl=output is not None)
+
+
+@app.command()
 def sql(
     query: str, form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table"
 ) -> None:

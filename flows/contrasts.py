@@ -8,7 +8,7 @@ from flows.experiment import MethodSpec
 from tasks.steps import RIVAL
 
 REFERENCE = "vocabulary_calibrator"
-STAND_INS = ("anchors", "head", "random")
+ORDER = ("both", "anchors", "head", "random")  # of targets: the rest of it stands in for the first
 
 Contrast = tuple[str, str, str]
 
@@ -16,28 +16,30 @@ Contrast = tuple[str, str, str]
 def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
     """(question, method, reference) by the methods' names in tables.
 
-    `rival`: every method against the first entry of our calibrator that has its default targets, if there is one.
-    `anchors over random`, `anchors over head`, `head over random`: the same entry but for its targets.
+    `rival`: every method against our `reference`, if there is one.
+    `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """
-    ours = next((s for s in specs if s.method == REFERENCE and _targets(s) == _default(s.method)), None)
+    ours = reference(specs)
     found = [(RIVAL, spec.name, ours.name) for spec in specs if ours and spec is not ours]
     variants: dict[str, dict[str, str]] = {}
     for spec in specs:
         if targets := _targets(spec):
             variants.setdefault(_but_for_targets(spec), {}).setdefault(targets, spec.name)
     for names in variants.values():
-        found += [
-            (f"{one} over {other}", names[one], names[other])
-            for one, other in combinations(STAND_INS, 2)
-            if one in names and other in names
-        ]
+        pairs = combinations(sorted(names, key=ORDER.index), 2)
+        found += [(f"{one} over {other}", names[one], names[other]) for one, other in pairs]
     return found
+
+
+def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
+    """The first entry of our calibrator that has its default targets."""
+    return next((s for s in specs if s.method == REFERENCE and _targets(s) == _default(s.method)), None)
 
 
 def _default(method: str) -> str | None:
     from vocabsem.methods import METHODS
 
-    parameter = signature(METHODS[method]).parameters.get("targets")
+    parameter = signature(METHODS[method]).parameters.get("targets") if method in METHODS else None
     return None if parameter is None else str(parameter.default)
 
 

@@ -12,15 +12,11 @@ WORTH = """
 from lake.compared
 where run = coalesce($run, run) and (latest or run = $run)
     and experiment = coalesce($experiment, experiment) and dataset = coalesce($dataset, dataset)
-    and metric = 'macro_f1' and question like '% over %'
+    and metric = 'macro_f1' and question like '% over random'
 order by dataset, model, experiment, shots_order, not starts_with(method, $ours), method, question
 """
 RANKS = "from lake.ranks where run = $run and datasets > 1 order by model, method, shots_order"
-SAID = {
-    "anchors over random": "vocabulary helps",
-    "head over random": "head rows in their place",
-    "anchors over head": "anchors over head rows",
-}
+ALONE = {"anchors over random": "anchors alone", "head over random": "head rows alone"}
 
 
 def worth(
@@ -28,8 +24,8 @@ def worth(
 ) -> dict[tuple[str, str], list[str]]:
     """{(data set, model): a line for each number of shots}, of one run or of the latest of each experiment.
 
-    `vocabulary helps: +x.xx [lo, hi]` is macro-F1 with the anchors minus macro-F1 with random vectors in their place;
-    then the same for head rows, and anchors minus head rows, with 95 % intervals over examples and seeds.
+    `vocabulary helps: +x.xx [lo, hi]` is macro-F1 minus macro-F1 with random vectors in the place of the label words';
+    then the same for its variants with other vectors. The intervals of 95 % are over examples and seeds.
     """
     which = {"run": run, "experiment": experiment, "dataset": dataset, "ours": REFERENCE}
     rows = catalog.query(home, WORTH, which).to_pylist()
@@ -40,12 +36,12 @@ def worth(
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
-    """Of the first row's method and its variants: ours, where it is there."""
-    first = rows[0]["method"]
-    family = {first} | {row["reference"] for row in rows if row["method"] == first}
-    found = {row["question"]: row for row in rows if {row["method"], row["reference"]} <= family}
-    said = "; ".join(f"{words}: {signed(found[question])}" for question, words in SAID.items() if question in found)
-    return said if first == REFERENCE else f"{first}, {said}"
+    """Of the first row's method, which is ours where that is there, and of its variants."""
+    first = rows[0]
+    alike = [row for row in rows if row["reference"] == first["reference"] and row["question"] in ALONE]
+    said = [f"vocabulary helps: {signed(first)}"]
+    said += [f"{ALONE[row['question']]}: {signed(row)}" for row in alike if row is not first]
+    return "; ".join(said if first["method"] == REFERENCE else [f"{first['method']}, {said[0]}", *said[1:]])
 
 
 def signed(row: dict[str, Any]) -> str:

@@ -50,7 +50,8 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
         assert float(other["macro_f1"]) == one["macro_f1"]
         assert one["method"] in table
     lines = [line for line in table.splitlines() if "vocabulary helps: " in line]
-    assert [line.split(", ")[:3] for line in lines] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
+    told = [line.split(", ")[:3] for line in lines]
+    assert told[-3:] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
     scores = [row["macro_f1"] for row in from_json]
     assert scores == sorted(scores, reverse=True)
 
@@ -181,9 +182,7 @@ def test_help_tells_of_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = (
-        "run plan extract anchors calibrate evaluate leaderboard sql schema neighbours predict up doctor gc warehouse"
-    )
+    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql schema neighbours predict up doctor gc warehouse"
     for verb in verbs.split():
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())

@@ -2,8 +2,10 @@
 
 import pytest
 
-from flows.contrasts import contrasts
+from flows.contrasts import ORDER, contrasts
 from flows.experiment import MethodSpec
+from tests.vocabsem.method_data import make_space
+from vocabsem.methods import VocabularyCalibrator
 
 
 def spec(method, control=False, label="", **params):
@@ -11,6 +13,7 @@ def spec(method, control=False, label="", **params):
 
 
 OURS = spec("vocabulary_calibrator")
+DEFAULT = VocabularyCalibrator(make_space()).targets
 
 
 def asked(specs, question):
@@ -18,12 +21,12 @@ def asked(specs, question):
 
 
 def test_every_other_method_is_a_rival_of_the_first_entry_with_default_targets():
-    small = spec("vocabulary_calibrator", members=0)
+    small = spec("vocabulary_calibrator", layers=2)
     specs = [spec("linear_probe", control=True), spec("vocabulary_calibrator", targets="random"), OURS, small]
     rivals = asked(specs, "rival")
     assert rivals == [(s.name, "vocabulary_calibrator") for s in specs if s is not OURS]
     assert {reference for _, reference in asked([small, OURS], "rival")} == {small.name}
-    named = spec("vocabulary_calibrator", targets="anchors", label="ours")
+    named = spec("vocabulary_calibrator", targets=DEFAULT, label="ours")
     assert asked([spec("centroid"), named], "rival") == [("centroid", "ours")]
 
 
@@ -37,11 +40,21 @@ def test_a_control_alone_is_no_reference():
 
 
 def test_vectors_are_compared_where_nothing_else_differs():
+    random, head = (spec("paper_calibrator", targets=kind) for kind in ("random", "head"))
+    theirs = spec("paper_calibrator")
+    specs = [random, head, theirs, spec("paper_calibrator", targets="random", epochs=9), spec("zero_shot")]
+    assert contrasts(specs) == [
+        ("anchors over head", theirs.name, head.name),
+        ("anchors over random", theirs.name, random.name),
+        ("head over random", head.name, random.name),
+    ]
+
+
+def test_our_default_comes_first():
     random, head = (spec("vocabulary_calibrator", targets=kind) for kind in ("random", "head"))
-    specs = [random, head, OURS, spec("vocabulary_calibrator", targets="random", members=0), spec("zero_shot")]
-    assert asked(specs, "anchors over random") == [(OURS.name, random.name)]
-    assert asked(specs, "anchors over head") == [(OURS.name, head.name)]
-    assert asked(specs, "head over random") == [(head.name, random.name)]
+    assert asked([random, OURS], f"{DEFAULT} over random") == [(OURS.name, random.name)]
+    assert asked([head, random], "head over random") == [(head.name, random.name)]
+    assert set(VocabularyCalibrator.choices["targets"]) <= set(ORDER)
 
 
 def test_any_method_with_a_choice_of_vectors_has_them_compared():

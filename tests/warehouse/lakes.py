@@ -173,7 +173,7 @@ def put_comparisons(lake, model, dataset, shots, rows, inputs=None, extra=None):
     return put(lake, "comparisons", {"part-0.parquet": table}, inputs=inputs, extra=extra, **where)
 
 
-def put_run(lake, experiment, metrics, comparisons=(), extra=None):
+def put_run(lake, experiment, metrics, comparisons=(), extra=None, card=None):
     facts = {
         "experiment": experiment,
         "started": "2026-01-02T03:04:05+00:00",
@@ -183,6 +183,7 @@ def put_run(lake, experiment, metrics, comparisons=(), extra=None):
         "machine": "Linux x86_64",
         "git_commit": "0" * 40,
         "champions": [{"model": "vocabsem-mr@champion"}],
+        "card": card,
     }
     inputs = {f"metrics:{i}": manifest.key for i, manifest in enumerate(metrics)}
     inputs |= {f"comparisons:{i}": manifest.key for i, manifest in enumerate(comparisons)}

@@ -19,9 +19,14 @@ def rows(home, sql):
     return query(home, sql).to_pylist()
 
 
-def put_score(lake, dataset, method, shots, macro_f1, model="tiny"):
-    figures = {"split": ["test"], "seed": pa.array([None], pa.int32()), "metric": ["macro_f1"], "value": [macro_f1]}
-    table = pa.table(figures | {name: pa.array([None], pa.float64()) for name in ("low", "high", "spread")})
+def put_score(lake, dataset, method, shots, macro_f1, model="tiny", **others):
+    """Metrics of one fit, over the seeds: macro-F1 with an interval of ±.1, and other figures."""
+    figures = {"macro_f1": macro_f1} | others
+    schema = pa.schema([("split", pa.string()), ("seed", pa.int32()), ("metric", pa.string())])
+    for name in ("value", "low", "high", "spread"):
+        schema = schema.append(pa.field(name, pa.float64()))
+    rows = [("test", None, metric, value, value - 0.1, value + 0.1, 0.0) for metric, value in figures.items()]
+    table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
     return put(lake, "metrics", {"part-0.parquet": table}, model=model, dataset=dataset, method=method, shots=shots)
 
 

@@ -138,7 +138,7 @@ comment on column comparisons.model is 'Model card.';
 comment on column comparisons.dataset is 'Data set card.';
 comment on column comparisons.shots is 'Labelled examples per class: a number, or all.';
 comment on column comparisons.shots_order is 'Shots as a number to sort by; all comes last.';
-comment on column comparisons.question is 'rival: a method against our calibrator; anchors over random, anchors over head, head over random: one method with two sets of vectors.';
+comment on column comparisons.question is 'rival: a method against our calibrator; anchors over random, head over random and the like: one method with two sets of vectors.';
 comment on column comparisons.method is 'Method, with its variant.';
 comment on column comparisons.reference is 'The method that it is compared with.';
 comment on column comparisons.metric is 'macro_f1, nll, brier.';

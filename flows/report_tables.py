@@ -1,0 +1,225 @@
+"""The tables of a report, one function each: Markdown lines, none where an experiment has no such rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import yaml
+
+from flows.contrasts import reference
+from flows.experiment import MethodSpec
+from flows.verdicts import in_order, signed
+from vocabsem.cards import CARDS
+
+PAPER = CARDS / "paper_table3.yaml"
+LEVEL = 0.05  # of p after Holm's correction, below which a difference is counted
+
+Row = dict[str, Any]
+Lines = list[str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One model's part of a run: the card's methods in order, and rows of lake.scores, lake.compared and lake.ranks."""
+
+    model: str
+    specs: list[MethodSpec]
+    scores: list[Row]
+    contrasts: list[Row]
+    ranks: list[Row]
+
+    @property
+    def datasets(self) -> list[str]:
+        return sorted({row["dataset"] for row in self.scores})
+
+    def best_informed(self, spec: MethodSpec, dataset: str, metric: str) -> float | None:
+        """The figure of a method at the most labelled examples it was given."""
+        rows = [row for row in self.scores if (row["method"], row["dataset"]) == (spec.name, dataset)]
+        return max(rows, key=lambda row: row["shots_order"])[metric] if rows else None
+
+
+def table3(results: Results) -> Lines:
+    """The paper's Table 3: in-context learning, kNN Prompting, the paper's calibrator, ours, in the paper's metrics."""
+    paper = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
+    rivals = [s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))]
+    rivals += _published(results)[:1]
+    datasets = [name for name in results.datasets if name in paper["sets"]]
+    if not datasets or not rivals:
+        return []
+    ours = reference(results.specs)
+    shown, rows = rivals + ([ours] if ours else []), []
+    for dataset in datasets:
+        metric, theirs = paper["sets"][dataset]["metric"], paper["sets"][dataset]["figures"]
+        figures = [results.best_informed(spec, dataset, metric) for spec in shown]
+        rows.append([dataset, metric.replace("_f1", "-F1"), *_bold(figures), *(f"{figure:.3f}" for figure in theirs)])
+    heads = ["", "metric", *_names(shown), *(f"{paper['model']}: {column}" for column in paper["columns"])]
+    note = f"Each method with the most labelled examples it was given. {paper['model']}: {paper['citation']}."
+    return _section("The paper's Table 3", note, heads, rows)
+
+
+def ablation(results: Results) -> Lines:
+    """The paper's Table 6: what its calibrator is trained on, and what its classes are inferred by."""
+    grid = _published(results)
+    if not any({"trained_on", "inferred_by"} & set(spec.params) for spec in grid):
+        return []
+    figures = [[results.best_informed(spec, dataset, "macro_f1") for spec in grid] for dataset in results.datasets]
+    rows = [[dataset, *_bold(row)] for dataset, row in zip(results.datasets, figures, strict=True)]
+    if len(rows) > 1:
+        columns = [[f for f in column if f is not None] for column in zip(*figures, strict=True)]
+        rows.append(["mean", *_bold([fmean(c) if len(c) == len(figures) else None for c in columns])])
+    note = "Macro-F1 of the paper's calibrator with the most labelled examples it was given."
+    return _section("The paper's ablation (Table 6)", note, ["", *_names(grid)], rows)
+
+
+def means(results: Results) -> Lines:
+    if len(results.datasets) < 2:
+        return []
+    note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labelled examples per class."
+    return _by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
+
+
+def average_ranks(results: Results) -> Lines:
+    note = "Place by macro-F1 among the methods with as many labelled examples, averaged over the data sets; 1 is best."
+    return _by_shots(
+        results,
+        "Average ranks",
+        note,
+        results.ranks,
+        lambda rows: -float(rows[0]["average_rank"]),
+        lambda rows: f"{rows[0]['average_rank']:.1f}",
+    )
+
+
+def rivals(results: Results) -> Lines:
+    """Each method's distance from ours, and on how many data sets it stands after Holm's correction."""
+
+    def say(rows: list[Row]) -> str:
+        sure = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
+        worse, better = sum(value < 0 for value in sure), sum(value > 0 for value in sure)
+        return f"{fmean(row['difference'] for row in rows):+.3f} ({worse}, {better})"
+
+    rows = [row for row in results.contrasts if row["question"] == "rival"]
+    ours = rows[0]["reference"] if rows else ""
+    note = (
+        f"Macro-F1 minus that of `{ours}`, mean over the data sets, and on how many of them it is surely lower and"
+        " surely higher: paired bootstrap over examples and seeds, 5 % after Holm's correction over the methods."
+    )
+    return _by_shots(results, "Against ours", note, rows, None, say)
+
+
+def vocabulary(results: Results) -> Lines:
+    """`vocabulary helps`: the same method with other vectors in the anchors' place."""
+    found = [row for row in results.contrasts if row["question"] != "rival"]
+    shots = in_order({row["shots"] for row in found})
+    cells = {(row["dataset"], row["method"], row["reference"], row["shots"]): signed(row) for row in found}
+    rows = [
+        [dataset, f"`{method}`", f"`{other}`", *(cells.get((dataset, method, other, n), "") for n in shots)]
+        for dataset, method, other in sorted({place[:3] for place in cells})
+    ]
+    note = "Macro-F1 of a method minus that of its variant with other vectors in the anchors' place, by shots."
+    return _section("Vocabulary helps", note, ["", "method", "minus", *shots], rows)
+
+
+def calibration(results: Results) -> Lines:
+    note = "NLL / ECE / Brier score, means over the data sets, by labelled examples per class: lower is better."
+
+    def say(rows: list[Row]) -> str:
+        return " / ".join(f"{fmean(row[metric] for row in rows):.3f}" for metric in ("nll", "ece", "brier"))
+
+    return _by_shots(results, "Probabilities", note, results.scores, None, say)
+
+
+def label_efficiency(results: Results, pictures: Mapping[str, str]) -> Lines:
+    lines = []
+    for dataset in results.datasets:
+        mine = [row for row in results.scores if row["dataset"] == dataset]
+        note = "Macro-F1 with its 95 % interval, by labelled examples per class."
+        lines += _by_shots(results, dataset, note, mine, _mean_f1, lambda rows: _with_interval(rows[0]), whole=False)
+        if dataset in pictures:
+            lines += ["", f"![macro-F1 by labelled examples per class on {dataset}]({pictures[dataset]})"]
+    return lines
+
+
+def curves(results: Results, dataset: str) -> dict[str, list[tuple[str, float, float, float]]]:
+    """{method: [(shots, macro-F1, low, high), …]}."""
+    lines: dict[str, list[tuple[str, float, float, float]]] = {}
+    for row in results.scores:
+        if row["dataset"] == dataset:
+            point = (row["shots"], row["macro_f1"], row["macro_f1_low"], row["macro_f1_high"])
+            lines.setdefault(row["method"], []).append(point)
+    return lines
+
+
+SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration)
+
+
+def _in_context(spec: MethodSpec) -> bool:
+    return spec.name.startswith("icl") or "+demos-" in spec.name
+
+
+def _published(results: Results) -> list[MethodSpec]:
+    return [
+        s for s in results.specs if s.method == "paper_calibrator" and s.params.get("targets", "anchors") == "anchors"
+    ]
+
+
+def _mean_f1(rows: list[Row]) -> float:
+    return fmean(row["macro_f1"] for row in rows)
+
+
+def _with_interval(row: Row) -> str:
+    return f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
+
+
+def _by_shots(
+    results: Results,
+    title: str,
+    note: str,
+    rows: Sequence[Row],
+    merit: Callable[[list[Row]], float] | None,
+    say: Callable[[list[Row]], str],
+    whole: bool = True,
+) -> Lines:
+    """A row a method, a column a number of shots; `say` makes a cell of its rows, the highest `merit` is bold.
+
+    `whole`: a method that lacks a data set at some shots is left out there, as its mean would be of another thing.
+    """
+    cells: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row["method"], row["shots"]), []).append(row)
+    most = max(map(len, cells.values()), default=0)
+    cells = {place: found for place, found in cells.items() if not whole or len(found) == most}
+    shots = in_order({n for _, n in cells})
+    best = {n: max(merit(found) for (_, m), found in cells.items() if m == n) for n in shots} if merit else {}
+
+    def cell(method: str, n: str) -> str:
+        found = cells.get((method, n))
+        if not found:
+            return ""
+        return f"**{say(found)}**" if merit and merit(found) == best[n] else say(found)
+
+    methods = [spec.name for spec in results.specs if any((spec.name, n) in cells for n in shots)]
+    return _section(
+        title, note, ["", *shots], [[f"`{method}`", *(cell(method, n) for n in shots)] for method in methods]
+    )
+
+
+def _bold(figures: Sequence[float | None]) -> list[str]:
+    best = max((figure for figure in figures if figure is not None), default=None)
+    said = ["" if figure is None else f"{figure:.3f}" for figure in figures]
+    return [
+        f"**{text}**" if figure is not None and figure == best else text
+        for text, figure in zip(said, figures, strict=True)
+    ]
+
+
+def _names(specs: Sequence[MethodSpec]) -> list[str]:
+    return [f"`{spec.name}`" for spec in specs]
+
+
+def _section(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    if not rows:
+        return []
+    table = [list(heads), ["---"] * len(heads), *rows]
+    return ["", f"### {title}", "", note, "", *(f"| {' | '.join(row)} |" for row in table)]
