@@ -3,8 +3,8 @@
 from typing import Any
 
 from flows.plan import Comparison, Plan
-from tasks.reading import split_rows
-from tasks.steps import Step
+from tasks.reading import prompt_rows
+from tasks.steps import SPLITS, Step
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
@@ -23,10 +23,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
             if step.key in seen or plan.published(step):
                 continue
             seen.add(step.key)
-            if (
-                not plan.published(comparison.examples)
-                and getattr(plan.experiment.limits, step.payload["split"]) is None
-            ):
+            if not plan.published(comparison.examples) and _cap(plan, step) is None:
                 unread.add(comparison.dataset.name)
             prompts, tokens = _size(plan, comparison, step)
             rate = _measured_rate(plan, comparison.model.name, step.payload["dtype"])
@@ -41,14 +38,20 @@ def estimate(plan: Plan) -> dict[str, Any]:
 
 
 def _size(plan: Plan, comparison: Comparison, step: Step) -> tuple[int, int]:
-    split = step.payload["split"]
     if not plan.published(comparison.examples):
-        rows = getattr(plan.experiment.limits, split) or 0
+        rows = _cap(plan, step) or 0
         return rows, rows * step.payload["max_tokens"]
-    texts = split_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split)["text"].to_pylist()
+    table = prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], step.payload["split"])
+    lengths = [sum(len(text) for _, text in fields) for fields in table["fields"].to_pylist()]
     frame = len(comparison.dataset.template)
     longest = step.payload["max_tokens"]
-    return len(texts), int(sum(min(longest, (len(text) + frame) / CHARACTERS_A_TOKEN) for text in texts))
+    return len(lengths), int(sum(min(longest, (length + frame) / CHARACTERS_A_TOKEN) for length in lengths))
+
+
+def _cap(plan: Plan, step: Step) -> int | None:
+    """The most rows of the step's split; prompts about nothing are so few that they count as none."""
+    split = step.payload["split"]
+    return getattr(plan.experiment.limits, split) if split in SPLITS else 0
 
 
 def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:

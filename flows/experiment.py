@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from vocabsem.cards import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
+from vocabsem.shots import Scarce
 
 
 class MethodSpec(Card):
@@ -23,11 +24,19 @@ class MethodSpec(Card):
     """Name in tables; made from the method and its parameters if absent."""
     control: bool = False
     """A control is reported, never registered as champion."""
+    demonstrations: PositiveInt | Literal["fit"] | None = None
+    """Labelled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
+    shots: list[PositiveInt | Literal[0, "all"]] | None = None
+    """Shots of this method, if not those of the experiment."""
+    seeds: PositiveInt | None = None
+    """How many of the experiment's seeds this method is run with, if not all."""
 
     @property
     def name(self) -> str:
-        """`anchor_similarity`, `anchor_similarity+no_centre`, `anchor_similarity+random`, …"""
-        return self.label or "+".join([self.method, *(_setting(key, value) for key, value in self.params.items())])
+        """`anchor_similarity`, `anchor_similarity+random`, `zero_shot+demos-4`, …"""
+        shown = [f"demos-{self.demonstrations}"] if self.demonstrations else []
+        settings = [_setting(key, value) for key, value in self.params.items()]
+        return self.label or "+".join([self.method, *shown, *settings])
 
     @property
     def is_control(self) -> bool:
@@ -63,6 +72,8 @@ class Experiment(Card):
     """Methods, as a name or with parameters."""
     shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
     """Labelled examples per class."""
+    scarce: Scarce = "refuse"
+    """What a class with fewer training rows than shots does: refuse the experiment, or give all it has."""
     seeds: list[int] = Field(default=[0], min_length=1)
     """Each draws its own shots and initial weights."""
     layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)
@@ -81,6 +92,8 @@ class Experiment(Card):
     """Caps on rows."""
     shard_rows: PositiveInt = 512
     """Rows of a file of states, the unit of resuming."""
+    temperature: bool = False
+    """Rescale each method's probabilities by a temperature fitted on its training rows."""
     champion: bool = False
     """Register the best on validation data in MLflow."""
 
@@ -95,7 +108,7 @@ class Experiment(Card):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        from vocabsem.methods import check_params
+        from flows.needs import check
 
         for what, names in (
             ("models", self.models),
@@ -108,7 +121,7 @@ class Experiment(Card):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         for spec in self.methods:
             try:
-                check_params(spec.method, spec.params)
+                check(spec)
             except CardError as error:
                 raise ValueError(str(error)) from None
         return self

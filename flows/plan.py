@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.contrasts import contrasts
 from flows.experiment import Experiment, MethodSpec
+from flows.needs import TUNED, seeds_of, shots_of, splits_of
 from tasks.steps import (
     Entry,
     Step,
@@ -99,7 +100,17 @@ class Plan:
     def entries(self) -> list[Entry]:
         """What the run's record needs to know of every fit."""
         return [
-            Entry(c.model, c.dataset, fit.spec.method, fit.spec.name, fit.spec.is_control, fit.predictions, fit.metrics)
+            Entry(
+                c.model,
+                c.dataset,
+                fit.spec.method,
+                fit.spec.name,
+                fit.spec.is_control,
+                c.examples,
+                fit.predictions,
+                fit.metrics,
+                servable=fit.spec.method not in TUNED and not fit.spec.demonstrations,
+            )
             for c in self.comparisons
             for fit in c.fits
         ]
@@ -181,28 +192,33 @@ def _compare(
             f"experiment {experiment.name!r} asks for a champion, which is chosen on validation data, and dataset"
             f" {dataset.name!r} has none: set split.validation in its card, or champion: false"
         )
-    splits = ["train", "validation", "test"] if validated else ["train", "test"]
-    states = {split: states_step(model.name, digest, dataset, examples, split, settings) for split in splits}
-    inputs = {f"states:{split}": step.key for split, step in states.items()} | {"anchors": anchors.key}
+    evaluated = ["validation", "test"] if validated else ["test"]
+    states: dict[str, Step] = {}
+
+    def stored(split: str, spec: MethodSpec, seed: int) -> tuple[str, str]:
+        """Role and key of the states of a split, which are extracted once for all methods that read them."""
+        shown = {"per_class": spec.demonstrations, "seed": seed, "context": model.context, "words": dataset.label_words}
+        demonstrations = {"demonstrations": shown} if spec.demonstrations else {}
+        step = states_step(model.name, digest, dataset, examples, split, settings | demonstrations)
+        states[f"{split}+demos-{spec.demonstrations}@{seed}" if demonstrations else split] = step
+        return f"states:{split}@{seed}" if demonstrations else f"states:{split}", step.key
+
     fits = []
     for spec in experiment.methods:
-        for shots in _shots(experiment, spec):
-            seeds = experiment.seeds if _seeded(spec, shots) else experiment.seeds[:1]
+        for shots in shots_of(experiment, spec):
+            seeds = seeds_of(experiment, spec, shots)
+            if spec.method in TUNED:
+                inputs = {"examples": examples.key}
+                prompts = {key: settings[key] for key in ("dtype", "max_tokens", "prepend_bos")}
+                more = prompts | {"model": digest, "template": dataset.template}
+            else:
+                wanted = splits_of(spec, evaluated)
+                inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)
+                inputs["anchors"] = anchors.key
+                more = {"temperature": True} if experiment.temperature else {}
+            if experiment.scarce == "take_all":
+                more |= {"scarce": experiment.scarce}
             specification = {"method": spec.method, "params": spec.params}
-            predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs)
+            predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
     return Comparison(model, dataset, examples, anchors, states, fits)
-
-
-def _shots(experiment: Experiment, spec: MethodSpec) -> list[int | str]:
-    """Methods that need no label are scored at 0 shots, the others at every number above."""
-    from vocabsem.methods import METHODS
-
-    return [shots for shots in experiment.shots if (shots != 0) == METHODS[spec.method].needs_labels]
-
-
-def _seeded(spec: MethodSpec, shots: int | str) -> bool:
-    """Whether the seed matters: it draws the shots, the initial weights, and the random stand-ins for anchors."""
-    from vocabsem.methods import METHODS
-
-    return shots not in (0, "all") or METHODS[spec.method].trains or spec.params.get("targets") == "random"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.experiment import Experiment, load_experiment
+from flows.needs import TUNED
 from flows.plan import Comparison, Plan, find_data_dir, make_plan
 from flows.progress import progress
 from tasks.anchors import build_anchors
@@ -12,10 +13,11 @@ from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
 from tasks.models import fetch_model
-from tasks.reading import split_rows
+from tasks.reading import prompt_rows, split_rows
 from tasks.scores import score
 from tasks.states import extract_shard, finished, publish_states, shards
 from tasks.steps import Step
+from tasks.tuned import tune_method
 from vocabsem.errors import DataError
 from warehouse.errors import NotPublished
 from warehouse.home import Home
@@ -60,7 +62,9 @@ def build_sets(plan: Plan) -> None:
     """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
     for model in {c.model.name: c.model for c in plan.comparisons}.values():
         mine = [c for c in plan.comparisons if c.model.name == model.name]
-        if not all(plan.published(step) for c in mine for step in (c.anchors, *c.states.values())):
+        tuned = [fit.predictions for c in mine for fit in c.fits if fit.spec.method in TUNED]
+        needed = [*(step for c in mine for step in (c.anchors, *c.states.values())), *tuned]
+        if not all(map(plan.published, needed)):
             fetch_model(plan.home, model, [c.dataset for c in mine])
     for step, comparison in unique((c.examples, c) for c in plan.comparisons):
         if not plan.published(step):
@@ -74,7 +78,9 @@ def _check_shots(plan: Plan, comparison: Comparison) -> None:
     rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
     counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
     least = min(counts, key=counts.__getitem__)
-    wanted = max((n for n in plan.experiment.shots if isinstance(n, int)), default=0)
+    asked = plan.experiment.shots if plan.experiment.scarce == "refuse" else []
+    asked = [*asked, *(spec.demonstrations for spec in plan.experiment.methods)]
+    wanted = max((n for n in asked if isinstance(n, int)), default=0)
     if counts[least] < wanted:
         raise DataError(
             f"{wanted} shots of dataset {comparison.dataset.name!r}, whose class {least!r} has {counts[least]} training"
@@ -94,7 +100,7 @@ def extract_states(plan: Plan) -> list[str]:
 
 def _extract_split(plan: Plan, comparison: Comparison, step: Step) -> None:
     experiment, split = plan.experiment, step.payload["split"]
-    rows = len(split_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
+    rows = len(prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
     spans = shards(rows, experiment.shard_rows)
     todo = [span for span in spans if finished(plan.home, step, *span) is None]
     kept = rows - sum(stop - start for start, stop in todo)
@@ -134,7 +140,11 @@ def fit_methods(plan: Plan) -> list[str]:
         with progress("methods fitted", sum(map(len, todo.values()))) as advance:
             for (index, method), steps in todo.items():
                 comparison = plan.comparisons[index]
-                fit_method(plan.home, comparison.model, comparison.dataset, method, steps)
+                if steps[0].payload["method"]["method"] in TUNED:
+                    device = plan.experiment.device
+                    tune_method(plan.home, comparison.model, comparison.dataset, method, steps, device)
+                else:
+                    fit_method(plan.home, comparison.model, comparison.dataset, method, steps)
                 advance(len(steps), 0)
     return [fit.predictions.key for comparison in plan.comparisons for fit in comparison.fits]
 

@@ -12,7 +12,7 @@ from vocabsem.anchors import semantic_anchors
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device
 from vocabsem.language_model import load_model
-from vocabsem.methods import LabelSpace
+from vocabsem.methods import LabelSpace, Vocabulary
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check
@@ -75,23 +75,28 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
     return step.key
 
 
-def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str) -> LabelSpace:
-    """Anchors, head rows and biases of the label tokens; several tokens of one word are averaged."""
+def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *, whole: bool = False) -> LabelSpace:
+    """Anchors, head rows and biases of the label tokens; several tokens of one word are averaged.
+
+    `whole` adds those of all tokens, for methods that compare with the whole vocabulary.
+    """
     tokens = label_ids(model, dataset, home)
     partition = Lake(home).partition("anchors", key, model=model.name)
     manifest = partition.manifest()
     assert manifest is not None
-    wanted = sorted({token for ids in tokens for token in ids})
-    table = partition.table(columns=["token_id", "bias", "anchor", "head"], filters=pc.field("token_id").isin(wanted))
+    wanted = None if whole else pc.field("token_id").isin(sorted({token for ids in tokens for token in ids}))
+    table = partition.table(columns=["token_id", "bias", "anchor", "head"], filters=wanted)
     place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
+    head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
 
     def of_words(rows: np.ndarray) -> np.ndarray:
         return np.stack([rows[[place[token] for token in ids]].mean(axis=0) for ids in tokens]).astype(np.float32)
 
     return LabelSpace(
-        anchors=of_words(matrix(table["anchor"])),  # (C, d)
-        head=of_words(matrix(table["head"])),  # (C, d)
-        bias=of_words(table["bias"].to_numpy()),  # (C,)
+        anchors=of_words(anchors),  # (C, d)
+        head=of_words(head),  # (C, d)
+        bias=of_words(bias),  # (C,)
         softcap=manifest.facts["softcap"],
         scale=manifest.facts["scale"],
+        vocabulary=Vocabulary(head, bias, anchors, tokens) if whole else None,
     )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from inspect import signature
 from typing import Any
@@ -11,15 +12,18 @@ from safetensors.numpy import save
 
 from tasks.anchors import label_space
 from tasks.predictions import prediction_rows, publish_predictions
-from tasks.reading import read_states
+from tasks.reading import read_states, shown
 from tasks.step_task import step_task
 from tasks.steps import Step
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
-from vocabsem.methods import METHODS, LabelSpace, build_method
+from vocabsem.methods import METHODS, LabelSpace, Method, build_method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.shots import choose_shots
+from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
+
+Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
 
 
 @lru_cache(maxsize=4)
@@ -31,38 +35,71 @@ def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int,
 @step_task(task_run_name="{method} on {dataset.name}")
 def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step]) -> list[str]:
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
-    space = label_space(home, model, dataset, steps[0].inputs["anchors"])
+    specification, anchors = steps[0].payload["method"], steps[0].inputs["anchors"]
+    space = label_space(home, model, dataset, anchors)
+    if build_method(specification["method"], specification["params"], space, seed=0).reads_vocabulary:
+        space = label_space(home, model, dataset, anchors, whole=True)
     for step in steps:
         _fit(home, model, dataset, step, space)
     return [step.key for step in steps]
 
 
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: LabelSpace) -> None:
-    splits = {role.partition(":")[2]: key for role, key in step.inputs.items() if role.startswith("states:")}
-    read = {split: read_states(home, model.name, dataset.name, split, key) for split, key in splits.items()}
-    train_ids, train_labels, train_states = read.pop("train")
-    specification, shots = step.payload["method"], step.payload["shots"]
-    columns, several = _columns(specification["method"], train_states.shape[1], space.width)
-    params = specification["params"] | several
-    train_states = train_states[:, columns]
     predictions, training, facts, calibrator = [], [], [], b""
     for seed in step.payload["seeds"]:
-        estimator = build_method(specification["method"], params, space, seed)
+        keys = _states_of(step, seed)
+        read = {split: read_states(home, model.name, dataset.name, split, key) for split, key in keys.items()}
         began = time.perf_counter()
-        if shots == 0:
-            estimator.fit(train_states)
-        else:
-            chosen = choose_shots(train_labels, shots, seed, dataset.classes)
-            training += [(seed, train_ids[row]) for row in chosen]
-            estimator.fit(train_states[chosen], train_labels[chosen], unlabelled=train_states)
-        seconds = time.perf_counter() - began
-        for split, (ids, labels, states) in read.items():
-            predictions.append(prediction_rows(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
-        facts.append(
-            {"seed": seed, "fit_seconds": round(seconds, 4)} | _clusters(home, model, dataset, step, estimator, columns)
+        estimator, columns, labelled = _fitted(
+            step, seed, space, read, shown(home, model.name, dataset.name, "test", keys["test"])
         )
+        seconds = time.perf_counter() - began
+        training += [(seed, example) for example in labelled]
+        for split in [split for split in ("validation", "test") if split in read]:
+            ids, labels, states = read[split]
+            predictions.append(prediction_rows(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
+        clusters = _clusters(home, model, dataset, keys["test"], estimator, columns)
+        facts.append({"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_} | clusters)
         calibrator = calibrator or _serialise(estimator)
     publish_predictions(home, step, predictions, training, calibrator, facts)
+
+
+def _states_of(step: Step, seed: int) -> dict[str, str]:
+    """Key of the states of each split; where demonstrations precede the prompts, each seed has its own."""
+    keys = {}
+    for role, key in step.inputs.items():
+        kind, _, split = role.partition(":")
+        split, _, of = split.partition("@")
+        if kind == "states" and of in ("", str(seed)):
+            keys[split] = key
+    return keys
+
+
+def _fitted(
+    step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]
+) -> tuple[Method, slice, list[str]]:
+    """The fitted estimator, the columns of the states that it reads, and the ids of all labelled examples it saw."""
+    name, shots = step.payload["method"]["method"], step.payload["shots"]
+    stored = read["test"][2].shape[1]
+    columns, several = _columns(name, stored, space.width)
+
+    def make() -> Method:
+        return build_method(name, step.payload["method"]["params"] | several, space, seed)
+
+    estimator = make()
+    unlabelled = read[estimator.background][2][:, columns] if estimator.background in read else None
+    if shots == 0 or not estimator.needs_labels:
+        nothing = np.zeros((1, stored), np.float32)[:, columns]
+        estimator.fit(nothing if unlabelled is None else unlabelled)
+        return estimator, columns, demonstrations
+    ids, labels, states = read["train"]
+    chosen = choose_shots(labels, shots, seed, space.classes, scarce=step.payload.get("scarce", "refuse"))
+    chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
+    x, y = states[chosen][:, columns], labels[chosen]
+    estimator.fit(x, y, unlabelled)
+    if step.payload.get("temperature"):
+        estimator.temperature_ = cross_fitted_temperature(make, x, y, unlabelled, seed=seed)
+    return estimator, columns, demonstrations + [ids[row] for row in chosen]
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
@@ -76,12 +113,11 @@ def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int
 
 
 def _clusters(
-    home: Home, model: ModelCard, dataset: DatasetCard, step: Step, estimator: Any, columns: slice
+    home: Home, model: ModelCard, dataset: DatasetCard, key: str, estimator: Any, columns: slice
 ) -> dict[str, float]:
     """Agreement of k-means clusters with the labels, in the states as they are and as the calibrator moves them."""
     if not hasattr(estimator, "transform"):
         return {}
-    key = step.inputs["states:test"]
     _, labels, states = read_states(home, model.name, dataset.name, "test", key)
     before = _clusters_before(home, model.name, dataset.name, key, estimator.space.width, dataset.classes)
     after = adjusted_rand(estimator.transform(states[:, columns]), labels, dataset.classes, seed=0)

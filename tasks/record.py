@@ -83,7 +83,7 @@ def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]
 
 def _best(entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> list[Entry]:
     """For each data set the entry, controls aside, with the highest macro-F1 on validation data."""
-    candidates = [entry for entry in entries if not entry.control]
+    candidates = [entry for entry in entries if entry.servable and not entry.control]
     names = dict.fromkeys(entry.dataset.name for entry in candidates)
     return [
         max((e for e in candidates if e.dataset.name == name), key=lambda e: _merit(scores[e.metrics.key]))
@@ -135,14 +135,10 @@ def curves(
 def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
     found = []
     for name, entry in {entry.dataset.name: entry for entry in entries}.items():
-        states = entry.predictions.inputs["states:test"]
-        split = Lake(home).partition("states", states, model=entry.model.name, dataset=name, split="test").manifest()
-        assert split is not None
-        examples = Lake(home).partition("examples", split.inputs["examples"], dataset=name)
-        manifest = examples.manifest()
+        manifest = entry.examples.partition(Lake(home)).manifest()
         assert manifest is not None
         source = ", ".join(entry.dataset.files.values())
-        found.append({"name": name, "digest": examples.key, "rows": manifest.rows, "source": source})
+        found.append({"name": name, "digest": entry.examples.key, "rows": manifest.rows, "source": source})
     return found
 
 

@@ -1,22 +1,22 @@
 """Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
 
+import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.models import INFERENCE, loaded, tokenizing
-from tasks.reading import split_rows
+from tasks.models import INFERENCE, loaded
+from tasks.prompts import make_prompts
+from tasks.reading import prompt_rows
 from tasks.step_task import step_task
 from tasks.steps import Step
 from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
-from vocabsem.prompting import Prompts, encode_prompts
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check, FileEntry
@@ -35,17 +35,6 @@ def finished(home: Home, step: Step, start: int, stop: int) -> FileEntry | None:
     return step.partition(Lake(home)).finished(shard_name(start, stop))
 
 
-def encode(home: Home, model: ModelCard, dataset: DatasetCard, settings: Any, fields: list[dict[str, str]]) -> Prompts:
-    with tokenizing(model, home) as tokenizer:
-        return encode_prompts(
-            tokenizer,
-            dataset.template,
-            fields,
-            max_tokens=settings["max_tokens"],
-            prepend_bos=settings["prepend_bos"],
-        )
-
-
 @step_task(task_run_name="states {dataset.name} {step.payload[split]} {start}-{stop}")
 def extract_shard(
     home: Home,
@@ -59,8 +48,8 @@ def extract_shard(
 ) -> str:
     """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
     settings = step.payload
-    rows = split_rows(home, dataset.name, step.inputs["examples"], settings["split"]).slice(start, stop - start)
-    prompts = encode(home, model, dataset, settings, [dict(fields) for fields in rows["fields"].to_pylist()])
+    rows = prompt_rows(home, dataset.name, step.inputs["examples"], settings["split"]).slice(start, stop - start)
+    prompts, shown = make_prompts(home, model, dataset, step, [dict(fields) for fields in rows["fields"].to_pylist()])
     with INFERENCE:
         network = loaded(model, home, settings["dtype"], device)
         difference = check_head(network, prompts.token_ids) if start == 0 else None
@@ -81,7 +70,8 @@ def extract_shard(
             **{f"layer_{layer}": vectors(values) for layer, values in states.items()},
         }
     ).replace_schema_metadata(
-        {"seconds": f"{seconds:.3f}"} | ({} if difference is None else {"guard": f"{difference:.3g}"})
+        {"seconds": f"{seconds:.3f}", "demonstrations": json.dumps(shown)}
+        | ({} if difference is None else {"guard": f"{difference:.3g}"})
     )
     name = shard_name(start, stop)
     step.partition(Lake(home)).write_table(name, table)
@@ -111,11 +101,13 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
         flat = table[last].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         norms.append(np.linalg.norm(flat.reshape(len(table), -1), axis=1))
     norm = np.concatenate(norms)
+    shown = json.loads(metadata[b"demonstrations"])
     facts = {
         **{key: step.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens")},
         "tokens": tokens,
         "shortened": shortened,
         "seconds": round(seconds, 3),
+        **({"demonstrations": shown} if shown else {}),
         "norm": {"min": float(norm.min()), "mean": float(norm.mean()), "max": float(norm.max())},
     }
     checks = [

@@ -45,8 +45,11 @@ class Entry:
     method: str
     label: str
     control: bool
+    examples: Step
     predictions: Step
     metrics: Step
+    servable: bool = True
+    """Whether it can classify new texts by itself: no demonstrations, no adapters."""
 
     @property
     def shots(self) -> str:
@@ -91,8 +94,12 @@ def predictions_step(
     shots: int | str,
     seeds: Sequence[int],
     inputs: Mapping[str, str],
+    **settings: Any,
 ) -> Step:
-    """One method at one number of shots, over all its seeds. `specification`: the method's name and parameters."""
+    """One method at one number of shots, over all its seeds. `specification`: the method's name and parameters.
+
+    `settings`: what else shapes the predictions, such as a temperature, or how prompts are made where none are stored.
+    """
     return _step(
         "predictions",
         {"model": model, "dataset": dataset.name, "method": method, "shots": str(shots)},
@@ -102,6 +109,7 @@ def predictions_step(
         word_tokens=dataset.word_tokens,
         seeds=list(seeds),
         shots=shots,
+        **settings,
     )
 
 

@@ -8,8 +8,8 @@ from safetensors.numpy import save
 
 from tasks.models import INFERENCE, label_ids, loaded
 from tasks.predictions import prediction_rows, publish_predictions
+from tasks.prompts import encode
 from tasks.reading import split_rows
-from tasks.states import encode
 from tasks.step_task import step_task
 from tasks.steps import Step
 from vocabsem.cards import DatasetCard, ModelCard
@@ -64,7 +64,8 @@ def _tune(
     others = {split: rows for split, rows in read.items() if split != "train"}
     predictions, training, facts, calibrator = [], [], [], b""
     for seed in step.payload["seeds"]:
-        chosen = choose_shots(train_labels, step.payload["shots"], seed, dataset.classes)
+        scarce = step.payload.get("scarce", "refuse")
+        chosen = choose_shots(train_labels, step.payload["shots"], seed, dataset.classes, scarce=scarce)
         training += [(seed, train_ids[row]) for row in chosen]
         with INFERENCE:
             tuned = tune(

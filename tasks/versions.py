@@ -4,7 +4,7 @@ import platform
 from functools import cache
 from importlib.metadata import version
 
-PACKAGES = ("vocabsem", "torch", "transformers", "tokenizers", "datasets", "pyarrow", "scikit-learn", "numpy")
+PACKAGES = ("vocabsem", "torch", "transformers", "peft", "tokenizers", "datasets", "pyarrow", "scikit-learn", "numpy")
 
 
 @cache

@@ -45,13 +45,15 @@ class ModelCard(Card):
     source: Text
     """Where its bytes are: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
-    """Of the file, or of the folder as `sources.folder_sha256` defines it; verified at download."""
+    """Of the file, or of the folder as `hashing.sha256_of` defines it; verified at download."""
     licence: Text
     citation: str | None = None
     prepend_bos: bool
     """Whether prompts start with the beginning-of-sequence token, as the training documents did."""
     max_tokens: Positive = 512
     """Longest prompt; longer ones are shortened in the text field and counted."""
+    context: Positive = 1024
+    """Most tokens shown to the model at once: demonstrations and prompt."""
     parameters: Positive
     """All weights, shared ones counted once."""
     layers: Positive

@@ -1,16 +1,18 @@
 """Prompts to hidden states, in token-budget batches.
 
 Prompts are sorted by length and padded on the right. Under causal attention a token never sees what follows it, so
-padding needs no mask and cannot change a state; states depend on their batch only by rounding.
+padding needs no mask and cannot change a state; states depend on their batch only by rounding. What all prompts begin
+with is computed once (`vocabsem.prefix`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vocabsem.errors import BadInput, ComputationFailed
 from vocabsem.language_model import LanguageModel
+from vocabsem.prefix import Prefix, keeps_keys_and_values, shared_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +63,13 @@ def extract(
     chosen = resolve_layers(layers, model.layers)
     states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
-        for rows in token_batches([len(ids) for ids in token_ids], budget or TOKEN_BUDGET[device.type]):
-            ids, lengths = padded([token_ids[row] for row in rows], device)
-            for layer, vectors in _forward(model, ids, lengths, chosen, pooling).items():
+        prefix = _prefix(model, token_ids, chosen)
+        endings = [ids[prefix.length :] for ids in token_ids]
+        for rows in token_batches([len(ids) for ids in endings], budget or TOKEN_BUDGET[device.type]):
+            ids, lengths = padded([endings[row] for row in rows], device)
+            for layer, vectors in _forward(model, prefix, ids, lengths, chosen, pooling).items():
                 states[layer][rows] = vectors.float().cpu().numpy()
-            progress(len(rows), int(lengths.sum()))
+            progress(len(rows), int(lengths.sum()) + len(rows) * prefix.length)
     for layer, found in states.items():
         if not np.isfinite(found).all():
             row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
@@ -80,10 +84,12 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
     """The guard on the first prompts as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
     import torch
 
-    ids, lengths = padded(token_ids[:GUARDED], model.network.device)
+    some = token_ids[:GUARDED]
     with torch.inference_mode():
-        states = _forward(model, ids, lengths, [model.layers], "last")[model.layers]
-    return model.guard(ids, lengths, states)
+        prefix = _prefix(model, token_ids, [model.layers])
+        ids, lengths = padded([ids[prefix.length :] for ids in some], model.network.device)
+        states = _forward(model, prefix, ids, lengths, [model.layers], "last")[model.layers]
+    return model.guard(*padded(some, model.network.device), states)
 
 
 def _width(model: LanguageModel, layer: int) -> int:
@@ -104,18 +110,44 @@ def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[T
     return ids.to(device), lengths.to(device)
 
 
-def _forward(
-    model: LanguageModel, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], pooling: Pooling
-) -> "dict[int, Tensor]":
-    """{layer: (B, d)} of one batch, run through the body of the model without its head."""
+def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
+    """What all prompts begin with, run through the model; nothing where the model cannot go on from there."""
     import torch
 
-    inner = any(layer != model.layers for layer in layers)
-    output = model.network.base_model(ids, use_cache=False, output_hidden_states=inner)
-    every = {
-        layer: output.last_hidden_state if layer == model.layers else output.hidden_states[layer] for layer in layers
-    }  # each (B, T, d)
+    shared = shared_tokens(token_ids) if len(token_ids) > 1 and keeps_keys_and_values(model.network) else []
+    if not shared:
+        return Prefix(0, None, dict.fromkeys(layers, torch.zeros(())))
+    ids = torch.tensor([shared], device=model.network.device)
+    output = model.network.base_model(ids, use_cache=True, output_hidden_states=_inner(model, layers))
+    sums = {layer: states[0].float().sum(0) for layer, states in _states(model, output, layers).items()}
+    return Prefix(len(shared), output.past_key_values, sums)
+
+
+def _forward(
+    model: LanguageModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], pooling: Pooling
+) -> "dict[int, Tensor]":
+    """{layer: (B, d)} of one batch that follows the prefix, run through the body of the model without its head."""
+    import torch
+
+    cache = prefix.for_rows(len(ids))
+    output = model.network.base_model(
+        ids, past_key_values=cache, use_cache=cache is not None, output_hidden_states=_inner(model, layers)
+    )
+    every = _states(model, output, layers)  # each (B, T, d)
     if pooling == "mean":
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
-        return {layer: (h.float() * real[..., None]).sum(1) / lengths[:, None] for layer, h in every.items()}
+        tokens = prefix.length + lengths[:, None]
+        return {
+            layer: ((h.float() * real[..., None]).sum(1) + prefix.sums[layer]) / tokens for layer, h in every.items()
+        }
     return {layer: h[torch.arange(len(ids), device=ids.device), lengths - 1] for layer, h in every.items()}
+
+
+def _inner(model: LanguageModel, layers: Sequence[int]) -> bool:
+    return any(layer != model.layers for layer in layers)
+
+
+def _states(model: LanguageModel, output: Any, layers: Sequence[int]) -> "dict[int, Tensor]":
+    return {
+        layer: output.last_hidden_state if layer == model.layers else output.hidden_states[layer] for layer in layers
+    }

@@ -51,19 +51,33 @@ def encode_prompts(
         )
     bos = [int(tokenizer.bos_token_id)] if prepend_bos else []
     limit = max_tokens - len(bos)
-    literal = not any(token in template for token in tokenizer.all_special_tokens)
-    bare = _tokens(tokenizer, [_render(template, defaultdict(str))[0]], literal)[0]
+    literal = reads_literally(tokenizer, template)
+    bare = encode_texts(tokenizer, [_render(template, defaultdict(str))[0]], literal)[0]
     if len(bare) >= limit:
         raise DataError(
             f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no room for text in "
             f"{max_tokens}: shorten the template or raise max_tokens"
         )
     texts = [_render(template, row)[0] for row in fields]
-    token_ids = _tokens(tokenizer, texts, literal)
+    token_ids = encode_texts(tokenizer, texts, literal)
     shortened = np.array([len(ids) > limit for ids in token_ids], dtype=bool)
     for i in np.flatnonzero(shortened).tolist():
         texts[i], token_ids[i] = _shorten(tokenizer, template, fields[i], limit, literal)
     return Prompts([bos + ids for ids in token_ids], shortened, texts)
+
+
+def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], literal: bool) -> list[Ids]:
+    """Token ids of each text, nothing added; `literal` reads special tokens that a text spells out as text."""
+    if not texts:
+        return []
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=literal, verbose=False)
+    ids: list[Ids] = encoded["input_ids"]
+    return ids
+
+
+def reads_literally(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
+    """Whether special tokens in texts are text: unless the template uses such tokens itself."""
+    return not any(token in template for token in tokenizer.all_special_tokens)
 
 
 def label_tokens(
@@ -107,14 +121,6 @@ def label_tokens(
     if problems:
         raise LabelWordError("\n".join(problems))
     return [found[word] for word in words]
-
-
-def _tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str], literal: bool) -> list[Ids]:
-    if not texts:
-        return []
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=literal, verbose=False)
-    ids: list[Ids] = encoded["input_ids"]
-    return ids
 
 
 def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
@@ -165,10 +171,10 @@ def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
 
 def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
     """In context, because tokenizers that mark spaces treat the beginning of a text as a space of its own."""
-    before, both = _tokens(tokenizer, [":", f": {word}"], literal=False)
+    before, both = encode_texts(tokenizer, [":", f": {word}"], literal=False)
     if both[: len(before)] == before:
         return both[len(before) :]
-    return _tokens(tokenizer, [f" {word}"], literal=False)[0]
+    return encode_texts(tokenizer, [f" {word}"], literal=False)[0]
 
 
 def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:

@@ -7,9 +7,14 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
 
+Scarce = Literal["refuse", "take_all"]
 
-def choose_shots(labels: NDArray[np.int64], shots: int | Literal["all"], seed: int, classes: int) -> NDArray[np.int64]:
-    """Indices of `shots` training rows per class, or of every row.
+
+def choose_shots(
+    labels: NDArray[np.int64], shots: int | Literal["all"], seed: int, classes: int, *, scarce: Scarce = "refuse"
+) -> NDArray[np.int64]:
+    """Indices of `shots` training rows per class, or of every row. A class with fewer rows gives all it has to
+    `take_all`, and is an error otherwise.
 
     labels: (N,) integers in 0 … classes-1. Returns (classes * shots,), the classes taking turns, so that the choice of
     4 shots is the beginning of the choice of 16 with the same seed; for `all`, (N,) in the given order.
@@ -28,9 +33,10 @@ def choose_shots(labels: NDArray[np.int64], shots: int | Literal["all"], seed: i
     order = np.random.default_rng(seed).permutation(len(labels))
     members = [order[labels[order] == c] for c in range(classes)]
     short = min(range(classes), key=lambda c: len(members[c]))
-    if len(members[short]) < shots:
+    if len(members[short]) < shots and scarce == "refuse":
         raise DataError(
             f"{shots} shots asked of class {short}, which has {len(members[short])} training rows: "
-            f"ask for at most {len(members[short])}, or for 'all'"
+            f"ask for at most {len(members[short])}, for 'all', or let scarce classes give all they have"
         )
-    return np.stack([rows[:shots] for rows in members], axis=1).reshape(-1).astype(np.int64)
+    turns = [rows[turn] for turn in range(shots) for rows in members if turn < len(rows)]
+    return np.array(turns, dtype=np.int64)

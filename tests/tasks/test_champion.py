@@ -56,7 +56,7 @@ def entry(model, fields=("text",), key_of="first"):
         }
     )
     step = Step("predictions", {"model": model.name, "dataset": "films", "shots": "all"}, {"of": key_of})
-    return Entry(model, dataset, "linear_probe", "linear_probe", False, step, step)
+    return Entry(model, dataset, "linear_probe", "linear_probe", False, step, step, step)
 
 
 def fit(entry, home):

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.errors import BadInput, ComputationFailed
-from vocabsem.extraction import extract, resolve_layers, token_batches
+from vocabsem.extraction import check_head, extract, resolve_layers, token_batches
 from vocabsem.language_model import load_model
+from vocabsem.prefix import shared_tokens
 
 RANDOM = np.random.default_rng(0)
 PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9, 9, 30, 2, 12)]
+DEMONSTRATED = [[5, 4, 3, 7, 11, 2, 13, *prompt] for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -21,10 +23,10 @@ def model(request, tmp_path_factory):
     return load_model(save(request.param, folder), folder / "cache", dtype="float32")
 
 
-def one_by_one(model, pooling):
+def one_by_one(model, prompts, pooling):
     """{layer: (N, d)} from `output_hidden_states`, no padding, no batch."""
     states = {layer: [] for layer in range(model.layers + 1)}
-    for ids in PROMPTS:
+    for ids in prompts:
         hidden = model.network(torch.tensor([ids]), output_hidden_states=True).hidden_states
         if hidden[-1].shape[-1] != model.head.weight.shape[1]:  # OPT-350m projects after its layers
             hidden = (*hidden[:-1], model.network.base_model(torch.tensor([ids])).last_hidden_state)
@@ -33,10 +35,11 @@ def one_by_one(model, pooling):
     return {layer: np.stack(rows) for layer, rows in states.items()}
 
 
+@pytest.mark.parametrize("prompts", [PROMPTS, DEMONSTRATED], ids=["plain", "demonstrated"])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_states_equal_transformers_one_prompt_at_a_time(model, pooling):
-    expected = one_by_one(model, pooling)
-    found = extract(model, PROMPTS, list(expected), pooling=pooling, budget=40)
+def test_states_equal_transformers_one_prompt_at_a_time(model, prompts, pooling):
+    expected = one_by_one(model, prompts, pooling)
+    found = extract(model, prompts, list(expected), pooling=pooling, budget=40)
     assert list(found) == list(expected)
     for layer in expected:
         assert found[layer].dtype == np.float32
@@ -52,11 +55,33 @@ def test_states_do_not_depend_on_the_batch_or_the_order(model):
         np.testing.assert_allclose(other, alone, rtol=1e-4, atol=1e-4 * np.abs(alone).max())
 
 
+def test_what_all_prompts_begin_with_is_computed_once(model):
+    computed = []
+    hook = model.network.get_input_embeddings().register_forward_hook(lambda *call: computed.append(call[1][0].numel()))
+    extract(model, DEMONSTRATED, [model.layers], budget=1)  # a prompt a batch: no padding
+    hook.remove()
+    assert sum(computed) == 7 + sum(map(len, PROMPTS))
+
+
+def test_the_guard_looks_at_states_after_a_shared_beginning(model):
+    assert check_head(model, DEMONSTRATED) < 1e-4
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), max_size=5), st.lists(st.integers(0, 2)))
+def test_the_shared_beginning_is_the_longest_that_leaves_a_token(endings, beginning):
+    prompts = [beginning + ending for ending in endings]
+    shared = shared_tokens(prompts)
+    assert all(prompt[: len(shared)] == shared and len(prompt) > len(shared) for prompt in prompts)
+    longer = {tuple(prompt[: len(shared) + 1]) for prompt in prompts}
+    assert not prompts or len(longer) > 1 or any(len(prompt) == len(shared) + 1 for prompt in prompts)
+
+
 def test_progress_counts_every_prompt_and_token(model):
-    seen = []
-    extract(model, PROMPTS, [0], budget=40, progress=lambda prompts, tokens: seen.append((prompts, tokens)))
-    assert tuple(np.sum(seen, axis=0)) == (len(PROMPTS), sum(map(len, PROMPTS)))
-    assert len(seen) > 1
+    for prompts in (PROMPTS, DEMONSTRATED):
+        seen = []
+        extract(model, prompts, [0], budget=40, progress=lambda *done, seen=seen: seen.append(done))
+        assert tuple(np.sum(seen, axis=0)) == (len(prompts), sum(map(len, prompts)))
+        assert len(seen) > 1
 
 
 def test_a_state_that_is_not_finite_is_refused(tmp_path):

@@ -78,3 +78,14 @@ def test_impossible_requests():
         choose_shots(np.array([0, 1]), -1, 0, 2)
     with pytest.raises(DataError, match="run from 0 to 7: expected 0 to 1"):
         choose_shots(np.array([0, 7]), 1, 0, 2)
+
+
+@given(labelled(), SEEDS, st.integers(1, 14))
+def test_scarce_classes_may_give_all_they_have(case, seed, shots):
+    labels, classes, _ = case
+    chosen = choose_shots(labels, shots, seed, classes, scarce="take_all")
+    counts = np.bincount(labels, minlength=classes)
+    assert np.bincount(labels[chosen], minlength=classes).tolist() == np.minimum(counts, shots).tolist()
+    assert len(set(chosen.tolist())) == len(chosen)
+    more = choose_shots(labels, shots + 1, seed, classes, scarce="take_all")
+    np.testing.assert_array_equal(chosen, more[: len(chosen)])

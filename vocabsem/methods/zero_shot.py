@@ -12,6 +12,7 @@ class ZeroShot(Method):
 
     name = "zero_shot"
     needs_labels = False
+    background = "none"
 
     def __init__(self, space: LabelSpace) -> None:
         self.space = space

@@ -1,0 +1,176 @@
+"""Rivals that need prompts of their own: demonstrations, content-free inputs, adapters, from the card to the table."""
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+
+from tasks.anchors import build_anchors
+from tasks.examples import build_examples, fetch_dataset
+from tasks.fits import fit_method
+from tasks.models import loaded
+from tasks.reading import prompt_rows, read_states
+from tasks.states import extract_shard, publish_states
+from tests.tasks.worlds import World, fit_of, write_card
+from vocabsem.errors import DataError
+from vocabsem.shots import choose_shots
+from warehouse.lake import Lake
+
+WORDS = ["bad", "positive", "story"]
+ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over three layers
+
+
+def computed(world, **overrides):
+    """The plan of the card, its fits computed task by task without Prefect."""
+    plan = world.plan(champion=False, **overrides)
+    (comparison,) = plan.comparisons
+    model, dataset = comparison.model, comparison.dataset
+    build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), comparison.examples)
+    build_anchors.fn(plan.home, model, comparison.anchors, "cpu")
+    for step in comparison.states.values():
+        rows = len(prompt_rows(plan.home, "made", comparison.examples.key, step.payload["split"]))
+        extract_shard.fn(plan.home, model, dataset, step, 0, rows, "cpu")
+        publish_states.fn(plan.home, step, rows, rows)
+    for fit in comparison.fits:
+        fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
+    return plan
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    methods = [
+        {"method": "zero_shot", "demonstrations": 2},
+        {"method": "zero_shot", "demonstrations": "fit", "seeds": 1},
+        {"method": "knn_prompting", "demonstrations": 1},
+        {"method": "contextual_calibration"},
+        {"method": "domain_calibration", "demonstrations": 1, "seeds": 1},
+        {"method": "batch_calibration"},
+    ]
+    return computed(World(tmp_path_factory.mktemp("rivals"), experiment={"methods": methods}))
+
+
+def rows_of(plan, split):
+    table = plan.comparisons[0].examples.partition(Lake(plan.home)).table()
+    return table.filter(pc.equal(table["split"], split)).to_pylist()
+
+
+def predicted(plan, name, shots, seed):
+    table = fit_of(plan, name, shots).predictions.partition(Lake(plan.home)).table()
+    kept = table.filter(pc.and_(pc.equal(table["seed"], seed), pc.equal(table["split"], "test")))
+    return np.stack(kept["probabilities"].to_numpy())
+
+
+def seen(plan, name, shots, seed):
+    """Ids of the labelled examples that the method saw."""
+    path = fit_of(plan, name, shots).predictions.partition(Lake(plan.home)).file("training.parquet")
+    table = pq.read_table(path)
+    return table.filter(pc.equal(table["seed"], seed))["id"].to_pylist()
+
+
+def own_answer(plan, text):
+    """Log-probabilities of the label words after a text, by the whole model, one prompt, no cache: (C,)."""
+    network = loaded(plan.comparisons[0].model, plan.home, "float32", "cpu")
+    ids = network.tokenizer(text, add_special_tokens=False)["input_ids"]
+    words = [network.tokenizer(f" {word}", add_special_tokens=False)["input_ids"][0] for word in WORDS]
+    with torch.inference_mode():
+        logits = network.network(torch.tensor([ids])).logits[0, -1]
+    return log_softmax(logits[words].double().numpy())
+
+
+def prompt(text, label=None):
+    return f"review : {text} sentiment :" + ("" if label is None else f" {WORDS[label]}\n\n")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_in_context_learning_is_the_models_answer_to_the_whole_prompt(plan, seed):
+    train = {row["id"]: row for row in rows_of(plan, "train")}
+    shown = [train[example] for example in seen(plan, "zero_shot+demos-2", 2, seed)]
+    assert np.bincount([row["label"] for row in shown]).tolist() == [2, 2, 2]
+    beginning = "".join(prompt(row["text"], row["label"]) for row in shown)
+    expected = [own_answer(plan, beginning + prompt(row["text"])) for row in rows_of(plan, "test")[:6]]
+    found = predicted(plan, "zero_shot+demos-2", 2, seed)[:6]
+    np.testing.assert_allclose(found, np.exp(expected), **ROUNDING)
+
+
+def test_demonstrations_are_the_shots_that_every_method_sees(plan):
+    train = rows_of(plan, "train")
+    labels = np.array([row["label"] for row in train])
+    for seed in (0, 1):
+        shots = {train[row]["id"] for row in choose_shots(labels, 2, seed, 3)}
+        assert set(seen(plan, "zero_shot+demos-2", 2, seed)) == shots
+
+
+@pytest.mark.parametrize("shots", [4, "all"])
+def test_what_is_shown_is_not_learned_from_again(plan, shots):
+    train = rows_of(plan, "train")
+    labels = np.array([row["label"] for row in train])
+    saw = seen(plan, "knn_prompting+demos-1", shots, 0)
+    assert sorted(saw) == sorted(train[row]["id"] for row in choose_shots(labels, shots, 0, 3))
+    inputs = fit_of(plan, "knn_prompting+demos-1", shots).predictions.inputs
+    assert {role for role in inputs if role.startswith("states:")} == {
+        f"states:{split}@{seed}" for split in ("train", "validation", "test") for seed in (0, 1)
+    }
+
+
+def test_without_labels_the_shots_are_those_it_shows(plan):
+    shots = {fit.spec.name: set() for fit in plan.comparisons[0].fits}
+    for fit in plan.comparisons[0].fits:
+        shots[fit.spec.name].add(fit.shots)
+    assert shots == {
+        "zero_shot+demos-2": {2},
+        "zero_shot+demos-fit": {"all"},
+        "knn_prompting+demos-1": {4, "all"},
+        "contextual_calibration": {0},
+        "domain_calibration+demos-1": {1},
+        "batch_calibration": {0},
+    }
+
+
+def test_as_many_as_fit_leave_room_for_the_question(plan):
+    facts = fit_of(plan, "zero_shot+demos-fit", "all").predictions.inputs["states:test@0"]
+    manifest = next(m for m in plan.lake.manifests("states") if m.key == facts)
+    shown = manifest.facts["demonstrations"]
+    model = plan.comparisons[0].model
+    assert len(shown) == len(rows_of(plan, "train")) or manifest.facts["tokens"] / 24 > model.context / 2
+    assert manifest.facts["tokens"] / 24 <= model.context
+
+
+def test_contextual_calibration_divides_by_the_answer_to_nothing(plan):
+    nothing = np.mean([np.exp(own_answer(plan, prompt(text))) for text in ("N/A", "[MASK]", "")], axis=0)
+    own = np.array([own_answer(plan, prompt(row["text"])) for row in rows_of(plan, "test")])
+    expected = np.exp(own) / nothing
+    found = predicted(plan, "contextual_calibration", 0, 0)
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-4)
+
+
+def test_batch_calibration_divides_by_the_mean_answer_to_the_training_texts(plan):
+    batch = np.mean([np.exp(own_answer(plan, prompt(row["text"]))) for row in rows_of(plan, "train")], axis=0)
+    own = np.array([own_answer(plan, prompt(row["text"])) for row in rows_of(plan, "test")])
+    found = predicted(plan, "batch_calibration", 0, 0)
+    np.testing.assert_allclose(found, softmax(own - np.log(batch), axis=1), rtol=1e-3, atol=1e-4)
+
+
+def test_domain_words_stand_under_the_same_demonstrations(plan):
+    (comparison,) = plan.comparisons
+    step = comparison.states["domain_words+demos-1@0"]
+    ids, labels, states = read_states(plan.home, comparison.model.name, "made", "domain_words", step.key)
+    assert len(ids) == 20
+    assert set(labels.tolist()) == {-1}
+    assert np.isfinite(states).all()
+    shown = [
+        next(m for m in plan.lake.manifests("states") if m.key == comparison.states[name].key).facts["demonstrations"]
+        for name in ("domain_words+demos-1@0", "test+demos-1@0")
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_demonstrations_that_leave_no_room_are_refused(tmp_path):
+    world = World(tmp_path)
+    model = world.plan().comparisons[0].model
+    write_card(world.folder / "model.yaml", model.model_dump(mode="json") | {"context": 60})
+    with pytest.raises(
+        DataError, match=r"8 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no"
+    ):
+        computed(world, methods=[{"method": "zero_shot", "demonstrations": 8}])
