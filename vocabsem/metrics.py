@@ -6,6 +6,7 @@ examples is one matrix product of resampling counts (B, N) with those per-exampl
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ Ints = NDArray[np.int64]
 
 BINS = 15
 SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 counts as this in the log-loss, as in scikit-learn
-CELLS = 4_000_000  # entries of the resampling counts held at a time (32 MB)
+CELLS = 4_000_000  # entries of the resampling counts in float64 at a time (32 MB); they rest as uint16
 RESAMPLES = 1000
 
 
@@ -79,8 +80,9 @@ def resample(
     wanted = {name: FIGURES[name] for name in figures or FIGURES}
     parts = [figure.terms(y, p) for figure in wanted.values() for y, p in checked]
     columns = np.concatenate(parts, axis=1)  # (N, all terms of all seeds)
-    n = len(columns)
-    drawn = np.concatenate([counts @ columns for counts in _draws(n, resamples, seed)]) / n
+    counts, n = _draws(len(columns), resamples, seed), len(columns)
+    sums = [counts[rows.start : rows.stop].astype(np.float64) @ columns for rows in _batches(resamples, n)]
+    drawn = np.concatenate(sums) / n
     means = np.split(np.vstack([columns.mean(0), drawn]), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
     seeds, samples = len(stack), {}
     for place, (name, figure) in enumerate(wanted.items()):
@@ -143,14 +145,20 @@ def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def _draws(n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each of n examples is drawn, (rows, n) at a time, `resamples` rows in all."""
-    generator = np.random.default_rng(seed)
+@lru_cache(maxsize=3)
+def _draws(n: int, resamples: int, seed: int) -> NDArray[np.uint16]:
+    """How often each of n examples is drawn, (resamples, n). Drawing takes most of the time and serves all methods."""
+    generator, counts = np.random.default_rng(seed), np.empty((resamples, n), np.uint16)
+    for rows in _batches(resamples, n):
+        drawn = generator.integers(n, size=(len(rows), n)) + np.arange(len(rows))[:, None] * n
+        counts[rows.start : rows.stop] = np.bincount(drawn.ravel(), minlength=len(rows) * n).reshape(len(rows), n)
+    counts.flags.writeable = False
+    return counts
+
+
+def _batches(resamples: int, n: int) -> Iterator[range]:
     step = max(1, CELLS // n)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = generator.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+    return (range(start, min(start + step, resamples)) for start in range(0, resamples, step))
 
 
 def _hits(y: Ints, p: Floats) -> Floats:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
+from vocabsem import metrics
 from vocabsem.errors import DataError
 from vocabsem.metrics import across_seeds, bootstrap, confusion, evaluate, reliability, resample
 
@@ -128,6 +129,7 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_its_batches(monkeypatch):
     assert whole == bootstrap(labels, probabilities, resamples=50, seed=1)
     assert whole != bootstrap(labels, probabilities, resamples=50, seed=2)
     monkeypatch.setattr("vocabsem.metrics.CELLS", 1000)
+    metrics._draws.cache_clear()
     parts = bootstrap(labels, probabilities, resamples=50, seed=1)
     for name in whole:
         assert parts[name] == pytest.approx(whole[name], abs=1e-12)
