@@ -15,6 +15,7 @@ from warehouse.manifest import Check
 
 METRICS = ("macro_f1", "nll", "brier")
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
+Samples = tuple[list[int], dict[str, Sample]]  # of one method: its seeds, and each figure of METRICS
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("question", "method", "reference", "metric")]
     + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
@@ -48,17 +49,29 @@ def _compare(home: Home, step: Step) -> None:
     )
 
 
-def _samples(home: Home, step: Step, role: str, method: str) -> dict[str, Sample]:
+def _samples(home: Home, step: Step, role: str, method: str) -> Samples:
     place = {"model": step.coordinates["model"], "dataset": step.coordinates["dataset"], "method": method}
     predictions = Lake(home).partition("predictions", step.inputs[role], **place, shots=step.coordinates["shots"])
-    _, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
-    return resample(labels, answers, figures=METRICS, resamples=RESAMPLES)
+    seeds, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
+    return seeds, resample(labels, answers, figures=METRICS, resamples=RESAMPLES)
 
 
-def _rows(step: Step, metric: str, samples: dict[str, dict[str, Sample]]) -> list[tuple[str | float | None, ...]]:
+def paired(first: Samples, second: Samples, metric: str, shots: str) -> tuple[Sample, Sample]:
+    """One figure of two methods on the seeds that both have.
+
+    Without shots to draw a single seed says that the method has none: it stands beside every seed of the other.
+    """
+    (seeds, one), (others, other) = (first[0], first[1][metric]), (second[0], second[1][metric])
+    if shots in ("0", "all") and 1 in (len(seeds), len(others)):
+        return one, other
+    both = [seed for seed in seeds if seed in others]
+    return one.of_seeds(*map(seeds.index, both)), other.of_seeds(*map(others.index, both))
+
+
+def _rows(step: Step, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
     """One a contrast. The rivals of one number of shots are questions asked at once, so their p are corrected."""
-    contrasts = step.payload["contrasts"]
-    found = [difference(samples[method][metric], samples[other][metric]) for _, method, other in contrasts]
+    contrasts, shots = step.payload["contrasts"], step.coordinates["shots"]
+    found = [difference(*paired(samples[one], samples[other], metric, shots)) for _, one, other in contrasts]
     rivals = [index for index, (question, *_) in enumerate(contrasts) if question == RIVAL]
     corrected = dict(zip(rivals, holm([found[index].p for index in rivals]), strict=True))
     return [

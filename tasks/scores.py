@@ -77,7 +77,7 @@ def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]
     for index, seed in enumerate(seeds):
         for metric, sample in samples.items():
             values[metric].append(float(sample.values[index]))
-            rows.append((split, seed, metric, values[metric][-1], *sample.of_seed(index).interval(), None))
+            rows.append((split, seed, metric, values[metric][-1], *sample.of_seeds(index).interval(), None))
         known = next(fact for fact in facts if fact["seed"] == seed) if split == "test" else {}
         for metric in (name for name in MEASURED if name in known):
             values[metric].append(known[metric])

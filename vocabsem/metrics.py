@@ -47,8 +47,8 @@ class Sample:
         low, high = np.quantile(means, (0.025, 0.975))
         return float(low), float(high)
 
-    def of_seed(self, index: int) -> "Sample":
-        return Sample(self.values[[index]], self.drawn[:, [index]])
+    def of_seeds(self, *indices: int) -> "Sample":
+        return Sample(self.values[list(indices)], self.drawn[:, list(indices)])
 
 
 def evaluate(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:

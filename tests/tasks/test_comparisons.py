@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from tasks.comparisons import METRICS, RESAMPLES
+from tasks.comparisons import METRICS, RESAMPLES, paired
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_scores import figures_of
-from tests.tasks.worlds import compute, fit_of, snapshot
+from tests.tasks.worlds import World, compute, fit_of, snapshot
 from tests.vocabsem.method_data import make_space
 from vocabsem.comparison import holm, paired_bootstrap
 from vocabsem.methods import VocabularyCalibrator
+from vocabsem.metrics import Sample
 from warehouse.lake import Lake
 
 
@@ -66,6 +67,33 @@ def test_the_rivals_of_one_number_of_shots_are_corrected_together(rows):
             assert len(mine) == 5
             assert [row["p_holm"] for row in mine] == pytest.approx(holm([row["p"] for row in mine]))
     assert {row["p_holm"] for (_, question, *_), row in rows.items() if question != "rival"} == {None}
+
+
+def test_methods_are_paired_on_the_seeds_that_both_have():
+    def of(*seeds):
+        values = np.array(seeds) / 10
+        return list(seeds), {"nll": Sample(values, np.tile(values, (3, 1)))}
+
+    one, other = paired(of(5, 7, 9), of(9, 5), "nll", "16")
+    assert (one.values.tolist(), other.values.tolist()) == ([0.5, 0.9], [0.5, 0.9])
+    assert one.drawn.shape == other.drawn.shape == (3, 2)
+    one, other = paired(of(5, 7, 9), of(5), "nll", "16")
+    assert (one.values.tolist(), other.values.tolist()) == ([0.5], [0.5]), "the same shots"
+    for shots in ("0", "all"):
+        one, other = paired(of(5, 7, 9), of(5), "nll", shots)
+        assert (len(one.values), len(other.values)) == (3, 1), "nothing was drawn for the second"
+
+
+def test_a_method_of_fewer_seeds_is_compared_on_those(tmp_path):
+    methods = ["vocabulary_calibrator", {"method": "linear_probe", "seeds": 1}]
+    plan = World(tmp_path, experiment={"methods": methods, "shots": [4], "champion": False}).plan()
+    compute(plan)
+    (step,) = plan.comparisons[0].compared
+    (row,) = (r for r in step.partition(Lake(plan.home)).table().to_pylist() if r["metric"] == "macro_f1")
+    one, other = (figures_of(plan, fit_of(plan, name, 4)) for name in ("linear_probe", "vocabulary_calibrator"))
+    seed = plan.experiment.seeds[0]
+    expected = one["test", seed, "macro_f1"]["value"] - other["test", seed, "macro_f1"]["value"]
+    assert row["difference"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_comparing_again_changes_no_file(done):

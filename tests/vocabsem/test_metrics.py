@@ -109,7 +109,7 @@ def test_samples_hold_the_figures_of_each_seed():
         assert sample.values == pytest.approx([evaluate(labels, p)[name] for p in stack])
         assert sample.drawn.shape == (50, 2)
         for index, p in enumerate(stack):
-            assert sample.of_seed(index).interval() == pytest.approx(bootstrap(labels, p, resamples=50)[name])
+            assert sample.of_seeds(index).interval() == pytest.approx(bootstrap(labels, p, resamples=50)[name])
     (only,) = resample(labels, stack, figures=("nll",), resamples=50).values()
     assert np.allclose(only.drawn, samples["nll"].drawn, rtol=0, atol=1e-12)
 
