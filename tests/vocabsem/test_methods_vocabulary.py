@@ -20,7 +20,7 @@ from vocabsem.methods import (
 )
 from vocabsem.methods.paper_calibrator import PaperModule
 from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import self_train
+from vocabsem.methods.self_training import balance, self_train
 from vocabsem.methods.stacking import stack
 
 
@@ -133,7 +133,8 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     found = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
     *_, last = by_hand(states, states, layers)
     answer = last @ told(space, targets).T
-    assert np.allclose(found.predict_proba(states), softmax(0.6 * answer / answer.std(), axis=1), atol=1e-5)
+    answer = answer / answer.std()
+    assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer)), axis=1), atol=1e-5)
 
 
 def test_without_labels_the_states_are_the_background():
@@ -157,30 +158,64 @@ def test_all_five_steps_by_hand(layers, rounds):
     (z, z_mean, z_last), (p, p_mean, p_last) = by_hand(states, pool, layers), by_hand(pool, pool, layers)
     test, test_mean, test_last = by_hand(make_states(2, d=D * layers)[0], pool, layers)
 
-    def echo(answer, rows, classes):
-        weights, estimates = self_train(p_mean, answer, rows, classes, rounds=rounds)
-        return weights, estimates, (p_mean @ weights).std()
+    def unit(answers):
+        return [each / answers[0].std() for each in answers]
 
-    own = [x @ told(space, "both").T for x in (p_last, z_last, test_last)]
-    prior = [x / own[0].std() for x in own]
+    def balanced(answers):
+        return [each + balance(answers[0]) for each in answers]
+
+    def echo(answer, rows, classes, asked):
+        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, rounds=rounds)
+        return balanced(unit([x @ weights for x in (p_mean, *asked)]))
+
+    def left(rows):
+        """Step 3 from these labelled rows: answers for the pool, the labelled rows and the test, and held out."""
+        y = np.eye(3)[labels[rows]]
+        found = depart(z[rows], prior[1][rows], y - y.mean(0))
+        direct = [found.trust * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
+        return unit(direct), found.held_out / direct[0].std()
+
+    prior = unit([x @ told(space, "both").T for x in (p_last, z_last, test_last)])
     if rounds:
-        weights, _, unit = echo(prior[0], z_mean[:0], labels[:0])
-        prior = [x + m @ weights / unit for x, m in zip(prior, (p_mean, z_mean, test_mean), strict=True)]
-        prior = [x / prior[0].std() for x in prior]
-    y = np.eye(3)[labels]
-    left = depart(z, prior[1], y - y.mean(0))
-    direct = [left.trust * x + m @ left.weights for x, m in zip(prior, (p, z, test), strict=True)]
-    answers, held_out = [direct[2] / direct[0].std()], [left.held_out / direct[0].std()]
+        heard = echo(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean))
+        prior = unit([x + y for x, y in zip(prior, heard, strict=True)])
+    prior = balanced(prior)
+    direct, estimates = left(np.arange(24))
+    answers, held_out = [direct[2]], [estimates]
     if rounds:
-        weights, estimates, unit = echo(direct[0], z_mean, labels)
-        answers.append(test_mean @ weights / unit)
-        held_out.append(estimates / unit)
+        answers.append(echo(direct[0], z_mean, labels, [test_mean])[1])
+        spread = np.empty((24, 3))
+        for number in range(5):  # labels take turns, eight of each: sorted by class and dealt
+            rest = np.array([(8 * label + turn) % 5 != number for turn in range(8) for label in range(3)])
+            spread[~rest] = echo(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[~rest]])[1]
+        held_out.append(spread)
     start = np.vstack([0.2 * np.eye(3), 0.5 * np.eye(3)])[: 3 * len(answers)]
     columns = np.hstack([*held_out, np.ones((24, 1))])
-    mixed = stack(columns, labels, np.vstack([start, np.zeros((1, 3))]), penalty=20.0)
+    mixed = stack(columns, labels, np.vstack([start, np.zeros((1, 3))]), penalty=15.0)
     expected = softmax(np.hstack([*answers, np.ones((len(test), 1))]) @ mixed, axis=1)
     # float32 in the estimator, over a chain of solves
     assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
+
+
+def test_where_all_are_labelled_no_text_is_echoed():
+    """The labels' own estimates alone are stacked, in any number of rounds but none: the prior is still sharpened."""
+    space, (states, labels) = make_space(), make_states()
+    found = VocabularyCalibrator(space).fit(states, labels)
+    z, z_mean, last = by_hand(states, states)
+    answer = last @ told(space, "both").T
+    answer = answer / answer.std()
+    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], rounds=3)
+    heard = z_mean @ weights / (z_mean @ weights).std()
+    prior = answer + heard + balance(heard)
+    prior = prior / prior.std()
+    prior = prior + balance(prior)
+    y = np.eye(3)[labels]
+    left = depart(z, prior, y - y.mean(0))
+    direct = left.trust * prior + z @ left.weights
+    columns = np.hstack([left.held_out / direct.std(), np.ones((90, 1))])
+    mixed = stack(columns, labels, np.vstack([0.2 * np.eye(3), np.zeros((1, 3))]), penalty=15.0)
+    expected = softmax(np.hstack([direct / direct.std(), np.ones((90, 1))]) @ mixed, axis=1)
+    assert np.allclose(found.predict_proba(states), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("targets", ["both", "anchors", "random"])

@@ -12,23 +12,21 @@ SHRINKAGE = 0.2  # penalty, in units of the mean eigenvalue of the weighted scat
 
 
 def self_train(
-    states: Floats, answer: Floats, labelled: Floats, labels: Ints, *, rounds: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """states (M, D) unlabelled, answer (M, C) their logits so far, labelled (N, D) with labels (N,), N may be 0.
+    states: Floats, scatter: Floats, answer: Floats, labelled: Floats, labels: Ints, *, rounds: int
+) -> NDArray[np.float32]:
+    """states (M, D) unlabelled, scatter (D, D) = statesᵀ states, answer (M, C) the logits so far, labelled (N, D),
+    labels (N,) in 0..C-1; N may be 0.
 
     Each round turns answers of unit deviation into soft labels, about as many of each class (q ∝ softmax(4 a), divided
     by its mean over the rows), and fits ridge regression to them and to the given labels. Unlabelled rows weigh
-    1 − N/M: nothing where all are labelled. Returns weights (D, C) and estimates (N, C) of the labels, each without
-    its own label in the last round: with the leverage h of a labelled row, y − (y − estimate)/(1 − h).
+    1 − N/M: less where most are labelled. Returns weights (D, C).
     """
     share = max(0.0, 1 - len(labels) / len(states))
     classes = answer.shape[1]
-    scatter = share * (states.T @ states) + LABELLED * (labelled.T @ labelled)
-    scatter = scatter.astype(np.float64)
-    scatter[np.diag_indices_from(scatter)] += SHRINKAGE * np.trace(scatter) / len(scatter)
-    inverse = np.linalg.inv(scatter)
-    known = np.eye(classes)[labels] - 1 / classes
-    pull = LABELLED * (labelled.T @ known)
+    normal = (share * scatter + LABELLED * (labelled.T @ labelled)).astype(np.float64)
+    normal[np.diag_indices_from(normal)] += SHRINKAGE * np.trace(normal) / len(normal)
+    inverse = np.linalg.inv(normal)
+    pull = LABELLED * (labelled.T @ (np.eye(classes)[labels] - 1 / classes))
     weights = np.zeros((states.shape[1], classes), np.float32)
     for _ in range(rounds):
         q = softmax(SHARPNESS * answer.astype(np.float64) / (answer.std() or 1.0), axis=1)
@@ -36,6 +34,15 @@ def self_train(
         q = q / q.sum(axis=1, keepdims=True) - 1 / classes
         weights = (inverse @ (share * (states.T @ q.astype(states.dtype)) + pull)).astype(np.float32)
         answer = states @ weights
-    leverage = LABELLED * np.einsum("nd,de,ne->n", labelled, inverse, labelled, optimize=True)
-    estimates = known - (known - labelled @ weights) / (1 - leverage)[:, None]
-    return weights, estimates
+    return weights
+
+
+def balance(answer: Floats) -> NDArray[np.float64]:
+    """answer (M, C) → the shift b (C,) with which softmax(answer + b) has the same mean for every class, nearly.
+
+    Ten steps of b_c −= log(mean_c), the iteration of iterative proportional fitting; batch calibration is its first.
+    """
+    shift = np.zeros(answer.shape[1])
+    for _ in range(10):
+        shift -= np.log(softmax(answer + shift, axis=1).mean(axis=0))
+    return np.asarray(shift - shift.mean())

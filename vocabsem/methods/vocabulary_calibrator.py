@@ -1,5 +1,6 @@
 """Our calibrator: the vocabulary answers first, texts without labels sharpen its answer, labels correct it."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -11,13 +12,16 @@ from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_d
 from vocabsem.methods.labels import LabelSpace, in_place_of_anchors
 from vocabsem.methods.logistic import ONE_THREAD
 from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import self_train
+from vocabsem.methods.self_training import balance, self_train
 from vocabsem.methods.stacking import stack
 
 CONSTANT = 0.3  # the last column of z, beside rows of about unit length: the intercept's share of the prior
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
 SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
-STIFFNESS = 20.0  # of that prior: as much as 20 examples' worth of curvature
+STIFFNESS = 15.0  # of that prior
+FOLDS = 5  # for the estimates of step 4; step 3 has exact ones
+
+Echo = Callable[[Floats, Floats, Ints], Floats]
 
 
 class VocabularyCalibrator(Method):
@@ -28,17 +32,17 @@ class VocabularyCalibrator(Method):
     one that the head reads. All answers are brought to unit deviation over the unlabelled states. Then
 
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
-                        by default the sum of that for anchors and for head rows;
-    2. its echo:        a + self-training on z̄ of the unlabelled states, from a (`self_training`); without labels this
-                        is the answer;
-    3. labels, as they are:  ridge regression that departs from 2, as far as its exact leave-one-out errors
-                        warrant (`prior_ridge`);
-    4. labels, spread:  self-training from 3, with the labelled rows among the unlabelled;
-    5. both weighed:    logits = M applied to 3 and 4, M by a small convex fit to their leave-one-out estimates, which
-                        also calibrates the probabilities (`stacking`).
+                        by default that for anchors plus that for head rows;
+    2. its echo:        a + self-training on z̄ of the unlabelled states from a, shifted to name each class equally
+                        often (`self_training`); without labels this, sharpened, is the answer;
+    3. labels:          ridge regression that departs from 2 as far as its leave-one-out errors warrant (`prior_ridge`);
+    4. their echo:      self-training from 3, the labelled rows among the unlabelled, shifted likewise;
+    5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
+                        folds for 4, which also calibrates the probabilities (`stacking`).
 
+    Where every unlabelled row has its label there is nothing to echo, and 4 is left out.
     targets: "anchors" or "head" reads one of the two, "random" puts Gaussian directions in their place and changes
-    nothing else. rounds=0 leaves out 2 and 4, so that unlabelled states set means and scales only.
+    nothing else. rounds=0 leaves out all self-training, so that unlabelled states set means and scales only.
     """
 
     name = "vocabulary_calibrator"
@@ -68,43 +72,58 @@ class VocabularyCalibrator(Method):
         if not (np.isfinite(z).all() and np.isfinite(pool).all()):
             raise TrainingFailed("vocabulary_calibrator: standardised states became infinite: check their scale")
         with threadpool_limits(**ONE_THREAD):
-            prior = self._prior(pool)
-            self.weights_ = self._learn(z, labels, pool, prior) if len(labels) else np.float32(SHARPNESS) * prior
+            echo = self._echo(pool)
+            prior = self._prior(pool, echo)
+            self.weights_ = self._learn(z, labels, pool, prior, echo) if len(labels) else np.float32(SHARPNESS) * prior
 
-    def _prior(self, pool: Floats) -> Floats:
+    def _prior(self, pool: Floats, echo: Echo) -> Floats:
         """Steps 1 and 2: weights (k·d + 1, C) of an answer of unit deviation over the pool."""
-        own = np.zeros((pool.shape[1], self.space.classes), np.float32)
-        own[-1 - self.space.width : -1] = self._directions().T
-        own = _scaled(own, pool)
-        return own if self.rounds == 0 else _scaled(own + self._echo(pool, own, pool[:0], np.empty(0, int))[0], pool)
+        answer = np.zeros((pool.shape[1], self.space.classes), np.float32)
+        answer[-1 - self.space.width : -1] = self._directions().T
+        answer = _scaled(answer, pool)
+        if self.rounds:
+            answer = _scaled(answer + echo(answer, pool[:0], np.empty(0, np.int64)), pool)
+        return _balanced(answer, pool)
 
-    def _echo(self, pool: Floats, weights: Floats, z: Floats, labels: Ints) -> tuple[Floats, Floats]:
-        """Self-training from the answer with these weights → weights (k·d + 1, C) and estimates, at unit deviation."""
-        mean, answer = self._layer_mean(pool), pool @ weights
-        narrow, estimates = self_train(mean, answer, self._layer_mean(z), labels, rounds=self.rounds)
-        each = narrow[:-1] / np.float32(self.layers**0.5)
-        wide = np.vstack([*[each] * self.layers, narrow[-1:]])
-        unit = _deviation(pool @ wide)
-        return wide / unit, estimates / unit
+    def _echo(self, pool: Floats) -> Echo:
+        """Self-training from the answer with given weights → weights (k·d + 1, C) of an answer of unit deviation."""
+        mean = self._layer_mean(pool)
+        scatter = mean.T @ mean
 
-    def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> Floats:
+        def echo(weights: Floats, z: Floats, labels: Ints) -> Floats:
+            labelled = self._layer_mean(z)
+            narrow = self_train(mean, scatter, pool @ weights, labelled, labels, rounds=self.rounds)
+            each = narrow[:-1] / np.float32(self.layers**0.5)
+            return _balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool)
+
+        return echo
+
+    def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats, echo: Echo) -> Floats:
         """Steps 3 to 5: weights (k·d + 1, C) of the logits."""
         classes = self.space.classes
-        y = np.eye(classes)[labels]
-        found = depart(z, z @ prior, y - y.mean(axis=0))
-        direct = np.float32(found.trust) * prior + found.weights
-        unit = _deviation(pool @ direct)
-        answers: list[Floats] = [direct / unit]
-        held_out: list[Floats] = [found.held_out / unit]
-        if self.rounds:
-            spread, estimates = self._echo(pool, direct, z, labels)
-            answers.append(spread)
-            held_out.append(estimates)
+        direct, held_out = self._depart(z, labels, pool, prior)
+        answers, estimates = [direct], [held_out]
+        if self.rounds and len(labels) < len(pool):
+            answers.append(echo(direct, z, labels))
+            spread = np.empty((len(z), classes))
+            fold = _folds(labels)
+            for rest in (fold != number for number in np.unique(fold)):
+                without, _ = self._depart(z[rest], labels[rest], pool, prior)
+                spread[~rest] = z[~rest] @ echo(without, z[rest], labels[rest])
+            estimates.append(spread)
         start = np.vstack([*[share * np.eye(classes) for share in SHARES[: len(answers)]], np.zeros((1, classes))])
-        mixed = stack(np.hstack([*held_out, np.ones((len(z), 1))]), labels, start, penalty=STIFFNESS)
+        mixed = stack(np.hstack([*estimates, np.ones((len(z), 1))]), labels, start, penalty=STIFFNESS)
         weights = np.hstack(answers).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / CONSTANT
         return weights.astype(np.float32)
+
+    def _depart(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
+        """Step 3: weights of an answer of unit deviation, and its leave-one-out estimates for z."""
+        y = np.eye(self.space.classes)[labels]
+        found = depart(z, z @ prior, y - y.mean(axis=0))
+        weights = np.float32(found.trust) * prior + found.weights
+        unit = _deviation(pool @ weights)
+        return weights / unit, found.held_out / unit
 
     def _standardised(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.deviation_
@@ -138,5 +157,18 @@ def _deviation(answer: Floats) -> np.float32:
     return np.float32(answer.std() or 1.0)
 
 
+def _folds(labels: Ints) -> Ints:
+    """Fold of each row: rows sorted by class are dealt to the folds in turn."""
+    fold = np.empty(len(labels), np.int64)
+    fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % min(FOLDS, len(labels))
+    return fold
+
+
 def _scaled(weights: Floats, pool: Floats) -> Floats:
     return np.asarray(weights / _deviation(pool @ weights))
+
+
+def _balanced(weights: Floats, pool: Floats) -> Floats:
+    shift = np.zeros_like(weights)
+    shift[-1] = balance(pool @ weights) / CONSTANT
+    return weights + shift
