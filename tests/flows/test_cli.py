@@ -71,7 +71,7 @@ def test_overrides_and_dry_runs_show_another_plan_and_compute_nothing(ran):
     )
     assert plan["steps"]["anchors"] == {"all": 1, "published": 1, "missing": 0}
     assert plan["steps"]["states"] == {"all": 3, "published": 0, "missing": 3}
-    assert plan["steps"]["predictions"]["all"] == 2 + 6
+    assert plan["steps"]["predictions"]["all"] == 4 + 6
     assert plan["to_fetch"] == []
     assert plan["cost"]["basis"] == "at the rate of earlier runs here"
     shown = ask(world, "run", world.card, "--dry-run", "--set", "seeds=[5]").stdout

@@ -39,7 +39,7 @@ def test_counts_follow_what_is_published(world, capsys):
 def test_the_beginning_tells_what_is_missing(world, ran, capsys):
     narrate.beginning(world.plan())
     told = " ".join(capsys.readouterr().err.split())
-    assert "1 examples, 1 anchors, 3 states, 20 predictions, 20 metrics, 3 comparisons, 1 runs" in told
+    assert "1 examples, 1 anchors, 3 states, 22 predictions, 22 metrics, 4 comparisons, 1 runs" in told
     narrate.beginning(ran[0].plan())
     assert "everything is published, nothing to do" in capsys.readouterr().err
 

@@ -20,14 +20,14 @@ def test_every_step_comes_once_and_after_those_it_reads(world):
         assert set(step.inputs.values()) <= set(seen)
         seen.append(step.key)
     kinds = [step.kind for step in world.plan().steps()]
-    fits = 2 + 3 * 6  # two methods without labels, six at three numbers of shots
+    fits = 2 + 3 * 6 + 2  # two methods without labels, six at three numbers of shots, ours and its control also at none
     expected = {
         "examples": 1,
         "anchors": 1,
         "states": 3,
         "predictions": fits,
         "metrics": fits,
-        "comparisons": 3,
+        "comparisons": 4,
         "runs": 1,
     }
     assert {kind: kinds.count(kind) for kind in kinds} == expected
