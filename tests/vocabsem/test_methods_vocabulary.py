@@ -204,7 +204,7 @@ def test_where_all_are_labelled_no_text_is_echoed():
     z, z_mean, last = by_hand(states, states)
     answer = last @ told(space, "both").T
     answer = answer / answer.std()
-    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], rounds=3)
+    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], rounds=5)
     heard = z_mean @ weights / (z_mean @ weights).std()
     prior = answer + heard + balance(heard)
     prior = prior / prior.std()

@@ -55,7 +55,7 @@ class VocabularyCalibrator(Method):
     weights_: NDArray[np.float32]
 
     def __init__(
-        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 3, seed: int = 0
+        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 5, seed: int = 0
     ) -> None:
         self.space = space
         self.targets = targets
