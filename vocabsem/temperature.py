@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedKFold
@@ -32,11 +32,6 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
         return float(((softmax(beta * z, axis=1) * z).sum() - chosen.sum()) * beta + PRIOR * (beta - 1))
 
     return float(np.exp(-brentq(slope, -WIDEST, WIDEST, xtol=1e-10)))
-
-
-def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
-    """probabilities (N, C) → softmax(log p / T) (N, C): the order of the classes stays."""
-    return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
 
 
 def cross_fitted_temperature(

@@ -35,6 +35,20 @@ def test_without_ours_or_without_a_rival_there_is_nothing_to_compare(specs):
     assert contrasts(specs) == []
 
 
+def test_a_model_that_is_changed_is_a_rival_too_and_so_is_one_that_is_shown_examples():
+    shown = MethodSpec(method="zero_shot", demonstrations=4)
+    rivals = asked([spec("lora"), shown, OURS], "rival")
+    assert rivals == [("lora", OURS.name), ("zero_shot+demos-4", OURS.name)]
+
+
+def test_variants_are_shown_the_same_examples():
+    shown = MethodSpec(method="anchor_similarity", demonstrations=4)
+    other = MethodSpec(method="anchor_similarity", params={"targets": "random"}, demonstrations=2)
+    assert contrasts([shown, other]) == []
+    same = other.model_copy(update={"demonstrations": 4})
+    assert contrasts([shown, same]) == [("anchors over random", shown.name, same.name)]
+
+
 def test_a_control_alone_is_no_reference():
     assert asked([spec("vocabulary_calibrator", targets="random"), spec("centroid")], "rival") == []
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn.metrics import log_loss
 
 from tests.vocabsem.method_data import CLASSES, make_space, make_states
 from vocabsem.methods import Centroid, LinearProbe
-from vocabsem.temperature import PRIOR, ROWS, apply_temperature, cross_fitted_temperature, fit_temperature
+from vocabsem.temperature import PRIOR, ROWS, cross_fitted_temperature, fit_temperature
 
 
 def drawn(temperature, n=4000, seed=0):
@@ -61,19 +61,6 @@ def test_huge_logits_are_no_trouble():
     assert fit_temperature(labels, logits * 1e6 + 1e8) == pytest.approx(1e6 * fit_temperature(labels, logits), rel=0.01)
 
 
-def test_applying_divides_the_logarithms_and_keeps_the_order():
-    p = softmax(np.random.default_rng(0).normal(size=(50, 4)) * 3, axis=1)
-    assert np.allclose(apply_temperature(p, 1.0), p, atol=1e-12)
-    for temperature in (0.2, 3.0):
-        powers = p ** (1 / temperature)
-        changed = apply_temperature(p, temperature)
-        assert np.allclose(changed, powers / powers.sum(axis=1, keepdims=True), atol=1e-12)
-        assert np.array_equal(changed.argmax(axis=1), p.argmax(axis=1))
-    certain = apply_temperature(np.array([[1.0, 0.0]]), 2.0)
-    assert np.isfinite(certain).all()
-    assert certain.sum() == pytest.approx(1)
-
-
 def test_is_that_of_the_held_out_answers():
     from sklearn.model_selection import StratifiedKFold
 
@@ -90,10 +77,10 @@ def test_is_that_of_the_held_out_answers():
 def test_makes_the_probabilities_of_unseen_rows_fit_better_or_no_worse(method):
     X, y = make_states(n=400, distance=1.0)
     space = make_space()
-    temperature = cross_fitted_temperature(lambda: method(space), X[:200], y[:200], X[:200])
-    before = method(space).fit(X[:200], y[:200]).predict_proba(X[200:])
-    after = apply_temperature(before, temperature)
-    assert log_loss(y[200:], after) < log_loss(y[200:], before) + 0.01
+    fitted = method(space).fit(X[:200], y[:200])
+    before = log_loss(y[200:], fitted.predict_proba(X[200:]))
+    fitted.temperature_ = cross_fitted_temperature(lambda: method(space), X[:200], y[:200], X[:200])
+    assert log_loss(y[200:], fitted.predict_proba(X[200:])) < before + 0.01
 
 
 @pytest.mark.parametrize("y", [[], [0, 1, 2], [0, 0, 0, 1, 1, 2]], ids=str)
