@@ -46,6 +46,8 @@ class MethodSpec(Card):
 def _setting(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return key if value else f"no_{key}"
+    if isinstance(value, list):
+        return "-".join(map(str, (key, *value)))
     return value if isinstance(value, str) else f"{key}-{value}"
 
 

@@ -210,7 +210,7 @@ def _compare(
             if spec.method in TUNED:
                 inputs = {"examples": examples.key}
                 prompts = {key: settings[key] for key in ("dtype", "max_tokens", "prepend_bos")}
-                more = prompts | {"model": digest, "template": dataset.template}
+                more = prompts | {"digest": digest, "template": dataset.template}
             else:
                 wanted = splits_of(spec, evaluated)
                 inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)

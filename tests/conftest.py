@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle threads that spin slow a shared machine
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch: idle threads that spin slow a shared machine
 ROOT = Path(__file__).parent.parent
 for variable in ("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"):
     os.environ.pop(variable, None)

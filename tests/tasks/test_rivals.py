@@ -170,7 +170,5 @@ def test_demonstrations_that_leave_no_room_are_refused(tmp_path):
     world = World(tmp_path)
     model = world.plan().comparisons[0].model
     write_card(world.folder / "model.yaml", model.model_dump(mode="json") | {"context": 60})
-    with pytest.raises(
-        DataError, match=r"8 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no"
-    ):
+    with pytest.raises(DataError, match=r"8 demonstrations per class of dataset 'made' are \d+ tokens, which leaves"):
         computed(world, methods=[{"method": "zero_shot", "demonstrations": 8}])
