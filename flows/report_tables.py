@@ -13,6 +13,7 @@ from flows.verdicts import in_order, signed
 from vocabsem.cards import CARDS
 
 PAPER = CARDS / "paper_table3.yaml"
+INFORMED = "Each method with the most labelled examples per class it was given: all, or as many as stand in brackets."
 LEVEL = 0.05  # of p after Holm's correction, below which a difference is counted
 
 Row = dict[str, Any]
@@ -33,10 +34,13 @@ class Results:
     def datasets(self) -> list[str]:
         return sorted({row["dataset"] for row in self.scores})
 
-    def best_informed(self, spec: MethodSpec, dataset: str, metric: str) -> float | None:
-        """The figure of a method at the most labelled examples it was given."""
-        rows = [row for row in self.scores if (row["method"], row["dataset"]) == (spec.name, dataset)]
-        return max(rows, key=lambda row: row["shots_order"])[metric] if rows else None
+    def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
+        """The scores of each method at the most labelled examples it was given."""
+        found: dict[str, Row] = {}
+        for row in sorted(self.scores, key=lambda row: int(row["shots_order"])):
+            if row["dataset"] == dataset:
+                found[row["method"]] = row
+        return [found.get(spec.name) for spec in specs]
 
 
 def table3(results: Results) -> Lines:
@@ -45,16 +49,16 @@ def table3(results: Results) -> Lines:
     rivals = [s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))]
     rivals += _published(results)[:1]
     datasets = [name for name in results.datasets if name in paper["sets"]]
-    if not datasets or not rivals:
-        return []
     ours = reference(results.specs)
     shown, rows = rivals + ([ours] if ours else []), []
+    if not datasets or len(shown) < 2:
+        return []
     for dataset in datasets:
         metric, theirs = paper["sets"][dataset]["metric"], paper["sets"][dataset]["figures"]
-        figures = [results.best_informed(spec, dataset, metric) for spec in shown]
-        rows.append([dataset, metric.replace("_f1", "-F1"), *_bold(figures), *(f"{figure:.3f}" for figure in theirs)])
+        found = _best_in_bold(results.best_informed(shown, dataset), metric)
+        rows.append([dataset, metric.replace("_f1", "-F1"), *found, *(f"{figure:.3f}" for figure in theirs)])
     heads = ["", "metric", *_names(shown), *(f"{paper['model']}: {column}" for column in paper["columns"])]
-    note = f"Each method with the most labelled examples it was given. {paper['model']}: {paper['citation']}."
+    note = f"{INFORMED} {paper['model']}: {paper['citation']}."
     return _section("The paper's Table 3", note, heads, rows)
 
 
@@ -63,12 +67,13 @@ def ablation(results: Results) -> Lines:
     grid = _published(results)
     if not any({"trained_on", "inferred_by"} & set(spec.params) for spec in grid):
         return []
-    figures = [[results.best_informed(spec, dataset, "macro_f1") for spec in grid] for dataset in results.datasets]
-    rows = [[dataset, *_bold(row)] for dataset, row in zip(results.datasets, figures, strict=True)]
-    if len(rows) > 1:
-        columns = [[f for f in column if f is not None] for column in zip(*figures, strict=True)]
-        rows.append(["mean", *_bold([fmean(c) if len(c) == len(figures) else None for c in columns])])
-    note = "Macro-F1 of the paper's calibrator with the most labelled examples it was given."
+    found = [results.best_informed(grid, dataset) for dataset in results.datasets]
+    rows = [[name, *_best_in_bold(each, "macro_f1")] for name, each in zip(results.datasets, found, strict=True)]
+    columns = [[row for row in column if row] for column in zip(*found, strict=True)]
+    if len(rows) > 1 and all(len(column) == len(rows) for column in columns):
+        means = [{"macro_f1": _mean_f1(column), "shots": "all"} for column in columns]
+        rows.append(["mean", *_best_in_bold(means, "macro_f1")])
+    note = f"Macro-F1 of the paper's calibrator. {INFORMED}"
     return _section("The paper's ablation (Table 6)", note, ["", *_names(grid)], rows)
 
 
@@ -205,13 +210,14 @@ def _by_shots(
     )
 
 
-def _bold(figures: Sequence[float | None]) -> list[str]:
-    best = max((figure for figure in figures if figure is not None), default=None)
-    said = ["" if figure is None else f"{figure:.3f}" for figure in figures]
-    return [
-        f"**{text}**" if figure is not None and figure == best else text
-        for text, figure in zip(said, figures, strict=True)
-    ]
+def _best_in_bold(rows: Sequence[Row | None], metric: str) -> list[str]:
+    best = max((row[metric] for row in rows if row), default=None)
+    return ["" if row is None else _marked(row, metric, best) for row in rows]
+
+
+def _marked(row: Row, metric: str, best: float | None) -> str:
+    given = "" if row["shots"] == "all" else f" ({row['shots']})"
+    return f"**{row[metric]:.3f}**{given}" if row[metric] == best else f"{row[metric]:.3f}{given}"
 
 
 def _names(specs: Sequence[MethodSpec]) -> list[str]:

@@ -70,6 +70,8 @@ def home(tmp_path_factory):
     put_run(lake, "paper", made, compared, card=CARD)
     plain = CARD | {"name": "plain", "methods": [{"method": "zero_shot"}]}
     put_run(lake, "plain", made[:1], card=plain)
+    grid = [m for m in made if m.coordinates["method"] in (VDS, MM) and m.coordinates["dataset"] == "mr"]
+    put_run(lake, "ablation", grid, card=CARD | {"name": "ablation", "methods": METHODS[3:5]})
     catalog.rebuild(home)
     return home
 
@@ -98,11 +100,11 @@ def test_the_papers_table_has_its_methods_its_metrics_and_its_figures(page):
         for name, figure in zip(("ICL", "kNN Prompting", "VDS"), (".501", ".730", ".810"), strict=True)
     }
     assert found["mr"] == {
-        "metric": "accuracy", ICL: "0.400", KNN: "0.600", VDS: "0.850", OURS: "**0.900**",
+        "metric": "accuracy", ICL: "0.400 (0)", KNN: "0.600", VDS: "0.850", OURS: "**0.900**",
         **{name: f"0{figure}" for name, figure in theirs.items()},
     }  # fmt: skip
     assert found["trec"]["metric"] == "macro-F1"
-    assert found["trec"][ICL] == "0.250"
+    assert found["trec"][ICL] == "0.250 (0)"
     assert found["trec"]["GPT-2 small: VDS"] == "0.896"
 
 
@@ -154,8 +156,9 @@ def test_the_page_says_where_its_numbers_come_from(home, page):
 
 
 def test_only_what_there_are_rows_for_is_shown(home):
-    titles = re.findall("^### (.*)$", report(home, "plain"), re.MULTILINE)
-    assert titles == ["Probabilities", "mr"]
+    titles = {name: re.findall("^### (.*)$", report(home, name), re.MULTILINE) for name in ("plain", "ablation")}
+    assert titles["plain"] == ["Probabilities", "mr"]
+    assert titles["ablation"] == ["The paper's ablation (Table 6)", "Probabilities", "mr"]
 
 
 def test_a_file_gets_its_pictures_beside_it(home, tmp_path):
@@ -171,7 +174,7 @@ def test_a_file_gets_its_pictures_beside_it(home, tmp_path):
 
 
 def test_an_experiment_that_was_not_run_is_explained(home, tmp_path):
-    with pytest.raises(BadInput, match=r"no finished run of experiment 'papre': there are paper, plain"):
+    with pytest.raises(BadInput, match=r"no finished run of experiment 'papre': there are ablation, paper, plain"):
         report(home, "papre")
     empty = Home(tmp_path)
     catalog.rebuild(empty)
