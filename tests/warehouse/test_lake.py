@@ -303,6 +303,7 @@ def test_manifests_are_found_by_kind(filled):
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "anchors": 2,
         "calibrators": 16,
+        "comparisons": 12,
         "examples": 2,
         "metrics": 16,
         "predictions": 16,
