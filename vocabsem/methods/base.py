@@ -19,7 +19,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y.
     `unlabelled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
-    content-free inputs or random words of the domain. They may set means and scales, nothing else.
+    content-free inputs or random words of the domain. They set means and scales; only the
+    vocabulary calibrator learns more from them.
     Attributes learned in `fit` end in `_` and are numpy arrays, dicts of them, or plain JSON values: what
     `methods.persistence` stores.
     """
