@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
-from vocabsem.prefix import Prefix, keeps_keys_and_values, shared_tokens
+from vocabsem.prefix import NO_PREFIX, Prefix, keeps_keys_and_values, shared_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Pooling = Literal["last", "mean"]
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
+ALIKE = 0.99  # cosine of a state with itself computed in another order: 0.999 in bfloat16
 GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is seen too
 
 
@@ -81,15 +82,27 @@ def extract(
 
 
 def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
-    """The guard on the first prompts as one padded batch; see `LanguageModel.guard`. Raises GuardFailed."""
+    """The guard on the first prompts as one padded batch; see `LanguageModel.guard`.
+
+    Raises GuardFailed, also where states after a shared beginning are not those of the whole prompts.
+    """
     import torch
 
-    some = token_ids[:GUARDED]
+    some, device, last = token_ids[:GUARDED], model.network.device, [model.layers]
     with torch.inference_mode():
-        prefix = _prefix(model, token_ids, [model.layers])
-        ids, lengths = padded([ids[prefix.length :] for ids in some], model.network.device)
-        states = _forward(model, prefix, ids, lengths, [model.layers], "last")[model.layers]
-    return model.guard(*padded(some, model.network.device), states)
+        prefix = _prefix(model, token_ids, last)
+        ids, lengths = padded([ids[prefix.length :] for ids in some], device)
+        states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
+        if prefix.length:
+            whole = _forward(model, NO_PREFIX, *padded(some, device), last, "last")[model.layers]
+            alike = float(torch.cosine_similarity(states.float(), whole.float()).min())
+            if not alike > ALIKE:
+                raise GuardFailed(
+                    f"model {model.name!r}: states after a shared beginning of {prefix.length} tokens have a cosine of"
+                    f" {alike:.3f} with those of the whole prompts (at least {ALIKE}): this architecture does not go on"
+                    " from stored keys and values: exclude it in vocabsem/prefix.py"
+                )
+        return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
 
 
 def _width(model: LanguageModel, layer: int) -> int:
@@ -116,7 +129,7 @@ def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Se
 
     shared = shared_tokens(token_ids) if len(token_ids) > 1 and keeps_keys_and_values(model.network) else []
     if not shared:
-        return Prefix(0, None, dict.fromkeys(layers, torch.zeros(())))
+        return NO_PREFIX
     ids = torch.tensor([shared], device=model.network.device)
     output = model.network.base_model(ids, use_cache=True, output_hidden_states=_inner(model, layers))
     sums = {layer: states[0].float().sum(0) for layer, states in _states(model, output, layers).items()}
@@ -138,7 +151,7 @@ def _forward(
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
         tokens = prefix.length + lengths[:, None]
         return {
-            layer: ((h.float() * real[..., None]).sum(1) + prefix.sums[layer]) / tokens for layer, h in every.items()
+            layer: ((h.float() * real[..., None]).sum(1) + prefix.sums.get(layer, 0)) / tokens for layer, h in every.items()
         }
     return {layer: h[torch.arange(len(ids), device=ids.device), lengths - 1] for layer, h in every.items()}
 

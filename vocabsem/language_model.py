@@ -18,7 +18,7 @@ from vocabsem.errors import CardError, ComputationFailed, GuardFailed
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
 TOLERANCE = {"float32": 5e-4, "bfloat16": 2e-2}  # of the largest logit; a few roundings of the number format
@@ -74,17 +74,18 @@ class LanguageModel:
             tokens=min(len(self.tokenizer), module.weight.shape[0]),
         )
 
-    def guard(self, ids: "Tensor", lengths: "Tensor", states: "Tensor") -> float:
+    def guard(self, ids: "Tensor", lengths: "Tensor", states: "Tensor", cache: "Cache | None" = None) -> float:
         """Largest difference between head(state) and the model's own logits, as a share of the largest logit.
 
         ids (B, T) are prompts padded on the right, lengths (B,) their tokens, states (B, d) what was extracted of their
-        last tokens. The model runs on the same batch, so that only the head's own rounding remains. Raises GuardFailed
-        beyond it: then a norm, scale, cap or bias between state and logits is not accounted for.
+        last tokens, cache what came before them. The model runs on the same batch, so that only the head's own rounding
+        remains. Raises GuardFailed beyond it: then a norm, scale, cap or bias between state and logits is not accounted
+        for.
         """
         import torch
 
         with torch.inference_mode():
-            logits = self.network(ids, use_cache=False).logits  # (B, T, V)
+            logits = self.network(ids, past_key_values=cache, use_cache=cache is not None).logits  # (B, T, V)
             own = logits[torch.arange(len(ids), device=ids.device), lengths - 1].float().cpu()  # (B, V)
             difference = (self.head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:

@@ -42,6 +42,9 @@ class Prefix:
         return cache
 
 
+NO_PREFIX = Prefix(0, None, {})
+
+
 def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
     """Whether the model keeps keys and values of every layer, and nothing else, from token to token."""
     from transformers import DynamicCache

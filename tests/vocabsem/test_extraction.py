@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.extraction import check_head, extract, resolve_layers, token_batches
 from vocabsem.language_model import load_model
 from vocabsem.prefix import shared_tokens
@@ -107,3 +107,15 @@ def test_layers_are_named_as_in_a_list():
     for wrong in ([13], [-14], []):
         with pytest.raises(BadInput, match=r"0 \(embedding\) to 12"):
             resolve_layers(wrong, 12)
+
+
+def test_a_model_that_forgets_the_beginning_is_refused(tmp_path, monkeypatch):
+    model = load_model(save("llama", tmp_path), tmp_path / "cache", dtype="float32")
+    forward = model.network.model.forward
+
+    def forgetful(ids, past_key_values=None, **options):
+        return forward(ids, **options | {"use_cache": past_key_values is None})
+
+    monkeypatch.setattr(model.network.model, "forward", forgetful)
+    with pytest.raises(GuardFailed, match="states after a shared beginning of 7 tokens have a cosine of"):
+        check_head(model, DEMONSTRATED)
