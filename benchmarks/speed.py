@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import flows  # noqa: F401  # sets how torch's threads wait, which torch reads when it is imported
+
+# isort: split
 import torch
 from rich.console import Console
 from rich.table import Table

@@ -40,7 +40,7 @@ class MethodSpec(Card):
 
     @property
     def is_control(self) -> bool:
-        return self.control or self.params.get("targets", "anchors") != "anchors"
+        return self.control or self.params.get("targets") in ("head", "random")
 
 
 def _setting(key: str, value: Any) -> str:

@@ -149,10 +149,8 @@ def _forward(
     every = _states(model, output, layers)  # each (B, T, d)
     if pooling == "mean":
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
-        tokens = prefix.length + lengths[:, None]
-        return {
-            layer: ((h.float() * real[..., None]).sum(1) + prefix.sums.get(layer, 0)) / tokens for layer, h in every.items()
-        }
+        sums = {layer: prefix.sums.get(layer, 0) + (h.float() * real[..., None]).sum(1) for layer, h in every.items()}
+        return {layer: total / (prefix.length + lengths[:, None]) for layer, total in sums.items()}
     return {layer: h[torch.arange(len(ids), device=ids.device), lengths - 1] for layer, h in every.items()}
 
 

@@ -11,7 +11,7 @@ from prefect import flow, task
 
 from flows.pipeline import pipeline
 from flows.verdicts import worth
-from tasks.models import passing
+from tasks.models import _loaded, passing
 from tests.tasks.worlds import World, compute, server, snapshot
 from vocabsem.errors import ComputationFailed, DownloadFailed
 from warehouse import catalog
@@ -118,7 +118,12 @@ def test_progress_is_shown_to_its_end(ran):
     assert bars == dict.fromkeys(expected | {"methods fitted"}, 100.0)
 
 
-def test_a_second_run_computes_nothing_and_shows_the_same(ran, recorded):
+def test_a_second_run_loads_no_model_computes_nothing_and_shows_the_same(ran, recorded, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a model was loaded")
+
+    _loaded.cache_clear()
+    monkeypatch.setattr("vocabsem.language_model._from_folder", refuse)
     world, key = ran
     before = snapshot(world.home.lake)
     with recorded(world.home):
