@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
@@ -21,7 +22,6 @@ from vocabsem.errors import DataError
 Gauge = Literal["raw", "centred"]
 
 BLOCK = 2048  # head rows in float64 at a time: few enough to stay in a processor's cache
-PANELS = 6  # column panels of the Gram matrix: only those on and above the diagonal are computed, 7/12 of the work
 REFINE_ABOVE = 1e3  # condition κ: one pass leaves an error of about κ²·1e-16, so 1e-10 here
 
 
@@ -114,6 +114,13 @@ def semantic_anchors(
     )
 
 
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """a @ b. On a processor by NumPy, whose float64 products are the faster, and half as long for aᵀa."""
+    if a.device.type != "cpu":
+        return torch.mm(a, b, out=out)
+    return torch.from_numpy(np.matmul(a.numpy(), b.numpy(), out=None if out is None else out.numpy()))
+
+
 def _inverse_of_upper(matrix: Tensor) -> Tensor:
     identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     inverse: Tensor = torch.linalg.solve_triangular(matrix, identity, upper=True)
@@ -147,13 +154,10 @@ class _Head:
     def gram(self, whiten: Tensor | None = None) -> Tensor:
         """(WT)ᵀ(WT), with T = 1 where none is given."""
         gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
-        step = -(-self.d // PANELS)
         for block in self.blocks():
-            side = block if whiten is None else block @ whiten
-            for left in range(0, self.d, step):
-                gram[left : left + step, left:].addmm_(side[:, left : left + step].mT, side[:, left:])
-        upper = gram.triu()
-        return upper + upper.triu(1).mT
+            side = block if whiten is None else _product(block, whiten)
+            gram += _product(side.mT, side)
+        return gram
 
     def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
         """W G⁺ (V, d) and the leverage of each row (V,)."""
@@ -161,7 +165,7 @@ class _Head:
         leverage = torch.empty(len(self), dtype=torch.float64, device=self.device)
         for number, block in enumerate(self.blocks()):
             part = slice(number * BLOCK, number * BLOCK + len(block))
-            torch.mm(block, inverse, out=vectors[part])
+            _product(block, inverse, out=vectors[part])
             leverage[part] = torch.linalg.vecdot(vectors[part], block)
         return vectors.to(self.weight.device), leverage.to(self.weight.device)
 

@@ -13,6 +13,7 @@ import numpy as np
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
 from vocabsem.prefix import NO_PREFIX, Prefix, keeps_keys_and_values, shared_tokens
+from vocabsem.processor import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -65,15 +66,23 @@ def extract(
     states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, chosen)
-        endings = [ids[prefix.length :] for ids in token_ids]
-        for rows in token_batches([len(ids) for ids in endings], budget or TOKEN_BUDGET[device.type]):
+    endings = [ids[prefix.length :] for ids in token_ids]
+    batches = list(token_batches([len(ids) for ids in endings], budget or TOKEN_BUDGET[device.type]))
+
+    def run(rows: list[int]) -> tuple[int, dict[int, np.ndarray]]:
+        with torch.inference_mode():
             ids, lengths = padded([endings[row] for row in rows], device)
-            for layer, vectors in _forward(model, prefix, ids, lengths, chosen, pooling).items():
-                states[layer][rows] = vectors.float().cpu().numpy()
-            progress(len(rows), int(lengths.sum()) + len(rows) * prefix.length)
-    for layer, found in states.items():
-        if not np.isfinite(found).all():
-            row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+            found = _forward(model, prefix, ids, lengths, chosen, pooling)
+            return int(lengths.sum()), {layer: vectors.float().cpu().numpy() for layer, vectors in found.items()}
+
+    with side_by_side(device) as each:
+        for rows, (tokens, found) in zip(batches, each(run, batches), strict=True):
+            for layer, vectors in found.items():
+                states[layer][rows] = vectors
+            progress(len(rows), tokens + len(rows) * prefix.length)
+    for layer, stored in states.items():
+        if not np.isfinite(stored).all():
+            row = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
             raise ComputationFailed(
                 f"model {model.name!r}, layer {layer}: the state of prompt {row} is not finite in {model.dtype}:"
                 " use dtype float32"

@@ -15,6 +15,7 @@ from vocabsem import sources
 from vocabsem.cards import ModelCard
 from vocabsem.devices import DType, resolve_device, resolve_dtype
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed
+from vocabsem.processor import quicken
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,6 +152,8 @@ def load_model(
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
     network, tokenizer = _from_folder(folder, wanted)
     network = network.eval().requires_grad_(False).to(resolve_device(device))
+    if network.device.type == "cpu":
+        quicken(network)
     config = network.config.get_text_config()
     found = {
         "layers": config.num_hidden_layers,
