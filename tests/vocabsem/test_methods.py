@@ -55,16 +55,18 @@ def test_what_each_says_of_itself():
     assert with_("uses_anchors") == {"anchor_similarity", "paper_calibrator", "vocabulary_calibrator"}
     assert all("targets" in METHODS[name].choices for name in with_("uses_anchors"))
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
-    assert with_("trains") == {
-        "paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"
-    }  # fmt: skip
+    assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
     assert with_("trains") == {name for name in METHODS if "seed" in vars(build(name))} - {
         "anchor_similarity",
         "vocabulary_calibrator",
     }
     assert with_("reads_vocabulary") == {"knn_prompting"}
     backgrounds = {name: METHODS[name].background for name in METHODS if METHODS[name].background != "train"}
-    assert backgrounds == {"contextual_calibration": "content_free", "domain_calibration": "domain_words"}
+    assert backgrounds == {
+        "zero_shot": "none",
+        "contextual_calibration": "content_free",
+        "domain_calibration": "domain_words",
+    }
 
 
 @every_method
