@@ -21,7 +21,7 @@ from vocabsem.errors import DataError
 
 Gauge = Literal["raw", "centred"]
 
-BLOCK = 2048  # head rows in float64 at a time: few enough to stay in a processor's cache
+BLOCK = 4096  # head rows in float64 at a time: few enough to stay in a processor's cache
 REFINE_ABOVE = 1e3  # condition κ: one pass leaves an error of about κ²·1e-16, so 1e-10 here
 
 
@@ -161,7 +161,10 @@ class _Head:
 
     def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
         """W G⁺ (V, d) and the leverage of each row (V,)."""
-        vectors = torch.empty(len(self), self.d, dtype=torch.float64, device=self.device)
+        if self.device.type == "cpu":
+            vectors = torch.from_numpy(np.empty((len(self), self.d)))  # NumPy asks for huge pages, torch does not
+        else:
+            vectors = torch.empty(len(self), self.d, dtype=torch.float64, device=self.device)
         leverage = torch.empty(len(self), dtype=torch.float64, device=self.device)
         for number, block in enumerate(self.blocks()):
             part = slice(number * BLOCK, number * BLOCK + len(block))
