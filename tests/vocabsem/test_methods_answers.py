@@ -1,16 +1,17 @@
-"""The three parts of our calibrator, each against its definition in float64 or against a fit for every row left out."""
+"""The parts of our calibrator, each against its definition in float64 or against a fit for every row left out."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import Ridge
 
 from vocabsem.methods import prior_ridge
 from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import balance, self_train
-from vocabsem.methods.stacking import stack
+from vocabsem.methods.self_training import balance, estimate_shares, self_train
+from vocabsem.methods.stacking import sharpen, stack
 
 
 def draw(n, d=7, classes=3, seed=0):
@@ -84,14 +85,17 @@ def test_rows_that_repeat_do_not_disturb(n, seed):
 # ---------------------------------------------------------------------------------------------- self-training
 
 
-def rounds_by_hand(states, answer, labelled, labels, rounds):
+EQUAL = np.full(3, 1 / 3)
+
+
+def rounds_by_hand(states, answer, labelled, labels, shares, rounds):
     share = 1 - len(labels) / len(states)
     weight = np.concatenate([np.full(len(states), share), np.full(len(labels), 10.0)])
     rows = np.vstack([states, labelled])
     penalty = 0.2 * (weight @ rows**2).mean()
     for _ in range(rounds):
         q = softmax(4 * answer / answer.std(), axis=1)
-        q = q / q.mean(0)
+        q = q / q.mean(0) * shares
         q = np.vstack([q / q.sum(1, keepdims=True), np.eye(answer.shape[1])[labels]]) - 1 / answer.shape[1]
         fit = Ridge(alpha=penalty, fit_intercept=False).fit(rows, q, sample_weight=weight)
         answer = states @ fit.coef_.T
@@ -99,17 +103,18 @@ def rounds_by_hand(states, answer, labelled, labels, rounds):
 
 
 @pytest.mark.parametrize("n", [0, 6])
-def test_rounds_are_weighted_ridge_regressions(n):
+@pytest.mark.parametrize("shares", [EQUAL, np.array([0.7, 0.2, 0.1])])
+def test_rounds_are_weighted_ridge_regressions(n, shares):
     states, answer, *_ = draw(200)
     labelled, _, labels, _ = draw(n, seed=5) if n else (states[:0], None, np.empty(0, int), None)
-    weights = self_train(states, states.T @ states, answer, labelled, labels, rounds=3)
-    assert np.allclose(weights, rounds_by_hand(states, answer, labelled, labels, 3), atol=1e-6)
+    weights = self_train(states, states.T @ states, answer, labelled, labels, shares, rounds=3)
+    assert np.allclose(weights, rounds_by_hand(states, answer, labelled, labels, shares, 3), atol=1e-6)
 
 
 def test_where_all_are_labelled_only_labels_count():
     states, answer, labels, _ = draw(90)
-    first = self_train(states, states.T @ states, answer, states, labels, rounds=3)
-    second = self_train(states, states.T @ states, -answer, states, labels, rounds=1)
+    first = self_train(states, states.T @ states, answer, states, labels, EQUAL, rounds=3)
+    second = self_train(states, states.T @ states, -answer, states, labels, EQUAL[::-1] ** 2, rounds=1)
     assert np.allclose(first, second, atol=1e-7)
 
 
@@ -120,7 +125,7 @@ def test_it_finds_the_clusters_that_an_answer_hints_at():
     states = generator.standard_normal((2000, 10)) + 2 * (labels * 2 - 1)[:, None] * np.eye(10)[0]
     hint = np.where(generator.random(2000) < 0.75, labels, 1 - labels)
     answer = np.eye(2)[hint] - 0.5 + 0.01 * generator.standard_normal((2000, 2))
-    weights = self_train(states, states.T @ states, answer, states[:0], labels[:0], rounds=3)
+    weights = self_train(states, states.T @ states, answer, states[:0], labels[:0], np.full(2, 0.5), rounds=3)
     assert ((states @ weights).argmax(1) == labels).mean() > 0.95
 
 
@@ -128,20 +133,55 @@ def test_it_finds_the_clusters_that_an_answer_hints_at():
 def test_an_answer_that_says_nothing_is_survived(constant):
     states, answer, *_ = draw(50)
     blank = np.full_like(answer, constant)
-    weights = self_train(states, states.T @ states, blank, states[:0], np.empty(0, int), rounds=2)
+    weights = self_train(states, states.T @ states, blank, states[:0], np.empty(0, int), EQUAL, rounds=2)
     assert np.abs(weights).max() < 1e-12
 
 
 @given(st.integers(0, 99), st.integers(2, 6))
 @settings(max_examples=20, deadline=None)
-def test_balanced_answers_name_each_class_equally(seed, classes):
+def test_balanced_answers_name_each_class_in_its_share(seed, classes):
     """To 1 %, from an answer that favours some classes by a factor of e² and more; one shift for all rows."""
     generator = np.random.default_rng(seed)
     answer = generator.standard_normal((300, classes)) + 2 * generator.standard_normal(classes)
-    shift = balance(answer)
+    shares = generator.dirichlet(np.full(classes, 5.0))
+    shift = balance(answer, shares)
     assert shift.shape == (classes,)
-    assert np.allclose(softmax(answer + shift, axis=1).mean(0), 1 / classes, atol=0.01)
-    assert np.allclose(balance(answer + shift), 0, atol=0.1)
+    assert np.allclose(softmax(answer + shift, axis=1).mean(0), shares, atol=0.01)
+    assert np.allclose(balance(answer + shift, shares), 0, atol=0.1)
+
+
+def posterior(n, shares, given, seed=0):
+    """Logits of the exact posterior under the shares `given`, of n rows drawn under `shares`; classes are Gaussian."""
+    generator = np.random.default_rng(seed)
+    means = 3 * np.eye(len(shares))
+    x = means[generator.choice(len(shares), n, p=shares)] + generator.standard_normal((n, len(shares)))
+    return -0.5 * ((x[:, None] - means) ** 2).sum(2) + np.log(given)
+
+
+@pytest.mark.parametrize("given", [[1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6]])
+@pytest.mark.parametrize("shares", [[0.8, 0.15, 0.05], [1 / 3, 1 / 3, 1 / 3]])
+def test_shares_are_found_whatever_was_given(shares, given):
+    """Those of the rows, to noise of .01 and what well-told classes owe to the pull: a sixth of the way to equality."""
+    found = estimate_shares(posterior(6000, shares, given), np.array(given))
+    assert found.sum() == pytest.approx(1)
+    assert np.allclose(found, (np.array(shares) + 0.2 / 3) / 1.2, atol=0.025)
+
+
+def test_shares_maximise_the_penalised_likelihood():
+    """Σ log Σ_c p(x|c) π_c / M + .2/3 Σ log π_c: a move to either side of any class costs."""
+    given = np.array([0.5, 0.3, 0.2])
+    logits = posterior(500, [0.8, 0.1, 0.1], given)
+    found = estimate_shares(logits, given)
+
+    def objective(shares):
+        return np.log(np.exp(logits - np.log(given)) @ shares).mean() + 0.2 / 3 * np.log(shares).sum()
+
+    for move in np.random.default_rng(1).standard_normal((20, 3)):
+        assert objective(found + 0.005 * (move - move.mean())) < objective(found)
+
+
+def test_an_answer_that_says_nothing_leaves_the_shares_equal():
+    assert np.allclose(estimate_shares(np.zeros((9, 3)) + np.log([0.5, 0.3, 0.2]), np.array([0.5, 0.3, 0.2])), 1 / 3)
 
 
 # ---------------------------------------------------------------------------------------------- stacking
@@ -178,3 +218,29 @@ def test_the_stack_finds_the_scale_of_the_answers():
     found = stack(answers, labels, np.eye(3), penalty=1.0)
     centred = found - found.mean(1, keepdims=True)
     assert np.allclose(centred, 2 * (np.eye(3) - 1 / 3), atol=0.15)
+
+
+@given(st.integers(0, 99), st.integers(2, 40))
+@settings(max_examples=20, deadline=None)
+def test_the_factor_is_the_most_probable(seed, n):
+    """Against scipy's scalar minimiser of the docstring's loss, to half a step of the grid."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, n)
+    logits, shift = generator.standard_normal((n, 3)) + np.eye(3)[labels], generator.standard_normal(3)
+
+    def loss(t):
+        return 2 * t**2 - log_softmax(np.exp(t) * logits + shift, axis=1)[np.arange(n), labels].sum()
+
+    expected = minimize_scalar(loss, bounds=(-1.5, 3), method="bounded").x
+    found = np.log(sharpen(logits, shift, labels))
+    assert abs(found - expected) < 0.051 or loss(found) <= loss(expected)
+
+
+def test_few_labels_leave_the_sharpness():
+    """Of answers that deserve ten times their sharpness, one row says little, a thousand all."""
+    logits = 0.3 * np.random.default_rng(0).standard_normal((1000, 3))
+    true = softmax(10 * logits, axis=1)
+    labels = (np.cumsum(true, axis=1) < np.random.default_rng(1).random((1000, 1))).sum(1)
+    one, many = (sharpen(logits[:n], np.zeros(3), labels[:n]) for n in (1, 1000))
+    assert one < 1.5
+    assert many == pytest.approx(10, rel=0.15)

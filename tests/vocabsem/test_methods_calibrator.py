@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.metrics import f1_score
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError
-from vocabsem.methods import LinearProbe, VocabularyCalibrator, in_place_of_anchors
+from vocabsem.methods import LinearProbe, VocabularyCalibrator, in_place_of_anchors, self_training
 from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import balance, self_train
-from vocabsem.methods.stacking import stack
+from vocabsem.methods.self_training import balance, estimate_shares, self_train
+from vocabsem.methods.stacking import sharpen, stack
+
+EQUAL = np.full(3, 1 / 3)
 
 
 def by_hand(states, background, layers=1):
@@ -37,7 +40,7 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     *_, last = by_hand(states, states, layers)
     answer = last @ told(space, targets).T
     answer = answer / answer.std()
-    assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer)), axis=1), atol=1e-5)
+    assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5)
 
 
 def test_without_labels_the_states_are_the_background():
@@ -49,6 +52,30 @@ def test_without_labels_the_states_are_the_background():
         VocabularyCalibrator(space).fit(np.empty((0, D)))
 
 
+def weighted(z, prior, labels):
+    """Step 3's fit where a row weighs 1/√n_c: the departure from rows times the root of their weights."""
+    weight = np.bincount(labels)[labels] ** -0.5
+    root = np.sqrt(weight / weight.mean())[:, None]
+    y = np.eye(3)[labels]
+    found = depart(z * root, prior * root, (y - weight @ y / weight.sum()) * root)
+    return found, found.held_out / root
+
+
+def log_shares(labels):
+    counts = np.bincount(labels) + 1
+    return counts / counts.sum(), np.log(counts) - np.log(counts).mean()
+
+
+def stacked(answers, held_out, labels):
+    """Step 5: probabilities from answers and from their estimates for rows left out."""
+    _, shift = log_shares(labels)
+    shares = (0.2, 0.5)[: len(answers)]
+    factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels)
+    start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
+    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, penalty=15.0)
+    return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("rounds", [0, 1, 3])
 def test_all_five_steps_by_hand(layers, rounds):
@@ -56,7 +83,8 @@ def test_all_five_steps_by_hand(layers, rounds):
     space = make_space()
     pool, _ = make_states(1, n=300, d=D * layers)
     states, labels = make_states(d=D * layers)
-    states, labels = states[:24], labels[:24]
+    few = np.r_[:12, 12:24:3, 25:34:3, 35]  # eight of the first class, seven and five of the others
+    states, labels = states[few], labels[few]
     found = VocabularyCalibrator(space, layers=layers, rounds=rounds).fit(states, labels, pool)
     (z, z_mean, z_last), (p, p_mean, p_last) = by_hand(states, pool, layers), by_hand(pool, pool, layers)
     test, test_mean, test_last = by_hand(make_states(2, d=D * layers)[0], pool, layers)
@@ -64,38 +92,38 @@ def test_all_five_steps_by_hand(layers, rounds):
     def unit(answers):
         return [each / answers[0].std() for each in answers]
 
-    def balanced(answers):
-        return [each + balance(answers[0]) for each in answers]
+    def balanced(answers, shares):
+        return [each + balance(answers[0], shares) for each in answers]
 
-    def echo(answer, rows, classes, asked):
-        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, rounds=rounds)
-        return balanced(unit([x @ weights for x in (p_mean, *asked)]))
+    def echo(answer, rows, classes, asked, shares):
+        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, shares, rounds=rounds)
+        return balanced(unit([x @ weights for x in (p_mean, *asked)]), shares)
 
     def left(rows):
         """Step 3 from these labelled rows: answers for the pool, the labelled rows and the test, and held out."""
-        y = np.eye(3)[labels[rows]]
-        found = depart(z[rows], prior[1][rows], y - y.mean(0))
+        found, held_out = weighted(z[rows], prior[1][rows], labels[rows])
         direct = [found.trust * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
-        return unit(direct), found.held_out / direct[0].std()
+        return unit(direct), held_out / direct[0].std()
 
     prior = unit([x @ told(space, "both").T for x in (p_last, z_last, test_last)])
     if rounds:
-        heard = echo(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean))
+        heard = echo(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
         prior = unit([x + y for x, y in zip(prior, heard, strict=True)])
-    prior = balanced(prior)
-    direct, estimates = left(np.arange(24))
+    prior = balanced(prior, EQUAL)
+    direct, estimates = left(np.arange(20))
     answers, held_out = [direct[2]], [estimates]
     if rounds:
-        answers.append(echo(direct[0], z_mean, labels, [test_mean])[1])
-        spread = np.empty((24, 3))
-        for number in range(5):  # labels take turns, eight of each: sorted by class and dealt
-            rest = np.array([(8 * label + turn) % 5 != number for turn in range(8) for label in range(3)])
-            spread[~rest] = echo(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[~rest]])[1]
+        given, shift = log_shares(labels)
+        sharpness = 0.6 * sharpen(0.6 * estimates, shift, labels)
+        shares = estimate_shares(sharpness * direct[0] + shift, given)
+        answers.append(echo(direct[0], z_mean, labels, [test_mean], shares)[1])
+        spread, dealt = np.empty((20, 3)), np.argsort(labels, kind="stable")
+        for number in range(5):  # sorted by class and dealt
+            out = dealt[number::5]
+            rest = np.setdiff1d(np.arange(20), out)
+            spread[out] = echo(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
         held_out.append(spread)
-    start = np.vstack([0.2 * np.eye(3), 0.5 * np.eye(3)])[: 3 * len(answers)]
-    columns = np.hstack([*held_out, np.ones((24, 1))])
-    mixed = stack(columns, labels, np.vstack([start, np.zeros((1, 3))]), penalty=15.0)
-    expected = softmax(np.hstack([*answers, np.ones((len(test), 1))]) @ mixed, axis=1)
+    expected = stacked(answers, held_out, labels)
     # float32 in the estimator, over a chain of solves
     assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
 
@@ -103,21 +131,20 @@ def test_all_five_steps_by_hand(layers, rounds):
 def test_where_all_are_labelled_no_text_is_echoed():
     """The labels' own estimates alone are stacked, in any number of rounds but none: the prior is still sharpened."""
     space, (states, labels) = make_space(), make_states()
+    rows = np.r_[:30, 30:90:3]  # 30 of the first class, 10 of either other
+    states, labels = states[rows], labels[rows]
     found = VocabularyCalibrator(space).fit(states, labels)
     z, z_mean, last = by_hand(states, states)
     answer = last @ told(space, "both").T
     answer = answer / answer.std()
-    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], rounds=5)
+    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], EQUAL, rounds=5)
     heard = z_mean @ weights / (z_mean @ weights).std()
-    prior = answer + heard + balance(heard)
+    prior = answer + heard + balance(heard, EQUAL)
     prior = prior / prior.std()
-    prior = prior + balance(prior)
-    y = np.eye(3)[labels]
-    left = depart(z, prior, y - y.mean(0))
+    prior = prior + balance(prior, EQUAL)
+    left, held_out = weighted(z, prior, labels)
     direct = left.trust * prior + z @ left.weights
-    columns = np.hstack([left.held_out / direct.std(), np.ones((90, 1))])
-    mixed = stack(columns, labels, np.vstack([0.2 * np.eye(3), np.zeros((1, 3))]), penalty=15.0)
-    expected = softmax(np.hstack([direct / direct.std(), np.ones((90, 1))]) @ mixed, axis=1)
+    expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
     assert np.allclose(found.predict_proba(states), expected, atol=1e-3)
 
 
@@ -159,13 +186,14 @@ def worlds(order):
 
 
 def test_the_prior_fades_as_labels_grow():
-    """With wrong words a handful of labels cannot help much; many labels undo them."""
+    """With wrong words a handful of labels does less than it does for a probe; many labels undo them."""
     wrong, states, labels = worlds([1, 2, 0])
     fitted = [VocabularyCalibrator(wrong).fit(states[:n], labels[:n], states[:4000]) for n in (6, 4000)]
     few, many = (method.score(states[4000:], labels[4000:]) for method in fitted)
-    probe = LinearProbe(wrong).fit(states[:4000], labels[:4000]).score(states[4000:], labels[4000:])
-    assert few < 0.4
-    assert many > probe - 0.02
+    probes = [LinearProbe(wrong).fit(states[:n], labels[:n], states[:4000]) for n in (6, 4000)]
+    of_few, of_many = (probe.score(states[4000:], labels[4000:]) for probe in probes)
+    assert few < of_few - 0.1
+    assert many > of_many - 0.02
 
 
 def test_right_words_help_at_few_labels():
@@ -185,3 +213,21 @@ def test_labels_calibrate_the_probabilities():
     found = VocabularyCalibrator(space).fit(states[:4000], labels[:4000])
     confidence = found.predict_proba(states[4000:]).max(1).mean()
     assert confidence == pytest.approx(found.score(states[4000:], labels[4000:]), abs=0.03)
+
+
+def test_classes_of_unlike_size_are_told_apart(monkeypatch):
+    """Nine rows of a class in ten. All labels find rare classes as a probe does; 16 of each need their shares."""
+    space, states, labels = worlds([0, 1, 2])
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in enumerate((1800, 140, 60))]))
+    states, labels = states[kept], labels[kept]
+    train, test = np.arange(0, 2000, 2), np.arange(1, 2000, 2)
+    few = train[np.concatenate([np.flatnonzero(labels[train] == c)[:16] for c in range(3)])]
+
+    def macro_f1(kind, rows):
+        fitted = kind(space).fit(states[rows], labels[rows], states[train])
+        return f1_score(labels[test], fitted.predict(states[test]), average="macro")
+
+    assert macro_f1(VocabularyCalibrator, train) > macro_f1(LinearProbe, train) - 0.02
+    estimated = macro_f1(VocabularyCalibrator, few)
+    monkeypatch.setattr(self_training, "EQUALITY", 1e9)
+    assert estimated > macro_f1(VocabularyCalibrator, few) + 0.1

@@ -9,17 +9,18 @@ from vocabsem.methods.base import Floats, Ints
 SHARPNESS = 4.0  # of the softmax over answers of unit deviation
 LABELLED = 10.0  # weight of a labelled row beside an unlabelled one
 SHRINKAGE = 0.2  # penalty, in units of the mean eigenvalue of the weighted scatter matrix
+EQUALITY = 0.2  # pseudo-rows for each unlabelled row, spread over the classes equally
 
 
 def self_train(
-    states: Floats, scatter: Floats, answer: Floats, labelled: Floats, labels: Ints, *, rounds: int
+    states: Floats, scatter: Floats, answer: Floats, labelled: Floats, labels: Ints, shares: Floats, *, rounds: int
 ) -> NDArray[np.float32]:
     """states (M, D) unlabelled, scatter (D, D) = statesᵀ states, answer (M, C) the logits so far, labelled (N, D),
-    labels (N,) in 0..C-1; N may be 0.
+    labels (N,) in 0..C-1, shares (C,) of the classes among the unlabelled; N may be 0.
 
-    Each round turns answers of unit deviation into soft labels, about as many of each class (q ∝ softmax(4 a), divided
-    by its mean over the rows), and fits ridge regression to them and to the given labels. Unlabelled rows weigh
-    1 − N/M: less where most are labelled. Returns weights (D, C).
+    Each round turns answers of unit deviation into soft labels in about these shares (q ∝ softmax(4 a) · shares / its
+    mean over the rows), and fits ridge regression to them and to the given labels. Unlabelled rows weigh 1 − N/M: less
+    where most are labelled. Returns weights (D, C).
     """
     share = max(0.0, 1 - len(labels) / len(states))
     classes = answer.shape[1]
@@ -30,19 +31,34 @@ def self_train(
     weights = np.zeros((states.shape[1], classes), np.float32)
     for _ in range(rounds):
         q = softmax(SHARPNESS * answer.astype(np.float64) / (answer.std() or 1.0), axis=1)
-        q /= q.mean(axis=0)
+        q *= shares / q.mean(axis=0)
         q = q / q.sum(axis=1, keepdims=True) - 1 / classes
         weights = (inverse @ (share * (states.T @ q.astype(states.dtype)) + pull)).astype(np.float32)
         answer = states @ weights
     return weights
 
 
-def balance(answer: Floats) -> NDArray[np.float64]:
-    """answer (M, C) → the shift b (C,) with which softmax(answer + b) has the same mean for every class, nearly.
+def balance(answer: Floats, shares: Floats) -> NDArray[np.float64]:
+    """answer (M, C) → the shift b (C,) with which softmax(answer + b) has the mean `shares` (C,), nearly.
 
-    Ten steps of b_c −= log(mean_c), the iteration of iterative proportional fitting; batch calibration is its first.
+    Ten steps of b_c += log(share_c / mean_c), iterative proportional fitting; batch calibration is the first, for equal
+    shares.
     """
     shift = np.zeros(answer.shape[1])
     for _ in range(10):
-        shift -= np.log(softmax(answer + shift, axis=1).mean(axis=0))
+        shift += np.log(shares / softmax(answer + shift, axis=1).mean(axis=0))
     return np.asarray(shift - shift.mean())
+
+
+def estimate_shares(logits: Floats, given: Floats) -> NDArray[np.float64]:
+    """Class shares (C,) among unlabelled rows, from logits (M, C) that were learned where the shares were `given`.
+
+    Thirty steps of expectation maximisation (Saerens et al., 2002), drawn towards equal shares by EQUALITY · M
+    pseudo-rows: softmax(logits + log(shares / given)) has the shares for its mean but for that.
+    """
+    equal = np.full(logits.shape[1], 1 / logits.shape[1])
+    shares = equal
+    for _ in range(30):
+        found = softmax(logits + np.log(shares / given), axis=1).mean(axis=0)
+        shares = (found + EQUALITY * equal) / (1 + EQUALITY)
+    return np.asarray(shares)

@@ -7,6 +7,9 @@ from scipy.special import log_softmax
 
 from vocabsem.methods.base import Floats, Ints
 
+FACTORS = np.exp(np.linspace(-1.5, 3.0, 46))
+SURPRISE = 0.5  # prior deviation of the log factor
+
 
 def stack(answers: Floats, labels: Ints, start: Floats, *, penalty: float) -> NDArray[np.float64]:
     """answers (N, K), labels (N,), start (K, C) → weights (K, C): logits are answers @ weights.
@@ -24,3 +27,16 @@ def stack(answers: Floats, labels: Ints, start: Floats, *, penalty: float) -> ND
 
     found = minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-10})
     return np.asarray(found.x.reshape(start.shape))
+
+
+def sharpen(logits: Floats, shift: Floats, labels: Ints) -> float:
+    """The factor s that makes softmax(s · logits + shift) most probable, from held-out logits (N, C), labels (N,).
+
+    Minimises Σ −log softmax(·)[y_i] + ½ (log s / SURPRISE)² over a grid: few labels leave s near 1.
+    """
+    own = np.arange(len(labels))
+    costs = [
+        0.5 * (np.log(factor) / SURPRISE) ** 2 - log_softmax(factor * logits + shift, axis=1)[own, labels].sum()
+        for factor in FACTORS
+    ]
+    return float(FACTORS[np.argmin(costs)])

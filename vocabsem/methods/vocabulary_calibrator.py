@@ -12,8 +12,8 @@ from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_d
 from vocabsem.methods.labels import LabelSpace, in_place_of_anchors
 from vocabsem.methods.logistic import ONE_THREAD
 from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import balance, self_train
-from vocabsem.methods.stacking import stack
+from vocabsem.methods.self_training import balance, estimate_shares, self_train
+from vocabsem.methods.stacking import sharpen, stack
 
 CONSTANT = 0.3  # the last column of z, beside rows of about unit length: the intercept's share of the prior
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
@@ -21,7 +21,7 @@ SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
 STIFFNESS = 15.0  # of that prior
 FOLDS = 5  # for the estimates of step 4; step 3 has exact ones
 
-Echo = Callable[[Floats, Floats, Ints], Floats]
+Echo = Callable[[Floats, Floats, Ints, Floats], Floats]
 
 
 class VocabularyCalibrator(Method):
@@ -36,9 +36,12 @@ class VocabularyCalibrator(Method):
     2. its echo:        a + self-training on z̄ of the unlabelled states from a, shifted to name each class equally
                         often (`self_training`); without labels this, sharpened, is the answer;
     3. labels:          ridge regression that departs from 2 as far as its leave-one-out errors warrant (`prior_ridge`);
-    4. their echo:      self-training from 3, the labelled rows among the unlabelled, shifted likewise;
+                        a row weighs 1/√n_c, its class having n_c labels;
+    4. their echo:      self-training from 3, the labelled rows among the unlabelled, shifted to name each class in the
+                        share that 3 finds of it among the unlabelled (`estimate_shares`);
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
-                        folds for 4, which also calibrates the probabilities (`stacking`).
+                        folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
+                        too (`stacking`).
 
     Where every unlabelled row has its label there is nothing to echo, and 4 is left out.
     targets: "anchors" or "head" reads one of the two, "random" puts Gaussian directions in their place and changes
@@ -82,19 +85,20 @@ class VocabularyCalibrator(Method):
         answer[-1 - self.space.width : -1] = self._directions().T
         answer = _scaled(answer, pool)
         if self.rounds:
-            answer = _scaled(answer + echo(answer, pool[:0], np.empty(0, np.int64)), pool)
-        return _balanced(answer, pool)
+            heard = echo(answer, pool[:0], np.empty(0, np.int64), self._equal())
+            answer = _scaled(answer + heard, pool)
+        return _balanced(answer, pool, self._equal())
 
     def _echo(self, pool: Floats) -> Echo:
         """Self-training from the answer with given weights → weights (k·d + 1, C) of an answer of unit deviation."""
         mean = self._layer_mean(pool)
         scatter = mean.T @ mean
 
-        def echo(weights: Floats, z: Floats, labels: Ints) -> Floats:
+        def echo(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
             labelled = self._layer_mean(z)
-            narrow = self_train(mean, scatter, pool @ weights, labelled, labels, rounds=self.rounds)
+            narrow = self_train(mean, scatter, pool @ weights, labelled, labels, shares, rounds=self.rounds)
             each = narrow[:-1] / np.float32(self.layers**0.5)
-            return _balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool)
+            return _balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
 
         return echo
 
@@ -103,15 +107,21 @@ class VocabularyCalibrator(Method):
         classes = self.space.classes
         direct, held_out = self._depart(z, labels, pool, prior)
         answers, estimates = [direct], [held_out]
+        counts = np.bincount(labels, minlength=classes) + 1.0
+        given = counts / counts.sum()
+        shift = np.log(given) - np.log(given).mean()
         if self.rounds and len(labels) < len(pool):
-            answers.append(echo(direct, z, labels))
+            sharpness = SHARPNESS * sharpen(SHARPNESS * held_out, shift, labels)
+            shares = estimate_shares(sharpness * (pool @ direct) + shift, given)
+            answers.append(echo(direct, z, labels, shares))
             spread = np.empty((len(z), classes))
             fold = _folds(labels)
             for rest in (fold != number for number in np.unique(fold)):
                 without, _ = self._depart(z[rest], labels[rest], pool, prior)
-                spread[~rest] = z[~rest] @ echo(without, z[rest], labels[rest])
+                spread[~rest] = z[~rest] @ echo(without, z[rest], labels[rest], shares)
             estimates.append(spread)
-        start = np.vstack([*[share * np.eye(classes) for share in SHARES[: len(answers)]], np.zeros((1, classes))])
+        parts = np.vstack([share * np.eye(classes) for share in SHARES[: len(answers)]])
+        start = np.vstack([sharpen(np.hstack(estimates) @ parts, shift, labels) * parts, shift])
         mixed = stack(np.hstack([*estimates, np.ones((len(z), 1))]), labels, start, penalty=STIFFNESS)
         weights = np.hstack(answers).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / CONSTANT
@@ -120,10 +130,16 @@ class VocabularyCalibrator(Method):
     def _depart(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Step 3: weights of an answer of unit deviation, and its leave-one-out estimates for z."""
         y = np.eye(self.space.classes)[labels]
-        found = depart(z, z @ prior, y - y.mean(axis=0))
+        root = y.sum(axis=0)[labels, None] ** -0.25  # √ of a row's weight
+        root = (root / np.sqrt((root**2).mean())).astype(np.float32)
+        y -= np.average(y, axis=0, weights=root[:, 0] ** 2)
+        found = depart(z * root, z @ prior * root, y * root)
         weights = np.float32(found.trust) * prior + found.weights
         unit = _deviation(pool @ weights)
-        return weights / unit, found.held_out / unit
+        return weights / unit, found.held_out / root / unit
+
+    def _equal(self) -> Floats:
+        return np.full(self.space.classes, 1 / self.space.classes)
 
     def _standardised(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.deviation_
@@ -168,7 +184,7 @@ def _scaled(weights: Floats, pool: Floats) -> Floats:
     return np.asarray(weights / _deviation(pool @ weights))
 
 
-def _balanced(weights: Floats, pool: Floats) -> Floats:
+def _balanced(weights: Floats, pool: Floats, shares: Floats) -> Floats:
     shift = np.zeros_like(weights)
-    shift[-1] = balance(pool @ weights) / CONSTANT
+    shift[-1] = balance(pool @ weights, shares) / CONSTANT
     return weights + shift
