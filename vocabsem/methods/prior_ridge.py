@@ -24,7 +24,8 @@ class Departure:
 
 
 def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
-    """z (N, D), answer (N, C) the prior answer, y (N, C) centred one-hot labels; or each row times the root of its weight.
+    """z (N, D), answer (N, C) the prior answer, y (N, C) centred one-hot labels; or all rows times the roots of
+    weights.
 
     For each β and λ, W minimises ‖y − β answer − z W‖² + λ‖W‖². With H = z (zᵀz + λ)⁻¹ zᵀ the leave-one-out errors
     are (1 − H) (y − β answer) / (1 − H_ii), exactly. The result is the mean of all fits, weighted by
