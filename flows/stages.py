@@ -78,8 +78,9 @@ def _check_shots(plan: Plan, comparison: Comparison) -> None:
     rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
     counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
     least = min(counts, key=counts.__getitem__)
-    asked = plan.experiment.shots if plan.experiment.scarce == "refuse" else []
-    asked = [*asked, *(spec.demonstrations for spec in plan.experiment.methods)]
+    asked = [spec.demonstrations for spec in plan.experiment.methods]
+    if plan.experiment.scarce == "refuse":
+        asked += [fit.shots for fit in comparison.fits]
     wanted = max((n for n in asked if isinstance(n, int)), default=0)
     if counts[least] < wanted:
         raise DataError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "few_products"
-LONG = 256  # tokens from which on the fused kernel, which skips what causality hides, is the faster
+LONG = 1024  # tokens beyond which the scores of all pairs would take too much memory; up to there they are the faster
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 MOST_WORKERS = 8  # threads between which Python itself is not yet what they wait for
 

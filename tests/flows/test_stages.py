@@ -78,9 +78,18 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
     assert snapshot(world.home.lake) == before
 
 
-def test_too_many_shots_are_told_before_any_state_is_computed(world, recorded):
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"shots": [0, 21]},
+        {"methods": [{"method": "linear_probe", "shots": [21]}]},
+        {"methods": [{"method": "zero_shot", "demonstrations": 21}], "scarce": "take_all"},
+    ],
+    ids=["experiment", "method", "demonstrations"],
+)
+def test_too_many_shots_are_told_before_any_state_is_computed(world, recorded, asked):
     with recorded(world.home), pytest.raises(DataError, match=r"21 shots of dataset 'made', whose class '\w+' has 20"):
-        extract(**arguments(world, shots=[0, 21]))
+        extract(**arguments(world, **asked))
     assert not list(world.home.lake.rglob("states/**/*.parquet"))
 
 
