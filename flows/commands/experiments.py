@@ -1,0 +1,115 @@
+"""Experiments: run one or a stage of it, plan it, read its scores."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands import Card, DataDir, Format, Json, Set, app
+from warehouse.home import Home
+
+
+@app.command()
+def run(
+    card: Card,
+    settings: Set = None,
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+) -> None:
+    """Run an experiment: compute what is missing, then print the leaderboard."""
+    from flows import narrate
+    from flows.experiment import load_experiment, parse_overrides
+    from flows.plan import find_data_dir, make_plan
+
+    home, overrides = Home.find(), parse_overrides(settings or [])
+    todo = make_plan(load_experiment(card, overrides), home, find_data_dir(data_dir))
+    if dry_run:
+        narrate.show_plan(todo, as_json=False)
+        return
+    narrate.beginning(todo)
+    if not todo.done:
+        _flow("pipeline", card, overrides, data_dir)
+    narrate.ending(make_plan(todo.experiment, home, todo.data_dir))
+
+
+@app.command()
+def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show what an experiment would compute and what is there already: prompts, tokens, disk, time."""
+    from flows import narrate
+    from flows.experiment import load_experiment, parse_overrides
+    from flows.plan import find_data_dir, make_plan
+
+    experiment = load_experiment(card, parse_overrides(settings or []))
+    narrate.show_plan(make_plan(experiment, Home.find(), find_data_dir(data_dir)), as_json)
+
+
+@app.command()
+def extract(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Store the examples and hidden states of an experiment."""
+    _stage("extract", card, settings, data_dir)
+
+
+@app.command()
+def anchors(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Solve the semantic anchors of an experiment's models."""
+    _stage("anchors", card, settings, data_dir)
+
+
+@app.command()
+def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Fit the methods of an experiment on stored states and predict."""
+    _stage("calibrate", card, settings, data_dir)
+
+
+@app.command()
+def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Score stored predictions and bring the warehouse up to date."""
+    _stage("evaluate", card, settings, data_dir)
+
+
+@app.command()
+def leaderboard(
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
+    form: Format = "table",
+) -> None:
+    """Print the scores on test data, best first."""
+    from flows.narrate import leaderboard_table, worth_page
+    from warehouse.export import render
+
+    render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
+    if form == "table" and (page := worth_page(Home.find(), experiment, dataset)):
+        sys.stdout.flush()
+        typer.echo(f"\n{page}")
+
+
+@app.command()
+def report(
+    experiment: Annotated[str, typer.Argument(help="An experiment that was run, by its name.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, the only form there is.")] = True,
+    output: Annotated[Path | None, typer.Option(help="File to write; its pictures go into a folder beside it.")] = None,
+) -> None:
+    """Write the tables of an experiment's latest run: the paper's, by shots, ranks, what the vocabulary is worth."""
+    from flows.report import report as write
+
+    page = write(Home.find(), experiment, output)
+    typer.echo(output if output else page, nl=output is not None)
+
+
+def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None) -> None:
+    from flows.experiment import parse_overrides
+
+    for key in _flow(name, card, parse_overrides(settings or []), data_dir):
+        typer.echo(key)
+
+
+def _flow(name: str, card: str, overrides: dict[str, Any], data_dir: str | None) -> Any:
+    """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or a passing one."""
+    from importlib import import_module
+
+    from flows.environment import in_process
+
+    with in_process(Home.find()):
+        flow = getattr(import_module(f"flows.{name}"), name)
+        return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir)

@@ -1,0 +1,47 @@
+"""The warehouse: ask it, describe it, care for it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.commands import app, warehouse_app
+from warehouse.home import Home
+
+
+@app.command()
+def sql(
+    query: str, form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table"
+) -> None:
+    """Ask the warehouse, read-only. `vocabsem schema` tells its tables."""
+    from warehouse import catalog
+    from warehouse.export import render
+
+    render(catalog.query(Home.find(), query), form, sys.stdout.buffer)
+
+
+@app.command()
+def schema() -> None:
+    """Print the tables, views and columns of the warehouse with their comments."""
+    from flows.narrate import schema_page
+
+    typer.echo(schema_page(Home.find()))
+
+
+@warehouse_app.command("rebuild")
+def rebuild() -> None:
+    """Build the warehouse anew from the lake."""
+    from warehouse import catalog
+
+    typer.echo(catalog.rebuild(Home.find()))
+
+
+@app.command()
+def gc(hours: Annotated[float, typer.Option(min=0, help="Keep what was written since.")] = 24.0) -> None:
+    """Remove temporary files and partitions that were never published."""
+    from datetime import timedelta
+
+    from warehouse.gc import sweep
+
+    for path in sweep(Home.find(), timedelta(hours=hours)):
+        typer.echo(path)
