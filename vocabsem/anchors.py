@@ -8,9 +8,9 @@ float64 throughout, and a second pass on the whitened head when the first could 
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +18,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from vocabsem.errors import DataError
+from vocabsem.processor import side_by_side
 
 Gauge = Literal["raw", "centred"]
+_Found = TypeVar("_Found")
 
-BLOCK = 4096  # head rows in float64 at a time: few enough to stay in a processor's cache
+BLOCK = 512  # head rows in float64 at a time, on a core of its own: few enough to stay in its cache
+MOST_CORES = 64  # each holds a block, and as many summands of the Gram matrix wait at most
 REFINE_ABOVE = 1e3  # condition κ: one pass leaves an error of about κ²·1e-16, so 1e-10 here
 
 
@@ -139,24 +142,34 @@ class _Head:
         self.rows = _row_ids(rows, len(weight))
         self.mean = torch.zeros(self.d, dtype=torch.float64, device=device)
         if gauge == "centred":
-            self.mean = torch.stack([block.sum(0) for block in self.blocks()]).sum(0) / len(self)
+            self.mean = torch.stack(list(self.each(lambda _, block: block.sum(0)))).sum(0) / len(self)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def blocks(self) -> Iterator[Tensor]:
-        for start in range(0, len(self), BLOCK):
-            ids = self.rows[start : start + BLOCK]
+    def each(self, work: Callable[[slice, Tensor], _Found], rows: int = BLOCK) -> Iterator[_Found]:
+        """work(which rows, those rows) of every block, in order; on a processor a core works on a block."""
+
+        def of_block(start: int) -> _Found:
+            part = slice(start, min(start + rows, len(self)))
+            ids = self.rows[part]
             chosen = self.weight[ids.start : ids.stop] if isinstance(ids, range) else self.weight[ids]
             block = chosen.detach().to(self.device, torch.float64)
-            yield block if self.gauge == "raw" else block - self.mean
+            return work(part, block if self.gauge == "raw" else block - self.mean)
+
+        with threadpool_limits(1, user_api="blas"), side_by_side(self.device, MOST_CORES) as each:
+            yield from each(of_block, range(0, len(self), rows))
 
     def gram(self, whiten: Tensor | None = None) -> Tensor:
         """(WT)ᵀ(WT), with T = 1 where none is given."""
-        gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
-        for block in self.blocks():
+
+        def summand(_: slice, block: Tensor) -> Tensor:
             side = block if whiten is None else _product(block, whiten)
-            gram += _product(side.mT, side)
+            return _product(side.mT, side)
+
+        gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
+        for found in self.each(summand, rows=max(2 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
+            gram += found
         return gram
 
     def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,10 +179,13 @@ class _Head:
         else:
             vectors = torch.empty(len(self), self.d, dtype=torch.float64, device=self.device)
         leverage = torch.empty(len(self), dtype=torch.float64, device=self.device)
-        for number, block in enumerate(self.blocks()):
-            part = slice(number * BLOCK, number * BLOCK + len(block))
+
+        def fill(part: slice, block: Tensor) -> None:
             _product(block, inverse, out=vectors[part])
             leverage[part] = torch.linalg.vecdot(vectors[part], block)
+
+        for _ in self.each(fill):
+            pass
         return vectors.to(self.weight.device), leverage.to(self.weight.device)
 
     def of(self, bias: Tensor) -> Tensor:

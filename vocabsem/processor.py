@@ -41,7 +41,7 @@ def quicken(network: "PreTrainedModel") -> None:
 
 
 @contextmanager
-def side_by_side(device: "torch.device") -> Iterator[Callable[..., Iterator[Any]]]:
+def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map` that gives each core of a processor a call of its own; elsewhere the plain one.
 
     Threads that share one call wait for each other at every operation, which for a batch of short prompts costs a
@@ -49,7 +49,7 @@ def side_by_side(device: "torch.device") -> Iterator[Callable[..., Iterator[Any]
     """
     import torch
 
-    cores = min(torch.get_num_threads(), MOST_WORKERS)
+    cores = min(torch.get_num_threads(), most)
     if device.type != "cpu" or cores == 1:
         yield map
         return
