@@ -1,0 +1,117 @@
+"""Deployments from a file: seen to be possible, then registered with a Prefect server, again and again alike."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.server.schemas.schedules import SCHEDULE_TYPES
+from pydantic import TypeAdapter, ValidationError
+
+from flows.automations import automate
+from flows.environment import recorded_by
+from flows.experiment import load_experiment
+from flows.processes import ServerFailed
+from flows.servers import POOL
+from flows.variables import environment
+from vocabsem.errors import BadInput, CardError
+from warehouse.home import Home
+
+CHECKOUT = Path(__file__).parent.parent
+DEPLOYMENTS = CHECKOUT / "prefect.yaml"
+COMPUTE = "compute"  # the queue of what loads models: one run at a time
+TIMES = ("cron", "interval", "rrule", "timezone", "anchor_date", "day_or")
+
+
+class ScheduleError(BadInput):
+    """A deployment that cannot run, or a schedule that never fires."""
+
+
+def checked(file: Path) -> list[str]:
+    """When each schedule of the file fires next, a line each. Raises ScheduleError for what never would, or for
+    nothing."""
+    lines = []
+    for deployment in _read(file):
+        place = f"deployment {deployment.get('name')!r} of {file}"
+        _check_cards(place, deployment.get("parameters") or {})
+        for schedule in deployment.get("schedules") or []:
+            asked = (deployment.get("parameters") or {}) | (schedule.get("parameters") or {})
+            _check_cards(place, asked)
+            when = next_run(place, schedule)
+            what = ", ".join(filter(None, [asked.get("experiment"), *asked.get("experiments", [])]))
+            idle = "" if schedule.get("active", True) else ", paused"
+            lines.append(f"  {deployment['name']} {what}: next {when:%Y-%m-%d %H:%M %Z}{idle}".replace(" :", ":"))
+    return lines
+
+
+def next_run(place: str, schedule: dict[str, Any]) -> datetime:
+    """When it fires next. Raises ScheduleError if it is no schedule or never fires."""
+    times = {key: schedule[key] for key in TIMES if schedule.get(key) is not None}
+    try:
+        parsed: Any = TypeAdapter(SCHEDULE_TYPES).validate_python(times)
+        dates = asyncio.run(parsed.get_dates(1))
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ScheduleError(f"{place}: {times} is no schedule ({said}): give cron, interval or rrule") from None
+    except ValueError:  # croniter, when no year has such a day
+        dates = []
+    if not dates:
+        raise ScheduleError(f"{place}: {times} never fires: no day is like that; mend the schedule, or remove it")
+    return datetime.fromisoformat(str(dates[0]))
+
+
+def make_pool(api: str) -> None:
+    """The work pool, unless it is there: a worker and a deployment both need it. A limit that a user changed stays."""
+    with recorded_by(api), get_client(sync_client=True) as client:
+        with contextlib.suppress(ObjectAlreadyExists):
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        with contextlib.suppress(ObjectAlreadyExists):
+            client.create_work_queue(COMPUTE, concurrency_limit=1, work_pool_name=POOL)
+
+
+def register(home: Home, api: str, file: Path, webhook: str | None) -> None:
+    """Make the server at `api` know the deployments and the automations; what it knows already is brought up to date.
+
+    Raises ServerFailed with what Prefect said, BadInput for a webhook that is none.
+    """
+    with recorded_by(api), get_client(sync_client=True) as client:
+        automate(client, webhook)
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file.absolute())],
+        cwd=CHECKOUT,  # Prefect notes this folder: the worker runs the flows there
+        env=environment(home) | {"PREFECT_API_URL": api},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise ServerFailed(f"the deployments of {file} were refused: {' '.join(said[-3:])}")
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScheduleError(f"{file} cannot be read ({error.strerror}): give a file like {DEPLOYMENTS}") from None
+    except yaml.YAMLError as error:
+        raise ScheduleError(f"{file} is not YAML: {error}") from None
+    found = content.get("deployments") if isinstance(content, dict) else None
+    if not found or not all(isinstance(one, dict) and one.get("name") and one.get("entrypoint") for one in found):
+        raise ScheduleError(f"{file} has no deployments with a name and an entrypoint: see {DEPLOYMENTS}")
+    return found
+
+
+def _check_cards(place: str, parameters: dict[str, Any]) -> None:
+    for name in filter(None, [parameters.get("experiment"), *(parameters.get("experiments") or [])]):
+        try:
+            load_experiment(name, parameters.get("overrides"))
+        except CardError as error:
+            raise ScheduleError(f"{place}: {error}") from None
