@@ -105,7 +105,10 @@ def _block(client: SyncPrefectClient, webhook: str) -> tuple[str, Any]:
 
 
 def _put(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    """One that is as it should be is not touched: an update makes it forget the heartbeats that it has seen."""
     for known in client.read_automations_by_name(automation.name):
-        client.update_automation(known.id, automation)
+        wanted = automation.model_copy(update={"enabled": known.enabled})  # a user may have switched it off
+        if known.model_dump(exclude={"id"}) != wanted.model_dump():
+            client.update_automation(known.id, wanted)
         return
     client.create_automation(automation)

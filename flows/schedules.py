@@ -11,23 +11,32 @@ from typing import Any
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.server.schemas.schedules import SCHEDULE_TYPES
-from pydantic import TypeAdapter, ValidationError
+from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.states import Crashed
+from pydantic import ValidationError
 
 from flows.automations import automate
 from flows.environment import recorded_by
 from flows.experiment import load_experiment
 from flows.processes import ServerFailed
-from flows.servers import POOL
+from flows.servers import DEPLOYMENTS, POOL
 from flows.variables import environment
 from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home
 
-CHECKOUT = Path(__file__).parent.parent
-DEPLOYMENTS = CHECKOUT / "prefect.yaml"
 COMPUTE = "compute"  # the queue of what loads models: one run at a time
-TIMES = ("cron", "interval", "rrule", "timezone", "anchor_date", "day_or")
+KINDS = {"cron": CronSchedule, "interval": IntervalSchedule, "rrule": RRuleSchedule}
+ALIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+TIMES = (*KINDS, "timezone", "anchor_date", "day_or")
 
 
 class ScheduleError(BadInput):
@@ -54,12 +63,15 @@ def checked(file: Path) -> list[str]:
 def next_run(place: str, schedule: dict[str, Any]) -> datetime:
     """When it fires next. Raises ScheduleError if it is no schedule or never fires."""
     times = {key: schedule[key] for key in TIMES if schedule.get(key) is not None}
+    kind = next((KINDS[key] for key in KINDS if key in times), None)
+    if kind is None:
+        raise ScheduleError(f"{place}: {schedule} is no schedule: give cron, interval or rrule")
     try:
-        parsed: Any = TypeAdapter(SCHEDULE_TYPES).validate_python(times)
+        parsed: Any = kind(**times)
         dates = asyncio.run(parsed.get_dates(1))
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ScheduleError(f"{place}: {times} is no schedule ({said}): give cron, interval or rrule") from None
+        raise ScheduleError(f"{place}: {times} is no schedule: {said}") from None
     except ValueError:  # croniter, when no year has such a day
         dates = []
     if not dates:
@@ -68,12 +80,19 @@ def next_run(place: str, schedule: dict[str, Any]) -> datetime:
 
 
 def make_pool(api: str) -> None:
-    """The work pool, unless it is there: a worker and a deployment both need it. A limit that a user changed stays."""
+    """The work pool, unless it is there: a worker and a deployment both need it. A limit that a user changed stays.
+
+    Runs that a killed worker left as running are crashed: they would keep their place in the queue for ever.
+    """
     with recorded_by(api), get_client(sync_client=True) as client:
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_queue(COMPUTE, concurrency_limit=1, work_pool_name=POOL)
+        ours = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+        alive = FlowRunFilterState(type=FlowRunFilterStateType(any_=ALIVE))
+        for run in client.read_flow_runs(work_pool_filter=ours, flow_run_filter=FlowRunFilter(state=alive)):
+            client.set_flow_run_state(run.id, Crashed(message="Its worker was killed. Run it again: it goes on."), True)
 
 
 def register(home: Home, api: str, file: Path, webhook: str | None) -> None:
@@ -84,8 +103,8 @@ def register(home: Home, api: str, file: Path, webhook: str | None) -> None:
     with recorded_by(api), get_client(sync_client=True) as client:
         automate(client, webhook)
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file.absolute())],
-        cwd=CHECKOUT,  # Prefect notes this folder: the worker runs the flows there
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+        cwd=DEPLOYMENTS.parent,  # Prefect notes this folder: the worker runs the flows there
         env=environment(home) | {"PREFECT_API_URL": api},
         capture_output=True,
         text=True,

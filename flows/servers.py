@@ -14,6 +14,7 @@ from flows.variables import environment
 from warehouse.home import Home
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
+DEPLOYMENTS = Path(__file__).parent.parent / "prefect.yaml"
 POOL = "vocabsem"  # the work pool that prefect.yaml deploys to
 HEARTBEAT_SECONDS = 30  # of deployed runs: the least that Prefect allows
 

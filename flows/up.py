@@ -4,13 +4,18 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import typer
 from filelock import Timeout
 
 from flows.processes import Server, ServerFailed, free_port, running
 from flows.servers import (
+    DEPLOYMENTS,
     MLFLOW_PORT,
     PREFECT_PORT,
     first_start,
@@ -37,12 +42,12 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
     Raises BadInput for deployments that cannot run, before anything starts; ServerFailed if the servers run already,
     or if one does not start or ends by itself; then the others are stopped too.
     """
+    # Prefect and torch are large, and this process stays for days: what needs them is done in another.
+    aside = ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     coming: list[str] = []
     if schedule:
-        from flows.schedules import DEPLOYMENTS, checked
-
-        deployments = deployments or DEPLOYMENTS
-        coming = checked(deployments)
+        deployments = (deployments or DEPLOYMENTS).absolute()
+        coming = aside.submit(_of_schedules, "checked", deployments).result()
     elif webhook or deployments:
         raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
     home.root.mkdir(parents=True, exist_ok=True)
@@ -66,7 +71,7 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
                     server.wait_until_healthy(stopping)
             try:
                 api = f"{prefect.address}/api"
-                with _working(home, api, deployments, webhook, stopping) as workers:
+                with _working(aside, home, api, deployments, webhook, stopping) as workers:
                     if not stopping.is_set():
                         write_record(home, {"prefect": api, "mlflow": mlflow.address})
                         typer.echo("\n".join([*_addresses(prefect, mlflow), *coming, "Ctrl-C stops all of it."]))
@@ -81,22 +86,30 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
 
 @contextlib.contextmanager
 def _working(
-    home: Home, api: str, deployments: Path | None, webhook: str | None, stopping: threading.Event
+    aside: ProcessPoolExecutor,
+    home: Home,
+    api: str,
+    deployments: Path | None,
+    webhook: str | None,
+    stopping: threading.Event,
 ) -> Iterator[list[Server]]:
     """The deployments registered and a worker for the time of the block, which ends before the servers do."""
     if deployments is None or stopping.is_set():
         yield []
         return
-    from flows.schedules import make_pool, register
-
     typer.echo(f"registering the deployments of {deployments} …")
     process = worker(home, api)
     process.log.unlink(missing_ok=True)
-    make_pool(api)
+    aside.submit(_of_schedules, "make_pool", api).result()
     with running(process):
-        register(home, api, deployments, webhook)
+        aside.submit(_of_schedules, "register", home, api, deployments, webhook).result()
+        aside.shutdown()
         process.wait_until_healthy(stopping)
         yield [process]
+
+
+def _of_schedules(name: str, *arguments: Any) -> Any:
+    return getattr(import_module("flows.schedules"), name)(*arguments)
 
 
 def _addresses(prefect: Server, mlflow: Server) -> list[str]:
