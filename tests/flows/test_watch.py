@@ -122,5 +122,6 @@ def test_a_source_pinned_by_its_hash_cannot_change(world, look):
 
 def test_a_hub_that_does_not_answer_is_no_change(world, look, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    world.write_dataset(files={"all": "hf:datasets/org/name@main"}, format="hub", splits={"train": "train", "test": "test"})
+    splits = {"train": "train", "test": "test"}
+    world.write_dataset(files={"all": "hf:datasets/org/name@main"}, format="hub", splits=splits)
     assert look(world) == []
