@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -133,6 +134,7 @@ def deployments(world, folder):
     return file
 
 
+@pytest.mark.timeout(900)  # a minute on a quiet machine
 def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tmp_path, busy, hook):
     world = replace_home(ran[0], tmp_path)
     home, words = world.home, ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
@@ -197,9 +199,9 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     assert {one["state_name"] for one in coming} >= {"Scheduled"}, "and what is due later is planned"
 
 
-def beats(api, run):
+def beats(api, run, seconds=30):
     asked = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
-    return wait_for(lambda: api.ask("/events/filter", filter=asked)["events"], 30)
+    return wait_for(lambda: api.ask("/events/filter", filter=asked)["events"], seconds)
 
 
 def the_pages_show_them_and_ask_nobody_else(api, url):
@@ -232,6 +234,60 @@ def the_second_start_is_stopped_by_the_end_of_one_server(home):
     assert "`vocabsem up`" in err
     assert gone(children)
     assert not (home.root / "servers.json").exists()
+
+
+@contextmanager
+def started(home, *words):
+    """Yields the API and the process of `vocabsem up`, which is killed with all its children if it is still there."""
+    running_up = start(home, *words)
+    try:
+        url = wait_for(lambda: live_api(home) or running_up.poll() is not None)
+        assert running_up.poll() is None, running_up.stderr.read()
+        yield Api(url), running_up
+    finally:
+        cut(running_up)
+
+
+def cut(running_up):
+    """As a power cut does it."""
+    for process in [*psutil.Process(running_up.pid).children(recursive=True), running_up]:
+        process.kill()
+    running_up.communicate()
+
+
+def process_of(run):
+    """The process in which a flow run runs."""
+    return next((p for p in psutil.process_iter() if environment_of(p).get("PREFECT__FLOW_RUN_ID") == run), None)
+
+
+def environment_of(process):
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(ran, tmp_path, hook):
+    world = replace_home(ran[0], tmp_path)
+    words = ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
+    with started(world.home, *words) as (api, running_up):
+        hanging = api.run("pipeline/nightly", experiment=world.card)
+        beats(api, hanging, seconds=240)
+        process_of(hanging).suspend()
+        run = api.ended(hanging)
+        assert (run["state_name"], run["state"]["message"][:16]) == ("Crashed", "No heartbeat for")
+        hook.wait(lambda call: call.get("run") == run["name"] and call["state"] == "Crashed")
+
+        cut_off = api.run("pipeline/nightly", experiment=world.card)
+        wait_for(lambda: process_of(cut_off))
+        cut(running_up)
+    with started(world.home, *words[:-2]) as (api, _):
+        run = api.ended(cut_off)
+        assert run["state"]["message"] == "Its worker was killed. Run it again: it goes on."
+        assert api.ended(api.run("pipeline/nightly", experiment=world.card))["state_name"] == "Completed"
+        hook.wait(lambda call: call.get("run") == run["name"])
 
 
 @pytest.mark.parametrize(
