@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,14 +42,16 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
     Raises BadInput for deployments that cannot run, before anything starts; ServerFailed if the servers run already,
     or if one does not start or ends by itself; then the others are stopped too.
     """
-    # Prefect and torch are large, and this process stays for days: what needs them is done in another.
-    aside = ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    coming: list[str] = []
-    if schedule:
-        deployments = (deployments or DEPLOYMENTS).absolute()
-        coming = aside.submit(_of_schedules, "checked", deployments).result()
-    elif webhook or deployments:
+    if not schedule and (webhook or deployments):
         raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
+    # Prefect and torch are large, and this process stays for days: what needs them is done in another.
+    with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as aside:
+        file = (deployments or DEPLOYMENTS).absolute() if schedule else None
+        coming = aside.submit(_of_schedules, "checked", file).result() if file else []
+        _serve(home, aside, file, webhook, coming)
+
+
+def _serve(home: Home, aside: Executor, file: Path | None, webhook: str | None, coming: list[str]) -> None:
     home.root.mkdir(parents=True, exist_ok=True)
     try:
         lock = up_lock(home).acquire(timeout=2)
@@ -71,7 +73,7 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
                     server.wait_until_healthy(stopping)
             try:
                 api = f"{prefect.address}/api"
-                with _working(aside, home, api, deployments, webhook, stopping) as workers:
+                with _working(home, api, aside, file, webhook, stopping) as workers:
                     if not stopping.is_set():
                         write_record(home, {"prefect": api, "mlflow": mlflow.address})
                         typer.echo("\n".join([*_addresses(prefect, mlflow), *coming, "Ctrl-C stops all of it."]))
@@ -86,23 +88,18 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
 
 @contextlib.contextmanager
 def _working(
-    aside: ProcessPoolExecutor,
-    home: Home,
-    api: str,
-    deployments: Path | None,
-    webhook: str | None,
-    stopping: threading.Event,
+    home: Home, api: str, aside: Executor, file: Path | None, webhook: str | None, stopping: threading.Event
 ) -> Iterator[list[Server]]:
-    """The deployments registered and a worker for the time of the block, which ends before the servers do."""
-    if deployments is None or stopping.is_set():
+    """The file's deployments registered and a worker for the time of the block, which ends before the servers do."""
+    if file is None or stopping.is_set():
         yield []
         return
-    typer.echo(f"registering the deployments of {deployments} …")
+    typer.echo(f"registering the deployments of {file} …")
     process = worker(home, api)
     process.log.unlink(missing_ok=True)
     aside.submit(_of_schedules, "make_pool", api).result()
     with running(process):
-        aside.submit(_of_schedules, "register", home, api, deployments, webhook).result()
+        aside.submit(_of_schedules, "register", home, api, file, webhook).result()
         aside.shutdown()
         process.wait_until_healthy(stopping)
         yield [process]
