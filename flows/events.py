@@ -41,5 +41,5 @@ def changed_champions(plan: Plan) -> list[dict[str, Any]]:
             "before": before.get(champion["model"]),
         }
         for champion in runs[own].facts.get("champions", [])
-        if champion["key"] != before.get(champion["model"])
+        if champion["key"] in fits and champion["key"] != before.get(champion["model"])
     ]

@@ -44,28 +44,27 @@ class ScheduleError(BadInput):
 
 
 def checked(file: Path) -> list[str]:
-    """When each schedule of the file fires next, a line each. Raises ScheduleError for what never would, or for
-    nothing."""
+    """When each schedule of the file fires next, a line each. Raises ScheduleError for what would never run."""
     lines = []
     for deployment in _read(file):
         place = f"deployment {deployment.get('name')!r} of {file}"
         _check_cards(place, deployment.get("parameters") or {})
         for schedule in deployment.get("schedules") or []:
+            when = next_run(place, schedule)
             asked = (deployment.get("parameters") or {}) | (schedule.get("parameters") or {})
             _check_cards(place, asked)
-            when = next_run(place, schedule)
-            what = ", ".join(filter(None, [asked.get("experiment"), *asked.get("experiments", [])]))
+            cards = filter(None, [asked.get("experiment"), *(asked.get("experiments") or [])])
             idle = "" if schedule.get("active", True) else ", paused"
-            lines.append(f"  {deployment['name']} {what}: next {when:%Y-%m-%d %H:%M %Z}{idle}".replace(" :", ":"))
+            lines.append(f"  {' '.join([deployment['name'], *cards])}: next {when:%Y-%m-%d %H:%M %Z}{idle}")
     return lines
 
 
 def next_run(place: str, schedule: dict[str, Any]) -> datetime:
     """When it fires next. Raises ScheduleError if it is no schedule or never fires."""
-    times = {key: schedule[key] for key in TIMES if schedule.get(key) is not None}
+    times = {key: schedule[key] for key in TIMES if schedule.get(key) is not None} if isinstance(schedule, dict) else {}
     kind = next((KINDS[key] for key in KINDS if key in times), None)
     if kind is None:
-        raise ScheduleError(f"{place}: {schedule} is no schedule: give cron, interval or rrule")
+        raise ScheduleError(f"{place}: {schedule!r} is no schedule: give cron, interval or rrule")
     try:
         parsed: Any = kind(**times)
         dates = asyncio.run(parsed.get_dates(1))
@@ -76,7 +75,7 @@ def next_run(place: str, schedule: dict[str, Any]) -> datetime:
         dates = []
     if not dates:
         raise ScheduleError(f"{place}: {times} never fires: no day is like that; mend the schedule, or remove it")
-    return datetime.fromisoformat(str(dates[0]))
+    return dates[0]
 
 
 def make_pool(api: str) -> None:

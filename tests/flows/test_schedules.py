@@ -52,6 +52,7 @@ NEVER = {
     "no cron": ({"cron": "61 * * * *"}, "is no schedule: Invalid cron"),
     "a zone of another planet": ({"cron": "0 5 * * *", "timezone": "Mars/Olympus"}, "is no schedule: Invalid timezone"),
     "no time": ({"slug": "empty"}, "is no schedule: give cron, interval or rrule"),
+    "a word": ("nightly", "'nightly' is no schedule: give cron, interval or rrule"),
     "no pause": ({"interval": 0}, "is no schedule"),
 }
 
