@@ -108,6 +108,7 @@ def register(home: Home, api: str, file: Path, webhook: str | None) -> None:
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=True,  # Ctrl-C in the terminal is for `vocabsem up`
     )
     if done.returncode:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
