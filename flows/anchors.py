@@ -14,7 +14,14 @@ def anchors(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Solve the anchors of every model of the card. Returns the keys of their partitions."""
+    """Solve the anchors of every model of the card. Returns the keys of their partitions.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
     return solve_anchors(opened(experiment, overrides, home, data_dir))
 
 

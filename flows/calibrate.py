@@ -14,7 +14,14 @@ def calibrate(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing."""
+    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
     plan = opened(experiment, overrides, home, data_dir)
     require(plan, "states", "anchors")
     return fit_methods(plan)

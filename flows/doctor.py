@@ -15,7 +15,8 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from flows.servers import MLFLOW_PORT, PREFECT_PORT, ServerFailed, free_port, live_api
+from flows.processes import ServerFailed, free_port
+from flows.servers import MLFLOW_PORT, PREFECT_PORT, live_api
 from vocabsem.devices import has_nvidia, processor_flags
 from warehouse.home import Home
 

@@ -27,15 +27,15 @@ def in_process(home: Home) -> Iterator[str]:
 
     given = os.environ.get("PREFECT_API_URL") or live_api(home)
     if given:
-        with _recorded_by(given):
+        with recorded_by(given):
             yield given
     else:
-        with passing_server(home) as url, _recorded_by(url):
+        with passing_server(home) as url, recorded_by(url):
             yield url
 
 
 @contextmanager
-def _recorded_by(url: str) -> Iterator[None]:
+def recorded_by(url: str) -> Iterator[None]:
     """Prefect talks to `url` in this block; at its end all that is queued has been sent."""
     before = os.environ.get("PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = url  # background threads do not see temporary settings

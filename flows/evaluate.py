@@ -15,7 +15,14 @@ def evaluate(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing."""
+    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
     plan = opened(experiment, overrides, home, data_dir)
     require(plan, "predictions")
     keys = score_methods(plan)

@@ -14,7 +14,14 @@ def extract(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions."""
+    """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
     plan = opened(experiment, overrides, home, data_dir)
     build_sets(plan)
     return extract_states(plan)

@@ -10,6 +10,7 @@ from flows.anchors import anchors
 from flows.artifacts import show
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
+from flows.events import tell_champions
 from flows.extract import extract
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
@@ -25,8 +26,11 @@ def pipeline(
 ) -> str:
     """Compute whatever of the experiment is missing, track it in MLflow and show it. Returns the key of the run.
 
-    experiment: name in data/experiments, or the path of a card. overrides: keys of the card, dotted, with new values.
-    home: where data rests. data_dir: folder with local copies of data sets.
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     began = time.time()
     plan = opened(experiment, overrides, home, data_dir)
@@ -41,6 +45,7 @@ def pipeline(
         if not plan.published(plan.run):
             record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
             rebuild_catalog(plan.home)
+            tell_champions(plan)
     show(plan)
     return plan.run.key
 

@@ -134,7 +134,7 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) 
     for model in experiment.model_cards():
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
-            hashes = _hashes(dataset, home)
+            hashes = source_hashes(dataset, home)
             unknown = [dataset.files[split] for split, value in hashes.items() if value is None]
             unknown += [] if digest else [model.source]
             if unknown or digest is None:
@@ -153,7 +153,7 @@ def find_data_dir(data_dir: str | None) -> Path | None:
     return Path(named) if named else None
 
 
-def _hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
+def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
     """SHA-256 of every source by split; None for one that was never fetched and has no hash in its card."""
     hashes: dict[str, str | None] = {}
     for split, source in card.files.items():

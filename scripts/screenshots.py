@@ -74,6 +74,8 @@ class Page:
     socket: ClientConnection
     session: str
     errors: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Addresses of all requests."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -90,6 +92,10 @@ class Page:
         if message.get("method") == "Runtime.exceptionThrown":
             details = what["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description") or details["text"])
+        elif message.get("method") == "Runtime.consoleAPICalled" and what["type"] == "error":
+            self.errors.append(" ".join(str(word.get("value") or word.get("description")) for word in what["args"]))
+        elif message.get("method") == "Network.requestWillBeSent":
+            self.asked.append(what["request"]["url"])
 
     def js(self, expression: str) -> Any:
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
@@ -159,7 +165,7 @@ def _tab(socket: ClientConnection) -> Page:
 
     target = call(1, "Target.createTarget", url="about:blank")["targetId"]
     page = Page(socket, call(2, "Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
-    for domain in ("Page", "Runtime", "Log"):
+    for domain in ("Page", "Runtime", "Network"):
         page.call(f"{domain}.enable")
     page.resize(*SIZE)
     return page

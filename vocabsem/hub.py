@@ -56,6 +56,19 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
     return Path(path), Path(path).name
 
 
+def commit_of(repository: str, revision: str) -> str | None:
+    """The commit that `revision` names on the hub now; None where it cannot be asked. At most one quick question."""
+    from huggingface_hub import HfApi, errors
+
+    kind = "dataset" if repository.startswith("datasets/") else "model"
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
+    name = repository.removeprefix("datasets/")
+    try:
+        return api.repo_info(name, revision=revision, repo_type=kind, timeout=PROBE_SECONDS).sha
+    except (_http_error(), errors.OfflineModeIsEnabled, ConnectionError, TimeoutError):
+        return None
+
+
 def _http_error() -> type[Exception]:
     """The root of what the hub's HTTP client raises, whichever client its version uses."""
     from huggingface_hub.errors import HfHubHTTPError

@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.hashing import files_in, sha256_of
-from vocabsem.hub import fetch_from_hub
+from vocabsem.hub import commit_of, fetch_from_hub
 from vocabsem.wheels import fetch_from_wheel
 
 FORMS = {
@@ -121,6 +121,17 @@ def cached(text: str, cache: Path) -> Fetched | None:
     if not path.exists() or receipt.state != _state(path, receipt.patterns, times=False):
         return None
     return Fetched(path, receipt.sha256, receipt.revision)
+
+
+def refresh(text: str, cache: Path) -> None:
+    """Fetch a hub source anew if its revision names another commit by now. Other sources, those never fetched, and all
+    while the hub does not answer, stay as they are. Raises SourceError or DownloadFailed, with the old copy kept."""
+    source, found = parse(text), cached(text, cache)
+    if source.scheme == "hf" and found and found.revision != source.version:
+        commit, receipt = commit_of(source.name, source.version), _read_receipt(text, cache)
+        if receipt and commit and commit != found.revision:
+            with FileLock(cache / "locks" / _key(text)):
+                _download(text, source, cache, None, receipt.patterns)
 
 
 def _download(text: str, source: Source, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:

@@ -6,7 +6,6 @@ of the same partition take turns under the folder's lock: the first to publish w
 replaced.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -52,15 +51,21 @@ class Lake:
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
         """
         root = self.home.lake / checked_name(kind, "kind") if kind else self.home.lake
-        for path in (folder / MANIFEST for folder in partition_folders(root)):
-            try:
-                manifest = Manifest.from_json(path.read_bytes(), path)
-            except FileNotFoundError:  # not published yet, or removed since
-                continue
-            home = self.partition(manifest.kind, manifest.key, **manifest.coordinates).path
-            if path.parent != home:
-                raise CorruptPartition(f"{path} belongs to {home}: move its folder back or remove it")
-            yield manifest
+        for folder in partition_folders(root):
+            if manifest := self.manifest_in(folder):
+                yield manifest
+
+    def manifest_in(self, folder: Path) -> Manifest | None:
+        """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
+        path = folder / MANIFEST
+        try:
+            manifest = Manifest.from_json(path.read_bytes(), path)
+        except FileNotFoundError:  # not published yet, or removed since
+            return None
+        home = self.of(manifest).path
+        if folder != home:
+            raise CorruptPartition(f"{path} belongs to {home}: move its folder back or remove it")
+        return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
         """The partition that `manifest` describes."""
@@ -105,11 +110,8 @@ class Partition:
     def verify(self) -> None:
         """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
         for entry in self._published().files:
-            self._require(entry)
-            with (self.path / entry.name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != entry.sha256:
-                raise parts.damaged(self.path / entry.name, f"its sha256 is {found}, not {entry.sha256}")
+            if fault := parts.mismatch(self.path, entry):
+                raise parts.damaged(self.path / entry.name, fault)
 
     def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
         """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes

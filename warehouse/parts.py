@@ -65,6 +65,18 @@ def fault(folder: Path, entry: FileEntry) -> str | None:
         return first_line(error)
 
 
+def mismatch(folder: Path, entry: FileEntry) -> str | None:
+    """What distinguishes a file from its entry in any byte; None if nothing does. Reads all of it."""
+    if found := fault(folder, entry):
+        return found
+    try:
+        with (folder / entry.name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return first_line(error)
+    return None if digest == entry.sha256 else f"its sha256 is {digest}, not {entry.sha256}"
+
+
 def damaged(path: Path, found: str) -> CorruptPartition:
     """The error that says what is wrong with a published file, and the mend."""
     return CorruptPartition(

@@ -69,6 +69,26 @@ def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None
 
 
 @app.command()
+def backfill(
+    card: Card,
+    settings: Set = None,
+    data_dir: DataDir = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model of the card; may be repeated.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set; may be repeated.")] = None,
+    shots: Annotated[list[str] | None, typer.Option(help="Only this number of shots, or all; may be repeated.")] = None,
+) -> None:
+    """Compute what is missing, one model, data set and number of shots after another; one that fails stops no other."""
+    from flows.experiment import parse_overrides
+
+    budgets = [int(n) if n.isdecimal() else n for n in shots or []]
+    chosen = {"models": model or None, "datasets": dataset or None, "shots": budgets or None}
+    rows = _flow("backfill", card, parse_overrides(settings or []), data_dir, **chosen)
+    done = [row for row in rows if row["computed"]]
+    partitions = sum(row["computed"] for row in done)
+    typer.echo(f"{len(rows)} combinations: {len(rows) - len(done)} were there, {partitions} partitions computed")
+
+
+@app.command()
 def leaderboard(
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
@@ -104,7 +124,7 @@ def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | Non
         typer.echo(key)
 
 
-def _flow(name: str, card: str, overrides: dict[str, Any], data_dir: str | None) -> Any:
+def _flow(name: str, card: str, overrides: dict[str, Any], data_dir: str | None, **more: Any) -> Any:
     """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or a passing one."""
     from importlib import import_module
 
@@ -112,4 +132,4 @@ def _flow(name: str, card: str, overrides: dict[str, Any], data_dir: str | None)
 
     with in_process(Home.find()):
         flow = getattr(import_module(f"flows.{name}"), name)
-        return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir)
+        return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

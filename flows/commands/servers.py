@@ -1,5 +1,8 @@
 """The servers, and the machine they run on."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from flows.commands import Json, app
@@ -7,11 +10,18 @@ from warehouse.home import Home
 
 
 @app.command()
-def up() -> None:
-    """Start the Prefect and MLflow servers on loopback; Ctrl-C stops both."""
-    from flows.servers import up as start
+def up(
+    schedule: Annotated[bool, typer.Option("--schedule", help="Register deployments and start a worker.")] = False,
+    deployments: Annotated[Path | None, typer.Option(help="Their file, if not the checkout's prefect.yaml.")] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(help="Who is told of failed runs and new champions: an address, or TYPE/NAME of a Prefect block."),
+    ] = None,
+) -> None:
+    """Start the Prefect and MLflow servers on loopback, and with --schedule a worker; Ctrl-C stops all."""
+    from flows.up import up as start
 
-    start(Home.find())
+    start(Home.find(), schedule, deployments, webhook)
 
 
 @app.command()

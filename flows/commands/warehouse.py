@@ -36,6 +36,26 @@ def rebuild() -> None:
     typer.echo(catalog.rebuild(Home.find()))
 
 
+@warehouse_app.command("verify")
+def verify() -> None:
+    """Compare every published byte with its manifest; what is damaged or missing is listed with its mend."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from warehouse.lake import partition_folders
+    from warehouse.verify import summary
+    from warehouse.verify import verify as look
+
+    home, console = Home.find(), Console(stderr=True)
+    total = sum(1 for _ in partition_folders(home.lake))
+    seen = list(track(look(home), "verifying", total, console=console, transient=True, disable=not console.is_terminal))
+    for fault in (fault for one in seen for fault in one.faults):
+        typer.echo(fault)
+    typer.echo(summary(seen))
+    if any(one.faults for one in seen):
+        raise typer.Exit(1)
+
+
 @app.command()
 def gc(hours: Annotated[float, typer.Option(min=0, help="Keep what was written since.")] = 24.0) -> None:
     """Remove temporary files and partitions that were never published."""

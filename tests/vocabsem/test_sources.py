@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from vocabsem.errors import BadInput, DownloadFailed, SourceError
 from vocabsem.hashing import sha256_of
-from vocabsem.sources import Source, cached, fetch, parse
+from vocabsem.sources import Source, cached, fetch, parse, refresh
 
 TEXT = "pypi:toy-data==1.0/toy_data/a.txt"
 FOLDER = "pypi:toy-data==1.0/toy_data/texts/"
@@ -363,6 +363,8 @@ class Hub(BaseHTTPRequestHandler):
 
     asked: list[str]
     gated = False
+    commit = COMMIT
+    repository = REPOSITORY
 
     def log_message(self, *_):
         pass
@@ -386,13 +388,13 @@ class Hub(BaseHTTPRequestHandler):
         if "/resolve/" in path:
             if self.gated:
                 return self.reply(403, b"{}", {"X-Error-Code": "GatedRepo"}, body)
-            name = path.split(f"/resolve/{COMMIT}/", 1)[1]
-            data = REPOSITORY[name]
-            return self.reply(200, data, {"ETag": f'"{sha(data)}"', "X-Repo-Commit": COMMIT}, body)
+            name = path.split(f"/resolve/{self.commit}/", 1)[1]
+            data = self.repository[name]
+            return self.reply(200, data, {"ETag": f'"{sha(data)}"', "X-Repo-Commit": self.commit}, body)
         if "/tree/" in path:
-            tree = [{"type": "file", "path": n, "size": len(d), "oid": sha(d)} for n, d in REPOSITORY.items()]
+            tree = [{"type": "file", "path": n, "size": len(d), "oid": sha(d)} for n, d in self.repository.items()]
             return self.reply(200, json.dumps(tree).encode(), {}, body)
-        info = {"id": "org/name", "sha": COMMIT, "siblings": [{"rfilename": name} for name in REPOSITORY]}
+        info = {"id": "org/name", "sha": self.commit, "siblings": [{"rfilename": name} for name in self.repository]}
         return self.reply(200, json.dumps(info).encode(), {}, body)
 
     def reply(self, status, data, headers, body):
@@ -489,3 +491,60 @@ def test_offline_takes_what_is_there(hub, tmp_path, monkeypatch):
     with pytest.raises(DownloadFailed, match=r"org/other is not in .* and HF_HUB_OFFLINE is set"):
         fetch_from_hub("org/other", "main", None, tmp_path)
     assert len(hub.asked) == asked
+
+
+MOVED = "d" * 40
+MAIN = "hf:org/name@main"
+
+
+def test_a_revision_that_moved_is_fetched_anew_with_the_same_patterns(hub, tmp_path):
+    before = fetch(MAIN, tmp_path, patterns=["*.json"])
+    hub.commit, hub.repository = MOVED, REPOSITORY | {"config.json": b"{}"}
+    assert cached(MAIN, tmp_path) == before, "nobody asked"
+    refresh(MAIN, tmp_path)
+    now = cached(MAIN, tmp_path)
+    assert now.revision == MOVED
+    assert now.sha256 != before.sha256
+    assert [p.name for p in now.path.rglob("*") if p.is_file()] == ["config.json"]
+    assert (now.path / "config.json").read_bytes() == b"{}"
+
+
+def test_a_revision_that_did_not_move_costs_one_question(hub, tmp_path):
+    before = fetch(MAIN, tmp_path, patterns=["*.json"])
+    hub.asked.clear()
+    refresh(MAIN, tmp_path)
+    assert len(hub.asked) == 1
+    assert cached(MAIN, tmp_path) == before
+
+
+def test_another_commit_of_the_same_files_has_the_same_hash(hub, tmp_path):
+    before = fetch(MAIN, tmp_path, patterns=["*.json"])
+    hub.commit = MOVED
+    refresh(MAIN, tmp_path)
+    assert cached(MAIN, tmp_path).sha256 == before.sha256
+
+
+def test_what_cannot_move_or_was_never_fetched_is_not_asked_for(hub, tmp_path):
+    (tmp_path / "rows.jsonl").write_text("{}")
+    pinned = f"hf:org/name@{COMMIT}"
+    fetch(pinned, tmp_path, patterns=["*.json"])
+    hub.asked.clear()
+    for source in (pinned, MAIN, f"file:{tmp_path / 'rows.jsonl'}", "pypi:wares==1.0/wares/x.csv"):
+        refresh(source, tmp_path)
+    assert hub.asked == []
+
+
+def test_without_an_answer_the_old_copy_stays(hub, tmp_path, monkeypatch):
+    before = fetch(MAIN, tmp_path, patterns=["*.json"])
+    hub.commit = MOVED
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
+    refresh(MAIN, tmp_path)
+    assert cached(MAIN, tmp_path) == before
+
+
+def test_a_download_that_fails_keeps_the_old_copy(hub, tmp_path):
+    before = fetch(MAIN, tmp_path, patterns=["*.json"])
+    hub.commit, hub.gated, hub.repository = MOVED, True, REPOSITORY | {"config.json": b"{}"}
+    with pytest.raises(DownloadFailed):
+        refresh(MAIN, tmp_path)
+    assert cached(MAIN, tmp_path) == before

@@ -1,0 +1,69 @@
+"""`watch`: have the sources of an experiment's data sets changed since their examples were read?"""
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from flows.events import tell_source
+from flows.experiment import load_experiment
+from flows.plan import find_data_dir, source_hashes
+from tasks.steps import Step, examples_step
+from vocabsem import sources
+from vocabsem.cards import DatasetCard
+from vocabsem.errors import DownloadFailed
+from warehouse.home import Home
+from warehouse.lake import Lake
+
+
+@flow(name="watch", log_prints=True)
+def watch(
+    experiments: list[str] | None = None,
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Tell, by an event, of every data set whose source has other bytes than those its examples were read from.
+
+    Local files are hashed when their size or time changed; the hub is asked for the commit of a moving revision, and
+    what moved is fetched. What a card pins by its sha256 cannot change. A data set that was never read is left alone.
+    It is told again each time until its examples are there. Returns the names of the data sets.
+
+    Args:
+        experiments: Names in data/experiments, or paths of cards; the quickstart if empty.
+        overrides: Keys of the cards, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    place, folder, changed = Home.find(home), find_data_dir(data_dir), []
+    for name in experiments or ["quickstart"]:
+        experiment = load_experiment(name, overrides)
+        for entry, card in zip(experiment.datasets, experiment.dataset_cards(), strict=True):
+            card = card.located(folder)
+            _refresh(place, card)
+            hashes = {split: value for split, value in source_hashes(card, place).items() if value}
+            step = examples_step(card, hashes, experiment.limits.model_dump())
+            if len(hashes) == len(card.files) and other_bytes(place, step):
+                # under a name of its own, or its leaderboard would hide that of the other data sets
+                only = {"datasets": [entry], "name": f"{experiment.name}-{card.name}"}
+                asked = {"experiment": name, "overrides": (overrides or {}) | only, "home": home, "data_dir": data_dir}
+                tell_source(card.name, asked)
+                get_run_logger().info(f"{card.name} of {experiment.name}: its source has changed")
+                changed.append(card.name)
+    return changed
+
+
+def other_bytes(home: Home, step: Step) -> bool:
+    """Whether these examples were read before, in just this way, but from other bytes."""
+    if step.partition(Lake(home)).published:
+        return False
+    earlier = [found.payload for found in Lake(home).manifests("examples") if found.coordinates == step.coordinates]
+    return any({**payload, "hashes": None} == {**step.payload, "hashes": None} for payload in earlier)
+
+
+def _refresh(home: Home, card: DatasetCard) -> None:
+    for split, source in card.files.items():
+        if split not in card.sha256:
+            try:
+                sources.refresh(source, home.cache)
+            except DownloadFailed as error:
+                get_run_logger().warning(str(error))

@@ -1,0 +1,25 @@
+"""What keeps a lake in order: every byte compared with its manifest, leftovers removed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from tasks.step_task import step_task
+from warehouse.gc import sweep
+from warehouse.home import Home
+from warehouse.verify import Verified, verify
+
+
+@step_task(task_run_name="verify the lake")
+def verify_lake(home: Home, progress: Callable[[int], None] = lambda folders: None) -> list[Verified]:
+    """Re-hash every published file. What is damaged is told, never touched."""
+    seen = []
+    for one in verify(home):
+        seen.append(one)
+        progress(1)
+    return seen
+
+
+@step_task(task_run_name="sweep the lake")
+def sweep_lake(home: Home, hours: float) -> list[str]:
+    """Remove what no manifest lists and nobody has touched for `hours`; returns its paths."""
+    return [str(path) for path in sweep(home, timedelta(hours=hours))]
