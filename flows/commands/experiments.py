@@ -79,7 +79,10 @@ def backfill(
 ) -> None:
     """Compute what is missing, one model, data set and number of shots after another; one that fails stops no other."""
     from flows.experiment import parse_overrides
+    from vocabsem.errors import BadInput
 
+    if wrong := [n for n in shots or [] if n != "all" and not n.isdecimal()]:
+        raise BadInput(f"--shots {wrong[0]!r}: expected a number of examples per class, or all")
     budgets = [int(n) if n.isdecimal() else n for n in shots or []]
     chosen = {"models": model or None, "datasets": dataset or None, "shots": budgets or None}
     rows = _flow("backfill", card, parse_overrides(settings or []), data_dir, **chosen)

@@ -8,8 +8,9 @@ import pytest
 from flows.backfill import BackfillFailed, at_budget, backfill
 from flows.experiment import load_experiment
 from flows.plan import make_plan
+from tests.flows.command import command
 from tests.flows.test_pipeline import ask
-from tests.tasks.worlds import World, dataset_card, snapshot, write_card
+from tests.tasks.worlds import World, dataset_card, server, snapshot, write_card
 from vocabsem.errors import CardError
 from warehouse import catalog
 from warehouse.home import Home
@@ -81,6 +82,17 @@ def test_a_combination_that_fails_does_not_stop_the_others(two, fill):
 def test_what_the_card_does_not_have_is_refused(two, fill, chosen, said):
     with pytest.raises(CardError, match=f"experiment 'tiny' {said}"):
         fill(two, **chosen)
+
+
+def test_the_command_says_what_it_found_and_refuses_what_is_no_budget(ran):
+    world, _ = ran
+    done = command(world.home, "backfill", world.card, "--shots", 4, "--shots", "all", api=server())
+    assert (done.returncode, done.stdout) == (0, "2 combinations: 2 were there, 0 partitions computed\n")
+    done = command(world.home, "backfill", world.card, "--shots", "few")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --shots 'few': expected a number of examples per class, or all\n",
+    )
 
 
 def test_the_parts_of_a_plan_are_its_steps_under_the_same_keys(world):

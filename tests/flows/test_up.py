@@ -28,6 +28,7 @@ from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.flows.test_automations import Hook
 from tests.flows.test_backfill import replace_home
+from tests.tasks.worlds import World, with_store
 from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
@@ -281,13 +282,14 @@ def environment_of(process):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(ran, tmp_path, hook):
-    world = replace_home(ran[0], tmp_path)
+@pytest.mark.timeout(1800)
+def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(tmp_path, hook):
+    small = {"methods": ["centroid"], "shots": [4], "seeds": [0], "champion": False}
+    world = with_store(World(tmp_path, experiment=small))
     words = ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
     with started(world.home, *words) as (api, running_up):
         hanging = api.run("pipeline/nightly", experiment=world.card)
-        beats(api, hanging, seconds=240)
+        beats(api, hanging, seconds=480)
         process_of(hanging).suspend()
         run = api.ended(hanging)
         assert (run["state_name"], run["state"]["message"][:16]) == ("Crashed", "No heartbeat for")
