@@ -34,6 +34,8 @@ class MethodSpec(Card):
     """Shots of this method, if not those of the experiment."""
     seeds: PositiveInt | None = None
     """How many of the experiment's seeds this method is run with, if not all."""
+    variants: bool = True
+    """Whether it is also run on variants of data sets, such as trec@bare."""
 
     @property
     def name(self) -> str:

@@ -205,7 +205,7 @@ def _compare(
         return f"states:{split}@{seed}" if demonstrations else f"states:{split}", step.key
 
     fits = []
-    for spec in experiment.methods:
+    for spec in (spec for spec in experiment.methods if spec.variants or "@" not in dataset.name):
         for shots in shots_of(experiment, spec):
             seeds = seeds_of(experiment, spec, shots)
             if spec.method in TUNED:

@@ -1,6 +1,5 @@
 """A model or a data set, described: typed, read from YAML under `data/`, refused whole if a word of it is wrong."""
 
-import string
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, overload
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from vocabsem.errors import CardError
+from vocabsem.templates import checked_template, field_names
 from vocabsem.yaml_cards import read_yaml
 
 __all__ = [
@@ -33,22 +33,7 @@ Text = Annotated[str, Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-
-
-def _checked_template(template: str) -> str:
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise ValueError(f"is not a template: {error}") from None
-    for _, name, spec, conversion in parts:
-        if name is not None and (not name.isidentifier() or spec or conversion):
-            raise ValueError(f"has the field {{{name}}}: write only plain names, as in {{text}}")
-    if template != template.rstrip():
-        raise ValueError("ends in white space: the label word brings its own leading space")
-    return template
-
-
-Template = Annotated[Text, AfterValidator(_checked_template)]
+Template = Annotated[Text, AfterValidator(checked_template)]
 
 
 class Card(BaseModel):
@@ -165,8 +150,7 @@ class DatasetCard(Card):
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
         for which, template in [("", self.template), *((f" {name!r}", text) for name, text in self.templates.items())]:
-            named = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-            if named != set(self.fields):
+            if (named := field_names(template)) != set(self.fields):
                 raise ValueError(f"the template{which} names {_listed(named)}, but fields are {_listed(self.fields)}")
         for name, words in self.words.items():
             if len(words) != self.classes:
@@ -267,7 +251,7 @@ def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
 def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
     """The card of that name under `data/<kind>/`, or the one at that path (anything that ends in .yaml).
 
-    `@` and a name after it ask for a variant of a data set, once more for one of the other kind: `trec@bare@words-plain`.
+    `@` and a name ask for a variant of a data set, and once more for one of the other kind: `trec@bare@words-plain`.
     Raises CardError: no such card, or a card that says what cannot be.
     """
     folder, slash, last = name_or_path.rpartition("/")
