@@ -22,7 +22,7 @@ def flow_of(entrypoint):
 
 def test_every_flow_is_deployed_once():
     flows = {path.stem for path in (ROOT / "flows").glob("*.py") if "@flow(" in path.read_text()}
-    assert flows == {"pipeline", "extract", "anchors", "calibrate", "evaluate"}
+    assert flows == {"pipeline", "extract", "anchors", "calibrate", "diagnose", "evaluate"}
     assert sorted(DEPLOYMENTS) == sorted(f"flows/{name}.py:{name}" for name in flows)
     assert len(PROJECT["deployments"]) == len(flows)
 
