@@ -201,7 +201,8 @@ def _compare(
         order = {"order": spec.order} if spec.order else {}
         demonstrations = {"demonstrations": shown | order} if spec.demonstrations else {}
         step = states_step(model.name, digest, dataset, examples, split, settings | demonstrations)
-        states[f"{split}+demos-{spec.demonstrations}-{spec.order}@{seed}" if demonstrations else split] = step
+        name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
+        states[f"{split}+{name}@{seed}" if demonstrations else split] = step
         return f"states:{split}@{seed}" if demonstrations else f"states:{split}", step.key
 
     fits = []

@@ -120,5 +120,5 @@ def test_fields_of_a_template():
     assert field_names("a {one} b {two} {one}") == {"one", "two"}
     assert checked_template("a {one}:") == "a {one}:"
     for wrong in ("{", "{0}", "{a.b}", "{a:>3}", "{a} "):
-        with pytest.raises(ValueError, match="template|field|white space"):
+        with pytest.raises(ValueError, match=r"template|field|white space"):
             checked_template(wrong)
