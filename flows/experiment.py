@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -21,26 +21,34 @@ class MethodSpec(Card):
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters that differ from the defaults."""
     label: str = Field(default="", pattern=r"^[a-z0-9_.+-]*$")
-    """Name in tables; made from the method and its parameters if absent."""
+    """Name in tables, before order and noise; made from the method and its parameters if absent."""
     control: bool = False
     """A control is reported, never registered as champion."""
     demonstrations: PositiveInt | Literal["fit"] | None = None
     """Labelled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
+    order: PositiveInt | None = None
+    """Which further order of the same demonstrations, by number; none is the seed's own."""
+    label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the training labels that are replaced by another class; those shown in the prompt stay as they are."""
     shots: list[PositiveInt | Literal[0, "all"]] | None = None
     """Shots of this method, if not those of the experiment."""
     seeds: PositiveInt | None = None
     """How many of the experiment's seeds this method is run with, if not all."""
+    variants: bool = True
+    """Whether it is also run on variants of data sets, such as trec@bare."""
 
     @property
     def name(self) -> str:
-        """`anchor_similarity`, `anchor_similarity+random`, `zero_shot+demos-4`, …"""
+        """`anchor_similarity+random`, `zero_shot+demos-4`, `zero_shot+demos-4+order-2`, `ridge+noise-0.2`, …"""
         shown = [f"demos-{self.demonstrations}"] if self.demonstrations else []
         settings = [_setting(key, value) for key, value in self.params.items()]
-        return self.label or "+".join([self.method, *shown, *settings])
+        varied = [f"order-{self.order}"] if self.order else []
+        varied += [f"noise-{self.label_noise:g}"] if self.label_noise else []
+        return "+".join([self.label or "+".join([self.method, *shown, *settings]), *varied])
 
     @property
     def is_control(self) -> bool:
-        return self.control or self.params.get("targets") in ("head", "random")
+        return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
 
 
 def _setting(key: str, value: Any) -> str:
@@ -69,7 +77,7 @@ class Experiment(Card):
     models: list[str] = Field(min_length=1)
     """Model cards, by name or path."""
     datasets: list[str] = Field(min_length=1)
-    """Dataset cards, by name or path."""
+    """Dataset cards, by name or path; with `@`, a variant of one: trec@bare, trec@words-plain."""
     methods: list[MethodSpec] = Field(min_length=1)
     """Methods, as a name or with parameters."""
     shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)

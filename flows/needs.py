@@ -17,8 +17,12 @@ def check(spec: "MethodSpec") -> None:
     from vocabsem.methods import check_params
     from vocabsem.tuning import Schedule
 
+    if spec.order and not spec.demonstrations:
+        raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.method not in TUNED:
-        check_params(spec.method, spec.params)
+        kind = check_params(spec.method, spec.params)
+        if spec.label_noise and not kind.needs_labels:
+            raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
         return
     Schedule.of(spec.method, spec.params)
     if spec.demonstrations:
@@ -35,6 +39,8 @@ def shots_of(experiment: "Experiment", spec: "MethodSpec") -> list[Shots]:
     from vocabsem.methods import METHODS
 
     shots: Sequence[Shots] = experiment.shots if spec.shots is None else spec.shots
+    if spec.label_noise:
+        shots = [n for n in shots if n != 0]
     if spec.method in TUNED:
         return [n for n in shots if n != 0]
     kind, shown = METHODS[spec.method], spec.demonstrations
@@ -46,11 +52,11 @@ def shots_of(experiment: "Experiment", spec: "MethodSpec") -> list[Shots]:
 
 
 def seeds_of(experiment: "Experiment", spec: "MethodSpec", shots: Shots) -> list[int]:
-    """All seeds where one matters: it draws shots, demonstrations, weights, and the random stand-ins for anchors."""
+    """All seeds where one matters: it draws shots, demonstrations, noise, weights, and random stand-ins for anchors."""
     from vocabsem.methods import METHODS
 
     random = spec.params.get("targets") == "random"
-    matters = spec.method in TUNED or bool(spec.demonstrations) or random
+    matters = spec.method in TUNED or bool(spec.demonstrations) or bool(spec.label_noise) or random
     matters = matters or shots not in (0, "all") or (METHODS[spec.method].trains and shots != 0)
     return experiment.seeds[: spec.seeds] if matters else experiment.seeds[:1]
 

@@ -198,13 +198,15 @@ def _compare(
     def stored(split: str, spec: MethodSpec, seed: int) -> tuple[str, str]:
         """Role and key of the states of a split, which are extracted once for all methods that read them."""
         shown = {"per_class": spec.demonstrations, "seed": seed, "context": model.context, "words": dataset.label_words}
-        demonstrations = {"demonstrations": shown} if spec.demonstrations else {}
+        order = {"order": spec.order} if spec.order else {}
+        demonstrations = {"demonstrations": shown | order} if spec.demonstrations else {}
         step = states_step(model.name, digest, dataset, examples, split, settings | demonstrations)
-        states[f"{split}+demos-{spec.demonstrations}@{seed}" if demonstrations else split] = step
+        name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
+        states[f"{split}+{name}@{seed}" if demonstrations else split] = step
         return f"states:{split}@{seed}" if demonstrations else f"states:{split}", step.key
 
     fits = []
-    for spec in experiment.methods:
+    for spec in (spec for spec in experiment.methods if spec.variants or "@" not in dataset.name):
         for shots in shots_of(experiment, spec):
             seeds = seeds_of(experiment, spec, shots)
             if spec.method in TUNED:
@@ -218,7 +220,8 @@ def _compare(
                 more = {"temperature": True} if experiment.temperature else {}
             if experiment.scarce == "take_all":
                 more |= {"scarce": experiment.scarce}
-            specification = {"method": spec.method, "params": spec.params}
+            specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
+            specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
             predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
     return Comparison(model, dataset, examples, anchors, states, fits)

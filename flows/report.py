@@ -13,6 +13,7 @@ from warehouse.home import Home
 RUN = "select key, started, git_commit, facts->'$.card' as card from runs where experiment = $experiment and latest"
 SCORES = "from lake.scores where run = $run order by model, dataset, method, shots_order"
 CONTRASTS = "from lake.compared where run = $run and metric = 'macro_f1' order by model, dataset, shots_order, question"
+SENSITIVITY = "from lake.sensitivity where run = $run order by model, choice desc, method, shots_order, dataset"
 RANKS = "from lake.ranks where run = $run and datasets > 1"
 
 
@@ -50,7 +51,8 @@ def _provenance(run: dict[str, Any], card: dict[str, Any]) -> str:
 
 def _results(home: Home, run: str, card: dict[str, Any]) -> list[Results]:
     specs = [MethodSpec.model_validate(spec) for spec in card["methods"]]
-    tables = [catalog.query(home, query, {"run": run}).to_pylist() for query in (SCORES, CONTRASTS, RANKS)]
+    queries = (SCORES, CONTRASTS, RANKS, SENSITIVITY)
+    tables = [catalog.query(home, query, {"run": run}).to_pylist() for query in queries]
     models = sorted({row["model"] for row in tables[0]})
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
 

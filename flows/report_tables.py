@@ -22,13 +22,14 @@ Lines = list[str]
 
 @dataclass(frozen=True)
 class Results:
-    """One model's part of a run: the card's methods in order, and rows of lake.scores, lake.compared and lake.ranks."""
+    """One model's part of a run: the card's methods in order, and rows of the lake's analyses."""
 
     model: str
     specs: list[MethodSpec]
     scores: list[Row]
     contrasts: list[Row]
     ranks: list[Row]
+    sensitivity: list[Row]
 
     @property
     def datasets(self) -> list[str]:
@@ -135,6 +136,29 @@ def calibration(results: Results) -> Lines:
     return _by_shots(results, "Probabilities", note, results.scores, None, say)
 
 
+def sensitivity(results: Results) -> Lines:
+    """What a score owes to the template, the label words, the order of demonstrations, wrong labels."""
+    datasets = sorted({row["dataset"] for row in results.sensitivity})
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in results.sensitivity:
+        said = f"{row['mean']:.3f} ± {row['spread']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        if row["choice"] == "noise":
+            said = f"{row['slope'] / 10:+.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        elif row["choice"] == "order":
+            said += f", choice ± {row['seed_spread']:.3f}"
+        cells.setdefault((row["choice"], row["method"], row["shots"]), {})[row["dataset"]] = said
+    rows = [
+        [choice, f"`{method}`", shots, *(found.get(dataset, "") for dataset in datasets)]
+        for (choice, method, shots), found in cells.items()
+    ]
+    note = (
+        "Macro-F1 when one thing varies and all else is as the card has it: mean ± standard deviation over templates,"
+        " label words or orders (worst to best). Of orders also the deviation over choices of the demonstrations; of"
+        " noise the change for every 10 % of wrong labels."
+    )
+    return _section("Sensitivity", note, ["varied", "method", "shots", *datasets], rows)
+
+
 def label_efficiency(results: Results, pictures: Mapping[str, str]) -> Lines:
     lines = []
     for dataset in results.datasets:
@@ -156,7 +180,7 @@ def curves(results: Results, dataset: str) -> dict[str, list[tuple[str, float, f
     return lines
 
 
-SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration)
+SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration, sensitivity)
 
 
 def _in_context(spec: MethodSpec) -> bool:

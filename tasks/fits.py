@@ -19,7 +19,7 @@ from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
 from vocabsem.methods import METHODS, LabelSpace, Method, build_method
 from vocabsem.methods.persistence import to_arrays
-from vocabsem.shots import choose_shots
+from vocabsem.shots import choose_shots, with_noise
 from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
 
@@ -95,7 +95,8 @@ def _fitted(
     ids, labels, states = read["train"]
     chosen = choose_shots(labels, shots, seed, space.classes, scarce=step.payload.get("scarce", "refuse"))
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
-    x, y = states[chosen][:, columns], labels[chosen]
+    noise = step.payload["method"].get("label_noise", 0)
+    x, y = states[chosen][:, columns], with_noise(labels[chosen], noise, seed, space.classes)
     estimator.fit(x, y, unlabelled)
     if step.payload.get("temperature"):
         estimator.temperature_ = cross_fitted_temperature(make, x, y, unlabelled, seed=seed)

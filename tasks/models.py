@@ -56,7 +56,8 @@ def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase
 def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:
     """Token ids of each label word, in class order. Raises LabelWordError."""
     with tokenizing(model, home) as tokenizer:
-        return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=dataset.name)
+        card = dataset.name.partition("@")[0]
+        return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card)
 
 
 @step_task(task_run_name="fetch model {card.name}", **passing(DownloadInterrupted))

@@ -45,7 +45,7 @@ def _demonstrated(home: Home, model: ModelCard, dataset: DatasetCard, step: Step
         lengths = [len(ids) for ids in encoded(np.arange(len(fields)))]
         room = settings["context"]
         per_class = most_that_fit(labels, lengths, seed, dataset.classes, questions=questions, room=room)
-    chosen = choose_demonstrations(labels, per_class, seed, dataset.classes)
+    chosen = choose_demonstrations(labels, per_class, seed, dataset.classes, order=settings.get("order", 0))
     with tokenizing(model, home) as tokenizer:
         beginning = [tokenizer.bos_token_id] if step.payload["prepend_bos"] else []
     beginning += [token for ids in encoded(chosen) for token in ids]

@@ -144,7 +144,7 @@ def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> dict[str, Any]:
     """Log the classifier that takes text, and give it the alias `champion`."""
-    name = f"vocabsem-{entry.dataset.name}"
+    name = f"vocabsem-{entry.dataset.name.replace('@', '-')}"  # in MLflow an alias follows an @
     manifest = entry.predictions.inputs["states:test"]
     states = (
         Lake(home)

@@ -15,6 +15,7 @@ from warehouse.keys import partition_key
 from warehouse.lake import Lake, Partition
 
 VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 2, "metrics": 2, "comparisons": 1, "runs": 1}
+VERSIONS |= {"diagnostics": 1}
 SPLITS = ("train", "validation", "test")
 RIVAL = "rival"  # the question of a contrast with our calibrator
 
@@ -129,6 +130,14 @@ def comparisons_step(
         methods=roles,
         contrasts=[list(contrast) for contrast in contrasts],
     )
+
+
+def diagnostics_step(model: str, dataset: DatasetCard, states: Mapping[str, Step], anchors: Mapping[str, Step]) -> Step:
+    """One model on one data set: `states` by the prompts they are of, `anchors` by their gauge."""
+    inputs = {f"states:{split}": step.key for split, step in states.items()}
+    inputs |= {f"anchors:{gauge}": step.key for gauge, step in anchors.items()}
+    words = {"words": list(dataset.label_words), "word_tokens": dataset.word_tokens}
+    return _step("diagnostics", {"model": model, "dataset": dataset.name}, inputs, **words)
 
 
 def run_step(

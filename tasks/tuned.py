@@ -14,7 +14,7 @@ from tasks.step_task import step_task
 from tasks.steps import Step
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.prompting import Ids
-from vocabsem.shots import choose_shots
+from vocabsem.shots import choose_shots, with_noise
 from vocabsem.tuning import Schedule, tune
 from warehouse.home import Home
 from warehouse.lake import Lake
@@ -71,7 +71,7 @@ def _tune(
             tuned = tune(
                 loaded(model, home, step.payload["dtype"], device),
                 [train_prompts[row] for row in chosen],
-                train_labels[chosen],
+                with_noise(train_labels[chosen], specification.get("label_noise", 0), seed, dataset.classes),
                 words,
                 [prompts for _, _, prompts in others.values()],
                 kind=specification["method"],

@@ -1,13 +1,14 @@
 """A model or a data set, described: typed, read from YAML under `data/`, refused whole if a word of it is wrong."""
 
-import string
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, overload
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from vocabsem.errors import CardError
+from vocabsem.templates import checked_template, field_names
 from vocabsem.yaml_cards import read_yaml
 
 __all__ = [
@@ -24,13 +25,15 @@ __all__ = [
 
 CARDS = Path(__file__).parent.parent / "data"
 
-_PROSE = {"name", "description", "licence", "citation", "template", "word_tokens"}
+_PROSE = {"name", "description", "licence", "citation", "template", "templates", "words", "word_tokens"}
 Kind = Literal["models", "datasets"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Text = Annotated[str, Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+Template = Annotated[Text, AfterValidator(checked_template)]
 
 
 class Card(BaseModel):
@@ -124,7 +127,11 @@ class DatasetCard(Card):
     labels: Annotated[list[Label], Field(min_length=2)]
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
-    template: Text
+    template: Template
+    templates: dict[Variant, Template] = {}
+    """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
+    words: dict[Variant, list[Text]] = {}
+    """Other label words by name, in class order: `trec@words-plain` has those called `plain`."""
     split: SplitRule = SplitRule()
     local: LocalCopy | None = None
 
@@ -140,25 +147,15 @@ class DatasetCard(Card):
     def classes(self) -> int:
         return len(self.labels)
 
-    @field_validator("template")
-    @classmethod
-    def _check_template(cls, template: str) -> str:
-        try:
-            parts = list(string.Formatter().parse(template))
-        except ValueError as error:
-            raise ValueError(f"is not a template: {error}") from None
-        for _, name, spec, conversion in parts:
-            if name is not None and (not name.isidentifier() or spec or conversion):
-                raise ValueError(f"has the field {{{name}}}: write only plain names, as in {{text}}")
-        if template != template.rstrip():
-            raise ValueError("ends in white space: the label word brings its own leading space")
-        return template
-
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        named = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
-        if named != set(self.fields):
-            raise ValueError(f"the template names {_listed(named)}, but fields are {_listed(self.fields)}")
+        for which, template in [("", self.template), *((f" {name!r}", text) for name, text in self.templates.items())]:
+            if (named := field_names(template)) != set(self.fields):
+                raise ValueError(f"the template{which} names {_listed(named)}, but fields are {_listed(self.fields)}")
+        for name, words in self.words.items():
+            if len(words) != self.classes:
+                raise ValueError(f"words.{name} has {len(words)} words for {self.classes} labels")
+            _check_distinct(words, f"label word of words.{name}")
         if "all" in self.files and len(self.files) > 1 and self.format != "hub":
             raise ValueError("files has 'all' and others: give 'all' alone, or one file per split")
         if "all" not in self.files and not {"train", "test"} <= set(self.files):
@@ -195,6 +192,21 @@ class DatasetCard(Card):
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
         kept["labels"] = [{"name": label.name, "values": label.values} for label in self.labels]
         return kept
+
+    def variant(self, name: str) -> "DatasetCard":
+        """This card, called `<card>@<name>`, with its template `name` or, for `words-<w>`, with its label words `w`.
+
+        It has no further variants of the same kind. Raises CardError for a name that the card does not have.
+        """
+        known: dict[str, dict[str, Any]] = {
+            each: {"template": template, "templates": {}} for each, template in self.templates.items()
+        }
+        for each, words in self.words.items():
+            labels = [label.model_copy(update={"word": w}) for label, w in zip(self.labels, words, strict=True)]
+            known[f"words-{each}"] = {"labels": labels, "words": {}}
+        if name not in known:
+            raise CardError(f"dataset {self.name!r} has no variant {name!r}: its card has {_listed(known)}")
+        return self.model_copy(update=known[name] | {"name": f"{self.name}@{name}"})
 
     def located(self, data_dir: Path | None) -> "DatasetCard":
         """This card, reading the user's own copy under `data_dir` where there is one; otherwise unchanged."""
@@ -239,8 +251,12 @@ def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
 def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
     """The card of that name under `data/<kind>/`, or the one at that path (anything that ends in .yaml).
 
+    `@` and a name ask for a variant of a data set, and once more for one of the other kind: `trec@bare@words-plain`.
     Raises CardError: no such card, or a card that says what cannot be.
     """
+    folder, slash, last = name_or_path.rpartition("/")
+    last, *variants = last.split("@") if kind == "datasets" else [last]
+    name_or_path = folder + slash + last
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
     else:
@@ -250,7 +266,7 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
     card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
     if path.parent == CARDS / kind and card.name != path.stem:
         raise CardError(f"{path}: the card is named {card.name!r}: give it the file's name, {path.stem!r}")
-    return card
+    return reduce(DatasetCard.variant, variants, card) if isinstance(card, DatasetCard) else card
 
 
 def list_cards(kind: Kind) -> list[str]:

@@ -34,10 +34,16 @@ def encode_demonstrations(
     return encode_texts(tokenizer, texts, reads_literally(tokenizer, template))
 
 
-def choose_demonstrations(labels: NDArray[np.int64], per_class: int, seed: int, classes: int) -> NDArray[np.int64]:
-    """Indices (classes · per_class,) of the training rows to show: the first shots of the seed, in an order by it."""
+def choose_demonstrations(
+    labels: NDArray[np.int64], per_class: int, seed: int, classes: int, *, order: int = 0
+) -> NDArray[np.int64]:
+    """Indices (classes · per_class,) of the training rows to show: the first shots of the seed, in an order by it.
+
+    `order` 1, 2, … are further orders of the same rows.
+    """
     chosen = choose_shots(labels, per_class, seed, classes)
-    return np.random.default_rng([seed, per_class]).permutation(chosen)
+    drawn_by = [seed, per_class, order] if order else [seed, per_class]
+    return np.random.default_rng(drawn_by).permutation(chosen)
 
 
 def most_that_fit(

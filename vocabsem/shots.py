@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from vocabsem.errors import DataError
 
 Scarce = Literal["refuse", "take_all"]
+NOISE = 1  # sets the draws of noise apart from those of shots
 
 
 def choose_shots(
@@ -40,3 +41,16 @@ def choose_shots(
         )
     turns = [rows[turn] for turn in range(shots) for rows in members if turn < len(rows)]
     return np.array(turns, dtype=np.int64)
+
+
+def with_noise(labels: NDArray[np.int64], share: float, seed: int, classes: int) -> NDArray[np.int64]:
+    """Labels (N,) of which round(share · N) are replaced, each by one of the other classes, all of these alike likely.
+
+    Nested: with the same seed and labels, a larger share replaces what a smaller one does, and by the same classes.
+    """
+    generator = np.random.default_rng([seed, NOISE])
+    others = (labels + generator.integers(1, classes, size=len(labels))) % classes
+    replaced = generator.permutation(len(labels))[: round(share * len(labels))]
+    noisy = labels.copy()
+    noisy[replaced] = others[replaced]
+    return noisy

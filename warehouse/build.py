@@ -48,6 +48,7 @@ def build(lake: Lake, path: Path) -> Summary:
         "checks": rows.checks(index),
         "metrics": rows.metrics(index, lake),
         "comparisons": rows.comparisons(index, lake),
+        "diagnostics": rows.diagnostics(index, lake),
     }
     with closing(duckdb.connect(str(path))) as connection:
         connection.begin()  # one transaction: one wait for the disk, not one a statement

@@ -148,17 +148,26 @@ def comparisons(index: Index, lake: Lake) -> pa.Table:
     return _figures(index, lake, "comparisons", ("model", "dataset", "shots"), columns)
 
 
+def diagnostics(index: Index, lake: Lake) -> pa.Table:
+    columns = dict.fromkeys(("subject", "states", "similarity", "figure"), pa.string()) | {"value": pa.float64()}
+    return _figures(index, lake, "diagnostics", ("model", "dataset"), columns)
+
+
 def _figures(
     index: Index, lake: Lake, kind: str, coordinates: tuple[str, ...], columns: Mapping[str, pa.DataType]
 ) -> pa.Table:
     """The rows of all partitions of a kind, which are read whole: pages' checksums and all."""
-    place = dict.fromkeys(coordinates, pa.string()) | {"shots_order": pa.int32(), "key": pa.string()}
+    place = dict.fromkeys((*coordinates, "key"), pa.string())
+    if "shots" in coordinates:
+        place["shots_order"] = pa.int32()
     schema = pa.schema(place | dict(columns))
     tables = [schema.empty_table()]
     for manifest in (m for m in index.manifests if m.kind == kind):
         table = lake.of(manifest).table(list(columns))
         constants: Record = {name: manifest.coordinates[name] for name in coordinates}
-        constants |= {"shots_order": shots_order(manifest.coordinates["shots"]), "key": manifest.key}
+        constants["key"] = manifest.key
+        if "shots" in coordinates:
+            constants["shots_order"] = shots_order(manifest.coordinates["shots"])
         for name, value in constants.items():
             table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
         tables.append(table.select(schema.names).cast(schema))

@@ -92,6 +92,15 @@ def backfill(
 
 
 @app.command()
+def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Look at an experiment's models and data sets: contextual bias, anchors against logits, gauge, rounding."""
+    from flows.diagnoses import show
+    from flows.experiment import parse_overrides
+
+    show(Home.find(), _flow("diagnose", card, parse_overrides(settings or []), data_dir), as_json)
+
+
+@app.command()
 def leaderboard(
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,

@@ -40,6 +40,19 @@ def test_names_of_methods_tell_their_parameters(write):
     assert [spec.is_control for spec in load_experiment(write()).methods] == [False, True]
 
 
+def test_order_and_noise_are_named_whatever_the_label(write):
+    methods = [
+        {"method": "zero_shot", "demonstrations": 2, "order": 3},
+        {"method": "zero_shot", "demonstrations": 2, "order": 4, "label": "icl"},
+        {"method": "ridge", "label_noise": 0.25},
+        {"method": "knn_prompting", "demonstrations": 1, "order": 1, "label_noise": 0.1},
+    ]
+    specs = load_experiment(write(methods=methods)).methods
+    names = ["zero_shot+demos-2+order-3", "icl+order-4", "ridge+noise-0.25"]
+    assert [spec.name for spec in specs] == [*names, "knn_prompting+demos-1+order-1+noise-0.1"]
+    assert [spec.is_control for spec in specs] == [False, False, True, True], "wrong labels make no champion"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -55,6 +68,9 @@ def test_names_of_methods_tell_their_parameters(write):
         ({"limits": {"train": 0}}, "limits.train"),
         ({"limits": {"trian": 5}}, "did you mean 'train'"),
         ({"name": "../up"}, "name"),
+        ({"methods": [{"method": "zero_shot", "order": 1}]}, "zero_shot+order-1 has an order, but no demonstrations"),
+        ({"methods": [{"method": "zero_shot", "label_noise": 0.1}]}, "zero_shot learns from no labels"),
+        ({"methods": [{"method": "ridge", "label_noise": 1.0}]}, "label_noise"),
         ({"dtype": "float16"}, "dtype"),
     ],
 )

@@ -29,6 +29,8 @@ def experiment(tmp_path):
         ({"method": "linear_probe", "shots": [2, 0]}, [2]),
         ({"method": "knn_prompting", "demonstrations": 1}, [4, "all"]),
         ({"method": "knn_prompting", "demonstrations": "fit"}, ["all"]),
+        ({"method": "vocabulary_calibrator", "label_noise": 0.2}, [1, 4, "all"]),
+        ({"method": "zero_shot", "demonstrations": 3, "order": 2}, [3]),
         (LORA, [1, 4, "all"]),
     ],
 )
@@ -45,6 +47,7 @@ def test_shots_are_those_at_which_a_method_has_something_to_learn_from(experimen
         ({"method": "centroid"}, "all", [0]),
         ({"method": "centroid"}, 4, [0, 1]),
         ({"method": "centroid", "seeds": 1}, 4, [0]),
+        ({"method": "centroid", "label_noise": 0.2}, "all", [0, 1]),
         (LORA, "all", [0, 1]),
     ],
 )

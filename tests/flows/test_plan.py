@@ -3,7 +3,7 @@
 import pytest
 
 from flows.plan import find_data_dir
-from tests.tasks.worlds import World, compute, dataset_card, snapshot, write_card
+from tests.tasks.worlds import World, compute, dataset_card, fit_of, snapshot, write_card
 from vocabsem.errors import CardError, SourceError
 
 FITTED = {"predictions", "metrics", "comparisons", "runs"}
@@ -106,6 +106,39 @@ def test_two_cards_of_the_same_rows_are_both_built(world):
     assert [step.kind for step in plan.missing()] == ["runs"]
     assert len(set(keys(plan, "examples"))) == len(set(keys(plan, "metrics"))) == 2
     assert len(keys(plan, "anchors")) == 1, "but the model's anchors are solved once"
+
+
+def test_orders_and_noise_are_fits_of_their_own_and_change_no_other(world):
+    shown = {"method": "zero_shot", "demonstrations": 2}
+    before = world.plan(champion=False, methods=["linear_probe", shown])
+    varied = [shown | {"order": 1}, {"method": "linear_probe", "label_noise": 0.2}]
+    after = world.plan(champion=False, methods=["linear_probe", shown, *varied])
+    old = {step.key for step in before.steps()}
+    new = [step for step in after.steps() if step.key not in old and step.kind != "runs"]
+    assert old - {before.run.key} < {step.key for step in after.steps()}
+    states = [step for step in new if step.kind == "states"]
+    assert [step.payload["demonstrations"]["order"] for step in states] == [1] * 4, "two splits, two seeds"
+    methods = {step.coordinates["method"] for step in new if step.kind == "predictions"}
+    assert methods == {"zero_shot+demos-2+order-1", "linear_probe+noise-0.2"}
+    noisy = fit_of(after, "linear_probe+noise-0.2", 4).predictions
+    clean = fit_of(after, "linear_probe", 4).predictions
+    assert noisy.inputs == clean.inputs, "wrong labels need no other states"
+    assert noisy.payload["method"] == clean.payload["method"] | {"label_noise": 0.2}
+
+
+def test_variants_of_a_data_set_are_planned_beside_it_and_a_method_may_leave_them_out(world):
+    before = world.plan(champion=False)
+    card = world.write_dataset(templates={"bare": "{text} :"}, words={"plain": ["was", "review", "film"]})
+    assert [step.key for step in world.plan(champion=False).steps()] == [step.key for step in before.steps()]
+    datasets = [f"{card}{variant}" for variant in ("", "@bare", "@words-plain")]
+    methods = ["zero_shot", {"method": "linear_probe", "variants": False}]
+    made, bare, plain = world.plan(champion=False, datasets=datasets, methods=methods).comparisons
+    assert {step.key for step in before.comparisons[0].states.values()} >= {s.key for s in made.states.values()}
+    assert [c.dataset.name for c in (bare, plain)] == ["made@bare", "made@words-plain"]
+    assert {fit.spec.name for fit in made.fits} == {"zero_shot", "linear_probe"}
+    assert [fit.spec.name for fit in bare.fits + plain.fits] == ["zero_shot"] * 2
+    assert bare.states["test"].payload["template"] == "{text} :"
+    assert plain.fits[0].predictions.payload["words"] == ["was", "review", "film"]
 
 
 def test_a_source_that_was_never_fetched_is_named_and_its_steps_are_unknown(world):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from tasks.anchors import build_anchors
+from tasks.anchors import build_anchors, label_space
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
 from tasks.models import loaded
@@ -15,7 +15,8 @@ from tasks.reading import prompt_rows, read_states
 from tasks.states import extract_shard, publish_states
 from tests.tasks.worlds import World, fit_of, write_card
 from vocabsem.errors import DataError
-from vocabsem.shots import choose_shots
+from vocabsem.methods import Centroid
+from vocabsem.shots import choose_shots, with_noise
 from warehouse.lake import Lake
 
 WORDS = ["bad", "positive", "story"]
@@ -47,6 +48,8 @@ def plan(tmp_path_factory):
         {"method": "contextual_calibration"},
         {"method": "domain_calibration", "demonstrations": 1, "seeds": 1},
         {"method": "batch_calibration"},
+        {"method": "zero_shot", "demonstrations": 2, "order": 1},
+        {"method": "centroid", "label_noise": 0.4, "shots": [4]},
     ]
     return computed(World(tmp_path_factory.mktemp("rivals"), experiment={"methods": methods}))
 
@@ -83,14 +86,14 @@ def prompt(text, label=None):
     return f"review : {text} sentiment :" + ("" if label is None else f" {WORDS[label]}\n\n")
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_in_context_learning_is_the_models_answer_to_the_whole_prompt(plan, seed):
+@pytest.mark.parametrize(("name", "seed"), [("demos-2", 0), ("demos-2", 1), ("demos-2+order-1", 1)])
+def test_in_context_learning_is_the_models_answer_to_the_whole_prompt(plan, name, seed):
     train = {row["id"]: row for row in rows_of(plan, "train")}
-    shown = [train[example] for example in seen(plan, "zero_shot+demos-2", 2, seed)]
+    shown = [train[example] for example in seen(plan, f"zero_shot+{name}", 2, seed)]
     assert np.bincount([row["label"] for row in shown]).tolist() == [2, 2, 2]
     beginning = "".join(prompt(row["text"], row["label"]) for row in shown)
     expected = [own_answer(plan, beginning + prompt(row["text"])) for row in rows_of(plan, "test")[:6]]
-    found = predicted(plan, "zero_shot+demos-2", 2, seed)[:6]
+    found = predicted(plan, f"zero_shot+{name}", 2, seed)[:6]
     np.testing.assert_allclose(found, np.exp(expected), **ROUNDING)
 
 
@@ -100,6 +103,29 @@ def test_demonstrations_are_the_shots_that_every_method_sees(plan):
     for seed in (0, 1):
         shots = {train[row]["id"] for row in choose_shots(labels, 2, seed, 3)}
         assert set(seen(plan, "zero_shot+demos-2", 2, seed)) == shots
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_order_shows_the_same_examples_otherwise(plan, seed):
+    first, other = (seen(plan, f"zero_shot+demos-2{order}", 2, seed) for order in ("", "+order-1"))
+    assert sorted(first) == sorted(other)
+    assert first != other
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_is_in_the_labels_that_are_learned_from_and_in_no_others(plan, seed):
+    comparison = plan.comparisons[0]
+    train, test = (
+        read_states(plan.home, comparison.model.name, "made", split, comparison.states[split].key)
+        for split in ("train", "test")
+    )
+    chosen = choose_shots(train[1], 4, seed, 3)
+    noisy = with_noise(train[1][chosen], 0.4, seed, 3)
+    assert (noisy != train[1][chosen]).sum() == 5, "of twelve"
+    space = label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+    expected = Centroid(space).fit(train[2][chosen], noisy, train[2]).predict_proba(test[2])
+    np.testing.assert_allclose(predicted(plan, "centroid+noise-0.4", 4, seed), expected, atol=1e-6)
+    assert sorted(seen(plan, "centroid+noise-0.4", 4, seed)) == sorted(train[0][row] for row in chosen)
 
 
 @pytest.mark.parametrize("shots", [4, "all"])
@@ -125,6 +151,8 @@ def test_without_labels_the_shots_are_those_it_shows(plan):
         "contextual_calibration": {0},
         "domain_calibration+demos-1": {1},
         "batch_calibration": {0},
+        "zero_shot+demos-2+order-1": {2},
+        "centroid+noise-0.4": {4},
     }
 
 

@@ -10,6 +10,7 @@ from tasks.steps import (
     VERSIONS,
     anchors_step,
     comparisons_step,
+    diagnostics_step,
     examples_step,
     metrics_step,
     predictions_step,
@@ -46,9 +47,10 @@ GIVEN = {
     "contrasts": [("rival", "linear_probe", "linear_probe")],
 }
 PREDICTIONS = {"predictions", "metrics", "comparisons", "runs"}
-STATES = {"states", *PREDICTIONS}
+DIAGNOSTICS = {"diagnostics"}
+STATES = {"states", *PREDICTIONS, *DIAGNOSTICS}
 EXAMPLES = {"examples", *STATES}
-ANCHORS = {"anchors", *PREDICTIONS}
+ANCHORS = {"anchors", *PREDICTIONS, *DIAGNOSTICS}
 RUNS = {"runs"}
 words = st.text(min_size=1, max_size=12)
 
@@ -65,7 +67,8 @@ def chain(**changes):
     metrics = metrics_step(predictions)
     compared = comparisons_step(g["model"], card.name, g["shots"], {g["method"]: predictions}, g["contrasts"])
     run = run_step(g["experiment"], [metrics], [compared], g["champion"], g["controls"])
-    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run)}
+    diagnosed = diagnostics_step(g["model"], card, {"test": states}, {g["gauge"]: anchors})
+    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run, diagnosed)}
 
 
 def changed(**changes):
@@ -95,8 +98,8 @@ def test_prose_and_places_change_no_key(description, licence, citation, folder):
     ("changes", "kinds"),
     [
         ({"dataset": {"template": "film : {text} sentiment :"}}, STATES),
-        ({"dataset": relabelled(word="dull")}, PREDICTIONS),
-        ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS),
+        ({"dataset": relabelled(word="dull")}, PREDICTIONS | DIAGNOSTICS),
+        ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS | DIAGNOSTICS),
         ({"dataset": relabelled(name="negative")}, EXAMPLES),
         ({"dataset": relabelled(value="0")}, EXAMPLES),
         ({"dataset": {"labels": LABELS[::-1]}}, EXAMPLES),
@@ -123,6 +126,7 @@ def test_prose_and_places_change_no_key(description, licence, citation, folder):
         ({"champion": False}, RUNS),
         ({"contrasts": [("anchors over random", "linear_probe", "linear_probe")]}, {"comparisons", "runs"}),
         ({"controls": ["linear_probe"]}, RUNS),
+        ({"dataset": {"templates": {"bare": "{text} :"}, "words": {"plain": ["was", "review", "film"]}}}, set()),
     ],
     ids=str,
 )
@@ -161,6 +165,7 @@ def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
     after = chain()
     follows = {"examples": EXAMPLES, "states": STATES, "anchors": ANCHORS, "predictions": PREDICTIONS}
+    follows["diagnostics"] = DIAGNOSTICS
     expected = follows.get(kind, {kind, "runs"})
     assert {k for k in after if after[k].key != before[k].key} == expected
 

@@ -172,12 +172,12 @@ def test_a_yaml_tag_builds_no_object(tmp_path):
 
 def test_unknown_keys_hint_at_the_nearest_with_their_line(card_file):
     path = card_file(
-        templates="x", labels=[{"name": "a", "value": 0, "words": "x"}, {"name": "b", "value": 1, "word": "y"}]
+        templat="x", labels=[{"name": "a", "value": 0, "words": "x"}, {"name": "b", "value": 1, "word": "y"}]
     )
     message = refusal(path)
     lines = Path(path).read_text().splitlines()
-    at = lines.index("templates: x") + 1
-    assert f"{path}:{at}: unknown key 'templates' in the card: did you mean 'template'?" in message
+    at = lines.index("templat: x") + 1
+    assert f"{path}:{at}: unknown key 'templat' in the card: did you mean 'template'?" in message
     at = next(i for i, line in enumerate(lines, 1) if "words" in line)
     assert f"{path}:{at}: unknown key 'words' in labels[0]: did you mean 'word'?" in message
     assert "missing key 'word' in labels[0]" in message

@@ -63,3 +63,17 @@ def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, room):
     most = most_that_fit(LABELS, lengths, seed, 2, questions=questions, room=room)
     assert needed(most) <= room
     assert most == 5 or needed(most + 1) > room
+
+
+def test_further_orders_are_of_the_same_rows_and_none_is_the_first():
+    orders = [choose_demonstrations(LABELS, 4, 7, 2, order=n).tolist() for n in range(6)]
+    assert orders[0] == choose_demonstrations(LABELS, 4, 7, 2).tolist()
+    assert len({tuple(order) for order in orders}) == 6, "8! orders: two alike would be no chance"
+    assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(orders[0]))}
+    assert orders[3] == choose_demonstrations(LABELS, 4, 7, 2, order=3).tolist()
+
+
+def test_the_seeds_own_order_is_what_it_was():
+    """Stored states name their demonstrations by the seed alone: the first order must not change with the code."""
+    expected = np.random.default_rng([7, 4]).permutation(choose_shots(LABELS, 4, 7, 2))
+    np.testing.assert_array_equal(choose_demonstrations(LABELS, 4, 7, 2), expected)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.errors import DataError
-from vocabsem.shots import choose_shots
+from vocabsem.shots import choose_shots, with_noise
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -89,3 +89,41 @@ def test_scarce_classes_may_give_all_they_have(case, seed, shots):
     assert len(set(chosen.tolist())) == len(chosen)
     more = choose_shots(labels, shots + 1, seed, classes, scarce="take_all")
     np.testing.assert_array_equal(chosen, more[: len(chosen)])
+
+
+SHARES = st.sampled_from([0.0, 0.1, 0.2, 0.25, 0.4])
+
+
+@given(labelled(), SEEDS, SHARES)
+def test_noise_replaces_its_exact_share_by_other_classes(case, seed, share):
+    labels, classes, _ = case
+    noisy = with_noise(labels, share, seed, classes)
+    assert (noisy != labels).sum() == round(share * len(labels))
+    assert noisy.min() >= 0
+    assert noisy.max() < classes
+    np.testing.assert_array_equal(with_noise(labels, share, seed, classes), noisy)
+
+
+@given(labelled(), SEEDS)
+def test_more_noise_contains_less(case, seed):
+    labels, classes, _ = case
+    little, much = (with_noise(labels, share, seed, classes) for share in (0.1, 0.4))
+    np.testing.assert_array_equal(much[little != labels], little[little != labels])
+
+
+def test_noise_picks_rows_and_wrong_classes_evenly():
+    labels = np.arange(400) % 4
+    drawn = np.stack([with_noise(labels, 0.2, seed, 4) for seed in range(500)])
+    replaced = drawn != labels
+    # a row: a share of .2, within five standard errors of 500 draws
+    np.testing.assert_allclose(replaced.mean(axis=0), 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 500))
+    steps = ((drawn - labels) % 4)[replaced]  # 40,000 of them, over the three other classes
+    np.testing.assert_allclose(np.bincount(steps, minlength=4) / len(steps), [0, 1 / 3, 1 / 3, 1 / 3], atol=0.012)
+
+
+def test_no_noise_is_no_change_and_leaves_its_input_alone():
+    labels = np.arange(10) % 2
+    kept = labels.copy()
+    np.testing.assert_array_equal(with_noise(labels, 0, 3, 2), kept)
+    with_noise(labels, 0.4, 3, 2)
+    np.testing.assert_array_equal(labels, kept)

@@ -33,8 +33,9 @@ from warehouse.keys import partition_key
 from warehouse.lake import Lake
 
 LAKE = ("examples", "states", "last_states", "anchors", "predictions")
-VIEWS = (*LAKE, "leaderboard", "label_efficiency", "ranks", "vocabulary_helps")
-TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "checks", "lineage", "partitions", "files")
+VIEWS = (*LAKE, "leaderboard", "label_efficiency", "ranks", "vocabulary_helps", "sensitivity")
+TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "diagnostics", "checks", "lineage")
+TABLES += ("partitions", "files")
 
 
 def rows(home, sql, parameters=None):
@@ -375,7 +376,9 @@ def test_a_file_removed_behind_the_catalogs_back_is_explained(home, lake):
     assert len(rows(home, "from datasets")) == 1
 
 
-@pytest.mark.parametrize("kind", ["states", "metrics", "comparisons", "examples", "anchors", "predictions"])
+@pytest.mark.parametrize(
+    "kind", ["states", "metrics", "comparisons", "diagnostics", "examples", "anchors", "predictions"]
+)
 @pytest.mark.parametrize("table", [{"strange": [1]}, {"split": [1], "seed": ["x"], "metric": [None]}])
 def test_partitions_of_another_making_are_explained(home, lake, kind, table):
     put(lake, kind, {"part-0.parquet": pa.table(table)}, model="tiny")

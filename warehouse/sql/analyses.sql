@@ -1,6 +1,6 @@
 -- The named analyses: what an experiment found.
 
-create view lake.scores as
+create view lake.scored as
 with listed as (
     select r.experiment, r.key as run, r.latest, l.input_key as key
     from runs r join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'metrics'
@@ -10,6 +10,9 @@ with listed as (
     where kind = 'metrics' and key not in (select input_key from lineage where kind = 'runs')
     qualify row_number() over (partition by model, dataset, method, shots order by created desc, key) = 1
 )
+from listed union from unlisted;
+
+create view lake.scores as
 select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
     count(distinct m.seed) as n_seeds,
@@ -24,7 +27,7 @@ select
     max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
     max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
-from (from listed union from unlisted) c join metrics m on m.key = c.key
+from lake.scored c join metrics m on m.key = c.key
 where m.split = 'test'
 group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
@@ -124,6 +127,61 @@ comment on column ranks.shots_order is 'Shots as a number to sort by; all comes 
 comment on column ranks.method is 'Method, with its variant.';
 comment on column ranks.average_rank is 'Mean of its places; equal scores share the mean of theirs.';
 comment on column ranks.datasets is 'Number of data sets.';
+
+create view lake.sensitivity as
+with scores as (
+    select c.experiment, c.run, c.latest, m.model, m.shots, m.shots_order, m.seed, m.value,
+        split_part(m.dataset, '@', 1) as dataset,
+        split_part(regexp_replace(m.dataset, '@words-[a-z0-9]+', ''), '@', 2) as template,
+        regexp_extract(m.dataset, '@words-([a-z0-9]+)', 1) as words,
+        regexp_replace(m.method, '\+(order-\d+|noise-[0-9.]+)', '', 'g') as method,
+        regexp_extract(m.method, '\+order-(\d+)', 1) as place,
+        coalesce(try_cast(regexp_extract(m.method, '\+noise-([0-9.]+)', 1) as double), 0) as noise
+    from lake.scored c join metrics m on m.key = c.key
+    where m.split = 'test' and m.metric = 'macro_f1' and m.seed is not null
+), choices as (
+    select *, 'template' as choice, template as variant from scores where words = '' and place = '' and noise = 0
+    union all
+    select *, 'words', words from scores where template = '' and place = '' and noise = 0
+    union all
+    select *, 'order', place from scores where template = '' and words = '' and noise = 0
+    union all
+    select *, 'noise', noise::varchar from scores where template = '' and words = '' and place = ''
+), spread as (
+    select *,
+        value - avg(value) over (partition by run, experiment, model, dataset, method, shots, choice, seed) as in_seed,
+        avg(value) over (partition by run, experiment, model, dataset, method, shots, choice, variant) as mean
+    from choices
+)
+select experiment, run, latest, model, dataset, choice, method, shots, any_value(shots_order) as shots_order,
+    count(distinct variant) as variants, avg(value) as mean, min(mean) as low, max(mean) as high,
+    sqrt(sum(in_seed ** 2) / nullif(count(*) - count(distinct seed), 0)) as spread,
+    sqrt(sum((value - mean) ** 2) / nullif(count(*) - count(distinct variant), 0)) as seed_spread,
+    case when choice = 'noise' then regr_slope(value, noise) end as slope
+from spread
+group by experiment, run, latest, model, dataset, choice, method, shots
+having variants > 1;
+
+create view sensitivity as
+select experiment, model, dataset, choice, method, shots, shots_order, variants, mean, low, high, spread, seed_spread, slope
+from lake.sensitivity
+where latest
+order by experiment, model, dataset, choice, method, shots_order;
+comment on view sensitivity is 'What macro-F1 on test data owes to the template, the label words, the order of demonstrations and noise in labels.';
+comment on column sensitivity.experiment is 'Experiment card; - for figures that no finished run lists.';
+comment on column sensitivity.model is 'Model card.';
+comment on column sensitivity.dataset is 'Data set card, all its variants together.';
+comment on column sensitivity.choice is 'What varies, all else as the card has it: template, words, order or noise.';
+comment on column sensitivity.method is 'Method, with its variant but for order and noise.';
+comment on column sensitivity.shots is 'Labelled examples per class: a number, or all.';
+comment on column sensitivity.shots_order is 'Shots as a number to sort by; all comes last.';
+comment on column sensitivity.variants is 'Number of templates, sets of words, orders, or shares of noise, the first and unnamed one included.';
+comment on column sensitivity.mean is 'Macro-F1, mean over variants and seeds.';
+comment on column sensitivity.low is 'That of the worst variant, mean over the seeds.';
+comment on column sensitivity.high is 'That of the best variant, mean over the seeds.';
+comment on column sensitivity.spread is 'Standard deviation over the variants at one seed, pooled over the seeds.';
+comment on column sensitivity.seed_spread is 'Standard deviation over the seeds of one variant, pooled over the variants; NULL with one seed.';
+comment on column sensitivity.slope is 'Of noise: change of macro-F1 for a share of 1 of wrong labels, by least squares; NULL otherwise.';
 
 create macro nearest_tokens(model, token, k := 10) as table
 with candidates as (

@@ -1,5 +1,5 @@
--- The catalog's tables. `catalog.rebuild` fills partitions, files, lineage, checks, metrics and comparisons from
--- the lake's manifests; fill.sql derives the others from them.
+-- The catalog's tables. `catalog.rebuild` fills partitions, files, lineage, checks, metrics, comparisons and
+-- diagnostics from the lake's manifests; fill.sql derives the others from them.
 
 create table partitions (
     kind varchar not null,
@@ -21,7 +21,7 @@ create table partitions (
     versions json not null
 );
 comment on table partitions is 'Every published partition of the lake: one manifest a row.';
-comment on column partitions.kind is 'What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons or runs.';
+comment on column partitions.kind is 'What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons, diagnostics or runs.';
 comment on column partitions.key is 'SHA-256 of the canonical JSON of all that determines its content.';
 comment on column partitions.path is 'Its folder, below the lake.';
 comment on column partitions.model is 'Model card, where the content depends on a model.';
@@ -148,6 +148,26 @@ comment on column comparisons.high is 'Upper end of its 95 % interval.';
 comment on column comparisons.p is 'Two-sided p of no difference.';
 comment on column comparisons.p_holm is 'The same after Holm''s correction over all rivals at this number of shots; NULL for other questions.';
 comment on column comparisons.key is 'Key of the comparisons partition.';
+
+create table diagnostics (
+    model varchar not null,
+    dataset varchar not null,
+    subject varchar not null,
+    states varchar,
+    similarity varchar,
+    figure varchar not null,
+    value double,
+    key varchar not null
+);
+comment on table diagnostics is 'Where a model leans before it reads, and how far its anchors repeat its own logits: one figure a row.';
+comment on column diagnostics.model is 'Model card.';
+comment on column diagnostics.dataset is 'Data set card, with its variant.';
+comment on column diagnostics.subject is 'What is looked at: answers to content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centred (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head).';
+comment on column diagnostics.states is 'What the vectors are compared with: raw states, or centred on the training texts; NULL where no state is.';
+comment on column diagnostics.similarity is 'How: dot or cosine; NULL where no state is.';
+comment on column diagnostics.figure is 'deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model''s own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbours (of the label words'' vectors with the raw, unrounded ones, share of the ten nearest tokens).';
+comment on column diagnostics.value is 'The figure.';
+comment on column diagnostics.key is 'Key of the diagnostics partition.';
 
 create table models (
     model varchar not null primary key,

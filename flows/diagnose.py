@@ -1,0 +1,80 @@
+"""`python -m flows.diagnose CARD`: where an experiment's models lean, and how far their anchors repeat their logits."""
+
+from dataclasses import replace
+from typing import Any
+
+from prefect import flow
+
+from flows.plan import Comparison, Plan
+from flows.progress import progress
+from flows.stages import build_sets, extract_states, opened, solve_anchors
+from tasks.catalog import rebuild_catalog
+from tasks.diagnostics import ASKED, diagnose_dataset
+from tasks.steps import Step, diagnostics_step
+from vocabsem.errors import CardError
+
+GAUGES = ("raw", "centred")
+# Between them these read all prompts that the diagnostics do; nothing is fitted.
+READERS = ["zero_shot", "contextual_calibration", "domain_calibration", "batch_calibration"]
+
+
+@flow(name="diagnose", log_prints=True)
+def diagnose(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Diagnostics of each of the experiment's models on each of its data sets, whatever its methods. Returns their
+    keys. States and anchors that are not there yet are computed, those of the experiment are used.
+
+    Raises CardError where the layer that meets the head is not among the experiment's.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Where data rests; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}
+    plans = [_reading(opened(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
+    for plan in plans:
+        build_sets(plan)
+        extract_states(plan)
+        solve_anchors(plan)
+    steps = [(pair[0], _step(*pair)) for pair in zip(*(plan.comparisons for plan in plans), strict=True)]
+    if todo := [(comparison, step) for comparison, step in steps if not plans[0].published(step)]:
+        with progress("data sets diagnosed", len(todo)) as advance:
+            for comparison, step in todo:
+                diagnose_dataset(plans[0].home, comparison.model, comparison.dataset, step)
+                advance(1, 0)
+    rebuild_catalog(plans[0].home)
+    return [step.key for _, step in steps]
+
+
+def _reading(plan: Plan) -> Plan:
+    """The plan without states that nothing here reads."""
+    for comparison in plan.comparisons:
+        if comparison.states["test"].payload["layers"][-1] != comparison.model.layers:
+            raise CardError(
+                f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"
+                " head, which the diagnostics read: add 'last'"
+            )
+    read = [
+        replace(comparison, states={split: comparison.states[split] for split in (*ASKED, "test")})
+        for comparison in plan.comparisons
+    ]
+    return replace(plan, comparisons=read)
+
+
+def _step(*gauges: Comparison) -> Step:
+    """The step of one model on one data set, of which the plans differ in the gauge of the anchors."""
+    first = gauges[0]
+    anchors = {gauge: each.anchors for gauge, each in zip(GAUGES, gauges, strict=True)}
+    return diagnostics_step(first.model.name, first.dataset, first.states, anchors)
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("diagnose")

@@ -1,0 +1,73 @@
+"""Stored states and anchors to figures about the model: contextual bias, agreement, gauge, rounding of the head."""
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import softmax
+
+from tasks.anchors import label_space
+from tasks.reading import read_states
+from tasks.step_task import step_task
+from tasks.steps import Step
+from tasks.versions import versions
+from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.diagnostics import STATES, answers, contextual_bias, likeness, stand_ins
+from warehouse.home import Home
+from warehouse.lake import Lake
+from warehouse.manifest import Check
+
+ASKED = ("content_free", "domain_words", "train")  # prompts whose answers tell where the model leans
+Row = tuple[str, str | None, str | None, str, float]
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("subject", "states", "similarity", "figure")] + [("value", pa.float64())]
+)
+
+
+@step_task(task_run_name="diagnose {dataset.name}, {model.name}")
+def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> str:
+    """Publish every figure of one model on one data set, a row each. Returns the partition's key."""
+    space, centred = (
+        label_space(home, model, dataset, step.inputs[f"anchors:{gauge}"], whole=True) for gauge in ("raw", "centred")
+    )
+    vocabulary, other = space.vocabulary, centred.vocabulary
+    assert vocabulary is not None
+    assert other is not None
+    read = {
+        split: read_states(home, model.name, dataset.name, split, step.inputs[f"states:{split}"])
+        for split in (*ASKED, "test")
+    }
+    last = {split: states[:, -space.width :] for split, (_, _, states) in read.items()}  # the layer that meets the head
+    rows: list[Row] = []
+    bias = {split: contextual_bias(softmax(space.own_logits(last[split]), axis=1)) for split in ASKED}
+    bias["labels"] = contextual_bias(np.eye(space.classes)[read["train"][1]])
+    rows += [(asked, None, None, figure, value) for asked, found in bias.items() for figure, value in found.items()]
+    mean = last["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
+    for name, vectors, reference in stand_ins(vocabulary, other.anchors):
+        if reference is not None:
+            alike = likeness(vectors, reference, vocabulary.label_ids)
+            rows += [(name, None, None, figure, value) for figure, value in alike.items()]
+        for (where, metric), found in answers(vectors, space, last["test"], read["test"][1], mean).items():
+            rows += [(name, where, metric, figure, value) for figure, value in found.items()]
+    _publish(home, step, rows, unbiased=not vocabulary.bias.any())
+    return step.key
+
+
+def _publish(home: Home, step: Step, rows: list[Row], unbiased: bool) -> None:
+    columns = zip(zip(*rows, strict=True), SCHEMA, strict=True)
+    table = pa.table([pa.array(column, kind.type) for column, kind in columns], schema=SCHEMA)
+    itself = next(row[-1] for row in rows if row[:4] == ("head", "raw", "dot", "spearman"))
+    partition = step.partition(Lake(home))
+    partition.publish(
+        [partition.write_table("part-0.parquet", table)],
+        payload=step.payload,
+        inputs=step.inputs,
+        facts={"states": STATES},
+        checks=[
+            Check(name="finite", passed=bool(np.isfinite(table["value"]).all()), detail=f"{len(table)} figures"),
+            Check(
+                name="a head without bias agrees with itself",
+                passed=itself > 0.999 or not unbiased,
+                detail=f"rank correlation {itself:.4f}",
+            ),
+        ],
+        versions=versions(),
+    )

@@ -1,0 +1,33 @@
+"""The shipped variants of data sets against the shipped model's own tokenizer."""
+
+import pytest
+
+from vocabsem.cards import list_cards, load_card
+from vocabsem.language_model import load_tokenizer
+from vocabsem.prompting import encode_prompts, label_tokens
+from vocabsem.references import content_free
+
+CARDS = [card for card in (load_card("datasets", name) for name in list_cards("datasets")) if card.templates]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(cache):
+    return load_tokenizer(load_card("models", "smollm2-135m-instruct"), cache)
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_label_words_of_every_set_are_distinct_single_tokens(tokenizer, card):
+    for name in card.words:
+        words = card.variant(f"words-{name}").label_words
+        tokens = label_tokens(tokenizer, words, dataset=card.name)  # raises where they are not
+        assert len({token for (token,) in tokens}) == card.classes
+        assert [tokenizer.decode(ids) for ids in tokens] == [f" {word}" for word in words]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_every_template_leaves_a_prompt_without_a_text(tokenizer, card):
+    """One of the content-free inputs is empty, and the model must be shown a token at least."""
+    for name in card.templates:
+        template = card.variant(name).template
+        prompts = encode_prompts(tokenizer, template, content_free(["text"]), max_tokens=48, prepend_bos=False)
+        assert all(prompts.token_ids)
