@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "few_products"
+SHORT = 128  # keys up to which a softmax in float32 is the faster: bfloat16's falls back to single numbers at row ends
 LONG = 1024  # tokens beyond which the scores of all pairs would take too much memory; up to there they are the faster
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 MOST_WORKERS = 8  # threads between which Python itself is not yet what they wait for
@@ -87,7 +88,9 @@ def attention(
     scores = torch.baddbmm(
         hidden.repeat(heads // groups, 1), stacked, key.reshape(rows * groups, total, size).mT, alpha=scaling
     )
-    found = torch.bmm(scores.softmax(-1), value.reshape(rows * groups, total, size))
+    exact = torch.float32 if total < SHORT else None
+    weights = scores.softmax(-1, dtype=exact).to(query.dtype)
+    found = torch.bmm(weights, value.reshape(rows * groups, total, size))
     return found.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
 
 
