@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
-from vocabsem.extraction import check_head, extract, resolve_layers, token_batches
+from vocabsem.extraction import check_head, even_batches, extract, resolve_layers, token_batches
 from vocabsem.language_model import load_model
 from vocabsem.prefix import shared_tokens
 
@@ -100,6 +100,20 @@ def test_batches_hold_every_prompt_once_within_the_budget(lengths, budget):
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
     longest = [max(lengths[index] for index in batch) for batch in batches]
     assert longest == sorted(longest, reverse=True)
+
+
+@given(st.lists(st.integers(1, 60), max_size=80), st.integers(60, 400), st.integers(1, 4))
+def test_even_batches_hold_every_prompt_once_and_no_core_gets_more_batches(lengths, budget, cores):
+    batches = even_batches(lengths, budget, cores)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) * max(lengths[index] for index in batch) <= budget for batch in batches)
+    fewest = len(list(token_batches(lengths, budget)))
+    assert fewest <= len(batches) < fewest + cores
+
+
+def test_even_batches_share_few_prompts_among_the_cores():
+    assert [len(batch) for batch in even_batches([10] * 28, 1024, 4)] == [7] * 4
+    assert list(map(len, even_batches([10] * 300, 1000, 2))) == [75] * 4
 
 
 def test_layers_are_named_as_in_a_list():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.language_model import load_model
-from vocabsem.processor import LONG, NAME, SHORT, attention, side_by_side
+from vocabsem.processor import LONG, NAME, SHORT, attention, one_ahead, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -83,6 +83,14 @@ def test_calls_run_side_by_side_and_come_in_order():
         pytest.skip("one core: calls follow each other")
     with side_by_side(CPU) as each:
         assert list(each(call, range(8))) == [(number, 4.0) for number in range(8)]
+
+
+@pytest.mark.parametrize("items", [[], [0], [0, 1, 2, 3]])
+def test_one_ahead_is_map_whose_next_call_comes_first(items):
+    called = []
+    seen = [(result, list(called)) for result in one_ahead(lambda item: called.append(item) or -item, items)]
+    assert [result for result, _ in seen] == [-item for item in items]
+    assert [before for _, before in seen] == [items[: index + 2] for index in range(len(items))]
 
 
 def test_torchs_threads_are_as_before():
