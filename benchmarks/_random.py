@@ -40,7 +40,7 @@ def random_model(
 
 
 def random_prompts(rows: int, tokens: int, vocabulary: int) -> list[list[int]]:
-    """Of half to one and a half times `tokens`, with nothing shared but by chance."""
+    """Of half to one and a half times `tokens` (2 at least), with nothing shared but by chance."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(tokens // 2, 3 * tokens // 2 + 1, (rows,), generator=generator).tolist()
     return [torch.randint(vocabulary, (length,), generator=generator).tolist() for length in lengths]

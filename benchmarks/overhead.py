@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from types import FrameType
 
 from benchmarks import Row, Setting
 from flows.environment import in_process, prepare
@@ -66,11 +68,17 @@ def watched() -> Iterator[Counter[str]]:
         watcher.join()
 
 
-def _room(frame) -> str | None:
+def _room(frame: FrameType | None) -> str | None:
     """The innermost room in the thread's calls."""
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and (room := path.relative_to(ROOT).parts[0]) in ROOMS:
+        if room := _room_of(frame.f_code.co_filename):
             return room
         frame = frame.f_back
     return None
+
+
+@cache
+def _room_of(file: str) -> str | None:
+    path = Path(file)
+    room = path.relative_to(ROOT).parts[0] if path.is_relative_to(ROOT) else ""
+    return room if room in ROOMS else None
