@@ -1,7 +1,9 @@
 """Extraction against the matrix products it is made of, and against the ways others run the same prompts."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
+from unittest.mock import patch
 
 import torch
 
@@ -22,10 +24,22 @@ def measure(setting: Setting) -> Iterator[Row]:
     extract(model, prompts[:64], [model.layers])
     yield against_the_peak(model, prompts)
     yield from against_others(setting, prompts)
+    yield with_threads_apart(setting)
     one, every = best_of(
         RUNS, lambda: extract(model, prompts, [model.layers]), lambda: extract(model, prompts, range(model.layers + 1))
     )
     yield Row(f"all {model.layers + 1} layers stored", every, "one layer", one, "s", "≤ 1.15")
+
+
+def with_threads_apart(setting: Setting) -> Row:
+    model, prompts = setting.model, setting.prompts(ROWS // 2)
+
+    def together() -> None:
+        with patch("vocabsem.extraction.side_by_side", lambda _: nullcontext(map)):
+            extract(model, prompts, [model.layers])
+
+    ours, theirs = best_of(RUNS, lambda: extract(model, prompts, [model.layers]), together)
+    return Row("extraction, a batch on each core", ours, "all cores on each batch", theirs, "s", "")
 
 
 def against_the_peak(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Row:

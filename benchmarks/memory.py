@@ -10,7 +10,7 @@ from benchmarks import Row, Setting
 from benchmarks.overhead import own_home
 from flows.environment import in_process
 
-ROWS, SHARD = 160, 64
+ROWS, SHARD = 120, 64
 
 
 def measure(setting: Setting) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from tasks.states import extract_shard
 from vocabsem.extraction import extract
 from warehouse.home import Home
 
-SHARD = 128
+SHARD = 96
 SPANS = [(start, start + SHARD) for start in range(SHARD, 4 * SHARD, SHARD)]  # the first is also guarded, once a split
 
 
@@ -22,7 +22,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     depth = setting.model.layers
     for name, layers in (("one layer", [depth]), (f"all {depth + 1} layers", list(range(depth + 1)))):
         with own_home(setting) as home:
-            ours, theirs = best_of(4, *works(setting, home, layers))
+            ours, theirs = best_of(3, *works(setting, home, layers))
         yield Row(f"prompts, states and lake, {name}", ours, "extraction alone", theirs, "s", "≤ 1.05")
 
 

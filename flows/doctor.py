@@ -78,7 +78,8 @@ def _processor() -> Iterator[Finding]:
     yield Finding("processor", f"{processor_name()}: {numbers}")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
-    yield Finding("threads", f"{usable} of {os.cpu_count()}" + (f", OMP_NUM_THREADS={limit}" if limit else ""))
+    said = f"OMP_NUM_THREADS={limit}" if limit else "a batch of prompts on each"
+    yield Finding("threads", f"{usable} of {os.cpu_count()}, {said}")
 
 
 def processor_name() -> str:
