@@ -8,6 +8,8 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := .venv-bench
+RIVALS := sentence-transformers==6.2.0
 
 # Without compiled modules every start parses all of torch, Prefect and MLflow again: 10 s instead of 4.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,12 +42,17 @@ lint: $(READY)
 ui: $(READY)
 	@$(BIN)/vocabsem up
 
-bench: $(READY)
-	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+bench: $(BENCH)/.ready
+	@$(BENCH)/bin/python -m benchmarks
+
+$(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
+	@scripts/install.sh $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet $(RIVALS) --constraint constraints.txt
+	@touch $@
 
 docs: $(READY)
 	$(BIN)/python scripts/docs.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.vocabsem/*' -prune -exec rm -rf {} +

@@ -76,13 +76,14 @@ def _processor() -> Iterator[Finding]:
     flags = processor_flags()
     fast = [name for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512")) if flag in flags]
     numbers = f"bfloat16 by {' and '.join(fast)}" if fast else "float32 (bfloat16 would be emulated)"
-    yield Finding("processor", f"{_processor_name()}: {numbers}")
+    yield Finding("processor", f"{processor_name()}: {numbers}")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
-    yield Finding("threads", f"{usable} of {os.cpu_count()}" + (f", OMP_NUM_THREADS={limit}" if limit else ""))
+    said = f"OMP_NUM_THREADS={limit}" if limit else "a batch of prompts on each"
+    yield Finding("threads", f"{usable} of {os.cpu_count()}, {said}")
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -100,7 +100,7 @@ class Experiment(Card):
     """Which head is inverted for the anchors."""
     limits: Limits = Field(default_factory=Limits)
     """Caps on rows."""
-    shard_rows: PositiveInt = 512
+    shard_rows: PositiveInt = 2048
     """Rows of a file of states, the unit of resuming."""
     temperature: bool = False
     """Rescale each method's probabilities by a temperature fitted on its training rows."""

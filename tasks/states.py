@@ -92,7 +92,7 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
     seconds, tokens, shortened, norms, guard = 0.0, 0, 0, [], ""
     last = f"layer_{step.payload['layers'][-1]}"
     for entry in files:
-        table = pq.read_table(partition.path / entry.name)
+        table = pq.read_table(partition.path / entry.name, columns=["tokens", "shortened", last])
         metadata = table.schema.metadata
         seconds += float(metadata[b"seconds"])
         guard = metadata.get(b"guard", guard.encode()).decode()

@@ -13,7 +13,7 @@ import numpy as np
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
 from vocabsem.prefix import NO_PREFIX, Prefix, keeps_keys_and_values, shared_tokens
-from vocabsem.processor import side_by_side
+from vocabsem.processor import side_by_side, to_host, workers
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,19 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         start += rows
 
 
+def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[int]]:
+    """Batches of like size within the budget, as many for each core, so that none waits for another at the end."""
+    batches = list(token_batches(lengths, budget))
+    most = -(-len(batches) // cores) * cores
+    share = sum(len(batch) * lengths[batch[0]] for batch in batches) // max(most, 1)
+    while share < budget:
+        batches = list(token_batches(lengths, share))
+        if len(batches) <= most:
+            break
+        share += share // 64 + 1
+    return batches
+
+
 def extract(
     model: LanguageModel,
     token_ids: Sequence[Sequence[int]],
@@ -67,19 +80,19 @@ def extract(
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, chosen)
     endings = [ids[prefix.length :] for ids in token_ids]
-    batches = list(token_batches([len(ids) for ids in endings], budget or TOKEN_BUDGET[device.type]))
+    lengths = [len(ids) for ids in endings]
+    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
-    def run(rows: list[int]) -> tuple[int, dict[int, np.ndarray]]:
+    def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
         with torch.inference_mode():
-            ids, lengths = padded([endings[row] for row in rows], device)
-            found = _forward(model, prefix, ids, lengths, chosen, pooling)
-            return int(lengths.sum()), {layer: vectors.float().cpu().numpy() for layer, vectors in found.items()}
+            found = _forward(model, prefix, *padded([endings[row] for row in rows], device), chosen, pooling)
+            return {layer: to_host(vectors.float()) for layer, vectors in found.items()}
 
     with side_by_side(device) as each:
-        for rows, (tokens, found) in zip(batches, each(run, batches), strict=True):
-            for layer, vectors in found.items():
-                states[layer][rows] = vectors
-            progress(len(rows), tokens + len(rows) * prefix.length)
+        for rows, found in zip(batches, each(run, batches), strict=True):
+            for layer, arrived in found.items():
+                states[layer][rows] = arrived()
+            progress(len(rows), sum(len(token_ids[row]) for row in rows))
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
@@ -93,7 +106,7 @@ def extract(
 def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
     """The guard on the first prompts as one padded batch; see `LanguageModel.guard`.
 
-    Raises GuardFailed, also where states after a shared beginning are not those of the whole prompts.
+    Raises GuardFailed, also where the first state after a shared beginning is not that of the whole prompt.
     """
     import torch
 
@@ -103,8 +116,8 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
         ids, lengths = padded([ids[prefix.length :] for ids in some], device)
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
         if prefix.length:
-            whole = _forward(model, NO_PREFIX, *padded(some, device), last, "last")[model.layers]
-            alike = float(torch.cosine_similarity(states.float(), whole.float()).min())
+            whole = _forward(model, NO_PREFIX, *padded(some[:1], device), last, "last")[model.layers]
+            alike = float(torch.cosine_similarity(states[:1].float(), whole.float()))
             if not alike > ALIKE:
                 raise GuardFailed(
                     f"model {model.name!r}: states after a shared beginning of {prefix.length} tokens have a cosine of"

@@ -1,10 +1,11 @@
-"""Short prompts on a processor: a core a batch, attention in few products, memory that is kept.
+"""Batches on a processor and on a GPU: a core a batch, attention in few products, memory that is kept, copies that no
+one waits for.
 
 Nothing here changes a result beyond rounding.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor
     from transformers import PreTrainedModel
 
 NAME = "few_products"
+SHORT = 128  # keys up to which a softmax in float32 is the faster: bfloat16's falls back to single numbers at row ends
 LONG = 1024  # tokens beyond which the scores of all pairs would take too much memory; up to there they are the faster
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 MOST_WORKERS = 8  # threads between which Python itself is not yet what they wait for
@@ -40,18 +43,26 @@ def quicken(network: "PreTrainedModel") -> None:
         network.set_attn_implementation(NAME)
 
 
+def workers(device: "torch.device", most: int = MOST_WORKERS) -> int:
+    """How many batches run at a time."""
+    import torch
+
+    return min(torch.get_num_threads(), most) if device.type == "cpu" else 1
+
+
 @contextmanager
 def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` that gives each core of a processor a call of its own; elsewhere the plain one.
+    """A `map` that gives each core of a processor a call of its own; on a GPU one that begins a call before it hands
+    out the one before, so that the GPU is never without work.
 
     Threads that share one call wait for each other at every operation, which for a batch of short prompts costs a
     quarter of the time. What is left over is cancelled when the block ends.
     """
     import torch
 
-    cores = min(torch.get_num_threads(), most)
-    if device.type != "cpu" or cores == 1:
-        yield map
+    cores = workers(device, most)
+    if cores == 1:
+        yield map if device.type == "cpu" else one_ahead
         return
     share = torch.get_num_threads() // cores
 
@@ -64,6 +75,33 @@ def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[C
         yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def one_ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """`map` whose next call is made before a result is yielded."""
+    results = map(function, items)
+    for before in results:
+        for result in results:
+            yield before
+            before = result
+        yield before
+
+
+def to_host(vectors: "Tensor") -> "Callable[[], np.ndarray]":
+    """Begin to copy to the processor's memory; the function returned waits for the copy and gives it."""
+    import torch
+
+    if vectors.device.type != "cuda":
+        return vectors.cpu().numpy
+    host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True).copy_(vectors, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def arrived() -> np.ndarray:
+        copied.synchronize()
+        return host.numpy()
+
+    return arrived
 
 
 def attention(
@@ -87,7 +125,9 @@ def attention(
     scores = torch.baddbmm(
         hidden.repeat(heads // groups, 1), stacked, key.reshape(rows * groups, total, size).mT, alpha=scaling
     )
-    found = torch.bmm(scores.softmax(-1), value.reshape(rows * groups, total, size))
+    exact = torch.float32 if total < SHORT else None
+    weights = scores.softmax(-1, dtype=exact).to(query.dtype)
+    found = torch.bmm(weights, value.reshape(rows * groups, total, size))
     return found.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
 
 

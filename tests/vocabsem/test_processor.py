@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.language_model import load_model
-from vocabsem.processor import LONG, NAME, attention, side_by_side
+from vocabsem.processor import LONG, NAME, SHORT, attention, one_ahead, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -39,6 +39,15 @@ def test_long_prompts_have_the_same_attention(length):
     query, key, value = torch.randn(1, 4, length, 8), torch.randn(1, 2, length, 8), torch.randn(1, 2, length, 8)
     found, _ = attention(None, query, key, value, None, scaling=0.3)
     torch.testing.assert_close(found.double(), plain(query, key, value, 0.3), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [SHORT - 1, SHORT])
+def test_attention_in_bfloat16_is_off_by_roundings_alone(length):
+    query, key, value = (torch.randn(2, heads, length, 8).bfloat16() for heads in (4, 2, 2))
+    found, _ = attention(None, query, key, value, None, scaling=0.3)
+    expected = plain(query, key, value, 0.3)
+    assert found.dtype == torch.bfloat16
+    assert (found - expected).norm() < 2**-7 * expected.norm()  # scores, weights and products each rounded to 8 bits
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -74,6 +83,14 @@ def test_calls_run_side_by_side_and_come_in_order():
         pytest.skip("one core: calls follow each other")
     with side_by_side(CPU) as each:
         assert list(each(call, range(8))) == [(number, 4.0) for number in range(8)]
+
+
+@pytest.mark.parametrize("items", [[], [0], [0, 1, 2, 3]])
+def test_one_ahead_is_map_whose_next_call_comes_first(items):
+    called = []
+    seen = [(result, list(called)) for result in one_ahead(lambda item: called.append(item) or -item, items)]
+    assert [result for result, _ in seen] == [-item for item in items]
+    assert [before for _, before in seen] == [items[: index + 2] for index in range(len(items))]
 
 
 def test_torchs_threads_are_as_before():
