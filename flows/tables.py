@@ -1,0 +1,54 @@
+"""One description of a table, two renderings of it: Markdown and HTML."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+INTERVAL = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+INLINE = ((re.compile(r"`([^`]*)`"), r"<code>\1</code>"), (re.compile(r"\*\*(.+?)\*\*"), r"<strong>\1</strong>"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A row's first cell is its head. A cell is text, with `**` around the best and a backtick around names."""
+
+    title: str
+    note: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> list[str]:
+        table = [list(self.heads), ["---"] * len(self.heads), *self.rows]
+        return ["", f"### {self.title}", "", self.note, "", *(f"| {' | '.join(row)} |" for row in table)]
+
+    def html(self, hidden: bool = False) -> Markup:
+        """With the title as its caption, in a box that scrolls where the screen is narrow; text is escaped.
+
+        `hidden`: the caption is for those who do not see the heading above it.
+        """
+        heads = _join('<th scope="col">{}</th>', map(inline, self.heads))
+        line = Markup('<tr><th scope="row">{}</th>{}</tr>')
+        rows = [line.format(inline(row[0]), _join("<td>{}</td>", map(_cell, row[1:]))) for row in self.rows]
+        return Markup(
+            '<div class="scroll" tabindex="0" role="region" aria-label="{0}"><table><caption{1}>{0}</caption>'
+            "<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody></table></div>"
+        ).format(self.title, Markup(' class="hidden"') if hidden else "", heads, Markup("\n").join(rows))
+
+
+def inline(text: str) -> Markup:
+    """Text as HTML, with its names and its best."""
+    found = str(escape(text))
+    for pattern, replacement in INLINE:
+        found = pattern.sub(replacement, found)
+    return Markup(found)  # noqa: S704  # escaped above
+
+
+def _cell(text: str) -> Markup:
+    """What stands in brackets, such as an interval, is set small."""
+    return Markup(INTERVAL.sub(lambda found: f"<small>{found.group()}</small>", inline(text)))  # noqa: S704
+
+
+def _join(pattern: str, cells: "map[Markup]") -> Markup:
+    return Markup("").join(Markup(pattern).format(cell) for cell in cells)  # noqa: S704
