@@ -9,19 +9,21 @@ from markupsafe import Markup
 WIDTH, HEIGHT = 360, 250  # units of a picture, about the pixels of a phone's width: letters of 11 stay legible there
 LEFT, RIGHT, TOP, BOTTOM = 38, 10, 10, 36
 LOOKS = 7  # colours of the page, c0 to c6; beyond them lines are dashed, points are squares
-DOT = 2  # decimals of a coordinate
+DOT = 3
+HALF = 180  # units of a picture that has another beside it
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line: its points (x, y), their intervals where there are any, and what a pointer on each point is told."""
+    """A line: its points (x, y), what a pointer on each is told, their intervals and sizes if they have any."""
 
     name: str
     points: Sequence[Point]
+    says: Sequence[str]
     intervals: Sequence[Point] = ()
-    says: Sequence[str] = ()
+    radii: Sequence[float] = ()
     ours: bool = False
     level: bool = False
     """Whether a single point is continued as a level line."""
@@ -45,7 +47,7 @@ class Axes:
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
         right, down = LEFT + across * (width - LEFT - RIGHT), height - BOTTOM - up * (height - TOP - BOTTOM)
-        return round(right, DOT), round(down, DOT)
+        return round(right, 2), round(down, 2)
 
 
 def lines(alt: str, series: Sequence[Series], axes: Axes) -> Markup:
@@ -61,8 +63,9 @@ def lines(alt: str, series: Sequence[Series], axes: Axes) -> Markup:
         for (x, _), (low, high) in zip(one.points, one.intervals, strict=False):
             (across, bottom), (_, top) = axes.place(x, low), axes.place(x, high)
             drawn.append(Markup('<path class="interval" d="M{} {}V{}"/>').format(across, bottom, top))
-        for (x, y), said in zip(places, one.says or [one.name] * len(places), strict=True):
-            drawn.append(Markup('<circle cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(x, y, 3, said))
+        radii = one.radii or [DOT] * len(places)
+        for (x, y), radius, said in zip(places, radii, one.says, strict=True):
+            drawn.append(Markup('<circle cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(x, y, radius, said))
         parts.append(Markup('<g class="{}">{}</g>').format(_look(index, one.ours), Markup("").join(drawn)))
     return _svg(alt, axes.shape, parts)
 
@@ -81,7 +84,7 @@ def legend(series: Sequence[Series]) -> Markup:
 
 def scatter(alt: str, points: np.ndarray, labels: np.ndarray, classes: int) -> Markup:
     """Points (N, 2) in the colours of their classes (N,), on one scale for both directions."""
-    size, middle = WIDTH, (points.max(axis=0) + points.min(axis=0)) / 2
+    size, middle = HALF, (points.max(axis=0) + points.min(axis=0)) / 2
     reach = max(float(np.abs(points - middle).max()), 1e-12) * 1.05
     places = size / 2 + (points - middle) / reach * size / 2 * np.array([1, -1])
     parts = [Markup('<rect class="frame" width="{0}" height="{0}"/>').format(size)]

@@ -78,8 +78,8 @@ def _efficiency(results: Results, dataset: str) -> Figure:
             Series(
                 name,
                 [(x, value) for x, value, *_ in points],
-                [(low, high) for _, _, low, high, _ in points],
                 [f"{name}, {n} shots: {value:.3f} [{low:.3f}, {high:.3f}]" for _, value, low, high, n in points],
+                [(low, high) for _, _, low, high, _ in points],
                 ours=name == REFERENCE,
                 level=[n for *_, n in points] == ["0"],
             )
@@ -105,11 +105,16 @@ def _reliability(bins: dict[str, Reliability]) -> Figure:
         drawn = each.count > 0
         found = [*zip(each.confidence[drawn], each.accuracy[drawn], each.count[drawn], strict=True)]
         says = [f"{name}: {n} predictions of confidence {c:.2f}, right {a:.2f}" for c, a, n in found]
-        series.append(Series(name, [(float(c), float(a)) for c, a, _ in found], says=says, ours=index == 0))
+        points, most = [(float(c), float(a)) for c, a, _ in found], max(each.count)
+        radii = [round(2 + 4 * float(n / most) ** 0.5, 1) for *_, n in found]
+        series.append(Series(name, points, says, radii=radii, ours=index == 0))
     _, ticks = shares(0, 1)
     axes = Axes((0, 1), (0, 1), ticks, ticks, "confidence", "accuracy", diagonal=True)
     alt = "Accuracy by confidence in 15 bins; on the dashed diagonal confidence is accuracy."
-    note = "Share of right answers by confidence; on the dashed line one can take probabilities at their word."
+    note = (
+        "Share of right answers by confidence; on the dashed line one can take probabilities at their word. Larger dots"
+        " are more predictions."
+    )
     return Figure("Reliability", note, lines(alt, series, axes) + legend(series))
 
 

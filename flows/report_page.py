@@ -97,8 +97,8 @@ def _short(results: Results) -> Table:
     heads = ["", *(f"best at {n} shots" for n in ends), *(f"vocabulary helps at {n}" for n in ends)]
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
     return Table(
-        "In short: the best method's macro-F1, and what the vocabulary adds to ours",
-        "",
+        "In short",
+        "The best method's macro-F1 with the fewest and the most labels, and what the vocabulary adds to ours there.",
         [heads[column] for column in used],
         [[row[column] for column in used] for row in rows],
     )
@@ -110,10 +110,10 @@ def _verdict(results: Results) -> str:
     said = []
     for n in in_order({row["shots"] for row in helps}):
         rows = [row for row in helps if row["shots"] == n]
-        said.append(f"{sum(row['low'] > 0 for row in rows)} of {len(rows)} at {n} shots")
+        said.append(f"{sum(row['low'] > 0 for row in rows)} of {len(rows)} at {n}")
     if not said:
         return f"{len(results.datasets)} data sets, {len(results.specs)} methods."
-    return f"The vocabulary surely helps our calibrator (95 % interval above zero) on {', '.join(said)}."
+    return f"Data sets on which the vocabulary surely helps ours (95 % interval above zero): {', '.join(said)}."
 
 
 def _helps(results: Results) -> list[dict[str, Any]]:

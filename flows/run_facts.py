@@ -132,9 +132,8 @@ class Facts:
         return catalog.query(self.home, query, {"run": self.run.key}).to_pylist()
 
 
-def _sum(rows: list[dict[str, Any]], fact: str) -> int | None:
-    found = [row["facts"][fact] for row in rows if fact in row["facts"]]
-    return sum(found) if found else None
+def _sum(facts: list[dict[str, Any]], name: str) -> int | None:
+    return sum(each.get(name, 0) for each in facts) if facts else None
 
 
 def _seconds(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """One description of a table, two renderings of it: Markdown and HTML."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -28,9 +28,12 @@ class Table:
 
         `hidden`: the caption is for those who do not see the heading above it.
         """
-        heads = _join('<th scope="col">{}</th>', map(inline, self.heads))
+        kinds = [Markup(' class="text"') if _is_text(column) else "" for column in zip(*self.rows, strict=True)]
+        heads = _join('<th scope="col"{}>{}</th>', kinds, map(inline, self.heads))
         line = Markup('<tr><th scope="row">{}</th>{}</tr>')
-        rows = [line.format(inline(row[0]), _join("<td>{}</td>", map(_cell, row[1:]))) for row in self.rows]
+        rows = [
+            line.format(inline(head), _join("<td{}>{}</td>", kinds[1:], map(_cell, row))) for head, *row in self.rows
+        ]
         return Markup(
             '<div class="scroll" tabindex="0" role="region" aria-label="{0}"><table><caption{1}>{0}</caption>'
             "<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody></table></div>"
@@ -50,5 +53,9 @@ def _cell(text: str) -> Markup:
     return Markup(INTERVAL.sub(lambda found: f"<small>{found.group()}</small>", inline(text)))  # noqa: S704
 
 
-def _join(pattern: str, cells: "map[Markup]") -> Markup:
-    return Markup("").join(Markup(pattern).format(cell) for cell in cells)  # noqa: S704
+def _is_text(column: Sequence[str]) -> bool:
+    return all(cell[:1].isalpha() or cell[:1] in ("", "`") for cell in column)
+
+
+def _join(pattern: str, kinds: Sequence[str], cells: Iterable[Markup]) -> Markup:
+    return Markup("").join(map(Markup(pattern).format, kinds, cells))  # noqa: S704
