@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.plan import Plan
 from flows.verdicts import worth
@@ -24,6 +24,12 @@ def show(plan: Plan) -> None:
     name = plan.experiment.name.replace("_", "-")
     create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
     create_markdown_artifact(_page(plan, rounded), key=f"summary-{name}", description="The best of each data set")
+
+
+def link(plan: Plan, address: str) -> None:
+    """Link the present flow run to its report."""
+    key = f"report-{plan.experiment.name.replace('_', '-')}"
+    create_link_artifact(address, "report.html", key=key, description=f"The whole report of {plan.experiment.name}")
 
 
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:

@@ -16,11 +16,6 @@ def page(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(

@@ -7,13 +7,15 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.anchors import anchors
-from flows.artifacts import show
+from flows.artifacts import link, show
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.extract import extract
+from flows.report import report
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
+from tasks.tracking import log_page
 
 
 @flow(name="pipeline", log_prints=True)
@@ -39,8 +41,10 @@ def pipeline(
         calibrate(**same)
         evaluate(**same)
         if not plan.published(plan.run):
-            record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
+            card = plan.experiment.model_dump(mode="json")
+            run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id)
             rebuild_catalog(plan.home)
+            link(plan, log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True)))
     show(plan)
     return plan.run.key
 

@@ -82,13 +82,9 @@ class Facts:
         for kind, what in WHAT.items():
             if found := [row for row in self._used if row["kind"] == kind]:
                 size = f"{sum(row['bytes'] for row in found) / 1e6:,.1f}"
-                counts = [
-                    len(found),
-                    sum(row["rows"] for row in found),
-                    _sum(found, "tokens"),
-                    _sum(found, "shortened"),
-                ]
-                rows.append([kind, what, *map(_whole, counts), size, _seconds(found)])
+                prompts = [row["facts"] for row in found if kind == "states"]
+                counts = [sum(row["rows"] for row in found), _sum(prompts, "tokens"), _sum(prompts, "shortened")]
+                rows.append([kind, what, *map(_whole, [len(found), *counts]), size, _seconds(found)])
         note = (
             f"All that the run goes back to, also what an earlier run had computed. This run took"
             f" {self.run.seconds:,.0f} s on {self.run.machine}; a step without seconds is not timed on its own."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 TABLE = "leaderboard.json"
+PAGE = "report.html"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 
 
@@ -59,6 +60,13 @@ def log_experiment(
         finally:
             client.set_terminated(parent, status)
     return parent
+
+
+def log_page(home: Home, run_id: str, text: str) -> str:
+    """Log a run's report as its artifact `report.html`. Returns the artifact's address."""
+    with store(home) as client:
+        client.log_text(run_id, text, PAGE)
+        return f"{client.get_run(run_id).info.artifact_uri}/{PAGE}"
 
 
 def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:
