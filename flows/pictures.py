@@ -53,7 +53,7 @@ def of(facts: Facts, results: Results, dataset: str) -> Drawn:
         most = max(wanted, key=lambda fit: (fit["shots"] == "all", int(fit["shots"]) if fit["shots"] != "all" else 0))
         if places_of := moved(facts.home, most):
             drawn.figures.append(_states(_named(most), *places_of, names))
-    if len(profile := layer_profile(facts.home, best, len(names))) and len(next(iter(profile.values()))) > 1:
+    if profile := layer_profile(facts.home, best, len(names)):
         drawn.figures.append(_layers(profile))
     return drawn
 

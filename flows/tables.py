@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 INTERVAL = re.compile(r"\[[^\]]*\]|\([^)]*\)")
-INLINE = ((re.compile(r"`([^`]*)`"), r"<code>\1</code>"), (re.compile(r"\*\*(.+?)\*\*"), r"<strong>\1</strong>"))
+NAME, BEST = re.compile(r"`([^`]*)`"), re.compile(r"\*\*(.+?)\*\*")
+BREAKS = re.compile(r"(?<=[_+])")  # where a long name may go on in the next line
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,8 @@ class Table:
 
 def inline(text: str) -> Markup:
     """Text as HTML, with its names and its best."""
-    found = str(escape(text))
-    for pattern, replacement in INLINE:
-        found = pattern.sub(replacement, found)
-    return Markup(found)  # noqa: S704  # escaped above
+    found = NAME.sub(lambda name: f"<code>{BREAKS.sub(r'<wbr>', name[1])}</code>", str(escape(text)))
+    return Markup(BEST.sub(r"<strong>\1</strong>", found))  # noqa: S704  # escaped above
 
 
 def _cell(text: str) -> Markup:

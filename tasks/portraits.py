@@ -54,17 +54,22 @@ def moved(home: Home, fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | N
     if not hasattr(estimator, "transform"):
         return None
     _, labels, vectors = read_states(home, fit["model"], fit["dataset"], "test", states["test"])
-    given = vectors[:, -estimator.n_features_in_ :]
+    given = vectors[:POINTS, -estimator.n_features_in_ :]
     before, after = given[:, -estimator.space.width :], estimator.transform(given)
-    return labels[:POINTS], principal_plane(before)[:POINTS], principal_plane(after)[:POINTS]
+    return labels[:POINTS], principal_plane(before), principal_plane(after)
 
 
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
-    """{method: {layer: accuracy on test data}}, each fitted to all training states of that layer alone."""
+    """{method: {layer: accuracy on test data}}, each fitted to all training states of that layer alone.
+
+    Empty where a single layer is stored.
+    """
     states = _states_of(home, _partition(home, "predictions", fit))
     if not {"train", "test"} <= states.keys():
         return {}
     layers = {split: _layers(home, fit, split, states[split]) for split in ("train", "test")}
+    if len(layers["train"]) == 1:
+        return {}
     labels = {split: read_states(home, fit["model"], fit["dataset"], split, states[split])[1] for split in layers}
     profile: dict[str, dict[int, float]] = {}
     for layer, train in layers["train"].items():

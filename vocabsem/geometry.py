@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import DataError
 
@@ -43,7 +44,8 @@ def principal_plane(states: ArrayLike) -> NDArray[np.float64]:
     """
     points = np.asarray(states, np.float64)
     points = points - points.mean(0)
-    left, lengths, _ = np.linalg.svd(points, full_matrices=False)
+    with threadpool_limits(1):  # threads that wait for each other take longer than one
+        left, lengths, _ = np.linalg.svd(points, full_matrices=False)
     plane = np.zeros((len(points), 2))
     plane[:, : min(2, len(lengths))] = left[:, :2] * lengths[:2]
     farthest = plane[np.abs(plane).argmax(0), [0, 1]]
