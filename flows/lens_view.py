@@ -11,7 +11,8 @@ from flows.pages import page
 from tasks.lens import Look
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
-NEAREST = {"terminal": (3, 2), "page": (5, 3)}  # anchors and own tokens of a layer shown
+LAST = 60  # characters of the prompt above the table
+NEAREST = {"terminal": (3, 2), "page": (4, 2)}  # anchors and own tokens of a layer shown
 LEGEND = (
     "Nearest anchors: by cosine with the state after the model's final norm. #: place among all {tokens:,} tokens."
     " Model: what it would say if it ended there."
@@ -35,16 +36,16 @@ def words_shown(look: Look, where: str) -> list[int]:
 
 def terminal(look: Look) -> Table:
     anchors, own = NEAREST["terminal"]
-    title = f"{look.model}, the last token of {shown(look.prompt)[-60:]!r}"
+    title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", justify="right")
-    table.add_column("nearest anchors")
+    table.add_column("nearest anchors", no_wrap=True)
     columns = words_shown(look, "terminal")
     for column in columns:
         table.add_column(Text(shown(look.words[column])), justify="right")
-    table.add_column("model")
+    table.add_column("the model would say", no_wrap=True)
     for column in columns:
-        table.add_column(Text(shown(look.words[column])), justify="right")
+        table.add_column(Text(f"P({shown(look.words[column])})"), justify="right")
     for layer in look.layers:
         words = [layer["words"][column] for column in columns]
         table.add_row(
@@ -52,7 +53,7 @@ def terminal(look: Look) -> Table:
             Text(", ".join(f"{shown(each['token'])} {each['cosine']:.2f}" for each in layer["nearest"][:anchors])),
             *(_cosines(word) for word in words),
             Text(", ".join(f"{shown(each['token'])} {each['probability']:.0%}" for each in layer["model"][:own])),
-            *(_ranked(word["log_probability_rank"], f"{math.exp(word['log_probability']):.1%}") for word in words),
+            *(_ranked(word["log_probability_rank"], _share(word)) for word in words),
         )
     return table
 
@@ -72,7 +73,7 @@ def html(look: Look) -> str:
                     "share": _height(word["cosine_rank"], look.tokens),
                     "centred": "" if word["centred"] is None else f"{word['centred']:+.3f}",
                     "centred_share": max(0.0, (word["centred"] or 0.0) / reach),
-                    "probability": f"{math.exp(word['log_probability']):.1%}",
+                    "probability": _share(word),
                     "own_rank": f"#{word['log_probability_rank']:,}",
                     "own_share": _height(word["log_probability_rank"], look.tokens),
                 }
@@ -102,6 +103,11 @@ def shown(token: str) -> str:
 def _height(rank: int, tokens: int) -> float:
     """1 for the first place, 0 for the last, by the logarithm of the place."""
     return 1 - math.log(rank) / math.log(max(tokens, 2))
+
+
+def _share(word: dict[str, Any]) -> str:
+    value = math.exp(word["log_probability"])
+    return f"{value:.1%}" if value >= 0.0005 else f"{value:.0e}"
 
 
 def _cosines(word: dict[str, Any]) -> Text:

@@ -38,7 +38,8 @@ def of(facts: Facts, results: Results, dataset: str) -> Drawn:
     drawn = Drawn([_efficiency(results, dataset)])
     fits = facts.of(results.model, dataset)
     names = _classes(facts, dataset)
-    best = fits[0] if fits else None
+    controls = {spec.name for spec in results.specs if spec.is_control}
+    best = next((fit for fit in fits if fit["method"] not in controls), None)
     if not best or not names:
         return drawn
     own = next((fit for fit in fits if fit["method"] == "zero_shot" and fit is not best), None)
