@@ -12,18 +12,18 @@ from tasks.lens import Look
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
 LAST = 60  # characters of the prompt above the table
-NEAREST = {"terminal": (3, 2), "page": (4, 2)}  # anchors and own tokens of a layer shown
-LEGEND = (
-    "Nearest anchors: by cosine with the state after the model's final norm. #: place among all {tokens:,} tokens."
-    " Model: what it would say if it ended there."
-)
+NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and own tokens of a layer shown
 
 
 def explained(look: Look) -> str:
     """How to read it, and what it was made of."""
-    centred = f" Centred: the same without the mean of {look.centred_on} training texts." if look.centred_on else ""
+    centred = f", and the cosine without the mean state of {look.centred_on} training texts" if look.centred_on else ""
     solved = " The anchors were not in the lake: they were solved now and stored." if look.solved else ""
-    return LEGEND.format(tokens=look.tokens) + centred + solved
+    return (
+        "Nearest anchors: by cosine with the state after the model's final norm. A word: cosine with its anchor, its"
+        f" place among all {look.tokens:,} tokens (#){centred}. P: what the model would say if it ended at that layer."
+        + solved
+    )
 
 
 def words_shown(look: Look, where: str) -> list[int]:
@@ -39,13 +39,13 @@ def terminal(look: Look) -> Table:
     title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", justify="right")
-    table.add_column("nearest anchors", no_wrap=True)
+    table.add_column("nearest anchors", no_wrap=True, max_width=40)
     columns = words_shown(look, "terminal")
     for column in columns:
-        table.add_column(Text(shown(look.words[column])), justify="right")
-    table.add_column("the model would say", no_wrap=True)
+        table.add_column(Text(shown(look.words[column])), justify="right", no_wrap=True)
+    table.add_column("would say", no_wrap=True, max_width=16)
     for column in columns:
-        table.add_column(Text(f"P({shown(look.words[column])})"), justify="right")
+        table.add_column(Text(f"P({shown(look.words[column])})"), justify="right", no_wrap=True)
     for layer in look.layers:
         words = [layer["words"][column] for column in columns]
         table.add_row(

@@ -109,10 +109,10 @@ def ending(plan: Plan) -> None:
         out.print(f'  vocabsem predict --model {name} "a gorgeous, witty movie"')
 
 
-def console() -> Console:
-    """Wide enough for a row of the leaderboard where no terminal says otherwise."""
+def console(width: int = 120) -> Console:
+    """Wide enough, by default for a row of the leaderboard, where no terminal says otherwise."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def _board(title: str, rows: list[dict[str, Any]]) -> Table:

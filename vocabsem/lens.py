@@ -76,16 +76,20 @@ def _put_out(states: Tensor) -> Any:
 
 def by_anchor(vectors: Array, anchors: Array, words: Sequence[Sequence[int]], k: int) -> Reading:
     """Cosine of vectors (K, d) with anchors (V, d); a word of several tokens has the mean of their anchors."""
-    of_words = [as_tensor(anchors)[list(ids)].mean(0) for ids in words]
-    found = similarity_logits(vectors, torch.stack(of_words)) if of_words else torch.empty(len(vectors), 0)
-    return _read(similarity_logits(vectors, anchors), found, k)
+    rows = as_tensor(anchors)
+    scores = similarity_logits(vectors, rows)
+    found = [
+        scores[:, list(ids)] if len(ids) == 1 else similarity_logits(vectors, rows[list(ids)].mean(0, keepdim=True))
+        for ids in words
+    ]
+    return _read(scores, torch.cat([scores[:, :0], *found], 1), k)
 
 
 def by_logit(logits: Tensor, words: Sequence[Sequence[int]], k: int) -> Reading:
     """Log-probabilities of logits (K, V); a word of several tokens has the mean of their logits."""
     sums = logits.double().logsumexp(1, keepdim=True)
     found = [logits[:, list(ids)].double().mean(1, keepdim=True) - sums for ids in words]
-    return _read(logits.double() - sums, torch.cat(found or [sums[:, :0]], 1), k)
+    return _read(logits.double() - sums, torch.cat([sums[:, :0], *found], 1), k)
 
 
 def _read(scores: Tensor, words: Tensor, k: int) -> Reading:

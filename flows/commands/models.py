@@ -59,7 +59,7 @@ def lens(
     elif form == "json":
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))
     else:
-        console().print(lens_view.terminal(seen), soft_wrap=True)
+        console(150).print(lens_view.terminal(seen))
         typer.echo(lens_view.explained(seen))
 
 
