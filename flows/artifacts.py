@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.plan import Plan
 from flows.verdicts import worth
 from tasks.figures import data_uri, label_efficiency
 from tasks.record import curves, read_scores
+from tasks.tracking import page_file
 from warehouse import catalog
 
 ROWS = """
@@ -26,14 +27,8 @@ def show(plan: Plan) -> None:
     create_markdown_artifact(_page(plan, rounded), key=f"summary-{name}", description="The best of each data set")
 
 
-def link(plan: Plan, address: str) -> None:
-    """Link the present flow run to its report."""
-    key = f"report-{plan.experiment.name.replace('_', '-')}"
-    create_link_artifact(address, "report.html", key=key, description=f"The whole report of {plan.experiment.name}")
-
-
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
-    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, ""]
+    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, "", *_report(plan)]
     found = worth(plan.home, plan.run.key)
     for comparison in plan.comparisons:
         model, dataset = comparison.model.name, comparison.dataset.name
@@ -54,3 +49,13 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
         picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(entries, scores)))
         lines += ["", f"![macro-F1 by labelled examples per class]({picture})", ""]
     return "\n".join(lines)
+
+
+def _report(plan: Plan) -> list[str]:
+    """Where the whole report is, if the run left one."""
+    manifest = plan.run.partition(plan.lake).manifest()
+    assert manifest is not None
+    page = page_file(plan.home, plan.experiment.name, manifest.facts["mlflow_run_id"])
+    return (
+        [f"The whole report: [{page}]({page.as_uri()}), in MLflow an artifact of the run.", ""] if page.exists() else []
+    )

@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.anchors import anchors
-from flows.artifacts import link, show
+from flows.artifacts import show
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.extract import extract
@@ -44,7 +44,7 @@ def pipeline(
             card = plan.experiment.model_dump(mode="json")
             run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id)
             rebuild_catalog(plan.home)
-            link(plan, log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True)))
+            log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
     show(plan)
     return plan.run.key
 

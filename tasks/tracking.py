@@ -62,11 +62,15 @@ def log_experiment(
     return parent
 
 
-def log_page(home: Home, run_id: str, text: str) -> str:
-    """Log a run's report as its artifact `report.html`. Returns the artifact's address."""
+def log_page(home: Home, run_id: str, text: str) -> None:
+    """Log a run's report as its artifact."""
     with store(home) as client:
         client.log_text(run_id, text, PAGE)
-        return f"{client.get_run(run_id).info.artifact_uri}/{PAGE}"
+
+
+def page_file(home: Home, experiment: str, run_id: str) -> Path:
+    """Where MLflow keeps the report of a run that was recorded in this home."""
+    return home.artifacts / experiment / run_id / "artifacts" / PAGE
 
 
 def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:

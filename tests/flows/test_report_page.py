@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from flows.report import report
 from tasks.portraits import errors, layer_profile, moved
+from tasks.tracking import page_file
 from tests.flows.browser import check, show, tab
 from tests.flows.command import command
 from tests.flows.test_report import home  # noqa: F401  # two data sets, no partitions but scores
@@ -161,6 +162,7 @@ def test_the_page_is_an_artifact_of_the_run_in_mlflow(ran, tmp_path):
     client = MlflowClient(world.home.tracking_uri)
     logged = Path(client.download_artifacts(run.facts["mlflow_run_id"], "report.html", str(tmp_path)))
     assert logged.read_text() == report(world.home, "tiny", html=True)
+    assert page_file(world.home, "tiny", run.facts["mlflow_run_id"]).read_text() == logged.read_text()
 
 
 def test_a_page_can_be_written_when_only_scores_are_left(home, tmp_path):  # noqa: F811
