@@ -8,6 +8,7 @@ from flows.plan import Plan
 from flows.verdicts import worth
 from tasks.figures import data_uri, label_efficiency
 from tasks.record import curves, read_scores
+from tasks.tracking import page_file
 from warehouse import catalog
 
 ROWS = """
@@ -27,7 +28,7 @@ def show(plan: Plan) -> None:
 
 
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
-    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, ""]
+    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, "", *_report(plan)]
     found = worth(plan.home, plan.run.key)
     for comparison in plan.comparisons:
         model, dataset = comparison.model.name, comparison.dataset.name
@@ -48,3 +49,13 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
         picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(entries, scores)))
         lines += ["", f"![macro-F1 by labelled examples per class]({picture})", ""]
     return "\n".join(lines)
+
+
+def _report(plan: Plan) -> list[str]:
+    """Where the whole report is, if the run left one."""
+    manifest = plan.run.partition(plan.lake).manifest()
+    assert manifest is not None
+    page = page_file(plan.home, plan.experiment.name, manifest.facts["mlflow_run_id"])
+    return (
+        [f"The whole report: [{page}]({page.as_uri()}), in MLflow an artifact of the run.", ""] if page.exists() else []
+    )

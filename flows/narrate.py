@@ -31,7 +31,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
         return
-    out = _console()
+    out = console()
     table = Table(
         "step",
         "partitions",
@@ -86,7 +86,7 @@ def ending(plan: Plan) -> None:
     """The leaderboard of this very plan, a table a data set, and where to look next."""
     experiment = plan.experiment.name
     rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
-    out = _console()
+    out = console()
     found = worth(plan.home, plan.run.key)
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
         out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
@@ -109,10 +109,10 @@ def ending(plan: Plan) -> None:
         out.print(f'  vocabsem predict --model {name} "a gorgeous, witty movie"')
 
 
-def _console() -> Console:
-    """Wide enough for a row of the leaderboard where no terminal says otherwise."""
+def console(width: int = 120) -> Console:
+    """Wide enough, by default for a row of the leaderboard, where no terminal says otherwise."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def _board(title: str, rows: list[dict[str, Any]]) -> Table:
@@ -200,5 +200,5 @@ def findings(home: Home, as_json: bool) -> bool:
     table = Table("", "what", "value", "mend", box=None)
     for finding in found:
         table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.mend)
-    _console().print(table)
+    console().print(table)
     return all(finding.ok for finding in found)

@@ -12,9 +12,11 @@ from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.events import tell_champions
 from flows.extract import extract
+from flows.report import report
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
+from tasks.tracking import log_page
 
 
 @flow(name="pipeline", log_prints=True)
@@ -43,9 +45,11 @@ def pipeline(
         calibrate(**same)
         evaluate(**same)
         if not plan.published(plan.run):
-            record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
+            card = plan.experiment.model_dump(mode="json")
+            run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id)
             rebuild_catalog(plan.home)
             tell_champions(plan)
+            log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
     show(plan)
     return plan.run.key
 

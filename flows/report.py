@@ -1,60 +1,73 @@
-"""An experiment's latest run as a page of Markdown: all numbers from the warehouse, each table where it has rows."""
+"""An experiment's latest run as a page, of Markdown or of HTML: all numbers from the warehouse, each table where it has
+rows."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 from flows.experiment import MethodSpec
-from flows.report_tables import SECTIONS, Results, curves, label_efficiency
+from flows.report_tables import SECTIONS, Results, curves, of_dataset
+from flows.run_facts import Run
 from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
 
-RUN = "select key, started, git_commit, facts->'$.card' as card from runs where experiment = $experiment and latest"
+RUN = """
+select key, experiment, started, seconds, machine, git_commit, mlflow_run_id, facts->'$.card' as card
+from runs where experiment = $experiment and latest
+"""
 SCORES = "from lake.scores where run = $run order by model, dataset, method, shots_order"
 CONTRASTS = "from lake.compared where run = $run and metric = 'macro_f1' order by model, dataset, shots_order, question"
 SENSITIVITY = "from lake.sensitivity where run = $run order by model, choice desc, method, shots_order, dataset"
 RANKS = "from lake.ranks where run = $run and datasets > 1"
 
 
-def report(home: Home, experiment: str, output: Path | None = None) -> str:
-    """The page; with `output`, written there too, with a picture of each data set in a folder of its name beside it.
+def report(home: Home, experiment: str, output: Path | None = None, *, html: bool = False) -> str:
+    """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
 
     Raises BadInput for an experiment without a finished run.
     """
-    found = catalog.query(home, RUN, {"experiment": experiment}).to_pylist()
-    if not found:
-        known = catalog.query(home, "select distinct experiment from runs order by 1")["experiment"].to_pylist()
-        raise BadInput(f"no finished run of experiment {experiment!r}: there are {', '.join(known) or 'none yet'}")
-    run, card = found[0], json.loads(found[0]["card"])
-    lines = [f"# {card['name']}", "", card["description"], "", _provenance(run, card)]
-    for results in _results(home, run["key"], card):
-        lines += ["", f"## {results.model}"]
-        for section in SECTIONS:
-            lines += section(results)
-        lines += label_efficiency(results, _pictures(results, output) if output else {})
-    page = "\n".join(lines) + "\n"
+    run = latest_run(home, experiment)
+    results = results_of(home, run)
+    if html:
+        from flows.report_page import html_page
+
+        page = html_page(home, run, results)
+    else:
+        page = _markdown(run, results, output)
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8")
     return page
 
 
-def _provenance(run: dict[str, Any], card: dict[str, Any]) -> str:
-    commit = f", commit {run['git_commit'][:10]}" if run["git_commit"] else ""
-    return (
-        f"Written by `vocabsem report {card['name']} --markdown` from run {run['key'][:12]} of"
-        f" {run['started']:%Y-%m-%d}{commit}. Test data; means over {len(card['seeds'])} seeds where the seed matters;"
-        " 95 % intervals by bootstrap over examples and seeds. The best is in bold."
-    )
+def latest_run(home: Home, experiment: str) -> Run:
+    found = catalog.query(home, RUN, {"experiment": experiment}).to_pylist()
+    if not found:
+        known = catalog.query(home, "select distinct experiment from runs order by 1")["experiment"].to_pylist()
+        raise BadInput(f"no finished run of experiment {experiment!r}: there are {', '.join(known) or 'none yet'}")
+    return Run(**found[0] | {"card": json.loads(found[0]["card"])})
 
 
-def _results(home: Home, run: str, card: dict[str, Any]) -> list[Results]:
-    specs = [MethodSpec.model_validate(spec) for spec in card["methods"]]
+def results_of(home: Home, run: Run) -> list[Results]:
+    specs = [MethodSpec.model_validate(spec) for spec in run.card["methods"]]
     queries = (SCORES, CONTRASTS, RANKS, SENSITIVITY)
-    tables = [catalog.query(home, query, {"run": run}).to_pylist() for query in queries]
+    tables = [catalog.query(home, query, {"run": run.key}).to_pylist() for query in queries]
     models = sorted({row["model"] for row in tables[0]})
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
+
+
+def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
+    lines = [f"# {run.experiment}", "", run.card["description"], "", run.provenance("--markdown")]
+    for results in every:
+        lines += ["", f"## {results.model}"]
+        for section in SECTIONS:
+            lines += [line for table in section(results) for line in table.markdown()]
+        pictures = _pictures(results, output) if output else {}
+        for dataset in results.datasets:
+            lines += [line for table in of_dataset(results, dataset) for line in table.markdown()]
+            if dataset in pictures:
+                lines += ["", f"![macro-F1 by labelled examples per class on {dataset}]({pictures[dataset]})"]
+    return "\n".join(lines) + "\n"
 
 
 def _pictures(results: Results, output: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""The tables of a report, one function each: Markdown lines, none where an experiment has no such rows."""
+"""The tables of a report, one function each, none where an experiment has no such rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -9,6 +9,7 @@ import yaml
 
 from flows.contrasts import reference
 from flows.experiment import MethodSpec
+from flows.tables import Table
 from flows.verdicts import in_order, signed
 from vocabsem.cards import CARDS
 
@@ -17,7 +18,7 @@ INFORMED = "Each method with the most labelled examples per class it was given: 
 LEVEL = 0.05  # of p after Holm's correction, below which a difference is counted
 
 Row = dict[str, Any]
-Lines = list[str]
+Tables = list[Table]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Results:
         return [found.get(spec.name) for spec in specs]
 
 
-def table3(results: Results) -> Lines:
+def table3(results: Results) -> Tables:
     """The paper's Table 3: in-context learning, kNN Prompting, the paper's calibrator, ours, in the paper's metrics."""
     paper = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
     rivals = [s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))]
@@ -63,7 +64,7 @@ def table3(results: Results) -> Lines:
     return _section("The paper's Table 3", note, heads, rows)
 
 
-def ablation(results: Results) -> Lines:
+def ablation(results: Results) -> Tables:
     """The paper's Table 6: what its calibrator is trained on, and what its classes are inferred by."""
     grid = _published(results)
     if not any({"trained_on", "inferred_by"} & set(spec.params) for spec in grid):
@@ -78,14 +79,14 @@ def ablation(results: Results) -> Lines:
     return _section("The paper's ablation (Table 6)", note, ["", *_names(grid)], rows)
 
 
-def means(results: Results) -> Lines:
+def means(results: Results) -> Tables:
     if len(results.datasets) < 2:
         return []
     note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labelled examples per class."
     return _by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
 
 
-def average_ranks(results: Results) -> Lines:
+def average_ranks(results: Results) -> Tables:
     note = "Place by macro-F1 among the methods with as many labelled examples, averaged over the data sets; 1 is best."
     return _by_shots(
         results,
@@ -97,7 +98,7 @@ def average_ranks(results: Results) -> Lines:
     )
 
 
-def rivals(results: Results) -> Lines:
+def rivals(results: Results) -> Tables:
     """Each method's distance from ours, and on how many data sets it stands after Holm's correction."""
 
     def say(rows: list[Row]) -> str:
@@ -114,7 +115,7 @@ def rivals(results: Results) -> Lines:
     return _by_shots(results, "Against ours", note, rows, None, say)
 
 
-def vocabulary(results: Results) -> Lines:
+def vocabulary(results: Results) -> Tables:
     """`vocabulary helps`: the same method with other vectors in the anchors' place."""
     found = [row for row in results.contrasts if row["question"] != "rival"]
     shots = in_order({row["shots"] for row in found})
@@ -127,7 +128,7 @@ def vocabulary(results: Results) -> Lines:
     return _section("Vocabulary helps", note, ["", "method", "minus", *shots], rows)
 
 
-def calibration(results: Results) -> Lines:
+def calibration(results: Results) -> Tables:
     note = "NLL / ECE / Brier score, means over the data sets, by labelled examples per class: lower is better."
 
     def say(rows: list[Row]) -> str:
@@ -136,7 +137,7 @@ def calibration(results: Results) -> Lines:
     return _by_shots(results, "Probabilities", note, results.scores, None, say)
 
 
-def sensitivity(results: Results) -> Lines:
+def sensitivity(results: Results) -> Tables:
     """What a score owes to the template, the label words, the order of demonstrations, wrong labels."""
     datasets = sorted({row["dataset"] for row in results.sensitivity})
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
@@ -159,15 +160,10 @@ def sensitivity(results: Results) -> Lines:
     return _section("Sensitivity", note, ["varied", "method", "shots", *datasets], rows)
 
 
-def label_efficiency(results: Results, pictures: Mapping[str, str]) -> Lines:
-    lines = []
-    for dataset in results.datasets:
-        mine = [row for row in results.scores if row["dataset"] == dataset]
-        note = "Macro-F1 with its 95 % interval, by labelled examples per class."
-        lines += _by_shots(results, dataset, note, mine, _mean_f1, lambda rows: _with_interval(rows[0]), whole=False)
-        if dataset in pictures:
-            lines += ["", f"![macro-F1 by labelled examples per class on {dataset}]({pictures[dataset]})"]
-    return lines
+def of_dataset(results: Results, dataset: str) -> Tables:
+    mine = [row for row in results.scores if row["dataset"] == dataset]
+    note = "Macro-F1 with its 95 % interval, by labelled examples per class."
+    return _by_shots(results, dataset, note, mine, _mean_f1, lambda rows: _with_interval(rows[0]), whole=False)
 
 
 def curves(results: Results, dataset: str) -> dict[str, list[tuple[str, float, float, float]]]:
@@ -209,7 +205,7 @@ def _by_shots(
     merit: Callable[[list[Row]], float] | None,
     say: Callable[[list[Row]], str],
     whole: bool = True,
-) -> Lines:
+) -> Tables:
     """A row a method, a column a number of shots; `say` makes a cell of its rows, the highest `merit` is bold.
 
     `whole`: a method that lacks a data set at some shots is left out there, as its mean would be of another thing.
@@ -248,8 +244,5 @@ def _names(specs: Sequence[MethodSpec]) -> list[str]:
     return [f"`{spec.name}`" for spec in specs]
 
 
-def _section(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
-    if not rows:
-        return []
-    table = [list(heads), ["---"] * len(heads), *rows]
-    return ["", f"### {title}", "", note, "", *(f"| {' | '.join(row)} |" for row in table)]
+def _section(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Tables:
+    return [Table(title, note, heads, rows)] if rows else []

@@ -72,19 +72,19 @@ def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
     """
     figure = _figure(title, 3.8 + 0.17 * len(curves))
     axes = figure.subplots()
-    places = _places({shots for curve in curves.values() for shots, *_ in curve})
+    where = places({shots for curve in curves.values() for shots, *_ in curve})
     for index, method in enumerate(sorted(curves, key=lambda name: name != OURS)):
         look = {"color": COLOURS[index % len(COLOURS)], "zorder": 4 if method == OURS else 3}
         style, weight = STYLES[index // len(COLOURS) % len(STYLES)], 2.0 if method == OURS else 0.9
-        points = sorted((places[shots], value, low, high) for shots, value, low, high in curves[method])
+        points = sorted((where[shots], value, low, high) for shots, value, low, high in curves[method])
         x, value, low, high = (np.array(column) for column in zip(*points, strict=True))
-        x = x + SPREAD * ((index + 0.5) / len(curves) - 0.5)
+        x = x + spread(index, len(curves))
         if len(points) == 1 and curves[method][0][0] == "0":
             axes.axhline(value[0], linewidth=0.6, linestyle=":", **look)
         marks = {"marker": MARKS[index % len(MARKS)], "markersize": 3 + weight}
         axes.plot(x, value, linestyle=style, linewidth=weight, label=method, **marks, **look)
         axes.vlines(x, low, high, linewidth=weight, alpha=1 if method == OURS else 0.4, **look)
-    axes.set_xticks(list(places.values()), list(places))
+    axes.set_xticks(list(where.values()), list(where))
     axes.set(xlabel="labelled examples per class (shots)", ylabel="macro-F1 on test data, 95 % interval")
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
@@ -111,7 +111,12 @@ def _figure(title: str, height: float) -> Figure:
     return figure
 
 
-def _places(shots: set[str]) -> dict[str, float]:
+def spread(index: int, methods: int) -> float:
+    """How far beside its number of shots a method is drawn."""
+    return SPREAD * ((index + 0.5) / methods - 0.5)
+
+
+def places(shots: set[str]) -> dict[str, float]:
     """Where each number of shots stands, in order: log2 of it; 0 and `all` a step of 1 outside the rest."""
     numbers = sorted(int(number) for number in shots if number not in ("0", "all"))
     places = {str(number): float(np.log2(number)) for number in numbers}

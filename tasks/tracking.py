@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 TABLE = "leaderboard.json"
+PAGE = "report.html"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 
 
@@ -59,6 +60,17 @@ def log_experiment(
         finally:
             client.set_terminated(parent, status)
     return parent
+
+
+def log_page(home: Home, run_id: str, text: str) -> None:
+    """Log a run's report as its artifact."""
+    with store(home) as client:
+        client.log_text(run_id, text, PAGE)
+
+
+def page_file(home: Home, experiment: str, run_id: str) -> Path:
+    """Where MLflow keeps the report of a run that was recorded in this home."""
+    return home.artifacts / experiment / run_id / "artifacts" / PAGE
 
 
 def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:

@@ -1,9 +1,10 @@
 """How states lie in space: do they cluster by label, do they crowd into one direction."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import DataError
 
@@ -34,3 +35,18 @@ def mean_cosine(states: ArrayLike, *, centre: bool = False) -> float:
     units = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     total = units.sum(0)
     return float((total @ total - (units**2).sum()) / (len(points) * (len(points) - 1)))
+
+
+def principal_plane(states: ArrayLike) -> NDArray[np.float64]:
+    """States (N, d) → their coordinates (N, 2) on the two directions in which they vary most.
+
+    Directions are signed so that the point farthest out has a positive coordinate. A direction that is missing is 0.
+    """
+    points = np.asarray(states, np.float64)
+    points = points - points.mean(0)
+    with threadpool_limits(1):  # threads that wait for each other take longer than one
+        left, lengths, _ = np.linalg.svd(points, full_matrices=False)
+    plane = np.zeros((len(points), 2))
+    plane[:, : min(2, len(lengths))] = left[:, :2] * lengths[:2]
+    farthest = plane[np.abs(plane).argmax(0), [0, 1]]
+    return np.asarray(plane * np.where(farthest < 0, -1, 1))

@@ -119,13 +119,20 @@ def leaderboard(
 @app.command()
 def report(
     experiment: Annotated[str, typer.Argument(help="An experiment that was run, by its name.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, the only form there is.")] = True,
-    output: Annotated[Path | None, typer.Option(help="File to write; its pictures go into a folder beside it.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, whatever the file's name.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .html is one page with its pictures; any other name is Markdown, its pictures in a"
+            " folder beside it. Without it Markdown is printed."
+        ),
+    ] = None,
 ) -> None:
-    """Write the tables of an experiment's latest run: the paper's, by shots, ranks, what the vocabulary is worth."""
+    """Write an experiment's latest run as a page: leaderboards, curves, what the vocabulary is worth, costs, keys."""
     from flows.report import report as write
 
-    page = write(Home.find(), experiment, output)
+    html = output is not None and output.suffix in {".html", ".htm"} and not markdown
+    page = write(Home.find(), experiment, output, html=html)
     typer.echo(output if output else page, nl=output is not None)
 
 

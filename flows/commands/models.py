@@ -1,11 +1,14 @@
-"""Models: what their anchors say, and registered champions."""
+"""Models: what their anchors say, what a state means by them, and registered champions."""
 
+import json
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.commands import DEFAULT_MODEL, Format, Json, Model, app
+from flows.commands import DEFAULT_MODEL, DataDir, Format, Json, Model, app
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
@@ -22,6 +25,42 @@ def neighbours(
     from warehouse.export import render
 
     render(neighbours_table(Home.find(), model, token, k), form, sys.stdout.buffer)
+
+
+@app.command()
+def lens(
+    text: Annotated[str | None, typer.Argument(help="The prompt, or with --dataset the text of an example.")] = None,
+    model: Model = DEFAULT_MODEL,
+    dataset: Annotated[str | None, typer.Option(help="Data set card: its template and label words are used.")] = None,
+    example: Annotated[str | None, typer.Option(help="Id of a stored example of the data set, for a text.")] = None,
+    centre: Annotated[bool, typer.Option(help="Look also without the mean of stored training texts.")] = True,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many tokens of each layer.")] = 5,
+    output: Annotated[Path | None, typer.Option(help="Write a page of HTML with a heat map.")] = None,
+    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    data_dir: DataDir = None,
+) -> None:
+    """Look at a prompt's state at every layer: its nearest anchors, and what the model would say if it ended there."""
+    from flows import lens_view
+    from flows.narrate import console
+    from flows.plan import find_data_dir
+    from tasks.lens import look
+    from vocabsem.cards import load_card
+
+    if (text is None) == (example is None) or (example is not None and dataset is None):
+        raise BadInput("give a text, or --dataset with --example and the id of a stored example")
+    if form not in ("table", "json"):
+        raise BadInput(f"{form!r} is no format of the lens: choose table or json")
+    card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
+    seen = look(Home.find(), load_card("models", model), text, card, example, k=k, centre=centre)
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(lens_view.html(seen), encoding="utf-8")
+        typer.echo(output)
+    elif form == "json":
+        typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))
+    else:
+        console(150).print(lens_view.terminal(seen))
+        typer.echo(lens_view.explained(seen))
 
 
 @app.command()

@@ -4,6 +4,8 @@ import base64
 import json
 import re
 import time
+from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -105,6 +107,8 @@ def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):
     ]
     expected = [[row["method"], row["shots"], f"{row['macro_f1']:.3f}"] for row in best.to_pylist()]
     assert shown == expected
+    (address,) = re.findall(r"The whole report: \[.+\]\(file://(.+)\)", text)
+    assert "<h1>tiny</h1>" in Path(unquote(address)).read_text()
     (lines,) = worth(world.home).values()
     assert [line.removeprefix("- ") for line in text.splitlines() if "vocabulary helps" in line] == lines
     (picture,) = re.findall(r"!\[[^]]+\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)

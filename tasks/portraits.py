@@ -1,0 +1,107 @@
+"""What the pictures of a report show, as small arrays: how a fit errs, how it moves states, what each layer knows.
+
+Read from the lake when a report is written. None where the partitions they need were removed.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from safetensors import safe_open
+
+from tasks.reading import read_states
+from vocabsem.geometry import principal_plane
+from vocabsem.methods import METHODS, LabelSpace, from_arrays
+from vocabsem.metrics import Reliability, confusion, reliability
+from warehouse.home import Home
+from warehouse.lake import Lake, Partition
+from warehouse.manifest import Manifest
+from warehouse.vectors import matrix
+
+POINTS = 300  # of a picture of states
+READERS = ("centroid", "linear_probe")  # of single layers
+PLACE = ("model", "dataset", "method", "shots")
+
+Fit = Mapping[str, Any]  # the coordinates and the key of a partition of predictions
+
+
+def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray] | None:
+    """The reliability of the test predictions of all seeds, and their confusion (C, C)."""
+    partition = _partition(home, "predictions", fit)
+    if not partition.published:
+        return None
+    table = partition.table(columns=["split", "label", "predicted", "probabilities"])
+    table = table.filter(pc.equal(table["split"], "test"))
+    labels, probabilities = table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy())
+    return reliability(labels, probabilities), confusion(labels, table["predicted"].to_numpy(), classes)
+
+
+def moved(home: Home, fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Labels (N,) of test examples, and their last states in two dimensions before and after a calibrator, (N, 2) each.
+
+    None too for a method that moves no states.
+    """
+    calibrators = _partition(home, "calibrators", fit)
+    states = _states_of(home, _partition(home, "predictions", fit))
+    if not calibrators.published or "test" not in states:
+        return None
+    (weights,) = calibrators.path.glob("*.safetensors")
+    with safe_open(weights, "numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        estimator: Any = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+    if not hasattr(estimator, "transform"):
+        return None
+    _, labels, vectors = read_states(home, fit["model"], fit["dataset"], "test", states["test"])
+    given = vectors[:POINTS, -estimator.n_features_in_ :]
+    before, after = given[:, -estimator.space.width :], estimator.transform(given)
+    return labels[:POINTS], principal_plane(before), principal_plane(after)
+
+
+def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
+    """{method: {layer: accuracy on test data}}, each fitted to all training states of that layer alone.
+
+    Empty where a single layer is stored.
+    """
+    states = _states_of(home, _partition(home, "predictions", fit))
+    if not {"train", "test"} <= states.keys():
+        return {}
+    layers = {split: _layers(home, fit, split, states[split]) for split in ("train", "test")}
+    if len(layers["train"]) == 1:
+        return {}
+    labels = {split: read_states(home, fit["model"], fit["dataset"], split, states[split])[1] for split in layers}
+    profile: dict[str, dict[int, float]] = {}
+    for layer, train in layers["train"].items():
+        nothing = np.zeros((classes, train.shape[1]), np.float32)
+        space = LabelSpace(anchors=nothing, head=nothing, bias=nothing[:, 0])  # these read no vocabulary
+        for name in READERS:
+            predicted = METHODS[name](space).fit(train, labels["train"]).predict(layers["test"][layer])
+            profile.setdefault(name, {})[layer] = float((predicted == labels["test"]).mean())
+    return profile
+
+
+def _partition(home: Home, kind: str, fit: Fit) -> Partition:
+    return Lake(home).partition(kind, fit["key"], **{name: fit[name] for name in PLACE})
+
+
+def _states_of(home: Home, predictions: Partition) -> dict[str, str]:
+    """Keys of the published states of prompts without demonstrations that a fit read, by split."""
+    manifest: Manifest | None = predictions.manifest() if predictions.published else None
+    found = {}
+    for role, key in manifest.inputs.items() if manifest else ():
+        kind, _, split = role.partition(":")
+        if kind == "states" and "@" not in split:
+            place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
+            if Lake(home).partition("states", key, **place, split=split).published:
+                found[split] = key
+    return found
+
+
+def _layers(home: Home, fit: Fit, split: str, key: str) -> dict[int, np.ndarray]:
+    partition = Lake(home).partition("states", key, model=fit["model"], dataset=fit["dataset"], split=split)
+    manifest = partition.manifest()
+    assert manifest is not None
+    names = {layer: f"layer_{layer}" for layer in manifest.facts["layers"]}
+    table = partition.table(columns=list(names.values()))
+    return {layer: matrix(table[name]) for layer, name in names.items()}
