@@ -19,18 +19,18 @@ def as_tensor(array: Array) -> Tensor:
 
 
 def similarity_logits(states: Array, anchors: Array, metric: Metric = "cosine") -> Tensor:
-    """States (N, d), anchors (C, d) → logits (N, C) in the wider of the two dtypes; differentiable in both.
+    """States (…, N, d), anchors (…, C, d) → logits (…, N, C) in the wider of the two dtypes; differentiable in both.
 
     cosine: cos(h, s), a zero vector having cosine 0 with everything; l2: −‖h − s‖; dot: h·s.
     Raises DataError on another metric or on widths that differ.
     """
     h, s = as_tensor(states), as_tensor(anchors)
-    if h.ndim != 2 or s.ndim != 2 or h.shape[1] != s.shape[1]:
-        raise DataError(f"states {tuple(h.shape)} and anchors {tuple(s.shape)}: expected (N, d) and (C, d)")
+    if h.ndim < 2 or h.shape[:-2] != s.shape[:-2] or h.shape[-1] != s.shape[-1]:
+        raise DataError(f"states {tuple(h.shape)} and anchors {tuple(s.shape)}: expected (…, N, d) and (…, C, d)")
     dtype = torch.promote_types(h.dtype, s.dtype)
     h, s = h.to(dtype), s.to(dtype)
     if metric == "cosine":
-        return torch.nn.functional.normalize(h, dim=1) @ torch.nn.functional.normalize(s, dim=1).mT
+        return torch.nn.functional.normalize(h, dim=-1) @ torch.nn.functional.normalize(s, dim=-1).mT
     if metric == "l2":
         # ‖h‖² + ‖s‖² − 2h·s would lose the digits of nearby vectors in float32
         return -torch.cdist(h, s, compute_mode="donot_use_mm_for_euclid_dist")
