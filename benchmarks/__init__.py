@@ -1,0 +1,98 @@
+"""Figures of this machine, each beside a rival's or a limit's of the same run; nothing is asserted about time.
+
+Every other file is a subject: its `measure(setting)` yields rows, `python -m benchmarks --only SUBJECT` prints them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import flows  # noqa: F401  # sets how torch's threads wait, which torch reads when it is imported
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from vocabsem.language_model import LanguageModel
+
+MODEL = "smollm2-135m-instruct"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: `ours` and `theirs` in the same unit, seconds where less is wanted, a rate where more is."""
+
+    name: str
+    ours: float
+    rival: str
+    theirs: float
+    unit: str
+    wanted: str
+    """What the ratio ours / theirs should be: `≥ 10`, `≤ 1.15`; empty for a figure that is only told."""
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.theirs
+
+    @property
+    def met(self) -> bool:
+        sign, _, bound = self.wanted.partition(" ")
+        return not sign or (self.ratio >= float(bound) if sign == "≥" else self.ratio <= float(bound))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all subjects share: the home whose cache holds the model, and real texts to run it on."""
+
+    home: Home
+    dataset: str = "rotten_tomatoes"
+    data_dir: Path | None = None
+
+    @cached_property
+    def model(self) -> "LanguageModel":
+        """The default model in the number format that suits this machine."""
+        from vocabsem.cards import load_card
+        from vocabsem.language_model import load_model
+
+        return load_model(load_card("models", MODEL), self.home.cache)
+
+    def texts(self, rows: int) -> list[str]:
+        """The first test texts of the data set as zero-shot prompts."""
+        return self._encoded(rows)[1]
+
+    def prompts(self, rows: int) -> list[list[int]]:
+        """The tokens of `texts`."""
+        return self._encoded(rows)[0]
+
+    def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
+        from tasks.examples import SEED
+        from vocabsem.cards import load_card
+        from vocabsem.examples import read_examples
+        from vocabsem.prompting import encode_prompts
+        from vocabsem.sources import fetch
+
+        card = load_card("datasets", self.dataset).located(self.data_dir)
+        files = {
+            split: fetch(source, self.home.cache, sha256=card.sha256.get(split)).path
+            for split, source in card.files.items()
+        }
+        limits = {"train": 64, "validation": None, "test": rows}
+        examples = read_examples(card, files, limits=limits, seed=SEED, cache=self.home.cache / "datasets")
+        fields = [row for row, split in zip(examples.fields, examples.split, strict=True) if split == "test"]
+        encoded = encode_prompts(self.model.tokenizer, card.template, fields, max_tokens=512, prepend_bos=False)
+        return encoded.token_ids, encoded.texts
+
+
+def best_of(runs: int, *works: Callable[[], object]) -> list[float]:
+    """Seconds of the fastest of `runs` of each work: the one the machine's other users disturbed least.
+
+    The works take turns, so that a slow minute of the machine is shared by all of them.
+    """
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(runs):
+        for work, seconds in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - began)
+    return [min(seconds) for seconds in times]
