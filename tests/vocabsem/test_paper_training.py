@@ -8,7 +8,7 @@ from tests.vocabsem.method_data import D, make_space, make_states, make_whole_sp
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods import Centroid, PaperCalibrator, in_place_of_anchors
 from vocabsem.methods.paper_module import PaperModule
-from vocabsem.methods.paper_training import Stack, in_threads
+from vocabsem.methods.paper_training import Stack
 from vocabsem.similarity import similarity_logits
 
 VARIANTS = [  # of one recipe: each with its own weights, order, pace and rows
@@ -137,18 +137,6 @@ def test_the_one_that_diverges_is_named():
     space, data = make_space(), [make_states()] * 3
     with pytest.raises(TrainingFailed, match=r"in epoch \d+ of 5: lower learning_rate \(now 1e\+20\)"):
         together(space, data, [{"seed": 0}, {"seed": 1, "learning_rate": 1e20}, {"seed": 2}], epochs=5, metric="dot")
-
-
-def test_jobs_run_side_by_side_with_a_thread_of_torch_each_and_end_as_it_was():
-    before, seen = torch.get_num_threads(), []
-    in_threads(lambda job: seen.append((job, torch.get_num_threads())), [1, 2, 3])
-    assert sorted(seen) == [(1, 1), (2, 1), (3, 1)]
-    with pytest.raises(ZeroDivisionError):
-        in_threads(lambda job: 1 / job, [1, 0])
-    in_threads(lambda job: seen.append(job), [])
-    assert torch.get_num_threads() == before
-    in_threads(lambda job: seen.append((job, torch.get_num_threads())), [4])
-    assert seen[-1] == (4, before)
 
 
 def test_any_method_can_be_asked_to_fit_several():

@@ -12,7 +12,8 @@ from torch import Tensor
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
 from vocabsem.methods.paper_module import PaperModule
-from vocabsem.methods.paper_training import Course, Losses, in_threads, train
+from vocabsem.methods.paper_training import Course, Losses, train
+from vocabsem.processor import side_by_side
 from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU
@@ -91,7 +92,11 @@ class PaperCalibrator(Method):
             for size in [members[0][0]._at_once()]
             for start in range(0, len(members), size)
         ]
-        in_threads(cls._train, chunks)
+        if len(chunks) == 1:  # all threads are its own
+            cls._train(chunks[0])
+        else:
+            with side_by_side(torch.device(estimators[0].device)) as run:
+                list(run(cls._train, chunks))
 
     @staticmethod
     def _train(members: Sequence[tuple["PaperCalibrator", Floats, Ints]]) -> None:

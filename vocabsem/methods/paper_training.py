@@ -1,9 +1,7 @@
 """Training of M of the paper's modules at once."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -135,21 +133,3 @@ class Stack:
         """The parameters of one module under their names."""
         named = {name: rows[place].reshape(self.shapes[name]) for name, rows in self.weights.items()}
         return {name: parameter.float().cpu().numpy().copy() for name, parameter in named.items()}
-
-
-def in_threads(work: Callable[[Any], None], jobs: Sequence[Any]) -> None:
-    """Each job in one of as many threads as torch would give to one, and torch one for each.
-
-    Whole fits side by side never wait for each other, as the threads of one small product do.
-    """
-    threads = torch.get_num_threads()
-    if len(jobs) < 2:
-        for job in jobs:
-            work(job)
-        return
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, jobs))
-    finally:
-        torch.set_num_threads(threads)
