@@ -1,11 +1,11 @@
 """Which methods of an experiment are set against which: every rival against ours, anchors against their stand-ins."""
 
 from collections.abc import Sequence
-from inspect import signature
 from itertools import combinations
 
 from flows.experiment import MethodSpec
 from tasks.steps import RIVAL
+from vocabsem.declared import declared
 
 REFERENCE = "vocabulary_calibrator"
 ORDER = ("both", "anchors", "head", "random")  # of targets: the rest of it stands in for the first
@@ -37,10 +37,7 @@ def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
 
 
 def _default(method: str) -> str | None:
-    from vocabsem.methods import METHODS
-
-    parameter = signature(METHODS[method]).parameters.get("targets") if method in METHODS else None
-    return None if parameter is None else str(parameter.default)
+    return declared()[method].params.get("targets") if method in declared() else None
 
 
 def _targets(spec: MethodSpec) -> str | None:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vocabsem.declared import check_params, declared
 from vocabsem.errors import CardError
+from vocabsem.schedule import Schedule
 
 if TYPE_CHECKING:
     from flows.experiment import Experiment, MethodSpec
@@ -14,9 +16,6 @@ Shots = int | str
 
 def check(spec: "MethodSpec") -> None:
     """Raises CardError on an unknown method, parameter or value, with the nearest known name."""
-    from vocabsem.methods import check_params
-    from vocabsem.tuning import Schedule
-
     if spec.order and not spec.demonstrations:
         raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.method not in TUNED:
@@ -36,14 +35,12 @@ def shots_of(experiment: "Experiment", spec: "MethodSpec") -> list[Shots]:
     that learns from labels shows the first of its shots and learns from the others. As many as fit are chosen among
     all: such a method stands beside those that saw every label.
     """
-    from vocabsem.methods import METHODS
-
     shots: Sequence[Shots] = experiment.shots if spec.shots is None else spec.shots
     if spec.label_noise:
         shots = [n for n in shots if n != 0]
     if spec.method in TUNED:
         return [n for n in shots if n != 0]
-    kind, shown = METHODS[spec.method], spec.demonstrations
+    kind, shown = declared()[spec.method], spec.demonstrations
     if shown is None:
         return [n for n in shots if (kind.needs_labels if n else not kind.needs_labels or kind.works_without_labels)]
     if not kind.needs_labels:
@@ -53,18 +50,14 @@ def shots_of(experiment: "Experiment", spec: "MethodSpec") -> list[Shots]:
 
 def seeds_of(experiment: "Experiment", spec: "MethodSpec", shots: Shots) -> list[int]:
     """All seeds where one matters: it draws shots, demonstrations, noise, weights, and random stand-ins for anchors."""
-    from vocabsem.methods import METHODS
-
     random = spec.params.get("targets") == "random"
     matters = spec.method in TUNED or bool(spec.demonstrations) or bool(spec.label_noise) or random
-    matters = matters or shots not in (0, "all") or (METHODS[spec.method].trains and shots != 0)
+    matters = matters or shots not in (0, "all") or (declared()[spec.method].trains and shots != 0)
     return experiment.seeds[: spec.seeds] if matters else experiment.seeds[:1]
 
 
 def splits_of(spec: "MethodSpec", evaluated: Sequence[str]) -> list[str]:
     """Which splits' states it reads, besides those it is evaluated on: training rows, or prompts about nothing."""
-    from vocabsem.methods import METHODS
-
-    kind = METHODS[spec.method]
+    kind = declared()[spec.method]
     wanted = ["train"] if kind.needs_labels or kind.background == "train" else []
     return [*wanted, *([kind.background] if kind.background in ("content_free", "domain_words") else []), *evaluated]

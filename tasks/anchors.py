@@ -1,5 +1,7 @@
 """A model's head to the semantic anchor of every token."""
 
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,7 @@ from warehouse.manifest import Check
 from warehouse.vectors import matrix, vectors
 
 ROWS = 65536  # tokens a file
+COLUMNS = ["token_id", "bias", "anchor", "head"]
 
 
 @step_task(task_run_name="anchors {model.name}")
@@ -84,8 +87,10 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
     partition = Lake(home).partition("anchors", key, model=model.name)
     manifest = partition.manifest()
     assert manifest is not None
-    wanted = None if whole else pc.field("token_id").isin(sorted({token for ids in tokens for token in ids}))
-    table = partition.table(columns=["token_id", "bias", "anchor", "head"], filters=wanted)
+    if whole:
+        table = partition.table(COLUMNS)
+    else:
+        table = _rows_of(home, model.name, key, tuple(sorted({token for ids in tokens for token in ids})))
     place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
     head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
 
@@ -100,3 +105,10 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
         scale=manifest.facts["scale"],
         vocabulary=Vocabulary(head, bias, anchors, tokens) if whole else None,
     )
+
+
+@lru_cache(maxsize=32)
+def _rows_of(home: Home, model: str, key: str, tokens: tuple[int, ...]) -> pa.Table:
+    """The few rows of these tokens, found in all of them once for all methods."""
+    partition = Lake(home).partition("anchors", key, model=model)
+    return partition.table(COLUMNS, filters=pc.field("token_id").isin(tokens))

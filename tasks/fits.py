@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save
@@ -24,6 +24,19 @@ from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
 
 Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
+
+
+class Given(NamedTuple):
+    """What one seed's estimator is fitted on."""
+
+    make: Callable[[], Method]
+    columns: slice
+    """Of the stored states, those that the method reads."""
+    states: np.ndarray
+    labels: np.ndarray | None
+    unlabelled: np.ndarray | None
+    seen: list[str]
+    """Ids of all labelled examples."""
 
 
 @lru_cache(maxsize=4)
@@ -45,23 +58,38 @@ def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, 
 
 
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: LabelSpace) -> None:
-    predictions, training, facts, calibrator = [], [], [], b""
-    for seed in step.payload["seeds"]:
-        keys = _states_of(step, seed)
-        read = {split: read_states(home, model.name, dataset.name, split, key) for split, key in keys.items()}
-        began = time.perf_counter()
-        estimator, columns, labelled = _fitted(
-            step, seed, space, read, shown(home, model.name, dataset.name, "test", keys["test"])
-        )
-        seconds = time.perf_counter() - began
-        training += [(seed, example) for example in labelled]
+    """All seeds are fitted together; each is said to have taken the same share of the time."""
+    seeds = step.payload["seeds"]
+    keys = [_states_of(step, seed) for seed in seeds]
+    reads = [
+        {split: read_states(home, model.name, dataset.name, split, key) for split, key in of_seed.items()}
+        for of_seed in keys
+    ]
+    given = [
+        _given(step, seed, space, read, shown(home, model.name, dataset.name, "test", of_seed["test"]))
+        for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
+    ]
+    began = time.perf_counter()
+    estimators = [one.make() for one in given]
+    kind = type(estimators[0])
+    kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabelled) for one in given), strict=True))
+    if step.payload.get("temperature"):
+        for estimator, one, seed in zip(estimators, given, seeds, strict=True):
+            if one.labels is not None:
+                estimator.temperature_ = cross_fitted_temperature(
+                    one.make, one.states, one.labels, one.unlabelled, seed=seed
+                )
+    seconds = (time.perf_counter() - began) / len(seeds)
+    predictions, facts = [], []
+    for seed, read, of_seed, one, estimator in zip(seeds, reads, keys, given, estimators, strict=True):
         for split in [split for split in ("validation", "test") if split in read]:
             ids, labels, states = read[split]
-            predictions.append(prediction_rows(split, seed, ids, labels, estimator.predict_proba(states[:, columns])))
-        clusters = _clusters(home, model, dataset, keys["test"], estimator, columns)
+            probabilities = estimator.predict_proba(states[:, one.columns])
+            predictions.append(prediction_rows(split, seed, ids, labels, probabilities))
+        clusters = _clusters(home, model, dataset, of_seed["test"], estimator, one.columns)
         facts.append({"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_} | clusters)
-        calibrator = calibrator or _serialise(estimator)
-    publish_predictions(home, step, predictions, training, calibrator, facts)
+    training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
+    publish_predictions(home, step, predictions, training, _serialise(estimators[0]), facts)
 
 
 def _states_of(step: Step, seed: int) -> dict[str, str]:
@@ -75,32 +103,24 @@ def _states_of(step: Step, seed: int) -> dict[str, str]:
     return keys
 
 
-def _fitted(
-    step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]
-) -> tuple[Method, slice, list[str]]:
-    """The fitted estimator, the columns of the states that it reads, and the ids of all labelled examples it saw."""
+def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]) -> Given:
     name, shots = step.payload["method"]["method"], step.payload["shots"]
-    stored = read["test"][2].shape[1]
-    columns, several = _columns(name, stored, space.width)
-
-    def make() -> Method:
-        return build_method(name, step.payload["method"]["params"] | several, space, seed)
-
-    estimator = make()
-    unlabelled = read[estimator.background][2][:, columns] if estimator.background in read else None
-    if shots == 0 or not estimator.needs_labels:
-        nothing = np.zeros((1, stored), np.float32)[:, columns]
-        estimator.fit(nothing if unlabelled is None else unlabelled)
-        return estimator, columns, demonstrations
+    columns, several = _columns(name, read["test"][2].shape[1], space.width)
+    make = partial(build_method, name, step.payload["method"]["params"] | several, space, seed)
+    kind = METHODS[name]
+    unlabelled = read[kind.background][2][:, columns] if kind.background in read else None
+    if shots == 0 or not kind.needs_labels:
+        nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
+        return Given(make, columns, nothing if unlabelled is None else unlabelled, None, None, demonstrations)
     ids, labels, states = read["train"]
     chosen = choose_shots(labels, shots, seed, space.classes, scarce=step.payload.get("scarce", "refuse"))
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
+    if shots != "all" or demonstrations:
+        states, labels = states[chosen], labels[chosen]
     noise = step.payload["method"].get("label_noise", 0)
-    x, y = states[chosen][:, columns], with_noise(labels[chosen], noise, seed, space.classes)
-    estimator.fit(x, y, unlabelled)
-    if step.payload.get("temperature"):
-        estimator.temperature_ = cross_fitted_temperature(make, x, y, unlabelled, seed=seed)
-    return estimator, columns, demonstrations + [ids[row] for row in chosen]
+    labels = with_noise(labels, noise, seed, space.classes)
+    seen = demonstrations + [ids[row] for row in chosen]
+    return Given(make, columns, states[:, columns], labels, unlabelled, seen)
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:

@@ -6,21 +6,20 @@ without dropout and without padding masks, as extraction does.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from scipy.special import log_softmax
 
 from vocabsem.adapters import Kind, adapted, as_stored
-from vocabsem.cards import Card
-from vocabsem.errors import CardError, TrainingFailed
+from vocabsem.errors import TrainingFailed
 from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
+from vocabsem.schedule import Schedule
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -31,27 +30,6 @@ Progress = Callable[[int, int], None]
 LEARNING_RATES = {"lora": (3e-4, 1e-3, 3e-3), "ia3": (3e-3, 1e-2, 3e-2)}  # the middle one without data to choose by
 BATCH = 16
 SHARE, HELD_OUT = 0.2, 256  # of the training rows, and at most so many, choose the rate and the end
-
-
-class Schedule(Card):
-    """What an experiment card may set."""
-
-    steps: PositiveInt = 200
-    """Steps of training at most; the learning rate would be zero after the last."""
-    stops: PositiveInt = 5
-    """Places, even over the steps, where training may end."""
-    learning_rates: list[PositiveFloat] = Field(default=[])
-    """Of which one is chosen; none given: the three that suit the kind."""
-
-    @classmethod
-    def of(cls, kind: str, params: Mapping[str, Any]) -> "Schedule":
-        """Raises CardError with every unknown parameter or wrong value."""
-        try:
-            return cls.model_validate(dict(params))
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-            known = ", ".join(cls.model_fields)
-            raise CardError(f"parameters of method {kind}: {wrong}: it takes {known}") from None
 
 
 @dataclass(frozen=True, eq=False)

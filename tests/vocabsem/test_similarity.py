@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from vocabsem.errors import DataError
-from vocabsem.similarity import as_tensor, nearest_tokens, similarity_logits
+from vocabsem.similarity import GROUP, ROWS, as_tensor, nearest_tokens, similarity_logits
 
 METRICS = ("cosine", "l2", "dot")
 
@@ -38,6 +38,13 @@ def test_cosine_ignores_lengths(seed, scale):
     plain = similarity_logits(states, anchors)
     assert np.allclose(similarity_logits(states * scale, anchors * scales), plain, atol=1e-12)
     assert float(plain.abs().max()) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_stacks_are_compared_each_with_its_own(metric):
+    states, anchors = (np.stack(pair) for pair in zip(arrays(0), arrays(1), strict=True))
+    for place, found in enumerate(similarity_logits(states, anchors, metric)):
+        assert np.allclose(found, by_definition(states[place], anchors[place], metric), atol=1e-12)
 
 
 @given(seed=st.integers(0, 1000))
@@ -75,6 +82,30 @@ def test_nearest_tokens_equal_a_full_sort(metric, block):
     order = np.argsort(-full, axis=1)[:, :5]
     assert np.array_equal(ids, order)
     assert np.allclose(values, np.take_along_axis(full, order, 1), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("block", [ROWS, 700, 3000])
+def test_maxima_of_groups_lose_no_token(metric, block, dtype):
+    """Enough anchors for groups, blocks that leave a rest, and more states than are compared at a time."""
+    states, anchors = (array.astype(dtype) for array in arrays(n=ROWS + 3, c=12 * GROUP + 1700))
+    values, ids = nearest_tokens(states, anchors, 5, metric, block)
+    full = by_definition(states.astype(np.float64), anchors.astype(np.float64), metric)
+    tolerance = 1e-12 if dtype is np.float64 else 2e-5  # rounding of sums of ten products
+    assert np.allclose(values, np.sort(full, axis=1)[:, :-6:-1], atol=tolerance)
+    assert np.allclose(np.take_along_axis(full, ids.numpy(), 1), values, atol=tolerance), "ids are those of the values"
+    assert values.dtype == (torch.float64 if dtype is np.float64 else torch.float32)
+    assert all(len(set(row)) == 5 for row in ids.tolist())
+
+
+def test_the_nearest_may_share_a_group():
+    anchors = np.zeros((40 * GROUP, 4), np.float32)
+    together = np.arange(7, 40 * GROUP, 40)[:6]  # every 40th column is of one group
+    anchors[together, 0] = np.arange(6, 0, -1)
+    assert nearest_tokens(np.eye(4, dtype=np.float32)[:1], anchors, 5, "dot", 40 * GROUP)[1].tolist() == [
+        together[:5].tolist()
+    ]
 
 
 def test_all_tokens_can_be_asked_for():

@@ -1,5 +1,6 @@
 """What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from vocabsem.methods.labels import LabelSpace
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
+Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
 
 
 class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -47,6 +49,28 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         Raises DataError on shapes, labels or values that cannot be used or without a vocabulary that is needed,
         TrainingFailed where training diverges.
         """
+        self._fit(*self._ready(X, y, unlabelled))
+        return self
+
+    @classmethod
+    def fit_together(
+        cls,
+        estimators: Sequence[Self],
+        X: Sequence[ArrayLike],
+        y: Sequence[ArrayLike | None],
+        unlabelled: Sequence[ArrayLike | None],
+    ) -> None:
+        """`fit` of each estimator of this class to its own rows; all at once where the method gains by it."""
+        data = [e._ready(*given) for e, given in zip(estimators, zip(X, y, unlabelled, strict=True), strict=True)]
+        cls._fit_together(estimators, data)
+
+    @classmethod
+    def _fit_together(cls, estimators: Sequence[Self], data: Sequence[Data]) -> None:
+        for estimator, given in zip(estimators, data, strict=True):
+            estimator._fit(*given)
+
+    def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabelled: ArrayLike | None) -> Data:
+        """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
         if self.reads_vocabulary and self.space.vocabulary is None:
             raise DataError(f"{self.name} compares with every token: give its label space a vocabulary")
         width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
@@ -56,10 +80,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.n_features_in_ = states.shape[1]
         self.temperature_ = 1.0
         if self.needs_labels and not (y is None and self.works_without_labels):
-            self._fit(states, check_labels(y, len(states), self.space.classes, self.name), background)
-        else:
-            self._fit(states, np.empty(0, np.int64), background)
-        return self
+            return states, check_labels(y, len(states), self.space.classes, self.name), background
+        return states, np.empty(0, np.int64), background
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         raise NotImplementedError
