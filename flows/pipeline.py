@@ -7,13 +7,14 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.anchors import anchors
-from flows.artifacts import show
+from flows.artifacts import show, show_checks
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
+from warehouse.errors import CheckFailed
 
 
 @flow(name="pipeline", log_prints=True)
@@ -34,14 +35,19 @@ def pipeline(
         get_run_logger().info("everything is published, nothing to do")
     else:
         same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
-        extract(**same)
-        anchors(**same)
-        calibrate(**same)
-        evaluate(**same)
+        try:
+            extract(**same)
+            anchors(**same)
+            calibrate(**same)
+            evaluate(**same)
+        except CheckFailed as refused:
+            show_checks(plan, refused)
+            raise
         if not plan.published(plan.run):
             record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
             rebuild_catalog(plan.home)
     show(plan)
+    show_checks(plan)
     return plan.run.key
 
 

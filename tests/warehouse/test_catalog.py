@@ -32,8 +32,8 @@ from warehouse.home import Home
 from warehouse.keys import partition_key
 from warehouse.lake import Lake
 
-LAKE = ("examples", "states", "last_states", "anchors", "predictions")
-VIEWS = (*LAKE, "leaderboard", "label_efficiency", "ranks", "vocabulary_helps")
+LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
+VIEWS = (*LAKE, "fits", "leaderboard", "label_efficiency", "ranks", "vocabulary_helps")
 TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "checks", "lineage", "partitions", "files")
 
 
@@ -57,7 +57,7 @@ def test_an_empty_lake_has_every_table_and_view_empty(tmp_path_factory, name):
     assert table.num_columns > 2
 
 
-@pytest.mark.parametrize("name", [view for view in VIEWS if view != "last_states"])
+@pytest.mark.parametrize("name", [view for view in VIEWS if view not in ("layer_states", "last_states")])
 def test_empty_and_filled_views_have_the_same_columns(tmp_path_factory, filled, name):
     home = Home(tmp_path_factory.getbasetemp() / "empty")
     if not home.catalog.exists():
@@ -422,7 +422,11 @@ def test_every_table_view_and_column_has_a_comment(filled):
     assert [table.name for table in found] == sorted(table.name for table in found)
     assert {table.name for table in found if table.kind == "table"} == set(TABLES)
     assert {table.name for table in found if table.kind == "view"} == set(VIEWS)
-    assert {table.name for table in found if table.kind == "macro"} == {"nearest_tokens", "nearest_examples"}
+    assert {table.name for table in found if table.kind == "macro"} == {
+        "nearest_tokens",
+        "nearest_examples",
+        "best_fits",
+    }
     for table in found:
         assert table.comment, table.name
         for column in table.columns:
