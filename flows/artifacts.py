@@ -43,7 +43,8 @@ def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
     rows = [_checked(kind, name, each) for (kind, name), each in found.items()]
     rows.sort(key=lambda row: row["passed"] == row["partitions"])
     if refused:
-        rows.insert(0, {"step": "refused", "check": str(refused)})
+        told = Check(name="", passed=False, detail=str(refused))
+        rows.insert(0, _checked("refused", "not published", [(told, "")]))
     create_table_artifact(rows, key=f"checks-{_key(plan)}", description=f"Data checks of {plan.experiment.name}")
 
 

@@ -14,6 +14,7 @@ from warehouse.manifest import Manifest
 SQL = Path(__file__).parent / "sql"
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
+STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
 _PLACES = "filename = true, file_row_number = true"
 
 
@@ -49,7 +50,7 @@ def build(lake: Lake, path: Path) -> Summary:
         "metrics": rows.metrics(index, lake),
         "comparisons": rows.comparisons(index, lake),
     }
-    with closing(duckdb.connect(str(path))) as connection:
+    with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
         connection.begin()  # one transaction: one wait for the disk, not one a statement
         _run(connection, "tables")
         for name, table in filled.items():

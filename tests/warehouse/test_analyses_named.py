@@ -142,7 +142,7 @@ def test_values_are_bound_and_never_run(asked, value):
 
 
 def test_a_default_that_was_never_computed_is_told_too(filled):
-    with pytest.raises(QueryRefused, match="nothing matches method = 'vocabulary_calibrator'.*'zero_shot'"):
+    with pytest.raises(QueryRefused, match=r"nothing matches method = 'vocabulary_calibrator'.*'zero_shot'"):
         ask(filled, "disagreements", {})
 
 
@@ -274,7 +274,11 @@ def test_cost_adds_up_to_the_lake(asked):
 def test_lineage_goes_from_a_figure_to_every_byte_behind_it(asked):
     found = rows(asked, "lineage", method="vocabulary_calibrator")
     lake = Lake(asked)
-    used = [m for m in lake.manifests() if m.kind in ("states", "anchors") or m.coordinates.get("method") == "ours"]
+    used = [
+        m
+        for m in lake.manifests()
+        if m.kind in ("states", "anchors") or m.coordinates.get("method") == "vocabulary_calibrator"
+    ]
     used += [m for m in lake.manifests("examples") if m.coordinates["dataset"] == "mr"]
     hashes = {entry.sha256 for manifest in used for entry in manifest.files}
     assert {row["sha256"] for row in found if row["step"] != "source"} == hashes

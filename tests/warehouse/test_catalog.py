@@ -1,10 +1,14 @@
+import importlib.util
+import json
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
 
+import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -305,6 +309,21 @@ def test_partitions_and_files_add_up(filled):
     assert rows(filled, "select distinct name, passed from checks") == [{"name": "unique ids", "passed": True}]
 
 
+def test_checks_are_told_with_their_severity_and_old_ones_as_what_they_were(home, lake):
+    told = {"name": "drift", "passed": False, "severity": "warn", "detail": "9 %"}
+    put(lake, "examples", {}, checks=[told], dataset="mr")
+    manifest = next((home.lake / "examples").rglob("manifest.json"))
+    old = [{"name": name, "passed": passed, "detail": ""} for name, passed in (("held", True), ("did not", False))]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"checks": [told, *old]}))
+    rebuild(home)
+    found = rows(home, "select name, severity, passed, detail from checks order by all")
+    assert {row["name"]: (row["severity"], row["passed"]) for row in found} == {
+        "did not": ("warn", False),
+        "drift": ("warn", False),
+        "held": ("fail", True),
+    }
+
+
 def test_a_catalog_rebuilt_elsewhere_equals_the_original(filled, full):
     """The catalog holds nothing that the lake does not: a copied lake alone gives the same answers."""
     summary = rebuild(full)
@@ -435,6 +454,17 @@ def test_every_table_view_and_column_has_a_comment(filled):
     assert {c.name: c.comment for c in states.columns}["layer_2"] == "State of layer 2."
     tokens = next(table for table in found if table.name == "nearest_tokens")
     assert [column.name for column in tokens.columns] == ["model", "token", "k"]
+
+
+def test_the_catalog_opens_in_other_tools(filled):
+    """With DuckDB alone, of other versions too, and from there in pandas and polars."""
+    expected = query(filled, "from leaderboard").to_pylist()
+    with duckdb.connect(str(filled.catalog), read_only=True) as connection:
+        options = dict(connection.execute("select database_name, options from duckdb_databases()").fetchall())
+        assert options[filled.catalog.stem]["storage_version"].startswith("v1.2.0")
+        assert connection.sql("from leaderboard").df().to_dict("records") == pd.DataFrame(expected).to_dict("records")
+        if importlib.util.find_spec("polars"):
+            assert connection.sql("from leaderboard").pl().to_dicts() == expected
 
 
 def test_values_are_bound_by_name_and_by_place(filled):
