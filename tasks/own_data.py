@@ -139,16 +139,18 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
     means = np.stack([states[labels[rows] == c].mean(axis=0) for c in range(len(names))])
     head = network.head
     anchors = semantic_anchors(head.weight, bias=head.bias, rows=head.tokens).vectors.float().numpy()
-    words = propose_words(names, means, anchors, _spelled(network.tokenizer, head.tokens))
+    words = propose_words(names, means, anchors, _words(network.tokenizer, head.tokens))
     label_tokens(network.tokenizer, words, dataset=draft.name)
     shown = [(text, names[labels[row]]) for text, row in zip(prompts.texts, rows, strict=True)]
     return words, shown[:SHOWN]
 
 
-def _spelled(tokenizer: "PreTrainedTokenizerBase", count: int) -> list[str]:
-    """The texts of tokens as they stand after a colon: alone, some tokenizers leave out a leading space."""
-    colon = encode_texts(tokenizer, [":"], literal=False)[0][-1]
-    return [text.removeprefix(":") for text in tokenizer.batch_decode([[colon, token] for token in range(count)])]
+def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:
+    """The words that are single tokens where a label word stands, after a colon and a space, with their tokens."""
+    texts = tokenizer.batch_decode([[token] for token in range(tokens)])
+    words = sorted({word for text in texts if (word := text.lstrip(" Ġ▁")).isalpha()})  # Ġ, ▁: marks of a space
+    before, *found = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], literal=False)
+    return {word: ids[-1] for word, ids in zip(words, found, strict=True) if ids[:-1] == before}
 
 
 def _number(text: str) -> float:

@@ -1,6 +1,6 @@
 """Label words for classes that have only numbers or codes: words whose anchors lie nearest to the classes' states."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,52 +12,43 @@ SHORTEST = 3  # letters of a proposed word: shorter tokens are mostly pieces of 
 
 
 def propose_words(
-    names: Sequence[str], means: NDArray[np.float32], anchors: NDArray[np.float32], tokens: Sequence[str]
+    names: Sequence[str], means: NDArray[np.float32], anchors: NDArray[np.float32], words: Mapping[str, int]
 ) -> list[str]:
-    """A word for each of C classes, no two alike, each a single token with its leading space.
+    """A word for each of C classes, no two alike.
 
-    names (C): what the classes are called: a name that is such a token is its own word; means (C, d): mean state of
-    each class; anchors (V, d); tokens (V): their texts. The other classes get the words whose total cosine with them
-    is highest. What all classes share, and what all anchors share, is taken away first: it says nothing of a class.
-    Raises DataError when the vocabulary has fewer real words than there are classes.
+    names (C): what the classes are called: a name that is one of the words is its own; means (C, d): mean state of each
+    class; anchors (V, d); words: those that are single tokens, with their rows in `anchors`. The other classes get the
+    real words whose total cosine with them is highest. What all classes share, and what all anchors share, is taken
+    away first: it says nothing of a class. Raises DataError when there are fewer real words than classes.
     """
-    own = _own_words(names, set(tokens))
-    places = [place for place in _real_words(tokens) if tokens[place].strip() not in own.values()]
+    own = _own_words(names, words)
+    real = [word for word in words if word not in own.values() and _is_real(word, words)]
     rest = [c for c in range(len(names)) if c not in own]
-    if len(places) < len(rest):
+    if len(real) < len(rest):
         raise DataError(
-            f"the model's vocabulary has {len(places)} whole words for {len(rest)} classes: write the card's label"
-            " words by hand, with word_tokens: first"
+            f"the model's vocabulary has {len(real)} whole words for {len(rest)} classes: write a card by hand, with"
+            " label words of several tokens and word_tokens: first"
         )
     states = _unit(means - means.mean(axis=0))[rest]  # (R, d)
-    cosine = states @ _unit(anchors[places] - anchors.mean(axis=0)).T  # (R, P)
+    cosine = states @ _unit(anchors[[words[word] for word in real]] - anchors.mean(axis=0)).T  # (R, P)
     found, chosen = linear_sum_assignment(cosine, maximize=True)
-    proposed = {rest[row]: tokens[places[column]].strip() for row, column in zip(found, chosen, strict=True)}
+    proposed = {rest[row]: real[column] for row, column in zip(found, chosen, strict=True)}
     return [(own | proposed)[c] for c in range(len(names))]
 
 
-def _own_words(names: Sequence[str], tokens: set[str]) -> dict[int, str]:
+def _own_words(names: Sequence[str], words: Mapping[str, int]) -> dict[int, str]:
     """By class, the names that are words themselves: as they are spelled, or in small letters."""
     own: dict[int, str] = {}
     for c, name in enumerate(names):
         for word in (name, name.lower()):
-            if word.isalpha() and f" {word}" in tokens and word not in own.values():
+            if word in words and word not in own.values():
                 own.setdefault(c, word)
     return own
 
 
-def _real_words(tokens: Sequence[str]) -> list[int]:
-    """Tokens that are words, not pieces: in small letters, and a token with a capital too."""
-    known = set(tokens)
-    return [
-        place
-        for place, token in enumerate(tokens)
-        if token[:1] == " "
-        and len(word := token[1:]) >= SHORTEST
-        and word.isalpha()
-        and word.islower()
-        and f" {word.capitalize()}" in known
-    ]
+def _is_real(word: str, words: Mapping[str, int]) -> bool:
+    """A word, not a piece of one: in small letters, and a token with a capital too."""
+    return len(word) >= SHORTEST and word.islower() and word.capitalize() in words
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

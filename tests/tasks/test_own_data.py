@@ -92,11 +92,11 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
 
 
 def test_words_are_proposed_and_prompts_shown_in_the_classes_turn(tmp_path):
-    """The tiny model has pieces of words only: names that are tokens of it serve."""
-    rows = [(row["text"], {"neg": "bad", "pos": "good", "tale": "story"}[row["label"]]) for row in sentences()]
+    """The tiny model has too few words to propose any: names that are tokens of it serve."""
+    rows = [(row["text"], {"neg": "bad", "pos": "positive", "tale": "story"}[row["label"]]) for row in sentences()]
     draft = read(write(tmp_path / "mine.csv", rows))
     words, shown = propose(Home(tmp_path / "home"), model(), draft)
-    assert words == list(draft.counts) == ["bad", "good", "story"]
+    assert words == list(draft.counts) == ["bad", "positive", "story"]
     assert [label for _, label in shown] == words
     texts = {f'review: "{text}"\nstars:': label for text, label in rows}
     assert all(texts[prompt] == label for prompt, label in shown)
