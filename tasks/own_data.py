@@ -27,7 +27,7 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 MOST_CLASSES = 100
 LEAST_ROWS = 3  # of a class: one each for training, validation and testing
 MOST_ROWS = 512  # that go through the model, as many of each class
-PER_CLASS = 64
+PER_CLASS = 32
 MOST_TOKENS = 128  # of a prompt: enough to know what it is about
 SHOWN = 3
 
@@ -84,7 +84,7 @@ def read_draft(home: Home, path: Path, text: str, label: str, name: str) -> Draf
             for _ in lines:
                 pass
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
+        raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
     bare = {"name": name, "format": form, "files": {"all": ""}, "fields": {"text": text}, "label_column": label}
     columns = read_columns(DatasetCard.model_construct(**bare), {"all": path}, home.cache / "datasets")["all"]
     draft = Draft(name, path.absolute(), form, (text, label), columns[text], columns[label])
@@ -123,7 +123,8 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
     Raises LabelWordError for a word that is no single token of the model.
     """
     names = list(draft.counts)
-    labels = np.array([names.index(label) for label in draft.labels], np.int64)
+    place = {name: c for c, name in enumerate(names)}
+    labels = np.array([place[label] for label in draft.labels], np.int64)
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
     rows = choose_shots(labels, per_class, 0, len(names), scarce="take_all")
     with INFERENCE:

@@ -58,9 +58,9 @@ def ask(home: Home, name: str, given: Mapping[str, str]) -> pa.Table:
         values[key] = _number(name, key, value) if isinstance(values[key], int) else value
     answer = query(home, analysis.sql, values)
     if not len(answer):
-        for key, value in values.items():
-            if isinstance(value, str):
-                _check_known(home, name, key, value)
+        for key, asked in values.items():
+            if isinstance(asked, str):
+                _check_known(home, name, key, asked)
     return answer
 
 

@@ -71,7 +71,7 @@ def test_rows_that_no_data_set_can_have_are_told(tmp_path, rows, said):
 def test_files_that_cannot_be_read_are_told(tmp_path):
     path = write(tmp_path / "mine.csv")
     for columns, said in [
-        (("reviw", "stars"), "no column 'reviw'.*did you mean 'review'"),
+        (("reviex", "stars"), "no column 'reviex'.*did you mean 'review'"),
         (("review", "starz"), "no column 'starz'.*did you mean 'stars'"),
         (("review", "review"), "'review' is given as text and as label"),
     ]:
@@ -81,7 +81,9 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
         read(tmp_path / "absent.csv")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("review,stars\nça va,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin\.csv is not UTF-8 text \(.* at byte 13\): save it as UTF-8"):
+    with pytest.raises(
+        DataError, match=r"latin\.csv is not UTF-8 text \(invalid continuation byte\): save it as UTF-8"
+    ):
         read(latin)
     with pytest.raises(DataError, match=r"ends in '\.xlsx': name it by what it is, one of \.csv"):
         read(path.rename(tmp_path / "mine.xlsx"))
