@@ -13,6 +13,7 @@ from vocabsem.anchors import semantic_anchors
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device, resolve_dtype
 from vocabsem.errors import DataError
+from vocabsem.examples import read_examples
 from vocabsem.extraction import extract
 from vocabsem.label_proposals import propose_words
 from vocabsem.prompting import encode_prompts, encode_texts, label_tokens
@@ -118,13 +119,12 @@ def _check(draft: Draft) -> None:
 
 
 def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list[tuple[str, str]]]:
-    """A label word for each class, and some prompts, each with its class: the model reads a sample of the rows once.
+    """A label word for each class, and some prompts, each with its class: the model reads some training rows once.
 
-    Raises LabelWordError for a word that is no single token of the model.
+    Raises LabelWordError for a word that is no single token of the model, DataError for a class without training rows.
     """
     names = list(draft.counts)
-    place = {name: c for c, name in enumerate(names)}
-    labels = np.array([place[label] for label in draft.labels], np.int64)
+    texts, labels = _training_rows(home, draft)
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
     rows = choose_shots(labels, per_class, 0, len(names), scarce="take_all")
     with INFERENCE:
@@ -132,7 +132,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
         prompts = encode_prompts(
             network.tokenizer,
             draft.template,
-            [{"text": draft.texts[row].strip()} for row in rows],
+            [{"text": texts[row]} for row in rows],
             max_tokens=min(MOST_TOKENS, model.max_tokens),
             prepend_bos=model.prepend_bos,
         )
@@ -144,6 +144,21 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
     label_tokens(network.tokenizer, words, dataset=draft.name)
     shown = [(text, names[labels[row]]) for text, row in zip(prompts.texts, rows, strict=True)]
     return words, shown[:SHOWN]
+
+
+def _training_rows(home: Home, draft: Draft) -> tuple[list[str], np.ndarray]:
+    """Texts and labels (N,) of the rows that the card will train on: words chosen by test rows would flatter."""
+    names = list(draft.counts)
+    card = DatasetCard.model_validate(draft.card(names))
+    examples = read_examples(card, {"all": draft.path}, limits={}, seed=0, cache=home.cache / "datasets")
+    train = np.flatnonzero(np.array(examples.split) == "train")
+    labels = examples.labels[train]
+    if missing := set(range(len(names))) - set(labels.tolist()):
+        raise DataError(
+            f"class {names[min(missing)]!r} of {draft.path} has no training rows left once repeated texts are removed:"
+            " add rows, merge it with another class, or take it out"
+        )
+    return [examples.fields[row]["text"] for row in train], labels
 
 
 def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:

@@ -5,11 +5,14 @@ import json
 
 import pytest
 
-from tasks.own_data import MOST_CLASSES, propose, read_draft
+from tasks.examples import build_examples
+from tasks.own_data import MOST_CLASSES, _training_rows, propose, read_draft
+from tasks.steps import examples_step
 from tests.tasks.worlds import model, sentences
 from vocabsem.cards import DatasetCard
 from vocabsem.errors import DataError
 from warehouse.home import Home
+from warehouse.lake import Lake
 
 ROWS = [(f"text {number}", "ab"[number % 2]) for number in range(12)]
 
@@ -91,6 +94,23 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
     broken.write_text('{"review": "a", "stars"\n')
     with pytest.raises(DataError, match=r"cannot read .*mine\.jsonl"):
         read(broken)
+
+
+def test_words_are_chosen_by_training_rows_alone(tmp_path):
+    home, draft = Home(tmp_path / "home"), read(write(tmp_path / "mine.csv", [(f"text {n}", n % 3) for n in range(60)]))
+    texts, labels = _training_rows(home, draft)
+    card = DatasetCard.model_validate(draft.card(["x", "y", "z"]))
+    step = examples_step(card, {"all": "0" * 64}, {"train": None, "validation": None, "test": None})
+    build_examples.fn(home, card, {"all": draft.path}, step)
+    rows = step.partition(Lake(home)).table().to_pylist()
+    assert {row["text"] for row in rows if row["split"] != "train"}.isdisjoint(texts)
+    assert [(r["text"], r["label"]) for r in rows if r["split"] == "train"] == list(zip(texts, labels, strict=True))
+
+
+def test_a_class_whose_texts_are_all_the_same_is_told(tmp_path):
+    draft = read(write(tmp_path / "mine.csv", [*ROWS, *[("again", "c")] * 3]))
+    with pytest.raises(DataError, match="class 'c' .* no training rows left once repeated texts are removed"):
+        propose(Home(tmp_path / "home"), model(), draft)
 
 
 def test_words_are_proposed_and_prompts_shown_in_the_classes_turn(tmp_path):
