@@ -1,4 +1,4 @@
-"""The leaderboard in the Prefect UI: a table with everything, and a page with the best of each set and its curves."""
+"""A run in the Prefect UI: the leaderboard as a table, a page with the best of each set and its curves, data checks."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from tasks.figures import data_uri, label_efficiency
 from tasks.record import curves, read_scores
 from tasks.tracking import page_file
 from warehouse import catalog
+from warehouse.errors import CheckFailed
+from warehouse.manifest import Check
 
 ROWS = """
 select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece, brier
@@ -22,9 +24,43 @@ def show(plan: Plan) -> None:
     """Create both artifacts of the present flow run, from the warehouse."""
     rows = catalog.query(plan.home, ROWS, {"run": plan.run.key}).to_pylist()
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    name = plan.experiment.name.replace("_", "-")
+    name = _key(plan)
     create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
     create_markdown_artifact(_page(plan, rounded), key=f"summary-{name}", description="The best of each data set")
+
+
+def _key(plan: Plan) -> str:
+    return plan.experiment.name.replace("_", "-")
+
+
+def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
+    """Create the table of the data's checks: one row a statement and kind of step, what failed with its place first."""
+    found: dict[tuple[str, str], list[tuple[Check, str]]] = {}
+    for step in plan.steps():
+        partition = step.partition(plan.lake)
+        manifest = partition.manifest()
+        for check in manifest.checks if manifest else []:
+            found.setdefault((step.kind, check["name"]), []).append((check, str(partition)))
+    rows = [_checked(kind, name, each) for (kind, name), each in found.items()]
+    rows.sort(key=lambda row: row["passed"] == row["partitions"])
+    if refused:
+        told = Check(name="", passed=False, detail=str(refused))
+        rows.insert(0, _checked("refused", "not published", [(told, "")]))
+    create_table_artifact(rows, key=f"checks-{_key(plan)}", description=f"Data checks of {plan.experiment.name}")
+
+
+def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, Any]:
+    failed = [(check, partition) for check, partition in each if not check["passed"]]
+    told, partition = (failed or each)[0]
+    return {
+        "step": kind,
+        "check": name,
+        "severity": told.get("severity", "fail"),
+        "partitions": len(each),
+        "passed": len(each) - len(failed),
+        "found": told["detail"],
+        "where": partition,
+    }
 
 
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from flows.commands import app, experiments, models, servers, warehouse  # noqa: F401  # each adds its commands
+from flows.commands import app, datasets, experiments, models, servers, warehouse  # noqa: F401  # each adds its commands
 from flows.environment import prepare
 from vocabsem.errors import VocabsemError
 from warehouse.errors import WarehouseError

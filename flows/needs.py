@@ -19,8 +19,8 @@ def check(spec: "MethodSpec") -> None:
     if spec.order and not spec.demonstrations:
         raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.method not in TUNED:
-        kind = check_params(spec.method, spec.params)
-        if spec.label_noise and not kind.needs_labels:
+        check_params(spec.method, spec.params)
+        if spec.label_noise and not declared()[spec.method].needs_labels:
             raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
         return
     Schedule.of(spec.method, spec.params)

@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.anchors import anchors
-from flows.artifacts import show
+from flows.artifacts import show, show_checks
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.events import tell_champions
@@ -17,6 +17,7 @@ from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
 from tasks.tracking import log_page
+from warehouse.errors import CheckFailed
 
 
 @flow(name="pipeline", log_prints=True)
@@ -40,10 +41,14 @@ def pipeline(
         get_run_logger().info("everything is published, nothing to do")
     else:
         same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
-        extract(**same)
-        anchors(**same)
-        calibrate(**same)
-        evaluate(**same)
+        try:
+            extract(**same)
+            anchors(**same)
+            calibrate(**same)
+            evaluate(**same)
+        except CheckFailed as refused:
+            show_checks(plan, refused)
+            raise
         if not plan.published(plan.run):
             card = plan.experiment.model_dump(mode="json")
             run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id)
@@ -51,6 +56,7 @@ def pipeline(
             tell_champions(plan)
             log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
     show(plan)
+    show_checks(plan)
     return plan.run.key
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.checks import finite, norm_range
 from tasks.models import INFERENCE, label_ids
 from tasks.step_task import step_task
 from tasks.steps import Step
@@ -35,6 +36,7 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
     )
     vectors64 = anchors.vectors.cpu()  # (V, d) float64
     bias = np.zeros(head.tokens, np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
+    norm = vectors64.norm(dim=1).numpy()  # (V,)
     names = [tokenizer.decode([token]) for token in range(head.tokens)]
     partition = step.partition(Lake(home))
     files = []
@@ -46,7 +48,7 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
                 "token_id": pa.array(range(rows.start, rows.stop), pa.int32()),
                 "token": pa.array(names[rows], pa.string()),
                 "leverage": pa.array(anchors.leverage[rows].cpu().numpy(), pa.float64()),
-                "norm": pa.array(vectors64[rows].norm(dim=1).numpy(), pa.float64()),
+                "norm": pa.array(norm[rows], pa.float64()),
                 "head_norm": pa.array(weight.double().norm(dim=1).numpy(), pa.float64()),
                 "bias": pa.array(bias[rows], pa.float32()),
                 "anchor": vectors(vectors64[rows].float().numpy()),
@@ -71,8 +73,11 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
             name="full rank",
             passed=anchors.rank == head.weight.shape[1],
             detail=f"rank {anchors.rank} of {head.weight.shape[1]}",
+            severity="warn",  # the pseudo-inverse ignores the missing directions
         ),
         Check(name="residual below 1e-6", passed=anchors.residual < 1e-6, detail=f"{anchors.residual:.2g}"),
+        finite(norm, "norms of anchors"),
+        norm_range(norm),
     ]
     partition.publish(files, payload=step.payload, inputs=step.inputs, facts=facts, checks=checks, versions=versions())
     return step.key

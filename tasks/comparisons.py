@@ -1,8 +1,8 @@
 """Predictions to differences between methods on test data, with intervals and p: paired on examples and seeds."""
 
-import numpy as np
 import pyarrow as pa
 
+from tasks.checks import finite
 from tasks.scores import split_answers
 from tasks.step_task import step_task
 from tasks.steps import RIVAL, Step
@@ -11,7 +11,6 @@ from vocabsem.comparison import difference, holm
 from vocabsem.metrics import Sample, resample
 from warehouse.home import Home
 from warehouse.lake import Lake
-from warehouse.manifest import Check
 
 METRICS = ("macro_f1", "nll", "brier")
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
@@ -38,13 +37,12 @@ def _compare(home: Home, step: Step) -> None:
         schema=SCHEMA,
     )
     partition = step.partition(Lake(home))
-    finite = bool(np.isfinite(table["difference"].to_numpy()).all())
     partition.publish(
         [partition.write_table("part-0.parquet", table)],
         payload=step.payload,
         inputs=step.inputs,
         facts={"resamples": RESAMPLES},
-        checks=[Check(name="finite", passed=finite, detail=f"{len(table)} differences")],
+        checks=[finite(table["difference"].to_numpy(), "differences")],
         versions=versions(),
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.checks import balance_as_before, unique_ids
 from tasks.models import passing
 from tasks.step_task import step_task
 from tasks.steps import Step
@@ -58,13 +59,15 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
         "rows": splits,
     }
     checks = [
-        Check(
-            name="unique ids", passed=len(set(examples.ids)) == len(examples.ids), detail=f"{len(examples.ids)} rows"
-        ),
+        Check(name="rows", passed=len(table) > 0, detail=f"{len(table)} rows"),
+        unique_ids(examples.ids),
         *(
-            Check(name=f"every class in {s}", passed=n == card.classes, detail=f"{n} of {card.classes}")
+            Check(
+                name=f"every class in {s}", passed=n == card.classes, severity="warn", detail=f"{n} of {card.classes}"
+            )
             for s, n in classes.items()
         ),
+        *balance_as_before(home, step, examples.facts["counts"]),
     ]
     partition.publish(
         [partition.write_table("part-0.parquet", table)],

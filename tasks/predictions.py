@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tasks.checks import finite, unique_ids
 from tasks.steps import Step
 from tasks.versions import versions
 from warehouse.home import Home
@@ -45,14 +46,23 @@ def publish_predictions(
     partition, table = step.partition(lake), pa.concat_tables(predictions)
     numbers, ids = zip(*training, strict=True) if training else ((), ())
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
+    answers = list(zip(*(table[name].to_pylist() for name in ("seed", "split", "id")), strict=True))
+    asked = len({(split, example) for _, split, example in answers})
     sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
     partition.publish(
         [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)],
         facts=dict(step.payload["method"]) | {"shots": step.payload["shots"], "seeds": seeds},
         checks=[
             Check(
+                name="an answer of every seed to every example",
+                passed=len(table) == len(seeds) * asked,
+                detail=f"{len(table)} answers of {len(seeds)} seeds to {asked} examples",
+            ),
+            unique_ids(answers),
+            finite(sums, "sums of probabilities"),
+            Check(
                 name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"
-            )
+            ),
         ],
         **common,
     )

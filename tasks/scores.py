@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.checks import finite
 from tasks.step_task import step_task
 from tasks.steps import Step
 from tasks.versions import versions
@@ -50,11 +51,8 @@ def _score(home: Home, predictions: Step, metrics: Step) -> None:
         inputs=metrics.inputs,
         facts={},
         checks=[
-            Check(
-                name="finite",
-                passed=bool(np.isfinite(result["value"].to_numpy()).all()),
-                detail=f"{len(result)} figures",
-            )
+            Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures"),
+            finite(result["value"].to_numpy(), "figures"),
         ],
         versions=versions(),
     )

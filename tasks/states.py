@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.checks import finite, norm_range, unique_ids
 from tasks.models import INFERENCE, loaded
 from tasks.prompts import make_prompts
 from tasks.reading import prompt_rows
@@ -20,7 +21,7 @@ from vocabsem.extraction import check_head, extract
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check, FileEntry
-from warehouse.vectors import vectors
+from warehouse.vectors import matrix, vectors
 
 
 def shards(rows: int, size: int) -> list[tuple[int, int]]:
@@ -89,8 +90,8 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
         raise RuntimeError(
             f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
         )
-    seconds, tokens, shortened, norms, guard = 0.0, 0, 0, [], ""
-    last = f"layer_{step.payload['layers'][-1]}"
+    seconds, tokens, shortened, ids, norms, guard = 0.0, 0, 0, [], [], ""
+    layers = [f"layer_{layer}" for layer in step.payload["layers"]]
     for entry in files:
         table = pq.read_table(partition.path / entry.name, columns=["tokens", "shortened", last])
         metadata = table.schema.metadata
@@ -98,9 +99,10 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
         guard = metadata.get(b"guard", guard.encode()).decode()
         tokens += pc.sum(table["tokens"]).as_py()
         shortened += pc.sum(table["shortened"]).as_py() or 0
-        flat = table[last].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        norms.append(np.linalg.norm(flat.reshape(len(table), -1), axis=1))
-    norm = np.concatenate(norms)
+        ids += table["id"].to_pylist()
+        norms.append([np.linalg.norm(matrix(table[layer]), axis=1) for layer in layers])
+    every = np.concatenate(norms, axis=1)  # (layers, N)
+    norm = every[-1]
     shown = json.loads(metadata[b"demonstrations"])
     facts = {
         **{key: step.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens")},
@@ -111,8 +113,10 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
         "norm": {"min": float(norm.min()), "mean": float(norm.mean()), "max": float(norm.max())},
     }
     checks = [
-        Check(name="a row for every example", passed=sum(entry.rows for entry in files) == rows, detail=f"{rows} rows"),
-        Check(name="finite", passed=bool(np.isfinite(norm).all()), detail=f"norm {norm.min():.3g} to {norm.max():.3g}"),
+        Check(name="a row for every example", passed=len(ids) == rows, detail=f"{len(ids)} rows of {rows} examples"),
+        unique_ids(ids),
+        finite(every, "norms of states"),
+        *(norm_range(of_layer, f" of {layer}") for layer, of_layer in zip(layers, every, strict=True)),
         Check(
             name="head(state) equals the model's logits",
             passed=True,

@@ -14,6 +14,7 @@ from warehouse.manifest import Manifest
 SQL = Path(__file__).parent / "sql"
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
+STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
 _PLACES = "filename = true, file_row_number = true"
 
 
@@ -50,7 +51,7 @@ def build(lake: Lake, path: Path) -> Summary:
         "comparisons": rows.comparisons(index, lake),
         "diagnostics": rows.diagnostics(index, lake),
     }
-    with closing(duckdb.connect(str(path))) as connection:
+    with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
         connection.begin()  # one transaction: one wait for the disk, not one a statement
         _run(connection, "tables")
         for name, table in filled.items():
@@ -63,6 +64,7 @@ def build(lake: Lake, path: Path) -> Summary:
             connection.execute(f"create or replace view lake.{name} as {scan}")
         _run(connection, "views")
         _run(connection, "analyses")
+        _run(connection, "ask")
         for layer in sorted({layer for manifest in index.manifests for layer in _layers(manifest)}):
             connection.execute(f"comment on column states.layer_{layer} is 'State of layer {layer}.'")
         connection.commit()
@@ -85,18 +87,19 @@ def _scans(index: rows.Index, root: Path) -> Iterator[tuple[str, str]]:
         paths = [root / path for _, path in index.parts(kind)]
         if paths:
             yield kind, f"select * from {_scan(paths, _PLACES)}"  # noqa: S608  (paths are quoted)
-    last: dict[int, list[Path]] = {}
+    of_layer: dict[tuple[int, bool], list[Path]] = {}
     for manifest, path in index.parts("states"):
-        if layers := _layers(manifest):
-            last.setdefault(max(layers), []).append(root / path)
-    if last:
+        for layer in (layers := _layers(manifest)):
+            of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
+    if of_layer:
         # Columns carry their table's name: DuckDB 2.0 takes bare ones for the parameters of a macro over the view.
         columns = ", ".join(f"f.{name}" for name in ("model", "dataset", "split", "id", "key"))
         selects = [
-            f"select {columns}, {layer} as layer, f.layer_{layer}::float[] as state from {_scan(paths)} f"  # noqa: S608
-            for layer, paths in sorted(last.items())
+            f"select {columns}, {layer} as layer, {last} as last, "  # noqa: S608
+            f"f.layer_{layer}::float[] as state from {_scan(paths)} f"
+            for (layer, last), paths in sorted(of_layer.items())
         ]
-        yield "last_states", " union all ".join(selects)
+        yield "layer_states", " union all ".join(selects)
 
 
 def _scan(paths: list[Path], *options: str) -> str:

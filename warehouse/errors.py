@@ -2,6 +2,7 @@
 
 WarehouseError                 exit code 1
 ├── CorruptPartition           a published file's bytes, rows or manifest do not agree
+├── CheckFailed                what was computed does not hold what it must, so it was not published
 ├── NoSpace                    the disk is full, read-only or not ours to write
 ├── WriterBusy                 another process holds the catalog's writer lock
 ├── InvalidName                exit code 2: a payload, coordinate or file name that cannot name a partition
@@ -17,6 +18,9 @@ class WarehouseError(Exception):
 
 
 class CorruptPartition(WarehouseError): ...
+
+
+class CheckFailed(WarehouseError): ...
 
 
 class NoSpace(WarehouseError): ...

@@ -20,7 +20,7 @@ ALLOWED = "a single SELECT (or FROM, SHOW, DESCRIBE, SUMMARIZE) over the warehou
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLE_FUNCTIONS = {
-    *("range", "generate_series", "unnest", "nearest_tokens", "nearest_examples"),
+    *("range", "generate_series", "unnest", "nearest_tokens", "nearest_examples", "best_fits"),
     *("duckdb_tables", "duckdb_views", "duckdb_columns", "duckdb_functions"),
 }
 

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse import durable, parts
-from warehouse.errors import CorruptPartition, InvalidName, NotPublished
+from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NotPublished
 from warehouse.home import Home
 from warehouse.keys import canonical, checked_key, checked_name, partition_key, short
-from warehouse.manifest import MANIFEST, Check, FileEntry, Manifest
+from warehouse.manifest import MANIFEST, Check, FileEntry, Manifest, failures
 
 SIDECAR = ".json"
 
@@ -186,8 +186,9 @@ class Partition:
     ) -> Manifest:
         """Make `files` visible to readers by writing the manifest; returns the one of whoever published first.
 
-        Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a file is no longer what was
-        written, NoSpace.
+        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, and count as never
+        written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a file is no longer
+        what was written, NoSpace.
         """
         if partition_key(dict(payload)) != self.key:
             raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
@@ -195,6 +196,12 @@ class Partition:
         with self._writing(MANIFEST, 0):
             if self.published:
                 return self._published()
+            if failed := failures(checks):
+                self._forget(names)
+                raise CheckFailed(
+                    f"{self} fails {failed} and was not published, nor is anything computed from it: look at"
+                    f" {self.path}, mend the cause, and give the same command again"
+                )
             # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
             entries = [self._finished_or_raise(name) for name in names]
             manifest = Manifest(
@@ -211,8 +218,7 @@ class Partition:
                 created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
             durable.write(self.path / MANIFEST, manifest.to_json().encode())
-            for name in names:
-                (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
+            self._forget(names)
         return manifest
 
     def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
@@ -250,6 +256,11 @@ class Partition:
     def _write_sidecar(self, entry: FileEntry) -> None:
         text = canonical({"key": self.key, "file": asdict(entry)})
         durable.write(self.path / f"{entry.name}{SIDECAR}", text.encode(), sync=False)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        """Remove the sidecars: without a manifest that lists them, these files are nobody's."""
+        for name in names:
+            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
 
     def _sidecar(self, name: str) -> FileEntry | None:
         try:

@@ -1,9 +1,9 @@
 """The manifest: the only evidence that a partition exists, written last."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self, TypedDict
+from typing import Any, Literal, NotRequired, Self, TypedDict
 
 from warehouse.errors import CorruptPartition, InvalidName
 from warehouse.keys import canonical, checked_key, checked_name, partition_key
@@ -18,6 +18,15 @@ class Check(TypedDict):
     name: str
     passed: bool
     detail: str
+    """What was found."""
+    severity: NotRequired[Literal["fail", "warn"]]
+    """Whether a partition that fails it is published nevertheless, with a warning; without one it is not."""
+
+
+def failures(checks: Sequence[Check]) -> str:
+    """The checks that forbid publishing, each with what was found; empty if there are none."""
+    failed = (c for c in checks if not c["passed"] and c.get("severity") != "warn")
+    return ", ".join(f"{check['name']!r} ({check['detail']})" for check in failed)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,9 @@ class Manifest:
         for role, key in _object(self.inputs, "inputs").items():
             checked_key(_typed(key, str, role))
         for check in _typed(self.checks, list, "checks"):
-            if _object(check, "a check").keys() != Check.__annotations__.keys() or type(check["passed"]) is not bool:
+            named = {"severity": "fail", **_object(check, "a check")}
+            known = named.keys() == Check.__annotations__.keys() and named["severity"] in ("fail", "warn")
+            if not known or type(named["passed"]) is not bool:
                 raise ValueError(f"{check!r} is no check")
         _object(self.facts, "facts")
         _object(self.versions, "versions")

@@ -130,10 +130,18 @@ def lineage(index: Index) -> pa.Table:
 
 def checks(index: Index) -> pa.Table:
     schema = pa.schema(
-        [(n, pa.string()) for n in ("partition", "kind", "key", "name")]
+        [(n, pa.string()) for n in ("partition", "kind", "key", "name", "severity")]
         + [("passed", pa.bool_()), ("detail", pa.string())]
     )
-    return _table(schema, ({**_named(index, m), **check} for m in index.manifests for check in m.checks))
+    # What was published although a check without severity failed was only told.
+    return _table(
+        schema,
+        (
+            {**_named(index, m), "severity": "fail" if check["passed"] else "warn", **check}
+            for m in index.manifests
+            for check in m.checks
+        ),
+    )
 
 
 def metrics(index: Index, lake: Lake) -> pa.Table:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands import app, warehouse_app
+from warehouse.errors import QueryRefused
 from warehouse.home import Home
 
 
@@ -18,6 +19,29 @@ def sql(
     from warehouse.export import render
 
     render(catalog.query(Home.find(), query), form, sys.stdout.buffer)
+
+
+@app.command()
+def ask(
+    name: Annotated[str | None, typer.Argument(help="A named analysis; none lists them.")] = None,
+    given: Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of it.")] = None,
+    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+) -> None:
+    """Ask the warehouse a question that has a name; without one, list them with their parameters."""
+    from warehouse import analyses
+    from warehouse.export import render
+
+    if name is None:
+        for analysis in analyses.analyses().values():
+            typer.echo(f"{analysis.name:<18} {analysis.question}")
+            for parameter in analysis.parameters.values():
+                default = "" if parameter.default is None else f" [{parameter.default}]"
+                typer.echo(f"{'':<18}   {parameter.name}{default}: {parameter.what}")
+        return
+    pairs = [pair.partition("=") for pair in given or []]
+    if wrong := [key for key, equals, _ in pairs if not equals]:
+        raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
+    render(analyses.ask(Home.find(), name, {key: value for key, _, value in pairs}), form, sys.stdout.buffer)
 
 
 @app.command()

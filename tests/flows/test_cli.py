@@ -14,8 +14,26 @@ from flows.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.tasks.worlds import server, snapshot
+from warehouse.analyses import analyses
 from warehouse.home import Home
 from warehouse.lake import Lake
+
+REFUSED = [
+    "drop table models",
+    "copy models to 'x.csv'",
+    "insert into labels values ('a', 0, 'b', 'c')",
+    "attach 'x.duckdb' as x",
+    "install httpfs",
+    "load httpfs",
+    "select * from 'secret.csv'",
+    "from read_csv('/etc/passwd')",
+    "from read_text('/etc/passwd')",
+    "from glob('/etc/*')",
+    "pragma database_list",
+    "set threads = 1",
+    "select getenv('HOME')",
+    "selec 1",
+]
 
 
 def ask(world, *words, **options):
@@ -112,11 +130,37 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
         words = [sys.executable, "-m", "flows.cli", f"--home={world.home.root}", "sql", query, "--format", "parquet"]
         subprocess.run(words, cwd=ROOT, stdout=out, check=True)
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
-    for wrong in ("drop table models", "copy models to 'x.csv'", "select * from 'secret.csv'", "selec 1"):
+    for wrong in REFUSED:
         done = command(world.home, "sql", wrong)
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: ")
+        assert done.returncode == 2, wrong
+        assert done.stderr.startswith("error: "), wrong
         assert "Traceback" not in done.stderr
+        assert not done.stdout
+
+
+def test_named_analyses_are_listed_and_asked_with_parameters(ran):
+    world, _ = ran
+    listed = ask(world, "ask").stdout
+    for name, analysis in analyses().items():
+        assert f"\n{name:<18} {analysis.question}\n" in f"\n{listed}"
+    words = ("ask", "confusions", "--param", "method=centroid", "--param", "shots=4", "--format")
+    rows = json.loads(ask(world, *words, "json").stdout)
+    assert {(row["method"], row["shots"]) for row in rows} == {("centroid", "4")}
+    assert "centroid" in ask(world, *words, "table").stdout
+    assert len(list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))) == len(rows)
+    for wrong, said in (
+        (["confusion"], "did you mean 'confusions'"),
+        (["confusions", "--param", "methods=centroid"], "did you mean 'method'"),
+        (["confusions", "--param", "method=centriod"], "did you mean 'centroid'"),
+        (["confusions", "--param", "method"], "expected KEY=VALUE"),
+        (["confusions", "--param", "method=x' union select getenv('HOME') --"], "nothing matches"),
+        (["confusions", "--param", "dataset=read_text('/etc/passwd')"], "nothing matches"),
+        (["confusions", "--format", "xml"], "choose one of table"),
+    ):
+        done = command(world.home, "ask", *wrong)
+        assert done.returncode == 2, wrong
+        assert said in done.stderr
+        assert not done.stdout
 
 
 def test_neighbours_are_printed_and_an_unknown_token_is_explained(ran):
@@ -182,7 +226,9 @@ def test_help_tells_of_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql schema neighbours predict up doctor gc"
+    verbs = (
+        "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbours predict up doctor gc"
+    )
     for verb in [*verbs.split(), "warehouse"]:
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())

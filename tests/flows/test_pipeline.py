@@ -8,15 +8,19 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from prefect import flow, task
 
 from flows.pipeline import pipeline
 from flows.verdicts import worth
 from tasks.models import _loaded, passing
-from tests.tasks.worlds import World, compute, server, snapshot
+from tests.flows.command import command
+from tests.tasks.worlds import World, compute, extract, server, snapshot
 from vocabsem.errors import ComputationFailed, DownloadFailed
 from warehouse import catalog
+from warehouse.vectors import matrix, vectors
 
 STAGES = ["extract-0", "anchors-0", "calibrate-0", "evaluate-0"]  # the task runs that stand for flow runs
 
@@ -84,13 +88,54 @@ def artifacts_of(world):
 
 def test_the_leaderboard_is_a_table_artifact(ran):
     world, _ = ran
-    (table,) = (one for one in artifacts_of(world) if one["type"] == "table")
-    assert table["key"] == "leaderboard-tiny"
+    (table,) = (one for one in artifacts_of(world) if one["key"] == "leaderboard-tiny")
+    assert table["type"] == "table"
     rows = json.loads(table["data"])
     stored = catalog.query(world.home, "select method, shots, macro_f1 from leaderboard").to_pylist()
     expected = {(row["method"], row["shots"]): row["macro_f1"] for row in stored}
     assert {(row["method"], row["shots"]): row["macro_f1"] for row in rows} == pytest.approx(expected, abs=5e-5)
     assert len(rows) == len(world.plan().comparisons[0].fits)
+
+
+def test_the_checks_are_a_table_artifact(ran):
+    world, _ = ran
+    (table,) = (one for one in artifacts_of(world) if one["key"] == "checks-tiny")
+    rows = json.loads(table["data"])
+    stored = catalog.query(
+        world.home,
+        "select kind, name, count(*) as n, count_if(passed) as passed from checks group by all order by all",
+    ).to_pylist()
+    told = sorted((row["step"], row["check"], row["partitions"], row["passed"]) for row in rows)
+    assert told == [tuple(row.values()) for row in stored]
+    assert {row["step"] for row in rows} == {"examples", "anchors", "states", "predictions", "metrics", "comparisons"}
+
+
+def test_broken_states_stop_the_run_with_all_that_reads_them(tmp_path):
+    """A shard that another process left with a NaN: the run finds it finished, and must not believe it."""
+    world = World(tmp_path, experiment={"name": "broken"})
+    plan = world.plan()
+    compute(plan, ("examples",))
+    step = plan.comparisons[0].states["test"]
+    extract(plan, plan.comparisons[0], "test")
+    partition = step.partition(plan.lake)
+    name = "part-00000016-00000024.parquet"
+    table = pq.read_table(partition.path / name)
+    states = matrix(table["layer_3"]).copy()
+    states[0, 0] = np.nan
+    (partition.path / f"{name}.json").unlink()
+    partition.write_table(name, table.set_column(3, "layer_3", vectors(states)))
+
+    done = command(world.home, "run", world.card, api=server())
+    assert done.returncode == 1
+    assert f"error: {partition} fails 'finite' (1 of 24 norms of states are not)" in done.stderr
+    assert f"look at {partition.path}, mend the cause, and give the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [m for m in plan.lake.manifests() if m.kind in ("predictions", "metrics", "runs")]
+    (shown,) = ask("artifacts", artifacts={"key": {"any_": ["checks-broken"]}})
+    first, *others = json.loads(shown["data"])
+    assert (first["step"], first["passed"]) == ("refused", 0)
+    assert "'finite' (1 of 24" in first["found"]
+    assert {row["step"] for row in others} <= {"examples", "states"}
 
 
 def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):

@@ -84,8 +84,12 @@ def test_facts_are_those_of_the_rows(done):
     found = [manifest.facts["norm"][name] for name in ("min", "mean", "max")]
     np.testing.assert_allclose(found, [norms.min(), norms.mean(), norms.max()], rtol=1e-6)
     assert manifest.rows == SPLITS["train"]
-    assert [check["passed"] for check in manifest.checks] == [True] * 3
-    assert float(manifest.checks[2]["detail"].split()[2]) < 5e-4, "the guard's largest difference is told"
+    checks = {check["name"]: check for check in manifest.checks}
+    assert len(checks) == 5
+    assert all(check["passed"] for check in checks.values())
+    assert checks["a row for every example"]["detail"] == "60 rows of 60 examples"
+    guard = checks["head(state) equals the model's logits"]["detail"]
+    assert float(guard.split()[2]) < 5e-4, "the guard's largest difference is told"
 
 
 def test_progress_is_told_of_every_prompt_and_token(begun):
@@ -112,7 +116,7 @@ def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
     assert before.items() <= snapshot(folder).items(), "what was finished was not written again"
     files = [entry.name for entry in step.partition(Lake(plan.home)).manifest().files]
     assert files == [shard_name(*span) for span in shards(60, 16)]
-    detail = step.partition(Lake(plan.home)).manifest().checks[2]["detail"]
+    detail = step.partition(Lake(plan.home)).manifest().checks[-1]["detail"]
     assert float(detail.split()[2]) < 5e-4, "the guard of the kept first shard is still known"
     np.testing.assert_allclose(
         matrix(table_of(plan, comparison, "train")["layer_3"]), directly(plan, comparison, "train")[1][3], **ROUNDING

@@ -1,10 +1,14 @@
+import importlib.util
+import json
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
 
+import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -32,8 +36,8 @@ from warehouse.home import Home
 from warehouse.keys import partition_key
 from warehouse.lake import Lake
 
-LAKE = ("examples", "states", "last_states", "anchors", "predictions")
-VIEWS = (*LAKE, "leaderboard", "label_efficiency", "ranks", "vocabulary_helps", "sensitivity")
+LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
+VIEWS = (*LAKE, "fits", "leaderboard", "label_efficiency", "ranks", "vocabulary_helps", "sensitivity")
 TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "diagnostics", "checks", "lineage")
 TABLES += ("partitions", "files")
 
@@ -58,7 +62,7 @@ def test_an_empty_lake_has_every_table_and_view_empty(tmp_path_factory, name):
     assert table.num_columns > 2
 
 
-@pytest.mark.parametrize("name", [view for view in VIEWS if view != "last_states"])
+@pytest.mark.parametrize("name", [view for view in VIEWS if view not in ("layer_states", "last_states")])
 def test_empty_and_filled_views_have_the_same_columns(tmp_path_factory, filled, name):
     home = Home(tmp_path_factory.getbasetemp() / "empty")
     if not home.catalog.exists():
@@ -306,6 +310,21 @@ def test_partitions_and_files_add_up(filled):
     assert rows(filled, "select distinct name, passed from checks") == [{"name": "unique ids", "passed": True}]
 
 
+def test_checks_are_told_with_their_severity_and_old_ones_as_what_they_were(home, lake):
+    told = {"name": "drift", "passed": False, "severity": "warn", "detail": "9 %"}
+    put(lake, "examples", {}, checks=[told], dataset="mr")
+    manifest = next((home.lake / "examples").rglob("manifest.json"))
+    old = [{"name": name, "passed": passed, "detail": ""} for name, passed in (("held", True), ("did not", False))]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"checks": [told, *old]}))
+    rebuild(home)
+    found = rows(home, "select name, severity, passed, detail from checks order by all")
+    assert {row["name"]: (row["severity"], row["passed"]) for row in found} == {
+        "did not": ("warn", False),
+        "drift": ("warn", False),
+        "held": ("fail", True),
+    }
+
+
 def test_a_catalog_rebuilt_elsewhere_equals_the_original(filled, full):
     """The catalog holds nothing that the lake does not: a copied lake alone gives the same answers."""
     summary = rebuild(full)
@@ -425,7 +444,11 @@ def test_every_table_view_and_column_has_a_comment(filled):
     assert [table.name for table in found] == sorted(table.name for table in found)
     assert {table.name for table in found if table.kind == "table"} == set(TABLES)
     assert {table.name for table in found if table.kind == "view"} == set(VIEWS)
-    assert {table.name for table in found if table.kind == "macro"} == {"nearest_tokens", "nearest_examples"}
+    assert {table.name for table in found if table.kind == "macro"} == {
+        "nearest_tokens",
+        "nearest_examples",
+        "best_fits",
+    }
     for table in found:
         assert table.comment, table.name
         for column in table.columns:
@@ -434,6 +457,17 @@ def test_every_table_view_and_column_has_a_comment(filled):
     assert {c.name: c.comment for c in states.columns}["layer_2"] == "State of layer 2."
     tokens = next(table for table in found if table.name == "nearest_tokens")
     assert [column.name for column in tokens.columns] == ["model", "token", "k"]
+
+
+def test_the_catalog_opens_in_other_tools(filled):
+    """With DuckDB alone, of other versions too, and from there in pandas and polars."""
+    header = filled.catalog.read_bytes()[:20]
+    assert (header[8:12], int.from_bytes(header[12:20], "little")) == (b"DUCK", 65), "the format of DuckDB 1.2"
+    expected = query(filled, "from leaderboard").to_pylist()
+    with duckdb.connect(str(filled.catalog), read_only=True) as connection:
+        assert connection.sql("from leaderboard").df().to_dict("records") == pd.DataFrame(expected).to_dict("records")
+        if importlib.util.find_spec("polars"):
+            assert connection.sql("from leaderboard").pl().to_dicts() == expected
 
 
 def test_values_are_bound_by_name_and_by_place(filled):

@@ -116,6 +116,8 @@ ESCAPES = [
     "call pragma_version()",
     "select * from pragma_database_size()",
     "from duckdb_secrets()",
+    "select getenv('HOME')",
+    "select * from labels where name = getenv('HOME')",
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.warehouse.lakes import put
 from warehouse import durable
-from warehouse.errors import CorruptPartition, InvalidName, NoSpace, NotPublished
+from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NoSpace, NotPublished
 from warehouse.keys import partition_key
 from warehouse.lake import Lake
 
@@ -154,6 +154,34 @@ def test_the_key_must_be_the_payloads(partition):
     with pytest.raises(InvalidName, match="not keyed by its payload"):
         partition.publish([], payload={"step": "other"})
     assert not partition.path.exists()
+
+
+def check(name, passed, **more):
+    return {"name": name, "passed": passed, "detail": f"{name} as found", **more}
+
+
+def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(partition):
+    entries = [partition.write_table(name, rows(0, 3)) for name in PARTS]
+    checks = [check("rows", True), check("finite", False), check("drift", False, severity="warn"), check("ids", False)]
+    with pytest.raises(CheckFailed) as refused:
+        partition.publish(entries, payload=PAYLOAD, checks=checks)
+    assert str(refused.value).startswith(f"{partition} fails 'finite' (finite as found), 'ids' (ids as found) and was")
+    assert f"look at {partition.path}, mend the cause" in str(refused.value)
+    assert refused.value.exit_code == 1
+    assert not partition.published
+    assert partition.manifest() is None
+    assert [partition.finished(name) for name in PARTS] == [None, None]
+    assert names(partition) == [*PARTS]
+    entries = [partition.write_table(name, rows(0, 3)) for name in PARTS]
+    partition.publish(entries, payload=PAYLOAD, checks=checks[:1])
+    assert partition.published
+
+
+def test_a_warning_is_published_with_its_figure(partition):
+    warned = check("drift", False, severity="warn")
+    manifest = partition.publish([partition.write_table(PARTS[0], rows(0, 3))], payload=PAYLOAD, checks=[warned])
+    assert partition.manifest() == manifest
+    assert manifest.checks == [warned]
 
 
 def test_facts_that_json_cannot_say_publish_nothing(partition):

@@ -82,6 +82,8 @@ def entry(**fields):
         change(inputs=[]),
         change(checks=[{"name": "x", "passed": 1, "detail": ""}]),
         change(checks=[{"name": "x"}]),
+        change(checks=[{"name": "x", "passed": True, "detail": "", "severity": "perhaps"}]),
+        change(checks=[{"name": "x", "passed": True, "detail": "", "other": 1}]),
         change(created=3),
         entry(name="../../../etc/passwd.parquet"),
         entry(name="/etc/passwd"),

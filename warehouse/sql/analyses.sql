@@ -15,7 +15,7 @@ from listed union from unlisted;
 create view lake.scores as
 select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
-    count(distinct m.seed) as n_seeds,
+    any_value(m.key) as key, count(distinct m.seed) as n_seeds,
     max(m.value) filter (m.metric = 'accuracy' and m.seed is null) as accuracy,
     max(m.value) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1,
     max(m.low) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1_low,
@@ -200,7 +200,7 @@ limit k;
 comment on macro table nearest_tokens is
     'The k tokens whose anchors are nearest, by cosine, to a token''s anchor: from nearest_tokens(''gpt2'', '' good'', 10)';
 
-create macro nearest_examples(model, dataset, id, k := 10) as table
+create macro nearest_examples(model, dataset, id, k := 10, within := null) as table
 with newest as (
     select p.key
     from partitions p
@@ -215,7 +215,7 @@ with newest as (
 ), nearest as (
     select c.split, c.id, c.examples_key, list_cosine_similarity(c.state, origin.state)::double as cosine
     from candidates c, origin
-    where (c.id, c.split) <> (origin.id, origin.split)
+    where (c.id, c.split) <> (origin.id, origin.split) and c.split = coalesce(within, c.split)
     order by cosine desc, c.id
     limit k
 )
@@ -223,4 +223,4 @@ select n.split, n.id, n.cosine, e.label_name, e.text
 from nearest n left join examples e on e.dataset = dataset and e.key = n.examples_key and e.id = n.id
 order by n.cosine desc, n.id;
 comment on macro table nearest_examples is
-    'The k examples whose last stored states are nearest, by cosine, to an example''s: from nearest_examples(''gpt2'', ''mr'', ''test-0'', 10)';
+    'The k examples whose last stored states are nearest, by cosine, to an example''s: from nearest_examples(''gpt2'', ''mr'', ''test-0'', 10); within := ''train'' looks at that split alone';

@@ -21,10 +21,10 @@ select
     ''::varchar as key, ''::varchar as filename, 0::bigint as file_row_number
 limit 0;
 
-create view lake.last_states as
+create view lake.layer_states as
 select
     ''::varchar as model, ''::varchar as dataset, ''::varchar as split, ''::varchar as id, 0::integer as layer,
-    [0::float] as state,
+    false as last, [0::float] as state,
     ''::varchar as key
 limit 0;
 

@@ -76,6 +76,7 @@ create table checks (
     kind varchar not null,
     key varchar not null,
     name varchar not null,
+    severity varchar not null,
     passed boolean not null,
     detail varchar not null
 );
@@ -84,6 +85,7 @@ comment on column checks.partition is 'Path of the partition.';
 comment on column checks.kind is 'Kind of the partition.';
 comment on column checks.key is 'Key of the partition.';
 comment on column checks.name is 'The statement.';
+comment on column checks.severity is 'fail: the partition is not published unless it holds; warn: it is only told.';
 comment on column checks.passed is 'Whether it held.';
 comment on column checks.detail is 'What was found.';
 

@@ -35,9 +35,23 @@ comment on column states.row is 'Place in the partition.';
 comment on column states.key is 'Key of the states partition.';
 comment on column states.examples_key is 'Key of the examples.';
 
+create view layer_states as
+select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
+from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
+comment on view layer_states is 'Hidden states: one stored layer of one example a row.';
+comment on column layer_states.model is 'Model card.';
+comment on column layer_states.dataset is 'Data set card.';
+comment on column layer_states.split is 'train, validation or test.';
+comment on column layer_states.id is 'The example, of examples.id where examples.key is examples_key.';
+comment on column layer_states.layer is 'The layer''s number.';
+comment on column layer_states.state is 'The hidden state at the pooled position.';
+comment on column layer_states.key is 'Key of the states partition.';
+comment on column layer_states.examples_key is 'Key of the examples.';
+
 create view last_states as
 select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
-from lake.last_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
+from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key
+where r.last;
 comment on view last_states is 'Hidden states of the last stored layer, whatever its number.';
 comment on column last_states.model is 'Model card.';
 comment on column last_states.dataset is 'Data set card.';

@@ -1,0 +1,33 @@
+-- Where do two methods disagree on test data, and which of them is right? Of each its first seed.
+-- $experiment = null: experiment card; null is the one that was run last
+-- $dataset = null: data set card; null is every one
+-- $method = vocabulary_calibrator: the first method, with its variant
+-- $shots = all: its labelled examples per class, a number or all
+-- $other = linear_probe: the second method, with its variant
+-- $other_shots = null: its labelled examples per class; null is as many as the first has
+-- $k = 20: how many, the most certain first
+with one as (
+    select p.*, b.model as fitted from best_fits($experiment, $dataset, $method, $shots) b
+    join predictions p on p.key = b.predictions_key
+    where p.split = 'test'
+    qualify p.seed = min(p.seed) over (partition by p.key)
+), other as (
+    select p.* from best_fits($experiment, $dataset, $other, coalesce($other_shots, $shots)) b
+    join predictions p on p.key = b.predictions_key
+    where p.split = 'test'
+    qualify p.seed = min(p.seed) over (partition by p.key)
+), differing as (
+    select a.model, a.dataset, a.id, a.examples_key, a.label, a.predicted as said, b.predicted as other_said,
+        list_max(a.probabilities) as probability, list_max(b.probabilities) as other_probability
+    from one a join other b on b.model = a.model and b.dataset = a.dataset and b.id = a.id
+    where a.predicted <> b.predicted
+    order by probability + other_probability desc, a.dataset, a.id
+    limit $k
+)
+select d.dataset, d.id, e.label_name as label, s.name as said, d.probability, o.name as other_said, d.other_probability,
+    case d.label when d.said then $method when d.other_said then $other else 'neither' end as right_is, e.text
+from differing d
+join examples e on e.key = d.examples_key and e.id = d.id
+join labels s on s.dataset = d.dataset and s.label = d.said
+join labels o on o.dataset = d.dataset and o.label = d.other_said
+order by d.probability + d.other_probability desc, d.dataset, d.id;

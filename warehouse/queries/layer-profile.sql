@@ -1,0 +1,40 @@
+-- Which layer tells the classes apart: test accuracy of the nearest class mean, by stored layer?
+-- $dataset = null: data set card; null is every one
+-- $model = null: model card; null is the one whose anchors were solved last
+-- $per_class = 32: training examples of each class
+-- $test = 100: test examples
+with chosen as (
+    select e.key, e.id, e.split, e.label
+    from examples e
+    where e.dataset = coalesce($dataset, e.dataset)
+    qualify case e.split
+        when 'train' then row_number() over (partition by e.key, e.split, e.label order by hash(e.id), e.id) <= $per_class
+        when 'test' then row_number() over (partition by e.key, e.split order by hash(e.id), e.id) <= $test
+    end
+), labelled as (
+    select s.dataset, s.layer, s.id, s.state, c.split, c.label
+    from lake.newest_states s join chosen c on c.key = s.examples_key and c.id = s.id and c.split = s.split
+    where s.model = lake.asked_model($model) and s.dataset = coalesce($dataset, s.dataset)
+), parts as (
+    select dataset, layer, label, unnest(state) as value, generate_subscripts(state, 1) as dimension
+    from labelled
+    where split = 'train'
+), averages as (
+    select dataset, layer, label, dimension, avg(value)::float as value
+    from parts
+    group by all
+), centroids as (
+    select dataset, layer, label, list(value order by dimension) as centroid
+    from averages
+    group by all
+), answers as (
+    select t.dataset, t.layer, t.id, any_value(t.label) as label,
+        min_by(c.label, list_distance(t.state, c.centroid)) as said
+    from labelled t join centroids c on c.dataset = t.dataset and c.layer = t.layer
+    where t.split = 'test'
+    group by t.dataset, t.layer, t.id
+)
+select dataset, layer, avg((said = label)::integer) as accuracy, count(*) as examples
+from answers
+group by dataset, layer
+order by dataset, layer;
