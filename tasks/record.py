@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from tasks.champion import write_classifier
 from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
 from tasks.predictions import calibrator_file
+from tasks.registry import register
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
-from tasks.tracking import log_experiment, register_champion
+from tasks.tracking import log_experiment
 from tasks.versions import versions
 from vocabsem.metrics import confusion, reliability
 from warehouse.home import Home
@@ -76,7 +77,7 @@ def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]
         "seeds": entry.predictions.payload["seeds"],
         "parameters": {"method": entry.method, **entry.predictions.payload["method"]["params"]},
         "control": entry.control,
-        "metrics": scores["test"],
+        "metrics": scores["test"] | {f"{split}_macro_f1": scores[split]["macro_f1"] for split in scores},
         "keys": {"predictions": entry.predictions.key, "metrics": entry.metrics.key, **entry.predictions.inputs},
     }
 
@@ -143,7 +144,7 @@ def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 
 def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> dict[str, Any]:
-    """Log the classifier that takes text, and give it the alias `champion`."""
+    """Log the classifier that takes text, and let it compete with the champion."""
     name = f"vocabsem-{entry.dataset.name}"
     manifest = entry.predictions.inputs["states:test"]
     states = (
@@ -155,9 +156,9 @@ def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> di
     shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
     settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}
     folder = write_classifier(home, entry, settings, calibrator_file(home, entry.predictions))
-    version = register_champion(home, run_id, name, folder, entry)
-    seed = entry.predictions.payload["seeds"][0]
-    return {"model": f"{name}@champion", "version": version, "key": entry.predictions.key, "seed": seed}
+    found = register(home, run_id, name, folder, entry)
+    model = f"{name}@{found['alias']}" if found["alias"] else f"{name}/{found['version']}"
+    return {"model": model, "key": entry.predictions.key, "seed": entry.predictions.payload["seeds"][0], **found}
 
 
 def _commit() -> dict[str, str]:

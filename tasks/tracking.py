@@ -6,15 +6,11 @@ thousand metrics in one.
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.champion import log_classifier
 from tasks.mlflow_store import store
-from tasks.steps import Entry
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -24,6 +20,8 @@ if TYPE_CHECKING:
 PARENT = "mlflow.parentRunId"
 TABLE = "leaderboard.json"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
+SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds")  # columns a person can survey
+WITH_INTERVAL = "macro_f1"  # every other figure and interval is in the warehouse
 
 
 def log_experiment(
@@ -61,26 +59,6 @@ def log_experiment(
     return parent
 
 
-def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:
-    """Log the classifier in `folder` to the run, register it as `name` with the alias `champion`, remove the folder.
-
-    Returns the version. One with the same predictions is not logged again: it would be the same.
-    """
-    key = entry.predictions.key
-    with store(home) as client:
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
-        known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
-        if key not in known:
-            model = log_classifier(folder, run_id, entry.dataset)
-            tags = {"predictions": key, "method": entry.label, "shots": entry.shots, "model": entry.model.name}
-            known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
-        version = str(known[key].version)
-        client.set_registered_model_alias(name, "champion", version)
-    shutil.rmtree(folder, ignore_errors=True)
-    return version
-
-
 def _experiment(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
     found = client.get_experiment_by_name(card["name"])
     if found is None:  # over a bare database MLflow would put artifacts into the working directory
@@ -107,15 +85,12 @@ def _log_row(
 
 
 def _metrics(figures: Mapping[str, Mapping[str, float | None]]) -> list[Any]:
-    """`macro_f1`, `macro_f1_low`, `macro_f1_high`, `macro_f1_spread`, …; what is unknown or not finite is left out."""
+    """Those of SHOWN, and `macro_f1_low` and `macro_f1_high`; what is unknown or not finite is left out."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    named = {
-        name if part == "value" else f"{name}_{part}": value
-        for name, figure in figures.items()
-        for part, value in figure.items()
-    }
+    named = {name: figures[name]["value"] for name in SHOWN if name in figures}
+    named |= {f"{WITH_INTERVAL}_{side}": figures[WITH_INTERVAL][side] for side in ("low", "high")}
     return [Metric(k, v, now, 0) for k, v in named.items() if v is not None and math.isfinite(v)]
 
 

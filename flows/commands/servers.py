@@ -1,5 +1,7 @@
 """The servers, and the machine they run on."""
 
+from typing import Annotated
+
 import typer
 
 from flows.commands import Json, app
@@ -12,6 +14,17 @@ def up() -> None:
     from flows.servers import up as start
 
     start(Home.find())
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model; by default its champion.")],
+    port: Annotated[int | None, typer.Option(min=1024, max=65000, help="By default 5080 or the next free one.")] = None,
+) -> None:
+    """Answer HTTP requests with a registered model, on loopback; Ctrl-C stops it."""
+    from flows.serve import serve as start
+
+    start(Home.find(), model, port)
 
 
 @app.command()

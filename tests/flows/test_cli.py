@@ -183,7 +183,7 @@ def test_help_tells_of_every_command():
         [sys.executable, "-m", "flows.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     verbs = "run plan extract anchors calibrate evaluate leaderboard report sql schema neighbours predict up doctor gc"
-    for verb in [*verbs.split(), "warehouse"]:
+    for verb in [*verbs.split(), "serve", "warehouse"]:
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())
 
