@@ -3,15 +3,17 @@
 import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from flows.servers import HOST, Server, ServerFailed, free_port, running, stop_signals
+from flows.servers import HOST, Server, free_port, running
 from flows.variables import environment
 from tasks.champion import Registered, find_classifier
-from vocabsem.errors import BadInput
+from vocabsem.errors import BadInput, ComputationFailed
 from warehouse.home import Home
 
 PORT = 5080  # where to look first for a free one
@@ -19,25 +21,27 @@ EXAMPLE = "a gorgeous, witty movie"
 
 
 def serve(home: Home, model: str, port: int | None) -> None:
-    """Load the model in a server, say how to ask it, and wait. Ctrl-C, SIGTERM or a closed terminal stops it.
+    """Load the model in a server, say how to ask it, and wait. Ctrl-C stops it, and so does the end of this process.
 
     The version is settled at the start: an alias that moves later changes nothing here.
-    Raises BadInput for an unknown model and a port in use, ServerFailed if the server does not start or ends by itself.
+    Raises BadInput for an unknown model and a port in use, ServerFailed or ComputationFailed if the server does not
+    start or ends by itself.
     """
     found = find_classifier(home, model)
     server = scoring_server(home, found, _checked(port))
     server.log.unlink(missing_ok=True)
-    with stop_signals() as stopping:
-        typer.echo(f"loading {found.name}/{found.version} …")
-        with running(server):
-            server.wait_until_healthy(stopping)
-            if not stopping.is_set():
-                typer.echo(f"{found.name}/{found.version} answers at {server.address}/invocations; Ctrl-C stops it\n")
-                typer.echo(_curl(server.address, found))
-            while not stopping.wait(0.5):
-                if not server.alive:
-                    raise ServerFailed(f"{server.name} ended by itself; what it said is in {server.log}")
+    typer.echo(f"loading {found.name}/{found.version} …")
+    with running(server):
+        try:
+            server.wait_until_healthy(threading.Event())
+            typer.echo(f"{found.name}/{found.version} answers at {server.address}/invocations; Ctrl-C stops it\n")
+            typer.echo(_curl(server.address, found))
+            while server.alive:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
             typer.echo("stopping …")
+            return
+    raise ComputationFailed(f"{server.name} ended by itself; what it said is in {server.log}")
 
 
 def scoring_server(home: Home, found: Registered, port: int) -> Server:

@@ -150,7 +150,7 @@ def up(home: Home) -> None:
             f"the servers of {home.root} run already ({where}): use them, or stop them with"
             " Ctrl-C where they were started"
         ) from None
-    with lock, stop_signals() as stopping:
+    with lock, _stop_signals() as stopping:
         prefect = prefect_server(home, free_port(PREFECT_PORT))
         mlflow = mlflow_server(home, free_port(MLFLOW_PORT))
         typer.echo(f"starting the Prefect and MLflow servers of {home.root} …")
@@ -231,8 +231,7 @@ def free_port(first: int = 0) -> int:
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Yields what Ctrl-C, SIGTERM or a closed terminal set in this block, in place of ending the process."""
+def _stop_signals() -> Iterator[threading.Event]:
     stopping = threading.Event()
     hung_up = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # nohup stays nohup
     numbers = [signal.SIGINT, signal.SIGTERM, *hung_up]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from tasks.champion import write_classifier
 from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
 from tasks.predictions import calibrator_file
-from tasks.registry import register
+from tasks.registry import CHAMPION, register
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
 from tasks.tracking import log_experiment
@@ -40,11 +40,12 @@ def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Ste
         datasets=_datasets(home, entries),
         tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run or "", **_commit()},
     )
-    champions = [_register(home, run_id, card, entry) for entry in best]
+    registered = [_register(home, run_id, card, entry) for entry in best]
     facts = {
         "experiment": card["name"],
         "card": card,
-        "champions": champions,
+        "champions": [found for found in registered if found["alias"] == CHAMPION],
+        "challengers": [found for found in registered if found["alias"] != CHAMPION],
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - began, 3),
         "mlflow_run_id": run_id,

@@ -42,7 +42,8 @@ def best_by(plan, split, *, controls):
 
 
 def champion_of(plan):
-    (champion,) = plan.run.partition(Lake(plan.home)).manifest().facts["champions"]
+    facts = plan.run.partition(Lake(plan.home)).manifest().facts
+    (champion,) = facts["champions"] + facts["challengers"]
     (fit,) = (fit for fit in plan.comparisons[0].fits if fit.predictions.key == champion["key"])
     return champion, (fit.spec.name, fit.shots)
 
