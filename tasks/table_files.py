@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from vocabsem.errors import DataError
 
 FORMS = (".parquet", ".csv")
-BLOCK = 16 << 20  # bytes of CSV read at a time; no row may be longer
+BLOCK = 2 << 20  # bytes of CSV read at a time, of which Arrow holds some forty; no row may be longer
 
 
 def form_of(path: Path) -> str:

@@ -60,7 +60,7 @@ def test_what_is_written_is_what_the_standard_library_reads(tmp_path):
 @pytest.mark.parametrize("form", [".parquet", ".csv"])
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, form):
     """Arrow's own count of what it holds, at its highest while the pieces pass by."""
-    monkeypatch.setattr(table_files, "BLOCK", 1 << 16)
+    monkeypatch.setattr(table_files, "BLOCK", 1 << 13)
     highest = {}
     for times in (40, 400):
         path = tmp_path / f"{times}{form}"
