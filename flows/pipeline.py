@@ -14,6 +14,7 @@ from flows.extract import extract
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
+from tasks.system_metrics import watching
 
 
 @flow(name="pipeline", log_prints=True)
@@ -34,12 +35,14 @@ def pipeline(
         get_run_logger().info("everything is published, nothing to do")
     else:
         same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
-        extract(**same)
-        anchors(**same)
-        calibrate(**same)
-        evaluate(**same)
+        with watching() as watch:
+            extract(**same)
+            anchors(**same)
+            calibrate(**same)
+            evaluate(**same)
         if not plan.published(plan.run):
-            record_run(plan.home, plan.experiment.model_dump(mode="json"), plan.entries(), plan.run, began, flow_run.id)
+            card = plan.experiment.model_dump(mode="json")
+            record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id, watch.samples)
             rebuild_catalog(plan.home)
     show(plan)
     return plan.run.key

@@ -17,7 +17,7 @@ from tasks.predictions import calibrator_file
 from tasks.registry import CHAMPION, register
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
-from tasks.tracking import log_experiment
+from tasks.tracking import Sample, log_experiment
 from tasks.versions import versions
 from vocabsem.metrics import confusion, reliability
 from warehouse.home import Home
@@ -27,8 +27,19 @@ Figures = dict[str, dict[str, float | None]]
 
 
 @step_task(task_run_name="record the run")
-def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Step, began: float, flow_run: str) -> str:
-    """One parent run and a child for each entry; champions registered; the manifest last. Returns MLflow's run id."""
+def record_run(
+    home: Home,
+    card: dict[str, Any],
+    entries: list[Entry],
+    step: Step,
+    began: float,
+    flow_run: str,
+    system: Sequence[Sample] = (),
+) -> str:
+    """One parent run and a child for each entry; champions registered; the manifest last. Returns MLflow's run id.
+
+    system: samples of the machine while it ran, as `system_metrics.Watch` has them.
+    """
     scores = {entry.metrics.key: read_scores(home, entry) for entry in entries}
     rows = [_row(home, entry, scores[entry.metrics.key]) for entry in entries]
     best = _best(entries, scores) if card["champion"] else []
@@ -39,6 +50,7 @@ def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Ste
         figures=_figures(home, entries, scores),
         datasets=_datasets(home, entries),
         tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run or "", **_commit()},
+        system=system,
     )
     registered = [_register(home, run_id, card, entry) for entry in best]
     facts = {
