@@ -100,13 +100,16 @@ def ending(plan: Plan) -> None:
     out.print(
         "+random and +head put other vectors in the anchors' place: what is lost by it is what the vocabulary helps."
     )
+    registered = _registered(plan)
+    for found in registered:
+        out.print(f"{found['model']}: {found.get('why', 'registered')}")
     out.print("Look next:")
     out.print("  vocabsem up                              the runs in Prefect and MLflow, on loopback")
     out.print(f"  vocabsem leaderboard --experiment {experiment}   every figure; --format csv or json")
     out.print('  vocabsem sql "from label_efficiency"     every table: vocabsem schema')
     out.print('  vocabsem neighbours " good"              nearest tokens by anchor')
-    for name in _champions(plan):
-        out.print(f'  vocabsem predict --model {name} "a gorgeous, witty movie"')
+    for found in registered:
+        out.print(f'  vocabsem predict --model {found["model"]} "a gorgeous, witty movie"')
 
 
 def console(width: int = 120) -> Console:
@@ -146,9 +149,10 @@ def worth_page(home: Home, experiment: str | None, dataset: str | None) -> str:
     return "\n".join(f"{dataset}, {model}, {line}" for (dataset, model), lines in found.items() for line in lines)
 
 
-def _champions(plan: Plan) -> list[str]:
+def _registered(plan: Plan) -> list[dict[str, Any]]:
+    """The best of each data set, champion or not."""
     manifest = plan.run.partition(plan.lake).manifest()
-    return [champion["model"] for champion in manifest.facts["champions"]] if manifest else []
+    return [*manifest.facts["champions"], *manifest.facts.get("challengers", ())] if manifest else []
 
 
 def neighbours_table(home: Home, model: str, token: str, k: int) -> pa.Table:

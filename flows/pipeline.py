@@ -16,6 +16,7 @@ from flows.report import report
 from flows.stages import opened
 from tasks.catalog import rebuild_catalog
 from tasks.record import record_run
+from tasks.system_metrics import watching
 from tasks.tracking import log_page
 from warehouse.errors import CheckFailed
 
@@ -41,17 +42,18 @@ def pipeline(
         get_run_logger().info("everything is published, nothing to do")
     else:
         same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
-        try:
-            extract(**same)
-            anchors(**same)
-            calibrate(**same)
-            evaluate(**same)
-        except CheckFailed as refused:
-            show_checks(plan, refused)
-            raise
+        with watching() as watch:
+            try:
+                extract(**same)
+                anchors(**same)
+                calibrate(**same)
+                evaluate(**same)
+            except CheckFailed as refused:
+                show_checks(plan, refused)
+                raise
         if not plan.published(plan.run):
             card = plan.experiment.model_dump(mode="json")
-            run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id)
+            run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id, watch.samples)
             rebuild_catalog(plan.home)
             tell_champions(plan)
             log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))

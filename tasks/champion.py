@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,10 +79,24 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
     return info
 
 
-def load_classifier(home: Home, model: str) -> "PyFuncModel":
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model. `source` names its files for good; `config` is what `write_classifier` wrote."""
+
+    name: str
+    version: str
+    source: str
+    config: dict[str, Any]
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+def find_classifier(home: Home, model: str) -> Registered:
     """A registered model: `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
-    from mlflow.pyfunc import load_model
 
     with store(home) as client:
         try:
@@ -96,4 +111,23 @@ def load_classifier(home: Home, model: str) -> "PyFuncModel":
                 f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
                 " an experiment with 'champion: true' registers one for each data set"
             ) from None
-        return load_model(f"models:/{found.name}/{found.version}")
+        try:
+            folder = Path(
+                download_artifacts(f"models:/{found.name}/{found.version}")
+            )  # where it lies: nothing is copied
+            (config,) = folder.glob("artifacts/*/config.json")
+        except (MlflowException, OSError, ValueError):
+            raise BadInput(
+                f"the files of {found.name}/{found.version} are gone from {home.artifacts}: put them back, or remove"
+                " this version in MLflow and the run's folder in the lake, and run the experiment again"
+            ) from None
+    return Registered(found.name, str(found.version), found.source, json.loads(config.read_text()))
+
+
+def load_classifier(home: Home, model: str) -> "PyFuncModel":
+    """The classifier that `find_classifier` finds, with its language model. Raises BadInput."""
+    found = find_classifier(home, model)
+    with store(home):
+        from mlflow.pyfunc import load_model
+
+        return load_model(found.uri)

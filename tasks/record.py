@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from tasks.champion import write_classifier
 from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
 from tasks.predictions import calibrator_file
+from tasks.registry import CHAMPION, register
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
-from tasks.tracking import log_experiment, register_champion
+from tasks.tracking import Sample, log_experiment
 from tasks.versions import versions
 from vocabsem.metrics import confusion, reliability
 from warehouse.home import Home
@@ -26,8 +27,19 @@ Figures = dict[str, dict[str, float | None]]
 
 
 @step_task(task_run_name="record the run")
-def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Step, began: float, flow_run: str) -> str:
-    """One parent run and a child for each entry; champions registered; the manifest last. Returns MLflow's run id."""
+def record_run(
+    home: Home,
+    card: dict[str, Any],
+    entries: list[Entry],
+    step: Step,
+    began: float,
+    flow_run: str,
+    system: Sequence[Sample] = (),
+) -> str:
+    """One parent run and a child for each entry; champions registered; the manifest last. Returns MLflow's run id.
+
+    system: samples of the machine while it ran, as `system_metrics.Watch` has them.
+    """
     scores = {entry.metrics.key: read_scores(home, entry) for entry in entries}
     rows = [_row(home, entry, scores[entry.metrics.key]) for entry in entries]
     best = _best(entries, scores) if card["champion"] else []
@@ -38,12 +50,14 @@ def record_run(home: Home, card: dict[str, Any], entries: list[Entry], step: Ste
         figures=_figures(home, entries, scores),
         datasets=_datasets(home, entries),
         tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run or "", **_commit()},
+        system=system,
     )
-    champions = [_register(home, run_id, card, entry) for entry in best]
+    registered = [_register(home, run_id, card, entry) for entry in best]
     facts = {
         "experiment": card["name"],
         "card": card,
-        "champions": champions,
+        "champions": [found for found in registered if found["alias"] == CHAMPION],
+        "challengers": [found for found in registered if found["alias"] != CHAMPION],
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - began, 3),
         "mlflow_run_id": run_id,
@@ -76,7 +90,7 @@ def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]
         "seeds": entry.predictions.payload["seeds"],
         "parameters": {"method": entry.method, **entry.predictions.payload["method"]["params"]},
         "control": entry.control,
-        "metrics": scores["test"],
+        "metrics": scores["test"] | {f"{split}_macro_f1": scores[split]["macro_f1"] for split in scores},
         "keys": {"predictions": entry.predictions.key, "metrics": entry.metrics.key, **entry.predictions.inputs},
     }
 
@@ -143,7 +157,7 @@ def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 
 def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> dict[str, Any]:
-    """Log the classifier that takes text, and give it the alias `champion`."""
+    """Log the classifier that takes text, and let it compete with the champion."""
     name = f"vocabsem-{entry.dataset.name.replace('@', '-')}"  # in MLflow an alias follows an @
     manifest = entry.predictions.inputs["states:test"]
     states = (
@@ -155,9 +169,9 @@ def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> di
     shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
     settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}
     folder = write_classifier(home, entry, settings, calibrator_file(home, entry.predictions))
-    version = register_champion(home, run_id, name, folder, entry)
-    seed = entry.predictions.payload["seeds"][0]
-    return {"model": f"{name}@champion", "version": version, "key": entry.predictions.key, "seed": seed}
+    found = register(home, run_id, name, folder, entry)
+    model = f"{name}@{found['alias']}" if found["alias"] else f"{name}/{found['version']}"
+    return {"model": model, "key": entry.predictions.key, "seed": entry.predictions.payload["seeds"][0], **found}
 
 
 def _commit() -> dict[str, str]:

@@ -93,7 +93,7 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
     seconds, tokens, shortened, ids, norms, guard = 0.0, 0, 0, [], [], ""
     layers = [f"layer_{layer}" for layer in step.payload["layers"]]
     for entry in files:
-        table = pq.read_table(partition.path / entry.name, columns=["tokens", "shortened", last])
+        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "shortened", *layers])
         metadata = table.schema.metadata
         seconds += float(metadata[b"seconds"])
         guard = metadata.get(b"guard", guard.encode()).decode()

@@ -6,16 +6,18 @@ MLflow copies this file beside the weights and runs it when the model is loaded,
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from safetensors import safe_open
 
 from vocabsem.cards import ModelCard
-from vocabsem.errors import DataError, SourceError
+from vocabsem.errors import SourceError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods.persistence import from_arrays
@@ -32,6 +34,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         """
         folder = Path(context.artifacts["classifier"])
         self.config = json.loads((folder / "config.json").read_text())
+        self.turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
         with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
             self.method = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
@@ -49,13 +52,23 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         Columns: `label`, and under each class's name its probability. MLflow makes the frame of a list or a series.
         Texts go through the model in the shards of the experiment, so that the texts of a stored split, in their order,
         meet the same batches and get the same probabilities; in bfloat16 others differ by its rounding.
-        Raises DataError for a missing or empty text.
+        Raises MlflowException, which a server answers with 400, for a missing or empty text.
         """
-        settings, labels = self.config["settings"], self.config["labels"]
+        fields = self._fields(model_input)
+        with self.turn:
+            probabilities = self._probabilities(fields)
+        labels = self.config["labels"]
+        frame = pd.DataFrame(probabilities, columns=labels)
+        frame.insert(0, "label", [labels[index] for index in probabilities.argmax(axis=1)])
+        return frame
+
+    def _probabilities(self, fields: list[dict[str, str]]) -> np.ndarray:
+        """N texts → (N, C)."""
+        settings = self.config["settings"]
         prompts = encode_prompts(
             self.model.tokenizer,
             self.config["template"],
-            self._fields(model_input),
+            fields,
             max_tokens=settings["max_tokens"],
             prepend_bos=settings["prepend_bos"],
         )
@@ -65,10 +78,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
             states = extract(self.model, shard, settings["layers"], pooling=settings["pooling"])
             parts.append(np.concatenate(list(states.values()), axis=1))  # (shard, k·d)
         columns = np.concatenate(parts)[:, -self.method.n_features_in_ :]  # a method of one layer reads the last
-        probabilities = self.method.predict_proba(columns)  # (N, C)
-        frame = pd.DataFrame(probabilities, columns=labels)
-        frame.insert(0, "label", [labels[index] for index in probabilities.argmax(axis=1)])
-        return frame
+        return self.method.predict_proba(columns)
 
     def _fields(self, frame: pd.DataFrame) -> list[dict[str, str]]:
         names = self.config["fields"]
@@ -77,7 +87,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         for number, row in enumerate(rows):
             for name, text in row.items():
                 if not isinstance(text, str) or not text.strip():
-                    raise DataError(f"row {number}: {name} is {text!r}: give a text")
+                    raise MlflowException.invalid_parameter_value(f"row {number}: {name} is {text!r}: give a text")
         return rows
 
     def _cache(self) -> Path:

@@ -6,25 +6,26 @@ thousand metrics in one.
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.champion import log_classifier
 from tasks.mlflow_store import store
-from tasks.steps import Entry
 from warehouse.home import Home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
+Sample = tuple[float, Mapping[str, float]]
 PARENT = "mlflow.parentRunId"
 TABLE = "leaderboard.json"
 PAGE = "report.html"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
+SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds")  # columns a person can survey
+BATCH = 200  # samples of system metrics at a time: MLflow takes 1000 figures a call
+WITH_INTERVAL = "macro_f1"  # every other figure and interval is in the warehouse
 
 
 def log_experiment(
@@ -34,22 +35,27 @@ def log_experiment(
     figures: Mapping[str, "Figure"],
     datasets: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
+    system: Sequence[Sample] = (),
 ) -> str:
     """Log one run of an experiment under the experiment of the card's name. Returns the parent's run id.
 
     rows: model, dataset, method, shots, seeds, parameters, control, metrics {name: {value, low, high, spread}} and
     keys {role: partition key}, as `tasks.record` makes them. figures: by file name. datasets: name, digest (a
-    partition key), rows and source. On an exception the parent is marked as failed.
+    partition key), rows and source. system: Unix time and figures, as `Watch` samples them. On an exception the parent
+    is marked as failed.
     """
     with store(home) as client:
         experiment = _experiment(client, home, card)
         name = time.strftime(f"{card['name']} %Y-%m-%d %H:%M")
-        parent = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+        described = {"mlflow.note.content": _note(rows), **tags}
+        parent = str(client.create_run(experiment, run_name=name, tags=described).info.run_id)
         status = "FAILED"
         try:
             inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
             client.log_batch(parent, params=_params(_of_card(card)), tags=[_table_tag()])
             client.log_inputs(parent, list(inputs.values()))
+            for start in range(0, len(system), BATCH):
+                client.log_batch(parent, metrics=_curves(system[start : start + BATCH], start))
             for row in rows:
                 _log_row(client, experiment, parent, row, inputs)
             client.log_dict(parent, dict(card), "experiment.yaml")
@@ -71,26 +77,6 @@ def log_page(home: Home, run_id: str, text: str) -> None:
 def page_file(home: Home, experiment: str, run_id: str) -> Path:
     """Where MLflow keeps the report of a run that was recorded in this home."""
     return home.artifacts / experiment / run_id / "artifacts" / PAGE
-
-
-def register_champion(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> str:
-    """Log the classifier in `folder` to the run, register it as `name` with the alias `champion`, remove the folder.
-
-    Returns the version. One with the same predictions is not logged again: it would be the same.
-    """
-    key = entry.predictions.key
-    with store(home) as client:
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
-        known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
-        if key not in known:
-            model = log_classifier(folder, run_id, entry.dataset)
-            tags = {"predictions": key, "method": entry.label, "shots": entry.shots, "model": entry.model.name}
-            known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
-        version = str(known[key].version)
-        client.set_registered_model_alias(name, "champion", version)
-    shutil.rmtree(folder, ignore_errors=True)
-    return version
 
 
 def _experiment(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
@@ -119,16 +105,20 @@ def _log_row(
 
 
 def _metrics(figures: Mapping[str, Mapping[str, float | None]]) -> list[Any]:
-    """`macro_f1`, `macro_f1_low`, `macro_f1_high`, `macro_f1_spread`, …; what is unknown or not finite is left out."""
+    """Those of SHOWN, and `macro_f1_low` and `macro_f1_high`; what is unknown or not finite is left out."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    named = {
-        name if part == "value" else f"{name}_{part}": value
-        for name, figure in figures.items()
-        for part, value in figure.items()
-    }
+    named = {name: figures[name]["value"] for name in SHOWN if name in figures}
+    named |= {f"{WITH_INTERVAL}_{side}": figures[WITH_INTERVAL][side] for side in ("low", "high")}
     return [Metric(k, v, now, 0) for k, v in named.items() if v is not None and math.isfinite(v)]
+
+
+def _curves(system: Sequence[Sample], first: int) -> list[Any]:
+    from mlflow.entities import Metric
+
+    numbered = enumerate(system, first)
+    return [Metric(k, v, int(at * 1000), step) for step, (at, figures) in numbered for k, v in figures.items()]
 
 
 def _params(values: Mapping[str, Any]) -> list[Any]:
@@ -158,14 +148,33 @@ def _table_tag() -> Any:
     return RunTag("mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
 
 
+def _note(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The run's description on MLflow's pages: for each data set and model the entry that validation data prefer."""
+    lines = ["| data set | model | best on validation data | shots | macro-F1 on test data | 95 % |", "|---" * 6 + "|"]
+    for place in dict.fromkeys((row["dataset"], row["model"]) for row in rows):
+        mine = [row for row in rows if (row["dataset"], row["model"]) == place and not row["control"]]
+        best = max(mine, key=lambda row: _value(row, "validation_macro_f1") or 0.0, default=None)
+        if best is not None and _value(best, "validation_macro_f1") is not None:
+            f1 = best["metrics"]["macro_f1"]
+            cells = (
+                *place,
+                best["method"],
+                best["shots"],
+                f"{f1['value']:.3f}",
+                f"{f1['low']:.3f} to {f1['high']:.3f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def _value(row: Mapping[str, Any], name: str) -> float | None:
+    value = row["metrics"].get(name, {}).get("value")
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
     what, scores = ("dataset", "model", "method", "shots"), ("macro_f1", "accuracy", "nll", "ece", "brier")
-
-    def score(row: Mapping[str, Any], name: str) -> float | None:
-        value = row["metrics"].get(name, {}).get("value")
-        return value if value is not None and math.isfinite(value) else None
-
-    ordered = sorted(rows, key=lambda row: (row["dataset"], -(score(row, "macro_f1") or 0.0)))
-    data = [[row[name] for name in what] + [score(row, name) for name in scores] for row in ordered]
+    ordered = sorted(rows, key=lambda row: (row["dataset"], -(_value(row, "macro_f1") or 0.0)))
+    data = [[row[name] for name in what] + [_value(row, name) for name in scores] for row in ordered]
     return {"columns": [*what, *scores], "data": data}

@@ -1,4 +1,37 @@
 """Vocabulary-defined semantics (arXiv 2401.16184): what a frozen language model knows about a labelled task.
 
-Tensors in, tensors out: no Prefect, no MLflow, no DuckDB, no file layout.
+Tensors in, tensors out: no Prefect, no MLflow, no DuckDB, no file layout. What `__all__` names is imported when it is
+first used, so that `import vocabsem` itself loads nothing.
 """
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "anchors": ("semantic_anchors",),
+    "cards": ("load_card",),
+    "comparison": ("paired_bootstrap",),
+    "extraction": ("extract",),
+    "language_model": ("load_model",),
+    "methods": (
+        *("AnchorSimilarity", "BatchCalibration", "Centroid", "ContextualCalibration", "DomainCalibration"),
+        *("HeadTuning", "KnnPrompting", "LabelSpace", "LinearProbe", "NearestNeighbours", "PaperCalibrator"),
+        *("Ridge", "StateOptimisation", "VocabularyCalibrator", "ZeroShot"),
+    ),
+    "metrics": ("bootstrap", "evaluate"),
+    "prompting": ("encode_prompts",),
+    "similarity": ("nearest_tokens",),
+    "text_states": ("TextStates",),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -5,7 +5,7 @@ VocabsemError                  exit code 1
 │   ├── CardError              a card: unknown key, wrong value, missing file
 │   ├── SourceError            a source: malformed, absent, other bytes than its card declares
 │   ├── LabelWordError         label words that collide or split into several tokens
-│   └── DataError              rows: empty text, one class, more shots than examples
+│   └── DataError              rows: empty text, one class, more shots than examples; a ValueError, as scikit-learn's
 └── ComputationFailed          exit code 1: the input was good, the work was not done
     ├── DownloadFailed         a registry or a hub did not answer or refused
     │   └── DownloadInterrupted    it answered and then broke off: worth another try
@@ -33,7 +33,7 @@ class SourceError(BadInput): ...
 class LabelWordError(BadInput): ...
 
 
-class DataError(BadInput): ...
+class DataError(BadInput, ValueError): ...
 
 
 class ComputationFailed(VocabsemError): ...

@@ -85,7 +85,7 @@ def label_tokens(
     words: Sequence[str],
     *,
     strategy: Literal["single", "first", "mean"] = "single",
-    dataset: str,
+    dataset: str | None,
 ) -> list[Ids]:
     """The ids of the tokens that stand for each word, in the order of `words`.
 
@@ -93,17 +93,18 @@ def label_tokens(
     `first` takes a word's first token, `mean` takes all of them; the tokens of two words must differ.
     Raises LabelWordError with every word that is unknown, too long or not distinct (paper, Appendix: label words).
     """
-    mend = f"choose others in data/datasets/{dataset}.yaml"
+    of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
+    mend = f"choose others{there}"
     found = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
     problems = []
     for word, ids in found.items():
         if tokenizer.unk_token_id in ids or not ids:
-            problems.append(f"label word {word!r} of dataset {dataset!r} is unknown to the tokenizer: {mend}")
+            problems.append(f"label word {word!r}{of} is unknown to the tokenizer: {mend}")
         elif strategy == "single" and len(ids) > 1:
             spelled = ", ".join(_spelled(tokenizer, token) for token in ids)
             problems.append(
-                f"label word {word!r} of dataset {dataset!r} is {len(ids)} tokens, {spelled}: choose a word of one "
-                f"token in data/datasets/{dataset}.yaml, or set 'word_tokens' there to 'first' or 'mean'"
+                f"label word {word!r}{of} is {len(ids)} tokens, {spelled}: choose a word of one token{there}, or set "
+                "'word_tokens' there to 'first' or 'mean'"
             )
     if strategy != "single":
         found = {word: _without_space(tokenizer, ids) for word, ids in found.items()}
@@ -117,7 +118,7 @@ def label_tokens(
             listed = " and ".join(filter(None, [", ".join(map(repr, sharing[:-1])), repr(sharing[-1])]))
             spelled = ", ".join(_spelled(tokenizer, token) for token in shared)
             token = "token" if len(shared) == 1 else "tokens"
-            problems.append(f"label words {listed} of dataset {dataset!r} share the {token} {spelled}: {mend}")
+            problems.append(f"label words {listed}{of} share the {token} {spelled}: {mend}")
     if problems:
         raise LabelWordError("\n".join(problems))
     return [found[word] for word in words]

@@ -26,8 +26,7 @@ def write(
 
     `sync=False` leaves the moment of reaching the disk to the system: for files whose loss costs only time.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid4().hex}")
-    try:
+    with replaced(path, sync=sync) as temporary:
         with temporary.open("xb", buffering=0) as file:
             _write_all(file, memoryview(data))
         with temporary.open("rb") as file:
@@ -35,7 +34,19 @@ def write(
                 raise OSError(errno.EIO, "the file is not as long as what was written", str(temporary))
             if accept:
                 accept(file)
-            if sync:
+
+
+@contextmanager
+def replaced(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yields a temporary beside `path`, which at the end of the block is synced and takes its place in one step.
+
+    Whatever is raised in the block, the temporary is removed and `path` is as it was.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid4().hex}")
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Models: what their anchors say, what a state means by them, and registered champions."""
+"""Models: what their anchors say, what a state means by them, and what registered ones answer."""
 
 import json
 import sys
@@ -65,11 +65,25 @@ def lens(
 
 @app.command()
 def predict(
-    texts: Annotated[list[str], typer.Argument(help="Texts to classify; - reads one per line.")],
     model: Annotated[str, typer.Option(help="Registered model: name@alias or name/version.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify; - reads one per line.")] = None,
     as_json: Json = False,
+    input: Annotated[Path | None, typer.Option(help="A .parquet or .csv file of texts, of any size.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The .parquet or .csv file to write.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD=NAME", help="Column of the file for a field of the model.")
+    ] = None,
 ) -> None:
-    """Classify texts with a registered champion."""
+    """Classify texts, or a file of them, with a registered model. A file that was stopped goes on where it was."""
+    if (input is None) != (output is None) or (input is None) == (not texts):
+        raise BadInput("give texts, or a file with --input and where its answers go with --output")
+    if input and output:
+        _score(model, str(input), str(output), column or [])
+    else:
+        _answer(model, texts or [], as_json)
+
+
+def _answer(model: str, texts: list[str], as_json: bool) -> None:
     from flows.narrate import predictions_table
     from warehouse.export import render
 
@@ -77,3 +91,17 @@ def predict(
     if not lines or not all(line.strip() for line in lines):
         raise BadInput("a text to classify is empty: give at least one word")
     render(predictions_table(Home.find(), model, lines), "json" if as_json else "table", sys.stdout.buffer)
+
+
+def _score(model: str, input: str, output: str, column: list[str]) -> None:
+    from flows.environment import in_process
+    from tasks.batch_scoring import make_job
+
+    if wrong := next((word for word in column if "=" not in word), None):
+        raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
+    columns, home = dict(word.split("=", 1) for word in column), Home.find()
+    make_job(home, model, input, output, columns)  # what can be refused is refused before a server starts
+    with in_process(home):
+        from flows.score import score
+
+        typer.echo(score(model, input, output, columns, str(home.root)))

@@ -25,6 +25,17 @@ def up(
 
 
 @app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model; by default its champion.")],
+    port: Annotated[int | None, typer.Option(min=1024, max=65000, help="By default 5080 or the next free one.")] = None,
+) -> None:
+    """Answer HTTP requests with a registered model, on loopback; Ctrl-C stops it."""
+    from flows.serve import serve as start
+
+    start(Home.find(), model, port)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Look at the machine and the set-up: versions, device, threads, disk, and the mend of what is missing."""
     from flows.narrate import findings

@@ -226,10 +226,8 @@ def test_help_tells_of_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = (
-        "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbours predict up doctor gc"
-    )
-    for verb in [*verbs.split(), "warehouse"]:
+    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbours predict up doctor"
+    for verb in [*verbs.split(), "gc", "serve", "warehouse"]:
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())
 

@@ -42,7 +42,8 @@ def best_by(plan, split, *, controls):
 
 
 def champion_of(plan):
-    (champion,) = plan.run.partition(Lake(plan.home)).manifest().facts["champions"]
+    facts = plan.run.partition(Lake(plan.home)).manifest().facts
+    (champion,) = facts["champions"] + facts["challengers"]
     (fit,) = (fit for fit in plan.comparisons[0].fits if fit.predictions.key == champion["key"])
     return champion, (fit.spec.name, fit.shots)
 
@@ -135,10 +136,11 @@ def test_mlflow_has_a_run_for_every_row_with_figures_and_data(recorded):
     for child in children:
         fit = fits[child.data.tags["key.predictions"]]
         figures = figures_of(plan, fit)
-        for metric in ("accuracy", "macro_f1", "nll", "ece"):
-            row = figures["test", None, metric]
-            for name, part in ((metric, "value"), (f"{metric}_low", "low"), (f"{metric}_high", "high")):
-                assert child.data.metrics[name] == pytest.approx(row[part])
+        shown = {metric: figures["test", None, metric]["value"] for metric in ("accuracy", "macro_f1", "nll", "ece")}
+        shown |= {f"macro_f1_{side}": figures["test", None, "macro_f1"][side] for side in ("low", "high")}
+        shown["validation_macro_f1"] = figures["validation", None, "macro_f1"]["value"]
+        assert {name: child.data.metrics.get(name) for name in shown} == pytest.approx(shown)
+        assert child.data.metrics.keys() - shown.keys() <= {"fit_seconds"}
         assert child.data.tags["control"] == str(fit.spec.is_control).lower()
         (data,) = child.inputs.dataset_inputs
         assert plan.comparisons[0].examples.key.startswith(data.dataset.digest)

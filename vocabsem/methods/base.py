@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import TransformerTags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.methods.labels import LabelSpace
@@ -19,7 +22,9 @@ Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background 
 class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A classifier of states X (N, d) float32 into the C classes of a label space.
 
-    `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y.
+    `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y. Methods
+    that compare nothing with the vocabulary (`needs_space` False) also work without a label space: their classes are
+    then those of y, of any type, and they are scikit-learn's own in every check of the input.
     `unlabelled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
     content-free inputs or random words of the domain. They set means and scales; only the
     vocabulary calibrator learns more from them.
@@ -28,6 +33,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     """
 
     name: ClassVar[str]
+    needs_space: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = True
     works_without_labels: ClassVar[bool] = False  # y may be None although labels are of use
     uses_anchors: ClassVar[bool] = False
@@ -38,7 +44,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
 
     space: LabelSpace
-    classes_: NDArray[np.int64]
+    classes_: NDArray[Any]
     n_features_in_: int
     temperature_: float
     """1, until someone sets another: what the logits are divided by (Guo et al., 2017)."""
@@ -71,17 +77,34 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabelled: ArrayLike | None) -> Data:
         """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
+        states, labels = self._read_alone(X, y) if self._alone else self._read(X, y)
+        background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)
+        self.n_features_in_ = states.shape[1]
+        self.temperature_ = 1.0
+        return states, labels, background
+
+    def _read(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
         if self.reads_vocabulary and self.space.vocabulary is None:
             raise DataError(f"{self.name} compares with every token: give its label space a vocabulary")
         width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
         states = check_states(X, width, self.name)
-        background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)
         self.classes_ = np.arange(self.space.classes)
-        self.n_features_in_ = states.shape[1]
-        self.temperature_ = 1.0
         if self.needs_labels and not (y is None and self.works_without_labels):
-            return states, check_labels(y, len(states), self.space.classes, self.name), background
-        return states, np.empty(0, np.int64), background
+            return states, check_labels(y, len(states), self.space.classes, self.name)
+        return states, np.empty(0, np.int64)
+
+    def _read_alone(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
+        """Without a label space. Raises DataError where there must be one, ValueError as scikit-learn does."""
+        if self.needs_space:
+            raise DataError(f"{self.name} compares states with label words: give it a label space, as TextStates has")
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        return check_states(X, None, self.name), check_labels(labels, len(labels), len(self.classes_), self.name)
+
+    @property
+    def _alone(self) -> bool:
+        return self.space is None
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         raise NotImplementedError
@@ -92,14 +115,24 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """X (N, d) → probabilities (N, C) float64, rows summing to one."""
+        check_is_fitted(self)
+        if self._alone:
+            X = validate_data(self, X, reset=False, dtype=np.float32)
         states = check_states(X, self.n_features_in_, self.name)
         if len(states) == 0:
-            return np.empty((0, self.space.classes))
+            return np.empty((0, len(self.classes_)))
         return np.asarray(softmax(self._logits(states).astype(np.float64) / self.temperature_, axis=1))
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """X (N, d) → class (N,); the lowest class of equal probabilities."""
-        return np.asarray(self.predict_proba(X).argmax(axis=1))
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """X (N, d) → class (N,); the first class of equal probabilities."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.needs_labels and not self.works_without_labels
+        tags.transformer_tags = TransformerTags() if hasattr(self, "transform") else None
+        return tags
 
 
 def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ class Centroid(Method):
     """
 
     name = "centroid"
+    needs_space = False
     fixed_width = False
     choices: ClassVar = {"metric": ("cosine", "l2")}
 
@@ -24,15 +25,17 @@ class Centroid(Method):
     centroids_: NDArray[np.float64]
     present_: NDArray[np.bool_]
 
-    def __init__(self, space: LabelSpace, *, metric: Literal["cosine", "l2"] = "cosine", centre: bool = True) -> None:
-        self.space = space
+    def __init__(
+        self, space: LabelSpace | None = None, *, metric: Literal["cosine", "l2"] = "cosine", centre: bool = True
+    ) -> None:
+        self.space = space  # type: ignore[assignment]
         self.metric = metric
         self.centre = centre
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         mean = background.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(states.shape[1])
-        counts = np.bincount(labels, minlength=self.space.classes)
-        sums = np.zeros((self.space.classes, states.shape[1]))
+        counts = np.bincount(labels, minlength=len(self.classes_))
+        sums = np.zeros((len(self.classes_), states.shape[1]))
         np.add.at(sums, labels, states)
         self.mean_ = mean.astype(np.float32)
         self.present_ = counts > 0

@@ -16,6 +16,7 @@ class LinearProbe(Method):
     """
 
     name = "linear_probe"
+    needs_space = False
     trains = True
 
     mean_: NDArray[np.float32]
@@ -24,8 +25,8 @@ class LinearProbe(Method):
     intercepts_: NDArray[np.float32]
     penalty_: float
 
-    def __init__(self, space: LabelSpace, *, layers: int = 1, folds: int = 5, seed: int = 0) -> None:
-        self.space = space
+    def __init__(self, space: LabelSpace | None = None, *, layers: int = 1, folds: int = 5, seed: int = 0) -> None:
+        self.space = space  # type: ignore[assignment]
         self.layers = layers
         self.folds = folds
         self.seed = seed
@@ -38,7 +39,7 @@ class LinearProbe(Method):
         self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
 
     def _no_offset(self, z: Floats) -> Floats:
-        return np.zeros((len(z), self.space.classes), np.float32)
+        return np.zeros((len(z), len(self.classes_)), np.float32)
 
     def _logits(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.deviation_

@@ -18,14 +18,17 @@ class NearestNeighbours(Method):
     """
 
     name = "nearest_neighbours"
+    needs_space = False
     fixed_width = False
 
     mean_: NDArray[np.float32]
     neighbours_: NDArray[np.float32]
     labels_: NDArray[np.int64]
 
-    def __init__(self, space: LabelSpace, *, k: int = 16, centre: bool = True, smoothing: float = 0.5) -> None:
-        self.space = space
+    def __init__(
+        self, space: LabelSpace | None = None, *, k: int = 16, centre: bool = True, smoothing: float = 0.5
+    ) -> None:
+        self.space = space  # type: ignore[assignment]
         self.k = k
         self.centre = centre
         self.smoothing = smoothing
@@ -39,11 +42,11 @@ class NearestNeighbours(Method):
         self.labels_ = np.asarray(labels, np.int64)
 
     def _logits(self, states: Floats) -> Floats:
-        shares = np.empty((len(states), self.space.classes))
+        shares = np.empty((len(states), len(self.classes_)))
         for start in range(0, len(states), BLOCK):
             similar = unit_rows(states[start : start + BLOCK] - self.mean_) @ self.neighbours_.T  # (b, M)
             shares[start : start + BLOCK] = share_of_votes(
-                similar, self.labels_, self.space.classes, self.k, self.smoothing
+                similar, self.labels_, len(self.classes_), self.k, self.smoothing
             )
         return np.log(shares)
 

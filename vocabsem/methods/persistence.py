@@ -25,6 +25,8 @@ def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
     """
     if not hasattr(estimator, "classes_"):
         raise DataError(f"{estimator.name} is not fitted: call fit before storing it")
+    if estimator._alone:
+        raise DataError(f"{estimator.name} has no label space, which is stored with it: fit it with one")
     arrays: Arrays = {}
     space: dict[str, Any] = {}
     learned: dict[str, Any] = {}

@@ -28,6 +28,7 @@ class Ridge(Method):
     """
 
     name = "ridge"
+    needs_space = False
 
     mean_: NDArray[np.float32]
     deviation_: NDArray[np.float32]
@@ -36,14 +37,14 @@ class Ridge(Method):
     penalty_: float
     sharpness_: float
 
-    def __init__(self, space: LabelSpace, *, layers: int = 1) -> None:
-        self.space = space
+    def __init__(self, space: LabelSpace | None = None, *, layers: int = 1) -> None:
+        self.space = space  # type: ignore[assignment]
         self.layers = layers
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32(self.layers**0.5)
-        z, y = self._standardised(states), np.eye(self.space.classes)[labels]
+        z, y = self._standardised(states), np.eye(len(self.classes_))[labels]
         with threadpool_limits(**ONE_THREAD):
             self.weights_, self.intercepts_, self.penalty_, estimates = ridge(z, y, PENALTIES)
         self.sharpness_ = _sharpness(estimates, labels)

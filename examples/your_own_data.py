@@ -1,0 +1,85 @@
+# %% [markdown]
+# # Your own data
+# A CSV file of labelled texts to a leaderboard of methods, in a folder of its own. Here the file is made up; put yours
+# in its place. A *card* says what its columns mean, which words stand for the classes, and how a text becomes a prompt.
+
+# %%
+import csv
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+folder = Path(tempfile.mkdtemp(prefix="your-own-data-"))
+things, draw = ["screen", "battery", "keyboard", "case", "charger", "speaker", "strap", "lens"], random.Random(0)
+verdicts = {
+    "praise": ["works very well", "is a delight", "was worth every penny", "feels solid", "never lets me down"],
+    "complaint": ["broke after a week", "is a disappointment", "was a waste of money", "feels cheap", "came damaged"],
+}
+rows = [
+    (f"The {thing} {verdict}{more}", label)
+    for label, said in verdicts.items()
+    for verdict in said
+    for thing in things
+    for more in (".", ", and I told them so.")
+]
+draw.shuffle(rows)
+with (folder / "reviews.csv").open("w", newline="") as file:
+    csv.writer(file).writerows([("review", "kind"), *rows])
+print(len(rows), "rows")
+
+# %%
+(folder / "reviews.yaml").write_text(f"""\
+name: reviews
+description: What buyers say of small devices.
+licence: mine
+files: {{all: "file:{folder / "reviews.csv"}"}}
+format: csv
+fields: {{text: review}}
+label_column: kind
+labels:
+  - {{name: complaint, value: complaint, word: bad}}
+  - {{name: praise, value: praise, word: good}}
+template: "Review: {{text}}\\nThis is"
+split: {{test: 0.4, validation: 0.25}}
+""")
+
+# %% [markdown]
+# An experiment names models, data sets and methods. Everything computed rests in the home; the second run of the same
+# card computes nothing.
+
+# %%
+(folder / "experiment.yaml").write_text(f"""\
+name: my-reviews
+description: Which method for our reviews?
+models: [smollm2-135m-instruct]
+datasets: ["{folder / "reviews.yaml"}"]
+shots: [0, 4, all]
+seeds: [0, 1]
+methods: [zero_shot, vocabulary_calibrator, ridge, {{method: linear_probe, control: true}}]
+champion: true
+""")
+
+
+def vocabsem(*words: str) -> None:
+    """The command line, with the models this checkout has fetched already."""
+    home = ["--home", str(folder / "home")]
+    print(
+        subprocess.run(
+            [sys.executable, "-m", "flows.cli", *words, *home], capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+cache = Path(__file__).parent.parent / ".vocabsem" / "cache"
+(folder / "home").mkdir()
+if cache.is_dir():
+    (folder / "home" / "cache").symlink_to(cache)
+vocabsem("run", str(folder / "experiment.yaml"))
+
+# %% [markdown]
+# The best on validation data is registered, and answers.
+
+# %%
+vocabsem("predict", "--model", "vocabsem-reviews@champion", "The strap tore on day one.", "I bought two more.")

@@ -1,0 +1,57 @@
+"""The notebooks of `examples/`, run as they stand, against the real model."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.py"))
+
+
+def test_they_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["lens", "quickstart", "your_own_data"]
+    for path in NOTEBOOKS:
+        assert path.read_text().startswith("# %% [markdown]\n# # "), "a title first"
+        assert "\n# %%\n" in path.read_text()
+
+
+@pytest.fixture
+def run(cache):
+    def run(name):
+        environment = os.environ | {"VOCABSEM_HOME": str(cache.parent)}
+        words = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(ROOT / "examples" / f"{name}.py")]
+        done = subprocess.run(
+            words, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.slow
+def test_quickstart(run):
+    said = run("quickstart")
+    positive = {text: float(share) for share, text in re.findall(r"([\d.]+) positive: (.*)", said)}
+    assert min(positive["a gorgeous, witty movie"], positive["I loved every minute"]) > 0.5
+    assert max(positive["dull from start to end"], positive["a waste of two hours"]) < 0.5
+
+
+@pytest.mark.slow
+def test_your_own_data(run):
+    said = run("your_own_data")
+    assert "reviews, smollm2-135m-instruct" in said
+    assert re.search(r"vocabulary_calibrator +0\.\d+", said)
+    assert "vocabsem-reviews@champion" in said
+    assert {"complaint", "praise"} <= set(said.split())
+
+
+@pytest.mark.slow
+def test_lens(run):
+    said = run("lens")
+    assert len(re.findall(r"^layer +\d+:", said, re.MULTILINE)) == 11
+    assert " Paris" in said.partition("nearest anchors:")[2]

@@ -1,0 +1,40 @@
+"""What `from vocabsem import …` offers: pinned, complete, and loaded only when it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import vocabsem
+from vocabsem.methods import METHODS
+
+SURFACE = """
+AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KnnPrompting LabelSpace
+LinearProbe NearestNeighbours PaperCalibrator Ridge StateOptimisation TextStates VocabularyCalibrator ZeroShot bootstrap
+encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
+"""
+HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
+
+
+def test_the_surface_is_this():
+    assert vocabsem.__all__ == SURFACE.split() == sorted(SURFACE.split())
+    assert {method.__name__ for method in METHODS.values()} <= set(vocabsem.__all__), "every method there is"
+    assert set(vocabsem.__all__) <= set(dir(vocabsem))
+
+
+@pytest.mark.parametrize("name", SURFACE.split())
+def test_every_name_is_there_and_says_what_it_is(name):
+    assert getattr(vocabsem, name).__doc__ or name in METHODS.values()
+
+
+def test_another_name_is_not_there():
+    with pytest.raises(AttributeError, match="module 'vocabsem' has no attribute 'TextStatse'"):
+        _ = vocabsem.TextStatse
+    with pytest.raises(ImportError):
+        from vocabsem import TextStatse  # noqa: F401
+
+
+def test_importing_the_package_loads_nothing():
+    code = f"import sys, vocabsem; dir(vocabsem); print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

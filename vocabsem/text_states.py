@@ -1,0 +1,134 @@
+"""Texts to states in one line: a frozen language model as a scikit-learn transformer."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from vocabsem.anchors import Anchors, semantic_anchors
+from vocabsem.cards import ModelCard, load_card
+from vocabsem.devices import DType, resolve_dtype
+from vocabsem.errors import DataError
+from vocabsem.extraction import extract, resolve_layers
+from vocabsem.language_model import LanguageModel, load_model
+from vocabsem.methods.labels import LabelSpace, Vocabulary
+from vocabsem.prompting import encode_prompts, label_tokens
+
+
+class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """N texts → states (N, k·d) float32 at the end of their prompts, the k layers side by side, ascending.
+
+    model: a card's name in data/models, or the path of one.
+    template: the prompt, with {text} where the text goes; with other fields a text is a mapping of them.
+    words: class → the word that the model says for it; needed for `label_space` only.
+    layers: numbers, or "last"; negative ones count from the last.
+    word_tokens: what stands for a word of several tokens (see `prompting.label_tokens`).
+    cache: folder for the model's files; by default that of the home, `VOCABSEM_HOME` or .vocabsem here.
+
+    It learns nothing: `fit` does nothing, and the model is loaded at first use and once a process.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        template: str = "{text}",
+        words: Mapping[str, str] | None = None,
+        *,
+        layers: Sequence[int | Literal["last"]] = ("last",),
+        word_tokens: Literal["single", "first", "mean"] = "single",
+        dtype: DType = "auto",
+        device: str = "auto",
+        cache: str | Path | None = None,
+    ) -> None:
+        self.model = model
+        self.template = template
+        self.words = words
+        self.layers = layers
+        self.word_tokens = word_tokens
+        self.dtype = dtype
+        self.device = device
+        self.cache = cache
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:
+        return self
+
+    def transform(self, X: Iterable[str | Mapping[str, str]]) -> NDArray[np.float32]:
+        """Raises DataError for an empty text, naming its row; a text that is too long loses its end."""
+        if isinstance(X, str):
+            raise DataError(f"one text {X[:40]!r} was given: give a list of texts")
+        rows: list[Mapping[str, str]] = [{"text": each} if isinstance(each, str) else each for each in X]
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping) or not all(isinstance(text, str) and text.strip() for text in row.values()):
+                raise DataError(f"row {number} is {row!r}: give a text, or a mapping of the template's fields to texts")
+        model, card = self.language_model, self._card
+        options = {"max_tokens": card.max_tokens, "prepend_bos": card.prepend_bos}
+        prompts = encode_prompts(model.tokenizer, self.template, rows, **options)  # type: ignore[arg-type]
+        states = extract(model, prompts.token_ids, resolve_layers(self.layers, model.layers))
+        return np.concatenate(list(states.values()), axis=1)
+
+    def label_space(self, *, whole: bool = False) -> LabelSpace:
+        """Anchors and head rows of the words, which methods compare states with; the mean over a word's tokens.
+
+        `whole` adds all tokens, for methods that compare with the whole vocabulary. Raises DataError without words,
+        LabelWordError for words that are no distinct tokens of the model.
+        """
+        if not self.words:
+            raise DataError("a label space needs label words: give TextStates words={class: word}")
+        model, solved = self.language_model, _anchors(*self._key)
+        words = list(self.words.values())
+        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None)
+        head = model.head
+        rows = head.weight[: head.tokens].numpy()
+        bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
+        anchors = solved.vectors.float().numpy()
+
+        def of_words(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.stack([values[ids].mean(axis=0) for ids in tokens])
+
+        return LabelSpace(
+            anchors=of_words(anchors),  # (C, d)
+            head=of_words(rows),  # (C, d)
+            bias=of_words(bias),  # (C,)
+            softcap=head.softcap,
+            scale=head.scale,
+            vocabulary=Vocabulary(rows, bias, anchors, tokens) if whole else None,
+        )
+
+    @property
+    def language_model(self) -> LanguageModel:
+        return _loaded(*self._key)
+
+    @property
+    def _card(self) -> ModelCard:
+        return load_card("models", self.model)
+
+    @property
+    def _key(self) -> tuple[str, Path, Literal["float32", "bfloat16"], str]:
+        home = Path(os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute()
+        cache = home / "cache" if self.cache is None else Path(self.cache)
+        return self._card.model_dump_json(), cache, resolve_dtype(self.dtype), self.device
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
+
+@lru_cache(maxsize=1)
+def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
+    return load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=1)
+def _anchors(card: str, cache: Path, dtype: DType, device: str) -> Anchors:
+    head = _loaded(card, cache, dtype, device).head
+    return semantic_anchors(head.weight, bias=head.bias, rows=head.tokens)
