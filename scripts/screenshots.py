@@ -1,4 +1,4 @@
-"""Take pictures of the Prefect and MLflow pages of a finished experiment: `python scripts/screenshots.py --home HOME`.
+"""Take pictures of the pages of a finished experiment, Prefect's, MLflow's and ours: `screenshots.py --home HOME`.
 
 A headless Chromium is driven over its DevTools protocol, so that a picture is taken when the page shows what it should.
 Exits with 1 if a page does not, or raises an error.
@@ -150,7 +150,7 @@ def browser() -> Iterator[Page]:
                 found = next(filter(None, (re.search(r"ws://\S+", line) for line in process.stderr)), None)
                 if found is None:
                     raise SystemExit(f"{program} did not start")
-                with connect(found.group(), proxy=None, max_size=None) as socket:
+                with connect(found.group(), proxy=None, max_size=None, ping_interval=None) as socket:
                     yield _tab(socket)
             finally:
                 process.terminate()
@@ -256,14 +256,39 @@ def mlflow_page(page: Page, site: str, folder: Path) -> None:
     page.picture(folder / "mlflow-runs.png")
 
 
+def own_pages(page: Page, home: Path, folder: Path) -> None:
+    """The report of the newest experiment, and the lens on a review."""
+    asked = ["sql", "select experiment from runs order by created desc limit 1", "--format", "json"]
+    (newest,) = json.loads(_vocabsem(home, *asked))
+    review = ["a gorgeous, witty, seductive movie", "--dataset", "rotten_tomatoes"]
+    with tempfile.TemporaryDirectory() as pages:
+        for name, words in {"report": ["report", newest["experiment"]], "lens": ["lens", *review]}.items():
+            file = Path(pages) / f"{name}.html"
+            _vocabsem(home, *words, "--output", str(file))
+            page.resize(SIZE[0], 1250)
+            page.open(file.as_uri())
+            page.wait("document.querySelector('main')", f"the page of the {name}")
+            page.picture(folder / f"{name}.png")
+    page.resize(*SIZE)
+
+
+def _vocabsem(home: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "flows.cli", "--home", str(home), *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="a home with a finished experiment")
+    parser.add_argument("--own", action="store_true", help="only our own pages, for which no server is needed")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images", help="where the pictures go")
     wanted = parser.parse_args()
-    with servers(wanted.home.absolute()) as addresses, browser() as page:
-        prefect_pages(page, addresses["prefect"], wanted.out)
-        mlflow_page(page, addresses["mlflow"], wanted.out)
+    with browser() as page:
+        own_pages(page, wanted.home.absolute(), wanted.out)
+        if not wanted.own:
+            with servers(wanted.home.absolute()) as addresses:
+                prefect_pages(page, addresses["prefect"], wanted.out)
+                mlflow_page(page, addresses["mlflow"], wanted.out)
         if page.errors:
             raise SystemExit("the pages raised errors:\n" + "\n".join(page.errors))
 

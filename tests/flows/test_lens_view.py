@@ -87,21 +87,30 @@ def test_the_command_prints_a_table_json_and_a_page(ran, tmp_path):
     assert table.returncode == 0, table.stderr
     assert "P(positive)" in table.stdout
     assert "without the mean state of 60 training texts" in table.stdout
-    found = json.loads(command(world.home, *words, "--format", "json", "-k", "2").stdout)
-    assert [len(layer["nearest"]) for layer in found["layers"]] == [2] * 4
-    page = command(world.home, *words, "--no-centre", "--output", tmp_path / "new" / "lens.html")
+    page = command(world.home, *words, "--no-centre", "-k", "2", "--output", tmp_path / "new" / "lens.html")
     assert page.stdout == f"{tmp_path / 'new' / 'lens.html'}\n", page.stderr
     assert "mean state" not in (tmp_path / "new" / "lens.html").read_text()
+
+
+def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
+    from flows.commands.models import lens
+
+    world, _ = ran
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOCABSEM_HOME", str(world.home.root))
+        cards = {"model": str(world.folder / "model.yaml"), "dataset": str(world.folder / "dataset.yaml")}
+        lens("a great film", **cards, example=None, centre=True, k=2, output=None, form="json", data_dir=None)
+    found = json.loads(capsys.readouterr().out)
+    assert [len(layer["nearest"]) for layer in found["layers"]] == [2] * 4
+    assert [word["word"] for word in found["layers"][0]["words"]] == ["bad", "positive", "story"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "give a text, or --dataset with --example"),
-        (["text", "--dataset", "mr", "--example", "test-1"], "give a text, or"),
         (["--example", "test-1"], "give a text, or"),
         (["text", "--format", "csv"], "'csv' is no format of the lens"),
-        (["text", "--model", "smolm2"], "unknown model 'smolm2'"),
     ],
 )
 def test_wrong_words_are_told_at_once(ran, words, said):

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from vocabsem.errors import DataError
-from vocabsem.geometry import adjusted_rand, mean_cosine
+from vocabsem.geometry import adjusted_rand, mean_cosine, principal_plane
 
 
 def blobs(distance, n=240, classes=3, d=8, seed=0):
@@ -52,3 +52,18 @@ def test_refuses_too_few_states():
         adjusted_rand(np.zeros((2, 3)), [0, 1], 3)
     with pytest.raises(DataError, match="two states at least"):
         mean_cosine(np.zeros((1, 3)))
+
+
+def test_the_principal_plane_is_that_of_scikit_learn_and_its_signs_are_fixed():
+    from sklearn.decomposition import PCA
+
+    states = np.random.default_rng(0).standard_normal((40, 12)) * np.arange(1, 13)
+    plane = principal_plane(states)
+    np.testing.assert_allclose(np.abs(plane), np.abs(PCA(2).fit_transform(states)), atol=1e-9)
+    np.testing.assert_allclose(principal_plane(-states + 7), plane, atol=1e-9)
+    assert (plane[np.abs(plane).argmax(0), [0, 1]] > 0).all()
+
+
+def test_states_on_a_line_have_no_second_direction():
+    np.testing.assert_allclose(principal_plane([[1.0], [2.0], [4.0]])[:, 1], 0)
+    assert principal_plane([[3.0, 4.0]]).tolist() == [[0.0, 0.0]]
