@@ -1,4 +1,7 @@
-"""What flows, tasks, tracking and the warehouse cost a run: the time in which nothing of the method is computing."""
+"""What flows, tasks, tracking and the warehouse cost a run: the time in which nothing of the method is computing.
+
+The start of a Prefect server is left out: `vocabsem up` keeps one.
+"""
 
 import sys
 import tempfile
