@@ -109,7 +109,7 @@ def test_words_are_chosen_by_training_rows_alone(tmp_path):
 
 def test_a_class_whose_texts_are_all_the_same_is_told(tmp_path):
     draft = read(write(tmp_path / "mine.csv", [*ROWS, *[("again", "c")] * 3]))
-    with pytest.raises(DataError, match="class 'c' .* no training rows left once repeated texts are removed"):
+    with pytest.raises(DataError, match=r"class 'c' .* no training rows left once repeated texts are removed"):
         propose(Home(tmp_path / "home"), model(), draft)
 
 
