@@ -76,7 +76,7 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
         ({}, CardError, r"mine\.yaml is there already: .*--force"),
         ({"more": ["--force"], "text": "reviews"}, DataError, "did you mean 'review'"),
         ({"more": ["--force", "--name", "my/reviews"]}, CardError, "--name 'my/reviews': give letters"),
-        ({"more": ["--force", "--model", "smollm2"]}, CardError, "did you mean 'smollm2-135m'"),
+        ({"more": ["--force", "--model", "smollm2-135m-instrukt"]}, CardError, "mean 'smollm2-135m-instruct'"),
     ],
     ids=["there already", "column", "name", "model"],
 )
