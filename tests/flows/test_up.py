@@ -259,7 +259,8 @@ def started(home, *words):
         assert running_up.poll() is None, running_up.stderr.read()
         yield Api(url), running_up
     finally:
-        cut(running_up)
+        if running_up.poll() is None:
+            cut(running_up)
 
 
 def cut(running_up):
@@ -302,7 +303,6 @@ def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(tmp
         run = api.ended(cut_off)
         assert run["state"]["message"] == "Its worker was killed. Run it again: it goes on."
         assert api.ended(api.run("pipeline/nightly", experiment=world.card))["state_name"] == "Completed"
-        hook.wait(lambda call: call.get("run") == run["name"])
 
 
 def test_bad_input_is_refused_before_anything_starts(tmp_path):
