@@ -1,4 +1,4 @@
-"""`python -m flows.score`: a file of texts to labels and probabilities, by a registered model."""
+"""A file of texts to labels and probabilities, by a registered model."""
 
 from prefect import flow
 
@@ -20,9 +20,3 @@ def score(model: str, input: str, output: str, columns: dict[str, str] | None = 
     with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", found.rows) as advance:
         score_file(place, job, found, advance)
     return str(job.output)
-
-
-if __name__ == "__main__":
-    from flows.cli import main
-
-    main("predict")
