@@ -1,4 +1,4 @@
-"""`python -m flows.score`: a file of texts to labels and probabilities, by a registered model."""
+"""A file of texts to labels and probabilities, by a registered model."""
 
 from prefect import flow
 

@@ -54,11 +54,12 @@ def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> 
             tags |= {"method": entry.label, "shots": entry.shots}
             known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
         version = str(known[key].version)
-        verdict = judge(home, entry, _holder(client, name))
+        holder = _holder(client, name)
+        verdict = judge(home, entry, holder)
         if verdict.alias:
             client.set_registered_model_alias(name, verdict.alias, version)
-        if verdict.alias == CHAMPION:  # whoever challenged, challenged another
-            client.delete_registered_model_alias(name, CHALLENGER)
+        if verdict.alias == CHAMPION and (holder is None or str(holder.version) != version):
+            client.delete_registered_model_alias(name, CHALLENGER)  # whoever challenged, challenged another
         client.set_model_version_tag(name, version, "verdict", verdict.why)
         client.set_tag(run_id, name, f"version {version}, {verdict.alias or 'no alias'}: {verdict.why}")
     shutil.rmtree(folder, ignore_errors=True)

@@ -140,7 +140,7 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples)
 def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
     run = log_experiment(home, {"name": "aliases", "description": ""}, [], {}, [], {})
     aliases, found = [], []
-    shares = (0.5, 0.52, 0.4, 0.9, 0.9)
+    shares = (0.5, 0.52, 0.5, 0.4, 0.9, 0.9)
     for number, right in enumerate(shares):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -153,9 +153,9 @@ def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
             assert tags["verdict"] == found[-1]["why"]
             assert client.get_run(run).data.tags["contest"].endswith(found[-1]["why"])
     second = {"champion": 1, "challenger": 2}
-    assert aliases == [{"champion": 1}, second, second, {"champion": 4}, {"champion": 4}]
-    assert [each["alias"] for each in found] == ["champion", "challenger", None, "champion", "champion"]
-    assert [each["difference"] is None for each in found] == [True, False, False, False, True]
+    assert aliases == [{"champion": 1}, second, second, second, {"champion": 4}, {"champion": 4}]
+    assert [each["alias"] for each in found] == ["champion", "challenger", "champion", None, "champion", "champion"]
+    assert [each["difference"] is None for each in found] == [True, False, True, False, False, True]
     with store(home) as client:  # the champion's version is removed, and its alias with it
         client.delete_model_version("contest", "4")
     (tmp_path / "last").mkdir()
