@@ -2,8 +2,7 @@
 
 A partition is published by its manifest, which is written last; files without one are nobody's. Each part leaves a
 sidecar (`part-0.parquet.json`) until the manifest lists it, so that a killed run keeps the parts it finished. Writers
-of the same partition take turns under the folder's lock: the first to publish wins, and a published file is never
-replaced.
+of a partition take turns under the folder's lock: the first to publish wins, a published file is never replaced.
 """
 
 import json
@@ -290,8 +289,8 @@ class Partition:
 def partition_folders(folder: Path) -> Iterator[Path]:
     """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
     try:
-        with os.scandir(folder) as entries:
-            below = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        with os.scandir(folder) as found:
+            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in below:
