@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from flows.servers import HOST, Server, free_port, running
+from flows.processes import HOST, Server, free_port, running
 from flows.variables import environment
 from tasks.champion import Registered, find_classifier
 from vocabsem.errors import BadInput, ComputationFailed

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows.servers import free_port, mlflow_server, running
+from flows.processes import free_port, running
+from flows.servers import mlflow_server
 from scripts.screenshots import BROWSERS, browser
-from tests.flows.test_servers import wait_for
+from tests.flows.test_up import wait_for
 from warehouse.lake import Lake
 
 pytestmark = [

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from flows.processes import HOST, free_port
 from flows.serve import _curl, serve
-from flows.servers import HOST, free_port
 from tasks.champion import Registered, load_classifier
 from tests.conftest import ROOT
 from tests.flows.command import command
-from tests.flows.test_servers import gone, wait_for
+from tests.flows.test_up import gone, wait_for
 from vocabsem.errors import BadInput
 
 NAMES = ("neg", "pos", "tale")
