@@ -82,4 +82,4 @@ vocabsem("run", str(folder / "experiment.yaml"))
 # The best on validation data is registered, and answers.
 
 # %%
-vocabsem("predict", "--model", "vocabsem-reviews@champion", "The strap tore on day one.", "I bought two more.")
+vocabsem("predict", "--model", "vocabsem-reviews@champion", "The strap came damaged.", "This lens is a delight.")
