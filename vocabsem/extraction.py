@@ -46,15 +46,15 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[int]]:
     """Batches of like size within the budget, as many for each core, so that none waits for another at the end."""
-    batches = list(token_batches(lengths, budget))
-    most = -(-len(batches) // cores) * cores
-    share = sum(len(batch) * lengths[batch[0]] for batch in batches) // max(most, 1)
+    widest = list(token_batches(lengths, budget))
+    most = -(-len(widest) // cores) * cores
+    share = sum(len(batch) * lengths[batch[0]] for batch in widest) // max(most, 1)
     while share < budget:
         batches = list(token_batches(lengths, share))
         if len(batches) <= most:
-            break
+            return batches
         share += share // 64 + 1
-    return batches
+    return widest
 
 
 def extract(
