@@ -1,10 +1,10 @@
 """`vocabsem up`: the servers of a home, and with a schedule its worker, until one signal stops them all."""
 
-import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +31,7 @@ from tasks.mlflow_store import store_lock
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
+Working = Callable[[str, threading.Event], AbstractContextManager[list[Server]]]  # of the API and the stop signal
 TRAINING = "/#/experiments?workflowType=machine_learning"  # MLflow's pages open on chat traces otherwise
 
 
@@ -44,14 +45,18 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
     """
     if not schedule and (webhook or deployments):
         raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
+    if not schedule:
+        _serve(home)
+        return
+    file = (deployments or DEPLOYMENTS).absolute()
     # Prefect and torch are large, and this process stays for days: what needs them is done in another.
     with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as aside:
-        file = (deployments or DEPLOYMENTS).absolute() if schedule else None
-        coming = aside.submit(_of_schedules, "checked", file).result() if file else []
-        _serve(home, aside, file, webhook, coming)
+        coming = aside.submit(_of_schedules, "checked", file).result()
+        _serve(home, lambda api, stopping: _working(home, api, aside, file, webhook, stopping), coming)
 
 
-def _serve(home: Home, aside: Executor, file: Path | None, webhook: str | None, coming: list[str]) -> None:
+def _serve(home: Home, working: Working = lambda *_: nullcontext([]), coming: Sequence[str] = ()) -> None:
+    """The servers, and what `working` adds to them once they answer, until a signal comes."""
     home.root.mkdir(parents=True, exist_ok=True)
     try:
         lock = up_lock(home).acquire(timeout=2)
@@ -73,7 +78,7 @@ def _serve(home: Home, aside: Executor, file: Path | None, webhook: str | None, 
                     server.wait_until_healthy(stopping)
             try:
                 api = f"{prefect.address}/api"
-                with _working(home, api, aside, file, webhook, stopping) as workers:
+                with working(api, stopping) as workers:
                     if not stopping.is_set():
                         write_record(home, {"prefect": api, "mlflow": mlflow.address})
                         typer.echo("\n".join([*_addresses(prefect, mlflow), *coming, "Ctrl-C stops all of it."]))
@@ -86,12 +91,12 @@ def _serve(home: Home, aside: Executor, file: Path | None, webhook: str | None, 
                 typer.echo("stopping …")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _working(
-    home: Home, api: str, aside: Executor, file: Path | None, webhook: str | None, stopping: threading.Event
+    home: Home, api: str, aside: Executor, file: Path, webhook: str | None, stopping: threading.Event
 ) -> Iterator[list[Server]]:
     """The file's deployments registered and a worker for the time of the block, which ends before the servers do."""
-    if file is None or stopping.is_set():
+    if stopping.is_set():
         yield []
         return
     typer.echo(f"registering the deployments of {file} …")
@@ -118,7 +123,7 @@ def _addresses(prefect: Server, mlflow: Server) -> list[str]:
     ]
 
 
-@contextlib.contextmanager
+@contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
     stopping = threading.Event()
     hung_up = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # nohup stays nohup
