@@ -68,7 +68,7 @@ def operations(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> float:
     return 2.0 * weights * tokens + 4.0 * config.num_hidden_layers * width * pairs
 
 
-SIDE, PRODUCTS = 2048, 32
+SIDE, PRODUCTS = 2048, 128  # about as long as the extraction, so that both see the same machine
 
 
 def matrix_products(dtype: str) -> list[Callable[[], object]]:
@@ -144,9 +144,9 @@ def by_batches(network, prompts: Sequence[Sequence[int]]) -> Callable[[], object
 
 def encoder(folder, dtype: str, texts: list[str]) -> Callable[[], object]:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    body = Transformer(str(folder), model_args={"dtype": getattr(torch, dtype)})
+    body = Transformer(str(folder), model_kwargs={"dtype": getattr(torch, dtype)})
     body.tokenizer.pad_token = body.tokenizer.pad_token or body.tokenizer.eos_token
     pooling = Pooling(body.get_word_embedding_dimension(), pooling_mode="lasttoken")
     network = SentenceTransformer(modules=[body, pooling], device="cpu")
