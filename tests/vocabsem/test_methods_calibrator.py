@@ -72,7 +72,7 @@ def stacked(answers, held_out, labels):
     shares = (0.2, 0.5)[: len(answers)]
     factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels)
     start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
-    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, penalty=40.0)
+    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, penalty=15.0)
     return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
 
 

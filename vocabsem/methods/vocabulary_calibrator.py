@@ -18,7 +18,7 @@ from vocabsem.methods.stacking import sharpen, stack
 CONSTANT = 0.3  # the last column of z, beside rows of about unit length: the intercept's share of the prior
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
 SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
-STIFFNESS = 40.0  # of that prior
+STIFFNESS = 15.0  # of that prior
 FOLDS = 5  # for the estimates of step 4; step 3 has exact ones
 
 Echo = Callable[[Floats, Floats, Ints, Floats], Floats]
