@@ -63,8 +63,7 @@ def test_a_good_answer_is_kept_and_a_bad_one_left():
 
 
 def test_eight_rows_decide_about_an_answer():
-    """Many columns, so that the rows tell little of each other: who agrees with the labels is kept, who contradicts them
-    is given up."""
+    """In many columns rows tell little of each other: who agrees with the labels is kept, who contradicts is not."""
     z, _, _, y = draw(8, d=200, classes=2)
     assert depart(z, y / y.std(), y).trust > 0.35
     assert depart(z, -y / y.std(), y).trust < 0.1

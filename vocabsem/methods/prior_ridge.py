@@ -32,16 +32,15 @@ def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
 
         (β + DOUBT) · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
 
-    a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second. It spans a
-    factor of 21, so that eight rows of two classes, N(C − 1)/2 = 4, outweigh it where the errors without the prior answer
-    are half of those with it.
+    a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second. The first
+    spans a factor of 21: eight rows of two classes outweigh it if the prior answer little more than doubles the errors.
     """
     rows, left, lengths = _singular(z)
     shares = [lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES]
     both = np.hstack([y, answer]).astype(np.float64)
     projected = left.T @ both  # (r, 2C)
     log_weight, errors = [], []
-    for penalty, share in zip(PENALTIES, shares, strict=True):
+    for share in shares:
         free = 1 - (left**2) @ share  # 1 − H_ii
         residual = (both - left @ (projected * share[:, None])) / free[:, None]
         of_y, of_answer = np.split(residual, 2, axis=1)
