@@ -148,6 +148,6 @@ def encoder(folder, dtype: str, texts: list[str]) -> Callable[[], object]:
 
     body = Transformer(str(folder), model_kwargs={"dtype": getattr(torch, dtype)})
     body.tokenizer.pad_token = body.tokenizer.pad_token or body.tokenizer.eos_token
-    pooling = Pooling(body.get_word_embedding_dimension(), pooling_mode="lasttoken")
+    pooling = Pooling(body.get_embedding_dimension(), pooling_mode="lasttoken")
     network = SentenceTransformer(modules=[body, pooling], device="cpu")
     return lambda: network.encode(texts, show_progress_bar=False)

@@ -14,7 +14,7 @@ from vocabsem.cards import DatasetCard, ModelCard
 from warehouse.keys import partition_key
 from warehouse.lake import Lake, Partition
 
-VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 2, "metrics": 2, "comparisons": 1, "runs": 1}
+VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 3, "metrics": 2, "comparisons": 1, "runs": 1}
 VERSIONS |= {"diagnostics": 1}
 SPLITS = ("train", "validation", "test")
 RIVAL = "rival"  # the question of a contrast with our calibrator

@@ -185,20 +185,21 @@ def worlds(order):
     return type(make_space())(rows, rows, np.zeros(3)), states, labels
 
 
-def test_the_prior_fades_as_labels_grow():
-    """With wrong words a handful of labels does less than it does for a probe; many labels undo them."""
+def test_a_handful_of_labels_undoes_wrong_words():
+    """Each class is called by another's name. Without labels nearly all is wrong, with two of each it is as a probe."""
     wrong, states, labels = worlds([1, 2, 0])
-    fitted = [VocabularyCalibrator(wrong).fit(states[:n], labels[:n], states[:4000]) for n in (6, 4000)]
-    few, many = (method.score(states[4000:], labels[4000:]) for method in fitted)
-    probes = [LinearProbe(wrong).fit(states[:n], labels[:n], states[:4000]) for n in (6, 4000)]
-    of_few, of_many = (probe.score(states[4000:], labels[4000:]) for probe in probes)
-    assert few < of_few - 0.1
-    assert many > of_many - 0.02
+    test = states[4000:], labels[4000:]
+    assert VocabularyCalibrator(wrong).fit(states[:4000]).score(*test) < 0.1
+    for n in (6, 12, 4000):
+        found, probe = (
+            kind(wrong).fit(states[:n], labels[:n], states[:4000]) for kind in (VocabularyCalibrator, LinearProbe)
+        )
+        assert found.score(*test) > probe.score(*test) - 0.02
 
 
 def test_right_words_help_at_few_labels():
     right, states, labels = worlds([0, 1, 2])
-    for n in (0, 6):
+    for n in (0, 4):
         few = [
             VocabularyCalibrator(right, targets=t).fit(states[:n], labels[:n] if n else None, states[:4000])
             for t in ("both", "random")

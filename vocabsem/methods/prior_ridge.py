@@ -10,8 +10,8 @@ from scipy.special import softmax
 from vocabsem.methods.base import Floats
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # λ, beside rows of about unit length
-TRUSTS = (0.02, 0.05, 0.1, 0.2, 0.4)  # β: what the prior answer, of unit deviation, adds to a one-hot label
-FAITH = 2.0  # the prior density of (β, λ) is (β √λ)^FAITH: without evidence, keep to the prior answer
+TRUSTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # β: what the prior answer, of unit deviation, adds to a one-hot label
+DOUBT = 0.02  # the prior density of β is β + DOUBT: without evidence, keep to the prior answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +30,24 @@ def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
     For each β and λ, W minimises ‖y − β answer − z W‖² + λ‖W‖². With H = z (zᵀz + λ)⁻¹ zᵀ the leave-one-out errors
     are (1 − H) (y − β answer) / (1 − H_ii), exactly. The result is the mean of all fits, weighted by
 
-        (β √λ)^FAITH · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
+        (β + DOUBT) · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
 
-    a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second.
+    a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second. The first
+    spans a factor of 21: eight rows of two classes outweigh it if the prior answer little more than doubles the errors.
     """
     rows, left, lengths = _singular(z)
     shares = [lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES]
     both = np.hstack([y, answer]).astype(np.float64)
     projected = left.T @ both  # (r, 2C)
     log_weight, errors = [], []
-    for penalty, share in zip(PENALTIES, shares, strict=True):
+    for share in shares:
         free = 1 - (left**2) @ share  # 1 − H_ii
         residual = (both - left @ (projected * share[:, None])) / free[:, None]
         of_y, of_answer = np.split(residual, 2, axis=1)
         for trust in TRUSTS:
             errors.append(of_y - trust * of_answer)
             evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
-            log_weight.append(evidence + FAITH * np.log(trust * penalty**0.5))
+            log_weight.append(evidence + np.log(trust + DOUBT))
     weight = softmax(log_weight)
     of_y, of_answer = np.split(projected, 2, axis=1)
     solved = sum(
