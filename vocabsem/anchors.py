@@ -73,11 +73,15 @@ def semantic_anchors(
     matrix and counts as missing.
     """
     head = _Head(weight, rows, gauge, torch.device(device) if device is not None else weight.device)
+    with threadpool_limits(1, user_api="blas"):  # a core works on a block of its own: more threads would only spin
+        return _solve(head, bias)
+
+
+def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
     gram = head.gram()
     if not bool(torch.isfinite(gram).all()):
         raise DataError("the head's weight holds NaN or infinite values: check the checkpoint it was loaded from")
-    with threadpool_limits(1):  # its threads meet so often that on a busy machine 0.02 s became 8 s
-        eigenvalues = torch.linalg.eigvalsh(gram)  # ascending
+    eigenvalues = _eigenvalues(gram)  # ascending
     cut = float(eigenvalues[-1]) * len(head) * torch.finfo(torch.float64).eps
     kept = eigenvalues[eigenvalues > cut]
     rank = len(kept)
@@ -95,15 +99,15 @@ def semantic_anchors(
             f"the head's {len(head)} rows span {rank} of {head.d} dimensions: its pseudo-inverse is used, and states "
             "are compared within those dimensions only",
             RankDeficientHead,
-            stacklevel=2,
+            stacklevel=3,
         )
         values, directions = torch.linalg.eigh(gram)
         root = directions[:, -rank:] * values[-rank:].sqrt()
         whiten = directions[:, -rank:] / values[-rank:].sqrt()
 
     # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G; in this order rounding grows with κ, not κ²
-    miss = gram @ (whiten @ (whiten.mT @ root)) - root
-    vectors, leverage = head.times(whiten @ whiten.mT)
+    miss = _product(gram, _product(whiten, _product(whiten.mT, root))) - root
+    vectors, leverage = head.times(_product(whiten, whiten.mT))
     if bias is not None:
         vectors -= head.of(bias) @ vectors
     return Anchors(
@@ -112,7 +116,7 @@ def semantic_anchors(
         condition=condition,
         residual=float(miss.norm() / root.norm()),
         rank=rank,
-        gauge=gauge,
+        gauge=head.gauge,
         solver="cholesky" if rank == head.d else "eigh",
     )
 
@@ -124,6 +128,20 @@ def _product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.from_numpy(np.matmul(a.numpy(), b.numpy(), out=None if out is None else out.numpy()))
 
 
+def _eigenvalues(gram: Tensor) -> Tensor:
+    """On a processor by NumPy, in one thread: more would meet so often that on a busy machine 0.02 s became 8 s."""
+    found = torch.linalg.eigvalsh(gram) if gram.device.type != "cpu" else np.linalg.eigvalsh(gram.numpy())
+    return torch.as_tensor(found)
+
+
+def _rows_of(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of each row of a (N, d) with that of b (N, d): (N,)."""
+    if a.device.type != "cpu":
+        found: Tensor = torch.linalg.vecdot(a, b)
+        return found
+    return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
+
+
 def _inverse_of_upper(matrix: Tensor) -> Tensor:
     identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     inverse: Tensor = torch.linalg.solve_triangular(matrix, identity, upper=True)
@@ -133,7 +151,7 @@ def _inverse_of_upper(matrix: Tensor) -> Tensor:
 class _Head:
     """The chosen rows of a head in their gauge, served in float64 blocks (b, d)."""
 
-    def __init__(self, weight: Tensor, rows: int | Sequence[int] | None, gauge: str, device: torch.device) -> None:
+    def __init__(self, weight: Tensor, rows: int | Sequence[int] | None, gauge: Gauge, device: torch.device) -> None:
         if weight.ndim != 2 or 0 in weight.shape:
             raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
         if gauge not in ("raw", "centred"):
@@ -157,7 +175,7 @@ class _Head:
             block = chosen.detach().to(self.device, torch.float64)
             return work(part, block if self.gauge == "raw" else block - self.mean)
 
-        with threadpool_limits(1, user_api="blas"), side_by_side(self.device, MOST_CORES) as each:
+        with side_by_side(self.device, MOST_CORES) as each:
             yield from each(of_block, range(0, len(self), rows))
 
     def gram(self, whiten: Tensor | None = None) -> Tensor:
@@ -168,7 +186,7 @@ class _Head:
             return _product(side.mT, side)
 
         gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
-        for found in self.each(summand, rows=max(2 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
+        for found in self.each(summand, rows=max(8 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
             gram += found
         return gram
 
@@ -182,7 +200,7 @@ class _Head:
 
         def fill(part: slice, block: Tensor) -> None:
             _product(block, inverse, out=vectors[part])
-            leverage[part] = torch.linalg.vecdot(vectors[part], block)
+            leverage[part] = _rows_of(vectors[part], block)
 
         for _ in self.each(fill):
             pass
