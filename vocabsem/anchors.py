@@ -14,11 +14,10 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from vocabsem.errors import DataError
-from vocabsem.processor import side_by_side
+from vocabsem.processor import side_by_side, thread_limits
 
 Gauge = Literal["raw", "centred"]
 _Found = TypeVar("_Found")
@@ -73,7 +72,7 @@ def semantic_anchors(
     matrix and counts as missing.
     """
     head = _Head(weight, rows, gauge, torch.device(device) if device is not None else weight.device)
-    with threadpool_limits(1, user_api="blas"):  # a core works on a block of its own: more threads would only spin
+    with thread_limits(1, "blas"):  # a core works on a block of its own: more threads would only spin
         return _solve(head, bias)
 
 

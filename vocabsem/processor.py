@@ -7,10 +7,11 @@ Nothing here changes a result beyond rounding.
 import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,17 @@ def quicken(network: "PreTrainedModel") -> None:
         network.set_attn_implementation(NAME)
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def thread_limits(threads: int, kind: Literal["blas", "openmp"]) -> AbstractContextManager[object]:
+    """At most so many threads, from now to the end of a `with`; without one, for good. Libraries are found once."""
+    limits: AbstractContextManager[object] = _libraries().limit(limits=threads, user_api=kind)
+    return limits
+
+
 def workers(device: "torch.device", most: int = MOST_WORKERS) -> int:
     """How many batches run at a time."""
     import torch
@@ -68,7 +80,7 @@ def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[C
 
     def start() -> None:
         torch.get_num_threads()  # a new thread takes torch's setting at its first use, and keeps it only then
-        threadpool_limits(share, user_api="openmp")
+        thread_limits(share, "openmp")
 
     pool = ThreadPoolExecutor(cores, "batch", initializer=start)
     try:
