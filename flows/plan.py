@@ -217,7 +217,9 @@ def _compare(
                 wanted = splits_of(spec, evaluated)
                 inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)
                 inputs["anchors"] = anchors.key
-                more = {"temperature": True} if experiment.temperature else {}
+                more = {}
+            if experiment.temperature:
+                more |= {"temperature": True}
             if experiment.scarce == "take_all":
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}

@@ -77,6 +77,7 @@ def _tune(
                 kind=specification["method"],
                 seed=seed,
                 schedule=Schedule.of(specification["method"], specification["params"]),
+                temperature=step.payload.get("temperature", False),
                 progress=progress,
             )
         for (split, (ids, labels, _)), probabilities in zip(others.items(), tuned.probabilities, strict=True):

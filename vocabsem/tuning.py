@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from vocabsem.adapters import Kind, adapted, as_stored
 from vocabsem.errors import TrainingFailed
@@ -20,6 +20,7 @@ from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
 from vocabsem.schedule import Schedule
+from vocabsem.temperature import fit_temperature
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,7 +44,7 @@ class Tuned:
     config: dict[str, Any]
     """peft's configuration of it."""
     facts: dict[str, Any]
-    """learning_rate and steps as chosen, rows held out to choose them, parameters trained."""
+    """learning_rate and steps as chosen, rows held out to choose them, parameters trained, temperature."""
     seconds: float
     """Of training, choosing included."""
 
@@ -58,6 +59,7 @@ def tune(
     kind: Kind,
     seed: int = 0,
     schedule: Schedule | None = None,
+    temperature: bool = False,
     progress: Progress = lambda prompts, tokens: None,
 ) -> Tuned:
     """Train an adapter on N prompts of token ids with labels (N,), and give each of `others` its probabilities.
@@ -65,6 +67,7 @@ def tune(
     label_ids: the tokens of each of the C label words, whose logits are averaged. The learning rate, and after how many
     of the steps training ends, are those of the lowest loss on a fifth of the rows, stratified, when trained on the
     others; then all rows train anew. Where a class has a single row the middle of rates and ends are taken.
+    `temperature`: divide the logits by the one that suits the rows held out (1 where there are none).
     The same seed gives the same result. `progress` is told the prompts and tokens of each batch.
     Raises DataError for labels that cannot be used, TrainingFailed where the loss is not finite.
     """
@@ -73,7 +76,9 @@ def tune(
     steps, stops, rates = schedule.steps, schedule.stops, sorted(schedule.learning_rates or LEARNING_RATES[kind])
     ends = sorted({max(1, round(steps * part / stops)) for part in range(1, stops + 1)})
     rate, end = rates[len(rates) // 2], ends[len(ends) // 2]
-    held_out = held_out_rows(y, np.random.default_rng(seed)) if len(rates) * len(ends) > 1 else np.zeros(len(y), bool)
+    needed = len(rates) * len(ends) > 1 or temperature
+    held_out = held_out_rows(y, np.random.default_rng(seed)) if needed else np.zeros(len(y), bool)
+    divisor = 1.0
 
     def training(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
         data = [prompts[row] for row in rows.tolist()]
@@ -81,20 +86,22 @@ def tune(
 
     if held_out.any():
         rows, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out).tolist()
-        loss: dict[tuple[float, int], float] = {}
+        answers: dict[tuple[float, int], NDArray[np.float64]] = {}  # (unseen, C) logarithms of probabilities
         for candidate in rates:
             with adapted(model, kind, seed) as adapter:
                 for done in training(adapter, rows, candidate):
                     if done in ends:
-                        log_p = _log_probabilities(model, head, [prompts[row] for row in unseen], progress)
-                        loss[candidate, done] = -float(log_p[np.arange(len(unseen)), y[unseen]].mean())
-        rate, end = min(loss, key=loss.__getitem__)
+                        asked = [prompts[row] for row in unseen]
+                        answers[candidate, done] = _log_probabilities(model, head, asked, progress)
+        rate, end = max(answers, key=lambda course: answers[course][np.arange(len(unseen)), y[unseen]].mean())
+        divisor = fit_temperature(y[unseen], answers[rate, end]) if temperature else 1.0
     with adapted(model, kind, seed) as adapter:
         next(done for done in training(adapter, np.arange(len(y)), rate) if done == end)
         seconds = time.perf_counter() - began
-        probabilities = [np.exp(_log_probabilities(model, head, asked, progress)) for asked in others]
+        found = (_log_probabilities(model, head, asked, progress) for asked in others)
+        probabilities = [np.asarray(softmax(log_p / divisor, axis=1)) for log_p in found]
         weights, config = as_stored(adapter, model.name)
-    facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum())}
+    facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum()), "temperature": divisor}
     facts["parameters"] = sum(array.size for array in weights.values())
     return Tuned(probabilities, weights, config, facts, seconds)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.estimate import COMPRESSED, NOMINAL_FLOPS, estimate
+from flows.estimate import COMPRESSED, DEMONSTRATED, NOMINAL_FLOPS, estimate
 from tests.tasks.worlds import SPLITS, compute, model
 
 
@@ -58,3 +58,13 @@ def test_states_that_two_methods_share_are_counted_once(world):
 def test_a_method_that_reads_no_training_states_needs_none(world):
     caps = {"limits.train": 30, "limits.validation": 6, "limits.test": 12}
     assert estimate(world.plan(**caps, methods=["zero_shot"], shots=[0]))["prompts"] == 18
+
+
+def test_states_after_demonstrations_take_longer_and_say_nothing_of_other_states(world):
+    caps = {"limits.train": 30, "limits.validation": 6, "limits.test": 12}
+    shown = {"methods": [{"method": "zero_shot", "demonstrations": 4}], "shots": [0], "seeds": [0]}
+    plain = estimate(world.plan(**caps, methods=["zero_shot"], shots=[0]))
+    after = estimate(world.plan(**caps, **shown))
+    assert after["seconds"] == pytest.approx(DEMONSTRATED * plain["seconds"])
+    compute(world.plan(**shown), ("examples", "states"))
+    assert estimate(world.plan(methods=["zero_shot"], shots=[0]))["basis"] == "a rough guess before the first run"

@@ -163,7 +163,7 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
         if "states" in kinds:
             for split, step in comparison.states.items():
                 extract(plan, comparison, split)
-                publish_states.fn(plan.home, step, SPLITS[split], plan.experiment.shard_rows)
+                publish_states.fn(plan.home, step, SPLITS[step.payload["split"]], plan.experiment.shard_rows)
         for fit in comparison.fits:
             if "predictions" in kinds:
                 fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
@@ -175,7 +175,7 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
 
 def extract(plan, comparison, split, spans=None):
     step = comparison.states[split]
-    for span in spans if spans is not None else shards(SPLITS[split], plan.experiment.shard_rows):
+    for span in spans if spans is not None else shards(SPLITS[step.payload["split"]], plan.experiment.shard_rows):
         extract_shard.fn(plan.home, comparison.model, comparison.dataset, step, *span, "cpu")
 
 

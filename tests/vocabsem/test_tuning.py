@@ -21,6 +21,7 @@ from vocabsem.errors import CardError, DataError, TrainingFailed
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
+from vocabsem.temperature import fit_temperature
 from vocabsem.tuning import BATCH, Schedule, held_out_rows, label_head, random_batches, tune
 
 KINDS = ("lora", "ia3")
@@ -55,7 +56,7 @@ def gptj(load):
     return load("gptj")  # its head has a bias
 
 
-def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, progress=lambda *counts: None, **schedule):
+def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, *, temperature=False, progress=None, **schedule):
     """The first rows are for training, `others` are answered."""
     return tune(
         model,
@@ -66,7 +67,8 @@ def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, progress=la
         kind=kind,
         seed=seed,
         schedule=Schedule(**schedule),
-        progress=progress,
+        temperature=temperature,
+        progress=progress or (lambda *counts: None),
     )
 
 
@@ -216,6 +218,27 @@ def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
     assert facts["held_out"] == len(unseen) == 3
 
 
+def test_the_temperature_suits_the_rows_held_out_and_divides_the_logits_of_all_others(gptj):
+    rows, asked, seed = 18, slice(18, 30), 2
+    labels = np.random.default_rng(1).permuted(LABELS[:rows])
+    course = {"seed": seed, "steps": 5, "stops": 1, "learning_rates": [0.03]}
+    plain = tuned(gptj, "lora", rows, asked, labels, **course)
+    found = tuned(gptj, "lora", rows, asked, labels, **course, temperature=True)
+    held_out = held_out_rows(labels, np.random.default_rng(seed))
+    seen, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    with adapted(gptj, "lora", seed) as made:
+        config = deepcopy(made.peft_config["default"])
+    adapter = fresh(gptj.network, config, seed)
+    *_, trained = plainly(adapter, [PROMPTS[i] for i in seen], labels[seen], 0.03, 5)
+    held_out_answers = np.log(answers(trained, [PROMPTS[i] for i in unseen]))
+    expected = fit_temperature(labels[unseen], held_out_answers)
+    assert abs(expected - 1) > 0.05
+    assert found.facts["temperature"] == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(
+        found.probabilities[0], softmax(np.log(plain.probabilities[0]) / found.facts["temperature"], axis=1), rtol=1e-6
+    )
+
+
 def test_with_one_row_of_a_class_the_middle_choices_are_taken(gptj):
     rates, labels, told = [0.5, 1e-4, 2e-3], np.array([0, 1, 1, 0, 2]), []
     found = tuned(
@@ -224,7 +247,8 @@ def test_with_one_row_of_a_class_the_middle_choices_are_taken(gptj):
         learning_rates=rates,
         progress=lambda prompts, tokens: told.append((prompts, tokens)),
     )
-    assert found.facts == {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "parameters": 3 * (32 + 32 + 128)}
+    chosen = {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "temperature": 1.0}
+    assert found.facts == chosen | {"parameters": 3 * (32 + 32 + 128)}
     seen = 6 * PROMPTS[:5] + PROMPTS[5:9]
     assert np.sum(told, axis=0).tolist() == [len(seen), sum(map(len, seen))]
     assert found.seconds > 0
