@@ -1,4 +1,4 @@
-"""On a GPU: how much of what it can multiply extraction uses, and what writing the states costs."""
+"""On a GPU: how much of what it can multiply extraction uses, what writing the states costs, and anchors."""
 
 import sys
 import tempfile
@@ -11,6 +11,7 @@ import torch
 
 from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
+from benchmarks.anchors import beside_gram
 from benchmarks.extraction import operations
 from vocabsem.extraction import TOKEN_BUDGET, extract, padded, token_batches
 from vocabsem.language_model import LanguageModel
@@ -35,6 +36,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     for billions, shape in SHAPES.items():
         yield from _of(billions, random_model(**shape, device="cuda"), shape["vocabulary"])
         torch.cuda.empty_cache()
+    yield beside_gram(128_256, 4_096, "cuda")  # the head of Llama 3 8B
 
 
 def _of(billions: str, model: LanguageModel, vocabulary: int) -> Iterator[Row]:

@@ -22,6 +22,7 @@ from tasks.steps import (
 )
 from vocabsem import sources
 from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.declared import declared
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import CardError, SourceError
 from vocabsem.language_model import model_digest
@@ -219,7 +220,7 @@ def _compare(
                 inputs["anchors"] = anchors.key
                 more = {}
             if experiment.temperature:
-                more |= {"temperature": True}
+                more |= {"temperature": spec.method in TUNED or declared()[spec.method].folds}
             if experiment.scarce == "take_all":
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}

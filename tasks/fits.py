@@ -73,11 +73,11 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
     estimators = [one.make() for one in given]
     kind = type(estimators[0])
     kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabelled) for one in given), strict=True))
-    if step.payload.get("temperature"):
+    if folds := step.payload.get("temperature"):
         for estimator, one, seed in zip(estimators, given, seeds, strict=True):
             if one.labels is not None:
                 estimator.temperature_ = cross_fitted_temperature(
-                    one.make, one.states, one.labels, one.unlabelled, seed=seed
+                    one.make, one.states, one.labels, one.unlabelled, folds=folds, seed=seed
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
     predictions, facts = [], []

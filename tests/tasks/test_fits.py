@@ -15,6 +15,7 @@ from tasks.reading import read_states
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
 from vocabsem.methods import METHODS, build_method, from_arrays
 from vocabsem.prompting import encode_prompts
+from vocabsem.temperature import cross_fitted_temperature
 from warehouse.lake import Lake
 
 
@@ -44,6 +45,12 @@ def states_of(plan, split):
 def space_of(plan):
     (comparison,) = plan.comparisons
     return label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+
+
+def stored_method(plan, fit):
+    with safe_open(calibrator_file(plan.home, fit.predictions), framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return from_arrays(arrays, json.loads(file.metadata()["estimator"]))
 
 
 def fits(plan):
@@ -135,14 +142,10 @@ def test_zero_shot_is_the_models_own_answer(done):
 def test_stored_calibrators_give_the_stored_predictions(done):
     _, _, states = states_of(done, "test")
     for fit in fits(done):
-        path = calibrator_file(done.home, fit.predictions)
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            method = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
         seed = fit.predictions.payload["seeds"][0]
-        assert path.name == f"seed-{seed}.safetensors"
+        assert calibrator_file(done.home, fit.predictions).name == f"seed-{seed}.safetensors"
         stored = predictions_of(done, fit)[seed][3]
-        np.testing.assert_array_equal(method.predict_proba(states).astype(np.float32), stored)
+        np.testing.assert_array_equal(stored_method(done, fit).predict_proba(states).astype(np.float32), stored)
 
 
 def test_with_several_layers_each_method_reads_what_it_can(tmp_path):
@@ -163,6 +166,31 @@ def test_with_several_layers_each_method_reads_what_it_can(tmp_path):
         both = build_method(name, params, space_of(plan), 0).fit(train[rows], labels[rows], unlabelled=train)
         (stored,) = predictions_of(plan, fit).values()
         np.testing.assert_array_equal(stored[3], both.predict_proba(test).astype(np.float32))
+
+
+def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator(tmp_path):
+    methods = ["zero_shot", "centroid", {"method": "paper_calibrator", "params": {"epochs": 2}}]
+    experiment = {"temperature": True, "shots": [0, 4], "methods": methods, "champion": False, "seeds": [3]}
+    plan = World(tmp_path, experiment=experiment).plan()
+    compute(plan, ("examples", "anchors", "states", "predictions"))
+    ids, labels, train = states_of(plan, "train")
+    _, _, test = states_of(plan, "test")
+    for name, params, folds in (("centroid", {}, 4), ("paper_calibrator", {"epochs": 2}, 2)):
+        fit = fit_of(plan, name, 4)
+        rows = [ids.index(example) for example in training_of(plan, fit)[3]]
+
+        def make(name=name, params=params):
+            return build_method(name, params, space_of(plan), 3)
+
+        estimator = make().fit(train[rows], labels[rows], unlabelled=train)
+        expected = cross_fitted_temperature(make, train[rows], labels[rows], train, folds=folds, seed=3)
+        assert abs(expected - 1) > 0.01
+        estimator.temperature_ = expected
+        (stored,) = predictions_of(plan, fit).values()
+        np.testing.assert_array_equal(stored[3], estimator.predict_proba(test).astype(np.float32))
+        np.testing.assert_array_equal(stored_method(plan, fit).predict_proba(test), estimator.predict_proba(test))
+    answers = fit_of(plan, "zero_shot", 0).predictions.partition(Lake(plan.home)).manifest().facts
+    assert [of_seed["temperature"] for of_seed in answers["seeds"]] == [1.0]
 
 
 def test_the_same_work_elsewhere_gives_the_same_keys_and_bytes(done, tmp_path):
