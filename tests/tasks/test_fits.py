@@ -169,22 +169,22 @@ def test_with_several_layers_each_method_reads_what_it_can(tmp_path):
 
 
 def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator(tmp_path):
-    methods = ["zero_shot", "centroid", {"method": "paper_calibrator", "params": {"epochs": 2}}]
+    methods = ["zero_shot", "centroid", {"method": "paper_calibrator", "label": "paper", "params": {"epochs": 2}}]
     experiment = {"temperature": True, "shots": [0, 4], "methods": methods, "champion": False, "seeds": [3]}
     plan = World(tmp_path, experiment=experiment).plan()
     compute(plan, ("examples", "anchors", "states", "predictions"))
     ids, labels, train = states_of(plan, "train")
     _, _, test = states_of(plan, "test")
-    for name, params, folds in (("centroid", {}, 4), ("paper_calibrator", {"epochs": 2}, 2)):
+    for name, folds in (("centroid", 4), ("paper", 2)):
         fit = fit_of(plan, name, 4)
         rows = [ids.index(example) for example in training_of(plan, fit)[3]]
 
-        def make(name=name, params=params):
-            return build_method(name, params, space_of(plan), 3)
+        def make(spec=fit.spec):
+            return build_method(spec.method, spec.params, space_of(plan), 3)
 
         estimator = make().fit(train[rows], labels[rows], unlabelled=train)
         expected = cross_fitted_temperature(make, train[rows], labels[rows], train, folds=folds, seed=3)
-        assert abs(expected - 1) > 0.01
+        assert abs(expected - 1) > 1e-3
         estimator.temperature_ = expected
         (stored,) = predictions_of(plan, fit).values()
         np.testing.assert_array_equal(stored[3], estimator.predict_proba(test).astype(np.float32))
