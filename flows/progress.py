@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -17,14 +18,21 @@ ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Yields `advance(done, tokens)`, which any thread may call; `total` counts what `done` counts."""
+    """Yields `advance(done, tokens)`, which any thread may call; `total` counts what `done` counts.
+
+    Once an exception has left the block, Ctrl-C or another, `advance` raises CancelledError: threads that are still at
+    work end with their batch, not with their shard.
+    """
     artifact = create_progress_artifact(progress=0.0, description=title)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    stopped = threading.Event()
     lock, began, seen = threading.Lock(), time.monotonic(), {"done": 0, "tokens": 0, "line": 0.0, "artifact": 0.0}
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total, rate="")
 
         def advance(done: int, tokens: int = 0) -> None:
+            if stopped.is_set():
+                raise CancelledError(f"{title}: the run was stopped")
             with lock:
                 seen["done"] += done
                 seen["tokens"] += tokens
@@ -39,6 +47,10 @@ def progress(title: str, total: int) -> Iterator[Callable[[int, int], None]]:
                     seen["artifact"] = elapsed
                     update_progress_artifact(artifact, progress=100 * seen["done"] / total)
 
-        yield advance
+        try:
+            yield advance
+        except BaseException:
+            stopped.set()
+            raise
     if isinstance(artifact, UUID):
         update_progress_artifact(artifact, progress=100 * seen["done"] / total if total else 100.0)

@@ -2,7 +2,8 @@
 
 import io
 import re
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -51,6 +52,25 @@ def test_an_end_before_the_total_is_shown_as_it_is(told):
 
     told(work)
     assert shown("short") == 25.0
+
+
+def test_threads_end_when_the_run_is_stopped(told):
+    def work():
+        with ThreadPoolExecutor(1) as pool, progress("stopped", 8) as advance:
+
+            def steps():
+                while True:
+                    advance(0)
+                    time.sleep(0.001)
+
+            ended.append(pool.submit(steps))
+            raise KeyboardInterrupt
+
+    ended = []
+    with pytest.raises(KeyboardInterrupt):
+        told(work)
+    with pytest.raises(CancelledError, match="stopped: the run was stopped"):
+        ended[0].result(timeout=10)
 
 
 def test_an_error_passes_through(told):
