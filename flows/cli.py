@@ -13,6 +13,8 @@ from flows.environment import prepare
 from vocabsem.errors import VocabsemError
 from warehouse.errors import WarehouseError
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 
 def main(*prefix: str) -> NoReturn:
     """The console script. `prefix` is the command for `python -m flows.<name>`."""
@@ -24,6 +26,8 @@ def main(*prefix: str) -> NoReturn:
     try:
         prepare(_take_home(words))
         code = app(words, standalone_mode=False)
+        if code == INTERRUPTED:
+            typer.echo("stopped: the same command goes on from here", err=True)
     except typer.TyperException as error:
         error.show()
         code = 2
@@ -32,9 +36,6 @@ def main(*prefix: str) -> NoReturn:
             raise
         typer.echo(f"error: {error}", err=True)
         code = error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("stopped: the same command goes on from here", err=True)
-        code = 130
     except Exception as error:
         if debug:
             raise

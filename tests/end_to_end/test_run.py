@@ -85,23 +85,35 @@ def the_warehouse_answers(home):
     assert "Traceback" not in refused.stderr
 
 
-def test_a_run_killed_during_extraction_goes_on_and_ends_the_same(make_home, card, finished):
-    home, _ = finished
-    killed = make_home("killed")
+def stopped(home, card, shards, number):
+    """Run until so many shards are kept, send the signal; returns the exit code, what was printed, and the shards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run", str(card), "--home", str(killed)],
+        [sys.executable, "-m", "flows.cli", "run", str(card), "--home", str(home)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
     deadline = time.monotonic() + 200
-    while len(kept := sorted((killed / "lake" / "states").rglob("part-*.parquet.json"))) < 2:
-        assert process.poll() is None, "the run ended before it could be killed"
+    while len(kept := sorted((home / "lake" / "states").rglob("part-*.parquet.json"))) < shards:
+        assert process.poll() is None, "the run ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=30)
+    return process.returncode, said, kept
+
+
+def test_a_run_stopped_and_killed_during_extraction_goes_on_and_ends_the_same(make_home, card, finished):
+    home, _ = finished
+    killed = make_home("killed")
+    code, said, _ = stopped(killed, card, 1, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped: the same command goes on from here"
+    assert "Traceback" not in said
+    code, _, kept = stopped(killed, card, 3, signal.SIGKILL)
+    assert code == -signal.SIGKILL
     kept = [path.with_suffix("") for path in kept]
     times = {path: path.stat().st_mtime_ns for path in kept}
     assert not list((killed / "lake" / "predictions").rglob("manifest.json"))
