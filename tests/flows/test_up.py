@@ -1,5 +1,6 @@
 """`vocabsem up`: real servers, a worker that runs what is scheduled, pages in a browser, and one Ctrl-C for all."""
 
+import csv
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.flows.test_automations import Hook
 from tests.flows.test_backfill import replace_home
-from tests.tasks.worlds import World, with_store
+from tests.tasks.worlds import LABELS, World, with_store
 from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
@@ -185,6 +186,9 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
 
 def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     good = api.run("pipeline/nightly", experiment=world.card, overrides=COMPUTED)
+    texts, scored = world.home.root / "texts.csv", world.home.root / "scored.csv"
+    texts.write_text("id,text\n7,a tale\n9,good\n")
+    scoring = api.run("score/by-hand", model="vocabsem-made@champion", input=str(texts), output=str(scored))
     bad = api.run("watch/watch", experiments=["nowhere"])
     run = api.ended(good)
     assert run["state_name"] == "Completed", run["state"]["message"]
@@ -194,6 +198,12 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     assert sum(bar["description"].startswith("states of made/") for bar in bars) == 3, "a bar for each split"
     assert {bar["data"] for bar in bars} == {100}
     assert beats(api, good), "a deployed run shows that it lives"
+
+    run = api.ended(scoring)
+    assert run["state_name"] == "Completed", run["state"]["message"]
+    rows = list(csv.DictReader(scored.read_text().splitlines()))
+    assert [row["id"] for row in rows] == ["7", "9"]
+    assert {row["predicted"] for row in rows} <= {label["name"] for label in LABELS}
 
     failed = api.ended(bad)
     assert failed["state_name"] == "Failed"
