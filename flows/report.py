@@ -71,14 +71,16 @@ def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
 
 
 def _pictures(results: Results, output: Path) -> dict[str, str]:
-    """{data set: the picture's address, relative to the page}."""
+    """{data set: the picture's address, relative to the page}; one number of shots makes none."""
     from tasks.figures import label_efficiency as draw
     from tasks.figures import png
 
     folder, drawn = output.with_suffix(""), {}
-    folder.mkdir(parents=True, exist_ok=True)
     for dataset in results.datasets:
-        path = folder / f"{dataset}-{results.model}.png"
-        path.write_bytes(png(draw(f"{dataset}, {results.model}", curves(results, dataset))))
-        drawn[dataset] = f"{folder.name}/{path.name}"
+        found = curves(results, dataset)
+        if len({shots for curve in found.values() for shots, *_ in curve}) > 1:
+            path = folder / f"{dataset}-{results.model}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(draw(f"{dataset}, {results.model}", found)))
+            drawn[dataset] = f"{folder.name}/{path.name}"
     return drawn

@@ -54,10 +54,12 @@ class Run:
 
     def provenance(self, form: str) -> str:
         commit = f", commit {self.git_commit[:10]}" if self.git_commit else ""
+        seeds = len(self.card["seeds"])
+        means = f"means over {seeds} seeds where the seed matters" if seeds > 1 else "one seed"
         return (
             f"Written by `vocabsem report {self.experiment} {form}` from run {self.key[:12]} of"
-            f" {self.started:%Y-%m-%d}{commit}. Test data; means over {len(self.card['seeds'])} seeds where the seed"
-            " matters; 95 % intervals by bootstrap over examples and seeds. The best is in bold."
+            f" {self.started:%Y-%m-%d}{commit}. Test data; {means};"
+            " 95 % intervals by bootstrap over examples and seeds. The best is in bold."
         )
 
 

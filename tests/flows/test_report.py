@@ -171,6 +171,7 @@ def test_a_file_gets_its_pictures_beside_it(home, tmp_path):
         with Image.open(path.parent / link) as picture:
             assert picture.width == 720
     assert "![" not in report(home, "paper")
+    assert "![" not in report(home, "plain", tmp_path / "plain.md"), "one budget of labels makes no curve"
 
 
 def test_an_experiment_that_was_not_run_is_explained(home, tmp_path):
