@@ -220,7 +220,7 @@ def _compare(
                 inputs["anchors"] = anchors.key
                 more = {}
             if experiment.temperature:
-                more |= {"temperature": spec.method in TUNED or declared()[spec.method].folds}
+                more |= {"temperature": spec.method in TUNED or declared()[spec.method].temperature_folds}
             if experiment.scarce == "take_all":
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}

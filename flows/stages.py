@@ -13,6 +13,7 @@ from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
 from tasks.models import fetch_model
+from tasks.prompts import demonstrated
 from tasks.reading import prompt_rows, split_rows
 from tasks.scores import score
 from tasks.states import extract_shard, finished, publish_states, shards
@@ -71,10 +72,19 @@ def build_sets(plan: Plan) -> None:
             build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), step)
     for comparison in plan.comparisons:
         _check_shots(plan, comparison)
+        _check_demonstrations(plan, comparison)
+
+
+def _check_demonstrations(plan: Plan, comparison: Comparison) -> None:
+    """Fail before hours of extraction, not after, when demonstrations leave no room for a question."""
+    shown = {str(s.payload["demonstrations"]): s for s in comparison.states.values() if "demonstrations" in s.payload}
+    for step in shown.values():
+        if not plan.published(step):
+            demonstrated(plan.home, comparison.model, comparison.dataset, step)
 
 
 def _check_shots(plan: Plan, comparison: Comparison) -> None:
-    """Fail before hours of extraction, not after, when a class has fewer examples than a method shall see."""
+    """The same when a class has fewer examples than a method shall see."""
     rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
     counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
     least = min(counts, key=counts.__getitem__)

@@ -26,8 +26,11 @@ def encode(home: Home, model: ModelCard, dataset: DatasetCard, settings: Any, fi
         )
 
 
-def _demonstrated(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> tuple[Ids, list[str]]:
-    """What all prompts of the step begin with, and the ids of the training rows it shows."""
+def demonstrated(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> tuple[Ids, list[str]]:
+    """What all prompts of the step begin with, and the ids of the training rows it shows.
+
+    Raises DataError where they leave no room for a question.
+    """
     settings = step.payload["demonstrations"]
     train = split_rows(home, dataset.name, step.inputs["examples"], "train")
     labels = train["label"].to_numpy().astype(np.int64)
@@ -63,7 +66,7 @@ def make_prompts(
     """The step's prompts, and the ids of the demonstrations in each."""
     if "demonstrations" not in step.payload:
         return encode(home, model, dataset, step.payload, fields), []
-    beginning, shown = _demonstrated(home, model, dataset, step)
+    beginning, shown = demonstrated(home, model, dataset, step)
     room = step.payload["demonstrations"]["context"] - len(beginning)
     settings = step.payload | {"prepend_bos": False, "max_tokens": min(step.payload["max_tokens"], room)}
     prompts = encode(home, model, dataset, settings, fields)

@@ -25,7 +25,7 @@ class Declared:
     needs_labels: bool
     works_without_labels: bool
     trains: bool
-    folds: int
+    temperature_folds: int
     fixed_width: bool
     background: str
     choices: Mapping[str, tuple[str, ...]]

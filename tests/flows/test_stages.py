@@ -9,7 +9,7 @@ from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.stages import planned, require, unique
 from tasks.examples import build_examples, fetch_dataset
-from tests.tasks.worlds import SPLITS, compute, dataset_card, snapshot, write_card
+from tests.tasks.worlds import SPLITS, compute, dataset_card, model, snapshot, write_card
 from tests.tasks.worlds import extract as extract_shards
 from vocabsem.errors import DataError, LabelWordError
 from warehouse.errors import NotPublished
@@ -89,6 +89,15 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
 )
 def test_too_many_shots_are_told_before_any_state_is_computed(world, recorded, asked):
     with recorded(world.home), pytest.raises(DataError, match=r"21 shots of dataset 'made', whose class '\w+' has 20"):
+        extract(**arguments(world, **asked))
+    assert not list(world.home.lake.rglob("states/**/*.parquet"))
+
+
+def test_demonstrations_that_leave_no_room_are_told_before_any_state_is_computed(world, recorded):
+    write_card(world.folder / "model.yaml", model().model_dump(mode="json") | {"context": 64, "max_tokens": 32})
+    asked = {"methods": ["centroid", {"method": "zero_shot", "demonstrations": 4}]}
+    told = r"4 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no room for a question in 64"
+    with recorded(world.home), pytest.raises(DataError, match=told):
         extract(**arguments(world, **asked))
     assert not list(world.home.lake.rglob("states/**/*.parquet"))
 

@@ -38,7 +38,7 @@ class PaperCalibrator(Method):
     name = "paper_calibrator"
     trains = True
     uses_anchors = True
-    folds = 2  # each is a training as long as the one on all rows
+    temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),
         "targets": ("anchors", "head", "random"),
