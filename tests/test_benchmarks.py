@@ -12,6 +12,7 @@ from benchmarks._random import random_model, random_prompts
 from benchmarks.extraction import by_batches, one_at_a_time, operations
 from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, watched
+from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards import load_card
 from vocabsem.extraction import extract
 from vocabsem.hashing import sha256_of
@@ -48,6 +49,14 @@ def test_operations_are_those_that_torch_counts(model):
         for ids in prompts:
             model.network.base_model(torch.tensor([ids]))
     assert operations(model, prompts) == pytest.approx(counted.get_total_flops(), rel=0.01)  # norms multiply a little
+
+
+def test_the_time_of_every_operation_is_of_one_kind():
+    names = {"aten::mm": 8.0, "aten::bmm": 1.0, "aten::baddbmm": 0.5, "aten::_softmax": 0.25, "aten::view": 0.125}
+    found = by_kind(names)
+    assert (found["products with weights"], found["products of attention"], found["softmax"]) == (8.0, 1.5, 0.25)
+    assert found[OTHER] == 0.125
+    assert sum(found.values()) == sum(names.values())
 
 
 def test_what_is_shared_is_counted_once(model):
