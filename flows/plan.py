@@ -219,8 +219,9 @@ def _compare(
                 inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)
                 inputs["anchors"] = anchors.key
                 more = {}
-            if experiment.temperature:
-                more |= {"temperature": spec.method in TUNED or declared()[spec.method].temperature_folds}
+            folds = spec.method in TUNED or declared()[spec.method].temperature_folds
+            if experiment.temperature and folds:
+                more |= {"temperature": folds}
             if experiment.scarce == "take_all":
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}

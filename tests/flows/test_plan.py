@@ -126,6 +126,17 @@ def test_orders_and_noise_are_fits_of_their_own_and_change_no_other(world):
     assert noisy.payload["method"] == clean.payload["method"] | {"label_noise": 0.2}
 
 
+def test_a_temperature_is_fitted_for_methods_that_do_not_calibrate_themselves(world):
+    shown = ["linear_probe", "ridge", "paper_calibrator", {"method": "lora", "params": {"steps": 2}}]
+    fits = world.plan(methods=shown, shots=[4], temperature=True).comparisons[0].fits
+    asked = {fit.spec.method: fit.predictions.payload.get("temperature") for fit in fits}
+    assert asked == {"linear_probe": 5, "ridge": None, "paper_calibrator": 2, "lora": True}
+    plain = world.plan(methods=shown, shots=[4]).comparisons[0].fits
+    assert all("temperature" not in fit.predictions.payload for fit in plain)
+    same = [fit.spec.method for fit, other in zip(fits, plain, strict=True) if fit.predictions == other.predictions]
+    assert same == ["ridge"]
+
+
 def test_variants_of_a_data_set_are_planned_beside_it_and_a_method_may_leave_them_out(world):
     before = world.plan(champion=False)
     card = world.write_dataset(templates={"bare": "{text} :"}, words={"plain": ["was", "review", "film"]})

@@ -28,6 +28,7 @@ class Ridge(Method):
     """
 
     name = "ridge"
+    temperature_folds = 0
     needs_space = False
 
     mean_: NDArray[np.float32]

@@ -51,6 +51,7 @@ class VocabularyCalibrator(Method):
     name = "vocabulary_calibrator"
     uses_anchors = True
     works_without_labels = True
+    temperature_folds = 0
     choices: ClassVar = {"targets": ("both", "anchors", "head", "random")}
 
     mean_: NDArray[np.float32]
