@@ -41,9 +41,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
     background: ClassVar[Literal["train", "content_free", "domain_words", "none"]] = "train"
     reads_vocabulary: bool = False  # whether `fit` needs `space.vocabulary`; an instance may say otherwise
-    temperature_folds: ClassVar[int] = (
-        5  # parts of the training rows, each held out in turn where a temperature is fitted
-    )
+    temperature_folds: ClassVar[int] = 5  # held-out parts that fit a temperature; 0: `fit` calibrates by itself
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
 
     space: LabelSpace
