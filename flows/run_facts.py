@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from flows.tables import Table
+from tasks.steps import SPLITS
 from warehouse import catalog
 from warehouse.home import Home
 
@@ -56,10 +57,13 @@ class Run:
         commit = f", commit {self.git_commit[:10]}" if self.git_commit else ""
         seeds = len(self.card["seeds"])
         means = f"means over {seeds} seeds where the seed matters" if seeds > 1 else "one seed"
+        limits = self.card["limits"]
+        caps = [f"{limits[split]:,} for {split}" for split in SPLITS if limits[split]]
+        rows = f" At most so many rows of a data set: {', '.join(caps)}." if caps else ""
         return (
             f"Written by `vocabsem report {self.experiment} {form}` from run {self.key[:12]} of"
             f" {self.started:%Y-%m-%d}{commit}. Test data; {means};"
-            " 95 % intervals by bootstrap over examples and seeds. The best is in bold."
+            f" 95 % intervals by bootstrap over examples and seeds. The best is in bold.{rows}"
         )
 
 

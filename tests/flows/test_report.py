@@ -29,6 +29,7 @@ METHODS = [
     {"method": OURS, "params": {"targets": "random"}},
 ]
 CARD = {"name": "paper", "description": "Made up.", "methods": METHODS, "seeds": [0, 1]}
+CARD |= {"limits": {"train": 1800, "validation": None, "test": 400}}
 MM = f"{VDS}+matmul+matmul"
 # macro-F1 by (method, shots); TREC has .1 less, accuracy is .05 more
 F1 = {
@@ -153,6 +154,7 @@ def test_the_page_says_where_its_numbers_come_from(home, page):
     (key,) = catalog.query(home, "select key from runs where experiment = 'paper'")["key"].to_pylist()
     assert f"`vocabsem report paper --markdown` from run {key[:12]} of 2026-01-02, commit 0000000000." in page
     assert "means over 2 seeds" in page
+    assert "in bold. At most so many rows of a data set: 1,800 for train, 400 for test.\n" in page
 
 
 def test_only_what_there_are_rows_for_is_shown(home):

@@ -3,6 +3,7 @@
 import pytest
 
 from flows.report import report
+from tasks.steps import SPLITS
 from tests.flows.test_report import table
 from tests.warehouse.lakes import put_run
 from tests.warehouse.test_sensitivity import METHODS, SETS, put_seeds
@@ -10,7 +11,7 @@ from warehouse import catalog
 from warehouse.home import Home
 from warehouse.lake import Lake
 
-CARD = {"name": "one", "description": "Made up.", "seeds": [0, 1, 2]}
+CARD = {"name": "one", "description": "Made up.", "seeds": [0, 1, 2], "limits": dict.fromkeys(SPLITS)}
 CARD["methods"] = [{"method": "zero_shot"}, {"method": "zero_shot", "label": "icl"}, {"method": "ridge"}]
 
 
