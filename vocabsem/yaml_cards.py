@@ -53,7 +53,8 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
         # Through JSON, so that strict types still take YAML's lists for tuples and its text for enums.
         return model.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        messages = (f"{path}:{_line(tree, e['loc'])}: {_explain(model, dict(e))}" for e in error.errors())
+        overridden = [key.split(".") for key in overrides or {}]
+        messages = (f"{path}{_place(tree, overridden, e['loc'])}: {_explain(model, dict(e))}" for e in error.errors())
         raise CardError("\n".join(dict.fromkeys(messages))) from None
 
 
@@ -64,6 +65,14 @@ def _override(data: dict[str, Any], keys: list[str], value: Any) -> None:
         if not isinstance(data, dict):
             raise CardError(f"cannot set {'.'.join(keys)}: {'.'.join(keys[:depth])} holds {data!r}, no keys")
     data[last] = value
+
+
+def _place(tree: yaml.Node | None, overridden: Sequence[Sequence[str]], place: Place) -> str:
+    """The line of the card that holds the place, or which override does."""
+    for keys in overridden:
+        if [str(part) for part in place[: len(keys)]] == keys:
+            return f", with {'.'.join(keys)} set"
+    return f":{_line(tree, place)}"
 
 
 def _explain(model: type[BaseModel], error: dict[str, Any]) -> str:

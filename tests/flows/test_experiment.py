@@ -1,5 +1,7 @@
 """Experiment cards: validated whole, refused with the nearest known name."""
 
+import re
+
 import pytest
 import yaml
 
@@ -92,8 +94,13 @@ def test_unknown_cards_are_named_with_the_nearest(write):
 def test_overrides_are_applied_before_validation(write):
     changed = load_experiment(write(), parse_overrides(["shots=[16,64]", "limits.train=100", "champion=true"]))
     assert (changed.shots, changed.limits.train, changed.champion) == ([16, 64], 100, True)
-    with pytest.raises(CardError, match="limits"):
-        load_experiment(write(), parse_overrides(["limits.train=none"]))
+    for setting, told in (
+        ("limits.train=none", "with limits.train set: limits.train: "),
+        ("limits={train:5}", "with limits set: unknown key 'train:5' in limits: did you mean 'train'?"),
+        ("shotz=[1]", "with shotz set: unknown key 'shotz' in the card: did you mean 'shots'?"),
+    ):
+        with pytest.raises(CardError, match=rf"\.yaml, {re.escape(told)}"):
+            load_experiment(write(), parse_overrides([setting]))
     for wrong in ("shots", "shots=[1"):
         with pytest.raises(CardError, match="--set"):
             parse_overrides([wrong])
