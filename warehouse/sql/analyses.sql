@@ -54,7 +54,7 @@ comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
 comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2.';
 comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
-comment on column leaderboard.fit_seconds is 'Seconds to fit, mean over the seeds.';
+comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature included, mean over the seeds.';
 
 create view label_efficiency as
 select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f1_low, macro_f1_high, spread,
