@@ -5,9 +5,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.plan import Plan
+from flows.report_tables import curves
+from flows.tables import pipes
 from flows.verdicts import worth
 from tasks.figures import data_uri, label_efficiency
-from tasks.record import curves, read_scores
 from tasks.tracking import page_file
 from warehouse import catalog
 from warehouse.errors import CheckFailed
@@ -68,21 +69,14 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
     found = worth(plan.home, plan.run.key)
     for comparison in plan.comparisons:
         model, dataset = comparison.model.name, comparison.dataset.name
-        lines += [
-            f"## {dataset}, {model}",
-            "",
-            "| method | shots | macro-F1 | 95 % | accuracy |",
-            "|---|---|---|---|---|",
-        ]
         mine = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset)]
+        best = []
         for row in mine[:BEST]:
             interval = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
-            figures = f"{row['macro_f1']:.3f} | {interval} | {row['accuracy']:.3f}"
-            lines.append(f"| {row['method']} | {row['shots']} | {figures} |")
+            best.append([row["method"], row["shots"], f"{row['macro_f1']:.3f}", interval, f"{row['accuracy']:.3f}"])
+        lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", "macro-F1", "95 %", "accuracy"], best)]
         lines += ["", *(f"- {line}" for line in found.get((dataset, model), []))]
-        entries = [e for e in plan.entries() if (e.model.name, e.dataset.name) == (model, dataset)]
-        scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
-        picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(entries, scores)))
+        picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(mine)))
         lines += ["", f"![macro-F1 by labelled examples per class]({picture})", ""]
     return "\n".join(lines)
 
@@ -92,6 +86,5 @@ def _report(plan: Plan) -> list[str]:
     manifest = plan.run.partition(plan.lake).manifest()
     assert manifest is not None
     page = page_file(plan.home, plan.experiment.name, manifest.facts["mlflow_run_id"])
-    return (
-        [f"The whole report: [{page}]({page.as_uri()}), in MLflow an artifact of the run.", ""] if page.exists() else []
-    )
+    said = f"The whole report: [{page}]({page.as_uri()}), in MLflow an artifact of the run."
+    return [said, ""] if page.exists() else []

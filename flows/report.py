@@ -77,7 +77,7 @@ def _pictures(results: Results, output: Path) -> dict[str, str]:
 
     folder, drawn = output.with_suffix(""), {}
     for dataset in results.datasets:
-        found = curves(results, dataset)
+        found = curves(results.of(dataset))
         if len({shots for curve in found.values() for shots, *_ in curve}) > 1:
             path = folder / f"{dataset}-{results.model}.png"
             folder.mkdir(parents=True, exist_ok=True)

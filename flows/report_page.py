@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import yaml
 
 from flows import pictures
 from flows.contrasts import reference
 from flows.pages import page
-from flows.report_tables import SECTIONS, Results, of_dataset
+from flows.report_tables import SECTIONS, Results, of_dataset, with_interval
 from flows.run_facts import Facts, Run
 from flows.tables import Table
 from flows.verdicts import in_order, signed, worth
@@ -27,6 +26,7 @@ def html_page(home: Home, run: Run, every: Sequence[Results]) -> str:
             "name": results.model,
             "summary": _verdict(results),
             "short": _short(results),
+            "looks": _looks(results),
             "tables": [table for section in SECTIONS for table in section(results)],
             "parts": [_part(facts, results, dataset, found) for dataset in results.datasets],
         }
@@ -48,41 +48,21 @@ def html_page(home: Home, run: Run, every: Sequence[Results]) -> str:
 
 def _part(facts: Facts, results: Results, dataset: str, found: dict[tuple[str, str], list[str]]) -> dict[str, Any]:
     rows = [row for row in results.best_informed(results.specs, dataset) if row]
-    low = max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN)
-    high = min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN)
-    drawn = pictures.of(facts, results, dataset)
     return {
         "dataset": dataset,
         "worth": found.get((dataset, results.model), []),
-        "low": f"{low:.2f}",
-        "high": f"{high:.2f}",
-        "board": _board(results, rows, low, high),
+        "low": max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN),
+        "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
+        "board": sorted(rows, key=lambda row: -row["macro_f1"]),
         "tables": of_dataset(results, dataset),
-        "figures": drawn.figures,
-        "confusion": drawn.confusion,
+        "figures": list(pictures.of(facts, results, dataset)),
     }
 
 
-def _board(results: Results, rows: Sequence[dict[str, Any]], low: float, high: float) -> list[dict[str, Any]]:
-    ours, controls = reference(results.specs), {spec.name for spec in results.specs if spec.is_control}
-
-    def at(value: float) -> str:
-        return f"{100 * (value - low) / (high - low):.1f}"
-
-    return [
-        {
-            "method": row["method"],
-            "look": "ours" if ours and row["method"] == ours.name else "control" * (row["method"] in controls),
-            "shots": row["shots"],
-            "f1": f"{row['macro_f1']:.3f}",
-            "interval": f"[{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]",
-            "low": at(row["macro_f1_low"]),
-            "at": at(row["macro_f1"]),
-            "high": at(row["macro_f1_high"]),
-            "figures": [_figure(row[name]) for name in ("accuracy", "nll", "ece", "brier")] + [_seconds(row)],
-        }
-        for row in sorted(rows, key=lambda row: -row["macro_f1"])
-    ]
+def _looks(results: Results) -> dict[str, str]:
+    """{method: how its row looks}, where not like any other's."""
+    ours = reference(results.specs)
+    return {spec.name: "control" for spec in results.specs if spec.is_control} | ({ours.name: "ours"} if ours else {})
 
 
 def _short(results: Results) -> Table:
@@ -91,7 +71,7 @@ def _short(results: Results) -> Table:
     ends = list(dict.fromkeys((shots[0], shots[-1])))
     rows = []
     for dataset in results.datasets:
-        cells = [f"{_best(results, dataset, n)}" for n in ends]
+        cells = [_best(results, dataset, n) for n in ends]
         helps = {row["shots"]: signed(row) for row in _helps(results) if row["dataset"] == dataset}
         rows.append([dataset, *cells, *(helps.get(n, "") for n in ends)])
     heads = ["", *(f"best at {n} shots" for n in ends), *(f"vocabulary helps at {n}" for n in ends)]
@@ -122,16 +102,6 @@ def _helps(results: Results) -> list[dict[str, Any]]:
 
 
 def _best(results: Results, dataset: str, shots: str) -> str:
-    rows = [row for row in results.scores if (row["dataset"], row["shots"]) == (dataset, shots)]
-    if not rows:
-        return ""
-    best = max(rows, key=lambda row: row["macro_f1"])
-    return f"`{best['method']}` {best['macro_f1']:.3f} [{best['macro_f1_low']:.3f}, {best['macro_f1_high']:.3f}]"
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None or np.isnan(value) else f"{value:.3f}"
-
-
-def _seconds(row: dict[str, Any]) -> str:
-    return "" if row["fit_seconds"] is None else f"{row['fit_seconds']:.2f}"
+    rows = [row for row in results.of(dataset) if row["shots"] == shots]
+    best = max(rows, key=lambda row: row["macro_f1"], default=None)
+    return f"`{best['method']}` {with_interval(best)}" if best else ""

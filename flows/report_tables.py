@@ -1,6 +1,6 @@
 """The tables of a report, one function each, none where an experiment has no such rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -38,11 +38,12 @@ class Results:
 
     def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
         """The scores of each method at the most labelled examples it was given."""
-        found: dict[str, Row] = {}
-        for row in sorted(self.scores, key=lambda row: int(row["shots_order"])):
-            if row["dataset"] == dataset:
-                found[row["method"]] = row
+        found = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: int(row["shots_order"]))}
         return [found.get(spec.name) for spec in specs]
+
+    def of(self, dataset: str) -> list[Row]:
+        """The scores on one data set."""
+        return [row for row in self.scores if row["dataset"] == dataset]
 
 
 def table3(results: Results) -> Tables:
@@ -161,18 +162,17 @@ def sensitivity(results: Results) -> Tables:
 
 
 def of_dataset(results: Results, dataset: str) -> Tables:
-    mine = [row for row in results.scores if row["dataset"] == dataset]
     note = "Macro-F1 with its 95 % interval, by labelled examples per class."
-    return _by_shots(results, dataset, note, mine, _mean_f1, lambda rows: _with_interval(rows[0]), whole=False)
+    rows = results.of(dataset)
+    return _by_shots(results, dataset, note, rows, _mean_f1, lambda found: with_interval(found[0]), whole=False)
 
 
-def curves(results: Results, dataset: str) -> dict[str, list[tuple[str, float, float, float]]]:
+def curves(rows: Iterable[Row]) -> dict[str, list[tuple[str, float, float, float]]]:
     """{method: [(shots, macro-F1, low, high), …]}."""
     lines: dict[str, list[tuple[str, float, float, float]]] = {}
-    for row in results.scores:
-        if row["dataset"] == dataset:
-            point = (row["shots"], row["macro_f1"], row["macro_f1_low"], row["macro_f1_high"])
-            lines.setdefault(row["method"], []).append(point)
+    for row in rows:
+        point = (row["shots"], row["macro_f1"], row["macro_f1_low"], row["macro_f1_high"])
+        lines.setdefault(row["method"], []).append(point)
     return lines
 
 
@@ -193,7 +193,7 @@ def _mean_f1(rows: list[Row]) -> float:
     return fmean(row["macro_f1"] for row in rows)
 
 
-def _with_interval(row: Row) -> str:
+def with_interval(row: Row) -> str:
     return f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
 
 

@@ -21,14 +21,10 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> list[str]:
-        table = [list(self.heads), ["---"] * len(self.heads), *self.rows]
-        return ["", f"### {self.title}", "", self.note, "", *(f"| {' | '.join(row)} |" for row in table)]
+        return ["", f"### {self.title}", "", self.note, "", *pipes(self.heads, self.rows)]
 
-    def html(self, hidden: bool = False) -> Markup:
-        """With the title as its caption, in a box that scrolls where the screen is narrow; text is escaped.
-
-        `hidden`: the caption is for those who do not see the heading above it.
-        """
+    def html(self) -> Markup:
+        """In a box that scrolls where the screen is narrow; text is escaped. A heading above it shows the title."""
         kinds = [Markup(' class="text"') if _is_text(column) else "" for column in zip(*self.rows, strict=True)]
         heads = _join('<th scope="col"{}>{}</th>', kinds, map(inline, self.heads))
         line = Markup('<tr><th scope="row">{}</th>{}</tr>')
@@ -36,9 +32,15 @@ class Table:
             line.format(inline(head), _join("<td{}>{}</td>", kinds[1:], map(_cell, row))) for head, *row in self.rows
         ]
         return Markup(
-            '<div class="scroll" tabindex="0" role="region" aria-label="{0}"><table><caption{1}>{0}</caption>'
-            "<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody></table></div>"
-        ).format(self.title, Markup(' class="hidden"') if hidden else "", heads, Markup("\n").join(rows))
+            '<div class="scroll" tabindex="0" role="region" aria-label="{0}"><table>'
+            '<caption class="hidden">{0}</caption>'
+            "<thead><tr>{1}</tr></thead>\n<tbody>\n{2}\n</tbody></table></div>"
+        ).format(self.title, heads, Markup("\n").join(rows))
+
+
+def pipes(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
 def inline(text: str) -> Markup:

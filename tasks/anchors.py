@@ -10,7 +10,6 @@ from tasks.checks import finite, norm_range
 from tasks.models import INFERENCE, label_ids
 from tasks.step_task import step_task
 from tasks.steps import Step
-from tasks.versions import versions
 from vocabsem.anchors import semantic_anchors
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device
@@ -79,7 +78,7 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
         finite(norm, "norms of anchors"),
         norm_range(norm),
     ]
-    partition.publish(files, payload=step.payload, inputs=step.inputs, facts=facts, checks=checks, versions=versions())
+    step.publish(Lake(home), files, facts, checks)
     return step.key
 
 

@@ -6,7 +6,6 @@ from tasks.checks import finite
 from tasks.scores import split_answers
 from tasks.step_task import step_task
 from tasks.steps import RIVAL, Step
-from tasks.versions import versions
 from vocabsem.comparison import difference, holm
 from vocabsem.metrics import Sample, resample
 from warehouse.home import Home
@@ -32,19 +31,9 @@ def compare(home: Home, dataset: str, steps: list[Step]) -> list[str]:
 def _compare(home: Home, step: Step) -> None:
     samples = {method: _samples(home, step, role, method) for role, method in step.payload["methods"].items()}
     rows = [row for metric in METRICS for row in _rows(step, metric, samples)]
-    table = pa.table(
-        [pa.array(column, kind.type) for column, kind in zip(zip(*rows, strict=True), SCHEMA, strict=True)],
-        schema=SCHEMA,
-    )
-    partition = step.partition(Lake(home))
-    partition.publish(
-        [partition.write_table("part-0.parquet", table)],
-        payload=step.payload,
-        inputs=step.inputs,
-        facts={"resamples": RESAMPLES},
-        checks=[finite(table["difference"].to_numpy(), "differences")],
-        versions=versions(),
-    )
+    table = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
+    checks = [finite(table["difference"].to_numpy(), "differences")]
+    step.publish(Lake(home), table, {"resamples": RESAMPLES}, checks)
 
 
 def _samples(home: Home, step: Step, role: str, method: str) -> Samples:
@@ -54,22 +43,22 @@ def _samples(home: Home, step: Step, role: str, method: str) -> Samples:
     return seeds, resample(labels, answers, figures=METRICS, resamples=RESAMPLES)
 
 
-def paired(first: Samples, second: Samples, metric: str, shots: str) -> tuple[Sample, Sample]:
-    """One figure of two methods on the seeds that both have.
+def paired(first: Samples, second: Samples, metric: str, single: bool) -> tuple[Sample, Sample] | None:
+    """One figure of two methods on the seeds that both have, None if there is none.
 
-    Without shots to draw a single seed says that the method has none: it stands beside every seed of the other.
+    single: a method of one seed stands beside every seed of the other, as where there are no shots to draw.
     """
     (seeds, one), (others, other) = (first[0], first[1][metric]), (second[0], second[1][metric])
-    if shots in ("0", "all") and 1 in (len(seeds), len(others)):
+    if single and 1 in (len(seeds), len(others)):
         return one, other
     both = [seed for seed in seeds if seed in others]
-    return one.of_seeds(*map(seeds.index, both)), other.of_seeds(*map(others.index, both))
+    return (one.of_seeds(*map(seeds.index, both)), other.of_seeds(*map(others.index, both))) if both else None
 
 
 def _rows(step: Step, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
     """One a contrast. The rivals of one number of shots are questions asked at once, so their p are corrected."""
-    contrasts, shots = step.payload["contrasts"], step.coordinates["shots"]
-    found = [difference(*paired(samples[one], samples[other], metric, shots)) for _, one, other in contrasts]
+    contrasts, single = step.payload["contrasts"], step.coordinates["shots"] in ("0", "all")
+    found = [difference(*paired(samples[one], samples[other], metric, single)) for _, one, other in contrasts]
     rivals = [index for index, (question, *_) in enumerate(contrasts) if question == RIVAL]
     corrected = dict(zip(rivals, holm([found[index].p for index in rivals]), strict=True))
     return [

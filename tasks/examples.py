@@ -9,7 +9,6 @@ from tasks.checks import balance_as_before, unique_ids
 from tasks.models import passing
 from tasks.step_task import step_task
 from tasks.steps import Step
-from tasks.versions import versions
 from vocabsem.cards import DatasetCard
 from vocabsem.errors import DownloadInterrupted
 from vocabsem.examples import read_examples
@@ -47,7 +46,6 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
     )
     splits = {split: examples.split.count(split) for split in dict.fromkeys(examples.split)}
     classes = {split: len({x for x, s in zip(names, examples.split, strict=True) if s == split}) for split in splits}
-    partition = step.partition(Lake(home))
     facts = {
         **examples.facts,
         "description": card.description,
@@ -69,12 +67,5 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
         ),
         *balance_as_before(home, step, examples.facts["counts"]),
     ]
-    partition.publish(
-        [partition.write_table("part-0.parquet", table)],
-        payload=step.payload,
-        inputs=step.inputs,
-        facts=facts,
-        checks=checks,
-        versions=versions(),
-    )
+    step.publish(Lake(home), table, facts, checks)
     return step.key

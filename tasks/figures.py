@@ -13,54 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from vocabsem.metrics import Reliability
-
 WIDTH = 4.8  # inches: 720 pixels at 150 per inch, so that 9-point letters stay legible on a phone
 PER_INCH = 150
 # Okabe and Ito (2008): told apart with every kind of colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = "os^Dvph*X"
 STYLES = ("-", "--", ":", "-.")
-MOST_NAMED = 20  # classes: beyond, axes are numbered
 TITLE_CHARACTERS = 48  # in a line of that width
 SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals can be told apart
 OURS = "vocabulary_calibrator"  # stands out
 
 Curve = Sequence[tuple[str, float, float, float]]
-
-
-def reliability_diagram(title: str, bins: Reliability) -> Figure:
-    """Accuracy against mean confidence of each bin (K,), above the number of predictions in it."""
-    figure = _figure(title, 4.8)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    drawn = bins.count > 0
-    edges = np.linspace(0, 1, len(bins.count) + 1)
-    upper.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfectly calibrated")
-    upper.plot(bins.confidence[drawn], bins.accuracy[drawn], color=COLOURS[0], marker="o", label="observed")
-    upper.set(ylabel="accuracy (share)", xlim=(0, 1), ylim=(0, 1.02))
-    upper.legend(loc="upper left", frameon=False)
-    lower.bar(edges[:-1], bins.count, width=np.diff(edges), align="edge", color=COLOURS[5], edgecolor="white")
-    lower.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
-    return figure
-
-
-def confusion_matrix(title: str, counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """Counts (C, C), a row for each true class; shades are shares of the row."""
-    classes = len(counts)
-    figure = _figure(title, WIDTH if classes <= 6 else min(WIDTH + 0.15 * (classes - 6), 8.0))
-    axes = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if classes <= MOST_NAMED:
-        size = 9 if classes <= 8 else 6
-        for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=size)
-        axes.set_xticks(range(classes), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(classes), names)
-    axes.set(xlabel="predicted class", ylabel="true class")
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.7)
-    return figure
 
 
 def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:

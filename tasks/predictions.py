@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from tasks.checks import finite, unique_ids
 from tasks.steps import Step
-from tasks.versions import versions
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check
@@ -40,32 +39,28 @@ def publish_predictions(
 
     `training`: seed and id of each labelled example; `calibrator`: the first seed's weights; `seeds`: facts of each.
     """
-    lake, common = Lake(home), {"payload": step.payload, "inputs": step.inputs, "versions": versions()}
-    weights = step.partition(lake, "calibrators")
-    weights.publish([weights.write_bytes(_file_name(step), calibrator)], facts={}, **common)
-    partition, table = step.partition(lake), pa.concat_tables(predictions)
+    lake, table = Lake(home), pa.concat_tables(predictions)
+    weights = step.partition(lake, "calibrators").write_bytes(_file_name(step), calibrator)
+    step.publish(lake, [weights], {}, kind="calibrators")
     numbers, ids = zip(*training, strict=True) if training else ((), ())
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
     answers = list(zip(*(table[name].to_pylist() for name in ("seed", "split", "id")), strict=True))
     asked = len({(split, example) for _, split, example in answers})
     sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
-    partition.publish(
-        [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)],
-        facts=dict(step.payload["method"]) | {"shots": step.payload["shots"], "seeds": seeds},
-        checks=[
-            Check(
-                name="an answer of every seed to every example",
-                passed=len(table) == len(seeds) * asked,
-                detail=f"{len(table)} answers of {len(seeds)} seeds to {asked} examples",
-            ),
-            unique_ids(answers),
-            finite(sums, "sums of probabilities"),
-            Check(
-                name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"
-            ),
-        ],
-        **common,
-    )
+    checks = [
+        Check(
+            name="an answer of every seed to every example",
+            passed=len(table) == len(seeds) * asked,
+            detail=f"{len(table)} answers of {len(seeds)} seeds to {asked} examples",
+        ),
+        unique_ids(answers),
+        finite(sums, "sums of probabilities"),
+        Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"),
+    ]
+    partition = step.partition(lake)
+    files = [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)]
+    facts = dict(step.payload["method"]) | {"shots": step.payload["shots"], "seeds": seeds}
+    step.publish(lake, files, facts, checks)
 
 
 def calibrator_file(home: Home, step: Step) -> Path:

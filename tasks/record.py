@@ -8,18 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.compute as pc
 
 from tasks.champion import write_classifier
-from tasks.figures import confusion_matrix, label_efficiency, reliability_diagram
 from tasks.predictions import calibrator_file
 from tasks.registry import CHAMPION, register
 from tasks.step_task import step_task
 from tasks.steps import Entry, Step
 from tasks.tracking import Sample, log_experiment
-from tasks.versions import versions
-from vocabsem.metrics import confusion, reliability
 from warehouse.home import Home
 from warehouse.lake import Lake
 
@@ -40,16 +36,15 @@ def record_run(
 
     system: samples of the machine while it ran, as `system_metrics.Watch` has them.
     """
-    scores = {entry.metrics.key: read_scores(home, entry) for entry in entries}
+    scores, commit = {entry.metrics.key: read_scores(home, entry) for entry in entries}, _commit()
     rows = [_row(home, entry, scores[entry.metrics.key]) for entry in entries]
     best = _best(entries, scores) if card["champion"] else []
     run_id = log_experiment(
         home,
         card,
         rows,
-        figures=_figures(home, entries, scores),
         datasets=_datasets(home, entries),
-        tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run or "", **_commit()},
+        tags={"vocabsem.key": step.key, "prefect.flow_run_id": flow_run, **commit},
         system=system,
     )
     registered = [_register(home, run_id, card, entry) for entry in best]
@@ -63,10 +58,9 @@ def record_run(
         "mlflow_run_id": run_id,
         "prefect_flow_run_id": flow_run or None,
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        **_commit(),
+        **commit,
     }
-    partition = step.partition(Lake(home))
-    partition.publish([], payload=step.payload, inputs=step.inputs, facts=facts, versions=versions())
+    step.publish(Lake(home), [], facts)
     return run_id
 
 
@@ -98,52 +92,12 @@ def _row(home: Home, entry: Entry, scores: dict[str, Figures]) -> dict[str, Any]
 def _best(entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> list[Entry]:
     """For each data set the entry, controls aside, with the highest macro-F1 on validation data."""
     candidates = [entry for entry in entries if entry.servable and not entry.control]
+
+    def merit(entry: Entry) -> float:
+        return scores[entry.metrics.key]["validation"]["macro_f1"]["value"] or 0.0
+
     names = dict.fromkeys(entry.dataset.name for entry in candidates)
-    return [
-        max((e for e in candidates if e.dataset.name == name), key=lambda e: _merit(scores[e.metrics.key]))
-        for name in names
-    ]
-
-
-def _merit(scores: dict[str, Figures]) -> float:
-    """Macro-F1 on validation data; where there is none, on test data: enough for a figure, never for a champion."""
-    value = scores.get("validation", scores["test"])["macro_f1"]["value"]
-    return float("-inf") if value is None else value
-
-
-def _figures(home: Home, entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]) -> dict[str, Any]:
-    """By file name: for each data set its label efficiency, and how the best method of each model errs."""
-    figures: dict[str, Any] = {}
-    pairs = dict.fromkeys((entry.model.name, entry.dataset.name) for entry in entries)
-    for model, dataset in pairs:
-        mine = [e for e in entries if (e.model.name, e.dataset.name) == (model, dataset)]
-        figures[f"{dataset}/{model}/label_efficiency.png"] = label_efficiency(
-            f"{dataset}, {model}", curves(mine, scores)
-        )
-        top = max(mine, key=lambda entry: _merit(scores[entry.metrics.key]))
-        table = top.predictions.partition(Lake(home)).table()
-        table = table.filter(pc.equal(table["split"], "test"))
-        labels = table["label"].to_numpy()
-        names = top.dataset.label_names
-        title = f"{dataset}, {model}: {top.label}, {top.shots} shots"
-        probabilities = np.stack(table["probabilities"].to_numpy())  # (N, C)
-        figures[f"{dataset}/{model}/reliability.png"] = reliability_diagram(title, reliability(labels, probabilities))
-        figures[f"{dataset}/{model}/confusion.png"] = confusion_matrix(
-            title, confusion(labels, table["predicted"].to_numpy(), len(names)), names
-        )
-    return figures
-
-
-def curves(
-    entries: Sequence[Entry], scores: dict[str, dict[str, Figures]]
-) -> dict[str, list[tuple[str, float, float, float]]]:
-    """{method: [(shots, macro-F1, low, high), …]}."""
-    lines: dict[str, list[tuple[str, float, float, float]]] = {}
-    for entry in entries:
-        figure = scores[entry.metrics.key]["test"]["macro_f1"]
-        value, low, high = (float(figure[name] or 0.0) for name in ("value", "low", "high"))
-        lines.setdefault(entry.label, []).append((entry.shots, value, low, high))
-    return lines
+    return [max((e for e in candidates if e.dataset.name == name), key=merit) for name in names]
 
 
 def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -159,12 +113,8 @@ def _datasets(home: Home, entries: Sequence[Entry]) -> list[dict[str, Any]]:
 def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> dict[str, Any]:
     """Log the classifier that takes text, and let it compete with the champion."""
     name = f"vocabsem-{entry.dataset.name.replace('@', '-')}"  # in MLflow an alias follows an @
-    manifest = entry.predictions.inputs["states:test"]
-    states = (
-        Lake(home)
-        .partition("states", manifest, model=entry.model.name, dataset=entry.dataset.name, split="test")
-        .manifest()
-    )
+    place = {"model": entry.model.name, "dataset": entry.dataset.name, "split": "test"}
+    states = Lake(home).partition("states", entry.predictions.inputs["states:test"], **place).manifest()
     assert states is not None
     shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
     settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tasks.champion import log_classifier
-from tasks.comparisons import RESAMPLES
+from tasks.comparisons import RESAMPLES, Samples, paired
 from tasks.mlflow_store import store
 from tasks.reading import split_rows
 from tasks.scores import split_answers
 from tasks.steps import Entry
 from vocabsem.comparison import Difference, difference
-from vocabsem.metrics import Sample, resample
+from vocabsem.metrics import resample
 from warehouse.home import Home
 from warehouse.lake import Lake, Partition
 
@@ -84,7 +84,7 @@ def judge(home: Home, entry: Entry, champion: "ModelVersion | None") -> Verdict:
             CHALLENGER, f"{against} stays champion, for it cannot be compared: {theirs}; move the alias by hand"
         )
     ours = _answers(entry.predictions.partition(Lake(home)))
-    if not (pair := _paired(ours, theirs)):
+    if not (pair := paired(ours, theirs, FIGURE, single=True)):
         return Verdict(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
     found = difference(*pair)
     said = f"macro-F1 on validation data {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] against {against}"
@@ -98,7 +98,7 @@ def _holder(client: "MlflowClient", name: str) -> "ModelVersion | None":
     return client.get_model_version(name, version) if version else None
 
 
-def _stored(home: Home, entry: Entry, tags: Mapping[str, str]) -> tuple[list[int], Sample] | str:
+def _stored(home: Home, entry: Entry, tags: Mapping[str, str]) -> Samples | str:
     """The champion's answers on the validation rows of the entry, or why there are none."""
     if "examples" not in tags:
         return "it was registered without its examples' key"
@@ -116,16 +116,7 @@ def _rows(home: Home, entry: Entry, key: str) -> pa.Table:
     return split_rows(home, entry.dataset.name, key, "validation").select(COMPARED)
 
 
-def _answers(predictions: Partition) -> tuple[list[int], Sample]:
+def _answers(predictions: Partition) -> Samples:
     table = predictions.table(["split", "seed", "label", "probabilities"])
     seeds, labels, answers = split_answers(table, "validation")
-    return seeds, resample(labels, answers, figures=(FIGURE,), resamples=RESAMPLES)[FIGURE]
-
-
-def _paired(first: tuple[list[int], Sample], second: tuple[list[int], Sample]) -> tuple[Sample, Sample] | None:
-    """On the seeds that both have; a single one stands beside every seed of the other."""
-    (seeds, one), (others, other) = first, second
-    if 1 in (len(seeds), len(others)):
-        return one, other
-    both = [seed for seed in seeds if seed in others]
-    return (one.of_seeds(*map(seeds.index, both)), other.of_seeds(*map(others.index, both))) if both else None
+    return seeds, resample(labels, answers, figures=(FIGURE,), resamples=RESAMPLES)

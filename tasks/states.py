@@ -15,7 +15,6 @@ from tasks.prompts import make_prompts
 from tasks.reading import prompt_rows
 from tasks.step_task import step_task
 from tasks.steps import Step
-from tasks.versions import versions
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
 from warehouse.home import Home
@@ -123,5 +122,5 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
             detail=f"largest difference {guard} of the largest logit",
         ),
     ]
-    partition.publish(files, payload=step.payload, inputs=step.inputs, facts=facts, checks=checks, versions=versions())
+    step.publish(Lake(home), files, facts, checks)
     return step.key

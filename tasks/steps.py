@@ -5,17 +5,23 @@ its own, and so are its coordinates: the same rows under two cards' names are tw
 when its code would give other content for the same inputs.
 """
 
-from collections.abc import Mapping, Sequence
+import platform
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import version
 from typing import Any
+
+import pyarrow as pa
 
 from vocabsem.cards import DatasetCard, ModelCard
 from warehouse.keys import partition_key
 from warehouse.lake import Lake, Partition
+from warehouse.manifest import Check, FileEntry
 
 VERSIONS = {"examples": 1, "states": 1, "anchors": 1, "predictions": 3, "metrics": 2, "comparisons": 1, "runs": 1}
 VERSIONS |= {"diagnostics": 1}
+PACKAGES = ("vocabsem", "torch", "transformers", "peft", "tokenizers", "datasets", "pyarrow", "scikit-learn", "numpy")
 SPLITS = ("train", "validation", "test")
 RIVAL = "rival"  # the question of a contrast with our calibrator
 
@@ -35,6 +41,26 @@ class Step:
 
     def partition(self, lake: Lake, kind: str | None = None) -> Partition:
         return lake.partition(kind or self.kind, self.key, **self.coordinates)
+
+    def publish(
+        self,
+        lake: Lake,
+        files: pa.Table | Iterable[FileEntry],
+        facts: Mapping[str, Any],
+        checks: Sequence[Check] = (),
+        kind: str | None = None,
+    ) -> None:
+        """Write the manifest, of a table as the only file or of files that are written. Raises CheckFailed."""
+        partition = self.partition(lake, kind)
+        files = [partition.write_table("part-0.parquet", files)] if isinstance(files, pa.Table) else files
+        more = {"facts": facts, "checks": checks, "versions": _versions()}
+        partition.publish(files, payload=self.payload, inputs=self.inputs, **more)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """The software that made a partition."""
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ from tasks.mlflow_store import store
 from warehouse.home import Home
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 Sample = tuple[float, Mapping[str, float]]
 PARENT = "mlflow.parentRunId"
-TABLE = "leaderboard.json"
+TABLE = "leaderboard.json"  # which the tag `mlflow.loggedArtifacts` makes its pages show as a table
 PAGE = "report.html"
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds")  # columns a person can survey
 BATCH = 200  # samples of system metrics at a time: MLflow takes 1000 figures a call
+OF_CARD = ("models", "datasets", "shots", "seeds", "layers", "pooling", "dtype", "gauge", "limits")
 WITH_INTERVAL = "macro_f1"  # every other figure and interval is in the warehouse
 
 
@@ -32,7 +32,6 @@ def log_experiment(
     home: Home,
     card: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
-    figures: Mapping[str, "Figure"],
     datasets: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
     system: Sequence[Sample] = (),
@@ -40,9 +39,8 @@ def log_experiment(
     """Log one run of an experiment under the experiment of the card's name. Returns the parent's run id.
 
     rows: model, dataset, method, shots, seeds, parameters, control, metrics {name: {value, low, high, spread}} and
-    keys {role: partition key}, as `tasks.record` makes them. figures: by file name. datasets: name, digest (a
-    partition key), rows and source. system: Unix time and figures, as `Watch` samples them. On an exception the parent
-    is marked as failed.
+    keys {role: partition key}, as `tasks.record` makes them. datasets: name, digest (a partition key), rows and source.
+    system: Unix time and figures, as `Watch` samples them. On an exception the parent is marked as failed.
     """
     with store(home) as client:
         experiment = _experiment(client, home, card)
@@ -52,7 +50,8 @@ def log_experiment(
         status = "FAILED"
         try:
             inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
-            client.log_batch(parent, params=_params(_of_card(card)), tags=[_table_tag()])
+            client.log_batch(parent, params=_params({key: card[key] for key in OF_CARD if key in card}))
+            client.set_tag(parent, "mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
             client.log_inputs(parent, list(inputs.values()))
             for start in range(0, len(system), BATCH):
                 client.log_batch(parent, metrics=_curves(system[start : start + BATCH], start))
@@ -60,8 +59,6 @@ def log_experiment(
                 _log_row(client, experiment, parent, row, inputs)
             client.log_dict(parent, dict(card), "experiment.yaml")
             client.log_dict(parent, _leaderboard(rows), TABLE)
-            for path, figure in figures.items():
-                client.log_figure(parent, figure, path)
             status = "FINISHED"
         finally:
             client.set_terminated(parent, status)
@@ -127,11 +124,6 @@ def _params(values: Mapping[str, Any]) -> list[Any]:
     return [Param(key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()]
 
 
-def _of_card(card: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = ("models", "datasets", "shots", "seeds", "layers", "pooling", "dtype", "gauge", "limits")
-    return {key: card[key] for key in wanted if key in card}
-
-
 def _input(dataset: Mapping[str, Any]) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -141,29 +133,16 @@ def _input(dataset: Mapping[str, Any]) -> Any:
     return DatasetInput(entity, [InputTag("mlflow.data.context", "evaluation")])
 
 
-def _table_tag() -> Any:
-    """What makes MLflow's pages show the leaderboard as a table."""
-    from mlflow.entities import RunTag
-
-    return RunTag("mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
-
-
 def _note(rows: Sequence[Mapping[str, Any]]) -> str:
     """The run's description on MLflow's pages: for each data set and model the entry that validation data prefer."""
     lines = ["| data set | model | best on validation data | shots | macro-F1 on test data | 95 % |", "|---" * 6 + "|"]
-    for place in dict.fromkeys((row["dataset"], row["model"]) for row in rows):
-        mine = [row for row in rows if (row["dataset"], row["model"]) == place and not row["control"]]
-        best = max(mine, key=lambda row: _value(row, "validation_macro_f1") or 0.0, default=None)
-        if best is not None and _value(best, "validation_macro_f1") is not None:
-            f1 = best["metrics"]["macro_f1"]
-            cells = (
-                *place,
-                best["method"],
-                best["shots"],
-                f"{f1['value']:.3f}",
-                f"{f1['low']:.3f} to {f1['high']:.3f}",
-            )
-            lines.append(f"| {' | '.join(cells)} |")
+    validated = [row for row in rows if not row["control"] and _value(row, "validation_macro_f1") is not None]
+    for place in dict.fromkeys((row["dataset"], row["model"]) for row in validated):
+        mine = [row for row in validated if (row["dataset"], row["model"]) == place]
+        best = max(mine, key=lambda row: row["metrics"]["validation_macro_f1"]["value"])
+        f1 = best["metrics"]["macro_f1"]
+        figures = f"{f1['value']:.3f} | {f1['low']:.3f} to {f1['high']:.3f}"
+        lines.append(f"| {' | '.join((*place, best['method'], best['shots']))} | {figures} |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 

@@ -90,7 +90,7 @@ def registered(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("a home"))
     one = entry(save_model("llama", home.root / "model"))
     calibrator, expected = fit(one, home)
-    run = log_experiment(home, {"name": "films", "description": ""}, [], {}, [], {})
+    run = log_experiment(home, {"name": "films", "description": ""}, [], [], {})
     folder = write_classifier(home, one, SETTINGS, calibrator)
     version = register(home, run, "vocabsem-films", folder, one)["version"]
     assert not folder.exists()
@@ -168,7 +168,7 @@ def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
     home, one, *_ = registered
     pair = entry(one.model, fields=("first", "second"), key_of="pair")
     calibrator, expected = fit(pair, home)
-    run = log_experiment(home, {"name": "pairs", "description": ""}, [], {}, [], {})
+    run = log_experiment(home, {"name": "pairs", "description": ""}, [], [], {})
     register(home, run, "vocabsem-pairs", write_classifier(home, pair, SETTINGS, calibrator), pair)
     classifier = load_classifier(home, "vocabsem-pairs@champion")
     frame = classifier.predict(pd.DataFrame({"second": TEXTS, "first": TEXTS}))

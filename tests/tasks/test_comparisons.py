@@ -74,14 +74,14 @@ def test_methods_are_paired_on_the_seeds_that_both_have():
         values = np.array(seeds) / 10
         return list(seeds), {"nll": Sample(values, np.tile(values, (3, 1)))}
 
-    one, other = paired(of(5, 7, 9), of(9, 5), "nll", "16")
+    one, other = paired(of(5, 7, 9), of(9, 5), "nll", single=False)
     assert (one.values.tolist(), other.values.tolist()) == ([0.5, 0.9], [0.5, 0.9])
     assert one.drawn.shape == other.drawn.shape == (3, 2)
-    one, other = paired(of(5, 7, 9), of(5), "nll", "16")
+    one, other = paired(of(5, 7, 9), of(5), "nll", single=False)
     assert (one.values.tolist(), other.values.tolist()) == ([0.5], [0.5]), "the same shots"
-    for shots in ("0", "all"):
-        one, other = paired(of(5, 7, 9), of(5), "nll", shots)
-        assert (len(one.values), len(other.values)) == (3, 1), "nothing was drawn for the second"
+    one, other = paired(of(5, 7, 9), of(5), "nll", single=True)
+    assert (len(one.values), len(other.values)) == (3, 1), "nothing was drawn for the second"
+    assert paired(of(5), of(7), "nll", single=False) is None
 
 
 def test_a_method_of_fewer_seeds_is_compared_on_those(tmp_path):

@@ -9,8 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from tasks.figures import COLOURS, OURS, confusion_matrix, data_uri, label_efficiency, png, reliability_diagram
-from vocabsem.metrics import confusion, reliability
+from tasks.figures import COLOURS, OURS, data_uri, label_efficiency, png
 
 METHODS = ["zero_shot", "anchor_similarity", "vocabulary_calibrator+targets", "linear_probe"]
 CURVES = {
@@ -20,48 +19,8 @@ CURVES = {
 }
 
 
-@pytest.fixture(scope="module")
-def predictions():
-    rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.full(3, 0.4), 500)
-    return np.array([rng.choice(3, p=row) for row in probabilities]), probabilities
-
-
 def pixels(figure):
     return Image.open(io.BytesIO(png(figure)))
-
-
-def test_reliability_draws_the_bins_that_have_predictions(predictions):
-    labels, probabilities = predictions
-    bins = reliability(labels, probabilities)
-    upper, lower = reliability_diagram("title", bins).axes
-    diagonal, observed = upper.lines
-    np.testing.assert_array_equal(diagonal.get_xydata(), [[0, 0], [1, 1]])
-    drawn = bins.count > 0
-    assert 0 < drawn.sum() < len(drawn), "with three classes no prediction is below a third"
-    np.testing.assert_array_equal(observed.get_xydata(), np.stack([bins.confidence, bins.accuracy], axis=1)[drawn])
-    assert [bar.get_height() for bar in lower.patches] == bins.count.tolist()
-    assert sum(bar.get_height() for bar in lower.patches) == 500
-
-
-def test_confusion_writes_counts_and_shades_shares(predictions):
-    labels, probabilities = predictions
-    counts = confusion(labels, probabilities.argmax(axis=1), 3)
-    figure = confusion_matrix("title", counts, ["a", "b", "c"])
-    axes = figure.axes[0]
-    assert [int(text.get_text()) for text in axes.texts] == counts.ravel().tolist()
-    np.testing.assert_allclose(axes.images[0].get_array().sum(axis=1), 1)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
-
-
-def test_a_class_without_examples_is_drawn_as_zeros():
-    counts = np.array([[3, 1], [0, 0]])
-    shades = confusion_matrix("title", counts, ["seen", "unseen"]).axes[0].images[0].get_array()
-    np.testing.assert_array_equal(shades, [[0.75, 0.25], [0, 0]])
-
-
-def test_many_classes_are_drawn_without_names():
-    assert not confusion_matrix("title", np.eye(77, dtype=int), [f"intent {i}" for i in range(77)]).axes[0].texts
 
 
 def test_label_efficiency_stands_shots_in_order_on_a_log_axis():
@@ -126,38 +85,18 @@ def test_only_zero_shots_and_only_all_can_be_drawn():
         assert [label.get_text() for label in axes.get_xticklabels()] == [shots]
 
 
-def figures(predictions):
-    labels, probabilities = predictions
-    title = "a_data_set_of_some_length, smollm2-135m-instruct: vocabulary_calibrator+head, all shots"
-    yield reliability_diagram(title, reliability(labels, probabilities))
-    yield confusion_matrix(title, confusion(labels, probabilities.argmax(axis=1), 3), ["negative", "so-so", "positive"])
-    yield label_efficiency(title, CURVES)
-
-
-def test_figures_fit_a_phone_and_nothing_is_cut_off(predictions):
-    for figure in figures(predictions):
-        image = pixels(figure).convert("L")
-        assert image.width == 720
-        assert image.height < 1.6 * image.width
-        edges = np.array(image)
-        for border in (edges[0], edges[-1], edges[:, 0], edges[:, -1]):
-            assert (border > 250).all(), "something touches the border"
-        sizes = {text.get_fontsize() for text in figure.findobj(match=lambda o: hasattr(o, "get_fontsize"))}
-        assert min(sizes) >= 8
-
-
-def test_axes_say_what_they_show(predictions):
-    for figure in figures(predictions):
-        assert figure.get_suptitle()
-        axes = [a for a in figure.axes if a.get_label() != "<colorbar>"]
-        assert all(a.get_ylabel() for a in axes)
-        assert axes[-1].get_xlabel()
-
-
-def luminance(colour):
-    channels = np.array(to_rgb(colour))
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
+def test_a_figure_fits_a_phone_nothing_is_cut_off_and_its_axes_say_what_they_show():
+    figure = label_efficiency("a_data_set_of_some_length, smollm2-135m-instruct: which has its own template", CURVES)
+    image = pixels(figure).convert("L")
+    assert image.width == 720
+    assert image.height < 1.6 * image.width
+    edges = np.array(image)
+    for border in (edges[0], edges[-1], edges[:, 0], edges[:, -1]):
+        assert (border > 250).all(), "something touches the border"
+    sizes = {text.get_fontsize() for text in figure.findobj(match=lambda o: hasattr(o, "get_fontsize"))}
+    assert min(sizes) >= 8
+    (axes,) = figure.axes
+    assert all((figure.get_suptitle(), axes.get_xlabel(), axes.get_ylabel()))
 
 
 # Viénot, Brettel and Mollon (1999): what a deuteranope and a protanope see of linear RGB

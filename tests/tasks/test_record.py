@@ -9,7 +9,7 @@ from flows.experiment import MethodSpec
 from flows.plan import Plan
 from tasks.champion import load_classifier
 from tasks.mlflow_store import store
-from tasks.record import _figures, curves, read_scores, record_run
+from tasks.record import read_scores, record_run
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_scores import figures_of
 from tests.tasks.worlds import World, compute, half_written, with_store
@@ -55,17 +55,6 @@ def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
     assert chosen != best_by(plan, "test", controls=False), "a world in which the choice matters"
     assert champion["model"] == "vocabsem-made@champion"
     assert champion["seed"] == 0
-
-
-def test_the_errors_shown_are_those_of_the_best_on_validation_data(recorded):
-    plan, _ = recorded
-    entries = plan.entries()
-    shown = _figures(plan.home, entries, {entry.metrics.key: read_scores(plan.home, entry) for entry in entries})
-    name, shots = best_by(plan, "validation", controls=True)
-    for kind in ("reliability", "confusion"):
-        title = " ".join(shown[f"made/tiny-llama/{kind}.png"].get_suptitle().split())
-        assert title == f"made, tiny-llama: {name}, {shots} shots"
-    assert best_by(plan, "test", controls=True) != (name, shots), "a world in which the choice matters"
 
 
 def test_a_control_is_never_champion(recorded):
@@ -120,17 +109,13 @@ def test_the_manifest_tells_of_the_run(recorded):
     assert manifest.files == []
 
 
-def test_mlflow_has_a_run_for_every_row_with_figures_and_data(recorded):
+def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
     plan, run_id = recorded
     with store(plan.home) as client:
         parent = client.get_run(run_id)
         children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
-        pictures = client.list_artifacts(run_id, "made/tiny-llama")
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["vocabsem.key"] == plan.run.key
-    names = ["confusion.png", "label_efficiency.png", "reliability.png"]
-    assert sorted(picture.path.rpartition("/")[2] for picture in pictures) == names
-    assert [picture.file_size > 5000 for picture in pictures] == [True] * 3
     fits = {fit.predictions.key: fit for fit in plan.comparisons[0].fits}
     assert {child.data.tags["key.predictions"] for child in children} == set(fits)
     for child in children:
@@ -146,7 +131,7 @@ def test_mlflow_has_a_run_for_every_row_with_figures_and_data(recorded):
         assert plan.comparisons[0].examples.key.startswith(data.dataset.digest)
 
 
-def test_scores_and_curves_are_those_of_the_metrics(recorded):
+def test_scores_are_those_of_the_metrics(recorded):
     plan, _ = recorded
     entries = plan.entries()
     scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
@@ -155,9 +140,6 @@ def test_scores_and_curves_are_those_of_the_metrics(recorded):
         row = figures["test", None, "macro_f1"]
         assert scores[entry.metrics.key]["test"]["macro_f1"] == {n: row[n] for n in ("value", "low", "high", "spread")}
         assert set(scores[entry.metrics.key]) == {"validation", "test"}
-    lines = curves(entries, scores)
-    assert [shots for shots, *_ in lines["linear_probe"]] == ["1", "4", "all"]
-    assert all(low <= value <= high for line in lines.values() for _, value, low, high in line)
 
 
 def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_next_time(recorded):

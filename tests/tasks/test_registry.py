@@ -138,7 +138,7 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples)
 
 
 def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
-    run = log_experiment(home, {"name": "aliases", "description": ""}, [], {}, [], {})
+    run = log_experiment(home, {"name": "aliases", "description": ""}, [], [], {})
     aliases, found = [], []
     shares = (0.5, 0.52, 0.5, 0.4, 0.9, 0.9)
     for number, right in enumerate(shares):

@@ -75,7 +75,7 @@ def test_nothing_goes_on_after_the_block():
 def test_mlflow_holds_the_curves(tmp_path):
     home = with_store(World(tmp_path)).home
     system = [(1e9 + 0.25 * i, {"system/process_memory_megabytes": 100.0 + i, "system/x": i}) for i in range(450)]
-    run = log_experiment(home, {"name": "watched", "description": ""}, [], {}, [], {}, system)
+    run = log_experiment(home, {"name": "watched", "description": ""}, [], [], {}, system)
     with store(home) as client:
         history = client.get_metric_history(run, "system/process_memory_megabytes")
     history = sorted(history, key=lambda metric: metric.step)

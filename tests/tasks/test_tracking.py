@@ -9,7 +9,6 @@ from contextlib import closing
 
 import mlflow
 import pytest
-from matplotlib.figure import Figure
 
 from tasks.mlflow_store import store
 from tasks.tracking import log_experiment
@@ -51,12 +50,6 @@ def row(method, shots, macro_f1, **changes):
 ROWS = [row("zero_shot", "0", 0.3), row("centroid", "4", 0.7, control=True), row("linear_probe", "4", 0.5)]
 
 
-def figure():
-    drawn = Figure()
-    drawn.subplots().plot([0, 1])
-    return drawn
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return Home(tmp_path_factory.mktemp("home of 'quotes' and spaces"))
@@ -64,7 +57,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def parent(home):
-    return log_experiment(home, CARD, ROWS, {"films/curve.png": figure()}, [FILMS], {"vocabsem.key": "e" * 64})
+    return log_experiment(home, CARD, ROWS, [FILMS], {"vocabsem.key": "e" * 64})
 
 
 @pytest.fixture
@@ -78,7 +71,7 @@ def children(client, parent):
     return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time"])
 
 
-def test_the_parent_carries_the_card_the_tables_and_the_figures(client, parent, home):
+def test_the_parent_carries_the_card_and_the_table(client, parent):
     run = client.get_run(parent)
     assert run.info.status == "FINISHED"
     assert run.info.run_name.startswith("two-methods 20")
@@ -86,9 +79,7 @@ def test_the_parent_carries_the_card_the_tables_and_the_figures(client, parent, 
     assert run.data.tags["vocabsem.key"] == "e" * 64
     assert json.loads(run.data.params["shots"]) == [0, 4]
     assert "description" not in run.data.params
-    assert {file.path for file in client.list_artifacts(parent)} == {"experiment.yaml", "films", "leaderboard.json"}
-    assert [file.path for file in client.list_artifacts(parent, "films")] == ["films/curve.png"]
-    assert (home.artifacts / "two-methods" / parent / "artifacts" / "films" / "curve.png").stat().st_size > 1000
+    assert {file.path for file in client.list_artifacts(parent)} == {"experiment.yaml", "leaderboard.json"}
     table = client.load_table(run.info.experiment_id, "leaderboard.json", [parent])
     assert table["method"].tolist() == ["centroid", "linear_probe", "zero_shot"], "best first"
     assert table["macro_f1"].tolist() == pytest.approx([0.7, 0.5, 0.3])
@@ -100,7 +91,7 @@ def test_the_parent_describes_the_best_on_validation_data(client, parent, home):
     rows = [row("zero_shot", "0", 0.3), row("ridge", "4", 0.7), row("centroid", "4", 0.9, control=True)]
     for each, value in zip(rows, (0.5, 0.4, 0.9), strict=True):
         each["metrics"]["validation_macro_f1"] = {"value": value, "low": None, "high": None, "spread": 0.0}
-    note = client.get_run(log_experiment(home, CARD, rows, {}, [FILMS], {})).data.tags["mlflow.note.content"]
+    note = client.get_run(log_experiment(home, CARD, rows, [FILMS], {})).data.tags["mlflow.note.content"]
     assert note.splitlines()[2:] == ["| films | tiny | zero_shot | 0 | 0.300 | 0.200 to 0.400 |"], "no control"
 
 
@@ -145,16 +136,16 @@ def test_parent_and_children_name_the_data_by_its_key(client, parent):
 
 def test_a_second_run_joins_the_experiment_even_a_deleted_one(client, parent, home):
     experiment = client.get_run(parent).info.experiment_id
-    again = log_experiment(home, CARD, ROWS[:1], {}, [FILMS], {})
+    again = log_experiment(home, CARD, ROWS[:1], [FILMS], {})
     assert again != parent
     client.delete_experiment(experiment)
-    third = log_experiment(home, CARD, ROWS[:1], {}, [FILMS], {})
+    third = log_experiment(home, CARD, ROWS[:1], [FILMS], {})
     assert client.get_run(third).info.experiment_id == client.get_run(again).info.experiment_id == experiment
 
 
 def test_a_failure_half_way_is_marked_and_passed_on(client, home, parent):
     with pytest.raises(KeyError, match="elsewhere"):
-        log_experiment(home, CARD, [*ROWS, row("late", "4", 0.1, dataset="elsewhere")], {}, [FILMS], {"try": "bad"})
+        log_experiment(home, CARD, [*ROWS, row("late", "4", 0.1, dataset="elsewhere")], [FILMS], {"try": "bad"})
     experiment = client.get_run(parent).info.experiment_id
     (failed,) = client.search_runs([experiment], "tags.try = 'bad'")
     assert failed.info.status == "FAILED"
@@ -182,7 +173,7 @@ def test_forty_rows_take_few_writes(home, parent):
 
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, "commit", count)
     try:
-        log_experiment(home, CARD, [row("m", str(i), 0.5) for i in range(40)], {}, [FILMS], {})
+        log_experiment(home, CARD, [row("m", str(i), 0.5) for i in range(40)], [FILMS], {})
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "commit", count)
     assert 40 * 4 <= commits <= 40 * 10 + 40
