@@ -6,10 +6,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from flows.narrate import console, grid
 from warehouse import catalog
 from warehouse.export import render
 from warehouse.home import Home
@@ -31,15 +30,13 @@ def show(home: Home, keys: Sequence[str], as_json: bool) -> None:
     if as_json:
         render(rows, "json", sys.stdout.buffer)
         return
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
-    place = itemgetter("dataset", "model")
-    for (dataset, model), group in groupby(rows.to_pylist(), place):
+    out = console()
+    for (dataset, model), group in groupby(rows.to_pylist(), itemgetter("dataset", "model")):
         found = list(group)
-        console.print(_table(f"{dataset}, {model}", found, ("subject",), BIAS))
-        console.print(_table("", found, ("subject", "states", "similarity"), AGREEMENT))
-        console.print(_table("", found, ("subject",), LIKENESS))
-    console.print(NOTE)
+        out.print(_table(f"{dataset}, {model}", found, ("subject",), BIAS))
+        out.print(_table("", found, ("subject", "states", "similarity"), AGREEMENT))
+        out.print(_table("", found, ("subject",), LIKENESS))
+    out.print(NOTE)
 
 
 def _table(title: str, rows: list[dict[str, Any]], names: Sequence[str], figures: Sequence[str]) -> Table:
@@ -48,9 +45,5 @@ def _table(title: str, rows: list[dict[str, Any]], names: Sequence[str], figures
     for row in rows:
         if row["figure"] in figures:
             cells.setdefault(tuple(row[name] for name in names), {})[row["figure"]] = row["value"]
-    table = Table(*names, title=title or None, title_justify="left", box=SIMPLE_HEAD)
-    for figure in figures:
-        table.add_column(figure, justify="right")
-    for values, found in cells.items():
-        table.add_row(*values, *(f"{found[figure]:.3f}" for figure in figures))
-    return table
+    lines = [[*values, *(f"{found[figure]:.3f}" for figure in figures)] for values, found in cells.items()]
+    return grid(title, names, figures, lines)

@@ -60,37 +60,25 @@ def terminal(look: Look) -> Table:
 
 def html(look: Look) -> str:
     columns, (anchors, own) = words_shown(look, "page"), NEAREST["page"]
-    words = [look.layers[-1]["words"][column]["word"] for column in columns]
-    reach = max((abs(w["centred"]) for layer in look.layers for w in layer["words"] if w["centred"]), default=1.0)
-    rows = []
-    for layer in reversed(look.layers):
-        cells = []
-        for word in (layer["words"][column] for column in columns):
-            cells.append(
-                {
-                    "cosine": f"{word['cosine']:+.3f}",
-                    "rank": f"#{word['cosine_rank']:,}",
-                    "share": _height(word["cosine_rank"], look.tokens),
-                    "centred": "" if word["centred"] is None else f"{word['centred']:+.3f}",
-                    "centred_share": max(0.0, (word["centred"] or 0.0) / reach),
-                    "probability": _share(word),
-                    "own_rank": f"#{word['log_probability_rank']:,}",
-                    "own_share": _height(word["log_probability_rank"], look.tokens),
-                }
-            )
-        nearest = [(shown(each["token"]), f"{each['cosine']:.2f}") for each in layer["nearest"][:anchors]]
-        said = [(shown(each["token"]), f"{each['probability']:.0%}") for each in layer["model"][:own]]
-        rows.append({"layer": layer["layer"], "nearest": nearest, "model": said, "words": cells})
+    rows = [
+        {
+            "layer": layer["layer"],
+            "nearest": [(shown(each["token"]), f"{each['cosine']:.2f}") for each in layer["nearest"][:anchors]],
+            "model": [(shown(each["token"]), f"{each['probability']:.0%}") for each in layer["model"][:own]],
+            "words": [layer["words"][column] for column in columns],
+        }
+        for layer in reversed(look.layers)
+    ]
     return page(
         "lens.html",
         title=f"Lens: {look.model}",
-        prompt=look.prompt,
-        label=look.label,
+        look=look,
         explained=explained(look),
-        words=[shown(word) for word in words],
-        left_out=len(look.words) - len(words),
-        centred=bool(look.centred_on),
+        words=[shown(look.words[column]) for column in columns],
         rows=rows,
+        reach=max((abs(w["centred"]) for layer in look.layers for w in layer["words"] if w["centred"]), default=1.0),
+        height=_height,
+        share=_share,
     )
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.estimate import estimate
 from flows.plan import Plan
@@ -32,18 +33,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
         return
     out = console()
-    table = Table(
-        "step",
-        "partitions",
-        "published",
-        "to compute",
-        title=f"plan of {plan.experiment.name}",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-    )
-    for kind, count in counts.items():
-        table.add_row(kind, *(str(count[column]) for column in ("all", "published", "missing")))
-    out.print(table)
+    rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
+    out.print(grid(f"plan of {plan.experiment.name}", ("step", "partitions", "published", "to compute"), (), rows))
     for source in plan.unfetched:
         out.print(f"to fetch first, its steps are not known before: {source}")
     out.print(
@@ -87,10 +78,10 @@ def ending(plan: Plan) -> None:
     experiment = plan.experiment.name
     rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
     out = console()
-    found = worth(plan.home, plan.run.key)
+    said = worth(plan.home, plan.run.key)
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
         out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
-        for line in found.get((dataset, model), []):
+        for line in said.get((dataset, model), []):
             out.print(f"  {line}", soft_wrap=True)
         out.print()
     for model, by_method in ranks(plan.home, plan.run.key).items():
@@ -118,29 +109,32 @@ def console(width: int = 120) -> Console:
     return console if console.is_terminal else Console(highlight=False, width=width)
 
 
+def grid(title: str, heads: Sequence[str], figures: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table for a terminal: columns of text, then columns of figures."""
+    columns = [Column(head, no_wrap=True) for head in heads]
+    columns += [Column(figure, justify="right", no_wrap=True) for figure in figures]
+    table = Table(*columns, title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def _board(title: str, rows: list[dict[str, Any]]) -> Table:
-    shots = in_order({row["shots"] for row in rows})
-    board = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    board.add_column("method", no_wrap=True)
-    for column in (*shots, "interval", "NLL", "ECE", "fit s"):
-        board.add_column(column, justify="right", no_wrap=True)
+    shots, lines = in_order({row["shots"] for row in rows}), []
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = {row["shots"]: row for row in rows if row["method"] == method}
         best = max(mine.values(), key=lambda row: row["macro_f1"])
         f1 = [f"{mine[n]['macro_f1']:.3f}" if n in mine else "" for n in shots]
         interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
-        board.add_row(method, *f1, interval, f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}")
-    return board
+        others = f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}"
+        lines.append([method, *f1, interval, *others])
+    return grid(title, ["method"], [*shots, "interval", "NLL", "ECE", "fit s"], lines)
 
 
 def _ranks(title: str, by_method: dict[str, dict[str, float]]) -> Table:
     shots = in_order({n for of_shots in by_method.values() for n in of_shots})
-    table = Table("method", title=title, title_justify="left", box=SIMPLE_HEAD)
-    for n in shots:
-        table.add_column(n, justify="right")
-    for method, of_shots in by_method.items():
-        table.add_row(method, *(f"{of_shots[n]:.1f}" if n in of_shots else "" for n in shots))
-    return table
+    lines = [[method, *(f"{found[n]:.1f}" if n in found else "" for n in shots)] for method, found in by_method.items()]
+    return grid(title, ["method"], shots, lines)
 
 
 def worth_page(home: Home, experiment: str | None, dataset: str | None) -> str:
@@ -200,9 +194,9 @@ def findings(home: Home, as_json: bool) -> bool:
     found = examine(home)
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], indent=1))  # noqa: T201
-        return all(finding.ok for finding in found)
-    table = Table("", "what", "value", "mend", box=None)
-    for finding in found:
-        table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.mend)
-    console().print(table)
+    else:
+        table = Table("", "what", "value", "mend", box=None)
+        for finding in found:
+            table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.mend)
+        console().print(table)
     return all(finding.ok for finding in found)

@@ -1,15 +1,18 @@
 """The pictures of one data set in a report: curves, reliability, confusion, states before and after, layers."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from flows.charts import Axes, Series, classes_legend, legend, lines, scatter, shares
+from flows.charts import Axes, Series, classes_legend, lines, scatter, shares
 from flows.contrasts import REFERENCE, reference
+from flows.pages import page
 from flows.report_tables import Results, curves
 from flows.run_facts import Facts
+from flows.verdicts import place_of
 from tasks.figures import places, spread
 from tasks.portraits import errors, layer_profile, moved
 from vocabsem.metrics import Reliability
@@ -27,49 +30,35 @@ class Figure:
     drawing: Markup
 
 
-@dataclass
-class Drawn:
-    figures: list[Figure] = field(default_factory=list)
-    confusion: dict[str, Any] | None = None
-
-
-def of(facts: Facts, results: Results, dataset: str) -> Drawn:
+def of(facts: Facts, results: Results, dataset: str) -> Iterator[Figure]:
     """Whatever can be drawn: figures come from the warehouse, the rest from partitions that are still in the lake."""
-    drawn = Drawn([_efficiency(results, dataset)])
-    fits = facts.of(results.model, dataset)
-    names = _classes(facts, dataset)
-    controls = {spec.name for spec in results.specs if spec.is_control}
+    yield _efficiency(results, dataset)
+    fits, controls = facts.of(results.model, dataset), {spec.name for spec in results.specs if spec.is_control}
+    query = "select name from labels where dataset = $dataset order by label"
+    names = catalog.query(facts.home, query, {"dataset": dataset})["name"].to_pylist()
     best = next((fit for fit in fits if fit["method"] not in controls), None)
     if not best or not names:
-        return drawn
+        return
     own = next((fit for fit in fits if fit["method"] == "zero_shot" and fit is not best), None)
     told = {_named(fit): found for fit in (best, own) if fit and (found := errors(facts.home, fit, len(names)))}
     if told:
-        drawn.figures.append(_reliability({name: bins for name, (bins, _) in told.items()}))
-    if _named(best) in told:
-        drawn.confusion = _confusion(_named(best), told[_named(best)][1], names)
+        yield _reliability({name: bins for name, (bins, _) in told.items()})
     ours = reference(results.specs)
-    wanted = [fit for fit in fits if ours and fit["method"] == ours.name]
-    if wanted:
-        most = max(wanted, key=lambda fit: (fit["shots"] == "all", int(fit["shots"]) if fit["shots"] != "all" else 0))
-        if places_of := moved(facts.home, most):
-            drawn.figures.append(_states(_named(most), *places_of, names))
+    most = max((f for f in fits if ours and f["method"] == ours.name), key=lambda f: place_of(f["shots"]), default=None)
+    if most and (states := moved(facts.home, most)):
+        yield _states(_named(most), *states, names)
     if profile := layer_profile(facts.home, best, len(names)):
-        drawn.figures.append(_layers(profile))
-    return drawn
+        yield _layers(profile)
+    if _named(best) in told:
+        yield _confusion(_named(best), told[_named(best)][1], names)
 
 
 def _named(fit: dict[str, Any]) -> str:
     return f"{fit['method']}, {fit['shots']} shots"
 
 
-def _classes(facts: Facts, dataset: str) -> list[str]:
-    query = "select name from labels where dataset = $dataset order by label"
-    return list(catalog.query(facts.home, query, {"dataset": dataset})["name"].to_pylist())
-
-
 def _efficiency(results: Results, dataset: str) -> Figure:
-    found = curves(results, dataset)
+    found = curves(results.of(dataset))
     names = sorted(found, key=lambda name: name != REFERENCE)
     where = places({shots for curve in found.values() for shots, *_ in curve})
     series = []
@@ -97,7 +86,7 @@ def _efficiency(results: Results, dataset: str) -> Figure:
     )
     alt = f"Macro-F1 on {dataset} by labelled examples per class, {len(series)} methods; the figures are in the table."
     note = "Macro-F1 on test data with its 95 % interval. Point at a name to see its line alone."
-    return Figure("Label efficiency", note, lines(alt, series, axes) + legend(series))
+    return Figure("Label efficiency", note, lines(alt, series, axes))
 
 
 def _reliability(bins: dict[str, Reliability]) -> Figure:
@@ -116,30 +105,22 @@ def _reliability(bins: dict[str, Reliability]) -> Figure:
         "Share of right answers by confidence; on the dashed line one can take probabilities at their word. Larger dots"
         " are more predictions."
     )
-    return Figure("Reliability", note, lines(alt, series, axes) + legend(series))
+    return Figure("Reliability", note, lines(alt, series, axes))
 
 
-def _confusion(method: str, counts: np.ndarray, names: list[str]) -> dict[str, Any]:
-    title = "Confusion"
+def _confusion(method: str, counts: np.ndarray, names: list[str]) -> Figure:
+    """`counts` (C, C) as a table, a row for each true class; of many classes the commonest confusions."""
     shares_of = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     if len(names) <= MOST_NAMED:
-        rows = [
-            {"name": name, "cells": [_cell(str(n), float(s)) for n, s in zip(row, of_row, strict=True)]}
-            for name, row, of_row in zip(names, counts, shares_of, strict=True)
-        ]
+        heads = ["true class", *names]
+        rows = [(name, [*zip(*row, strict=True)]) for name, *row in zip(names, counts, shares_of, strict=True)]
         note = f"{method}: test predictions of all seeds, a row for each true class; shades are shares of the row."
-        return {"title": title, "note": note, "heads": ["true class", *names], "rows": rows}
-    wrong = [(int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j and counts[i, j]]
-    rows = [
-        {"name": names[i], "cells": [_cell(names[j]), _cell(str(n), float(shares_of[i, j]))]}
-        for n, i, j in sorted(wrong, key=lambda item: (-item[0], *item[1:]))[:MOST_LISTED]
-    ]
-    note = f"{method}: the commonest confusions of {len(names)} classes, test predictions of all seeds."
-    return {"title": title, "note": note, "heads": ["true class", "taken for", "times"], "rows": rows}
-
-
-def _cell(text: str, share: float | None = None) -> dict[str, Any]:
-    return {"text": text, "share": share}
+    else:
+        heads = ["true class", "taken for", "times"]
+        wrong = [(-int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j and counts[i, j]]
+        rows = [(names[i], [(names[j], None), (-n, shares_of[i, j])]) for n, i, j in sorted(wrong)[:MOST_LISTED]]
+        note = f"{method}: the commonest confusions of {len(names)} classes, test predictions of all seeds."
+    return Figure("Confusion", note, Markup(page("confusion.html", heads=heads, rows=rows)))  # noqa: S704  # escaped
 
 
 def _states(method: str, labels: np.ndarray, before: np.ndarray, after: np.ndarray, names: list[str]) -> Figure:
@@ -182,4 +163,4 @@ def _layers(profile: dict[str, dict[int, float]]) -> Figure:
     )
     note = "Accuracy on test data of readers fitted to all training states of one layer alone."
     said = "; ".join(one.says[-1] for one in series)
-    return Figure("What each layer knows", note, lines(f"Accuracy by layer. {said}.", series, axes) + legend(series))
+    return Figure("What each layer knows", note, lines(f"Accuracy by layer. {said}.", series, axes))

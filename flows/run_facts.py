@@ -28,9 +28,17 @@ with recursive used(kind, key) as (
     union
     select l.input_kind, l.input_key from used u join lineage l on l.kind = u.kind and l.key = u.key
 )
-select kind, concat_ws(', ', model, dataset, split) as what, key, rows, bytes, created, facts, payload, versions
+select kind, concat_ws(', ', model, dataset, split) as what, key, created, facts, payload, versions
 from partitions where key in (select key from used) order by kind, what, key
 """
+COSTS = f"""
+with used as ({USED})
+select kind, count(*) as partitions, sum(rows)::bigint as rows, sum(bytes)::double / 1e6 as megabytes,
+    sum((u.facts->>'$.tokens')::bigint) filter (kind = 'states')::bigint as tokens,
+    sum((u.facts->>'$.shortened')::bigint) filter (kind = 'states')::bigint as shortened,
+    sum(coalesce((u.facts->>'$.seconds')::double, list_sum((u.facts->>'$.seeds[*].fit_seconds')::double[]))) as seconds
+from used u join partitions p using (kind, key) group by kind
+"""  # noqa: S608  # nothing is put in but the query above
 WHAT = {
     "examples": "texts read, split and capped",
     "anchors": "the head solved for the anchor of every token",
@@ -84,13 +92,12 @@ class Facts:
 
     def costs(self) -> Table:
         heads = ["step", "what", "partitions", "rows", "tokens", "shortened", "MB", "seconds"]
-        rows = []
+        forms = dict.fromkeys(heads[2:6], "{:,}") | {"megabytes": "{:,.1f}", "seconds": "{:,.1f}"}
+        found, rows = {row["kind"]: row for row in self._rows(COSTS)}, []
         for kind, what in WHAT.items():
-            if found := [row for row in self._used if row["kind"] == kind]:
-                size = f"{sum(row['bytes'] for row in found) / 1e6:,.1f}"
-                prompts = [row["facts"] for row in found if kind == "states"]
-                counts = [sum(row["rows"] for row in found), _sum(prompts, "tokens"), _sum(prompts, "shortened")]
-                rows.append([kind, what, *map(_whole, [len(found), *counts]), size, _seconds(found)])
+            if of_kind := found.get(kind):
+                figures = [(of_kind[name], form) for name, form in forms.items()]
+                rows.append([kind, what, *("" if value is None else form.format(value) for value, form in figures)])
         note = (
             f"All that the run goes back to, also what an earlier run had computed. This run took"
             f" {self.run.seconds:,.0f} s on {self.run.machine}; a step without seconds is not timed on its own."
@@ -132,18 +139,3 @@ class Facts:
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
         return catalog.query(self.home, query, {"run": self.run.key}).to_pylist()
-
-
-def _sum(facts: list[dict[str, Any]], name: str) -> int | None:
-    return sum(each.get(name, 0) for each in facts) if facts else None
-
-
-def _seconds(rows: list[dict[str, Any]]) -> str:
-    """Of states and fits, which are timed."""
-    found = [row["facts"]["seconds"] for row in rows if "seconds" in row["facts"]]
-    found += [each["fit_seconds"] for row in rows for each in row["facts"].get("seeds", ()) if isinstance(each, dict)]
-    return f"{sum(found):,.1f}" if found else ""
-
-
-def _whole(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"

@@ -2,6 +2,7 @@
 
 from itertools import groupby
 from operator import itemgetter
+from statistics import fmean
 from typing import Any
 
 from flows.contrasts import REFERENCE
@@ -54,12 +55,13 @@ def ranks(home: Home, run: str) -> dict[str, dict[str, dict[str, float]]]:
     table: dict[str, dict[str, dict[str, float]]] = {}
     for row in catalog.query(home, RANKS, {"run": run}).to_pylist():
         table.setdefault(row["model"], {}).setdefault(row["method"], {})[row["shots"]] = row["average_rank"]
-    return {model: dict(sorted(by.items(), key=lambda item: _mean(item[1]))) for model, by in table.items()}
+    return {model: dict(sorted(by.items(), key=lambda item: fmean(item[1].values()))) for model, by in table.items()}
 
 
-def _mean(of_shots: dict[str, float]) -> float:
-    return sum(of_shots.values()) / len(of_shots)
+def place_of(shots: str) -> float:
+    """Where a number of shots stands among others; `all` is the last."""
+    return float("inf") if shots == "all" else int(shots)
 
 
 def in_order(shots: set[str]) -> list[str]:
-    return sorted(shots, key=lambda n: (n == "all", int(n) if n != "all" else 0))
+    return sorted(shots, key=place_of)

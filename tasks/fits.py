@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from tasks.anchors import label_space
 from tasks.predictions import prediction_rows, publish_predictions
-from tasks.reading import read_states, shown
+from tasks.reading import read_states, shown, states_of
 from tasks.step_task import step_task
 from tasks.steps import Step
 from vocabsem.cards import DatasetCard, ModelCard
@@ -60,7 +60,7 @@ def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, 
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: LabelSpace) -> None:
     """All seeds are fitted together; each is said to have taken the same share of the time."""
     seeds = step.payload["seeds"]
-    keys = [_states_of(step, seed) for seed in seeds]
+    keys = [states_of(step.inputs, seed) for seed in seeds]
     reads = [
         {split: read_states(home, model.name, dataset.name, split, key) for split, key in of_seed.items()}
         for of_seed in keys
@@ -90,17 +90,6 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
         facts.append({"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_} | clusters)
     training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
     publish_predictions(home, step, predictions, training, _serialise(estimators[0]), facts)
-
-
-def _states_of(step: Step, seed: int) -> dict[str, str]:
-    """Key of the states of each split; where demonstrations precede the prompts, each seed has its own."""
-    keys = {}
-    for role, key in step.inputs.items():
-        kind, _, split = role.partition(":")
-        split, _, of = split.partition("@")
-        if kind == "states" and of in ("", str(seed)):
-            keys[split] = key
-    return keys
 
 
 def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]) -> Given:

@@ -11,14 +11,13 @@ import numpy as np
 import pyarrow.compute as pc
 from safetensors import safe_open
 
-from tasks.reading import read_states
+from tasks.reading import read_states, states_of
 from vocabsem.geometry import principal_plane
 from vocabsem.methods import METHODS, LabelSpace, from_arrays
 from vocabsem.metrics import Reliability, confusion, reliability
 from warehouse.home import Home
 from warehouse.lake import Lake, Partition
 from warehouse.manifest import Manifest
-from warehouse.vectors import matrix
 
 POINTS = 300  # of a picture of states
 READERS = ("centroid", "linear_probe")  # of single layers
@@ -53,7 +52,7 @@ def moved(home: Home, fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | N
         estimator: Any = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
     if not hasattr(estimator, "transform"):
         return None
-    _, labels, vectors = read_states(home, fit["model"], fit["dataset"], "test", states["test"])
+    _, labels, vectors = _read(home, states["test"])
     given = vectors[:POINTS, -estimator.n_features_in_ :]
     before, after = given[:, -estimator.space.width :], estimator.transform(given)
     return labels[:POINTS], principal_plane(before), principal_plane(after)
@@ -64,20 +63,19 @@ def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, flo
 
     Empty where a single layer is stored.
     """
-    states = _states_of(home, _partition(home, "predictions", fit))
-    if not {"train", "test"} <= states.keys():
+    read = _states_of(home, _partition(home, "predictions", fit))
+    layers = read["train"].facts["layers"] if {"train", "test"} <= read.keys() else []
+    if len(layers) < 2:
         return {}
-    layers = {split: _layers(home, fit, split, states[split]) for split in ("train", "test")}
-    if len(layers["train"]) == 1:
-        return {}
-    labels = {split: read_states(home, fit["model"], fit["dataset"], split, states[split])[1] for split in layers}
+    (_, labels, train), (_, truth, test) = (_read(home, read[split]) for split in ("train", "test"))
     profile: dict[str, dict[int, float]] = {}
-    for layer, train in layers["train"].items():
-        nothing = np.zeros((classes, train.shape[1]), np.float32)
+    each = zip(layers, *(np.split(states, len(layers), axis=1) for states in (train, test)), strict=True)
+    for layer, of_train, of_test in each:
+        nothing = np.zeros((classes, of_train.shape[1]), np.float32)
         space = LabelSpace(anchors=nothing, head=nothing, bias=nothing[:, 0])  # these read no vocabulary
         for name in READERS:
-            predicted = METHODS[name](space).fit(train, labels["train"]).predict(layers["test"][layer])
-            profile.setdefault(name, {})[layer] = float((predicted == labels["test"]).mean())
+            predicted = METHODS[name](space).fit(of_train, labels).predict(of_test)
+            profile.setdefault(name, {})[layer] = float((predicted == truth).mean())
     return profile
 
 
@@ -85,23 +83,16 @@ def _partition(home: Home, kind: str, fit: Fit) -> Partition:
     return Lake(home).partition(kind, fit["key"], **{name: fit[name] for name in PLACE})
 
 
-def _states_of(home: Home, predictions: Partition) -> dict[str, str]:
-    """Keys of the published states of prompts without demonstrations that a fit read, by split."""
-    manifest: Manifest | None = predictions.manifest() if predictions.published else None
-    found = {}
-    for role, key in manifest.inputs.items() if manifest else ():
-        kind, _, split = role.partition(":")
-        if kind == "states" and "@" not in split:
-            place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
-            if Lake(home).partition("states", key, **place, split=split).published:
-                found[split] = key
+def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
+    """The published states of prompts without demonstrations that a fit read, by split."""
+    manifest, found = predictions.manifest() if predictions.published else None, {}
+    for split, key in states_of(manifest.inputs).items() if manifest else ():
+        place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
+        states = Lake(home).partition("states", key, **place, split=split)
+        if states.published:
+            found[split] = states.manifest()
     return found
 
 
-def _layers(home: Home, fit: Fit, split: str, key: str) -> dict[int, np.ndarray]:
-    partition = Lake(home).partition("states", key, model=fit["model"], dataset=fit["dataset"], split=split)
-    manifest = partition.manifest()
-    assert manifest is not None
-    names = {layer: f"layer_{layer}" for layer in manifest.facts["layers"]}
-    table = partition.table(columns=list(names.values()))
-    return {layer: matrix(table[name]) for layer, name in names.items()}
+def _read(home: Home, states: Manifest) -> tuple[list[str], np.ndarray, np.ndarray]:
+    return read_states(home, **states.coordinates, key=states.key)

@@ -1,5 +1,6 @@
 """What several steps read from the lake, as arrays."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +29,18 @@ def prompt_rows(home: Home, dataset: str, key: str, split: str) -> pa.Table:
     ids = pa.array([f"{split}-{index}" for index in range(len(made))], pa.string())
     fields = pa.array([list(fields.items()) for fields in made], pa.map_(pa.string(), pa.string()))
     return pa.table({"id": ids, "fields": fields})
+
+
+def states_of(inputs: Mapping[str, str], seed: int | None = None) -> dict[str, str]:
+    """Key of the states of each split among a fit's inputs; with demonstrations before the prompts, each seed has its
+    own, and none is found without `seed`."""
+    keys = {}
+    for role, key in inputs.items():
+        kind, _, split = role.partition(":")
+        split, _, of = split.partition("@")
+        if kind == "states" and of in ("", str(seed)):
+            keys[split] = key
+    return keys
 
 
 @lru_cache(maxsize=6)

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from flows.charts import Axes, Series, classes_legend, legend, lines, scatter, shares
+from flows.charts import Axes, Series, classes_legend, lines, scatter, shares
 
 AXES = Axes((0, 1), (0, 1), {"0": 0, "1": 1}, {"0.0": 0, "1.0": 1}, "x", "y & z")
 SERIES = [
@@ -15,13 +15,14 @@ SERIES = [
 ]
 
 
-def elements(svg, tag):
-    return [element for element in ET.fromstring(svg).iter() if element.tag == tag]
+def elements(svg, tag, part=0):
+    """Of the picture, or of the legend below it (part 1)."""
+    return list(ET.fromstring(f"<figure>{svg}</figure>")[part].iter(tag))
 
 
 def test_points_stand_where_the_axes_put_them_and_ours_is_on_top():
     svg = lines("what is seen", SERIES, AXES)
-    assert ET.fromstring(svg).get("aria-label") == "what is seen"
+    assert elements(svg, "svg")[0].get("aria-label") == "what is seen"
     groups = elements(svg, "g")
     assert ["ours" in group.get("class").split() for group in groups] == [False, True]
     third, first, second = ((float(c.get("cx")), float(c.get("cy"))) for c in elements(svg, "circle"))
@@ -42,9 +43,10 @@ def test_intervals_are_drawn_through_their_points_and_a_level_goes_all_the_way()
 
 
 def test_the_legend_has_the_looks_of_the_lines():
-    looks = {group.get("class") for group in elements(lines("", SERIES, AXES), "g")}
-    assert {key.get("class").removeprefix("key ") for key in elements(legend(SERIES), "svg")} == looks
-    assert "<b>" not in legend([Series("<b>", [], [])])
+    svg = lines("", SERIES, AXES)
+    looks = {group.get("class") for group in elements(svg, "g")}
+    assert {key.get("class").removeprefix("key ") for key in elements(svg, "svg", 1)} == looks
+    assert "<b>" not in lines("", [Series("<b>", [], [])], AXES)
     assert len({s.get("class") for s in elements(classes_legend([f"class {n}" for n in range(14)]), "svg")}) == 14
 
 
