@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import tether
+from flows.environment import environment
 from vocabsem.errors import VocabsemError
+from warehouse.home import Home
 
 HOST = "127.0.0.1"
 START_SECONDS = 180.0  # a first start makes the database; on a busy small machine that has taken a minute
@@ -28,12 +30,27 @@ class Server:
     """A server process with its children. It ends with this process, however this process ends (see `tether`)."""
 
     name: str
-    address: str
-    health: str
+    home: Home
+    port: int
+    answering: str
+    """Path at which it answers once it is up."""
     command: list[str]
-    environment: Mapping[str, str]
-    log: Path
+    settings: Mapping[str, str]
+    """Of its environment, besides those of the home."""
+    log_name: str
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def health(self) -> str:
+        return self.address + self.answering
+
+    @property
+    def log(self) -> Path:
+        return self.home.root / "logs" / self.log_name
 
     def start(self) -> None:
         """Start it without waiting. What it prints goes to its log."""
@@ -44,7 +61,7 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=dict(self.environment),
+                env=environment(self.home) | dict(self.settings),
                 start_new_session=True,  # Ctrl-C in the terminal reaches this process, which then stops the servers
             )
 

@@ -11,7 +11,6 @@ from typing import Any
 import typer
 
 from flows.processes import HOST, Server, free_port, running
-from flows.variables import environment
 from tasks.champion import Registered, find_classifier
 from vocabsem.errors import BadInput, ComputationFailed
 from warehouse.home import Home
@@ -45,7 +44,6 @@ def serve(home: Home, model: str, port: int | None) -> None:
 
 
 def scoring_server(home: Home, found: Registered, port: int) -> Server:
-    address = f"http://{HOST}:{port}"
     settings = {
         "MLFLOW_TRACKING_URI": home.tracking_uri,
         "MLFLOW_REGISTRY_URI": home.tracking_uri,
@@ -53,14 +51,8 @@ def scoring_server(home: Home, found: Registered, port: int) -> Server:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
     words = ["--env-manager", "local", "--host", HOST, "--port", str(port), "--workers", "1"]
-    return Server(
-        "the scoring server",
-        address,
-        f"{address}/ping",
-        ["mlflow", "models", "serve", "--model-uri", found.uri, *words],
-        environment(home) | settings,
-        home.root / "logs" / f"serve-{port}.log",
-    )
+    command = ["mlflow", "models", "serve", "--model-uri", found.uri, *words]
+    return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
 
 
 def _checked(port: int | None) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.processes import HOST, START_SECONDS, Server, answers, free_port, running
-from flows.variables import environment
 from warehouse.home import Home
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
@@ -21,34 +20,17 @@ HEARTBEAT_SECONDS = 30  # of deployed runs: the least that Prefect allows
 
 def prefect_server(home: Home, port: int, log: str = "prefect.log") -> Server:
     """The UI finds its API by the port in the environment, not by the one on the command line."""
-    address = f"http://{HOST}:{port}"
-    settings = {
-        "PREFECT_SERVER_API_HOST": HOST,
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_API_URL": f"{address}/api",
-    }
-    return Server(
-        "the Prefect server",
-        address,
-        f"{address}/api/health",
-        ["prefect", "server", "start"],
-        environment(home) | settings,
-        home.root / "logs" / log,
-    )
+    settings = {"PREFECT_SERVER_API_HOST": HOST, "PREFECT_SERVER_API_PORT": str(port)}
+    settings |= {"PREFECT_API_URL": f"http://{HOST}:{port}/api"}
+    return Server("the Prefect server", home, port, "/api/health", ["prefect", "server", "start"], settings, log)
 
 
 def mlflow_server(home: Home, port: int) -> Server:
-    address = f"http://{HOST}:{port}"
     store = ["--backend-store-uri", home.tracking_uri, "--artifacts-destination", str(home.artifacts)]
-    return Server(
-        "the MLflow server",
-        address,
-        f"{address}/health",
-        ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"],
-        # without the job runner, of which nothing here makes use: eight processes and 600 MB less
-        environment(home) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        home.root / "logs" / "mlflow.log",
-    )
+    command = ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
+    # without the job runner, of which nothing here makes use: eight processes and 600 MB less
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return Server("the MLflow server", home, port, "/health", command, settings, "mlflow.log")
 
 
 def worker(home: Home, api: str) -> Server:
@@ -61,14 +43,8 @@ def worker(home: Home, api: str) -> Server:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",  # into its log
     }
-    return Server(
-        "the worker",
-        f"http://{HOST}:{port}",
-        f"http://{HOST}:{port}/health",
-        ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"],
-        environment(home) | settings,
-        home.root / "logs" / "worker.log",
-    )
+    command = ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--with-healthcheck"]
+    return Server("the worker", home, port, "/health", command, settings, "worker.log")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Servers as processes: started, waited for and stopped; what happens when they cannot start or do not last."""
 
-import os
 import socket
 import threading
 
@@ -19,8 +18,7 @@ def home(tmp_path):
 
 def fake(home, command, port=0):
     """A server of the standard library in place of the real ones: the same handling, started in no time."""
-    address = f"http://{HOST}:{port}"
-    return Server("the test server", address, f"{address}/", command, dict(os.environ), home.root / "logs" / "test.log")
+    return Server("the test server", home, port, "/", command, {}, "test.log")
 
 
 def web(home):
