@@ -14,7 +14,7 @@ from flows.pipeline import pipeline
 from flows.plan import Plan
 from flows.progress import progress
 from flows.stages import build_sets, extract_states, fit_methods, opened, score_methods, solve_anchors
-from tasks.catalog import rebuild_catalog
+from tasks.care import rebuild_catalog
 from vocabsem.errors import CardError, ComputationFailed
 from warehouse.home import Home
 

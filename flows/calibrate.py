@@ -1,28 +1,12 @@
 """`python -m flows.calibrate CARD`: fit every method of an experiment on stored states."""
 
-from typing import Any
-
-from prefect import flow
-
-from flows.stages import fit_methods, opened, require
+from flows.plan import Plan
+from flows.stages import fit_methods, require, stage
 
 
-@flow(name="calibrate", log_prints=True)
-def calibrate(
-    experiment: str = "quickstart",
-    overrides: dict[str, Any] | None = None,
-    home: str | None = None,
-    data_dir: str | None = None,
-) -> list[str]:
-    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing.
-
-    Args:
-        experiment: Name in data/experiments, or the path of a card.
-        overrides: Keys of the card, dotted, with new values.
-        home: Where data rests; the worker's own home if empty.
-        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
-    """
-    plan = opened(experiment, overrides, home, data_dir)
+@stage
+def calibrate(plan: Plan) -> list[str]:
+    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing."""
     require(plan, "states", "anchors")
     return fit_methods(plan)
 

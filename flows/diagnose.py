@@ -8,7 +8,7 @@ from prefect import flow
 from flows.plan import Comparison, Plan
 from flows.progress import progress
 from flows.stages import build_sets, extract_states, opened, solve_anchors
-from tasks.catalog import rebuild_catalog
+from tasks.care import rebuild_catalog
 from tasks.diagnostics import ASKED, diagnose_dataset
 from tasks.steps import Step, diagnostics_step
 from vocabsem.errors import CardError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from vocabsem.cards import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
 from vocabsem.devices import DType
@@ -59,6 +59,10 @@ def _setting(key: str, value: Any) -> str:
     return value if isinstance(value, str) else f"{key}-{value}"
 
 
+def _named(value: Any) -> Any:
+    return {"method": value} if isinstance(value, str) else value
+
+
 class Limits(Card):
     """The most rows of each split, drawn stratified and seeded; null is every row."""
 
@@ -78,7 +82,7 @@ class Experiment(Card):
     """Model cards, by name or path."""
     datasets: list[str] = Field(min_length=1)
     """Dataset cards, by name or path; with `@`, a variant of one: trec@bare, trec@words-plain."""
-    methods: list[MethodSpec] = Field(min_length=1)
+    methods: list[Annotated[MethodSpec, BeforeValidator(_named)]] = Field(min_length=1)
     """Methods, as a name or with parameters."""
     shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
     """Labelled examples per class."""
@@ -106,15 +110,6 @@ class Experiment(Card):
     """Rescale each method's probabilities by a temperature fitted on its training rows."""
     champion: bool = False
     """Register the best on validation data in MLflow."""
-
-    @field_validator("methods", mode="before")
-    @classmethod
-    def _names_are_methods(cls, value: Any) -> Any:
-        return (
-            [{"method": item} if isinstance(item, str) else item for item in value]
-            if isinstance(value, list)
-            else value
-        )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -7,8 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
 from flows.progress import progress
-from tasks.care import sweep_lake, verify_lake
-from tasks.catalog import rebuild_catalog
+from tasks.care import rebuild_catalog, sweep_lake, verify_lake
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
 from warehouse.lake import partition_folders

@@ -14,7 +14,7 @@ from flows.events import tell_champions
 from flows.extract import extract
 from flows.report import report
 from flows.stages import opened
-from tasks.catalog import rebuild_catalog
+from tasks.care import rebuild_catalog
 from tasks.record import record_run
 from tasks.system_metrics import watching
 from tasks.tracking import log_page

@@ -1,8 +1,10 @@
 """What the flows do, stage by stage: find the steps of a plan that are missing, and give each to its task."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from prefect import flow
 
 from flows.experiment import Experiment, load_experiment
 from flows.needs import TUNED
@@ -24,6 +26,14 @@ from warehouse.errors import NotPublished
 from warehouse.home import Home
 
 MAKERS = {"states": "extract", "anchors": "anchors", "predictions": "calibrate"}  # which flow makes what
+PARAMETERS = """
+
+Args:
+    experiment: Name in data/experiments, or the path of a card.
+    overrides: Keys of the card, dotted, with new values.
+    home: Where data rests; the worker's own home if empty.
+    data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+"""
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
 
 
@@ -42,6 +52,22 @@ def planned(experiment: Experiment, home: Home, data_dir: Path | None) -> Plan:
 def opened(experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None) -> Plan:
     """A flow's parameters to its plan: card read and validated whole, sources fetched where keys depend on them."""
     return planned(load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir))
+
+
+def stage(work: Callable[[Plan], list[str]]) -> Any:
+    """`work` as a flow of the same name, with the parameters of `opened`, which its docstring then describes."""
+
+    def run(
+        experiment: str = "quickstart",
+        overrides: dict[str, Any] | None = None,
+        home: str | None = None,
+        data_dir: str | None = None,
+    ) -> list[str]:
+        return work(opened(experiment, overrides, home, data_dir))
+
+    run.__name__ = run.__qualname__ = work.__name__
+    run.__module__, run.__doc__ = work.__module__, f"{work.__doc__}{PARAMETERS}"
+    return flow(run, name=work.__name__, log_prints=True)
 
 
 def require(plan: Plan, *kinds: str) -> None:

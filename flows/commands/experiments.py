@@ -19,29 +19,24 @@ def run(
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard."""
     from flows import narrate
-    from flows.experiment import load_experiment, parse_overrides
-    from flows.plan import find_data_dir, make_plan
+    from flows.plan import make_plan
 
-    home, overrides = Home.find(), parse_overrides(settings or [])
-    todo = make_plan(load_experiment(card, overrides), home, find_data_dir(data_dir))
+    todo = _planned(card, settings, data_dir)
     if dry_run:
         narrate.show_plan(todo, as_json=False)
         return
     narrate.beginning(todo)
     if not todo.done:
-        _flow("pipeline", card, overrides, data_dir)
-    narrate.ending(make_plan(todo.experiment, home, todo.data_dir))
+        _flow("pipeline", card, settings, data_dir)
+    narrate.ending(make_plan(todo.experiment, todo.home, todo.data_dir))
 
 
 @app.command()
 def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show what an experiment would compute and what is there already: prompts, tokens, disk, time."""
-    from flows import narrate
-    from flows.experiment import load_experiment, parse_overrides
-    from flows.plan import find_data_dir, make_plan
+    from flows.narrate import show_plan
 
-    experiment = load_experiment(card, parse_overrides(settings or []))
-    narrate.show_plan(make_plan(experiment, Home.find(), find_data_dir(data_dir)), as_json)
+    show_plan(_planned(card, settings, data_dir), as_json)
 
 
 @app.command()
@@ -78,14 +73,13 @@ def backfill(
     shots: Annotated[list[str] | None, typer.Option(help="Only this number of shots, or all; may be repeated.")] = None,
 ) -> None:
     """Compute what is missing, one model, data set and number of shots after another; one that fails stops no other."""
-    from flows.experiment import parse_overrides
     from vocabsem.errors import BadInput
 
     if wrong := [n for n in shots or [] if n != "all" and not n.isdecimal()]:
         raise BadInput(f"--shots {wrong[0]!r}: expected a number of examples per class, or all")
     budgets = [int(n) if n.isdecimal() else n for n in shots or []]
     chosen = {"models": model or None, "datasets": dataset or None, "shots": budgets or None}
-    rows = _flow("backfill", card, parse_overrides(settings or []), data_dir, **chosen)
+    rows = _flow("backfill", card, settings, data_dir, **chosen)
     done = [row for row in rows if row["computed"]]
     partitions = sum(row["computed"] for row in done)
     typer.echo(f"{len(rows)} combinations: {len(rows) - len(done)} were there, {partitions} partitions computed")
@@ -95,9 +89,8 @@ def backfill(
 def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Look at an experiment's models and data sets: contextual bias, anchors against logits, gauge, rounding."""
     from flows.diagnoses import show
-    from flows.experiment import parse_overrides
 
-    show(Home.find(), _flow("diagnose", card, parse_overrides(settings or []), data_dir), as_json)
+    show(Home.find(), _flow("diagnose", card, settings, data_dir), as_json)
 
 
 @app.command()
@@ -137,18 +130,26 @@ def report(
 
 
 def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None) -> None:
-    from flows.experiment import parse_overrides
-
-    for key in _flow(name, card, parse_overrides(settings or []), data_dir):
+    for key in _flow(name, card, settings, data_dir):
         typer.echo(key)
 
 
-def _flow(name: str, card: str, overrides: dict[str, Any], data_dir: str | None, **more: Any) -> Any:
+def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> Any:
+    from flows.experiment import load_experiment, parse_overrides
+    from flows.plan import find_data_dir, make_plan
+
+    experiment = load_experiment(card, parse_overrides(settings or []))
+    return make_plan(experiment, Home.find(), find_data_dir(data_dir))
+
+
+def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None, **more: Any) -> Any:
     """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or a passing one."""
     from importlib import import_module
 
     from flows.environment import in_process
+    from flows.experiment import parse_overrides
 
+    overrides = parse_overrides(settings or [])
     with in_process(Home.find()):
         flow = getattr(import_module(f"flows.{name}"), name)
         return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

@@ -1,6 +1,7 @@
 """prefect.yaml against the flows it deploys, and the forms that the UI makes of their parameters."""
 
 import inspect
+import re
 from importlib import import_module
 
 import pytest
@@ -15,7 +16,9 @@ from tests.conftest import ROOT
 
 PROJECT = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS = {f"{d['entrypoint'].partition(':')[2]}/{d['name']}": d for d in PROJECT["deployments"]}
-FLOWS = sorted(path for path in (ROOT / "flows").glob("*.py") if "@flow(" in path.read_text())
+FLOWS = sorted(
+    path for path in (ROOT / "flows").glob("*.py") if re.search("^@(flow|stage)", path.read_text(), re.MULTILINE)
+)
 
 
 def flow_of(entrypoint):

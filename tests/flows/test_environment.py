@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from flows.environment import prepare
-from flows.variables import environment, variables
+from flows.environment import environment, prepare, variables
 from tests.conftest import ROOT
 from warehouse.home import Home
 
