@@ -28,7 +28,7 @@ def score(
     """
     place = Home.find(home)
     job = make_job(place, model, input, output, columns)
-    found = survey(job)
-    with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", found.rows) as advance:
-        score_file(place, job, found, advance)
+    rows, sha256 = survey(job)
+    with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", rows) as advance:
+        score_file(place, job, rows, sha256, advance)
     return str(job.output)

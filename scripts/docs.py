@@ -1,10 +1,8 @@
-"""The generated parts of docs/cli.md and docs/data-model.md: `python scripts/docs.py` writes, `--check` compares.
+"""The generated parts of docs/cli.md and docs/data-model.md: `python scripts/docs.py` writes them.
 
 Generated is what stands between the two marks of a page; what stands around them is written by hand.
 """
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,21 +73,6 @@ def current(page: Path) -> str:
     return f"{before}{begin}\n{PAGES[page]()}\n{end}{after}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Write the generated parts of the documentation.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a page is not current")
-    check = parser.parse_args().check
-    stale = [page for page in PAGES if page.read_text(encoding="utf-8") != current(page)]
-    for page in stale:
-        name = page.relative_to(ROOT)
-        if check:
-            sys.stderr.write(f"{name} is not current: run python scripts/docs.py\n")
-        else:
-            page.write_text(current(page), encoding="utf-8")
-            sys.stdout.write(f"{name} written\n")
-    if check and stale:
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    for page in PAGES:
+        page.write_text(current(page), encoding="utf-8")

@@ -25,7 +25,6 @@ from warehouse.lake import Partition
 
 VERSION = 1  # raise it when the same file and model would give other rows
 ROWS = 1024  # of a part
-PREDICTED = "predicted"
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,10 @@ class Job:
     """Field of the model's template → column of the file."""
 
     @property
-    def answers(self) -> list[str]:
+    def answers(self) -> list[pa.Field]:
         """The columns that are added."""
-        return [PREDICTED, *(f"p_{label}" for label in self.model.config["labels"])]
+        labels = self.model.config["labels"]
+        return [pa.field("predicted", pa.string()), *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
 
     @property
     def record(self) -> Path:
@@ -57,14 +57,6 @@ class Job:
         """All that determines the output's rows; `sha256`: of the input's bytes."""
         model = {"name": self.model.name, "version": self.model.version, "source": self.model.source}
         return {"step": VERSION, "input": sha256, "model": model, "columns": dict(self.columns), "part_rows": ROWS}
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What one reading of the input found: number of rows, and its SHA-256."""
-
-    rows: int
-    sha256: str
 
 
 def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[str, str] | None = None) -> Job:
@@ -91,20 +83,24 @@ def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[s
         kind = schema.field(column).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise DataError(f"column {column!r} of {source} is {kind}: give text")
-    if taken := [name for name in job.answers if name in schema.names]:
+    if taken := [field.name for field in job.answers if field.name in schema.names]:
         raise DataError(f"{source} has a column {taken[0]!r} already, which the answer would be: rename it")
     if not target.parent.is_dir():
         raise BadInput(f"the folder {target.parent} does not exist: make it")
     if target.exists() and not job.record.exists():
         raise _in_the_way(job)
-    with writing(BytesIO(), form_of(target), _answered(job, schema)) as write:
-        write(_answered(job, schema).empty_table())
+    answered = pa.schema([*schema, *job.answers])
+    with writing(BytesIO(), form_of(target), answered) as write:
+        write(answered.empty_table())
     return job
 
 
 @step_task(task_run_name="survey {job.input.name}")
-def survey(job: Job) -> Survey:
-    """Read the texts once, before any is scored. Raises DataError for an empty one, naming its row, and for no rows."""
+def survey(job: Job) -> tuple[int, str]:
+    """Read the texts once, before any is scored: the number of rows, and the SHA-256 of the file.
+
+    Raises DataError for an empty text, naming its row, and for no rows.
+    """
     rows = 0
     for table in pieces(job.input, ROWS, list(dict.fromkeys(job.columns.values()))):
         for column in table.column_names:
@@ -115,21 +111,22 @@ def survey(job: Job) -> Survey:
         rows += len(table)
     if not rows:
         raise DataError(f"{job.input} has no rows")
-    return Survey(rows, sha256_of(job.input))
+    return rows, sha256_of(job.input)
 
 
 @step_task(task_run_name="score {job.input.name}")
-def score_file(home: Home, job: Job, found: Survey, progress: Callable[[int, int], None]) -> int:
+def score_file(home: Home, job: Job, rows: int, sha256: str, progress: Callable[[int, int], None]) -> int:
     """Score what is not scored yet, then put the output in its place at once. Returns how many rows were scored now.
 
-    Raises BadInput if the output exists and is not what this job writes.
+    `rows`, `sha256`: of the input, as `survey` found them. Raises BadInput if the output exists and is not what this
+    job writes.
     """
-    payload = job.payload(found.sha256)
+    payload = job.payload(sha256)
     parts = job.parts(payload)
     if job.output.exists():
         if not _is_made(job, parts.key):
             raise _in_the_way(job)
-        progress(found.rows, 0)
+        progress(rows, 0)
         return 0
     model, names, scored = None, [], 0
     for number, table in enumerate(pieces(job.input, ROWS)):
@@ -139,7 +136,7 @@ def score_file(home: Home, job: Job, found: Survey, progress: Callable[[int, int
             parts.write_table(names[-1], _with_answers(job, model, table))
             scored += len(table)
         progress(len(table), 0)
-    _assemble(job, payload, [parts.path / name for name in names], found.rows)
+    _assemble(job, payload, [parts.path / name for name in names], rows)
     shutil.rmtree(parts.path)
     return scored
 
@@ -147,15 +144,9 @@ def score_file(home: Home, job: Job, found: Survey, progress: Callable[[int, int
 def _with_answers(job: Job, model: Any, table: pa.Table) -> pa.Table:
     texts = table.select(list(job.columns.values())).rename_columns(list(job.columns)).to_pandas()
     frame = model.predict(texts)
-    for name, column in zip(job.answers, frame.columns, strict=True):
-        table = table.append_column(name, pa.array(frame[column], pa.string() if name == PREDICTED else pa.float64()))
+    for field, column in zip(job.answers, frame.columns, strict=True):
+        table = table.append_column(field, pa.array(frame[column], field.type))
     return table
-
-
-def _answered(job: Job, schema: pa.Schema) -> pa.Schema:
-    for name in job.answers:
-        schema = schema.append(pa.field(name, pa.string() if name == PREDICTED else pa.float64()))
-    return schema
 
 
 def _assemble(job: Job, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:

@@ -1,7 +1,6 @@
 """Examples to fine-tuned models and their predictions: one task a method, over its shots and seeds."""
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 from safetensors.numpy import save
@@ -30,12 +29,11 @@ def tune_method(
     method: str,
     steps: list[Step],
     device: str,
-    progress: Callable[[int, int], None] = lambda prompts, tokens: None,
 ) -> list[str]:
     """Fine-tune, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
     read = _read(home, model, dataset, steps[0])
     for step in steps:
-        _tune(home, model, dataset, step, read, device, progress)
+        _tune(home, model, dataset, step, read, device)
     return [step.key for step in steps]
 
 
@@ -50,15 +48,7 @@ def _read(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> dic
     return read
 
 
-def _tune(
-    home: Home,
-    model: ModelCard,
-    dataset: DatasetCard,
-    step: Step,
-    read: dict[str, Rows],
-    device: str,
-    progress: Callable[[int, int], None],
-) -> None:
+def _tune(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, read: dict[str, Rows], device: str) -> None:
     specification, words = step.payload["method"], label_ids(model, dataset, home)
     train_ids, train_labels, train_prompts = read["train"]
     others = {split: rows for split, rows in read.items() if split != "train"}
@@ -78,7 +68,6 @@ def _tune(
                 seed=seed,
                 schedule=Schedule.of(specification["method"], specification["params"]),
                 temperature=step.payload.get("temperature", False),
-                progress=progress,
             )
         for (split, (ids, labels, _)), probabilities in zip(others.items(), tuned.probabilities, strict=True):
             predictions.append(prediction_rows(split, seed, ids, labels, probabilities))

@@ -48,7 +48,7 @@ def home(ran):
 
 def run(home, path, output, progress=lambda done, tokens: None, **more):
     job = make_job(home, MODEL, str(path), str(output), **more)
-    return score_file.fn(home, job, survey.fn(job), progress)
+    return score_file.fn(home, job, *survey.fn(job), progress)
 
 
 def left_over(folder):
@@ -125,17 +125,17 @@ def test_a_stopped_run_goes_on_with_the_parts_it_has(home, table, tmp_path, monk
 
 def test_parts_belong_to_the_inputs_bytes_and_the_models_version(home, table, tmp_path, monkeypatch):
     job = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
-    found = survey.fn(job)
-    own = job.parts(job.payload(found.sha256))
+    sha256 = survey.fn(job)[1]
+    own = job.parts(job.payload(sha256))
     renamed = table.rename(tmp_path / "renamed.parquet")
     moved = make_job(home, MODEL, str(renamed), str(tmp_path / "o.parquet"))
-    assert moved.parts(moved.payload(survey.fn(moved).sha256)).path == own.path, "the name does not matter"
+    assert moved.parts(moved.payload(survey.fn(moved)[1])).path == own.path, "the name does not matter"
     pq.write_table(pq.read_table(renamed).slice(1), table)
     other = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
-    assert other.parts(other.payload(survey.fn(other).sha256)).path != own.path
+    assert other.parts(other.payload(survey.fn(other)[1])).path != own.path
     version = job.model.__class__(job.model.name, "2", "models:/m-2", job.model.config)
     newer = batch_scoring.Job(version, job.input, job.output, job.columns)
-    assert newer.parts(newer.payload(found.sha256)).path != own.path
+    assert newer.parts(newer.payload(sha256)).path != own.path
 
 
 def test_an_output_of_the_same_is_left_and_of_another_refused(home, table, tmp_path, monkeypatch):
@@ -219,6 +219,6 @@ def test_a_killed_process_loses_at_most_a_part(home, tmp_path):
     kept = {part: part.stat().st_mtime_ns for part in tmp_path.glob("*.parts-*/*.parquet")}
     assert len(kept) >= 3
     job = make_job(home, MODEL, str(path), str(output))
-    assert score_file.fn(home, job, survey.fn(job), lambda done, tokens: None) <= 60_000 - 1024 * (len(kept) - 1)
+    assert score_file.fn(home, job, *survey.fn(job), lambda done, tokens: None) <= 60_000 - 1024 * (len(kept) - 1)
     assert pq.read_table(output, columns=["text"])["text"].to_pylist() == texts(60_000)
     assert left_over(tmp_path) == []
