@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import tether
-from flows.environment import environment
+from flows.variables import environment
 from vocabsem.errors import VocabsemError
 from warehouse.home import Home
 

@@ -25,10 +25,11 @@ from prefect.states import Crashed
 from pydantic import ValidationError
 
 from flows.automations import automate
-from flows.environment import environment, recorded_by
+from flows.environment import recorded_by
 from flows.experiment import load_experiment
 from flows.processes import ServerFailed
 from flows.servers import DEPLOYMENTS, POOL
+from flows.variables import environment
 from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home
 

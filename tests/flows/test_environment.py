@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from flows.environment import environment, prepare, variables
+from flows.environment import prepare
+from flows.variables import environment, variables
 from tests.conftest import ROOT
 from warehouse.home import Home
 
