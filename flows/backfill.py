@@ -1,7 +1,7 @@
 """`backfill`: what an experiment lacks, one combination of model, data set and shots after another."""
 
-from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any, Literal
 
 from prefect import flow, get_run_logger
@@ -49,7 +49,7 @@ def backfill(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     card = load_experiment(experiment, overrides)
-    wanted = list(_combinations(card, models, datasets, shots))
+    wanted = _combinations(card, models, datasets, shots)
     rows: list[dict[str, Any]] = []
     with progress(f"combinations of {card.name}", len(wanted)) as advance:
         for model, dataset, budget in wanted:
@@ -101,7 +101,7 @@ def _fill(plan: Plan) -> int:
 
 def _combinations(
     card: Experiment, models: list[str] | None, datasets: list[str] | None, shots: list[Shots] | None
-) -> Iterator[tuple[str, str, Shots]]:
+) -> list[tuple[str, str, Shots]]:
     """Entries of the card, by model, then data set, then shots. Raises CardError."""
     budgets = dict.fromkeys(n for spec in card.methods for n in shots_of(card, spec))
     named = {
@@ -115,7 +115,4 @@ def _combinations(
             if one not in known and one not in known.values():
                 raise CardError(f"experiment {card.name!r} has no {what} {one!r}: it has {', '.join(map(str, known))}")
         chosen.append([entry for name, entry in known.items() if not asked or name in asked or entry in asked])
-    for model in chosen[0]:
-        for dataset in chosen[1]:
-            for budget in chosen[2]:
-                yield model, dataset, budget
+    return list(product(*chosen))

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
@@ -28,7 +28,7 @@ UPDATE = "make install, or pip install -e . -c constraints.txt"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the examination. `mend` is empty where nothing is to be done."""
+    """One line of the examination, and what to do where it is not `ok`."""
 
     name: str
     value: str
@@ -38,13 +38,14 @@ class Finding:
 
 def examine(home: Home) -> list[Finding]:
     """Look at everything; nothing is changed and no network is asked."""
-    return [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home), *_servers(home)]
+    found = [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home), *_servers(home)]
+    return [replace(finding, mend="") if finding.ok else finding for finding in found]
 
 
 def _python() -> Finding:
     wanted = metadata("vocabsem")["Requires-Python"]
     ok = SpecifierSet(wanted).contains(platform.python_version())
-    return Finding("python", f"{platform.python_version()} in {sys.prefix}", ok, "" if ok else f"use Python {wanted}")
+    return Finding("python", f"{platform.python_version()} in {sys.prefix}", ok, f"use Python {wanted}")
 
 
 def _packages() -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def package(requirement: Requirement) -> Finding:
     except PackageNotFoundError:
         return Finding(requirement.name, f"missing, {requirement.specifier} is needed", False, UPDATE)
     ok = requirement.specifier.contains(found, prereleases=True)
-    return Finding(requirement.name, found, ok, "" if ok else f"{requirement.specifier} is needed: {UPDATE}")
+    return Finding(requirement.name, found, ok, f"{requirement.specifier} is needed: {UPDATE}")
 
 
 def _pip() -> Finding:
@@ -106,10 +107,8 @@ def _gpu() -> Finding:
 
 def _memory() -> Finding:
     memory = psutil.virtual_memory()
-    free = memory.available / GB
-    ok = free >= LEAST_MEMORY
-    mend = "" if ok else f"{LEAST_MEMORY:g} GB are needed for the smallest model: end other programs"
-    return Finding("memory", f"{free:.1f} of {memory.total / GB:.1f} GB available", ok, mend)
+    free, mend = memory.available / GB, f"{LEAST_MEMORY:g} GB are needed for the smallest model: end other programs"
+    return Finding("memory", f"{free:.1f} of {memory.total / GB:.1f} GB available", free >= LEAST_MEMORY, mend)
 
 
 def _home(home: Home) -> Iterator[Finding]:
@@ -121,9 +120,8 @@ def _home(home: Home) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("home", f"{home.root}: cannot write to {there}: {error.strerror}", False, mend)
     free = shutil.disk_usage(there).free / GB
-    ok = free >= LEAST_DISK
-    mend = "" if ok else f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
-    yield Finding("disk", f"{free:.1f} GB free", ok, mend)
+    mend = f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
+    yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, mend)
     results = "published" if home.catalog.exists() else "none yet: vocabsem run data/experiments/quickstart.yaml"
     yield Finding("warehouse", results)
 

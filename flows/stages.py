@@ -1,12 +1,11 @@
 """What the flows do, stage by stage: find the steps of a plan that are missing, and give each to its task."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
-from flows.experiment import Experiment, load_experiment
+from flows.experiment import load_experiment
 from flows.needs import TUNED
 from flows.plan import Comparison, Plan, find_data_dir, make_plan
 from flows.progress import progress
@@ -37,21 +36,17 @@ Args:
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
 
 
-def planned(experiment: Experiment, home: Home, data_dir: Path | None) -> Plan:
-    """The plan, after fetching what must be fetched to know it."""
-    plan = make_plan(experiment, home, data_dir)
-    if not plan.unfetched:
-        return plan
-    for model in experiment.model_cards():
-        fetch_model(home, model, [])
-    for dataset in experiment.dataset_cards():
-        fetch_dataset(home, dataset.located(data_dir))
-    return make_plan(experiment, home, data_dir)
-
-
 def opened(experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None) -> Plan:
     """A flow's parameters to its plan: card read and validated whole, sources fetched where keys depend on them."""
-    return planned(load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir))
+    card, place, folder = load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir)
+    plan = make_plan(card, place, folder)
+    if not plan.unfetched:
+        return plan
+    for model in card.model_cards():
+        fetch_model(place, model, [])
+    for dataset in card.dataset_cards():
+        fetch_dataset(place, dataset.located(folder))
+    return make_plan(card, place, folder)
 
 
 def stage(work: Callable[[Plan], list[str]]) -> Any:
@@ -127,12 +122,11 @@ def _check_shots(plan: Plan, comparison: Comparison) -> None:
 
 def extract_states(plan: Plan) -> list[str]:
     """States of every split; finished shards are kept, and one is written while the next is computed."""
-    missing = [(s, c) for s, c in unique((s, c) for c in plan.comparisons for s in c.states.values())]
-    keys = [step.key for step, _ in missing]
-    for step, comparison in missing:
+    steps = unique((s, c) for c in plan.comparisons for s in c.states.values())
+    for step, comparison in steps:
         if not plan.published(step):
             _extract_split(plan, comparison, step)
-    return keys
+    return [step.key for step, _ in steps]
 
 
 def _extract_split(plan: Plan, comparison: Comparison, step: Step) -> None:

@@ -7,7 +7,7 @@ import pytest
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.extract import extract
-from flows.stages import planned, require, unique
+from flows.stages import opened, require, unique
 from tasks.examples import build_examples, fetch_dataset
 from tests.tasks.worlds import SPLITS, compute, dataset_card, model, snapshot, write_card
 from tests.tasks.worlds import extract as extract_shards
@@ -113,6 +113,6 @@ def test_one_bad_data_set_is_told_before_the_work_on_another(world, recorded):
 
 
 def test_a_plan_whose_sources_are_known_fetches_nothing(world):
-    plan = planned(world.plan().experiment, world.home, None)
+    plan = opened(world.card, None, str(world.home.root), None)
     assert plan.unfetched == []
     assert not (world.home.cache / "pypi").exists()
