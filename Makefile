@@ -2,6 +2,7 @@
 # make test     the test suite             make lint    style, types, spelling
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the generated pages        make notebooks   the examples, executed
+# make screenshots   the pictures in docs/images, of the main job's pages
 # make clean    remove the environment and the caches; results in .vocabsem stay
 
 SHELL := bash
@@ -16,7 +17,7 @@ JUPYTER := jupytext==1.19.6 nbconvert==7.17.2 ipykernel==7.4.0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui bench docs notebooks clean
+.PHONY: help install run test lint ui bench docs notebooks screenshots clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -53,6 +54,9 @@ $(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
 
 docs: $(READY)
 	$(BIN)/python scripts/docs.py
+
+screenshots: run
+	@$(BIN)/python scripts/screenshots.py --home $${VOCABSEM_HOME:-.vocabsem}
 
 notebooks: $(READY)
 	@$(BIN)/python -m pip install --quiet $(JUPYTER) --constraint constraints.txt
