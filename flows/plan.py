@@ -241,6 +241,8 @@ def _compare(
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
             specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
+            if spec.method not in TUNED and (revision := declared()[spec.method].revision) > 1:
+                specification |= {"revision": revision}
             predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
     return Comparison(model, dataset, examples, anchors, states, fits)

@@ -49,6 +49,7 @@ class VocabularyCalibrator(Method):
     """
 
     name = "vocabulary_calibrator"
+    revision = 2
     uses_anchors = True
     works_without_labels = True
     temperature_folds = 0
