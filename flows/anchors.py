@@ -4,9 +4,9 @@ from flows.plan import Plan
 from flows.stages import solve_anchors, stage
 
 
-@stage
+@stage("anchors")
 def anchors(plan: Plan) -> list[str]:
-    """Solve the anchors of every model of the card. Returns the keys of their partitions."""
+    """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed."""
     return solve_anchors(plan)
 
 

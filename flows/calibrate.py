@@ -4,9 +4,10 @@ from flows.plan import Plan
 from flows.stages import fit_methods, require, stage
 
 
-@stage
+@stage()
 def calibrate(plan: Plan) -> list[str]:
-    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing."""
+    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing,
+    CheckFailed where they were refused, when all else is done."""
     require(plan, "states", "anchors")
     return fit_methods(plan)
 

@@ -5,9 +5,10 @@ from flows.stages import require, score_methods, stage
 from tasks.care import rebuild_catalog
 
 
-@stage
+@stage()
 def evaluate(plan: Plan) -> list[str]:
-    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing."""
+    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing,
+    CheckFailed where what they read was refused, when all else is done."""
     require(plan, "predictions")
     keys = score_methods(plan)
     rebuild_catalog(plan.home)

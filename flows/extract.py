@@ -4,9 +4,10 @@ from flows.plan import Plan
 from flows.stages import build_sets, extract_states, stage
 
 
-@stage
+@stage("examples", "states")
 def extract(plan: Plan) -> list[str]:
-    """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions."""
+    """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions.
+    Raises CheckFailed, when all else is done."""
     build_sets(plan)
     return extract_states(plan)
 

@@ -10,7 +10,7 @@ from flows.progress import progress
 from tasks.care import rebuild_catalog, sweep_lake, verify_lake
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import partition_folders
+from warehouse.manifest import partition_folders
 from warehouse.verify import summary
 
 

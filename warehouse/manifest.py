@@ -1,8 +1,10 @@
 """The manifest: the only evidence that a partition exists, written last."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, NotRequired, Self, TypedDict
 
 from warehouse.errors import CorruptPartition, InvalidName
@@ -10,6 +12,7 @@ from warehouse.keys import canonical, checked_key, checked_name, partition_key
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+REFUSED = "refused.json"  # a manifest too, of what a check kept from being published
 
 
 class Check(TypedDict):
@@ -132,6 +135,20 @@ class Manifest:
             raise ValueError("it lists a file twice")
         if self.rows != sum(entry.rows or 0 for entry in self.files if entry.is_part):
             raise ValueError(f"its {self.rows} rows are not the sum of its parts'")
+
+
+def partition_folders(folder: Path) -> Iterator[Path]:
+    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
+    try:
+        with os.scandir(folder) as found:
+            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in below:
+        if name.startswith("key="):
+            yield folder / name
+        else:
+            yield from partition_folders(folder / name)
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from warehouse.keys import canonical
 from warehouse.lake import Lake
-from warehouse.manifest import Manifest
+from warehouse.manifest import REFUSED, Manifest
 
 LAST = 2**31 - 1  # sorts `all` shots after every number
 
@@ -19,12 +19,13 @@ Record = dict[str, Any]
 
 
 class Index:
-    """The published partitions of a lake, to be found by kind and key."""
+    """The published partitions of a lake, to be found by kind and key, and those that were refused."""
 
     def __init__(self, lake: Lake, manifests: Iterable[Manifest]) -> None:
         self.manifests = list(manifests)
-        self._lake = lake
-        self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in self.manifests}
+        self.refusals = list(lake.manifests(name=REFUSED))
+        both = self.manifests + self.refusals
+        self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in both}
         self._by_key: dict[tuple[str, str], list[Manifest]] = {}
         for manifest in self.manifests:
             self._by_key.setdefault((manifest.kind, manifest.key), []).append(manifest)
@@ -129,16 +130,22 @@ def lineage(index: Index) -> pa.Table:
 
 
 def checks(index: Index) -> pa.Table:
-    schema = pa.schema(
-        [(n, pa.string()) for n in ("partition", "kind", "key", "name", "severity")]
-        + [("passed", pa.bool_()), ("detail", pa.string())]
-    )
+    names = ("partition", "kind", "key", "model", "dataset", "name", "severity")
+    flags = [("passed", pa.bool_()), ("detail", pa.string()), ("published", pa.bool_())]
+    schema = pa.schema([(name, pa.string()) for name in names] + flags)
     # What was published although a check without severity failed was only told.
     return _table(
         schema,
         (
-            {**_named(index, m), "severity": "fail" if check["passed"] else "warn", **check}
-            for m in index.manifests
+            {
+                **_named(index, m),
+                **{name: m.coordinates.get(name) for name in ("model", "dataset")},
+                "published": published,
+                "severity": "fail" if check["passed"] or not published else "warn",
+                **check,
+            }
+            for published, manifests in ((True, index.manifests), (False, index.refusals))
+            for m in manifests
             for check in m.checks
         ),
     )

@@ -75,19 +75,25 @@ create table checks (
     partition varchar not null,
     kind varchar not null,
     key varchar not null,
+    model varchar,
+    dataset varchar,
     name varchar not null,
     severity varchar not null,
     passed boolean not null,
-    detail varchar not null
+    detail varchar not null,
+    published boolean not null
 );
 comment on table checks is 'Statements about the data, tested when it was written.';
 comment on column checks.partition is 'Path of the partition.';
 comment on column checks.kind is 'Kind of the partition.';
 comment on column checks.key is 'Key of the partition.';
+comment on column checks.model is 'Model card, where the partition is of one.';
+comment on column checks.dataset is 'Data set card, where the partition is of one.';
 comment on column checks.name is 'The statement.';
 comment on column checks.severity is 'fail: the partition is not published unless it holds; warn: it is only told.';
 comment on column checks.passed is 'Whether it held.';
 comment on column checks.detail is 'What was found.';
+comment on column checks.published is 'Whether the partition was published; if not, nothing is computed from it.';
 
 create table metrics (
     model varchar not null,
