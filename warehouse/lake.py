@@ -121,7 +121,7 @@ class Partition:
         tables = []
         for entry in self._published().files:
             if entry.is_part:
-                self._require(entry)
+                parts.require(self.path, entry)
                 path = self.path / entry.name
                 if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
                     raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
@@ -141,7 +141,7 @@ class Partition:
         entry = manifest.file(name)
         if entry is None:
             raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
-        self._require(entry)
+        parts.require(self.path, entry)
         return self.path / name
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,6 +204,7 @@ class Partition:
             # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
             entries = [self._finished_or_raise(name) for name in names]
             manifest = Manifest(
+                format=1,
                 kind=self.kind,
                 key=self.key,
                 coordinates=self.coordinates,
@@ -264,9 +265,9 @@ class Partition:
     def _sidecar(self, name: str) -> FileEntry | None:
         try:
             sidecar = json.loads((self.path / f"{name}{SIDECAR}").read_bytes())
-            entry = FileEntry.from_json(sidecar["file"])
+            entry = FileEntry(**sidecar["file"])
             return entry if sidecar["key"] == self.key and entry.name == name else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, InvalidName):
             return None
 
     def _finished_or_raise(self, name: str) -> FileEntry:
@@ -280,10 +281,6 @@ class Partition:
         if manifest is None:
             raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
         return manifest
-
-    def _require(self, entry: FileEntry) -> None:
-        if fault := parts.fault(self.path, entry):
-            raise parts.damaged(self.path / entry.name, fault)
 
 
 def partition_folders(folder: Path) -> Iterator[Path]:
