@@ -48,7 +48,7 @@ class ModelCard(Card):
     source: Text
     """Where its bytes are: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
-    """Of the file, or of the folder as `hashing.sha256_of` defines it; verified at download."""
+    """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
     licence: Text
     citation: str | None = None
     prepend_bos: bool

@@ -52,8 +52,6 @@ def test_what_each_says_of_itself():
         "state_optimisation",
     ]
     assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
-    assert with_("uses_anchors") == {"anchor_similarity", "paper_calibrator", "vocabulary_calibrator"}
-    assert all("targets" in METHODS[name].choices for name in with_("uses_anchors"))
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
     assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
     assert with_("trains") == {name for name in METHODS if "seed" in vars(build(name))} - {
