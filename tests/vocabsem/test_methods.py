@@ -11,8 +11,11 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
 from tests.vocabsem.method_data import CLASSES, D, make_space, make_states, make_whole_space
+from vocabsem.declared import check_params
 from vocabsem.errors import CardError, DataError
-from vocabsem.methods import METHODS, LabelSpace, Vocabulary, build_method, check_params, from_arrays, to_arrays
+from vocabsem.methods import METHODS, LabelSpace, build_method
+from vocabsem.methods.labels import Vocabulary
+from vocabsem.methods.persistence import from_arrays, to_arrays
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELLED = [name for name, method in METHODS.items() if method.needs_labels]
