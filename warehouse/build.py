@@ -47,9 +47,8 @@ def build(lake: Lake, path: Path) -> Summary:
             connection.register("filling", rows.table(name, index, connection.table(name).to_arrow_table().schema))
             connection.execute(f"insert into {name} by name from filling")
             connection.unregister("filling")
-        for comment in _comments(tables):
+        for comment in _comments(tables + _run(connection, "fill")):
             connection.execute(comment)
-        _run(connection, "fill")
         _run(connection, "lake")
         for name, scan in _scans(index, lake.home.lake):
             connection.execute(f"create or replace view lake.{name} as {scan}")
@@ -74,9 +73,9 @@ def _run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def _comments(sql: str) -> Iterator[str]:
-    """What stands behind the columns of tables, `name type,  -- what it holds`, as statements."""
-    for table, columns in re.findall(r"^create table (\w+) \((.*?)^\);", sql, re.MULTILINE | re.DOTALL):
-        for column, text in re.findall(r"^    (\w+) .*?  -- (.+)$", columns, re.MULTILINE):
+    """What stands behind the columns of tables, `name type,  -- what it holds` or `… as name,  -- …`, as statements."""
+    for table, body in re.findall(r"^create table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
+        for column, text in re.findall(r"^    (?:(?:(?!  -- ).)* as )?(\w+).*?  -- (.+)$", body, re.MULTILINE):
             yield f"comment on column {table}.{column} is {quoted(text)}"
 
 

@@ -1,6 +1,5 @@
--- The catalog's tables. `catalog.rebuild` fills partitions, files, lineage, checks, metrics, comparisons and
--- diagnostics from the lake's manifests; fill.sql derives the others from them. What stands behind a column becomes its
--- comment; columns.sql has those that many tables share.
+-- The catalog's tables that `catalog.rebuild` fills from the lake's manifests; fill.sql makes the others out of them. What
+-- stands behind a column becomes its comment; columns.sql has those that many tables share.
 
 create table partitions (
     kind varchar not null,  -- What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons, diagnostics or runs.
@@ -100,61 +99,3 @@ create table diagnostics (
     key varchar not null  -- Key of the diagnostics partition.
 );
 comment on table diagnostics is 'Where a model leans before it reads, and how far its anchors repeat its own logits: one figure a row.';
-
-create table models (
-    model varchar not null primary key,
-    description varchar,  -- What it is.
-    source varchar,  -- Where its weights come from.
-    licence varchar,  -- Licence of the weights.
-    citation varchar,  -- What to cite.
-    parameters bigint,  -- Number of weights.
-    layers integer,  -- Number of layers; layer 0 is the embedding output.
-    hidden_size integer,  -- Length d of a state.
-    vocabulary_size integer,  -- Number V of tokens.
-    gauge varchar,  -- Which of the heads with equal probabilities was inverted: raw, or centred.
-    condition double,  -- Condition number of the head.
-    rank integer,  -- Rank of the head.
-    residual double,  -- Relative residual of the anchors: |WᵀW X − Wᵀ| / |Wᵀ|.
-    key varchar  -- Key of the newest anchors.
-);
-comment on table models is 'Every model in the lake, with the figures of its newest anchors.';
-
-create table datasets (
-    dataset varchar not null primary key,
-    description varchar,  -- What it is.
-    licence varchar,  -- Licence of the data.
-    citation varchar,  -- What to cite.
-    sources json,  -- Where its files come from, by split.
-    template varchar,  -- The prompt around a text.
-    classes integer,  -- Number C of classes.
-    train bigint,  -- Training examples.
-    validation bigint,  -- Validation examples.
-    test bigint,  -- Test examples.
-    facts json not null,  -- Rows read, duplicates removed, classes of each split.
-    key varchar not null  -- Key of the newest examples.
-);
-comment on table datasets is 'Every data set in the lake, as its newest examples have it.';
-
-create table labels (
-    dataset varchar not null,
-    label integer not null,  -- The class as a number, from 0.
-    name varchar not null,  -- The class in the data.
-    word varchar not null,  -- The label word that stands for it.
-    primary key (dataset, label)
-);
-comment on table labels is 'The classes of every data set.';
-
-create table runs (
-    key varchar not null primary key,  -- Key of the run.
-    experiment varchar not null,  -- Experiment card.
-    latest boolean not null,  -- Whether it is the newest of its experiment, the one that leaderboard shows.
-    started timestamptz,  -- When it began.
-    seconds double,  -- How long it took.
-    machine varchar,  -- Where it ran, in words.
-    git_commit varchar,  -- Commit of the code.
-    mlflow_run_id varchar,  -- Its run in MLflow.
-    prefect_flow_run_id varchar,  -- Its flow run in Prefect.
-    created timestamptz not null,  -- When it was recorded.
-    facts json not null  -- The experiment card whole, the champions and the rest of the record.
-);
-comment on table runs is 'Every finished run of an experiment; lineage tells its metrics.';
