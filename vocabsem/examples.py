@@ -74,7 +74,9 @@ def read_examples(
                     f"allow at least {card.classes}"
                 )
             splits[split] = _draw(rows, limit, f"{seed} limit {split}")
-    _check_classes(card, splits)
+    if len(present := {row.label for row in splits["train"]}) < 2:
+        only = card.labels[present.pop()].name
+        raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
     facts["split_rule"] = _split_rule(card)
     facts["counts"] = {s: _by_name(card, rows) for s, rows in splits.items()}
     facts["majority_share"] = {
@@ -191,13 +193,6 @@ def _without_repeats(rows: Iterable[_Row]) -> list[_Row]:
 
 def _nearest(number: float) -> int:
     return int(number + 0.5)
-
-
-def _check_classes(card: DatasetCard, splits: Mapping[str, list[_Row]]) -> None:
-    present = {row.label for row in splits["train"]}
-    if len(present) < 2:
-        only = card.labels[present.pop()].name
-        raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
 
 
 def _by_name(card: DatasetCard, rows: Iterable[_Row]) -> dict[str, int]:

@@ -50,13 +50,12 @@ def rebuild(home: Home, timeout: float = 60.0) -> Summary:
     partition that is damaged, NoSpace.
     """
     with only_writer(home, timeout):
-        temporary = home.catalog.with_name(f"{home.catalog.name}{durable.TEMPORARY}{uuid4().hex}")
         try:
-            summary = build(Lake(home), temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(home.catalog)
-            durable.sync_folder(home.root)
+            with durable.replaced(home.catalog) as temporary:
+                try:
+                    return build(Lake(home), temporary)
+                finally:
+                    temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
         except (duckdb.IOException, duckdb.TransactionException) as error:
             raise NoSpace(
                 f"cannot write the catalog in {home.root}: {parts.first_line(error)}: free some space or choose "
@@ -67,10 +66,6 @@ def rebuild(home: Home, timeout: float = 60.0) -> Summary:
                 f"{home.lake} holds what this version does not write ({parts.first_line(error)}): remove the "
                 "partitions of another version, or give this one a home of its own with --home or VOCABSEM_HOME"
             ) from error
-        finally:
-            for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
-                leftover.unlink(missing_ok=True)
-    return summary
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:

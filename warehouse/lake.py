@@ -202,7 +202,11 @@ class Partition:
                     f" {self.path}, mend the cause, and give the same command again"
                 )
             # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
-            entries = [self._finished_or_raise(name) for name in names]
+            entries = []
+            for name in names:
+                if (entry := self.finished(name)) is None:
+                    raise parts.damaged(self.path / name, "it is not what was written")
+                entries.append(entry)
             manifest = Manifest(
                 format=1,
                 kind=self.kind,
@@ -269,12 +273,6 @@ class Partition:
             return entry if sidecar["key"] == self.key and entry.name == name else None
         except (OSError, ValueError, KeyError, TypeError, InvalidName):
             return None
-
-    def _finished_or_raise(self, name: str) -> FileEntry:
-        entry = self.finished(name)
-        if entry is None:
-            raise parts.damaged(self.path / name, "it is not what was written")
-        return entry
 
     def _published(self) -> Manifest:
         manifest = self.manifest()

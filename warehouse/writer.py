@@ -20,7 +20,7 @@ def only_writer(home: Home, timeout: float) -> Iterator[None]:
 
     Raises WriterBusy, naming the holder, if it is not free within `timeout` seconds.
     """
-    path = lock_file(home)
+    path = home.catalog.with_suffix(".lock")
     with durable.explained(path, 0):
         durable.make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -33,10 +33,6 @@ def only_writer(home: Home, timeout: float) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
-
-
-def lock_file(home: Home) -> Path:
-    return home.catalog.with_suffix(".lock")
 
 
 def _take(descriptor: int, path: Path, timeout: float) -> None:
