@@ -76,7 +76,10 @@ def extract(
 
     device = model.network.device
     chosen = resolve_layers(layers, model.layers)
-    states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
+    # models that project their embeddings (OPT-350m) are wider inside than at the head
+    inner = int(model.network.config.get_text_config().hidden_size)
+    width = dict.fromkeys(chosen, inner) | {model.layers: int(model.network.get_output_embeddings().weight.shape[1])}
+    states = {layer: np.empty((len(token_ids), width[layer]), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, chosen)
     endings = [ids[prefix.length :] for ids in token_ids]
@@ -125,13 +128,6 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
                     " from stored keys and values: exclude it in vocabsem/prefix.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
-
-
-def _width(model: LanguageModel, layer: int) -> int:
-    """d of a layer: models that project their embeddings (OPT-350m) are wider inside than at the head."""
-    if layer == model.layers:
-        return int(model.network.get_output_embeddings().weight.shape[1])
-    return int(model.network.config.get_text_config().hidden_size)
 
 
 def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":

@@ -23,7 +23,9 @@ def propose_words(
     away first: it says nothing of a class. Raises DataError when there are fewer real words than classes.
     """
     own = _own_words(names, words)
-    real = [word for word in words if word not in own.values() and _is_real(word, words)]
+    # words, not pieces of them: in small letters, and tokens with a capital too
+    whole = [w for w in words if len(w) >= SHORTEST and w.islower() and w.capitalize() in words]
+    real = [word for word in whole if word not in own.values()]
     rest = [c for c in range(len(names)) if c not in own]
     if len(real) < len(rest):
         raise DataError(
@@ -45,8 +47,3 @@ def _own_words(names: Sequence[str], words: Mapping[str, int]) -> dict[int, str]
             if word in words and word not in own.values():
                 own.setdefault(c, word)
     return own
-
-
-def _is_real(word: str, words: Mapping[str, int]) -> bool:
-    """A word, not a piece of one: in small letters, and a token with a capital too."""
-    return len(word) >= SHORTEST and word.islower() and word.capitalize() in words
