@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, overload
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from vocabsem.errors import CardError
-from vocabsem.templates import checked_template, field_names
+from vocabsem.prompting import checked_template, field_names
 from vocabsem.yaml_cards import read_yaml
 
 CARDS = Path(__file__).parent.parent / "data"
