@@ -101,7 +101,7 @@ class DatasetCard(Card):
     format: Literal["csv", "jsonl", "parquet", "folder", "hub"]
     """`folder`: one text a file, one folder a class. `hub`: a folder whose files `datasets` tells apart by itself."""
     options: dict[str, Any] = {}
-    """Passed to the reader of `datasets`: separator, rows to skip, encoding."""
+    """Passed to the reader, `pandas.read_csv` for csv: separator, rows to skip, encoding."""
     splits: dict[Literal["train", "validation", "test"], str] = {}
     """For `hub`: which of its splits make which of ours, such as `train: train+validation`."""
     where: dict[str, str | int] = {}
