@@ -41,13 +41,14 @@ def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
 
 def _orphans(folder: Path) -> Iterator[Path]:
     """Files of a published partition that its manifest does not list; none if the manifest cannot be read."""
-    file = folder / MANIFEST
-    try:
-        listed = {entry.name for entry in Manifest.from_json(file.read_bytes(), file).files}
-    except CorruptPartition:
+    manifest = None
+    with suppress(CorruptPartition):
+        manifest = Manifest.read(folder)
+    if manifest is None:
         return
+    listed = {MANIFEST, *(entry.name for entry in manifest.files)}
     for path in sorted(folder.iterdir()):
-        if path.name not in listed | {MANIFEST} and (
+        if path.name not in listed and (
             durable.TEMPORARY in path.name or path.name.endswith((SIDECAR, ".parquet", ".safetensors"))
         ):
             yield path

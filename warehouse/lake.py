@@ -56,14 +56,9 @@ class Lake:
 
     def manifest_in(self, folder: Path) -> Manifest | None:
         """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
-        path = folder / MANIFEST
-        try:
-            manifest = Manifest.from_json(path.read_bytes(), path)
-        except FileNotFoundError:  # not published yet, or removed since
-            return None
-        home = self.of(manifest).path
-        if folder != home:
-            raise CorruptPartition(f"{path} belongs to {home}: move its folder back or remove it")
+        manifest = Manifest.read(folder)
+        if manifest and folder != (home := self.of(manifest).path):
+            raise CorruptPartition(f"{folder / MANIFEST} belongs to {home}: move its folder back or remove it")
         return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
@@ -87,12 +82,8 @@ class Partition:
 
     def manifest(self) -> Manifest | None:
         """The manifest, None if there is none for this key; raises CorruptPartition if it cannot be read."""
-        file = self.path / MANIFEST
-        try:
-            manifest = Manifest.from_json(file.read_bytes(), file)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return manifest if manifest.key == self.key else None
+        manifest = Manifest.read(self.path)
+        return manifest if manifest and manifest.key == self.key else None
 
     @property
     def published(self) -> bool:
@@ -100,10 +91,7 @@ class Partition:
 
         Reads footers, not data: `verify` compares every byte.
         """
-        try:
-            manifest = self.manifest()
-        except CorruptPartition:
-            return False
+        manifest = self._readable()
         return manifest is not None and all(parts.fault(self.path, entry) is None for entry in manifest.files)
 
     def verify(self) -> None:
@@ -165,12 +153,8 @@ class Partition:
         """The entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest, agrees
         with its size and footer."""
         entry = self._sidecar(name)
-        if entry is None:
-            try:
-                manifest = self.manifest()
-            except CorruptPartition:
-                return None
-            entry = manifest.file(name) if manifest else None
+        if entry is None and (manifest := self._readable()):
+            entry = manifest.file(name)
         return entry if entry and parts.fault(self.path, entry) is None else None
 
     def publish(
@@ -247,10 +231,7 @@ class Partition:
         """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished."""
         file = self.path / MANIFEST
         if file.exists():
-            try:
-                manifest = self.manifest()
-            except CorruptPartition:
-                manifest = None
+            manifest = self._readable()
             for entry in manifest.files if manifest else []:
                 if parts.fault(self.path, entry) is None:
                     self._write_sidecar(entry)
@@ -272,6 +253,13 @@ class Partition:
             entry = FileEntry(**sidecar["file"])
             return entry if sidecar["key"] == self.key and entry.name == name else None
         except (OSError, ValueError, KeyError, TypeError, InvalidName):
+            return None
+
+    def _readable(self) -> Manifest | None:
+        """The manifest, None also where it cannot be read."""
+        try:
+            return self.manifest()
+        except CorruptPartition:
             return None
 
     def _published(self) -> Manifest:

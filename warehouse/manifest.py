@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError, with_config
@@ -99,6 +100,15 @@ class Manifest:
         value = asdict(self)
         canonical(value)
         return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest | None":
+        """The manifest in a partition's folder, None if there is none; raises CorruptPartition if it cannot be read."""
+        file = folder / MANIFEST
+        try:
+            return cls.from_json(file.read_bytes(), file)
+        except (FileNotFoundError, NotADirectoryError):  # not published yet, or removed since
+            return None
 
     @staticmethod
     def from_json(text: str | bytes, place: object) -> "Manifest":
