@@ -1,7 +1,8 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
 # make ui       Prefect and MLflow         make bench   side by side with peers
-# make docs     the generated pages
+# make docs     the generated pages        make notebooks   the examples, executed
+# make screenshots   the pictures in docs/images, of the main job's pages
 # make clean    remove the environment and the caches; results in .vocabsem stay
 
 SHELL := bash
@@ -10,12 +11,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 RIVALS := sentence-transformers==6.2.0
+JUPYTER := jupytext==1.19.6 nbconvert==7.17.2 ipykernel==7.4.0
 
 # Without compiled modules every start parses all of torch, Prefect and MLflow again: 10 s instead of 4.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui bench docs clean
+.PHONY: help install run test lint ui bench docs notebooks screenshots clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -52,6 +54,15 @@ $(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
 
 docs: $(READY)
 	$(BIN)/python scripts/docs.py
+
+screenshots: run
+	@$(BIN)/python scripts/screenshots.py --home $${VOCABSEM_HOME:-.vocabsem}
+
+notebooks: $(READY)
+	@$(BIN)/python -m pip install --quiet $(JUPYTER) --constraint constraints.txt
+	@$(BIN)/python -m ipykernel install --sys-prefix
+	NO_COLOR=1 PYTHONWARNINGS=ignore VOCABSEM_HOME=$(CURDIR)/.vocabsem \
+		$(BIN)/jupytext --to ipynb --execute --set-kernel python3 examples/*.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

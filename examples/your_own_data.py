@@ -5,6 +5,7 @@
 
 # %%
 import csv
+import os
 import random
 import subprocess
 import sys
@@ -30,7 +31,7 @@ with (folder / "reviews.csv").open("w", newline="") as file:
 print(len(rows), "rows")
 
 # %%
-(folder / "reviews.yaml").write_text(f"""\
+_ = (folder / "reviews.yaml").write_text(f"""\
 name: reviews
 description: What buyers say of small devices.
 licence: mine
@@ -50,7 +51,7 @@ split: {{test: 0.4, validation: 0.25}}
 # card computes nothing.
 
 # %%
-(folder / "experiment.yaml").write_text(f"""\
+_ = (folder / "experiment.yaml").write_text(f"""\
 name: my-reviews
 description: Which method for our reviews?
 models: [smollm2-135m-instruct]
@@ -63,7 +64,7 @@ champion: true
 
 
 def vocabsem(*words: str) -> None:
-    """The command line, with the models this checkout has fetched already."""
+    """The command line, with the models that were fetched already."""
     home = ["--home", str(folder / "home")]
     print(
         subprocess.run(
@@ -72,7 +73,7 @@ def vocabsem(*words: str) -> None:
     )
 
 
-cache = Path(__file__).parent.parent / ".vocabsem" / "cache"
+cache = Path(os.environ.get("VOCABSEM_HOME", ".vocabsem")).resolve() / "cache"
 (folder / "home").mkdir()
 if cache.is_dir():
     (folder / "home" / "cache").symlink_to(cache)

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.stages import opened, solve_anchors
+from flows.stages import opened, raise_refusals, solve_anchors
 
 
 @flow(name="anchors", log_prints=True)
@@ -14,7 +14,7 @@ def anchors(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Solve the anchors of every model of the card. Returns the keys of their partitions.
+    """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed.
 
     Args:
         experiment: Name in data/experiments, or the path of a card.
@@ -22,7 +22,10 @@ def anchors(
         home: Where data rests; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
-    return solve_anchors(opened(experiment, overrides, home, data_dir))
+    plan = opened(experiment, overrides, home, data_dir)
+    keys = solve_anchors(plan)
+    raise_refusals(plan, "anchors")
+    return keys
 
 
 if __name__ == "__main__":

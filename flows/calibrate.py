@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.stages import fit_methods, opened, require
+from flows.stages import fit_methods, opened, raise_refusals, require
 
 
 @flow(name="calibrate", log_prints=True)
@@ -14,7 +14,8 @@ def calibrate(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing.
+    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing,
+    CheckFailed where they were refused, when all else is done.
 
     Args:
         experiment: Name in data/experiments, or the path of a card.
@@ -24,7 +25,9 @@ def calibrate(
     """
     plan = opened(experiment, overrides, home, data_dir)
     require(plan, "states", "anchors")
-    return fit_methods(plan)
+    keys = fit_methods(plan)
+    raise_refusals(plan)
+    return keys
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.stages import opened, require, score_methods
+from flows.stages import opened, raise_refusals, require, score_methods
 from tasks.catalog import rebuild_catalog
 
 
@@ -15,7 +15,8 @@ def evaluate(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> list[str]:
-    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing.
+    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing,
+    CheckFailed where what they read was refused, when all else is done.
 
     Args:
         experiment: Name in data/experiments, or the path of a card.
@@ -27,6 +28,7 @@ def evaluate(
     require(plan, "predictions")
     keys = score_methods(plan)
     rebuild_catalog(plan.home)
+    raise_refusals(plan)
     return keys
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.stages import build_sets, extract_states, opened
+from flows.stages import build_sets, extract_states, opened, raise_refusals
 
 
 @flow(name="extract", log_prints=True)
@@ -15,6 +15,7 @@ def extract(
     data_dir: str | None = None,
 ) -> list[str]:
     """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions.
+    Raises CheckFailed, when all else is done.
 
     Args:
         experiment: Name in data/experiments, or the path of a card.
@@ -24,7 +25,9 @@ def extract(
     """
     plan = opened(experiment, overrides, home, data_dir)
     build_sets(plan)
-    return extract_states(plan)
+    keys = extract_states(plan)
+    raise_refusals(plan, "examples", "states")
+    return keys
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tasks.care import sweep_lake, verify_lake
 from tasks.catalog import rebuild_catalog
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import partition_folders
+from warehouse.manifest import partition_folders
 from warehouse.verify import summary
 
 

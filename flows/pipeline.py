@@ -43,14 +43,15 @@ def pipeline(
     else:
         same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
         with watching() as watch:
-            try:
-                extract(**same)
-                anchors(**same)
-                calibrate(**same)
-                evaluate(**same)
-            except CheckFailed as refused:
-                show_checks(plan, refused)
-                raise
+            refused = None
+            for stage in (extract, anchors, calibrate, evaluate):
+                try:
+                    stage(**same)
+                except CheckFailed as failure:
+                    refused = failure
+        if refused:
+            show_checks(plan, refused)
+            raise refused
         if not plan.published(plan.run):
             card = plan.experiment.model_dump(mode="json")
             run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id, watch.samples)

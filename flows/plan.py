@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from vocabsem.errors import CardError, SourceError
 from vocabsem.language_model import model_digest
 from warehouse.home import Home
 from warehouse.lake import Lake
+from warehouse.manifest import REFUSED
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,19 @@ class Plan:
         """A fit is done when its predictions and its calibrator are both there."""
         kinds = ("predictions", "calibrators") if step.kind == "predictions" else (step.kind,)
         return all(step.partition(self.lake, kind).published for kind in kinds)
+
+    def refusals(self, *kinds: str) -> list[Step]:
+        """The steps (of these kinds) whose data failed a check the last time they were done."""
+        steps = (step for step in self.steps() if not kinds or step.kind in kinds)
+        return [step for step in steps if not self.published(step) and step.partition(self.lake).manifest(REFUSED)]
+
+    def readable(self, step: Step) -> bool:
+        """Whether all that the step reads is published."""
+        return all(self.published(self._by_key[key]) for key in step.inputs.values())
+
+    @cached_property
+    def _by_key(self) -> dict[str, Step]:
+        return {step.key: step for step in self.steps()}
 
     @property
     def done(self) -> bool:
@@ -226,6 +241,8 @@ def _compare(
                 more |= {"scarce": experiment.scarce}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
             specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
+            if spec.method not in TUNED and (revision := declared()[spec.method].revision) > 1:
+                specification |= {"revision": revision}
             predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
     return Comparison(model, dataset, examples, anchors, states, fits)

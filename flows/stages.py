@@ -1,6 +1,10 @@
-"""What the flows do, stage by stage: find the steps of a plan that are missing, and give each to its task."""
+"""What the flows do, stage by stage: find the steps of a plan that are missing, and give each to its task.
 
-from collections.abc import Iterator
+A failed check stops what would read the refused data. The rest of a stage, and of those after it, is done; each ends
+with the refusals (`raise_refusals`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +24,12 @@ from tasks.states import extract_shard, finished, publish_states, shards
 from tasks.steps import Step
 from tasks.tuned import tune_method
 from vocabsem.errors import DataError
-from warehouse.errors import NotPublished
+from warehouse.errors import CheckFailed, NotPublished
 from warehouse.home import Home
+from warehouse.manifest import REFUSED
 
 MAKERS = {"states": "extract", "anchors": "anchors", "predictions": "calibrate"}  # which flow makes what
+Work = Callable[[Plan, Comparison, list[Step]], None]  # which of the comparison's steps to do
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
 
 
@@ -45,9 +51,12 @@ def opened(experiment: str, overrides: dict[str, Any] | None, home: str | None, 
 
 
 def require(plan: Plan, *kinds: str) -> None:
-    """Raises NotPublished if a step of these kinds is not done, naming the command that does it."""
+    """Raises NotPublished if a step of these kinds is not done, naming the command that does it, unless for a check."""
+    excused = {step.key for step in plan.refusals()}
     for step in plan.missing():
-        if step.kind in kinds:
+        if not excused.isdisjoint(step.inputs.values()):
+            excused.add(step.key)
+        if step.kind in kinds and step.key not in excused:
             place = "/".join(step.coordinates.values())
             raise NotPublished(
                 f"{step.kind} of {place} are not there yet: give the card of {plan.experiment.name!r} to"
@@ -59,6 +68,28 @@ def unique(steps: Iterator[tuple[Step, Comparison]]) -> list[tuple[Step, Compari
     return list({step.key: (step, comparison) for step, comparison in steps}.values())
 
 
+def raise_refusals(plan: Plan, *kinds: str) -> None:
+    """Raises CheckFailed if the data of a step (of these kinds) was refused."""
+    failures = []
+    for step in plan.refusals(*kinds):
+        partition = step.partition(plan.lake)
+        if refusal := partition.manifest(REFUSED):
+            failures.append(partition.refused(refusal.checks))
+    if failures:
+        raise CheckFailed("; ".join(map(str, failures)), failures[0].key)
+
+
+def _each(plan: Plan, comparison: Comparison, steps: Sequence[Step], work: Work) -> None:
+    """`work` on the steps that are missing and can be done; when a check refuses one, on those that are left."""
+    refused: set[str] = set()
+    while todo := [s for s in steps if s.key not in refused and not plan.published(s) and plan.readable(s)]:
+        try:
+            work(plan, comparison, todo)
+            return
+        except CheckFailed as refusal:
+            refused.add(refusal.key)
+
+
 def build_sets(plan: Plan) -> None:
     """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
     for model in {c.model.name: c.model for c in plan.comparisons}.values():
@@ -68,11 +99,15 @@ def build_sets(plan: Plan) -> None:
         if not all(map(plan.published, needed)):
             fetch_model(plan.home, model, [c.dataset for c in mine])
     for step, comparison in unique((c.examples, c) for c in plan.comparisons):
-        if not plan.published(step):
-            build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), step)
+        _each(plan, comparison, [step], _read_examples)
     for comparison in plan.comparisons:
-        _check_shots(plan, comparison)
-        _check_demonstrations(plan, comparison)
+        if plan.published(comparison.examples):
+            _check_shots(plan, comparison)
+            _check_demonstrations(plan, comparison)
+
+
+def _read_examples(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), *steps)
 
 
 def _check_demonstrations(plan: Plan, comparison: Comparison) -> None:
@@ -104,12 +139,12 @@ def extract_states(plan: Plan) -> list[str]:
     missing = [(s, c) for s, c in unique((s, c) for c in plan.comparisons for s in c.states.values())]
     keys = [step.key for step, _ in missing]
     for step, comparison in missing:
-        if not plan.published(step):
-            _extract_split(plan, comparison, step)
+        _each(plan, comparison, [step], _extract_split)
     return keys
 
 
-def _extract_split(plan: Plan, comparison: Comparison, step: Step) -> None:
+def _extract_split(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    (step,) = steps
     experiment, split = plan.experiment, step.payload["split"]
     rows = len(prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
     spans = shards(rows, experiment.shard_rows)
@@ -135,9 +170,12 @@ def _extract_split(plan: Plan, comparison: Comparison, step: Step) -> None:
 def solve_anchors(plan: Plan) -> list[str]:
     steps = unique((c.anchors, c) for c in plan.comparisons)
     for step, comparison in steps:
-        if not plan.published(step):
-            build_anchors(plan.home, comparison.model, step, plan.experiment.device)
+        _each(plan, comparison, [step], _solve)
     return [step.key for step, _ in steps]
+
+
+def _solve(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    build_anchors(plan.home, comparison.model, *steps, plan.experiment.device)
 
 
 def fit_methods(plan: Plan) -> list[str]:
@@ -149,23 +187,33 @@ def fit_methods(plan: Plan) -> list[str]:
                 todo.setdefault((index, fit.spec.name), []).append(fit.predictions)
     if todo:
         with progress("methods fitted", sum(map(len, todo.values()))) as advance:
-            for (index, method), steps in todo.items():
-                comparison = plan.comparisons[index]
-                if steps[0].payload["method"]["method"] in TUNED:
-                    device = plan.experiment.device
-                    tune_method(plan.home, comparison.model, comparison.dataset, method, steps, device)
-                else:
-                    fit_method(plan.home, comparison.model, comparison.dataset, method, steps)
+            for (index, _), steps in todo.items():
+                _each(plan, plan.comparisons[index], steps, _fit)
                 advance(len(steps), 0)
     return [fit.predictions.key for comparison in plan.comparisons for fit in comparison.fits]
+
+
+def _fit(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    """All steps are of one method."""
+    name = steps[0].coordinates["method"]
+    if steps[0].payload["method"]["method"] in TUNED:
+        tune_method(plan.home, comparison.model, comparison.dataset, name, steps, plan.experiment.device)
+    else:
+        fit_method(plan.home, comparison.model, comparison.dataset, name, steps)
 
 
 def score_methods(plan: Plan) -> list[str]:
     """Score each fit, then compare the methods with each other. Returns the keys of the metrics."""
     for comparison in plan.comparisons:
-        pairs = [(f.predictions, f.metrics) for f in comparison.fits if not plan.published(f.metrics)]
-        if pairs:
-            score(plan.home, comparison.dataset.name, pairs)
-        if steps := [step for step in comparison.compared if not plan.published(step)]:
-            compare(plan.home, comparison.dataset.name, steps)
+        _each(plan, comparison, [fit.metrics for fit in comparison.fits], _score)
+        _each(plan, comparison, comparison.compared, _compare)
     return [fit.metrics.key for comparison in plan.comparisons for fit in comparison.fits]
+
+
+def _score(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    predictions = {fit.metrics.key: fit.predictions for fit in comparison.fits}
+    score(plan.home, comparison.dataset.name, [(predictions[step.key], step) for step in steps])
+
+
+def _compare(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+    compare(plan.home, comparison.dataset.name, steps)

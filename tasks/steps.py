@@ -2,7 +2,7 @@
 
 A key is the SHA-256 of all that determines the partition's content; the keys of the steps a step reads are part of
 its own, and so are its coordinates: the same rows under two cards' names are two partitions. Raise a step's version
-when its code would give other content for the same inputs.
+when its code would give other content for the same inputs, or a method's `revision`.
 """
 
 from collections.abc import Mapping, Sequence

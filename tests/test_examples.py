@@ -1,5 +1,6 @@
 """The notebooks of `examples/`, run as they stand, against the real model."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,19 @@ def test_they_are_notebooks():
     for path in NOTEBOOKS:
         assert path.read_text().startswith("# %% [markdown]\n# # "), "a title first"
         assert "\n# %%\n" in path.read_text()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_executed_notebooks_are_of_these_lines(path):
+    """`make notebooks` was run after the last change, and every cell ended well."""
+    cells = json.loads(path.with_suffix(".ipynb").read_text())["cells"]
+    written = re.split(r"^# %%.*\n", path.read_text(), flags=re.MULTILINE)[1:]
+    shown = [re.sub(r"^# ", "", cell, flags=re.MULTILINE) if cell.startswith("# ") else cell for cell in written]
+    assert ["".join(cell["source"]) for cell in cells] == [cell.strip("\n") for cell in shown]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert {output["output_type"] for cell in code for output in cell["outputs"]} == {"stream"}
+    assert {output["name"] for cell in code for output in cell["outputs"]} == {"stdout"}, "no warning"
 
 
 @pytest.fixture

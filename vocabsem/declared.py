@@ -25,6 +25,7 @@ class Declared:
     """Attributes of a method's class, which `methods.base.Method` explains, and its parameters with their defaults."""
 
     name: str
+    revision: int
     needs_labels: bool
     works_without_labels: bool
     trains: bool

@@ -20,7 +20,11 @@ class WarehouseError(Exception):
 class CorruptPartition(WarehouseError): ...
 
 
-class CheckFailed(WarehouseError): ...
+class CheckFailed(WarehouseError):
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+        """Of the partition that was refused."""
 
 
 class NoSpace(WarehouseError): ...

@@ -10,8 +10,8 @@ from pathlib import Path
 from warehouse import durable
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import SIDECAR, partition_folders
-from warehouse.manifest import MANIFEST, Manifest
+from warehouse.lake import SIDECAR
+from warehouse.manifest import MANIFEST, Manifest, partition_folders
 
 
 def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:

@@ -6,7 +6,6 @@ of a partition take turns under the folder's lock: the first to publish wins, a 
 """
 
 import json
-import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from warehouse import durable, parts
 from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NotPublished
 from warehouse.home import Home
 from warehouse.keys import canonical, checked_key, checked_name, partition_key, short
-from warehouse.manifest import MANIFEST, Check, FileEntry, Manifest, failures
+from warehouse.manifest import MANIFEST, REFUSED, Check, FileEntry, Manifest, failures, partition_folders
 
 SIDECAR = ".json"
 
@@ -44,21 +43,22 @@ class Lake:
             path /= f"{checked_name(name, 'coordinate')}={value}"
         return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
 
-    def manifests(self, kind: str | None = None) -> Iterator[Manifest]:
-        """The manifests of all published partitions, in the order of their paths.
+    def manifests(self, kind: str | None = None, name: str = MANIFEST) -> Iterator[Manifest]:
+        """The manifests of all published partitions, in the order of their paths; by the name REFUSED, those of what
+        failed a check and is not published.
 
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
         """
         root = self.home.lake / checked_name(kind, "kind") if kind else self.home.lake
         for folder in partition_folders(root):
-            if manifest := self.manifest_in(folder):
+            if manifest := self.manifest_in(folder, name):
                 yield manifest
 
-    def manifest_in(self, folder: Path) -> Manifest | None:
+    def manifest_in(self, folder: Path, name: str = MANIFEST) -> Manifest | None:
         """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
-        manifest = Manifest.read(folder)
+        manifest = Manifest.read(folder, name)
         if manifest and folder != (home := self.of(manifest).path):
-            raise CorruptPartition(f"{folder / MANIFEST} belongs to {home}: move its folder back or remove it")
+            raise CorruptPartition(f"{folder / name} belongs to {home}: move its folder back or remove it")
         return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
@@ -80,9 +80,10 @@ class Partition:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def manifest(self) -> Manifest | None:
-        """The manifest, None if there is none for this key; raises CorruptPartition if it cannot be read."""
-        manifest = Manifest.read(self.path)
+    def manifest(self, name: str = MANIFEST) -> Manifest | None:
+        """The manifest, None if there is none for this key; by the name REFUSED, that of what failed a check, until it
+        is written again. Raises CorruptPartition if it cannot be read."""
+        manifest = Manifest.read(self.path, name)
         return manifest if manifest and manifest.key == self.key else None
 
     @property
@@ -169,22 +170,16 @@ class Partition:
     ) -> Manifest:
         """Make `files` visible to readers by writing the manifest; returns the one of whoever published first.
 
-        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, and count as never
-        written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a file is no longer
-        what was written, NoSpace.
+        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, REFUSED beside them,
+        and count as never written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a
+        file is no longer what was written, NoSpace.
         """
         if partition_key(dict(payload)) != self.key:
             raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
-        names = sorted(entry.name for entry in files)
+        names, failed = sorted(entry.name for entry in files), failures(checks)
         with self._writing(MANIFEST, 0):
             if self.published:
                 return self._published()
-            if failed := failures(checks):
-                self._forget(names)
-                raise CheckFailed(
-                    f"{self} fails {failed} and was not published, nor is anything computed from it: look at"
-                    f" {self.path}, mend the cause, and give the same command again"
-                )
             # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
             entries = []
             for name in names:
@@ -200,14 +195,23 @@ class Partition:
                 rows=sum(entry.rows or 0 for entry in entries if entry.is_part),
                 inputs={role: checked_key(key) for role, key in (inputs or {}).items()},
                 payload=dict(payload),
-                facts=dict(facts or {}),
+                facts={} if failed else dict(facts or {}),  # of broken data, they may be no numbers
                 checks=list(checks),
                 versions={"python": platform.python_version(), "pyarrow": pa.__version__, **(versions or {})},
                 created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
-            durable.write(self.path / MANIFEST, manifest.to_json().encode())
+            durable.write(self.path / (REFUSED if failed else MANIFEST), manifest.to_json().encode())
             self._forget(names)
+            if failed:
+                raise self.refused(checks)
         return manifest
+
+    def refused(self, checks: Sequence[Check]) -> CheckFailed:
+        return CheckFailed(
+            f"{self} fails {failures(checks)} and was not published, nor is anything computed from it: look at"
+            f" {self.path}, mend the cause, and give the same command again",
+            self.key,
+        )
 
     def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
         entry = parts.entry_of(checked_name(name, "file name"), data, rows)
@@ -228,7 +232,9 @@ class Partition:
             yield
 
     def _withdraw(self) -> None:
-        """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished."""
+        """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished. A
+        refusal speaks of files that are being replaced."""
+        (self.path / REFUSED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():
             manifest = self._readable()
@@ -267,17 +273,3 @@ class Partition:
         if manifest is None:
             raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
         return manifest
-
-
-def partition_folders(folder: Path) -> Iterator[Path]:
-    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
-    try:
-        with os.scandir(folder) as found:
-            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in below:
-        if name.startswith("key="):
-            yield folder / name
-        else:
-            yield from partition_folders(folder / name)

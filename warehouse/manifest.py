@@ -1,7 +1,8 @@
 """The manifest: the only evidence that a partition exists, written last."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from warehouse.errors import CorruptPartition, InvalidName
 from warehouse.keys import canonical, checked_key, checked_name, partition_key
 
 MANIFEST = "manifest.json"
+REFUSED = "refused.json"  # a manifest too, of what a check kept from being published
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 Key = Annotated[str, AfterValidator(checked_key)]
@@ -102,9 +104,9 @@ class Manifest:
         return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest | None":
+    def read(cls, folder: Path, name: str = MANIFEST) -> "Manifest | None":
         """The manifest in a partition's folder, None if there is none; raises CorruptPartition if it cannot be read."""
-        file = folder / MANIFEST
+        file = folder / name
         try:
             return cls.from_json(file.read_bytes(), file)
         except (FileNotFoundError, NotADirectoryError):  # not published yet, or removed since
@@ -123,6 +125,20 @@ class Manifest:
 
 
 _READER = TypeAdapter(Manifest)
+
+
+def partition_folders(folder: Path) -> Iterator[Path]:
+    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
+    try:
+        with os.scandir(folder) as found:
+            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in below:
+        if name.startswith("key="):
+            yield folder / name
+        else:
+            yield from partition_folders(folder / name)
 
 
 def _reason(error: ValidationError | InvalidName) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from warehouse.keys import canonical
 from warehouse.lake import Lake
-from warehouse.manifest import Manifest
+from warehouse.manifest import REFUSED, Manifest
 
 LAST = 2**31 - 1  # sorts `all` shots after every number
 
@@ -18,12 +18,14 @@ Record = dict[str, Any]
 
 
 class Index:
-    """The published partitions of a lake, to be found by kind and key."""
+    """The published partitions of a lake, to be found by kind and key, and those that were refused."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.manifests = list(lake.manifests())
-        self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in self.manifests}
+        self.refusals = list(lake.manifests(name=REFUSED))
+        both = self.manifests + self.refusals
+        self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in both}
         self._by_key: dict[tuple[str, str], list[Manifest]] = {}
         for manifest in self.manifests:
             self._by_key.setdefault((manifest.kind, manifest.key), []).append(manifest)
@@ -106,10 +108,13 @@ def _lineage(index: Index) -> Iterator[Record]:
 
 
 def _checks(index: Index) -> Iterator[Record]:
-    for manifest in index.manifests:
-        for check in manifest.checks:
-            # What was published although a check without severity failed was only told.
-            yield {**_named(index, manifest), "severity": "fail" if check["passed"] else "warn", **check}
+    for published, manifests in ((True, index.manifests), (False, index.refusals)):
+        for manifest in manifests:
+            for check in manifest.checks:
+                # What was published although a check without severity failed was only told.
+                severity = "fail" if check["passed"] or not published else "warn"
+                found = {"severity": severity, **check, "published": published}
+                yield {**manifest.coordinates, **_named(index, manifest), **found}
 
 
 _RECORDS: Mapping[str, Callable[[Index], Iterable[Record]]] = {

@@ -7,7 +7,8 @@ from pathlib import Path
 from warehouse import parts
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import Lake, partition_folders
+from warehouse.lake import Lake
+from warehouse.manifest import partition_folders
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def verify() -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from warehouse.lake import partition_folders
+    from warehouse.manifest import partition_folders
     from warehouse.verify import summary
     from warehouse.verify import verify as look
 

@@ -17,7 +17,7 @@ from flows.pipeline import pipeline
 from flows.verdicts import worth
 from tasks.models import _loaded, passing
 from tests.flows.command import command
-from tests.tasks.worlds import World, compute, extract, server, snapshot
+from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
 from vocabsem.errors import ComputationFailed, DownloadFailed
 from warehouse import catalog
 from warehouse.vectors import matrix, vectors
@@ -110,9 +110,11 @@ def test_the_checks_are_a_table_artifact(ran):
     assert {row["step"] for row in rows} == {"examples", "anchors", "states", "predictions", "metrics", "comparisons"}
 
 
-def test_broken_states_stop_the_run_with_all_that_reads_them(tmp_path):
+def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     """A shard that another process left with a NaN: the run finds it finished, and must not believe it."""
-    world = World(tmp_path, experiment={"name": "broken"})
+    world = World(tmp_path)
+    sound = str(write_card(tmp_path / "sound.yaml", dataset_card(tmp_path, name="sound")))
+    world.write_experiment(name="broken", methods=METHODS[:2], datasets=[str(tmp_path / "dataset.yaml"), sound])
     plan = world.plan()
     compute(plan, ("examples",))
     step = plan.comparisons[0].states["test"]
@@ -130,12 +132,24 @@ def test_broken_states_stop_the_run_with_all_that_reads_them(tmp_path):
     assert f"error: {partition} fails 'finite' (1 of 24 norms of states are not)" in done.stderr
     assert f"look at {partition.path}, mend the cause, and give the same command again" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not [m for m in plan.lake.manifests() if m.kind in ("predictions", "metrics", "runs")]
+    steps = list(plan.steps())
+    of_sound = {step.key for step in steps if step.coordinates.get("dataset") == "sound"}
+    assert {s.key for s in steps if s.kind != "runs" and not plan.published(s)} == {
+        s.key for s in steps if s.kind in ("predictions", "metrics", "comparisons") and s.key not in of_sound
+    } | {step.key}
+    assert not plan.published(plan.run)
+    (told,) = catalog.query(world.home, "select * from checks where not passed and severity = 'fail'").to_pylist()
+    assert (told["kind"], told["dataset"], told["name"], told["published"]) == ("states", "made", "finite", False)
     (shown,) = ask("artifacts", artifacts={"key": {"any_": ["checks-broken"]}})
     first, *others = json.loads(shown["data"])
     assert (first["step"], first["passed"]) == ("refused", 0)
     assert "'finite' (1 of 24" in first["found"]
-    assert {row["step"] for row in others} <= {"examples", "states"}
+    assert len(others) == len({(c["name"], m.kind) for m in plan.lake.manifests() for c in m.checks})
+
+    done = command(world.home, "run", world.card, api=server())
+    assert done.returncode == 0, "the files count as never written: the same command computes them"
+    assert all(map(plan.published, steps))
+    assert catalog.query(world.home, "select * from checks where not published").num_rows == 0
 
 
 def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):

@@ -1,9 +1,12 @@
 """The plan: which steps an experiment needs, in what order, and which of them are done."""
 
+import dataclasses
+
 import pytest
 
 from flows.plan import find_data_dir
 from tests.tasks.worlds import World, compute, dataset_card, fit_of, snapshot, write_card
+from vocabsem.declared import declared
 from vocabsem.errors import CardError, SourceError
 
 FITTED = {"predictions", "metrics", "comparisons", "runs"}
@@ -124,6 +127,16 @@ def test_orders_and_noise_are_fits_of_their_own_and_change_no_other(world):
     clean = fit_of(after, "linear_probe", 4).predictions
     assert noisy.inputs == clean.inputs, "wrong labels need no other states"
     assert noisy.payload["method"] == clean.payload["method"] | {"label_noise": 0.2}
+
+
+def test_a_method_that_answers_otherwise_than_before_is_fitted_again_and_no_other(world, monkeypatch):
+    def keys():
+        return {(fit.spec.name, fit.shots): fit.predictions.key for fit in world.plan().comparisons[0].fits}
+
+    before, known = keys(), declared()
+    revised = {"centroid": dataclasses.replace(known["centroid"], revision=known["centroid"].revision + 1)}
+    monkeypatch.setattr("flows.plan.declared", lambda: known | revised)
+    assert {name for (name, shots), key in keys().items() if key != before[name, shots]} == {"centroid"}
 
 
 def test_a_temperature_is_fitted_for_methods_that_do_not_calibrate_themselves(world):

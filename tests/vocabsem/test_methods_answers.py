@@ -1,5 +1,7 @@
 """The parts of our calibrator, each against its definition in float64 or against a fit for every row left out."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,18 +29,18 @@ def draw(n, d=7, classes=3, seed=0):
 
 
 def all_fits(z, answer, y):
-    """Every (β, λ) by scikit-learn, each row left out in turn → log weights, weights and errors of all of them."""
+    """Every (freedom, λ, β) by scikit-learn, each row left out in turn → β, log weights, weights, errors of all."""
+    every = list(product(prior_ridge.FREEDOMS, prior_ridge.PENALTIES, prior_ridge.TRUSTS))
     log_weights, weights, errors = [], [], []
-    for penalty in prior_ridge.PENALTIES:
-        for trust in prior_ridge.TRUSTS:
-            rest = y - trust * answer
-            fit = lambda rows, a=penalty, r=rest: Ridge(alpha=a, fit_intercept=False).fit(z[rows], r[rows])  # noqa: E731
-            each = [rest[i] - fit(np.arange(len(z)) != i).predict(z[[i]])[0] for i in range(len(z))]
-            errors.append(np.array(each))
-            weights.append(fit(np.arange(len(z))).coef_.T)
-            evidence = -len(z) * (y.shape[1] - 1) / 2 * np.log((errors[-1] ** 2).sum())
-            log_weights.append(evidence + np.log(trust + 0.02))
-    return np.array(log_weights), np.array(weights), np.array(errors)
+    for freedom, penalty, trust in every:
+        scale, rest = np.append(np.ones(z.shape[1] - 1), freedom), y - trust * answer
+        fit = lambda rows, a=penalty, r=rest, s=scale: Ridge(alpha=a, fit_intercept=False).fit(z[rows] * s, r[rows])  # noqa: E731
+        each = [rest[i] - fit(np.arange(len(z)) != i).predict(z[[i]] * scale)[0] for i in range(len(z))]
+        errors.append(np.array(each))
+        weights.append(fit(np.arange(len(z))).coef_.T * scale[:, None])
+        evidence = -len(z) * (y.shape[1] - 1) / 2 * np.log((errors[-1] ** 2).sum())
+        log_weights.append(evidence + np.log(trust + 0.02))
+    return [trust for *_, trust in every], np.array(log_weights), np.array(weights), np.array(errors)
 
 
 @pytest.mark.parametrize("n", [4, 7, 30])
@@ -46,9 +48,9 @@ def test_departure_is_the_weighted_mean_of_all_fits(n):
     """Fewer rows than columns, as many, and more."""
     z, answer, _, y = draw(n)
     found = depart(z, answer, y)
-    log_weights, weights, errors = all_fits(z, answer, y)
+    trusts, log_weights, weights, errors = all_fits(z, answer, y)
     share = softmax(log_weights)
-    assert found.trust == pytest.approx(share @ np.tile(prior_ridge.TRUSTS, len(prior_ridge.PENALTIES)), rel=1e-5)
+    assert found.trust == pytest.approx(share @ trusts, rel=1e-5)
     assert np.allclose(found.weights, np.tensordot(share, weights, 1), atol=1e-5)
     assert np.allclose(found.held_out, y - np.tensordot(share, errors, 1), atol=1e-5)
 
@@ -74,10 +76,40 @@ def test_eight_rows_decide_about_an_answer():
 def test_rows_that_repeat_do_not_disturb(n, seed):
     """Directions without variance are left out, whatever the rank."""
     z, answer, _, y = draw(n, seed=seed)
-    twice = depart(np.hstack([z, z, np.zeros((n, 3))]) / 2**0.5, answer, y)
-    once = depart(z, answer, y)
+    constant = np.full((n, 1), 0.3)
+    twice = depart(np.hstack([z, z, np.zeros((n, 3)), 2**0.5 * constant]) / 2**0.5, answer, y)
+    once = depart(np.hstack([z, constant]), answer, y)
     assert np.allclose(twice.held_out, once.held_out, atol=1e-5)
-    assert (twice.weights[-3:] == 0).all()
+    assert (twice.weights[-4:-1] == 0).all()
+
+
+def test_the_intercept_goes_where_the_labels_lie(monkeypatch):
+    """As many labels of a large and a small class lie off the mean of all rows: the middle between the classes should
+    get neither. Among rows that lie around their mean nothing changes."""
+    z, _, labels, y = draw(8, d=200, classes=2)
+    means = [z[labels == c].mean(0) for c in (0, 1)]
+    away = 1.5 * (means[1] - means[0])
+    missed = {}
+    for freedoms in (prior_ridge.FREEDOMS, (1.0,)):
+        monkeypatch.setattr(prior_ridge, "FREEDOMS", freedoms)
+        for shift in (0, 1):
+            rows = np.hstack([z - sum(means) / 2 + shift * away, np.full((8, 1), 0.3)])
+            middle = rows.mean(0) @ depart(rows, np.zeros_like(y), y).weights
+            missed[len(freedoms), shift] = float(np.abs(middle).max())
+    assert missed[2, 1] < 0.6 * missed[1, 1]
+    assert max(missed[2, 0], missed[1, 0]) < 1e-9
+
+
+def test_a_great_freedom_is_an_intercept_without_a_penalty(monkeypatch):
+    for name, values in (("FREEDOMS", (300.0,)), ("PENALTIES", (1.0,)), ("TRUSTS", (0.0,))):
+        monkeypatch.setattr(prior_ridge, name, values)
+    z, answer, _, y = draw(12)
+    z += 1.0
+    fit = Ridge(alpha=1.0).fit(z, y)
+    found = depart(np.hstack([z, np.full((12, 1), 0.3)]), answer, y)
+    away = 40 / 300**2  # the penalty that is left is f⁻² of the others; what it changes falls as fast
+    assert np.allclose(found.weights[:-1], fit.coef_.T, atol=away)
+    assert np.allclose(0.3 * found.weights[-1], fit.intercept_, atol=away)
 
 
 # ---------------------------------------------------------------------------------------------- self-training
@@ -90,7 +122,7 @@ def rounds_by_hand(states, answer, labelled, labels, shares, rounds):
     share = 1 - len(labels) / len(states)
     weight = np.concatenate([np.full(len(states), share), np.full(len(labels), 10.0)])
     rows = np.vstack([states, labelled])
-    penalty = 0.2 * (weight @ rows**2).mean()
+    penalty = 0.4 * (weight @ rows**2).mean()
     for _ in range(rounds):
         q = softmax(4 * answer / answer.std(), axis=1)
         q = q / q.mean(0) * shares

@@ -16,6 +16,7 @@ from warehouse import durable
 from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NoSpace, NotPublished
 from warehouse.keys import partition_key
 from warehouse.lake import Lake
+from warehouse.manifest import REFUSED
 
 PAYLOAD = {"step": "states", "layers": [1]}
 KEY = partition_key(PAYLOAD)
@@ -160,7 +161,7 @@ def check(name, passed, **more):
     return {"name": name, "passed": passed, "detail": f"{name} as found", **more}
 
 
-def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(partition):
+def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(lake, partition):
     entries = [partition.write_table(name, rows(0, 3)) for name in PARTS]
     checks = [check("rows", True), check("finite", False), check("drift", False, severity="warn"), check("ids", False)]
     with pytest.raises(CheckFailed) as refused:
@@ -171,8 +172,13 @@ def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(p
     assert not partition.published
     assert partition.manifest() is None
     assert [partition.finished(name) for name in PARTS] == [None, None]
-    assert names(partition) == [*PARTS]
+    assert names(partition) == sorted([*PARTS, REFUSED])
+    refusal = partition.manifest(REFUSED)
+    assert (refusal.checks, refusal.key, refused.value.key) == (checks, partition.key, partition.key)
+    assert str(partition.refused(refusal.checks)) == str(refused.value)
+    assert list(lake.manifests(name=REFUSED)) == [refusal]
     entries = [partition.write_table(name, rows(0, 3)) for name in PARTS]
+    assert partition.manifest(REFUSED) is None, "it spoke of other files"
     partition.publish(entries, payload=PAYLOAD, checks=checks[:1])
     assert partition.published
 

@@ -33,6 +33,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     """
 
     name: ClassVar[str]
+    revision: ClassVar[int] = 1  # raised when the method answers otherwise than before: its fits are computed again
     needs_space: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = True
     works_without_labels: ClassVar[bool] = False  # y may be None although labels are of use

@@ -1,7 +1,6 @@
 """Ridge regression that departs from an answer given beforehand; leave-one-out errors weigh how far, in closed form."""
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from vocabsem.methods.base import Floats
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # λ, beside rows of about unit length
 TRUSTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # β: what the prior answer, of unit deviation, adds to a one-hot label
+FREEDOMS = (1.0, 5.0)  # what the constant, the last column of z, is multiplied by: the intercept's prior deviation
 DOUBT = 0.02  # the prior density of β is β + DOUBT: without evidence, keep to the prior answer
 
 
@@ -24,39 +24,42 @@ class Departure:
 
 
 def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
-    """z (N, D), answer (N, C) the prior answer, y (N, C) centred one-hot labels; or all rows times the roots of
-    weights.
+    """z (N, D), its last column a constant, answer (N, C) the prior answer, y (N, C) centred one-hot labels; or all
+    rows times the roots of weights.
 
-    For each β and λ, W minimises ‖y − β answer − z W‖² + λ‖W‖². With H = z (zᵀz + λ)⁻¹ zᵀ the leave-one-out errors
-    are (1 − H) (y − β answer) / (1 − H_ii), exactly. The result is the mean of all fits, weighted by
+    For each β, λ and freedom f of the intercept, W minimises ‖y − β answer − z W‖² + λ‖W / (1, …, 1, f)‖². With H the
+    hat matrix of that ridge regression the leave-one-out errors are (1 − H) (y − β answer) / (1 − H_ii), exactly. The
+    result is the mean of all fits, weighted by
 
         (β + DOUBT) · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
 
     a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second. The first
     spans a factor of 21: eight rows of two classes outweigh it if the prior answer little more than doubles the errors.
     """
-    rows, left, lengths = _singular(z)
-    shares = [lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES]
     both = np.hstack([y, answer]).astype(np.float64)
-    projected = left.T @ both  # (r, 2C)
-    log_weight, errors = [], []
-    for share in shares:
-        free = 1 - (left**2) @ share  # 1 − H_ii
-        residual = (both - left @ (projected * share[:, None])) / free[:, None]
-        of_y, of_answer = np.split(residual, 2, axis=1)
-        for trust in TRUSTS:
-            errors.append(of_y - trust * of_answer)
-            evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
-            log_weight.append(evidence + np.log(trust + DOUBT))
+    log_weight, errors, bases = [], [], []
+    for freedom in FREEDOMS:
+        scale = np.append(np.ones(z.shape[1] - 1), freedom).astype(z.dtype)
+        rows, left, lengths = _singular(z * scale)
+        projected = left.T @ both  # (r, 2C)
+        shares = np.array([lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES])
+        bases.append((rows * scale[:, None], shares / lengths, projected))
+        for share in shares:
+            free = 1 - (left**2) @ share  # 1 − H_ii
+            residual = (both - left @ (projected * share[:, None])) / free[:, None]
+            of_y, of_answer = np.split(residual, 2, axis=1)
+            for trust in TRUSTS:
+                errors.append(of_y - trust * of_answer)
+                evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
+                log_weight.append(evidence + np.log(trust + DOUBT))
     weight = softmax(log_weight)
-    of_y, of_answer = np.split(projected, 2, axis=1)
-    solved = sum(
-        w * (share / lengths)[:, None] * (of_y - trust * of_answer)
-        for w, (share, trust) in zip(weight, product(shares, TRUSTS), strict=True)
-    )
-    trust = float(weight @ np.tile(TRUSTS, len(PENALTIES)))
     held_out = y - sum(w * error for w, error in zip(weight, errors, strict=True))
-    return Departure(trust, (rows @ solved).astype(np.float32), held_out)
+    weight = weight.reshape(len(FREEDOMS), len(PENALTIES), len(TRUSTS))
+    solved = np.zeros((z.shape[1], y.shape[1]))
+    for (axes, inverse, projected), w in zip(bases, weight, strict=True):
+        of_y, of_answer = np.split(projected, 2, axis=1)
+        solved += axes @ ((w.sum(axis=1) @ inverse)[:, None] * of_y - (w @ TRUSTS @ inverse)[:, None] * of_answer)
+    return Departure(float(weight.sum(axis=(0, 1)) @ TRUSTS), solved.astype(np.float32), held_out)
 
 
 def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

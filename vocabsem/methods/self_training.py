@@ -8,7 +8,7 @@ from vocabsem.methods.base import Floats, Ints
 
 SHARPNESS = 4.0  # of the softmax over answers of unit deviation
 LABELLED = 10.0  # weight of a labelled row beside an unlabelled one
-SHRINKAGE = 0.2  # penalty, in units of the mean eigenvalue of the weighted scatter matrix
+SHRINKAGE = 0.4  # penalty, in units of the mean eigenvalue of the weighted scatter matrix
 EQUALITY = 0.2  # pseudo-rows for each unlabelled row, spread over the classes equally
 
 

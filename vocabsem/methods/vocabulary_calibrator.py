@@ -15,7 +15,7 @@ from vocabsem.methods.prior_ridge import depart
 from vocabsem.methods.self_training import balance, estimate_shares, self_train
 from vocabsem.methods.stacking import sharpen, stack
 
-CONSTANT = 0.3  # the last column of z, beside rows of about unit length: the intercept's share of the prior
+CONSTANT = 0.3  # the last column of z, beside rows of about unit length
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
 SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
 STIFFNESS = 15.0  # of that prior
@@ -35,8 +35,8 @@ class VocabularyCalibrator(Method):
                         by default that for anchors plus that for head rows;
     2. its echo:        a + self-training on z̄ of the unlabelled states from a, shifted to name each class equally
                         often (`self_training`); without labels this, sharpened, is the answer;
-    3. labels:          ridge regression that departs from 2 as far as its leave-one-out errors warrant (`prior_ridge`);
-                        a row weighs 1/√n_c, its class having n_c labels;
+    3. labels:          ridge regression that departs from 2, its intercept from the unlabelled rows' mean, as far as
+                        leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
     4. their echo:      self-training from 3, the labelled rows among the unlabelled, shifted to name each class in the
                         share that 3 finds of it among the unlabelled (`estimate_shares`);
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
@@ -49,6 +49,7 @@ class VocabularyCalibrator(Method):
     """
 
     name = "vocabulary_calibrator"
+    revision = 2
     uses_anchors = True
     works_without_labels = True
     temperature_folds = 0

@@ -1,7 +1,7 @@
 -- Which statements about the data did not hold when it was written?
 -- $step = null: kind of partition; null is every one
 -- $dataset = null: data set card; null is every one
-select p.kind as step, p.model, p.dataset, c.name as statement, c.severity, c.detail as found, c.partition
-from checks c join partitions p on p.path = c.partition
-where not c.passed and p.kind = coalesce($step, p.kind) and ($dataset is null or p.dataset = $dataset)
-order by c.severity, step, p.model, p.dataset, statement;
+select kind as step, model, dataset, name as statement, severity, detail as found, published, partition
+from checks
+where not passed and kind = coalesce($step, kind) and ($dataset is null or dataset = $dataset)
+order by published, severity, step, model, dataset, statement;

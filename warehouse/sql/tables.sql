@@ -46,10 +46,13 @@ create table checks (
     partition varchar not null,  -- Path of the partition.
     kind varchar not null,  -- Kind of the partition.
     key varchar not null,  -- Key of the partition.
+    model varchar,  -- Model card, where the partition is of one.
+    dataset varchar,  -- Data set card, where the partition is of one.
     name varchar not null,  -- The statement.
     severity varchar not null,  -- fail: the partition is not published unless it holds; warn: it is only told.
     passed boolean not null,  -- Whether it held.
-    detail varchar not null  -- What was found.
+    detail varchar not null,  -- What was found.
+    published boolean not null  -- Whether the partition was published; if not, nothing is computed from it.
 );
 comment on table checks is 'Statements about the data, tested when it was written.';
 
