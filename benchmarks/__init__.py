@@ -3,6 +3,7 @@
 Every other file is a subject: its `measure(setting)` yields rows, `python -m benchmarks --only SUBJECT` prints them.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ class Setting:
         from vocabsem.language_model import load_model
 
         return load_model(load_card("models", MODEL), self.home.cache)
+
+    def words(self, **changes: object) -> list[str]:
+        """The end of a command of `vocabsem` on this data set, with `changes` to its experiment card."""
+        given = [f"{name}={json.dumps(value)}" for name, value in ({"datasets": [self.dataset]} | changes).items()]
+        place = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        return [*place, *(word for change in given for word in ("--set", change))]
 
     def texts(self, rows: int) -> list[str]:
         """The first test texts of the data set as zero-shot prompts."""

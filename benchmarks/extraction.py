@@ -9,9 +9,8 @@ import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
 from vocabsem.cards import load_card
-from vocabsem.extraction import extract, padded
+from vocabsem.extraction import extract, padded, shared_tokens
 from vocabsem.language_model import LanguageModel, prepare
-from vocabsem.prefix import shared_tokens
 from vocabsem.processor import side_by_side, workers
 
 ROWS = 384

@@ -1,6 +1,5 @@
 """The most memory a run holds, and what ten times the rows add to it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -20,17 +19,9 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 def peak(setting: Setting, rows: int) -> float:
     """GB resident at most in the process of `vocabsem extract`, for a training split of `rows`."""
-    changes = {
-        "datasets": [setting.dataset],
-        "limits": {"train": rows, "validation": 16, "test": 16},
-        "layers": list(range(setting.model.layers + 1)),
-        "shard_rows": SHARD,
-    }
-    command = [sys.executable, "-m", "flows.cli", "extract", "quickstart"]
-    for name, value in changes.items():
-        command += ["--set", f"{name}={json.dumps(value)}"]
-    if setting.data_dir:
-        command += ["--data-dir", str(setting.data_dir)]
+    limits, layers = {"train": rows, "validation": 16, "test": 16}, list(range(setting.model.layers + 1))
+    words = setting.words(limits=limits, layers=layers, shard_rows=SHARD)
+    command = [sys.executable, "-m", "flows.cli", "extract", "quickstart", *words]
     with own_home(setting) as home, in_process(home):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)

@@ -8,16 +8,14 @@ from pathlib import Path
 
 from benchmarks import Row, Setting, best_of
 
-WORDS = ["run", "quickstart", "--set", "limits={train: 64, validation: 32, test: 48}", "--set", "shots=[0, 4]"]
-WORDS += ["--set", "methods=[zero_shot, vocabulary_calibrator, linear_probe]", "--set", "champion=false"]
+CHANGES = {"limits": {"train": 64, "validation": 32, "test": 48}, "shots": [0, 4], "champion": False}
+CHANGES |= {"methods": ["zero_shot", "vocabulary_calibrator", "linear_probe"]}
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    words = [*WORDS, "--set", f"datasets=[{setting.dataset}]"]
-    words += ["--data-dir", str(setting.data_dir)] if setting.data_dir else []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "cache").symlink_to(setting.home.cache.resolve())
-        command = [sys.executable, "-m", "flows.cli", "--home", folder, *words]
+        command = [sys.executable, "-m", "flows.cli", "--home", folder, "run", "quickstart", *setting.words(**CHANGES)]
 
         def again() -> None:
             subprocess.run(command, check=True, capture_output=True)

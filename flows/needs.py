@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vocabsem.declared import check_params, declared
+from vocabsem.declared import Schedule, check_params, declared
 from vocabsem.errors import CardError
-from vocabsem.schedule import Schedule
 
 if TYPE_CHECKING:
     from flows.experiment import Experiment, MethodSpec

@@ -14,7 +14,8 @@ from vocabsem.anchors import semantic_anchors
 from vocabsem.cards import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device
 from vocabsem.language_model import load_model
-from vocabsem.methods import LabelSpace, Vocabulary
+from vocabsem.methods import LabelSpace
+from vocabsem.methods.labels import Vocabulary
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.manifest import Check
@@ -97,18 +98,8 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
         table = _rows_of(home, model.name, key, tuple(sorted({token for ids in tokens for token in ids})))
     place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
     head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
-
-    def of_words(rows: np.ndarray) -> np.ndarray:
-        return np.stack([rows[[place[token] for token in ids]].mean(axis=0) for ids in tokens]).astype(np.float32)
-
-    return LabelSpace(
-        anchors=of_words(anchors),  # (C, d)
-        head=of_words(head),  # (C, d)
-        bias=of_words(bias),  # (C,)
-        softcap=manifest.facts["softcap"],
-        scale=manifest.facts["scale"],
-        vocabulary=Vocabulary(head, bias, anchors, tokens) if whole else None,
-    )
+    vocabulary = Vocabulary(head, bias, anchors, [[place[token] for token in ids] for ids in tokens])
+    return vocabulary.label_space(manifest.facts["softcap"], manifest.facts["scale"], whole=whole)
 
 
 @lru_cache(maxsize=32)

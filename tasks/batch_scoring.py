@@ -17,7 +17,7 @@ from tasks.champion import Registered, find_classifier, load_classifier
 from tasks.step_task import step_task
 from tasks.table_files import form_of, pieces, schema_of, writing
 from vocabsem.errors import BadInput, DataError
-from vocabsem.hashing import sha256_of
+from vocabsem.sources import sha256_of
 from warehouse import durable
 from warehouse.home import Home
 from warehouse.keys import canonical, partition_key, short

@@ -13,7 +13,8 @@ from safetensors import safe_open
 
 from tasks.reading import read_states, states_of
 from vocabsem.geometry import principal_plane
-from vocabsem.methods import METHODS, LabelSpace, from_arrays
+from vocabsem.methods import METHODS, LabelSpace
+from vocabsem.methods.persistence import from_arrays
 from vocabsem.metrics import Reliability, confusion, reliability
 from warehouse.home import Home
 from warehouse.lake import Lake, Partition

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.steps import SPLITS
-from vocabsem.references import content_free, domain_words
+from vocabsem.prompting import content_free, domain_words
 from warehouse.home import Home
 from warehouse.lake import Lake
 from warehouse.vectors import matrix

@@ -15,7 +15,7 @@ from benchmarks.overhead import own_home, watched
 from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards import load_card
 from vocabsem.extraction import extract
-from vocabsem.hashing import sha256_of
+from vocabsem.sources import sha256_of
 from warehouse.home import Home
 
 VOCABULARY = 300

@@ -8,7 +8,7 @@ float64 throughout, and a second pass on the whitened head when the first could 
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -58,22 +58,30 @@ def semantic_anchors(
     *,
     bias: Tensor | None = None,
     gauge: Gauge = "raw",
-    rows: int | Sequence[int] | None = None,
+    rows: int | None = None,
     device: torch.device | str | None = None,
 ) -> Anchors:
     """Solve the anchors of a head.
 
-    weight (V', d), any float dtype; bias (V',) or None; rows: how many leading rows, or which rows, belong to the
-    tokenizer (V of V'; the padding rows beyond them enter nothing); device: where to compute (default: the weight's),
-    the result lies on the weight's device. Blocks of rows keep the extra memory small beside the (V, d) result.
+    weight (V', d), any float dtype; bias (V',) or None; rows: how many leading rows belong to the tokenizer (V of V';
+    the padding rows beyond them enter nothing); device: where to compute (default: the weight's), the result lies on
+    the weight's device. Blocks of rows keep the extra memory small beside the (V, d) result.
 
     Raises DataError on weights that are not a finite matrix or on rows outside it; warns RankDeficientHead.
     A direction whose singular value is below √(V·2.2e-16) of the largest cannot be told from rounding in the Gram
     matrix and counts as missing.
     """
-    head = _Head(weight, rows, gauge, torch.device(device) if device is not None else weight.device)
+    if weight.ndim != 2 or 0 in weight.shape:
+        raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
+    if gauge not in ("raw", "centred"):
+        raise DataError(f"unknown gauge {gauge!r}: choose 'raw' or 'centred'")
+    if bias is not None and bias.shape != (len(weight),):
+        raise DataError(f"the head's bias has shape {tuple(bias.shape)}: expected ({len(weight)},)")
+    if rows is not None and not 1 <= rows <= len(weight):
+        raise DataError(f"rows {rows} of a head with {len(weight)} rows: expected 1 to {len(weight)}")
+    head = _Head(weight[:rows], gauge, torch.device(device) if device is not None else weight.device)
     with thread_limits(1, "blas"):  # a core works on a block of its own: more threads would only spin
-        return _solve(head, bias)
+        return _solve(head, None if bias is None else bias[:rows])
 
 
 def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
@@ -108,7 +116,8 @@ def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
     miss = _product(gram, _product(whiten, _product(whiten.mT, root))) - root
     vectors, leverage = head.times(_product(whiten, whiten.mT))
     if bias is not None:
-        vectors -= head.of(bias) @ vectors
+        b = bias.detach().to(vectors.device, torch.float64)
+        vectors -= (b if head.gauge == "raw" else b - b.mean()) @ vectors
     return Anchors(
         vectors=vectors,
         leverage=leverage,
@@ -148,30 +157,23 @@ def _inverse_of_upper(matrix: Tensor) -> Tensor:
 
 
 class _Head:
-    """The chosen rows of a head in their gauge, served in float64 blocks (b, d)."""
+    """The rows of a head in their gauge, served in float64 blocks (b, d)."""
 
-    def __init__(self, weight: Tensor, rows: int | Sequence[int] | None, gauge: Gauge, device: torch.device) -> None:
-        if weight.ndim != 2 or 0 in weight.shape:
-            raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
-        if gauge not in ("raw", "centred"):
-            raise DataError(f"unknown gauge {gauge!r}: choose 'raw' or 'centred'")
+    def __init__(self, weight: Tensor, gauge: Gauge, device: torch.device) -> None:
         self.weight, self.gauge, self.device, self.d = weight, gauge, device, weight.shape[1]
-        self.rows = _row_ids(rows, len(weight))
         self.mean = torch.zeros(self.d, dtype=torch.float64, device=device)
         if gauge == "centred":
             self.mean = torch.stack(list(self.each(lambda _, block: block.sum(0)))).sum(0) / len(self)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.weight)
 
     def each(self, work: Callable[[slice, Tensor], _Found], rows: int = BLOCK) -> Iterator[_Found]:
         """work(which rows, those rows) of every block, in order; on a processor a core works on a block."""
 
         def of_block(start: int) -> _Found:
             part = slice(start, min(start + rows, len(self)))
-            ids = self.rows[part]
-            chosen = self.weight[ids.start : ids.stop] if isinstance(ids, range) else self.weight[ids]
-            block = chosen.detach().to(self.device, torch.float64)
+            block = self.weight[part].detach().to(self.device, torch.float64)
             return work(part, block if self.gauge == "raw" else block - self.mean)
 
         with side_by_side(self.device, MOST_CORES) as each:
@@ -204,21 +206,3 @@ class _Head:
         for _ in self.each(fill):
             pass
         return vectors.to(self.weight.device), leverage.to(self.weight.device)
-
-    def of(self, bias: Tensor) -> Tensor:
-        """The chosen entries of a head bias (V,), in the same gauge: mean removed when centred."""
-        if bias.shape != (len(self.weight),):
-            raise DataError(f"the head's bias has shape {tuple(bias.shape)}: expected ({len(self.weight)},)")
-        chosen = bias.detach().to(torch.float64)[torch.as_tensor(list(self.rows), device=bias.device)]
-        if self.gauge == "centred":
-            chosen = chosen - chosen.mean()
-        return chosen.to(self.weight.device)
-
-
-def _row_ids(rows: int | Sequence[int] | None, total: int) -> range | list[int]:
-    if rows is None:
-        return range(total)
-    ids: range | list[int] = range(rows) if isinstance(rows, int) else [int(row) for row in rows]
-    if len(ids) == 0 or min(ids) < 0 or max(ids) >= total:
-        raise DataError(f"rows {rows!r} of a head with {total} rows: expected one at least, between 0 and {total - 1}")
-    return ids

@@ -8,20 +8,8 @@ from typing import Annotated, Any, Literal, Self, overload
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from vocabsem.errors import CardError
-from vocabsem.templates import checked_template, field_names
+from vocabsem.prompting import checked_template, field_names
 from vocabsem.yaml_cards import read_yaml
-
-__all__ = [
-    "CARDS",
-    "DatasetCard",
-    "Label",
-    "LocalCopy",
-    "ModelCard",
-    "SplitRule",
-    "list_cards",
-    "load_card",
-    "read_yaml",
-]
 
 CARDS = Path(__file__).parent.parent / "data"
 
@@ -48,7 +36,7 @@ class ModelCard(Card):
     source: Text
     """Where its bytes are: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
-    """Of the file, or of the folder as `hashing.sha256_of` defines it; verified at download."""
+    """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
     licence: Text
     citation: str | None = None
     prepend_bos: bool
@@ -113,7 +101,7 @@ class DatasetCard(Card):
     format: Literal["csv", "jsonl", "parquet", "folder", "hub"]
     """`folder`: one text a file, one folder a class. `hub`: a folder whose files `datasets` tells apart by itself."""
     options: dict[str, Any] = {}
-    """Passed to the reader of `datasets`: separator, rows to skip, encoding."""
+    """Passed to the reader, `pandas.read_csv` for csv: separator, rows to skip, encoding."""
     splits: dict[Literal["train", "validation", "test"], str] = {}
     """For `hub`: which of its splits make which of ours, such as `train: train+validation`."""
     where: dict[str, str | int] = {}
@@ -232,16 +220,9 @@ class DatasetCard(Card):
             label.model_copy(update={"value": value})
             for label, value in zip(self.labels, self.local.values, strict=True)
         ]
-        update: dict[str, Any] = {
-            "files": files,
-            "sha256": {},
-            "format": "jsonl",
-            "options": {},
-            "splits": {},
-            "where": {},
-        }
-        update |= {"fields": self.local.fields, "label_column": self.local.label_column, "labels": labels}
-        return self.model_copy(update=update | {"split": split})
+        update: dict[str, Any] = {"files": files, "sha256": {}, "format": "jsonl", "options": {}, "splits": {}}
+        update |= {"where": {}, "fields": self.local.fields, "label_column": self.local.label_column}
+        return self.model_copy(update=update | {"labels": labels, "split": split})
 
 
 @overload
@@ -261,8 +242,11 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
         path = Path(name_or_path)
     else:
         path = CARDS / kind / f"{name_or_path}.yaml"
-        if name_or_path not in list_cards(kind):
-            raise CardError(_unknown_card(kind, name_or_path))
+        if name_or_path not in (known := list_cards(kind)):
+            near = get_close_matches(name_or_path, known, n=1, cutoff=0.5)
+            listed = f"known are {', '.join(known)}; or give the path of a .yaml file"
+            hint = f"did you mean {near[0]!r}?" if near else listed
+            raise CardError(f"unknown {kind[:-1]} {name_or_path!r} in {CARDS / kind}: {hint}")
     card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
     if path.parent == CARDS / kind and card.name != path.stem:
         raise CardError(f"{path}: the card is named {card.name!r}: give it the file's name, {path.stem!r}")
@@ -271,13 +255,6 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
 
 def list_cards(kind: Kind) -> list[str]:
     return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
-
-
-def _unknown_card(kind: Kind, name: str) -> str:
-    known = list_cards(kind)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}; or give the path of a .yaml file"
-    return f"unknown {kind[:-1]} {name!r} in {CARDS / kind}: {hint}"
 
 
 def _check_distinct(items: list[str], what: str) -> None:

@@ -1,4 +1,4 @@
-"""What each method declares of itself, read from its source without running it.
+"""What a card may set of each method; for those over states, what their sources declare, read without running them.
 
 Cards are checked and plans are made with this alone: to import the methods takes torch, scikit-learn and SciPy, which
 are seconds that a run with nothing to do would only wait for.
@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+
+from vocabsem.cards import Card
 from vocabsem.errors import CardError
 
 FOLDER = Path(__file__).parent / "methods"
@@ -90,3 +93,24 @@ def _says(kind: ast.ClassDef) -> dict[str, Any]:
 def _nearest(given: str, known: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(given, known, n=1)
     return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(known) or 'none (it takes none)'}"
+
+
+class Schedule(Card):
+    """What an experiment card may set of fine-tuning by adapters."""
+
+    steps: PositiveInt = 200
+    """Steps of training at most; the learning rate would be zero after the last."""
+    stops: PositiveInt = 5
+    """Places, even over the steps, where training may end."""
+    learning_rates: list[PositiveFloat] = Field(default=[])
+    """Of which one is chosen; none given: the three that suit the kind."""
+
+    @classmethod
+    def of(cls, kind: str, params: Mapping[str, Any]) -> "Schedule":
+        """Raises CardError with every unknown parameter or wrong value."""
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+            known = ", ".join(cls.model_fields)
+            raise CardError(f"parameters of method {kind}: {wrong}: it takes {known}") from None

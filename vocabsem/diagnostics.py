@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vocabsem.anchors import semantic_anchors
-from vocabsem.methods.labels import LabelSpace, Vocabulary
+from vocabsem.methods.labels import LabelSpace, Vocabulary, of_words
 from vocabsem.metrics import evaluate
 from vocabsem.similarity import Metric, nearest_tokens, similarity_logits
 
@@ -122,11 +122,6 @@ def answers(
         said = by(comparison, words)(states).argmax(axis=1)
         figures["macro_f1"] = evaluate(labels, np.eye(len(words))[said])["macro_f1"]
     return found
-
-
-def of_words(rows: Floats, words: list[list[int]]) -> NDArray[np.float32]:
-    """The vector of each label word (C, d): the mean over its tokens."""
-    return np.stack([rows[tokens].mean(axis=0) for tokens in words]).astype(np.float32)
 
 
 def _order(logits: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -74,12 +74,14 @@ def read_examples(
                     f"allow at least {card.classes}"
                 )
             splits[split] = _draw(rows, limit, f"{seed} limit {split}")
-    _check_classes(card, splits)
-    facts["split_rule"] = _split_rule(card)
-    facts["counts"] = {s: _by_name(card, rows) for s, rows in splits.items()}
-    facts["majority_share"] = {
-        s: max(Counter(r.label for r in rows).values()) / len(rows) for s, rows in splits.items()
-    }
+    if len(present := {row.label for row in splits["train"]}) < 2:
+        only = card.labels[present.pop()].name
+        raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
+    facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
+    for split, rows in splits.items():
+        counts = Counter(row.label for row in rows)
+        facts["counts"][split] = {label.name: counts[i] for i, label in enumerate(card.labels)}
+        facts["majority_share"][split] = max(counts.values()) / len(rows)
     rows = [row for split in splits.values() for row in split]
     return Examples(
         ids=[row.id for row in rows],
@@ -191,18 +193,6 @@ def _without_repeats(rows: Iterable[_Row]) -> list[_Row]:
 
 def _nearest(number: float) -> int:
     return int(number + 0.5)
-
-
-def _check_classes(card: DatasetCard, splits: Mapping[str, list[_Row]]) -> None:
-    present = {row.label for row in splits["train"]}
-    if len(present) < 2:
-        only = card.labels[present.pop()].name
-        raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
-
-
-def _by_name(card: DatasetCard, rows: Iterable[_Row]) -> dict[str, int]:
-    counts = Counter(row.label for row in rows)
-    return {label.name: counts[i] for i, label in enumerate(card.labels)}
 
 
 def _split_rule(card: DatasetCard) -> str:

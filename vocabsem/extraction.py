@@ -1,23 +1,27 @@
 """Prompts to hidden states, in token-budget batches.
 
 Prompts are sorted by length and padded on the right. Under causal attention a token never sees what follows it, so
-padding needs no mask and cannot change a state; states depend on their batch only by rounding. What all prompts begin
-with is computed once (`vocabsem.prefix`).
+padding needs no mask and cannot change a state; states depend on their batch only by rounding. The tokens that all
+prompts begin with, a template's first words or demonstrations, never see what follows either: they run through the
+model once, and every batch shares their keys and values.
 """
 
+import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
-from vocabsem.prefix import NO_PREFIX, Prefix, keeps_keys_and_values, shared_tokens
 from vocabsem.processor import side_by_side, to_host, workers
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+    from transformers import Cache, PreTrainedModel
 
 Pooling = Literal["last", "mean"]
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
@@ -57,6 +61,46 @@ def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[i
     return widest
 
 
+def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
+    """The longest beginning of all prompts that leaves each of them a token of its own."""
+    together = itertools.takewhile(lambda tokens: len(set(tokens)) == 1, zip(*token_ids, strict=False))
+    shared = [tokens[0] for tokens in together]
+    return shared[: min(map(len, token_ids), default=1) - 1]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """P tokens that the model has read, and the sum of their states by layer, (d,) each, for the mean over tokens."""
+
+    length: int
+    cache: "Cache | None"
+    sums: "dict[int, Tensor]"
+
+    def for_rows(self, rows: int) -> "Cache | None":
+        """The keys and values for a batch of `rows` prompts; nothing is copied."""
+        if self.cache is None:
+            return None
+        cache = copy.copy(self.cache)
+        layers: list[Any] = [copy.copy(layer) for layer in self.cache.layers]
+        for layer in layers:
+            layer.keys = layer.keys.expand(rows, -1, -1, -1)  # (rows, heads, P, head size)
+            layer.values = layer.values.expand(rows, -1, -1, -1)
+        cache.layers = layers
+        return cache
+
+
+NO_PREFIX = Prefix(0, None, {})
+
+
+def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
+    """Whether the model keeps keys and values of every layer, and nothing else, from token to token."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    layers = DynamicCache(config=network.config).layers
+    return bool(layers) and all(isinstance(layer, DynamicLayer) for layer in layers)
+
+
 def extract(
     model: LanguageModel,
     token_ids: Sequence[Sequence[int]],
@@ -76,7 +120,10 @@ def extract(
 
     device = model.network.device
     chosen = resolve_layers(layers, model.layers)
-    states = {layer: np.empty((len(token_ids), _width(model, layer)), dtype=np.float32) for layer in chosen}
+    # models that project their embeddings (OPT-350m) are wider inside than at the head
+    inner = int(model.network.config.get_text_config().hidden_size)
+    width = dict.fromkeys(chosen, inner) | {model.layers: int(model.network.get_output_embeddings().weight.shape[1])}
+    states = {layer: np.empty((len(token_ids), width[layer]), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, chosen)
     endings = [ids[prefix.length :] for ids in token_ids]
@@ -122,16 +169,9 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
                 raise GuardFailed(
                     f"model {model.name!r}: states after a shared beginning of {prefix.length} tokens have a cosine of"
                     f" {alike:.3f} with those of the whole prompts (at least {ALIKE}): this architecture does not go on"
-                    " from stored keys and values: exclude it in vocabsem/prefix.py"
+                    " from stored keys and values: exclude it in vocabsem/extraction.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
-
-
-def _width(model: LanguageModel, layer: int) -> int:
-    """d of a layer: models that project their embeddings (OPT-350m) are wider inside than at the head."""
-    if layer == model.layers:
-        return int(model.network.get_output_embeddings().weight.shape[1])
-    return int(model.network.config.get_text_config().hidden_size)
 
 
 def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":

@@ -1,4 +1,4 @@
-"""How states lie in space: do they cluster by label, do they crowd into one direction."""
+"""How states lie in space: do they cluster by label, and how do they look in a plane."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,21 +21,6 @@ def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int 
     with threadpool_limits(1):  # a second thread waits for longer than these few products take
         clusters = KMeans(classes, n_init=4, random_state=seed).fit_predict(points)
     return float(adjusted_rand_score(np.asarray(labels), clusters))
-
-
-def mean_cosine(states: ArrayLike, *, centre: bool = False) -> float:
-    """Mean cosine between two different states of (N, d): 0 for isotropic states, near 1 for crowded ones.
-
-    Through the sum of the unit vectors u_i: (‖Σ u_i‖² − Σ‖u_i‖²) / N(N − 1), so no (N, N) matrix is made.
-    """
-    points = np.asarray(states, np.float64)
-    if len(points) < 2:
-        raise DataError(f"{len(points)} state has no pairs: give two states at least")
-    if centre:
-        points = points - points.mean(0)
-    units = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    total = units.sum(0)
-    return float((total @ total - (units**2).sum()) / (len(points) * (len(points) - 1)))
 
 
 def principal_plane(states: ArrayLike) -> NDArray[np.float64]:

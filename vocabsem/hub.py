@@ -18,8 +18,7 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
     """
     from huggingface_hub import HfApi, errors, snapshot_download
 
-    kind = "dataset" if repository.startswith("datasets/") else "model"
-    name = repository.removeprefix("datasets/")
+    kind, name = _kind_and_name(repository)
     endpoint = os.environ.get("HF_ENDPOINT") or None
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     commit = revision
@@ -60,13 +59,16 @@ def commit_of(repository: str, revision: str) -> str | None:
     """The commit that `revision` names on the hub now; None where it cannot be asked. At most one quick question."""
     from huggingface_hub import HfApi, errors
 
-    kind = "dataset" if repository.startswith("datasets/") else "model"
+    kind, name = _kind_and_name(repository)
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
-    name = repository.removeprefix("datasets/")
     try:
         return api.repo_info(name, revision=revision, repo_type=kind, timeout=PROBE_SECONDS).sha
     except (_http_error(), errors.OfflineModeIsEnabled, ConnectionError, TimeoutError):
         return None
+
+
+def _kind_and_name(repository: str) -> tuple[str, str]:
+    return "dataset" if repository.startswith("datasets/") else "model", repository.removeprefix("datasets/")
 
 
 def _http_error() -> type[Exception]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from vocabsem.errors import DataError
+from vocabsem.methods.base import unit_rows
 
 SHORTEST = 3  # letters of a proposed word: shorter tokens are mostly pieces of words
 
@@ -22,15 +23,17 @@ def propose_words(
     away first: it says nothing of a class. Raises DataError when there are fewer real words than classes.
     """
     own = _own_words(names, words)
-    real = [word for word in words if word not in own.values() and _is_real(word, words)]
+    # words, not pieces of them: in small letters, and tokens with a capital too
+    whole = [w for w in words if len(w) >= SHORTEST and w.islower() and w.capitalize() in words]
+    real = [word for word in whole if word not in own.values()]
     rest = [c for c in range(len(names)) if c not in own]
     if len(real) < len(rest):
         raise DataError(
             f"the model's vocabulary has {len(real)} whole words for {len(rest)} classes: write a card by hand, with"
             " label words of several tokens and word_tokens: first"
         )
-    states = _unit(means - means.mean(axis=0))[rest]  # (R, d)
-    cosine = states @ _unit(anchors[[words[word] for word in real]] - anchors.mean(axis=0)).T  # (R, P)
+    states = unit_rows(means - means.mean(axis=0))[rest]  # (R, d)
+    cosine = states @ unit_rows(anchors[[words[word] for word in real]] - anchors.mean(axis=0)).T  # (R, P)
     found, chosen = linear_sum_assignment(cosine, maximize=True)
     proposed = {rest[row]: real[column] for row, column in zip(found, chosen, strict=True)}
     return [(own | proposed)[c] for c in range(len(names))]
@@ -44,14 +47,3 @@ def _own_words(names: Sequence[str], words: Mapping[str, int]) -> dict[int, str]
             if word in words and word not in own.values():
                 own.setdefault(c, word)
     return own
-
-
-def _is_real(word: str, words: Mapping[str, int]) -> bool:
-    """A word, not a piece of one: in small letters, and a token with a capital too."""
-    return len(word) >= SHORTEST and word.islower() and word.capitalize() in words
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit

@@ -55,7 +55,11 @@ def endings(model: LanguageModel, states: Mapping[int, Array]) -> dict[int, Tens
     length = min(len(rows), ROW)
     padded = nn.functional.pad(rows, (0, 0, 0, -len(rows) % length)).unflatten(0, (-1, length))  # (B, T, d)
     last, others = stack[-1], dict(stack.named_children())
-    hook = last.register_forward_hook(_put_out(padded))
+
+    def replace(module: nn.Module, given: Any, output: Any) -> Any:
+        return (padded, *output[1:]) if isinstance(output, tuple) else padded
+
+    hook = last.register_forward_hook(replace)
     try:
         stack._modules = {"0": last}
         with torch.inference_mode():
@@ -65,13 +69,6 @@ def endings(model: LanguageModel, states: Mapping[int, Array]) -> dict[int, Tens
         stack._modules = dict(others)
         hook.remove()
     return ended | dict(zip(inner, vectors.split([len(ended[layer]) for layer in inner]), strict=True))
-
-
-def _put_out(states: Tensor) -> Any:
-    def replace(module: nn.Module, given: Any, output: Any) -> Any:
-        return (states, *output[1:]) if isinstance(output, tuple) else states
-
-    return replace
 
 
 def by_anchor(vectors: Array, anchors: Array, words: Sequence[Sequence[int]], k: int) -> Reading:

@@ -119,22 +119,22 @@ def across_seeds(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence against accuracy per bin, (bins,) each; both are NaN where count is 0."""
+    """Confidence against accuracy per bin, (15,) each; both are NaN where count is 0."""
 
     confidence: Floats
     accuracy: Floats
     count: NDArray[np.int64]
 
 
-def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
+def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Reliability:
     """The reliability diagram of the highest probability, in equal-width bins over [0, 1]."""
     y, p = _checked(labels, probabilities)
-    bin_, confidence = _bins(p, bins)
-    count = np.bincount(bin_, minlength=bins)
+    bin_, confidence = _bins(p)
+    count = np.bincount(bin_, minlength=BINS)
     with np.errstate(invalid="ignore"):
         return Reliability(
-            confidence=np.bincount(bin_, confidence, bins) / count,
-            accuracy=np.bincount(bin_, p.argmax(1) == y, bins) / count,
+            confidence=np.bincount(bin_, confidence, BINS) / count,
+            accuracy=np.bincount(bin_, p.argmax(1) == y, BINS) / count,
             count=count,
         )
 
@@ -182,7 +182,7 @@ def _log_losses(y: Ints, p: Floats) -> Floats:
 
 
 def _gap_of_bin(y: Ints, p: Floats) -> Floats:
-    bin_, confidence = _bins(p, BINS)
+    bin_, confidence = _bins(p)
     return np.asarray(np.eye(BINS)[bin_] * (_hits(y, p) - confidence)[:, None])
 
 
@@ -203,9 +203,9 @@ FIGURES = {
 }
 
 
-def _bins(p: Floats, bins: int) -> tuple[NDArray[np.int64], Floats]:
+def _bins(p: Floats) -> tuple[NDArray[np.int64], Floats]:
     confidence = p.max(1)
-    return np.minimum((confidence * bins).astype(np.int64), bins - 1), confidence
+    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1), confidence
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], Floats]:

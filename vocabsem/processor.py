@@ -36,11 +36,14 @@ def keep_freed_memory() -> None:
 
 def quicken(network: "PreTrainedModel") -> None:
     """Give a model on a processor the attention of this file, where its own is plain causal attention."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
     keep_freed_memory()
     config = network.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) or getattr(config, "attn_logit_softcapping", None)
     if getattr(config, "num_key_value_heads", None) and not windowed and network.config._attn_implementation == "sdpa":
-        _register()
+        AttentionInterface.register(NAME, attention)
+        AttentionMaskInterface.register(NAME, lambda *_, **__: None)  # it knows its mask: causal, padding on the right
         network.set_attn_implementation(NAME)
 
 
@@ -141,10 +144,3 @@ def attention(
     weights = scores.softmax(-1, dtype=exact).to(query.dtype)
     found = torch.bmm(weights, value.reshape(rows * groups, total, size))
     return found.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
-
-
-def _register() -> None:
-    from transformers import AttentionInterface, AttentionMaskInterface
-
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, lambda *_, **__: None)  # it knows its mask: causal, padding on the right

@@ -1,4 +1,4 @@
-"""Examples to prompts of token ids, label words to the tokens that stand for them."""
+"""Examples to prompts of token ids, prompts about nothing, label words to the tokens that stand for them."""
 
 import string
 from collections import defaultdict
@@ -16,6 +16,27 @@ if TYPE_CHECKING:
 
 Ids = list[int]
 Span = tuple[int, int]
+
+CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al., 2021
+DOMAIN_TEXTS = 20  # Fei et al., 2023
+
+
+def field_names(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def checked_template(template: str) -> str:
+    """`template`; raises ValueError where it could not be filled in or would tear the label word from its space."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"is not a template: {error}") from None
+    for _, name, spec, conversion in parts:
+        if name is not None and (not name.isidentifier() or spec or conversion):
+            raise ValueError(f"has the field {{{name}}}: write only plain names, as in {{text}}")
+    if template != template.rstrip():
+        raise ValueError("ends in white space: the label word brings its own leading space")
+    return template
 
 
 @dataclass(frozen=True)
@@ -78,6 +99,23 @@ def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], literal
 def reads_literally(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
     """Whether special tokens in texts are text: unless the template uses such tokens itself."""
     return not any(token in template for token in tokenizer.all_special_tokens)
+
+
+def content_free(names: Sequence[str]) -> list[dict[str, str]]:
+    """Fields without content, one set for each of the three inputs; what a model answers to them is its bias."""
+    return [dict.fromkeys(names, text) for text in CONTENT_FREE]
+
+
+def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[str, str]]:
+    """Twenty sets of fields made of random words of the examples' fields, each as long as these are on average."""
+    generator = np.random.default_rng(seed)
+    made: list[dict[str, str]] = [{} for _ in range(DOMAIN_TEXTS)]
+    for name in examples[0]:
+        words = [word for example in examples for word in example[name].split()]
+        length = max(1, round(len(words) / len(examples)))
+        for fields in made:
+            fields[name] = " ".join(words[i] for i in generator.integers(len(words), size=length))
+    return made
 
 
 def label_tokens(

@@ -1,16 +1,13 @@
-"""Files to columns: every format through HF `datasets`, its caches where the caller says, nothing said to the net."""
+"""Files to columns: CSV by pandas, texts as they are, the rest by HF `datasets`, which says nothing to the net."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vocabsem.cards import DatasetCard
 from vocabsem.errors import DataError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 Columns = dict[str, list[str]]
 
@@ -18,7 +15,7 @@ Columns = dict[str, list[str]]
 def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> dict[str, Columns]:
     """The columns that `card` names, as text, for each of its files (for `hub`, each of its splits).
 
-    files: where each of `card.files` lies; cache: the folder for the Arrow copies `datasets` makes.
+    files: where each of `card.files` lies; cache: the folder for the Arrow copies that `datasets` makes.
     Raises DataError: a file that cannot be read as the card says, or that lacks a column.
     """
     wanted = dict.fromkeys([*card.fields.values(), card.label_column, *card.where])
@@ -27,11 +24,10 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
         parts = dict.fromkeys(card.splits, files["all"])
     columns: dict[str, Columns] = {}
     for part, path in parts.items():
-        with _quiet():
-            try:
-                table = _read(card, part, path, list(wanted), str(cache))
-            except Exception as error:  # the readers' errors have no common root short of this one
-                raise DataError(_explain(card, path, error)) from error
+        try:
+            table = _read(card, part, path, str(cache))
+        except Exception as error:  # the readers' errors have no common root short of this one
+            raise DataError(_explain(card, path, error)) from error
         for name in wanted:
             if name not in table:
                 near = get_close_matches(name, list(table), n=1, cutoff=0.5)
@@ -41,42 +37,38 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
     return columns
 
 
-def _read(card: DatasetCard, part: str, path: Path, wanted: list[str], cache: str) -> Mapping[str, list[Any]]:
-    import pandas as pd
-    from datasets import Dataset, Features, Value, load_dataset
-
+def _read(card: DatasetCard, part: str, path: Path, cache: str) -> Mapping[str, list[Any]]:
     if card.format == "folder":
-        return _read_folder(card, path, cache)
+        return _read_folder(path, **card.options)
     if card.format == "csv":
-        header = pd.read_csv(path, nrows=0, **card.options).columns
-        if not {*wanted} <= {*header}:
-            return {name: [] for name in header}
+        import pandas as pd
+
         # All as text: pandas would turn the review "NA" into a missing value, the label 01 into 1.
-        text = Features({name: Value("string") for name in wanted})
-        table = Dataset.from_csv(str(path), features=text, cache_dir=cache, keep_default_na=False, **card.options)
-    elif card.format == "jsonl":
-        table = Dataset.from_json(str(path), cache_dir=cache, **card.options)
-    elif card.format == "parquet":
-        table = Dataset.from_parquet(str(path), cache_dir=cache, **card.options)
-    else:
-        split = {str(k): v for k, v in card.splits.items()}[part]
-        table = load_dataset(str(path), split=split, cache_dir=cache, **card.options)
-    return {name: _column(table, name) for name in table.column_names}
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, **card.options)
+        if frame.empty:
+            raise DataError("it has no data")
+        return {name: frame[name].to_list() for name in frame.columns}
+    with _quiet():
+        from datasets import Dataset, load_dataset
+
+        if card.format == "jsonl":
+            table = Dataset.from_json(str(path), cache_dir=cache, **card.options)
+        elif card.format == "parquet":
+            table = Dataset.from_parquet(str(path), cache_dir=cache, **card.options)
+        else:
+            split = {str(k): v for k, v in card.splits.items()}[part]
+            table = load_dataset(str(path), split=split, cache_dir=cache, **card.options)
+        return {name: table.data.column(name).to_pylist() for name in table.column_names}
 
 
-def _read_folder(card: DatasetCard, folder: Path, cache: str) -> Mapping[str, list[Any]]:
-    from datasets import Dataset
-
+def _read_folder(
+    folder: Path, *, encoding: str = "utf-8", encoding_errors: str | None = None
+) -> Mapping[str, list[Any]]:
     paths = sorted(path for path in folder.glob("*/*") if path.is_file())
     if not paths:
         raise DataError("it has no folders with texts")
-    texts = Dataset.from_text([str(path) for path in paths], sample_by="document", cache_dir=cache, **card.options)
-    return {"text": _column(texts, "text"), "label": [path.parent.name for path in paths]}
-
-
-def _column(table: "Dataset", name: str) -> list[Any]:
-    values: list[Any] = table.data.column(name).to_pylist()
-    return values
+    texts = [path.read_text(encoding, encoding_errors) for path in paths]
+    return {"text": texts, "label": [path.parent.name for path in paths]}
 
 
 def _explain(card: DatasetCard, path: Path, error: Exception) -> str:

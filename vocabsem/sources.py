@@ -8,13 +8,14 @@
 Every fetched source leaves a receipt in the cache, written last: no receipt, not fetched.
 """
 
+import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256 as sha256_hash
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
@@ -23,7 +24,6 @@ from uuid import uuid4
 from filelock import FileLock
 
 from vocabsem.errors import DownloadFailed, SourceError
-from vocabsem.hashing import files_in, sha256_of
 from vocabsem.hub import commit_of, fetch_from_hub
 from vocabsem.wheels import fetch_from_wheel
 
@@ -51,7 +51,7 @@ class Fetched:
     path: Path
     """The file or folder."""
     sha256: str
-    """Of its bytes, as `hashing.sha256_of` defines it for folders."""
+    """Of its bytes, as `sha256_of` defines it for folders."""
     revision: str | None
     """The hub's commit."""
 
@@ -134,6 +134,21 @@ def refresh(text: str, cache: Path) -> None:
                 _download(text, source, cache, None, receipt.patterns)
 
 
+def sha256_of(path: Path, patterns: Sequence[str] | None = None) -> str:
+    """Of a file's bytes; of a folder, of its sorted lines `<relative path> <sha256>`, one a file."""
+    if path.is_dir():
+        lines = [f"{p.relative_to(path).as_posix()} {sha256_of(p)}\n" for p in files_in(path, patterns)]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_in(folder: Path, patterns: Sequence[str] | None = None) -> list[Path]:
+    """All files below `folder` whose relative path matches one of `patterns`, sorted by that path."""
+    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return [found[name] for name in sorted(found) if patterns is None or any(fnmatch(name, p) for p in patterns)]
+
+
 def _download(text: str, source: Source, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:
     if source.scheme == "hf":
         if source.path:
@@ -192,7 +207,7 @@ def _read_receipt(text: str, cache: Path) -> _Receipt | None:
 def _state(path: Path, patterns: Sequence[str] | None, *, times: bool) -> str:
     files = files_in(path, patterns) if path.is_dir() else [path]
     facts = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns if times else 0) for f in files]
-    return sha256_hash(repr(facts).encode()).hexdigest()
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _check(text: str, found: str, expected: str | None) -> None:
@@ -208,7 +223,7 @@ def _local(source: Source) -> Path:
 
 
 def _key(text: str) -> str:
-    return sha256_hash(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _remove(path: Path) -> None:

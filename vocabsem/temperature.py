@@ -50,7 +50,7 @@ def cross_fitted_temperature(
     for fitted, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]):
         method = make().fit(X[rows[fitted]], y[rows[fitted]], unlabelled)
         labels.append(y[rows[held]])
-        logits.append(_logits(method.predict_proba(X[rows[held]])))
+        logits.append(np.log(np.maximum(method.predict_proba(X[rows[held]]), SMALLEST)))
     return fit_temperature(np.concatenate(labels), np.concatenate(logits))
 
 
@@ -60,7 +60,3 @@ def _some(y: Ints, seed: int) -> Ints:
     share = min(1.0, ROWS / len(y))
     kept = [of_class[: max(2, int(share * len(of_class)))] for c in np.unique(y) for of_class in [order[y[order] == c]]]
     return np.sort(np.concatenate(kept))
-
-
-def _logits(probabilities: ArrayLike) -> Floats:
-    return np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))

@@ -80,24 +80,12 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         if not self.words:
             raise DataError("a label space needs label words: give TextStates words={class: word}")
         model, solved = self.language_model, _anchors(*self._key)
-        words = list(self.words.values())
-        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None)
+        tokens = label_tokens(model.tokenizer, list(self.words.values()), strategy=self.word_tokens, dataset=None)
         head = model.head
         rows = head.weight[: head.tokens].numpy()
         bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
-        anchors = solved.vectors.float().numpy()
-
-        def of_words(values: NDArray[np.float32]) -> NDArray[np.float32]:
-            return np.stack([values[ids].mean(axis=0) for ids in tokens])
-
-        return LabelSpace(
-            anchors=of_words(anchors),  # (C, d)
-            head=of_words(rows),  # (C, d)
-            bias=of_words(bias),  # (C,)
-            softcap=head.softcap,
-            scale=head.scale,
-            vocabulary=Vocabulary(rows, bias, anchors, tokens) if whole else None,
-        )
+        vocabulary = Vocabulary(rows, bias, solved.vectors.float().numpy(), tokens)
+        return vocabulary.label_space(head.softcap, head.scale, whole=whole)
 
     @property
     def language_model(self) -> LanguageModel:

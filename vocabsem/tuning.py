@@ -1,34 +1,39 @@
 """Fine-tuning by adapters on prompts with labels: the rivals for which the model is not frozen.
 
+The adapters are peft's: LoRA (Hu et al. 2022) and (IA)³ (Liu et al. 2022).
+
 The answer is chosen among the label tokens: cross-entropy of their logits alone at the last prompt token, AdamW without
 decay, gradients clipped at norm 1, a rate that falls linearly to zero (the defaults of transformers' Trainer). It runs
 without dropout and without padding masks, as extraction does.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
-from vocabsem.adapters import Kind, adapted, as_stored
+from vocabsem.declared import Schedule
 from vocabsem.errors import TrainingFailed
 from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
-from vocabsem.schedule import Schedule
 from vocabsem.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
 Prompt = Sequence[int]
 Progress = Callable[[int, int], None]
+Kind = Literal["lora", "ia3"]
 
 LEARNING_RATES = {"lora": (3e-4, 1e-3, 3e-3), "ia3": (3e-3, 1e-2, 3e-2)}  # the middle one without data to choose by
+RANK, ALPHA = 8, 16  # of LoRA: x ↦ W x + α/r · B A x, A (r, d) random and B (d, r) zero at first
 BATCH = 16
 SHARE, HELD_OUT = 0.2, 256  # of the training rows, and at most so many, choose the rate and the end
 
@@ -114,6 +119,53 @@ def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head
     weight = torch.stack([whole.weight[list(ids)].mean(dim=0) for ids in label_ids])
     bias = None if whole.bias is None else torch.stack([whole.bias[list(ids)].mean() for ids in label_ids])
     return Head(weight, bias, whole.softcap, whole.scale, len(label_ids))
+
+
+@contextmanager
+def adapted(model: LanguageModel, kind: Kind, seed: int) -> Iterator["PeftModel"]:
+    """The model with a new float32 adapter inside, its only trainable parameters; taken out again however it ends.
+
+    A new adapter changes no output. Its modules are peft's choice for the architecture, else all linear ones but the
+    head; where the seed matters it draws LoRA's A.
+    """
+    import torch
+    from peft import get_peft_model
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is on its way out
+        torch.default_generator.manual_seed(seed)
+        adapter = get_peft_model(model.network, _config(model, kind))
+    try:
+        yield adapter
+    finally:
+        adapter.unload()
+
+
+def as_stored(adapter: "PeftModel", name: str) -> "tuple[dict[str, Any], dict[str, Any]]":
+    """Weights as float32 arrays and configuration as JSON, as peft saves them; `name` stands for the base model."""
+    from peft import get_peft_model_state_dict
+
+    config = adapter.peft_config["default"].to_dict() | {"base_model_name_or_path": name, "inference_mode": True}
+    weights = {key: tensor.cpu().numpy() for key, tensor in get_peft_model_state_dict(adapter).items()}
+    return weights, {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+
+
+def _config(model: LanguageModel, kind: Kind) -> "PeftConfig":
+    from peft import IA3Config, LoraConfig
+    from peft.utils import constants
+    from transformers.pytorch_utils import Conv1D
+
+    family = model.network.config.model_type
+    common: dict[str, Any] = {
+        "task_type": "CAUSAL_LM",
+        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.network.modules()),
+    }
+    if kind == "lora":
+        modules = None if family in constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING else "all-linear"
+        return LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=modules, **common)
+    if family not in constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING:
+        common |= {"target_modules": "all-linear", "feedforward_modules": []}
+    return IA3Config(**common)
 
 
 def _train(

@@ -1,5 +1,6 @@
 """A catalog built from nothing: tables filled from manifests, views over Parquet, macros, comments."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ import duckdb
 
 from warehouse import parts, rows
 from warehouse.lake import Lake
-from warehouse.manifest import Manifest
 
 SQL = Path(__file__).parent / "sql"
 
@@ -36,40 +36,29 @@ def build(lake: Lake, path: Path) -> Summary:
 
     Raises CorruptPartition for a published partition that is damaged, duckdb.Error if `path` cannot be written.
     """
-    index = rows.Index(lake, lake.manifests())
+    index = rows.Index(lake)
     for manifest in index.manifests:
-        folder = lake.of(manifest).path
         for entry in manifest.files:
-            if fault := parts.fault(folder, entry):
-                raise parts.damaged(folder / entry.name, fault)
-    filled = {
-        "partitions": rows.partitions(index),
-        "files": rows.files(index),
-        "lineage": rows.lineage(index),
-        "checks": rows.checks(index),
-        "metrics": rows.metrics(index, lake),
-        "comparisons": rows.comparisons(index, lake),
-        "diagnostics": rows.diagnostics(index, lake),
-    }
+            parts.require(lake.of(manifest).path, entry)
     with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
         connection.begin()  # one transaction: one wait for the disk, not one a statement
-        _run(connection, "tables")
-        for name, table in filled.items():
-            connection.register("filling", table)
+        tables = _run(connection, "tables")
+        for name in rows.FILLED:
+            connection.register("filling", rows.table(name, index, connection.table(name).to_arrow_table().schema))
             connection.execute(f"insert into {name} by name from filling")
             connection.unregister("filling")
-        _run(connection, "fill")
+        for comment in _comments(tables + _run(connection, "fill")):
+            connection.execute(comment)
         _run(connection, "lake")
         for name, scan in _scans(index, lake.home.lake):
             connection.execute(f"create or replace view lake.{name} as {scan}")
-        _run(connection, "views")
-        _run(connection, "analyses")
-        _run(connection, "ask")
-        for layer in sorted({layer for manifest in index.manifests for layer in _layers(manifest)}):
-            connection.execute(f"comment on column states.layer_{layer} is 'State of layer {layer}.'")
+        for name in ("views", "analyses", "ask"):
+            _run(connection, name)
+        for (comment,) in connection.execute((SQL / "columns.sql").read_text(encoding="utf-8")).fetchall():
+            connection.execute(comment)
+        (found,) = connection.execute("select count(*), sum(rows), sum(bytes) from partitions").fetchall()
         connection.commit()
-    partitions = filled["partitions"]
-    return Summary(len(partitions), sum(partitions["rows"].to_pylist()), sum(partitions["bytes"].to_pylist()))
+    return Summary(*(int(number or 0) for number in found))
 
 
 def quoted(text: str) -> str:
@@ -77,20 +66,30 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _run(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    connection.execute((SQL / f"{name}.sql").read_text(encoding="utf-8"))
+def _run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    sql = (SQL / f"{name}.sql").read_text(encoding="utf-8")
+    connection.execute(sql)
+    return sql
+
+
+def _comments(sql: str) -> Iterator[str]:
+    """What stands behind the columns of tables, `name type,  -- what it holds` or `… as name,  -- …`, as statements."""
+    for table, body in re.findall(r"^create table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
+        for column, text in re.findall(r"^    (?:(?:(?!  -- ).)* as )?(\w+).*?  -- (.+)$", body, re.MULTILINE):
+            yield f"comment on column {table}.{column} is {quoted(text)}"
 
 
 def _scans(index: rows.Index, root: Path) -> Iterator[tuple[str, str]]:
     """The views of schema lake that have files, each with its query."""
     for kind in ("examples", "states", "anchors", "predictions"):
-        paths = [root / path for _, path in index.parts(kind)]
-        if paths:
+        if paths := [root / path for manifest in index.of_kind(kind) for path in index.parts(manifest)]:
             yield kind, f"select * from {_scan(paths, _PLACES)}"  # noqa: S608  (paths are quoted)
     of_layer: dict[tuple[int, bool], list[Path]] = {}
-    for manifest, path in index.parts("states"):
-        for layer in (layers := _layers(manifest)):
-            of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
+    for manifest in index.of_kind("states"):
+        layers = [int(layer) for layer in manifest.facts.get("layers", [])]
+        for layer in layers:
+            paths = [root / path for path in index.parts(manifest)]
+            of_layer.setdefault((layer, layer == max(layers)), []).extend(paths)
     if of_layer:
         # Columns carry their table's name: DuckDB 2.0 takes bare ones for the parameters of a macro over the view.
         columns = ", ".join(f"f.{name}" for name in ("model", "dataset", "split", "id", "key"))
@@ -104,8 +103,3 @@ def _scans(index: rows.Index, root: Path) -> Iterator[tuple[str, str]]:
 
 def _scan(paths: list[Path], *options: str) -> str:
     return f"read_parquet([{', '.join(quoted(str(path)) for path in paths)}], {', '.join((_READ, *options))})"
-
-
-def _layers(manifest: Manifest) -> list[int]:
-    """The layers of a states partition, as its facts tell them."""
-    return [int(layer) for layer in manifest.facts.get("layers", [])] if manifest.kind == "states" else []

@@ -1,14 +1,18 @@
-"""The catalog: one DuckDB file of small tables, and of views over the lake's Parquet.
+"""The catalog: one DuckDB file of small tables, and of views over the lake's Parquet; one writer of it at a time.
 
 It holds nothing that the lake does not: `rebuild` makes it anew beside the old one and swaps it in, so that readers
 never wait and never see half of it.
 """
 
+import fcntl
 import os
+import platform
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,10 +22,9 @@ import pyarrow as pa
 
 from warehouse import durable, guard, parts
 from warehouse.build import SQL, Summary, build, quoted
-from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError
+from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import Lake
-from warehouse.writer import only_writer
 
 REBUILD = "vocabsem warehouse rebuild"
 
@@ -50,13 +53,12 @@ def rebuild(home: Home, timeout: float = 60.0) -> Summary:
     partition that is damaged, NoSpace.
     """
     with only_writer(home, timeout):
-        temporary = home.catalog.with_name(f"{home.catalog.name}{durable.TEMPORARY}{uuid4().hex}")
         try:
-            summary = build(Lake(home), temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(home.catalog)
-            durable.sync_folder(home.root)
+            with durable.replaced(home.catalog) as temporary:
+                try:
+                    return build(Lake(home), temporary)
+                finally:
+                    temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
         except (duckdb.IOException, duckdb.TransactionException) as error:
             raise NoSpace(
                 f"cannot write the catalog in {home.root}: {parts.first_line(error)}: free some space or choose "
@@ -67,10 +69,42 @@ def rebuild(home: Home, timeout: float = 60.0) -> Summary:
                 f"{home.lake} holds what this version does not write ({parts.first_line(error)}): remove the "
                 "partitions of another version, or give this one a home of its own with --home or VOCABSEM_HOME"
             ) from error
-        finally:
-            for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
-                leftover.unlink(missing_ok=True)
-    return summary
+
+
+@contextmanager
+def only_writer(home: Home, timeout: float) -> Iterator[None]:
+    """Hold the catalog's writer lock; the system frees it when its holder dies.
+
+    Raises WriterBusy, naming the holder, if it is not free within `timeout` seconds.
+    """
+    path = home.catalog.with_suffix(".lock")
+    with durable.explained(path, 0):
+        durable.make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, path, timeout)
+        holder = f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+                raise WriterBusy(
+                    f"the catalog of {path.parent} is being written by {holder}: waited {timeout:g} s; try again "
+                    "when it is done, or end that process"
+                ) from None
+            time.sleep(0.02)
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -59,11 +59,11 @@ def _json(table: pa.Table, out: BinaryIO) -> None:
     names = table.column_names
     if len(set(names)) < len(names):
         raise pa.ArrowInvalid(f"two columns share a name in {names}")
-    rows = ({name: _plain(value) for name, value in row.items()} for row in _rows(table))
     separator = b"[\n"
-    for row in rows:
-        out.write(separator + json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8"))
-        separator = b",\n"
+    for batch in table.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            out.write(separator + json.dumps(_plain(row), ensure_ascii=False, allow_nan=False).encode("utf-8"))
+            separator = b",\n"
     out.write(b"\n]\n" if separator == b",\n" else b"[]\n")
 
 
@@ -79,11 +79,6 @@ FORMS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     "json": _json,
     "parquet": _parquet,
 }
-
-
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in table.to_batches(max_chunksize=4096):
-        yield from batch.to_pylist()
 
 
 def _flat(table: pa.Table) -> pa.Table:

@@ -22,7 +22,8 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
     what was removed, folders for whole partitions.
     """
     deadline = time.time() - older_than.total_seconds()
-    removed = [path for path in _catalogs(home) if _remove_old(path, deadline)]
+    unfinished = sorted(home.root.glob(f"{home.catalog.name}{durable.TEMPORARY}*"))  # catalogs
+    removed = [path for path in unfinished if _remove_old(path, deadline)]
     for folder in partition_folders(home.lake):
         with suppress(FileNotFoundError), durable.locked(folder, create=False):
             removed += _sweep_partition(folder, deadline)
@@ -30,7 +31,7 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
 
 
 def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
-    if not _is_old(folder, deadline):
+    if any(path.lstat().st_mtime >= deadline for path in (folder, *folder.rglob("*"))):
         return []
     if (folder / MANIFEST).exists():
         return [path for path in _orphans(folder) if _remove_old(path, deadline)]
@@ -40,26 +41,17 @@ def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
 
 def _orphans(folder: Path) -> Iterator[Path]:
     """Files of a published partition that its manifest does not list; none if the manifest cannot be read."""
-    file = folder / MANIFEST
-    try:
-        listed = {entry.name for entry in Manifest.from_json(file.read_bytes(), file).files}
-    except CorruptPartition:
+    manifest = None
+    with suppress(CorruptPartition):
+        manifest = Manifest.read(folder)
+    if manifest is None:
         return
+    listed = {MANIFEST, *(entry.name for entry in manifest.files)}
     for path in sorted(folder.iterdir()):
-        if path.name not in listed | {MANIFEST} and (
+        if path.name not in listed and (
             durable.TEMPORARY in path.name or path.name.endswith((SIDECAR, ".parquet", ".safetensors"))
         ):
             yield path
-
-
-def _catalogs(home: Home) -> list[Path]:
-    """Catalogs that were never finished."""
-    return sorted(home.root.glob(f"{home.catalog.name}{durable.TEMPORARY}*"))
-
-
-def _is_old(folder: Path, deadline: float) -> bool:
-    """Whether nothing in the folder, nor its list of names, has changed since."""
-    return all(path.lstat().st_mtime < deadline for path in (folder, *folder.rglob("*")))
 
 
 def _remove_old(path: Path, deadline: float) -> bool:

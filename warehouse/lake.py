@@ -56,14 +56,9 @@ class Lake:
 
     def manifest_in(self, folder: Path, name: str = MANIFEST) -> Manifest | None:
         """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
-        path = folder / name
-        try:
-            manifest = Manifest.from_json(path.read_bytes(), path)
-        except FileNotFoundError:  # not published yet, or removed since
-            return None
-        home = self.of(manifest).path
-        if folder != home:
-            raise CorruptPartition(f"{path} belongs to {home}: move its folder back or remove it")
+        manifest = Manifest.read(folder, name)
+        if manifest and folder != (home := self.of(manifest).path):
+            raise CorruptPartition(f"{folder / name} belongs to {home}: move its folder back or remove it")
         return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
@@ -88,12 +83,8 @@ class Partition:
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """The manifest, None if there is none for this key; by the name REFUSED, that of what failed a check, until it
         is written again. Raises CorruptPartition if it cannot be read."""
-        file = self.path / name
-        try:
-            manifest = Manifest.from_json(file.read_bytes(), file)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return manifest if manifest.key == self.key else None
+        manifest = Manifest.read(self.path, name)
+        return manifest if manifest and manifest.key == self.key else None
 
     @property
     def published(self) -> bool:
@@ -101,10 +92,7 @@ class Partition:
 
         Reads footers, not data: `verify` compares every byte.
         """
-        try:
-            manifest = self.manifest()
-        except CorruptPartition:
-            return False
+        manifest = self._readable()
         return manifest is not None and all(parts.fault(self.path, entry) is None for entry in manifest.files)
 
     def verify(self) -> None:
@@ -122,7 +110,7 @@ class Partition:
         tables = []
         for entry in self._published().files:
             if entry.is_part:
-                self._require(entry)
+                parts.require(self.path, entry)
                 path = self.path / entry.name
                 if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
                     raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
@@ -142,7 +130,7 @@ class Partition:
         entry = manifest.file(name)
         if entry is None:
             raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
-        self._require(entry)
+        parts.require(self.path, entry)
         return self.path / name
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,12 +154,8 @@ class Partition:
         """The entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest, agrees
         with its size and footer."""
         entry = self._sidecar(name)
-        if entry is None:
-            try:
-                manifest = self.manifest()
-            except CorruptPartition:
-                return None
-            entry = manifest.file(name) if manifest else None
+        if entry is None and (manifest := self._readable()):
+            entry = manifest.file(name)
         return entry if entry and parts.fault(self.path, entry) is None else None
 
     def publish(
@@ -197,8 +181,13 @@ class Partition:
             if self.published:
                 return self._published()
             # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
-            entries = [self._finished_or_raise(name) for name in names]
+            entries = []
+            for name in names:
+                if (entry := self.finished(name)) is None:
+                    raise parts.damaged(self.path / name, "it is not what was written")
+                entries.append(entry)
             manifest = Manifest(
+                format=1,
                 kind=self.kind,
                 key=self.key,
                 coordinates=self.coordinates,
@@ -248,10 +237,7 @@ class Partition:
         (self.path / REFUSED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():
-            try:
-                manifest = self.manifest()
-            except CorruptPartition:
-                manifest = None
+            manifest = self._readable()
             for entry in manifest.files if manifest else []:
                 if parts.fault(self.path, entry) is None:
                     self._write_sidecar(entry)
@@ -270,23 +256,20 @@ class Partition:
     def _sidecar(self, name: str) -> FileEntry | None:
         try:
             sidecar = json.loads((self.path / f"{name}{SIDECAR}").read_bytes())
-            entry = FileEntry.from_json(sidecar["file"])
+            entry = FileEntry(**sidecar["file"])
             return entry if sidecar["key"] == self.key and entry.name == name else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, InvalidName):
             return None
 
-    def _finished_or_raise(self, name: str) -> FileEntry:
-        entry = self.finished(name)
-        if entry is None:
-            raise parts.damaged(self.path / name, "it is not what was written")
-        return entry
+    def _readable(self) -> Manifest | None:
+        """The manifest, None also where it cannot be read."""
+        try:
+            return self.manifest()
+        except CorruptPartition:
+            return None
 
     def _published(self) -> Manifest:
         manifest = self.manifest()
         if manifest is None:
             raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
         return manifest
-
-    def _require(self, entry: FileEntry) -> None:
-        if fault := parts.fault(self.path, entry):
-            raise parts.damaged(self.path / entry.name, fault)

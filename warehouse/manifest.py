@@ -2,19 +2,28 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NotRequired, Self, TypedDict
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError, with_config
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict  # that of `typing` serves pydantic from Python 3.12 on
 
 from warehouse.errors import CorruptPartition, InvalidName
 from warehouse.keys import canonical, checked_key, checked_name, partition_key
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 REFUSED = "refused.json"  # a manifest too, of what a check kept from being published
 
+_STRICT = ConfigDict(strict=True, extra="forbid")
+Key = Annotated[str, AfterValidator(checked_key)]
+Name = Annotated[str, AfterValidator(lambda name: checked_name(name, "name in a manifest"))]
 
+
+@with_config(_STRICT)
 class Check(TypedDict):
     """A statement about the data that was tested when it was written."""
 
@@ -32,109 +41,90 @@ def failures(checks: Sequence[Check]) -> str:
     return ", ".join(f"{check['name']!r} ({check['detail']})" for check in failed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class FileEntry:
     """One file of a partition, as it was when it was written."""
 
-    name: str
-    rows: int | None
+    name: Name
+    rows: NonNegativeInt | None
     """Rows of a Parquet file, None for any other."""
-    bytes: int
-    sha256: str
-    footer: str | None = None
+    bytes: NonNegativeInt
+    sha256: Key
+    footer: Key | None = None
     """SHA-256 of a Parquet file's footer, which says what its bytes mean; None for any other."""
+
+    def __post_init__(self) -> None:
+        if {self.rows is None, self.footer is None} != {not self.name.endswith(".parquet")}:
+            raise ValueError(f"{self.name} has {self.rows} rows and the footer {self.footer}")
 
     @property
     def is_part(self) -> bool:
         """Whether the file holds the partition's rows; others (training.parquet, safetensors) lie beside them."""
         return self.name.startswith("part-") and self.name.endswith(".parquet")
 
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        """Raises ValueError for what is no entry."""
-        entry = cls(**_object(value, "a file's entry"))
-        try:
-            checked_name(entry.name, "file name")
-            for digest in (entry.sha256, entry.footer) if entry.rows is not None else (entry.sha256,):
-                checked_key(_typed(digest, str, "sha256"))
-        except InvalidName as error:
-            raise ValueError(str(error)) from None
-        for count in (entry.bytes, entry.rows):
-            if count is not None and (type(count) is not int or count < 0):
-                raise ValueError(f"{entry.name} counts {count!r} bytes or rows")
-        if (entry.rows is None) == entry.name.endswith(".parquet"):
-            raise ValueError(f"{entry.name} has {entry.rows} rows")
-        return entry
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
 class Manifest:
     """What a partition holds, where it came from, and what was checked."""
 
-    kind: str
-    key: str
-    coordinates: dict[str, str]
+    format: Literal[1]
+    kind: Name
+    key: Key
+    coordinates: dict[Name, Name]
     """In the order of the path: `{"model": …, "dataset": …}`."""
     files: list[FileEntry]
     rows: int
     """Of the `part-*.parquet` files together."""
-    inputs: dict[str, str]
+    inputs: dict[str, Key]
     """Keys of the partitions it was computed from, by role."""
     payload: dict[str, Any]
     """What the key is the hash of."""
     facts: dict[str, Any]
     checks: list[Check]
-    versions: dict[str, str]
+    versions: dict[str, Any]
     created: str
     """UTC, ISO 8601."""
+
+    def __post_init__(self) -> None:
+        datetime.fromisoformat(self.created)
+        if partition_key(self.payload) != self.key:
+            raise ValueError(f"its key {self.key!r} is not the hash of its payload")
+        if len({entry.name for entry in self.files}) < len(self.files):
+            raise ValueError("it lists a file twice")
+        if self.rows != sum(entry.rows or 0 for entry in self.files if entry.is_part):
+            raise ValueError(f"its {self.rows} rows are not the sum of its parts'")
 
     def file(self, name: str) -> FileEntry | None:
         return next((entry for entry in self.files if entry.name == name), None)
 
     def to_json(self) -> str:
         """Raises InvalidName for facts that JSON cannot say."""
-        value = {"format": FORMAT, **asdict(self)}
+        value = asdict(self)
         canonical(value)
         return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, place: object) -> Self:
+    def read(cls, folder: Path, name: str = MANIFEST) -> "Manifest | None":
+        """The manifest in a partition's folder, None if there is none; raises CorruptPartition if it cannot be read."""
+        file = folder / name
+        try:
+            return cls.from_json(file.read_bytes(), file)
+        except (FileNotFoundError, NotADirectoryError):  # not published yet, or removed since
+            return None
+
+    @staticmethod
+    def from_json(text: str | bytes, place: object) -> "Manifest":
         """The manifest read at `place`; raises CorruptPartition for anything that `to_json` does not write."""
         try:
-            value = _object(json.loads(text), "the manifest")
-            if value.pop("format", None) != FORMAT:
-                raise ValueError(f"its format is not {FORMAT}")
-            files = [FileEntry.from_json(entry) for entry in _typed(value.pop("files"), list, "files")]
-            manifest = cls(files=files, **value)
-            manifest._check()
-        except (ValueError, TypeError, KeyError, RecursionError, InvalidName) as error:
+            return _READER.validate_json(text)
+        except (ValidationError, InvalidName) as error:
             raise CorruptPartition(
-                f"{place} is no manifest ({type(error).__name__}: {error}): remove its folder; the next run "
-                "computes the partition again"
+                f"{place} is no manifest ({_reason(error)}): remove its folder; the next run computes the partition "
+                "again"
             ) from None
-        return manifest
 
-    def _check(self) -> None:
-        checked_name(_typed(self.kind, str, "kind"), "kind")
-        for name, coordinate in _object(self.coordinates, "coordinates").items():
-            checked_name(name, "coordinate's name")
-            checked_name(_typed(coordinate, str, name), name)
-        if partition_key(_object(self.payload, "payload")) != self.key:
-            raise ValueError(f"its key {self.key!r} is not the hash of its payload")
-        for role, key in _object(self.inputs, "inputs").items():
-            checked_key(_typed(key, str, role))
-        for check in _typed(self.checks, list, "checks"):
-            named = {"severity": "fail", **_object(check, "a check")}
-            known = named.keys() == Check.__annotations__.keys() and named["severity"] in ("fail", "warn")
-            if not known or type(named["passed"]) is not bool:
-                raise ValueError(f"{check!r} is no check")
-        _object(self.facts, "facts")
-        _object(self.versions, "versions")
-        _typed(self.created, str, "created")
-        if len({entry.name for entry in self.files}) < len(self.files):
-            raise ValueError("it lists a file twice")
-        if self.rows != sum(entry.rows or 0 for entry in self.files if entry.is_part):
-            raise ValueError(f"its {self.rows} rows are not the sum of its parts'")
+
+_READER = TypeAdapter(Manifest)
 
 
 def partition_folders(folder: Path) -> Iterator[Path]:
@@ -151,11 +141,8 @@ def partition_folders(folder: Path) -> Iterator[Path]:
             yield from partition_folders(folder / name)
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
-    return dict(_typed(value, Mapping, what))
-
-
-def _typed(value: Any, kind: Any, what: str) -> Any:
-    if not isinstance(value, kind):
-        raise ValueError(f"{what} is {value!r}")
-    return value
+def _reason(error: ValidationError | InvalidName) -> str:
+    if isinstance(error, InvalidName):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg'].removeprefix('Value error, ')}"

@@ -77,6 +77,12 @@ def mismatch(folder: Path, entry: FileEntry) -> str | None:
     return None if digest == entry.sha256 else f"its sha256 is {digest}, not {entry.sha256}"
 
 
+def require(folder: Path, entry: FileEntry) -> None:
+    """Raises CorruptPartition where `fault` finds one."""
+    if found := fault(folder, entry):
+        raise damaged(folder / entry.name, found)
+
+
 def damaged(path: Path, found: str) -> CorruptPartition:
     """The error that says what is wrong with a published file, and the mend."""
     return CorruptPartition(

@@ -1,6 +1,8 @@
 """Manifests as the rows of the catalog's tables."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,17 +14,15 @@ from warehouse.manifest import REFUSED, Manifest
 
 LAST = 2**31 - 1  # sorts `all` shots after every number
 
-_CREATED = pa.timestamp("us", tz="UTC")
-_INTEGERS = {"files": pa.int32(), "rows": pa.int64(), "bytes": pa.int64()}
-
 Record = dict[str, Any]
 
 
 class Index:
     """The published partitions of a lake, to be found by kind and key, and those that were refused."""
 
-    def __init__(self, lake: Lake, manifests: Iterable[Manifest]) -> None:
-        self.manifests = list(manifests)
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self.manifests = list(lake.manifests())
         self.refusals = list(lake.manifests(name=REFUSED))
         both = self.manifests + self.refusals
         self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in both}
@@ -30,21 +30,21 @@ class Index:
         for manifest in self.manifests:
             self._by_key.setdefault((manifest.kind, manifest.key), []).append(manifest)
 
+    def of_kind(self, kind: str) -> Iterator[Manifest]:
+        return (manifest for manifest in self.manifests if manifest.kind == kind)
+
     def path(self, manifest: Manifest) -> str:
+        """The partition's folder, below the lake."""
         return self._paths[id(manifest)]
 
-    def parts(self, kind: str) -> Iterator[tuple[Manifest, str]]:
-        """The paths of all part files of a kind, below the lake, each with its manifest."""
-        for manifest in self.manifests:
-            if manifest.kind == kind:
-                for entry in manifest.files:
-                    if entry.is_part:
-                        yield manifest, f"{self.path(manifest)}/{entry.name}"
+    def parts(self, manifest: Manifest) -> list[str]:
+        """The paths of a partition's part files, below the lake."""
+        return [f"{self.path(manifest)}/{entry.name}" for entry in manifest.files if entry.is_part]
 
     def input(self, manifest: Manifest, role: str) -> Manifest | None:
         """The partition that was `manifest`'s input in `role` (`<kind>` or `<kind>:<which>`); where two share its key,
         the one of the same model and data set."""
-        found = self._by_key.get((input_kind(role), manifest.inputs[role]), [])
+        found = self._by_key.get((_kind(role), manifest.inputs[role]), [])
         return next((m for m in found if _agree(m.coordinates, manifest.coordinates)), None)
 
     def examples_key(self, manifest: Manifest) -> str | None:
@@ -64,133 +64,85 @@ class Index:
         return None
 
 
-def input_kind(role: str) -> str:
-    return role.partition(":")[0]
+def table(name: str, index: Index, schema: pa.Schema) -> pa.Table:
+    """All rows of the table `name`, which has the columns of `schema`; what a record does not name is NULL."""
+    if name in _RECORDS:
+        return pa.Table.from_pylist(list(_RECORDS[name](index)), schema)
+    return pa.concat_tables([schema.empty_table(), *(_figures(index, m, schema) for m in index.of_kind(name))])
 
 
-def partitions(index: Index) -> pa.Table:
-    names = ("kind", "key", "path", "model", "dataset", "split", "method", "shots", "experiment")
-    texts = ("examples_key", "created", "payload", "facts", "versions")
-    schema = pa.schema([(n, pa.string()) for n in names] + list(_INTEGERS.items()) + [(n, pa.string()) for n in texts])
-    return _table(schema, (_partition(index, manifest) for manifest in index.manifests))
+def _partitions(index: Index) -> Iterator[Record]:
+    for manifest in index.manifests:
+        yield {
+            **manifest.coordinates,
+            "kind": manifest.kind,
+            "key": manifest.key,
+            "path": index.path(manifest),
+            "files": len(manifest.files),
+            "rows": manifest.rows,
+            "bytes": sum(entry.bytes for entry in manifest.files),
+            "examples_key": index.examples_key(manifest),
+            "created": datetime.fromisoformat(manifest.created),
+            **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
+        }
 
 
-def _partition(index: Index, manifest: Manifest) -> Record:
-    return {
-        "kind": manifest.kind,
-        "key": manifest.key,
-        "path": index.path(manifest),
-        **{name: manifest.coordinates.get(name) for name in ("model", "dataset", "split", "method", "shots")},
-        "experiment": manifest.coordinates.get("experiment"),
-        "files": len(manifest.files),
-        "rows": manifest.rows,
-        "bytes": sum(entry.bytes for entry in manifest.files),
-        "examples_key": index.examples_key(manifest),
-        "created": manifest.created,
-        **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
-    }
+def _files(index: Index) -> Iterator[Record]:
+    for manifest in index.manifests:
+        folder = index.path(manifest)
+        for entry in manifest.files:
+            yield {**asdict(entry), "path": str(PurePosixPath(folder, entry.name)), "partition": folder}
 
 
-def files(index: Index) -> pa.Table:
-    schema = pa.schema(
-        {"path": pa.string(), "partition": pa.string(), "rows": pa.int64(), "bytes": pa.int64(), "sha256": pa.string()}
-    )
-    return _table(
-        schema,
-        (
-            {
-                "path": str(PurePosixPath(index.path(manifest), entry.name)),
-                "partition": index.path(manifest),
-                "rows": entry.rows,
-                "bytes": entry.bytes,
-                "sha256": entry.sha256,
-            }
-            for manifest in index.manifests
-            for entry in manifest.files
-        ),
-    )
-
-
-def lineage(index: Index) -> pa.Table:
-    names = ("partition", "kind", "key", "role", "input", "input_kind", "input_key")
-    return _table(
-        pa.schema([(name, pa.string()) for name in names]),
-        (
-            {
+def _lineage(index: Index) -> Iterator[Record]:
+    for manifest in index.manifests:
+        for role, key in manifest.inputs.items():
+            found = index.input(manifest, role)
+            yield {
                 **_named(index, manifest),
                 "role": role,
-                "input": index.path(found) if (found := index.input(manifest, role)) else None,
-                "input_kind": input_kind(role),
+                "input": index.path(found) if found else None,
+                "input_kind": _kind(role),
                 "input_key": key,
             }
-            for manifest in index.manifests
-            for role, key in manifest.inputs.items()
-        ),
-    )
 
 
-def checks(index: Index) -> pa.Table:
-    names = ("partition", "kind", "key", "model", "dataset", "name", "severity")
-    flags = [("passed", pa.bool_()), ("detail", pa.string()), ("published", pa.bool_())]
-    schema = pa.schema([(name, pa.string()) for name in names] + flags)
-    # What was published although a check without severity failed was only told.
-    return _table(
-        schema,
-        (
-            {
-                **_named(index, m),
-                **{name: m.coordinates.get(name) for name in ("model", "dataset")},
-                "published": published,
-                "severity": "fail" if check["passed"] or not published else "warn",
-                **check,
-            }
-            for published, manifests in ((True, index.manifests), (False, index.refusals))
-            for m in manifests
-            for check in m.checks
-        ),
-    )
+def _checks(index: Index) -> Iterator[Record]:
+    for published, manifests in ((True, index.manifests), (False, index.refusals)):
+        for manifest in manifests:
+            for check in manifest.checks:
+                # What was published although a check without severity failed was only told.
+                severity = "fail" if check["passed"] or not published else "warn"
+                found = {"severity": severity, **check, "published": published}
+                yield {**manifest.coordinates, **_named(index, manifest), **found}
 
 
-def metrics(index: Index, lake: Lake) -> pa.Table:
-    columns = {"split": pa.string(), "seed": pa.int32(), "metric": pa.string()}
-    columns |= dict.fromkeys(("value", "low", "high", "spread"), pa.float64())
-    return _figures(index, lake, "metrics", ("model", "dataset", "method", "shots"), columns)
+_RECORDS: Mapping[str, Callable[[Index], Iterable[Record]]] = {
+    "partitions": _partitions,
+    "files": _files,
+    "lineage": _lineage,
+    "checks": _checks,
+}
+FILLED = (*_RECORDS, "metrics", "comparisons", "diagnostics")
 
 
-def comparisons(index: Index, lake: Lake) -> pa.Table:
-    columns = dict.fromkeys(("question", "method", "reference", "metric"), pa.string())
-    columns |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pa.float64())
-    return _figures(index, lake, "comparisons", ("model", "dataset", "shots"), columns)
-
-
-def diagnostics(index: Index, lake: Lake) -> pa.Table:
-    columns = dict.fromkeys(("subject", "states", "similarity", "figure"), pa.string()) | {"value": pa.float64()}
-    return _figures(index, lake, "diagnostics", ("model", "dataset"), columns)
-
-
-def _figures(
-    index: Index, lake: Lake, kind: str, coordinates: tuple[str, ...], columns: Mapping[str, pa.DataType]
-) -> pa.Table:
-    """The rows of all partitions of a kind, which are read whole: pages' checksums and all."""
-    place = dict.fromkeys((*coordinates, "key"), pa.string())
-    if "shots" in coordinates:
-        place["shots_order"] = pa.int32()
-    schema = pa.schema(place | dict(columns))
-    tables = [schema.empty_table()]
-    for manifest in (m for m in index.manifests if m.kind == kind):
-        table = lake.of(manifest).table(list(columns))
-        constants: Record = {name: manifest.coordinates[name] for name in coordinates}
-        constants["key"] = manifest.key
-        if "shots" in coordinates:
-            constants["shots_order"] = shots_order(manifest.coordinates["shots"])
-        for name, value in constants.items():
-            table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
-        tables.append(table.select(schema.names).cast(schema))
-    return pa.concat_tables(tables)
+def _figures(index: Index, manifest: Manifest, schema: pa.Schema) -> pa.Table:
+    """The rows of a partition, which is read whole, pages' checksums and all; its coordinates are columns too."""
+    constants: Record = {"key": manifest.key, **manifest.coordinates}
+    if "shots" in constants:
+        constants["shots_order"] = shots_order(constants["shots"])
+    found = index.lake.of(manifest).table([name for name in schema.names if name not in constants])
+    for name, value in constants.items():
+        found = found.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(found)))
+    return found.select(schema.names).cast(schema)
 
 
 def shots_order(shots: str) -> int:
     return int(shots) if shots.isdecimal() and int(shots) < LAST else LAST
+
+
+def _kind(role: str) -> str:
+    return role.partition(":")[0]
 
 
 def _named(index: Index, manifest: Manifest) -> Record:
@@ -199,7 +151,3 @@ def _named(index: Index, manifest: Manifest) -> Record:
 
 def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return all(one[name] == other[name] for name in one.keys() & other.keys() if name in ("model", "dataset"))
-
-
-def _table(schema: pa.Schema, records: Iterable[Record]) -> pa.Table:
-    return pa.Table.from_pylist(list(records), schema=schema)

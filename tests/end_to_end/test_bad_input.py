@@ -21,8 +21,8 @@ from tests.tasks.worlds import (
     write_card,
     write_rows,
 )
+from warehouse.catalog import only_writer
 from warehouse.manifest import MANIFEST
-from warehouse.writer import only_writer
 
 QUICK = {"methods": ["zero_shot", "linear_probe"], "shots": [0, 2], "champion": False, "shard_rows": 8}
 

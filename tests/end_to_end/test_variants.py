@@ -4,8 +4,7 @@ import pytest
 
 from vocabsem.cards import list_cards, load_card
 from vocabsem.language_model import load_tokenizer
-from vocabsem.prompting import encode_prompts, label_tokens
-from vocabsem.references import content_free
+from vocabsem.prompting import content_free, encode_prompts, label_tokens
 
 CARDS = [card for card in (load_card("datasets", name) for name in list_cards("datasets")) if card.templates]
 

@@ -15,7 +15,7 @@ from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
 from tests.tasks.worlds import SPLITS, World, server, snapshot
 from vocabsem.errors import CardError
-from vocabsem.references import CONTENT_FREE, DOMAIN_TEXTS
+from vocabsem.prompting import CONTENT_FREE, DOMAIN_TEXTS
 from warehouse import catalog
 from warehouse.lake import Lake
 from warehouse.vectors import matrix

@@ -111,7 +111,7 @@ def test_a_local_copy_stands_for_the_source(tmp_path, look):
 
 
 def test_a_source_pinned_by_its_hash_cannot_change(world, look):
-    from vocabsem.hashing import sha256_of
+    from vocabsem.sources import sha256_of
 
     hashes = {split: sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
     world.write_dataset(sha256=hashes)

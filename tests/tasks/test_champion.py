@@ -22,7 +22,8 @@ from vocabsem.cards import DatasetCard
 from vocabsem.errors import BadInput
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
-from vocabsem.methods import LabelSpace, build_method, to_arrays
+from vocabsem.methods import LabelSpace, build_method
+from vocabsem.methods.persistence import to_arrays
 from vocabsem.prompting import encode_prompts
 from warehouse.home import Home
 

@@ -13,7 +13,8 @@ from tasks.models import loaded
 from tasks.predictions import calibrator_file
 from tasks.reading import read_states
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
-from vocabsem.methods import METHODS, build_method, from_arrays
+from vocabsem.methods import METHODS, build_method
+from vocabsem.methods.persistence import from_arrays
 from vocabsem.prompting import encode_prompts
 from vocabsem.temperature import cross_fitted_temperature
 from warehouse.lake import Lake

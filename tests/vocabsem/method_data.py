@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from vocabsem.methods import LabelSpace, Vocabulary
+from vocabsem.methods import LabelSpace
+from vocabsem.methods.labels import Vocabulary
 
 D, CLASSES, TOKENS = 16, 3, 40
 

@@ -373,7 +373,11 @@ def test_files_that_are_not_what_the_card_says(read, tmp_path, content):
 def test_reading_leaves_nothing_outside_its_cache(read, csv_file, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     read({"all": csv_file("all", many(20))}, split=SplitRule(test=0.3))
-    assert {path.name for path in tmp_path.iterdir()} == {"all.csv", "cache"}
+    assert {path.name for path in tmp_path.iterdir()} == {"all.csv"}
+    lines = tmp_path / "all.jsonl"
+    lines.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in many(20)))
+    read({"all": lines}, format="jsonl", split=SplitRule(test=0.3))
+    assert {path.name for path in tmp_path.iterdir()} == {"all.csv", "all.jsonl", "cache"}
 
 
 def test_the_paper_sets_have_the_papers_sizes(tmp_path):

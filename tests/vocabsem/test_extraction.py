@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.cards import load_card
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
-from vocabsem.extraction import check_head, even_batches, extract, resolve_layers, token_batches
+from vocabsem.extraction import check_head, even_batches, extract, resolve_layers, shared_tokens, token_batches
 from vocabsem.language_model import load_model
-from vocabsem.prefix import shared_tokens
 
 RANDOM = np.random.default_rng(0)
 PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9, 9, 30, 2, 12)]

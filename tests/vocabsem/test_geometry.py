@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
 
 from vocabsem.errors import DataError
-from vocabsem.geometry import adjusted_rand, mean_cosine, principal_plane
+from vocabsem.geometry import adjusted_rand, principal_plane
 
 
 def blobs(distance, n=240, classes=3, d=8, seed=0):
@@ -31,27 +30,9 @@ def test_same_seed_same_figure():
     assert 0.1 < adjusted_rand(states, labels, 3) < 0.95
 
 
-def test_mean_cosine_by_definition():
-    states, _ = blobs(2)
-    assert mean_cosine(states) == pytest.approx(np.mean(1 - pdist(states, "cosine")), rel=1e-9)
-    centred = states - states.mean(0)
-    assert mean_cosine(states, centre=True) == pytest.approx(np.mean(1 - pdist(centred, "cosine")), rel=1e-9)
-
-
-def test_crowded_and_isotropic_states():
-    generator = np.random.default_rng(0)
-    states = generator.standard_normal((400, 50))
-    # pairs of isotropic states have cosines of deviation 1/√d = .14; their mean over 80,000 pairs is within .005 of 0
-    assert abs(mean_cosine(states)) < 0.005
-    assert mean_cosine(states + 100) > 0.99
-    assert abs(mean_cosine(states + 100, centre=True)) < 0.005
-
-
 def test_refuses_too_few_states():
     with pytest.raises(DataError, match="2 states cannot form 3 clusters"):
         adjusted_rand(np.zeros((2, 3)), [0, 1], 3)
-    with pytest.raises(DataError, match="two states at least"):
-        mean_cosine(np.zeros((1, 3)))
 
 
 def test_the_principal_plane_is_that_of_scikit_learn_and_its_signs_are_fixed():

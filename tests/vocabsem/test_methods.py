@@ -11,8 +11,11 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
 from tests.vocabsem.method_data import CLASSES, D, make_space, make_states, make_whole_space
+from vocabsem.declared import check_params
 from vocabsem.errors import CardError, DataError
-from vocabsem.methods import METHODS, LabelSpace, Vocabulary, build_method, check_params, from_arrays, to_arrays
+from vocabsem.methods import METHODS, LabelSpace, build_method
+from vocabsem.methods.labels import Vocabulary
+from vocabsem.methods.persistence import from_arrays, to_arrays
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELLED = [name for name, method in METHODS.items() if method.needs_labels]
@@ -52,8 +55,6 @@ def test_what_each_says_of_itself():
         "state_optimisation",
     ]
     assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
-    assert with_("uses_anchors") == {"anchor_similarity", "paper_calibrator", "vocabulary_calibrator"}
-    assert all("targets" in METHODS[name].choices for name in with_("uses_anchors"))
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
     assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
     assert with_("trains") == {name for name in METHODS if "seed" in vars(build(name))} - {

@@ -7,7 +7,8 @@ from sklearn.metrics import f1_score
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError
-from vocabsem.methods import LinearProbe, VocabularyCalibrator, in_place_of_anchors, self_training
+from vocabsem.methods import LinearProbe, VocabularyCalibrator, self_training
+from vocabsem.methods.labels import in_place_of_anchors
 from vocabsem.methods.prior_ridge import depart
 from vocabsem.methods.self_training import balance, estimate_shares, self_train
 from vocabsem.methods.stacking import sharpen, stack

@@ -10,13 +10,8 @@ from torch import nn
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.methods import (
-    AnchorSimilarity,
-    PaperCalibrator,
-    VocabularyCalibrator,
-    ZeroShot,
-    in_place_of_anchors,
-)
+from vocabsem.methods import AnchorSimilarity, PaperCalibrator, VocabularyCalibrator, ZeroShot
+from vocabsem.methods.labels import in_place_of_anchors
 from vocabsem.methods.paper_calibrator import PaperModule
 
 

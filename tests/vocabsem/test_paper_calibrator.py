@@ -8,16 +8,10 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from tests.vocabsem.method_data import TOKENS, D, make_space, make_states, make_whole_space
 from vocabsem.errors import DataError
-from vocabsem.methods import (
-    LabelSpace,
-    PaperCalibrator,
-    Vocabulary,
-    ZeroShot,
-    from_arrays,
-    in_place_of_anchors,
-    to_arrays,
-)
+from vocabsem.methods import LabelSpace, PaperCalibrator, ZeroShot
+from vocabsem.methods.labels import Vocabulary, in_place_of_anchors
 from vocabsem.methods.paper_calibrator import PaperModule
+from vocabsem.methods.persistence import from_arrays, to_arrays
 
 TRAINED = PaperCalibrator.choices["trained_on"]
 

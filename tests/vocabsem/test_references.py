@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from vocabsem.references import CONTENT_FREE, content_free, domain_words
+from vocabsem.prompting import CONTENT_FREE, content_free, domain_words
 
 EXAMPLES = [{"title": "one two", "text": "a b c d"}, {"title": "three", "text": "a a"}]
 

@@ -19,8 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.errors import BadInput, DownloadFailed, SourceError
-from vocabsem.hashing import sha256_of
-from vocabsem.sources import Source, cached, fetch, parse, refresh
+from vocabsem.sources import Source, cached, fetch, parse, refresh, sha256_of
 
 TEXT = "pypi:toy-data==1.0/toy_data/a.txt"
 FOLDER = "pypi:toy-data==1.0/toy_data/texts/"

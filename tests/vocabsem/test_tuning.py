@@ -16,13 +16,12 @@ from scipy.special import log_softmax, softmax
 from transformers import Trainer, TrainingArguments
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from vocabsem.adapters import adapted
 from vocabsem.errors import CardError, DataError, TrainingFailed
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
 from vocabsem.temperature import fit_temperature
-from vocabsem.tuning import BATCH, Schedule, held_out_rows, label_head, random_batches, tune
+from vocabsem.tuning import BATCH, Schedule, adapted, held_out_rows, label_head, random_batches, tune
 
 KINDS = ("lora", "ia3")
 WORDS = [[20], [33], [47]]  # the label token of each class

@@ -6,7 +6,7 @@ import yaml
 from tests.vocabsem.test_cards import DATASETS, GOOD
 from vocabsem.cards import load_card
 from vocabsem.errors import CardError
-from vocabsem.templates import checked_template, field_names
+from vocabsem.prompting import checked_template, field_names
 
 VARIED = GOOD | {
     "templates": {"bare": "{text} :", "line": "text: {text} mood:"},

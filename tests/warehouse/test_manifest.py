@@ -16,6 +16,7 @@ PAYLOADS = st.dictionaries(TEXT, JSON, max_size=4)
 def make(payload=None, **changes):
     payload = payload or {"step": "states"}
     fields = {
+        "format": 1,
         "kind": "states",
         "key": partition_key(payload),
         "coordinates": {"model": "tiny", "dataset": "mr"},
@@ -43,8 +44,8 @@ def test_coordinates_keep_their_order():
 
 
 def test_rows_count_parts_only():
-    assert FileEntry("part-00000000-00000003.parquet", 3, 1, SHA).is_part
-    assert not FileEntry("training.parquet", 3, 1, SHA).is_part
+    assert FileEntry("part-00000000-00000003.parquet", 3, 1, SHA, SHA).is_part
+    assert not FileEntry("training.parquet", 3, 1, SHA, SHA).is_part
     assert not FileEntry("part-0.safetensors", None, 1, SHA).is_part
 
 
@@ -70,6 +71,7 @@ def entry(**fields):
         lambda value: {k: v for k, v in value.items() if k != "facts"},
         change(extra=1),
         change(format=2),
+        lambda value: {k: v for k, v in value.items() if k != "format"},
         change(kind="../states"),
         change(key="0" * 64),
         change(payload={"step": "other"}),

@@ -6,15 +6,14 @@ import time
 import pytest
 
 from tests.warehouse.lakes import put_examples
-from warehouse.catalog import query, rebuild
+from warehouse.catalog import only_writer, query, rebuild
 from warehouse.errors import WriterBusy
-from warehouse.writer import only_writer
 
 HOLDER = """
     import sys, time
     from pathlib import Path
     from warehouse.home import Home
-    from warehouse.writer import only_writer
+    from warehouse.catalog import only_writer
     with only_writer(Home(Path(sys.argv[1])), 10):
         print("held", flush=True)
         time.sleep(float(sys.argv[2]))

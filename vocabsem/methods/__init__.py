@@ -11,41 +11,14 @@ from vocabsem.methods.calibrations import BatchCalibration, ContextualCalibratio
 from vocabsem.methods.centroid import Centroid
 from vocabsem.methods.head_tuning import HeadTuning
 from vocabsem.methods.knn_prompting import KnnPrompting
-from vocabsem.methods.labels import LabelSpace, Vocabulary, in_place_of_anchors
+from vocabsem.methods.labels import LabelSpace
 from vocabsem.methods.linear_probe import LinearProbe
 from vocabsem.methods.nearest_neighbours import NearestNeighbours
 from vocabsem.methods.paper_calibrator import PaperCalibrator
-from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.ridge import Ridge
 from vocabsem.methods.state_optimisation import StateOptimisation
 from vocabsem.methods.vocabulary_calibrator import VocabularyCalibrator
 from vocabsem.methods.zero_shot import ZeroShot
-
-__all__ = [
-    "METHODS",
-    "AnchorSimilarity",
-    "BatchCalibration",
-    "Centroid",
-    "ContextualCalibration",
-    "DomainCalibration",
-    "HeadTuning",
-    "KnnPrompting",
-    "LabelSpace",
-    "LinearProbe",
-    "Method",
-    "NearestNeighbours",
-    "PaperCalibrator",
-    "Ridge",
-    "StateOptimisation",
-    "Vocabulary",
-    "VocabularyCalibrator",
-    "ZeroShot",
-    "build_method",
-    "check_params",
-    "from_arrays",
-    "in_place_of_anchors",
-    "to_arrays",
-]
 
 METHODS: dict[str, type[Method]] = {
     method.name: method

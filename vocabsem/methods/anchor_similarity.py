@@ -20,7 +20,6 @@ class AnchorSimilarity(Method):
 
     name = "anchor_similarity"
     needs_labels = False
-    uses_anchors = True
     choices: ClassVar = {"metric": ("cosine", "l2", "dot"), "targets": ("anchors", "head", "random")}
 
     mean_: NDArray[np.float32]

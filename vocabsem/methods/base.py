@@ -37,7 +37,6 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     needs_space: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = True
     works_without_labels: ClassVar[bool] = False  # y may be None although labels are of use
-    uses_anchors: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
     background: ClassVar[Literal["train", "content_free", "domain_words", "none"]] = "train"

@@ -36,6 +36,11 @@ class Vocabulary:
         if not all(ids and min(ids) >= 0 and max(ids) < tokens for ids in self.label_ids):
             raise DataError(f"label tokens {self.label_ids}: expected one at least per class, from 0 to {tokens - 1}")
 
+    def label_space(self, softcap: float | None, scale: float, *, whole: bool = False) -> "LabelSpace":
+        """What it says about the label words, each the mean over its tokens; `whole` leaves the vocabulary in it."""
+        anchors, head, bias = (of_words(rows, self.label_ids) for rows in (self.anchors, self.head, self.bias))
+        return LabelSpace(anchors, head, bias, softcap, scale, self if whole else None)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelSpace:
@@ -111,6 +116,11 @@ class LabelSpace:
             softcap=self.softcap,
             scale=self.scale,
         )
+
+
+def of_words(rows: NDArray[np.floating[Any]], words: list[list[int]]) -> NDArray[np.float32]:
+    """Rows (V, …) → those of the words (C, …) float32, each the mean over its tokens."""
+    return np.stack([rows[tokens].mean(axis=0) for tokens in words]).astype(np.float32)
 
 
 def in_place_of_anchors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:

@@ -38,21 +38,13 @@ class Linear:
         return np.asarray(offset + z @ self.weights + self.intercepts)
 
 
-def fit_logistic(z: Floats, offset: Floats, labels: Ints, penalty: float) -> Linear:
+def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed: int) -> Linear:
     """Minimise Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
 
     z (N, D) float32, offset (N, C) float32, labels (N,). Raises TrainingFailed where z or offset are not finite.
-    """
-    with threadpool_limits(**ONE_THREAD):
-        columns, axes = _along_principal_axes(z, offset)
-        return _on_all_rows(columns, axes, offset, labels, penalty)
-
-
-def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed: int) -> Linear:
-    """`fit_logistic` with the λ that is most probable given the training rows.
-
-    λ minimises  Σ_i −log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted without the fold of row i: the held-out
-    likelihood under a log-normal prior on λ. With few rows the prior decides, with many the data do.
+    λ is the most probable given the training rows: it minimises  Σ_i −log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted
+    without the fold of row i: the held-out likelihood under a log-normal prior on λ. With few rows the prior decides,
+    with many the data do.
     """
     with threadpool_limits(**ONE_THREAD):
         columns, axes = _along_principal_axes(z, offset)

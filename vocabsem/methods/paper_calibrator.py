@@ -11,8 +11,7 @@ from torch import Tensor
 
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
-from vocabsem.methods.paper_module import PaperModule
-from vocabsem.methods.paper_training import Course, Losses, train
+from vocabsem.methods.paper_module import Course, Losses, PaperModule, train
 from vocabsem.processor import side_by_side
 from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
@@ -37,7 +36,6 @@ class PaperCalibrator(Method):
 
     name = "paper_calibrator"
     trains = True
-    uses_anchors = True
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),

@@ -38,16 +38,7 @@ from lake.scores
 where latest
 order by experiment, dataset, macro_f1 desc nulls last, method, shots_order, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
-comment on column leaderboard.experiment is 'Experiment card; - for figures that no finished run lists.';
-comment on column leaderboard.model is 'Model card.';
-comment on column leaderboard.dataset is 'Data set card.';
-comment on column leaderboard.method is 'Method, with its variant.';
-comment on column leaderboard.shots is 'Labelled examples per class: a number, or all.';
-comment on column leaderboard.n_seeds is 'Number of seeds.';
 comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds.';
-comment on column leaderboard.macro_f1 is 'Macro-F1, mean over the seeds.';
-comment on column leaderboard.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples and seeds.';
-comment on column leaderboard.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples and seeds.';
 comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the seeds.';
 comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
 comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
@@ -65,16 +56,6 @@ from lake.scores
 where latest
 order by experiment, dataset, model, method, shots_order;
 comment on view label_efficiency is 'Macro-F1 on test data by labelled examples per class, for every method.';
-comment on column label_efficiency.experiment is 'Experiment card; - for figures that no finished run lists.';
-comment on column label_efficiency.dataset is 'Data set card.';
-comment on column label_efficiency.model is 'Model card.';
-comment on column label_efficiency.method is 'Method, with its variant.';
-comment on column label_efficiency.shots is 'Labelled examples per class: a number, or all.';
-comment on column label_efficiency.shots_order is 'Shots as a number to sort by; all comes last.';
-comment on column label_efficiency.macro_f1 is 'Macro-F1, mean over the seeds.';
-comment on column label_efficiency.macro_f1_low is 'Lower end of its 95 % bootstrap interval over examples and seeds.';
-comment on column label_efficiency.macro_f1_high is 'Upper end of its 95 % bootstrap interval over examples and seeds.';
-comment on column label_efficiency.spread is 'Standard deviation over the seeds.';
 comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
 
 create view lake.compared as
@@ -91,11 +72,6 @@ where latest and metric = 'macro_f1' and question like '% over %'
 order by experiment, model, dataset, shots_order, method, vectors, over desc;
 comment on view vocabulary_helps is 'What the vocabulary is worth: macro-F1 of a method minus that of its variant with other vectors for the label words.';
 comment on column vocabulary_helps.experiment is 'Experiment card, in its latest run.';
-comment on column vocabulary_helps.model is 'Model card.';
-comment on column vocabulary_helps.dataset is 'Data set card.';
-comment on column vocabulary_helps.shots is 'Labelled examples per class: a number, or all.';
-comment on column vocabulary_helps.shots_order is 'Shots as a number to sort by; all comes last.';
-comment on column vocabulary_helps.method is 'Method, with its variant.';
 comment on column vocabulary_helps.vectors is 'Its vectors: anchors, head for the rows of the head, or both.';
 comment on column vocabulary_helps.over is 'The vectors in their place: random for none of the vocabulary''s, or fewer of them.';
 comment on column vocabulary_helps.difference is 'Macro-F1 gained, mean over the seeds.';
@@ -120,11 +96,6 @@ from lake.ranks
 where latest
 order by experiment, model, shots_order, average_rank, method;
 comment on view ranks is 'Place of each method by macro-F1 among those with as many shots, averaged over the data sets; 1 is best.';
-comment on column ranks.experiment is 'Experiment card; - for figures that no finished run lists.';
-comment on column ranks.model is 'Model card.';
-comment on column ranks.shots is 'Labelled examples per class: a number, or all.';
-comment on column ranks.shots_order is 'Shots as a number to sort by; all comes last.';
-comment on column ranks.method is 'Method, with its variant.';
 comment on column ranks.average_rank is 'Mean of its places; equal scores share the mean of theirs.';
 comment on column ranks.datasets is 'Number of data sets.';
 
@@ -168,13 +139,9 @@ from lake.sensitivity
 where latest
 order by experiment, model, dataset, choice, method, shots_order;
 comment on view sensitivity is 'What macro-F1 on test data owes to the template, the label words, the order of demonstrations and noise in labels.';
-comment on column sensitivity.experiment is 'Experiment card; - for figures that no finished run lists.';
-comment on column sensitivity.model is 'Model card.';
 comment on column sensitivity.dataset is 'Data set card, all its variants together.';
 comment on column sensitivity.choice is 'What varies, all else as the card has it: template, words, order or noise.';
 comment on column sensitivity.method is 'Method, with its variant but for order and noise.';
-comment on column sensitivity.shots is 'Labelled examples per class: a number, or all.';
-comment on column sensitivity.shots_order is 'Shots as a number to sort by; all comes last.';
 comment on column sensitivity.variants is 'Number of templates, sets of words, orders, or shares of noise, the first and unnamed one included.';
 comment on column sensitivity.mean is 'Macro-F1, mean over variants and seeds.';
 comment on column sensitivity.low is 'That of the worst variant, mean over the seeds.';

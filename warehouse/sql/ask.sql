@@ -29,13 +29,6 @@ select s.experiment, s.model, s.dataset, s.method, s.shots, s.shots_order, s.n_s
 from lake.scores s join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predictions'
 where s.latest;
 comment on view fits is 'Every fit of the latest run of each experiment, with the predictions behind its score.';
-comment on column fits.experiment is 'Experiment card; - for figures that no finished run lists.';
-comment on column fits.model is 'Model card.';
-comment on column fits.dataset is 'Data set card.';
-comment on column fits.method is 'Method, with its variant.';
-comment on column fits.shots is 'Labelled examples per class: a number, or all.';
-comment on column fits.shots_order is 'Shots as a number to sort by; all comes last.';
-comment on column fits.n_seeds is 'Number of seeds.';
 comment on column fits.macro_f1 is 'Macro-F1 on test data, mean over the seeds.';
 comment on column fits.ece is 'Expected calibration error on test data, 15 bins.';
 comment on column fits.metrics_key is 'Key of the metrics partition.';

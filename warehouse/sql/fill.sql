@@ -1,6 +1,6 @@
 -- Tables that say in columns what the manifests' facts hold in JSON.
 
-insert into models by name
+create table models as
 with newest as (
     select *
     from partitions
@@ -9,64 +9,68 @@ with newest as (
 )
 select
     model,
-    facts->>'$.card.description' as description,
-    facts->>'$.card.source' as source,
-    facts->>'$.card.licence' as licence,
-    facts->>'$.card.citation' as citation,
-    try_cast(facts->>'$.card.parameters' as bigint) as parameters,
-    try_cast(facts->>'$.card.layers' as integer) as layers,
-    try_cast(facts->>'$.card.hidden_size' as integer) as hidden_size,
-    try_cast(facts->>'$.card.vocabulary_size' as integer) as vocabulary_size,
-    facts->>'$.gauge' as gauge,
-    try_cast(facts->>'$.condition' as double) as condition,
-    try_cast(facts->>'$.rank' as integer) as rank,
-    try_cast(facts->>'$.residual' as double) as residual,
-    key
+    facts->>'$.card.description' as description,  -- What it is.
+    facts->>'$.card.source' as source,  -- Where its weights come from.
+    facts->>'$.card.licence' as licence,  -- Licence of the weights.
+    facts->>'$.card.citation' as citation,  -- What to cite.
+    try_cast(facts->>'$.card.parameters' as bigint) as parameters,  -- Number of weights.
+    try_cast(facts->>'$.card.layers' as integer) as layers,  -- Number of layers; layer 0 is the embedding output.
+    try_cast(facts->>'$.card.hidden_size' as integer) as hidden_size,  -- Length d of a state.
+    try_cast(facts->>'$.card.vocabulary_size' as integer) as vocabulary_size,  -- Number V of tokens.
+    facts->>'$.gauge' as gauge,  -- Which of the heads with equal probabilities was inverted: raw, or centred.
+    try_cast(facts->>'$.condition' as double) as condition,  -- Condition number of the head.
+    try_cast(facts->>'$.rank' as integer) as rank,  -- Rank of the head.
+    try_cast(facts->>'$.residual' as double) as residual,  -- Relative residual of the anchors: |WᵀW X − Wᵀ| / |Wᵀ|.
+    key  -- Key of the newest anchors.
 from (select distinct model from partitions where model is not null)
 left join newest using (model)
 order by model;
+comment on table models is 'Every model in the lake, with the figures of its newest anchors.';
 
-insert into datasets by name
+create table datasets as
 select
     dataset,
-    facts->>'$.description' as description,
-    facts->>'$.licence' as licence,
-    facts->>'$.citation' as citation,
-    facts->'$.sources' as sources,
-    facts->>'$.template' as template,
-    json_array_length(facts, '$.classes') as classes,
-    try_cast(facts->>'$.rows.train' as bigint) as train,
-    try_cast(facts->>'$.rows.validation' as bigint) as validation,
-    try_cast(facts->>'$.rows.test' as bigint) as test,
-    facts,
-    key
+    facts->>'$.description' as description,  -- What it is.
+    facts->>'$.licence' as licence,  -- Licence of the data.
+    facts->>'$.citation' as citation,  -- What to cite.
+    facts->'$.sources' as sources,  -- Where its files come from, by split.
+    facts->>'$.template' as template,  -- The prompt around a text.
+    json_array_length(facts, '$.classes')::integer as classes,  -- Number C of classes.
+    try_cast(facts->>'$.rows.train' as bigint) as train,  -- Training examples.
+    try_cast(facts->>'$.rows.validation' as bigint) as validation,  -- Validation examples.
+    try_cast(facts->>'$.rows.test' as bigint) as test,  -- Test examples.
+    facts,  -- Rows read, duplicates removed, classes of each split.
+    key  -- Key of the newest examples.
 from partitions
 where kind = 'examples'
 qualify row_number() over (partition by dataset order by created desc, key) = 1
 order by dataset;
+comment on table datasets is 'Every data set in the lake, as its newest examples have it.';
 
-insert into labels by name
+create table labels as
 select
     dataset,
-    (class->>'$.label')::integer as label,
-    class->>'$.name' as name,
-    class->>'$.word' as word
+    (class->>'$.label')::integer as label,  -- The class as a number, from 0.
+    class->>'$.name' as name,  -- The class in the data.
+    class->>'$.word' as word  -- The label word that stands for it.
 from (select dataset, unnest((facts->'$.classes')::json[]) as class from datasets)
 order by dataset, label;
+comment on table labels is 'The classes of every data set.';
 
-insert into runs by name
+create table runs as
 select
-    key,
-    experiment,
-    row_number() over (partition by experiment order by created desc, key) = 1 as latest,
-    try_cast(facts->>'$.started' as timestamptz) as started,
-    try_cast(facts->>'$.seconds' as double) as seconds,
-    facts->>'$.machine' as machine,
-    facts->>'$.git_commit' as git_commit,
-    facts->>'$.mlflow_run_id' as mlflow_run_id,
-    facts->>'$.prefect_flow_run_id' as prefect_flow_run_id,
-    created,
-    facts
+    key,  -- Key of the run.
+    experiment,  -- Experiment card.
+    row_number() over (partition by experiment order by created desc, key) = 1 as latest,  -- Whether it is the newest of its experiment, the one that leaderboard shows.
+    try_cast(facts->>'$.started' as timestamptz) as started,  -- When it began.
+    try_cast(facts->>'$.seconds' as double) as seconds,  -- How long it took.
+    facts->>'$.machine' as machine,  -- Where it ran, in words.
+    facts->>'$.git_commit' as git_commit,  -- Commit of the code.
+    facts->>'$.mlflow_run_id' as mlflow_run_id,  -- Its run in MLflow.
+    facts->>'$.prefect_flow_run_id' as prefect_flow_run_id,  -- Its flow run in Prefect.
+    created,  -- When it was recorded.
+    facts  -- The experiment card whole, the champions and the rest of the record.
 from partitions
 where kind = 'runs'
 order by created;
+comment on table runs is 'Every finished run of an experiment; lineage tells its metrics.';

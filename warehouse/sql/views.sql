@@ -9,8 +9,6 @@ select r.dataset, r.split, r.id, r.label, r.label_name, r.text, r.fields,
     lake.part_row(r.filename, r.file_row_number) as row, k.key
 from lake.examples r join lake.keys k on k.kind = 'examples' and k.short_key = r.key;
 comment on view examples is 'The texts: one example a row. A data set read with other limits has a key of its own.';
-comment on column examples.dataset is 'Data set card.';
-comment on column examples.split is 'train, validation or test.';
 comment on column examples.id is 'Name of the example, unique within a key.';
 comment on column examples.label is 'Its class as a number, from 0.';
 comment on column examples.label_name is 'Its class.';
@@ -25,48 +23,27 @@ select r.model, r.dataset, r.split, r.id,
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key
 from lake.states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view states is 'Hidden states: one example a row, one column a stored layer.';
-comment on column states.model is 'Model card.';
-comment on column states.dataset is 'Data set card.';
-comment on column states.split is 'train, validation or test.';
-comment on column states.id is 'The example, of examples.id where examples.key is examples_key.';
 comment on column states.tokens is 'Length of the prompt.';
 comment on column states.shortened is 'Whether the text was shortened to fit.';
-comment on column states.row is 'Place in the partition.';
 comment on column states.key is 'Key of the states partition.';
-comment on column states.examples_key is 'Key of the examples.';
 
 create view layer_states as
 select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view layer_states is 'Hidden states: one stored layer of one example a row.';
-comment on column layer_states.model is 'Model card.';
-comment on column layer_states.dataset is 'Data set card.';
-comment on column layer_states.split is 'train, validation or test.';
-comment on column layer_states.id is 'The example, of examples.id where examples.key is examples_key.';
-comment on column layer_states.layer is 'The layer''s number.';
-comment on column layer_states.state is 'The hidden state at the pooled position.';
 comment on column layer_states.key is 'Key of the states partition.';
-comment on column layer_states.examples_key is 'Key of the examples.';
 
 create view last_states as
 select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key
 where r.last;
 comment on view last_states is 'Hidden states of the last stored layer, whatever its number.';
-comment on column last_states.model is 'Model card.';
-comment on column last_states.dataset is 'Data set card.';
-comment on column last_states.split is 'train, validation or test.';
-comment on column last_states.id is 'The example, of examples.id where examples.key is examples_key.';
-comment on column last_states.layer is 'The layer''s number.';
-comment on column last_states.state is 'The hidden state at the pooled position.';
 comment on column last_states.key is 'Key of the states partition.';
-comment on column last_states.examples_key is 'Key of the examples.';
 
 create view anchors as
 select r.model, r.token_id, r.token, r.leverage, r.norm, r.head_norm, r.bias, r.anchor, r.head, k.key
 from lake.anchors r join lake.keys k on k.kind = 'anchors' and k.short_key = r.key;
 comment on view anchors is 'Semantic anchors: one vocabulary token a row.';
-comment on column anchors.model is 'Model card.';
 comment on column anchors.token_id is 'The token''s number.';
 comment on column anchors.token is 'The token as text; a leading space is part of it.';
 comment on column anchors.leverage is 'Leverage of its head row: how far the head is from having others like it.';
@@ -82,16 +59,9 @@ select r.model, r.dataset, r.method, r.shots, r.split, r.seed, r.id, r.label, r.
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key
 from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
 comment on view predictions is 'What every method said: one example of one seed a row.';
-comment on column predictions.model is 'Model card.';
-comment on column predictions.dataset is 'Data set card.';
-comment on column predictions.method is 'Method, with its variant.';
-comment on column predictions.shots is 'Labelled examples per class: a number, or all.';
 comment on column predictions.split is 'validation or test.';
 comment on column predictions.seed is 'Seed of the shots and the weights.';
-comment on column predictions.id is 'The example, of examples.id where examples.key is examples_key.';
 comment on column predictions.label is 'Its class.';
 comment on column predictions.predicted is 'The class with the highest probability.';
 comment on column predictions.probabilities is 'Probability of each class, in the order of labels.label.';
-comment on column predictions.row is 'Place in the partition.';
 comment on column predictions.key is 'Key of the predictions partition.';
-comment on column predictions.examples_key is 'Key of the examples.';

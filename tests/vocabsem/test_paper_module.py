@@ -6,9 +6,9 @@ import torch
 
 from tests.vocabsem.method_data import D, make_space, make_states, make_whole_space
 from vocabsem.errors import TrainingFailed
-from vocabsem.methods import Centroid, PaperCalibrator, in_place_of_anchors
-from vocabsem.methods.paper_module import PaperModule
-from vocabsem.methods.paper_training import Stack
+from vocabsem.methods import Centroid, PaperCalibrator
+from vocabsem.methods.labels import in_place_of_anchors
+from vocabsem.methods.paper_module import PaperModule, Stack
 from vocabsem.similarity import similarity_logits
 
 VARIANTS = [  # of one recipe: each with its own weights, order, pace and rows

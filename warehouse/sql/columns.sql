@@ -1,0 +1,24 @@
+-- The comments of columns that hold the same in many tables and views, as statements to be run: of those without one.
+with shared(name, comment) as (values
+    ('dataset', 'Data set card.'),
+    ('examples_key', 'Key of the examples.'),
+    ('experiment', 'Experiment card; - for figures that no finished run lists.'),
+    ('id', 'The example, of examples.id where examples.key is examples_key.'),
+    ('layer', 'The layer''s number.'),
+    ('macro_f1', 'Macro-F1, mean over the seeds.'),
+    ('macro_f1_high', 'Upper end of its 95 % bootstrap interval over examples and seeds.'),
+    ('macro_f1_low', 'Lower end of its 95 % bootstrap interval over examples and seeds.'),
+    ('method', 'Method, with its variant.'),
+    ('model', 'Model card.'),
+    ('n_seeds', 'Number of seeds.'),
+    ('row', 'Place in the partition.'),
+    ('shots', 'Labelled examples per class: a number, or all.'),
+    ('shots_order', 'Shots as a number to sort by; all comes last.'),
+    ('split', 'train, validation or test.'),
+    ('spread', 'Standard deviation over the seeds.'),
+    ('state', 'The hidden state at the pooled position.')
+)
+select format('comment on column {}.{} is ''{}''', c.table_name, c.column_name,
+    replace(coalesce(s.comment, 'State of layer ' || c.column_name[7:] || '.'), '''', ''''''))
+from duckdb_columns() c left join shared s on s.name = c.column_name
+where c.schema_name = 'main' and c.comment is null and (s.name is not null or c.column_name ~ 'layer_\d+');
