@@ -50,7 +50,6 @@ class VocabularyCalibrator(Method):
 
     name = "vocabulary_calibrator"
     revision = 2
-    uses_anchors = True
     works_without_labels = True
     temperature_folds = 0
     choices: ClassVar = {"targets": ("both", "anchors", "head", "random")}
