@@ -15,12 +15,14 @@ from flows.run_facts import Facts
 from flows.verdicts import place_of
 from tasks.figures import places, spread
 from tasks.portraits import errors, layer_profile, moved
+from vocabsem.geometry import Projection
 from vocabsem.metrics import Reliability
 from warehouse import catalog
 
 MOST_NAMED = 12  # classes in a table of confusion; of more, the commonest confusions are listed
 MOST_COLOURS = 14  # classes in a picture of states
 MOST_LISTED = 12
+PLANES = {"pca": "on their two main axes (PCA)", "umap": "by UMAP, near each other where their cosine is large"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Figure:
     drawing: Markup
 
 
-def of(facts: Facts, results: Results, dataset: str) -> Iterator[Figure]:
+def of(facts: Facts, results: Results, dataset: str, projection: Projection) -> Iterator[Figure]:
     """Whatever can be drawn: figures come from the warehouse, the rest from partitions that are still in the lake."""
     yield _efficiency(results, dataset)
     fits, controls = facts.of(results.model, dataset), {spec.name for spec in results.specs if spec.is_control}
@@ -45,8 +47,8 @@ def of(facts: Facts, results: Results, dataset: str) -> Iterator[Figure]:
         yield _reliability({name: bins for name, (bins, _) in told.items()})
     ours = reference(results.specs)
     most = max((f for f in fits if ours and f["method"] == ours.name), key=lambda f: place_of(f["shots"]), default=None)
-    if most and (states := moved(facts.home, most)):
-        yield _states(_named(most), *states, names)
+    if most and (states := moved(facts.home, most, projection)):
+        yield _states(_named(most), *states, names, PLANES[projection])
     if profile := layer_profile(facts.home, best, len(names)):
         yield _layers(profile)
     if _named(best) in told:
@@ -123,7 +125,9 @@ def _confusion(method: str, counts: np.ndarray, names: list[str]) -> Figure:
     return Figure("Confusion", note, Markup(page("confusion.html", heads=heads, rows=rows)))  # noqa: S704  # escaped
 
 
-def _states(method: str, labels: np.ndarray, before: np.ndarray, after: np.ndarray, names: list[str]) -> Figure:
+def _states(
+    method: str, labels: np.ndarray, before: np.ndarray, after: np.ndarray, names: list[str], plane: str
+) -> Figure:
     halves = [
         Markup("<div>{}<p>{}</p></div>").format(
             scatter(f"Test states in two dimensions {when} calibration, by class", points, labels, len(names)), when
@@ -131,10 +135,7 @@ def _states(method: str, labels: np.ndarray, before: np.ndarray, after: np.ndarr
         for when, points in (("before", before), ("after", after))
     ]
     key = classes_legend(names) if len(names) <= MOST_COLOURS else Markup("")
-    note = (
-        f"{len(labels)} test states of the last layer on their two main axes (PCA), as they are and as {method} moves"
-        " them."
-    )
+    note = f"{len(labels)} test states of the last layer {plane}, as they are and as {method} moves them."
     drawing = Markup('<div class="pair">{}{}</div>{}').format(*halves, key)
     return Figure("States before and after calibration", note, drawing)
 

@@ -3,6 +3,7 @@ rows."""
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.experiment import MethodSpec
 from flows.report_tables import SECTIONS, Results, curves, of_dataset
@@ -10,6 +11,9 @@ from flows.run_facts import Run
 from vocabsem.errors import BadInput
 from warehouse import catalog
 from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from vocabsem.geometry import Projection
 
 RUN = """
 select key, experiment, started, seconds, machine, git_commit, mlflow_run_id, facts->'$.card' as card
@@ -21,17 +25,19 @@ SENSITIVITY = "from lake.sensitivity where run = $run order by model, choice des
 RANKS = "from lake.ranks where run = $run and datasets > 1"
 
 
-def report(home: Home, experiment: str, output: Path | None = None, *, html: bool = False) -> str:
+def report(
+    home: Home, experiment: str, output: Path | None = None, *, html: bool = False, projection: "Projection" = "pca"
+) -> str:
     """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
 
-    Raises BadInput for an experiment without a finished run.
+    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run.
     """
     run = latest_run(home, experiment)
     results = results_of(home, run)
     if html:
         from flows.report_page import html_page
 
-        page = html_page(home, run, results)
+        page = html_page(home, run, results, projection)
     else:
         page = _markdown(run, results, output)
     if output:

@@ -12,13 +12,14 @@ from flows.report_tables import SECTIONS, Results, of_dataset, with_interval
 from flows.run_facts import Facts, Run
 from flows.tables import Table
 from flows.verdicts import in_order, signed, worth
+from vocabsem.geometry import Projection
 from warehouse.home import Home
 
 WORTH = "both over random"  # the question that `vocabulary helps` is
 MARGIN = 0.02  # of macro-F1, on both sides of a leaderboard's bars
 
 
-def html_page(home: Home, run: Run, every: Sequence[Results]) -> str:
+def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projection) -> str:
     """The whole page, with every text of cards and data escaped."""
     facts, found = Facts(home, run), worth(home, run.key)
     models = [
@@ -28,7 +29,7 @@ def html_page(home: Home, run: Run, every: Sequence[Results]) -> str:
             "short": _short(results),
             "looks": _looks(results),
             "tables": [table for section in SECTIONS for table in section(results)],
-            "parts": [_part(facts, results, dataset, found) for dataset in results.datasets],
+            "parts": [_part(facts, results, dataset, found, projection) for dataset in results.datasets],
         }
         for results in every
     ]
@@ -46,7 +47,9 @@ def html_page(home: Home, run: Run, every: Sequence[Results]) -> str:
     )
 
 
-def _part(facts: Facts, results: Results, dataset: str, found: dict[tuple[str, str], list[str]]) -> dict[str, Any]:
+def _part(
+    facts: Facts, results: Results, dataset: str, found: dict[tuple[str, str], list[str]], projection: Projection
+) -> dict[str, Any]:
     rows = [row for row in results.best_informed(results.specs, dataset) if row]
     return {
         "dataset": dataset,
@@ -55,7 +58,7 @@ def _part(facts: Facts, results: Results, dataset: str, found: dict[tuple[str, s
         "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
         "board": sorted(rows, key=lambda row: -row["macro_f1"]),
         "tables": of_dataset(results, dataset),
-        "figures": list(pictures.of(facts, results, dataset)),
+        "figures": list(pictures.of(facts, results, dataset, projection)),
     }
 
 

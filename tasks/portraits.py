@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from safetensors import safe_open
 
 from tasks.reading import read_states, states_of
-from vocabsem.geometry import principal_plane
+from vocabsem.geometry import Projection, plane
 from vocabsem.methods import METHODS, LabelSpace
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.metrics import Reliability, confusion, reliability
@@ -38,7 +38,7 @@ def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray]
     return reliability(labels, probabilities), confusion(labels, table["predicted"].to_numpy(), classes)
 
 
-def moved(home: Home, fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Labels (N,) of test examples, and their last states in two dimensions before and after a calibrator, (N, 2) each.
 
     None too for a method that moves no states.
@@ -56,7 +56,7 @@ def moved(home: Home, fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | N
     _, labels, vectors = _read(home, states["test"])
     given = vectors[:POINTS, -estimator.n_features_in_ :]
     before, after = given[:, -estimator.space.width :], estimator.transform(given)
-    return labels[:POINTS], principal_plane(before), principal_plane(after)
+    return labels[:POINTS], plane(before, projection), plane(after, projection)
 
 
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:

@@ -1,12 +1,16 @@
 """How states lie in space: do they cluster by label, and how do they look in a plane."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from vocabsem.errors import DataError
+from vocabsem.errors import BadInput, DataError
+
+Projection = Literal["pca", "umap"]
 
 
 def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int = 0) -> float:
@@ -21,6 +25,21 @@ def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int 
     with threadpool_limits(1):  # a second thread waits for longer than these few products take
         clusters = KMeans(classes, n_init=4, random_state=seed).fit_predict(points)
     return float(adjusted_rand_score(np.asarray(labels), clusters))
+
+
+def plane(states: ArrayLike, projection: Projection) -> NDArray[np.float64]:
+    """States (N, d) → coordinates (N, 2), by `principal_plane` or `umap_plane`."""
+    return principal_plane(states) if projection == "pca" else umap_plane(states)
+
+
+def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
+    """States (N, d) → coordinates (N, 2) in which those of small cosine distance are near each other (McInnes et al.,
+    2018; seeded). Distances between clusters mean little. Raises BadInput where umap-learn is not installed."""
+    try:
+        from umap import UMAP
+    except ImportError:
+        raise BadInput("projection 'umap' needs umap-learn: pip install umap-learn, or take 'pca'") from None
+    return np.asarray(UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(np.asarray(states)), np.float64)
 
 
 def principal_plane(states: ArrayLike) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -120,12 +120,16 @@ def report(
             " folder beside it. Without it Markdown is printed."
         ),
     ] = None,
+    projection: Annotated[
+        Literal["pca", "umap"],
+        typer.Option(help="How the page draws states in two dimensions; umap where umap-learn is installed."),
+    ] = "pca",
 ) -> None:
     """Write an experiment's latest run as a page: leaderboards, curves, what the vocabulary is worth, costs, keys."""
     from flows.report import report as write
 
     html = output is not None and output.suffix in {".html", ".htm"} and not markdown
-    page = write(Home.find(), experiment, output, html=html)
+    page = write(Home.find(), experiment, output, html=html, projection=projection)
     typer.echo(output if output else page, nl=output is not None)
 
 

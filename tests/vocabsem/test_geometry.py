@@ -1,10 +1,12 @@
-"""Cluster and isotropy figures against their definitions."""
+"""Clusters and planes against their definitions."""
+
+import sys
 
 import numpy as np
 import pytest
 
-from vocabsem.errors import DataError
-from vocabsem.geometry import adjusted_rand, principal_plane
+from vocabsem.errors import BadInput, DataError
+from vocabsem.geometry import adjusted_rand, plane, principal_plane
 
 
 def blobs(distance, n=240, classes=3, d=8, seed=0):
@@ -48,3 +50,19 @@ def test_the_principal_plane_is_that_of_scikit_learn_and_its_signs_are_fixed():
 def test_states_on_a_line_have_no_second_direction():
     np.testing.assert_allclose(principal_plane([[1.0], [2.0], [4.0]])[:, 1], 0)
     assert principal_plane([[3.0, 4.0]]).tolist() == [[0.0, 0.0]]
+
+
+def test_umap_keeps_neighbours_together():
+    pytest.importorskip("umap.umap_", reason="umap-learn is an extra")
+    states, labels = blobs(30)
+    drawn = plane(states, "umap")
+    assert drawn.shape == (len(states), 2)
+    nearest = np.argsort(np.linalg.norm(drawn[:, None] - drawn, axis=2), axis=1)[:, 1]
+    assert (labels[nearest] == labels).all()
+    assert (drawn == plane(states, "umap")).all()
+
+
+def test_umap_is_refused_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(BadInput, match="needs umap-learn: pip install umap-learn, or take 'pca'"):
+        plane(blobs(2)[0], "umap")
