@@ -86,5 +86,5 @@ def _report(plan: Plan) -> list[str]:
     manifest = plan.run.partition(plan.lake).manifest()
     assert manifest is not None
     page = page_file(plan.home, plan.experiment.name, manifest.facts["mlflow_run_id"])
-    said = f"The whole report: [{page}]({page.as_uri()}), in MLflow an artifact of the run."
+    said = f"The whole report: [{page.name}]({page.as_uri()}), in MLflow an artifact of the run."
     return [said, ""] if page.exists() else []
