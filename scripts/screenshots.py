@@ -35,6 +35,7 @@ QUIET = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the pages ask hosts that count their users
 )
 SIZE = (1400, 900)
+LAID_OUT_TWICE = "ResizeObserver loop"  # the browser's own complaint, on a busy machine; no error of the page
 PATIENCE = 60.0  # seconds for a page to show what it should; MLflow's takes 5 on a quiet machine
 GREEN = (35, 160, 80)  # of a completed run in Prefect's graph
 SETTLING = 2.0  # seconds for curves to be drawn and animations to end after that
@@ -93,7 +94,9 @@ class Page:
             details = what["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description") or details["text"])
         elif message.get("method") == "Runtime.consoleAPICalled" and what["type"] == "error":
-            self.errors.append(" ".join(str(word.get("value") or word.get("description")) for word in what["args"]))
+            said = " ".join(str(word.get("value") or word.get("description")) for word in what["args"])
+            if LAID_OUT_TWICE not in said:
+                self.errors.append(said)
         elif message.get("method") == "Network.requestWillBeSent":
             self.asked.append(what["request"]["url"])
 
