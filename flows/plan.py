@@ -126,7 +126,7 @@ class Plan:
     def refusals(self, *kinds: str) -> list[Step]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""
         steps = (step for step in self.steps() if not kinds or step.kind in kinds)
-        return [step for step in steps if not self.published(step) and step.partition(self.lake).manifest(REFUSED)]
+        return [step for step in steps if step.partition(self.lake).manifest(REFUSED) and not self.published(step)]
 
     def readable(self, step: Step) -> bool:
         """Whether all that the step reads is published."""

@@ -49,6 +49,7 @@ def settled(page):
     time.sleep(3)
     page.js("1")
     assert not page.errors, page.errors
+    assert page.asked, "its requests are heard"
     assert not outside(page), outside(page)
 
 
