@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vocabsem.errors import DataError
-from vocabsem.processor import side_by_side, thread_limits
+from vocabsem.processor import product, side_by_side, thread_limits
 
 Gauge = Literal["raw", "centred"]
 _Found = TypeVar("_Found")
@@ -113,8 +113,8 @@ def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
         whiten = directions[:, -rank:] / values[-rank:].sqrt()
 
     # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G; in this order rounding grows with κ, not κ²
-    miss = _product(gram, _product(whiten, _product(whiten.mT, root))) - root
-    vectors, leverage = head.times(_product(whiten, whiten.mT))
+    miss = product(gram, product(whiten, product(whiten.mT, root))) - root
+    vectors, leverage = head.times(product(whiten, whiten.mT))
     if bias is not None:
         b = bias.detach().to(vectors.device, torch.float64)
         vectors -= (b if head.gauge == "raw" else b - b.mean()) @ vectors
@@ -127,13 +127,6 @@ def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
         gauge=head.gauge,
         solver="cholesky" if rank == head.d else "eigh",
     )
-
-
-def _product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """a @ b. On a processor by NumPy, whose float64 products are the faster, and half as long for aᵀa."""
-    if a.device.type != "cpu":
-        return torch.mm(a, b, out=out)
-    return torch.from_numpy(np.matmul(a.numpy(), b.numpy(), out=None if out is None else out.numpy()))
 
 
 def _eigenvalues(gram: Tensor) -> Tensor:
@@ -183,8 +176,8 @@ class _Head:
         """(WT)ᵀ(WT), with T = 1 where none is given."""
 
         def summand(_: slice, block: Tensor) -> Tensor:
-            side = block if whiten is None else _product(block, whiten)
-            return _product(side.mT, side)
+            side = block if whiten is None else product(block, whiten)
+            return product(side.mT, side)
 
         gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
         for found in self.each(summand, rows=max(8 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
@@ -200,7 +193,7 @@ class _Head:
         leverage = torch.empty(len(self), dtype=torch.float64, device=self.device)
 
         def fill(part: slice, block: Tensor) -> None:
-            _product(block, inverse, out=vectors[part])
+            product(block, inverse, out=vectors[part])
             leverage[part] = _rows_of(vectors[part], block)
 
         for _ in self.each(fill):

@@ -102,6 +102,19 @@ def one_ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[
         yield before
 
 
+def product(a: "Tensor", b: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+    """a @ b of matrices or stacks of them. On a processor NumPy multiplies float32 and float64: its products use all
+    that the processor has, where torch's know one maker's only, and take half as long for aᵀa.
+    """
+    import numpy as np
+    import torch
+
+    if a.device.type != "cpu" or a.dtype not in (torch.float32, torch.float64):
+        return torch.matmul(a, b, out=out)
+    with np.errstate(all="ignore"):  # as torch does: who multiplies looks at what came out
+        return torch.from_numpy(np.matmul(a.numpy(), b.numpy(), out=None if out is None else out.numpy()))
+
+
 def to_host(vectors: "Tensor") -> "Callable[[], np.ndarray]":
     """Begin to copy to the processor's memory; the function returned waits for the copy and gives it."""
     import torch

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints
+from vocabsem.methods.principal_axes import principal_axes
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
@@ -76,14 +77,14 @@ def _on_all_rows(columns: Floats, axes: Floats | None, offset: Floats, labels: I
 def _along_principal_axes(z: Floats, offset: Floats) -> tuple[Floats, Floats | None]:
     """z in its principal axes and a column of ones (N, r + 1), with the axes (D, r); None stands for the identity.
 
-    r = min(N, D): the minimum lies in the span of the rows. Along these axes the loss is nearly separable, so that
+    The minimum lies in the span of the rows. Along these axes the loss is nearly separable, so that
     scaling each by its curvature leaves L-BFGS a fifth of the steps.
     """
     if not (np.isfinite(z).all() and np.isfinite(offset).all()):
         raise TrainingFailed("standardised states or similarities became infinite: check the scale of the states")
     axes = None
     if min(z.shape) <= ROTATED:
-        axes = np.linalg.svd(z, full_matrices=False)[2].T if len(z) < z.shape[1] else np.linalg.eigh(z.T @ z)[1]
+        axes = principal_axes(z)[1].astype(np.float32)
     return np.hstack([z if axes is None else z @ axes, np.ones((len(z), 1), np.float32)]), axes
 
 

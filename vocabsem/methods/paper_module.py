@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints
+from vocabsem.processor import product
 
 Losses = Callable[[Tensor, Tensor], Tensor]  # λ(r) (M, b, d) and labels (M, b) → the mean loss of each module (M,)
 
@@ -154,19 +155,19 @@ class Stack:
         return loss.detach()
 
     def _layer(self, name: str, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.products[f"{name}.bias"], x, self.products[f"{name}.weight"].mT)
+        return product(x, self.products[f"{name}.weight"].mT).add_(self.products[f"{name}.bias"])
 
     def _back(self, name: str, x: Tensor, slope: Tensor) -> Tensor:
         """A layer's input x and the loss's slope by its output → the slope by x; notes those by its weights."""
         self._note(name, x, slope)
-        return torch.bmm(slope, self.products[f"{name}.weight"])
+        return product(slope, self.products[f"{name}.weight"])
 
     def _note(self, name: str, x: Tensor, slope: Tensor) -> None:
         weight = self.gradients[f"{name}.weight"]
         if x.dtype == weight.dtype:
-            torch.bmm(slope.mT, x, out=weight)
+            product(slope.mT, x, out=weight)
         else:
-            weight.copy_(torch.bmm(slope.mT, x))
+            weight.copy_(product(slope.mT, x))
         self.gradients[f"{name}.bias"].copy_(slope.sum(dim=1, keepdim=True, dtype=weight.dtype))
 
     def state(self, place: int) -> dict[str, NDArray[np.float32]]:

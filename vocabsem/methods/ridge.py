@@ -10,6 +10,7 @@ from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints, Method, mean_and_deviation
 from vocabsem.methods.labels import LabelSpace
 from vocabsem.methods.logistic import ONE_THREAD
+from vocabsem.methods.principal_axes import principal_axes
 
 PENALTIES = np.logspace(0, 5, 21)  # λ
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
@@ -70,7 +71,7 @@ def ridge(
         raise TrainingFailed("ridge: standardised states became infinite: check the scale of the states")
     centre, mean = z.mean(axis=0), y.mean(axis=0)
     z, y = z - centre, y - mean
-    variance, axes = _principal_axes(z)
+    variance, axes = principal_axes(z)
     covariance = axes.T @ (z.T @ y)  # (r, C)
     shrunk = 1 / (variance[:, None] + penalties)  # (r, Λ)
     residuals = np.empty((len(penalties), *y.shape))
@@ -85,16 +86,6 @@ def ridge(
     best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(penalties / USUAL) ** 2).argmin())
     weights = axes @ (covariance * shrunk[:, [best]])
     return weights, mean - centre @ weights, float(penalties[best]), y + mean - residuals[best]
-
-
-def _principal_axes(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Squared singular values (r,) of z (N, D) and right singular vectors (D, r), from the smaller Gram matrix."""
-    if len(z) > z.shape[1]:
-        variance, axes = np.linalg.eigh(z.T @ z)
-        return np.maximum(variance, 0), axes
-    variance, left = np.linalg.eigh(z @ z.T)
-    kept = variance > variance[-1] * len(z) * np.finfo(np.float64).eps
-    return variance[kept], z.T @ (left[:, kept] / np.sqrt(variance[kept]))
 
 
 def _sharpness(estimates: NDArray[np.float64], labels: Ints) -> float:
