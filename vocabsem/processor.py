@@ -104,7 +104,8 @@ def one_ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[
 
 def product(a: "Tensor", b: "Tensor", out: "Tensor | None" = None) -> "Tensor":
     """a @ b of matrices or stacks of them. On a processor NumPy multiplies float32 and float64: its products use all
-    that the processor has, where torch's know one maker's only, and take half as long for aᵀa.
+    that the processor has, where torch's know one maker's only, and take half as long for aᵀa. Limit its threads:
+    they spin when they have nothing to do.
     """
     import numpy as np
     import torch

@@ -12,7 +12,7 @@ from torch import Tensor
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
 from vocabsem.methods.paper_module import Course, Losses, PaperModule, train
-from vocabsem.processor import side_by_side
+from vocabsem.processor import side_by_side, thread_limits
 from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU
@@ -94,7 +94,7 @@ class PaperCalibrator(Method):
         if len(chunks) == 1:  # all threads are its own
             cls._train(chunks[0])
         else:
-            with side_by_side(torch.device(estimators[0].device)) as run:
+            with side_by_side(torch.device(estimators[0].device)) as run, thread_limits(1, "blas"):
                 list(run(cls._train, chunks))
 
     @staticmethod

@@ -122,6 +122,7 @@ class Stack:
             groups.setdefault((key[0], key[1]), []).append(parameter)
         settings = [{"params": rows, "lr": rate, "weight_decay": decay} for (rate, decay), rows in groups.items()]
         self.optimiser = torch.optim.Adam(settings, fused=True)
+        self.multiply = product if torch.get_num_threads() == 1 else torch.matmul  # more of NumPy's threads would spin
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """(M, P) → each parameter: a matrix (M, out, in), a vector (M, 1, out)."""
@@ -155,19 +156,19 @@ class Stack:
         return loss.detach()
 
     def _layer(self, name: str, x: Tensor) -> Tensor:
-        return product(x, self.products[f"{name}.weight"].mT).add_(self.products[f"{name}.bias"])
+        return self.multiply(x, self.products[f"{name}.weight"].mT).add_(self.products[f"{name}.bias"])
 
     def _back(self, name: str, x: Tensor, slope: Tensor) -> Tensor:
         """A layer's input x and the loss's slope by its output → the slope by x; notes those by its weights."""
         self._note(name, x, slope)
-        return product(slope, self.products[f"{name}.weight"])
+        return self.multiply(slope, self.products[f"{name}.weight"])
 
     def _note(self, name: str, x: Tensor, slope: Tensor) -> None:
         weight = self.gradients[f"{name}.weight"]
         if x.dtype == weight.dtype:
-            product(slope.mT, x, out=weight)
+            self.multiply(slope.mT, x, out=weight)
         else:
-            weight.copy_(product(slope.mT, x))
+            weight.copy_(self.multiply(slope.mT, x))
         self.gradients[f"{name}.bias"].copy_(slope.sum(dim=1, keepdim=True, dtype=weight.dtype))
 
     def state(self, place: int) -> dict[str, NDArray[np.float32]]:
