@@ -37,29 +37,33 @@ def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
     spans a factor of 21: eight rows of two classes outweigh it if the prior answer little more than doubles the errors.
     """
     both = np.hstack([y, answer]).astype(np.float64)
-    log_weight, errors, bases = [], [], []
-    for freedom in FREEDOMS:
-        scale = np.append(np.ones(z.shape[1] - 1), freedom).astype(z.dtype)
-        rows, left, lengths = _singular(z * scale)
-        projected = left.T @ both  # (r, 2C)
-        shares = np.array([lengths**2 / (lengths**2 + penalty) for penalty in PENALTIES])
-        bases.append((rows * scale[:, None], shares / lengths, projected))
-        for share in shares:
-            free = 1 - (left**2) @ share  # 1 − H_ii
-            residual = (both - left @ (projected * share[:, None])) / free[:, None]
-            of_y, of_answer = np.split(residual, 2, axis=1)
+    constant = z[:, -1].astype(np.float64)
+    axes, left, lengths = _singular(z)
+    projected, of_constant = left.T @ both, left.T @ constant  # (r, 2C), (r,)
+    log_weight, errors, solutions = [], [], []
+    for penalty in PENALTIES:
+        share = lengths**2 / (lengths**2 + penalty)
+        missed = both - left @ (share[:, None] * projected)  # (1 − H) both
+        alone = constant - left @ (share * of_constant)  # (1 − H) constant
+        free = 1 - (left**2) @ share  # 1 − H_ii
+        for freedom in FREEDOMS:  # adds (f² − 1) constant constantᵀ to z zᵀ: an update of rank one
+            pull = (freedom**2 - 1) / (penalty + (freedom**2 - 1) * constant @ alone)
+            taken = pull * (constant @ missed)  # (2C,)
+            errors_of_both = (missed - np.outer(alone, taken)) / (free - pull * alone**2)[:, None]
+            of_y, of_answer = np.split(errors_of_both, 2, axis=1)
+            solutions.append((share / lengths)[:, None] * (projected - np.outer(of_constant, taken)))
             for trust in TRUSTS:
                 errors.append(of_y - trust * of_answer)
                 evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
                 log_weight.append(evidence + np.log(trust + DOUBT))
     weight = softmax(log_weight)
     held_out = y - sum(w * error for w, error in zip(weight, errors, strict=True))
-    weight = weight.reshape(len(FREEDOMS), len(PENALTIES), len(TRUSTS))
-    solved = np.zeros((z.shape[1], y.shape[1]))
-    for (axes, inverse, projected), w in zip(bases, weight, strict=True):
-        of_y, of_answer = np.split(projected, 2, axis=1)
-        solved += axes @ ((w.sum(axis=1) @ inverse)[:, None] * of_y - (w @ TRUSTS @ inverse)[:, None] * of_answer)
-    return Departure(float(weight.sum(axis=(0, 1)) @ TRUSTS), solved.astype(np.float32), held_out)
+    weight = weight.reshape(len(PENALTIES), len(FREEDOMS), len(TRUSTS))
+    in_axes = np.reshape(solutions, (*weight.shape[:2], len(lengths), 2, -1))  # (penalties, freedoms, r, 2, C)
+    parts = np.stack([weight.sum(axis=2), -(weight @ TRUSTS)], axis=2)  # of y's solution and of the answer's
+    solved = axes @ np.einsum("pfrkc,pfk->frc", in_axes, parts)  # (freedoms, D, C)
+    solved[:, -1] *= np.square(FREEDOMS)[:, None]
+    return Departure(float(weight.sum(axis=(0, 1)) @ TRUSTS), solved.sum(axis=0).astype(np.float32), held_out)
 
 
 def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
