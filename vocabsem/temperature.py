@@ -46,12 +46,12 @@ def cross_fitted_temperature(
         return 1.0
     rows = _some(y, seed)
     folds = min(folds, int(np.unique(y[rows], return_counts=True)[1].min()))
-    labels, logits = [], []
-    for fitted, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]):
-        method = make().fit(X[rows[fitted]], y[rows[fitted]], unlabelled)
-        labels.append(y[rows[held]])
-        logits.append(np.log(np.maximum(method.predict_proba(X[rows[held]]), SMALLEST)))
-    return fit_temperature(np.concatenate(labels), np.concatenate(logits))
+    splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]))
+    methods, parts = [make() for _ in splits], [rows[fitted] for fitted, _ in splits]
+    type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabelled] * folds)
+    held_out = [rows[held] for _, held in splits]
+    answers = [method.predict_proba(X[rows]) for method, rows in zip(methods, held_out, strict=True)]
+    return fit_temperature(y[np.concatenate(held_out)], np.log(np.maximum(np.concatenate(answers), SMALLEST)))
 
 
 def _some(y: Ints, seed: int) -> Ints:

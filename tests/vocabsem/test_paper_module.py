@@ -6,7 +6,7 @@ import torch
 
 from tests.vocabsem.method_data import D, make_space, make_states, make_whole_space
 from vocabsem.errors import TrainingFailed
-from vocabsem.methods import Centroid, PaperCalibrator
+from vocabsem.methods import Centroid, LinearProbe, PaperCalibrator, Ridge, VocabularyCalibrator, base
 from vocabsem.methods.labels import in_place_of_anchors
 from vocabsem.methods.paper_module import PaperModule, Stack
 from vocabsem.similarity import similarity_logits
@@ -139,11 +139,14 @@ def test_the_one_that_diverges_is_named():
         together(space, data, [{"seed": 0}, {"seed": 1, "learning_rate": 1e20}, {"seed": 2}], epochs=5, metric="dot")
 
 
-def test_any_method_can_be_asked_to_fit_several():
+@pytest.mark.parametrize("room", [1, base.ROOM], ids=["one at a time", "a core each"])
+@pytest.mark.parametrize("method", [Centroid, LinearProbe, Ridge, VocabularyCalibrator])
+def test_several_fits_at_once_are_the_fits_one_by_one(method, room, monkeypatch):
+    monkeypatch.setattr(base, "ROOM", room)
     space, data = make_space(), [make_states(seed) for seed in range(3)]
-    estimators = [Centroid(space) for _ in data]
+    estimators = [method(space) for _ in data]
     x, y = zip(*data, strict=True)
-    Centroid.fit_together(estimators, x, y, [None] * 3)
+    method.fit_together(estimators, x, y, [None] * 3)
     for estimator, (states, labels) in zip(estimators, data, strict=True):
-        single = Centroid(space).fit(states, labels)
+        single = method(space).fit(states, labels)
         assert estimator.predict_proba(states).tobytes() == single.predict_proba(states).tobytes()

@@ -113,9 +113,9 @@ def test_many_rows_are_capped_and_a_rare_class_is_kept():
     seen = []
 
     class Watched(Centroid):
-        def fit(self, X, y=None, unlabelled=None):
-            seen.append((len(y), (y == 2).sum(), len(unlabelled)))
-            return super().fit(X, y, unlabelled)
+        def _fit(self, states, labels, background):
+            seen.append((len(labels), (labels == 2).sum(), len(background)))
+            super()._fit(states, labels, background)
 
     cross_fitted_temperature(lambda: Watched(make_space()), X, y, X)
     assert [rows for rows, *_ in seen] == [pytest.approx(ROWS / 2, abs=2)] * 2, "two folds: class 2 has two rows"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -13,10 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.methods.labels import LabelSpace
+from vocabsem.processor import MOST_WORKERS, side_by_side, thread_limits
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
+ROOM = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 
 
 class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -73,8 +76,13 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     @classmethod
     def _fit_together(cls, estimators: Sequence[Self], data: Sequence[Data]) -> None:
-        for estimator, given in zip(estimators, data, strict=True):
-            estimator._fit(*given)
+        """Each on a core of its own, as many at a time as ROOM holds."""
+        if len(estimators) == 1:  # all threads are its own
+            estimators[0]._fit(*data[0])
+            return
+        most = max(1, ROOM // max(states.nbytes + background.nbytes for states, _, background in data))
+        with side_by_side(torch.device("cpu"), min(most, MOST_WORKERS)) as run, thread_limits(1, "blas"):
+            list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 
     def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabelled: ArrayLike | None) -> Data:
         """States, labels (none: an empty array) and background as `_fit` takes them, checked."""

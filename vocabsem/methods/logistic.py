@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints
 from vocabsem.methods.principal_axes import principal_axes
+from vocabsem.processor import thread_limits
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
@@ -22,9 +22,6 @@ SELECTION_ROWS = 5000  # at most so many training rows choose λ; all of them fi
 TOLERANCE = 1e-7  # L-BFGS stops at this relative decrease of the loss
 ITERATIONS = 300  # or here; 10 to 100 are taken
 ROTATED = 2048  # more principal axes than these cost more to find than they save
-
-# Thin products keep one core busy; a second BLAS thread only waits, and on a busy machine for 15 times as long.
-ONE_THREAD = {"limits": 1, "user_api": "blas"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +44,7 @@ def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed:
     without the fold of row i: the held-out likelihood under a log-normal prior on λ. With few rows the prior decides,
     with many the data do.
     """
-    with threadpool_limits(**ONE_THREAD):
+    with thread_limits(1, "blas"):  # a second only waits, and on a busy machine for 15 times as long
         columns, axes = _along_principal_axes(z, offset)
         penalty = _choose_penalty(columns, offset, labels, folds, np.random.default_rng(seed))
         return _on_all_rows(columns, axes, offset, labels, penalty)

@@ -4,13 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints, Method, mean_and_deviation
 from vocabsem.methods.labels import LabelSpace
-from vocabsem.methods.logistic import ONE_THREAD
 from vocabsem.methods.principal_axes import principal_axes
+from vocabsem.processor import thread_limits
 
 PENALTIES = np.logspace(0, 5, 21)  # λ
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
@@ -47,7 +46,7 @@ class Ridge(Method):
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32(self.layers**0.5)
         z, y = self._standardised(states), np.eye(len(self.classes_))[labels]
-        with threadpool_limits(**ONE_THREAD):
+        with thread_limits(1, "blas"):
             self.weights_, self.intercepts_, self.penalty_, estimates = ridge(z, y, PENALTIES)
         self.sharpness_ = _sharpness(estimates, labels)
 

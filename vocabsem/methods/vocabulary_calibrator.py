@@ -5,15 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
 from vocabsem.methods.labels import LabelSpace, in_place_of_anchors
-from vocabsem.methods.logistic import ONE_THREAD
 from vocabsem.methods.prior_ridge import depart
 from vocabsem.methods.self_training import balance, estimate_shares, self_train
 from vocabsem.methods.stacking import sharpen, stack
+from vocabsem.processor import thread_limits
 
 CONSTANT = 0.3  # the last column of z, beside rows of about unit length
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
@@ -75,7 +74,7 @@ class VocabularyCalibrator(Method):
         z, pool = self._standardised(states[: len(labels)]), self._standardised(background)
         if not (np.isfinite(z).all() and np.isfinite(pool).all()):
             raise TrainingFailed("vocabulary_calibrator: standardised states became infinite: check their scale")
-        with threadpool_limits(**ONE_THREAD):
+        with thread_limits(1, "blas"):
             echo = self._echo(pool)
             prior = self._prior(pool, echo)
             self.weights_ = self._learn(z, labels, pool, prior, echo) if len(labels) else np.float32(SHARPNESS) * prior
