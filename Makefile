@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 RIVALS := sentence-transformers==6.2.0
-JUPYTER := jupytext==1.19.6 nbconvert==7.17.2 ipykernel==7.4.0
+JUPYTER := jupytext==1.19.6 nbclient==0.11.0 ipykernel==7.4.0
 
 # Without compiled modules every start parses all of torch, Prefect and MLflow again: 10 s instead of 4.
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,8 +61,7 @@ screenshots: run
 notebooks: $(READY)
 	@$(BIN)/python -m pip install --quiet $(JUPYTER) --constraint constraints.txt
 	@$(BIN)/python -m ipykernel install --sys-prefix
-	NO_COLOR=1 PYTHONWARNINGS=ignore VOCABSEM_HOME=$(CURDIR)/.vocabsem \
-		$(BIN)/jupytext --to ipynb --execute --set-kernel python3 examples/*.py
+	NO_COLOR=1 PYTHONWARNINGS=ignore VOCABSEM_HOME=$(CURDIR)/.vocabsem $(BIN)/python scripts/notebooks.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

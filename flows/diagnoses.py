@@ -13,7 +13,7 @@ from warehouse import catalog
 from warehouse.export import render
 from warehouse.home import Home
 
-FOUND = "select * exclude (key) from diagnostics where list_contains($keys, key)"
+FOUND = "select * exclude (key, latest) from diagnostics where list_contains($keys, key)"
 BIAS = ("deficit", "largest_share")
 AGREEMENT = ("spearman", "top1", "top10", "macro_f1")
 LIKENESS = ("label_cosine", "neighbours")

@@ -4,7 +4,8 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,13 +30,13 @@ REQUIREMENTS = (
 )
 
 
-def write_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Path:
-    """All that turns a text into probabilities, but for the language model, in a new folder. Returns the folder.
+@contextmanager
+def written_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
+    """All that turns a text into probabilities, but for the language model: in a folder that is gone after the block.
 
     settings: layers, pooling, dtype, max_tokens, prepend_bos and shard_rows of the states it was fitted on.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="champion-", dir=home.cache))
     config = {
         "model": entry.model.model_dump(mode="json"),
         "digest": model_digest(entry.model, home.cache),
@@ -49,9 +50,11 @@ def write_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], cali
         "shots": entry.shots,
         "predictions": entry.predictions.key,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=1))
-    shutil.copyfile(calibrator, folder / "calibrator.safetensors")
-    return folder
+    with tempfile.TemporaryDirectory(prefix="champion-", dir=home.cache, ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        shutil.copyfile(calibrator, folder / "calibrator.safetensors")
+        yield folder
 
 
 def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInfo":
@@ -81,7 +84,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
 
 @dataclass(frozen=True)
 class Registered:
-    """A version of a registered model. `source` names its files for good; `config` is what `write_classifier` wrote."""
+    """A version of a registered model. `source` names its files for good; `config` is that of `written_classifier`."""
 
     name: str
     version: str

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tasks.champion import write_classifier
+from tasks.champion import written_classifier
 from tasks.predictions import calibrator_file
 from tasks.registry import CHAMPION, register
 from tasks.step_task import step_task
@@ -118,8 +118,8 @@ def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> di
     assert states is not None
     shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
     settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}
-    folder = write_classifier(home, entry, settings, calibrator_file(home, entry.predictions))
-    found = register(home, run_id, name, folder, entry)
+    with written_classifier(home, entry, settings, calibrator_file(home, entry.predictions)) as folder:
+        found = register(home, run_id, name, folder, entry)
     model = f"{name}@{found['alias']}" if found["alias"] else f"{name}/{found['version']}"
     return {"model": model, "key": entry.predictions.key, "seed": entry.predictions.payload["seeds"][0], **found}
 

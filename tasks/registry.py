@@ -1,6 +1,5 @@
 """The registry: the best of a run becomes `challenger`, and `champion` only if it is better beyond chance."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,18 +37,18 @@ class Verdict:
 
 
 def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> dict[str, Any]:
-    """Log the classifier in `folder` to the run, register it as `name`, give it the alias it earned, remove the folder.
+    """Log the classifier in `folder` to the run, register it as `name`, give it the alias it earned.
 
     One with the same predictions is not logged again: it would be the same. Returns version, alias, why and difference;
     the run and the version are tagged with why.
     """
     key = entry.predictions.key
     with store(home) as client:
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
         known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
         if key not in known:
             model = log_classifier(folder, run_id, entry.dataset)
+            if not client.search_registered_models(f"name = '{name}'"):
+                client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
             tags = {"predictions": key, "examples": entry.examples.key, "model": entry.model.name}
             tags |= {"method": entry.label, "shots": entry.shots}
             known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
@@ -62,7 +61,6 @@ def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> 
             client.delete_registered_model_alias(name, CHALLENGER)  # whoever challenged, challenged another
         client.set_model_version_tag(name, version, "verdict", verdict.why)
         client.set_tag(run_id, name, f"version {version}, {verdict.alias or 'no alias'}: {verdict.why}")
-    shutil.rmtree(folder, ignore_errors=True)
     found = asdict(verdict.difference) if verdict.difference else None
     return {"version": version, "alias": verdict.alias, "why": verdict.why, "difference": found}
 

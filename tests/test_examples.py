@@ -27,10 +27,28 @@ def test_the_executed_notebooks_are_of_these_lines(path):
     written = re.split(r"^# %%.*\n", path.read_text(), flags=re.MULTILINE)[1:]
     shown = [re.sub(r"^# ", "", cell, flags=re.MULTILINE) if cell.startswith("# ") else cell for cell in written]
     assert ["".join(cell["source"]) for cell in cells] == [cell.strip("\n") for cell in shown]
+    assert [(cell["id"], cell["metadata"]) for cell in cells] == [(f"cell-{n}", {}) for n in range(len(cells))]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert {output["output_type"] for cell in code for output in cell["outputs"]} == {"stream"}
     assert {output["name"] for cell in code for output in cell["outputs"]} == {"stdout"}, "no warning"
+
+
+def test_an_example_that_is_run_again_gives_the_same_bytes(tmp_path):
+    """Though it prints at another pace; where `make notebooks` was run once, for the tools are its own."""
+    pytest.importorskip("nbclient")
+    path = tmp_path / "slow.py"
+    path.write_text(
+        "# %% [markdown]\n# # Slow\n\n# %%\nimport os, time\n"
+        "for number in range(3):\n    print(number)\n    time.sleep(float(os.environ['PAUSE']))\n"
+    )
+    made = []
+    for pause in ("0", "0.5"):  # a kernel sends what is printed every 0.2 s
+        words = [sys.executable, str(ROOT / "scripts" / "notebooks.py"), str(path)]
+        subprocess.run(words, env=os.environ | {"PAUSE": pause}, capture_output=True, check=True, timeout=120)
+        made.append(path.with_suffix(".ipynb").read_bytes())
+    assert made[0] == made[1]
+    assert json.loads(made[0])["cells"][1]["outputs"][0]["text"] == ["0\n", "1\n", "2\n"]
 
 
 @pytest.fixture

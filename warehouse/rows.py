@@ -29,6 +29,7 @@ class Index:
         self._by_key: dict[tuple[str, str], list[Manifest]] = {}
         for manifest in self.manifests:
             self._by_key.setdefault((manifest.kind, manifest.key), []).append(manifest)
+        self._latest = self._find_latest()
 
     def of_kind(self, kind: str) -> Iterator[Manifest]:
         return (manifest for manifest in self.manifests if manifest.kind == kind)
@@ -53,15 +54,35 @@ class Index:
             return manifest.key
         if "dataset" not in manifest.coordinates:
             return None
-        waiting, seen = [manifest], set()
+        return next((m.inputs["examples"] for m in self._behind([manifest]) if "examples" in m.inputs), None)
+
+    def latest(self, manifest: Manifest) -> bool:
+        """Whether the latest run of an experiment goes back to the partition; where no run goes back to any with its
+        coordinates, whether it is the newest of them."""
+        return id(manifest) in self._latest
+
+    def _find_latest(self) -> set[int]:
+        def place(manifest: Manifest) -> tuple[Any, ...]:
+            return manifest.kind, *manifest.coordinates.items()
+
+        by_key = sorted(self.manifests, key=lambda m: m.key, reverse=True)
+        by_age = sorted(by_key, key=lambda m: datetime.fromisoformat(m.created).timestamp())
+        newest = {place(manifest): manifest for manifest in by_age}
+        in_runs = {place(manifest) for manifest in self._behind(self.of_kind("runs"))}
+        last_runs = (manifest for manifest in newest.values() if manifest.kind == "runs")
+        of_no_run = (manifest for where, manifest in newest.items() if where not in in_runs)
+        return {id(manifest) for manifest in (*self._behind(last_runs), *of_no_run)}
+
+    def _behind(self, manifests: Iterable[Manifest]) -> Iterator[Manifest]:
+        """The partitions that these go back to, with themselves; weights have their predictions' key."""
+        waiting, seen = list(manifests), set[int]()
         while waiting:
             at = waiting.pop()
-            if "examples" in at.inputs:
-                return at.inputs["examples"]
-            seen.add((at.kind, at.key))
-            inputs = (self.input(at, role) for role in at.inputs)
-            waiting += [m for m in inputs if m is not None and (m.kind, m.key) not in seen]
-        return None
+            if id(at) not in seen:
+                seen.add(id(at))
+                yield at
+                inputs = (self.input(at, role) for role in at.inputs)
+                waiting += [m for m in inputs if m is not None] + self._by_key.get(("calibrators", at.key), [])
 
 
 def table(name: str, index: Index, schema: pa.Schema) -> pa.Table:
@@ -83,6 +104,7 @@ def _partitions(index: Index) -> Iterator[Record]:
             "bytes": sum(entry.bytes for entry in manifest.files),
             "examples_key": index.examples_key(manifest),
             "created": datetime.fromisoformat(manifest.created),
+            "latest": index.latest(manifest),
             **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
         }
 
@@ -128,7 +150,7 @@ FILLED = (*_RECORDS, "metrics", "comparisons", "diagnostics")
 
 def _figures(index: Index, manifest: Manifest, schema: pa.Schema) -> pa.Table:
     """The rows of a partition, which is read whole, pages' checksums and all; its coordinates are columns too."""
-    constants: Record = {"key": manifest.key, **manifest.coordinates}
+    constants: Record = {"key": manifest.key, "latest": index.latest(manifest), **manifest.coordinates}
     if "shots" in constants:
         constants["shots_order"] = shots_order(constants["shots"])
     found = index.lake.of(manifest).table([name for name in schema.names if name not in constants])

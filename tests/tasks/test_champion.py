@@ -1,7 +1,9 @@
 """The champion: from a fitted method to a registered classifier that any process can load."""
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +12,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from safetensors.numpy import save
 
-from tasks.champion import load_classifier, write_classifier
+from tasks.champion import load_classifier, written_classifier
 from tasks.mlflow_store import store
 from tasks.registry import register
 from tasks.steps import Entry, Step
@@ -86,15 +89,19 @@ def fit(entry, home):
     return path, method.predict_proba(states(TEXTS))
 
 
+def enter(home, run, name, calibrator, entry):
+    """What the recording of a run does with the best of a data set."""
+    with written_classifier(home, entry, SETTINGS, calibrator) as folder:
+        return register(home, run, name, folder, entry)
+
+
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("a home"))
     one = entry(save_model("llama", home.root / "model"))
     calibrator, expected = fit(one, home)
     run = log_experiment(home, {"name": "films", "description": ""}, [], [], {})
-    folder = write_classifier(home, one, SETTINGS, calibrator)
-    version = register(home, run, "vocabsem-films", folder, one)["version"]
-    assert not folder.exists()
+    version = enter(home, run, "vocabsem-films", calibrator, one)["version"]
     return home, one, calibrator, run, version, expected
 
 
@@ -152,11 +159,11 @@ def test_nothing_is_pickled_and_every_requirement_is_pinned(registered):
 
 def test_the_same_predictions_make_no_second_version_and_others_do(registered):
     home, one, calibrator, run, version, _ = registered
-    again = register(home, run, "vocabsem-films", write_classifier(home, one, SETTINGS, calibrator), one)
+    again = enter(home, run, "vocabsem-films", calibrator, one)
     assert again["version"] == version == "1"
 
     other = entry(one.model, key_of="second")
-    newer = register(home, run, "vocabsem-films", write_classifier(home, other, SETTINGS, calibrator), other)
+    newer = enter(home, run, "vocabsem-films", calibrator, other)
     assert newer["version"] == "2"
     with store(home) as client:
         assert client.get_registered_model("vocabsem-films").aliases == {"champion": 1, "challenger": 2}
@@ -165,12 +172,39 @@ def test_the_same_predictions_make_no_second_version_and_others_do(registered):
     assert not list(home.cache.glob("champion-*"))
 
 
+@pytest.mark.parametrize("fails", ["write", "log", "create_model_version", "set_registered_model_alias"])
+def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, monkeypatch, fails):
+    """Where the calibrator cannot be read, the classifier not be stored, its version or alias not be written."""
+    home, one, calibrator, run, *_ = registered
+    unheard, name = entry(one.model, key_of=fails), f"vocabsem-{fails}"
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if fails == "write":
+            patched.setattr(shutil, "copyfile", full)
+        elif fails == "log":
+            patched.setattr(LocalArtifactRepository, "log_artifacts", full)
+        else:
+            patched.setattr(mlflow.MlflowClient, fails, full)
+        with pytest.raises(OSError, match="No space left"):
+            enter(home, run, name, calibrator, unheard)
+    assert not list(home.cache.glob("champion-*"))
+    with store(home) as client:
+        known = [found.name for found in client.search_registered_models()]
+    assert (name in known) == (fails not in ("write", "log")), "no registered model without a classifier"
+    assert enter(home, run, name, calibrator, unheard)["alias"] == "champion", "the next run goes on"
+    with store(home) as client:
+        assert [str(found.version) for found in client.search_model_versions(f"name = '{name}'")] == ["1"]
+
+
 def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
     home, one, *_ = registered
     pair = entry(one.model, fields=("first", "second"), key_of="pair")
     calibrator, expected = fit(pair, home)
     run = log_experiment(home, {"name": "pairs", "description": ""}, [], [], {})
-    register(home, run, "vocabsem-pairs", write_classifier(home, pair, SETTINGS, calibrator), pair)
+    enter(home, run, "vocabsem-pairs", calibrator, pair)
     classifier = load_classifier(home, "vocabsem-pairs@champion")
     frame = classifier.predict(pd.DataFrame({"second": TEXTS, "first": TEXTS}))
     np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)
@@ -191,10 +225,9 @@ def test_an_unknown_model_lists_those_there_are(registered, model):
 
 def test_another_language_model_is_refused(registered, tmp_path):
     home, one, calibrator, run, *_ = registered
-    folder = write_classifier(home, one, SETTINGS, calibrator)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"digest": "0" * 64}))
-    other = entry(one.model, key_of="tampered")
-    register(home, run, "tampered", folder, other)
+    with written_classifier(home, one, SETTINGS, calibrator) as folder:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"digest": "0" * 64}))
+        register(home, run, "tampered", folder, entry(one.model, key_of="tampered"))
     with pytest.raises(Exception, match="is not the model that the classifier of 'films' was fitted on"):
         load_classifier(home, "tampered@champion")

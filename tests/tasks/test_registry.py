@@ -139,14 +139,11 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples)
 
 def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
     run = log_experiment(home, {"name": "aliases", "description": ""}, [], [], {})
+    (tmp_path / "config.json").write_text("{}")
     aliases, found = [], []
     shares = (0.5, 0.52, 0.5, 0.4, 0.9, 0.9)
-    for number, right in enumerate(shares):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        (folder / "config.json").write_text("{}")
-        found.append(register(home, run, "contest", folder, contender(home, examples, right)))
-        assert not folder.exists()
+    for right in shares:
+        found.append(register(home, run, "contest", tmp_path, contender(home, examples, right)))
         with store(home) as client:
             aliases.append(client.get_registered_model("contest").aliases)
             tags = client.get_model_version("contest", found[-1]["version"]).tags
@@ -158,8 +155,7 @@ def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
     assert [each["difference"] is None for each in found] == [True, False, True, False, False, True]
     with store(home) as client:  # the champion's version is removed, and its alias with it
         client.delete_model_version("contest", "4")
-    (tmp_path / "last").mkdir()
-    assert register(home, run, "contest", tmp_path / "last", contender(home, examples, 0.3))["alias"] == "champion"
+    assert register(home, run, "contest", tmp_path, contender(home, examples, 0.3))["alias"] == "champion"
 
 
 def test_a_champion_is_replaced_though_its_calibrator_is_gone(home, examples):

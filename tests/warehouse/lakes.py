@@ -134,7 +134,6 @@ def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
     """Calibrator, predictions and metrics. Returns the manifest of the metrics."""
     where = {"model": model, "dataset": dataset, "method": method, "shots": shots}
     inputs = {f"states:{split}": manifest.key for split, manifest in states.items()} | {"anchors": anchors.key}
-    put(lake, "calibrators", {"seed-0.safetensors": b"\0" * 64}, inputs=inputs, extra=extra, **where)
     rows = [(f"{s}-{i}", s, seed, i % 2) for seed in SEEDS for s in ("validation", "test") for i in range(SPLITS[s])]
     ids, splits, seeds, labels = zip(*rows, strict=True)
     predictions = pa.table(
@@ -150,6 +149,8 @@ def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
     training = pa.table({"seed": pa.array([0], pa.int32()), "id": ["train-0"]})
     tables = {"part-0.parquet": predictions, "training.parquet": training}
     made = put(lake, "predictions", tables, inputs=inputs, extra=extra, **where)
+    weights = lake.partition("calibrators", made.key, **where)
+    weights.publish([weights.write_bytes("seed-0.safetensors", b"\0" * 64)], payload=made.payload, inputs=inputs)
     figures = []
     for split in ("validation", "test"):
         for metric in METRICS:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tests.warehouse.lakes import (
+    CONTRASTS,
     DATASETS,
     METHODS,
     MODELS,
@@ -22,6 +23,7 @@ from tests.warehouse.lakes import (
     anchor,
     put,
     put_anchors,
+    put_comparisons,
     put_examples,
     put_fit,
     put_run,
@@ -227,6 +229,60 @@ def test_figures_that_no_run_lists_show_their_newest(home, lake):
     rebuild(home)
     assert len(rows(home, "from leaderboard")) == 1
     assert rows(home, "select count(distinct key) as n from metrics") == [{"n": 3}]
+
+
+def latest(home, relation, condition="true"):
+    """The keys of what the relation says is the latest."""
+    return {row["key"] for row in rows(home, f"select distinct key from {relation} where latest and {condition}")}
+
+
+def test_latest_is_what_the_latest_runs_used_whatever_was_published_last(home, lake):
+    examples, anchors = put_examples(lake, "mr"), put_anchors(lake, "tiny")
+    superseded, states = (put_states(lake, "tiny", "mr", examples, extra=version) for version in (1, 2))
+    cell = ("tiny", "mr", "linear_probe", "4")
+    oldest = put_fit(lake, *cell, superseded, anchors)
+    dropped = put_fit(lake, "tiny", "mr", "zero_shot", "0", superseded, anchors)
+    old, new = (put_fit(lake, *cell, states, anchors, extra=version) for version in (1, 2))
+    of_oldest, of_new = (
+        put_comparisons(lake, "tiny", "mr", "4", CONTRASTS, {"predictions:0": fit.inputs["predictions"]})
+        for fit in (oldest, new)
+    )
+    put_run(lake, "paper", [old])
+    put_run(lake, "quickstart", [oldest, dropped], [of_oldest], extra=1)
+    time.sleep(0.002)  # manifests tell milliseconds
+    put_run(lake, "quickstart", [new], [of_new], extra=2)
+    time.sleep(0.002)
+    put_fit(lake, *cell, states, anchors, extra="of a run that was killed")
+    rebuild(home)
+    assert latest(home, "metrics") == {old.key, new.key}
+    assert latest(home, "predictions") == {old.inputs["predictions"], new.inputs["predictions"]}
+    assert latest(home, "partitions", "kind = 'calibrators'") == latest(home, "predictions")
+    assert latest(home, "comparisons") == {of_new.key}
+    assert latest(home, "states") == latest(home, "last_states") == {manifest.key for manifest in states.values()}
+    assert latest(home, "runs") == latest(home, "partitions", "kind = 'runs'")
+    assert len(latest(home, "runs")) == 2
+
+
+def test_where_no_run_was_finished_the_newest_is_latest(home, lake):
+    examples, anchors = put_examples(lake, "mr"), put_anchors(lake, "tiny")
+    texts = {name: ["x"] for name in ("subject", "states", "similarity", "figure")}
+    for version in range(3):
+        states = put_states(lake, "tiny", "mr", examples, extra=version)
+        fit = put_fit(lake, "tiny", "mr", "zero_shot", "0", states, anchors, extra=version)
+        bias = put(
+            lake,
+            "diagnostics",
+            {"part-0.parquet": pa.table(texts | {"value": [0.5]})},
+            extra=version,
+            model="tiny",
+            dataset="mr",
+        )
+        time.sleep(0.002)
+    rebuild(home)
+    assert latest(home, "metrics") == {fit.key}
+    assert latest(home, "predictions") == {fit.inputs["predictions"]}
+    assert latest(home, "states") == {manifest.key for manifest in states.values()}
+    assert latest(home, "diagnostics") == {bias.key}
 
 
 def test_models_datasets_labels_and_runs_say_what_the_cards_said(filled):
@@ -449,6 +505,9 @@ def test_every_table_view_and_column_has_a_comment(filled):
         "nearest_examples",
         "best_fits",
     }
+    keyed = {table.name for table in found if "key" in [column.name for column in table.columns]}
+    marked = {table.name for table in found if "latest" in [column.name for column in table.columns]}
+    assert keyed - marked == {"models", "datasets", "lineage", "checks"}, "the newest alone; and records of the past"
     for table in found:
         assert table.comment, table.name
         for column in table.columns:

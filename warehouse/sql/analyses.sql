@@ -59,7 +59,7 @@ comment on view label_efficiency is 'Macro-F1 on test data by labelled examples 
 comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
 
 create view lake.compared as
-select r.experiment, r.key as run, r.latest, c.*
+select r.experiment, r.key as run, r.latest, c.* exclude (latest)
 from runs r
 join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'comparisons'
 join comparisons c on c.key = l.input_key;

@@ -4,6 +4,7 @@ with shared(name, comment) as (values
     ('examples_key', 'Key of the examples.'),
     ('experiment', 'Experiment card; - for figures that no finished run lists.'),
     ('id', 'The example, of examples.id where examples.key is examples_key.'),
+    ('latest', 'False for what is superseded: no experiment''s latest run goes back to it. Where no run knows its coordinates, true for their newest.'),
     ('layer', 'The layer''s number.'),
     ('macro_f1', 'Macro-F1, mean over the seeds.'),
     ('macro_f1_high', 'Upper end of its 95 % bootstrap interval over examples and seeds.'),

@@ -61,7 +61,7 @@ create table runs as
 select
     key,  -- Key of the run.
     experiment,  -- Experiment card.
-    row_number() over (partition by experiment order by created desc, key) = 1 as latest,  -- Whether it is the newest of its experiment, the one that leaderboard shows.
+    latest,  -- Whether it is the newest of its experiment, the one that leaderboard shows.
     try_cast(facts->>'$.started' as timestamptz) as started,  -- When it began.
     try_cast(facts->>'$.seconds' as double) as seconds,  -- How long it took.
     facts->>'$.machine' as machine,  -- Where it ran, in words.

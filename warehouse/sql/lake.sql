@@ -4,8 +4,9 @@
 create schema lake;
 
 create view lake.keys as
-select distinct kind, left(key, 12) as short_key, key, examples_key
-from partitions;
+select kind, left(key, 12) as short_key, key, examples_key, bool_or(latest) as latest
+from partitions
+group by all;
 
 create view lake.examples as
 select unnest([]::struct(

@@ -15,6 +15,7 @@ create table partitions (
     rows bigint not null,  -- Rows of its part files.
     bytes bigint not null,  -- Size of its files.
     created timestamptz not null,  -- When it was published.
+    latest boolean not null,
     examples_key varchar,  -- Key of the examples it goes back to, through any number of steps.
     payload json not null,  -- What the key is the hash of.
     facts json not null,  -- What was measured while it was made.
@@ -69,7 +70,8 @@ create table metrics (
     low double,  -- Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     high double,  -- Upper end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     spread double,
-    key varchar not null  -- Key of the metrics partition.
+    key varchar not null,  -- Key of the metrics partition.
+    latest boolean not null
 );
 comment on table metrics is 'Every figure of every fit: one metric of one seed a row, and one over the seeds.';
 
@@ -87,7 +89,8 @@ create table comparisons (
     high double,  -- Upper end of its 95 % interval.
     p double,  -- Two-sided p of no difference.
     p_holm double,  -- The same after Holm's correction over all rivals at this number of shots; NULL for other questions.
-    key varchar not null  -- Key of the comparisons partition.
+    key varchar not null,  -- Key of the comparisons partition.
+    latest boolean not null
 );
 comment on table comparisons is 'Two methods on the same test examples and seeds, one figure a row: paired bootstrap over examples and seeds.';
 
@@ -99,6 +102,7 @@ create table diagnostics (
     similarity varchar,  -- How: dot or cosine; NULL where no state is.
     figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbours (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens).
     value double,  -- The figure.
-    key varchar not null  -- Key of the diagnostics partition.
+    key varchar not null,  -- Key of the diagnostics partition.
+    latest boolean not null
 );
 comment on table diagnostics is 'Where a model leans before it reads, and how far its anchors repeat its own logits: one figure a row.';

@@ -6,7 +6,7 @@ create macro lake.part_row(filename, file_row_number) as
 
 create view examples as
 select r.dataset, r.split, r.id, r.label, r.label_name, r.text, r.fields,
-    lake.part_row(r.filename, r.file_row_number) as row, k.key
+    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.latest
 from lake.examples r join lake.keys k on k.kind = 'examples' and k.short_key = r.key;
 comment on view examples is 'The texts: one example a row. A data set read with other limits has a key of its own.';
 comment on column examples.id is 'Name of the example, unique within a key.';
@@ -20,7 +20,7 @@ comment on column examples.key is 'Key of the examples partition.';
 create view states as
 select r.model, r.dataset, r.split, r.id,
     r.* exclude (model, dataset, split, id, key, filename, file_row_number),
-    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key
+    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view states is 'Hidden states: one example a row, one column a stored layer.';
 comment on column states.tokens is 'Length of the prompt.';
@@ -28,20 +28,20 @@ comment on column states.shortened is 'Whether the text was shortened to fit.';
 comment on column states.key is 'Key of the states partition.';
 
 create view layer_states as
-select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
+select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view layer_states is 'Hidden states: one stored layer of one example a row.';
 comment on column layer_states.key is 'Key of the states partition.';
 
 create view last_states as
-select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key
+select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key
 where r.last;
 comment on view last_states is 'Hidden states of the last stored layer, whatever its number.';
 comment on column last_states.key is 'Key of the states partition.';
 
 create view anchors as
-select r.model, r.token_id, r.token, r.leverage, r.norm, r.head_norm, r.bias, r.anchor, r.head, k.key
+select r.model, r.token_id, r.token, r.leverage, r.norm, r.head_norm, r.bias, r.anchor, r.head, k.key, k.latest
 from lake.anchors r join lake.keys k on k.kind = 'anchors' and k.short_key = r.key;
 comment on view anchors is 'Semantic anchors: one vocabulary token a row.';
 comment on column anchors.token_id is 'The token''s number.';
@@ -56,7 +56,7 @@ comment on column anchors.key is 'Key of the anchors partition.';
 
 create view predictions as
 select r.model, r.dataset, r.method, r.shots, r.split, r.seed, r.id, r.label, r.predicted, r.probabilities,
-    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key
+    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
 comment on view predictions is 'What every method said: one example of one seed a row.';
 comment on column predictions.split is 'validation or test.';
