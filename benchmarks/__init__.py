@@ -49,6 +49,8 @@ class Setting:
     home: Home
     dataset: str = "rotten_tomatoes"
     data_dir: Path | None = None
+    card: str = ""
+    """The experiment whose overhead is measured, whole; without one quickstart on `dataset`."""
 
     @cached_property
     def model(self) -> "LanguageModel":

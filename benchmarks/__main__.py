@@ -73,10 +73,11 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=SUBJECTS, metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--dataset", default=Setting.dataset, help="whose test texts are run")
     parser.add_argument("--data-dir", type=Path, help="where its files are, if it is not one of the bundled sets")
+    parser.add_argument("--card", default=Setting.card, help="the experiment of `overhead`, whole")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     parser.add_argument("--markdown", action="store_true", help="write the rows into docs/performance.md too")
     given = parser.parse_args()
-    setting = Setting(Home.find(), given.dataset, given.data_dir)
+    setting = Setting(Home.find(), given.dataset, given.data_dir, given.card)
     rows = list(measured(given.only or SUBJECTS, setting))
     Console(highlight=False, width=160).print(table(rows))
     if given.json:

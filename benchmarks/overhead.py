@@ -27,12 +27,11 @@ def measure(setting: Setting) -> Iterator[Row]:
     from flows.pipeline import pipeline
 
     with own_home(setting) as home, in_process(home), watched() as rooms:
-        overrides = {"datasets": [setting.dataset], "champion": False}
-        data_dir = str(setting.data_dir) if setting.data_dir else None
-        pipeline("quickstart", overrides, str(home.root), data_dir)
+        card, which = (setting.card, {}) if setting.card else ("quickstart", {"datasets": [setting.dataset]})
+        pipeline(card, which | {"champion": False}, str(home.root), str(setting.data_dir) if setting.data_dir else None)
     whole = sum(rooms.values())
     idle = whole - rooms["vocabsem"]
-    name = f"a run of quickstart on {setting.dataset}: all but computing"
+    name = f"a run of {setting.card or f'quickstart on {setting.dataset}'}: all but computing"
     yield Row(name, idle, "the whole run", whole, "s", "≤ 0.05")
 
 
