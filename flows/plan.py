@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,15 @@ class Plan:
         ]
 
     def published(self, step: Step) -> bool:
-        """A fit is done when its predictions and its calibrator are both there."""
+        """A fit is done when its predictions and its calibrator are both there, a run when it is its experiment's last:
+        after one with other settings it is recorded anew, for reports show the last."""
         kinds = ("predictions", "calibrators") if step.kind == "predictions" else (step.kind,)
-        return all(step.partition(self.lake, kind).published for kind in kinds)
+        there = all(step.partition(self.lake, kind).published for kind in kinds)
+        return there and not (step.kind == "runs" and self._superseded(step))
+
+    def _superseded(self, run: Step) -> bool:
+        others = (m for m in self.lake.manifests("runs") if m.coordinates == run.coordinates)
+        return max(others, key=lambda m: datetime.fromisoformat(m.created)).key != run.key
 
     def refusals(self, *kinds: str) -> list[Step]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""

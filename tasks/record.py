@@ -60,6 +60,7 @@ def record_run(
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         **commit,
     }
+    step.partition(Lake(home)).withdraw()  # it may be there, but not as the last
     step.publish(Lake(home), [], facts)
     return run_id
 

@@ -206,6 +206,11 @@ class Partition:
                 raise self.refused(checks)
         return manifest
 
+    def withdraw(self) -> None:
+        """Take the manifest back, if there is one: the partition can be published anew."""
+        with self._writing(MANIFEST, 0):
+            self._withdraw()
+
     def refused(self, checks: Sequence[Check]) -> CheckFailed:
         return CheckFailed(
             f"{self} fails {failures(checks)} and was not published, nor is anything computed from it: look at"
@@ -232,8 +237,8 @@ class Partition:
             yield
 
     def _withdraw(self) -> None:
-        """Take back a manifest whose files are damaged: its sound files keep a sidecar, so that they stay finished. A
-        refusal speaks of files that are being replaced."""
+        """The same under a lock that is held: sound files keep a sidecar, so that they stay finished. A refusal speaks
+        of files that are being replaced."""
         (self.path / REFUSED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():

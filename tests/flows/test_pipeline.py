@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from urllib.parse import unquote
@@ -215,8 +216,6 @@ def test_what_was_computed_by_hand_is_the_same_as_by_flow(ran, tmp_path):
 
 
 def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
-    import shutil
-
     world, key = ran
     home = type(world.home)(tmp_path / "home")
     shutil.copytree(world.home.root, home.root)
@@ -233,6 +232,28 @@ def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
     _, tasks = runs_below(latest["id"], ["centroid on made"])
     names = {one["name"] for one in tasks if "-0" not in one["name"]}
     assert not {name for name in names if name.startswith(("states", "anchors", "score", "record"))}
+
+
+def test_back_at_earlier_settings_reports_show_them_again(ran, recorded, tmp_path):
+    world, key = ran
+    home = type(world.home)(tmp_path / "home")
+    shutil.copytree(world.home.root, home.root)
+
+    def shown():
+        (row,) = catalog.query(home, "select key, mlflow_run_id from runs where latest").to_pylist()
+        (board,) = catalog.query(home, "select list(distinct shots order by shots) as n from leaderboard").to_pylist()
+        return row["key"], row["mlflow_run_id"], board["n"]
+
+    first, with_fewer = shown(), {"shots": [0]}
+    with recorded(home):
+        other = pipeline(world.card, with_fewer, str(home.root))
+        assert shown()[::2] == (other, ["0"])
+        assert pipeline(world.card, home=str(home.root)) == key
+        again = shown()
+        assert again[::2] == first[::2] == (key, first[2])
+        assert again[1] != first[1], "MLflow has it as a run of its own"
+        assert pipeline(world.card, home=str(home.root)) == key
+    assert shown() == again, "a further run changes nothing"
 
 
 @pytest.mark.parametrize(("error", "calls"), [(DownloadFailed, 3), (ComputationFailed, 1)])
