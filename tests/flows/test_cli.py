@@ -79,6 +79,7 @@ def test_a_leaderboard_that_is_not_there(ran, words):
     done = command(ran[0].home, "leaderboard", *words)
     assert done.returncode == 2
     assert ("tiny/made" if "none" in words else "table, csv") in done.stderr
+    assert "None" not in done.stderr
 
 
 def test_overrides_and_dry_runs_show_another_plan_and_compute_nothing(ran):
@@ -187,6 +188,18 @@ def test_a_champion_classifies_words_and_lines(ran):
     assert all(row["label"] == max(("neg", "pos", "tale"), key=row.get) for row in given)
     piped = json.loads(ask(world, *words, "-", stdin="the good film\na dull story\n").stdout)
     assert piped == given
+
+
+def test_texts_of_another_encoding_are_refused(ran):
+    model = ("predict", "--model", "vocabsem-made@champion")
+    told = r"error: the text 'voil\udce0' is not UTF-8 at character 4: convert it to UTF-8"
+    for words, stdin in (
+        (("lens", "voil\udce0"), b""),
+        ((*model, "voil\udce0"), b""),
+        ((*model, "-"), b"good\nvoil\xe0\n"),
+    ):
+        done = command(ran[0].home, *words, stdin=stdin.decode(errors="surrogateescape"))
+        assert (done.returncode, done.stderr.strip()) == (2, told)
 
 
 def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_path):
