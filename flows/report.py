@@ -32,7 +32,7 @@ def report(
 ) -> str:
     """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
 
-    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run, and
+    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run and
     for an `output` that cannot be written.
     """
     run = latest_run(home, experiment)
