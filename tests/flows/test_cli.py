@@ -1,6 +1,7 @@
 """The command line over a home in which an experiment ran: what it prints, in which form, with which exit code."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -10,10 +11,12 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from flows import cli
 from flows.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.tasks.worlds import server, snapshot
+from vocabsem.errors import BadInput
 from warehouse.analyses import analyses
 from warehouse.home import Home
 from warehouse.lake import Lake
@@ -216,6 +219,24 @@ def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_pa
     schema = ask(world, "schema").stdout
     for name in ("leaderboard", "label_efficiency", "examples", "states", "anchors", "nearest_tokens", "lineage"):
         assert f"\n{name} (" in f"\n{schema}"
+
+
+def test_a_home_that_can_be_none_is_refused(tmp_path):
+    (path := tmp_path / "file").touch()
+    for words in (["--home"], ["--home="], ["--home", ""]):
+        with pytest.raises(BadInput, match="^--home names no folder: write --home DIR$"):
+            cli._take_home(["leaderboard", *words])
+    done = command(Home(path), "leaderboard")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: the home {path} is no folder: choose one with --home or VOCABSEM_HOME\n",
+    )
+
+
+def test_what_a_disk_refuses_is_told_with_its_mend():
+    told = cli._unforeseen(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    assert told.startswith("/home/logs: Read-only file system: mend its permissions or free some space, or choose")
+    assert cli._unforeseen(ValueError("no")) == "ValueError: no\n(--debug shows where)"
 
 
 def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):
