@@ -1,5 +1,6 @@
 """The command line, `vocabsem`: the outermost room. Its commands are in `flows/commands/`."""
 
+import errno
 import logging
 import os
 import sys
@@ -10,10 +11,11 @@ import typer
 
 from flows.commands import app, datasets, experiments, models, servers, warehouse  # noqa: F401  # each adds its commands
 from flows.environment import prepare
-from vocabsem.errors import VocabsemError
+from vocabsem.errors import BadInput, VocabsemError
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
+REFUSALS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}  # the system's, of a place to write
 
 
 def main(*prefix: str) -> NoReturn:
@@ -24,7 +26,9 @@ def main(*prefix: str) -> NoReturn:
     if not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        prepare(_take_home(words))
+        home = prepare(_take_home(words))
+        if home.root.exists() and not home.root.is_dir():
+            raise BadInput(f"the home {home.root} is no folder: choose one with --home or VOCABSEM_HOME")
         code = app(words, standalone_mode=False)
         if code == INTERRUPTED:
             typer.echo("stopped: the same command goes on from here", err=True)
@@ -39,7 +43,7 @@ def main(*prefix: str) -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"error: {type(error).__name__}: {error}\n(--debug shows where)", err=True)
+        typer.echo(f"error: {_unforeseen(error)}", err=True)
         code = 1
     _leave(code if isinstance(code, int) else 0)
 
@@ -56,15 +60,25 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _unforeseen(error: Exception) -> str:
+    """What a disk refused, wherever that was met, with the mend; of anything else its kind and its words."""
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        where = f"{error.filename}: " if error.filename else ""
+        mend = "mend its permissions or free some space, or choose another home with --home or VOCABSEM_HOME"
+        return f"{where}{error.strerror}: {mend}"
+    return f"{type(error).__name__}: {error}\n(--debug shows where)"
+
+
 def _take_home(words: list[str]) -> Path | None:
-    """Remove `--home DIR` from the words, wherever it stands."""
+    """Remove `--home DIR` from the words, wherever it stands. Raises BadInput for one without a folder."""
     for index, word in enumerate(words):
-        if word == "--home" and index + 1 < len(words):
-            home = words[index + 1]
-            del words[index : index + 2]
+        if word == "--home" or word.startswith("--home="):
+            name, equals, home = words.pop(index).partition("=")
+            if not equals and index < len(words):
+                home = words.pop(index)
+            if not home:
+                raise BadInput(f"{name} names no folder: write --home DIR")
             return Path(home)
-        if word.startswith("--home="):
-            return Path(words.pop(index).removeprefix("--home="))
     return None
 
 

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
@@ -11,6 +11,8 @@ from vocabsem.cards import CARDS, Card, DatasetCard, ModelCard, load_card, read_
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.shots import Scarce
+
+C = TypeVar("C", ModelCard, DatasetCard)
 
 
 class MethodSpec(Card):
@@ -88,7 +90,7 @@ class Experiment(Card):
     """Labelled examples per class."""
     scarce: Scarce = "refuse"
     """What a class with fewer training rows than shots does: refuse the experiment, or give all it has."""
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
     """Each draws its own shots and initial weights."""
     layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)
     """Layers stored and used."""
@@ -132,10 +134,20 @@ class Experiment(Card):
         return self
 
     def model_cards(self) -> list[ModelCard]:
-        return [load_card("models", name) for name in self.models]
+        return _named_apart([load_card("models", name) for name in self.models], self.models)
 
     def dataset_cards(self) -> list[DatasetCard]:
-        return [load_card("datasets", name) for name in self.datasets]
+        return _named_apart([load_card("datasets", name) for name in self.datasets], self.datasets)
+
+
+def _named_apart(cards: list[C], entries: list[str]) -> list[C]:
+    """The cards, none with the name of another, under which both would be one in every table. Raises CardError."""
+    first: dict[str, str] = {}
+    for card, entry in zip(cards, entries, strict=True):
+        if card.name in first:
+            raise CardError(f"{first[card.name]} and {entry} are both named {card.name!r}: give one card another name")
+        first[card.name] = entry
+    return cards
 
 
 def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) -> Experiment:

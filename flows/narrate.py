@@ -69,7 +69,9 @@ def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -
     if not len(table):
         known = catalog.query(home, "select distinct experiment, dataset from leaderboard order by all").to_pylist()
         pairs = ", ".join(f"{row['experiment']}/{row['dataset']}" for row in known)
-        raise BadInput(f"no scores of experiment {experiment!r}, data set {dataset!r}: there are {pairs or 'none yet'}")
+        asked = {"experiment": experiment, "data set": dataset}
+        sought = ", ".join(f"{what} {name!r}" for what, name in asked.items() if name)
+        raise BadInput(f"no scores{' of ' * bool(sought)}{sought}: there are {pairs or 'none yet'}")
     return table
 
 

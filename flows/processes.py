@@ -1,6 +1,7 @@
 """A server as a process on loopback: started, waited for, and ended with the process that started it."""
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -93,7 +94,9 @@ class Server:
 
     def _last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"{lines[-1].strip() if lines else 'it said nothing'} (whole log: {self.log})"
+        errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+        said = (errors or lines or ["it said nothing"])[-1].strip()
+        return f"{said} (whole log: {self.log})"
 
 
 @contextlib.contextmanager

@@ -2,10 +2,12 @@
 rows."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.experiment import MethodSpec
+from flows.pages import writing
 from flows.report_tables import SECTIONS, Results, curves, of_dataset
 from flows.run_facts import Run
 from vocabsem.errors import BadInput
@@ -30,7 +32,8 @@ def report(
 ) -> str:
     """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
 
-    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run.
+    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run and
+    for an `output` that cannot be written.
     """
     run = latest_run(home, experiment)
     results = results_of(home, run)
@@ -38,11 +41,11 @@ def report(
         from flows.report_page import html_page
 
         page = html_page(home, run, results, projection)
-    else:
-        page = _markdown(run, results, output)
-    if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8")
+    with writing(output) if output else nullcontext():
+        if not html:
+            page = _markdown(run, results, output)
+        if output:
+            output.write_text(page, encoding="utf-8")
     return page
 
 

@@ -54,18 +54,32 @@ def passing_server(home: Home) -> Iterator[str]:
     Prefect's own temporary server is killed five seconds after it was asked to end, with all it has not written yet.
     """
     server = prefect_server(home, free_port(), "prefect-passing.log")
-    with running(server):
-        with first_start(home):
+    with contextlib.ExitStack() as stack:
+        with first_start(server):
+            stack.enter_context(running(server))
             server.wait_until_healthy(threading.Event())
         yield f"{server.address}/api"
 
 
 @contextlib.contextmanager
-def first_start(home: Home) -> Iterator[None]:
-    """One server at a time makes or migrates Prefect's database: two at once both fail."""
-    home.prefect.mkdir(parents=True, exist_ok=True)
-    with FileLock(home.prefect / "start.lock", timeout=START_SECONDS):
+def first_start(server: Server) -> Iterator[None]:
+    """A block that starts a Prefect server and waits until it answers.
+
+    One at a time makes or migrates the database: two at once both fail. One that is cut off while it makes it leaves
+    what no server can bring up to date, and nothing was recorded in: it is removed by the next.
+    """
+    folder = server.home.prefect
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / "unfinished"
+    with FileLock(folder / "start.lock", timeout=START_SECONDS):
+        if unfinished.exists():
+            for file in folder.glob("prefect.db*"):
+                file.unlink()
+        if not (folder / "prefect.db").exists():
+            unfinished.touch()
         yield
+        if answers(server.health):
+            unfinished.unlink(missing_ok=True)
 
 
 # ── which servers run: a record, good as long as its writer holds the lock ───────────────────────────────────────

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -72,8 +72,9 @@ def _serve(home: Home, working: Working = lambda *_: nullcontext([]), coming: Se
         typer.echo(f"starting the Prefect and MLflow servers of {home.root} …")
         for server in (prefect, mlflow):
             server.log.unlink(missing_ok=True)
-        with running(prefect, mlflow):
-            with first_start(home), store_lock(home):
+        with ExitStack() as stack:
+            with first_start(prefect), store_lock(home):
+                stack.enter_context(running(prefect, mlflow))
                 for server in (prefect, mlflow):
                     server.wait_until_healthy(stopping)
             try:

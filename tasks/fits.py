@@ -125,10 +125,15 @@ def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int
 def _clusters(
     home: Home, model: ModelCard, dataset: DatasetCard, key: str, estimator: Any, columns: slice
 ) -> dict[str, float]:
-    """Agreement of k-means clusters with the labels, in the states as they are and as the calibrator moves them."""
+    """Agreement of k-means clusters with the labels, in the states as they are and as the calibrator moves them.
+
+    Nothing where the method moves no states, or where there are fewer of them than classes.
+    """
     if not hasattr(estimator, "transform"):
         return {}
     _, labels, states = read_states(home, model.name, dataset.name, "test", key)
+    if len(states) < dataset.classes:
+        return {}
     before = _clusters_before(home, model.name, dataset.name, key, estimator.space.width, dataset.classes)
     after = adjusted_rand(estimator.transform(states[:, columns]), labels, dataset.classes, seed=0)
     return {"ari_before": before, "ari_after": after}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from vocabsem.errors import ComputationFailed
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     """A client of the home's store, made if there is none. In this block MLflow's global functions use it too.
 
     They must, because MLflow's registry asks the globals where a logged model is, whatever the client says.
+    Raises ComputationFailed for a database that is damaged.
     """
     mlflow = _mlflow()
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
@@ -33,6 +35,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     mlflow.set_registry_uri(home.tracking_uri)
     try:
         with store_lock(home), _silent_migrations():
+            _check(home)
             client = mlflow.MlflowClient()
             client.search_experiments(max_results=1)
             with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
@@ -41,6 +44,18 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
+
+
+def _check(home: Home) -> None:
+    path = home.tracking_uri.removeprefix("sqlite:///")
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("pragma schema_version")
+    except sqlite3.DatabaseError as error:
+        raise ComputationFailed(
+            f"{path} cannot be opened ({error}): put a copy of it back, or remove mlflow.db*, mlartifacts and lake/runs"
+            f" in {home.root} and run the experiments again, which records them anew"
+        ) from None
 
 
 def _mlflow() -> Any:

@@ -102,6 +102,14 @@ def _check(draft: Draft) -> None:
                 f"row {empty[0]} of {draft.path} has an empty {column!r}, as {len(empty)} of {len(values)} rows have:"
                 " fill them in or take them out"
             )
+    if "label" in counts:
+        raise DataError(f"class 'label' of {draft.path} has the name of the column of answers: call it otherwise")
+    near: dict[str, str] = {}
+    for name in counts:
+        if (other := near.setdefault(" ".join(name.split()), name)) != name:
+            raise DataError(
+                f"classes {other!r} and {name!r} of {draft.path} differ by white space only: write them alike"
+            )
     if len(counts) < 2:
         only = next(iter(counts))
         raise DataError(f"column {label!r} of {draft.path} has only class {only!r}: give rows of at least two classes")
@@ -113,7 +121,7 @@ def _check(draft: Draft) -> None:
     rarest = min(counts, key=counts.__getitem__)
     if counts[rarest] < LEAST_ROWS:
         raise DataError(
-            f"class {rarest!r} of {draft.path} has {counts[rarest]} rows, fewer than {LEAST_ROWS}: training, validation"
+            f"class {rarest!r} of {draft.path} has fewer than {LEAST_ROWS} rows, {counts[rarest]}: training, validation"
             " and testing need one each: add rows, merge it with another class, or take it out"
         )
 

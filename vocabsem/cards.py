@@ -165,6 +165,10 @@ class DatasetCard(Card):
         _check_distinct([v for label in self.labels for v in label.values], "label value")
         _check_distinct(self.label_names, "label name")
         _check_distinct(self.label_words, "label word")
+        if "label" in self.label_names:
+            raise ValueError(
+                "a label has the name 'label', which is that of the column of answers: give it another name"
+            )
         if self.local is not None and len(self.local.values) != self.classes:
             raise ValueError(f"local.values has {len(self.local.values)} values for {self.classes} labels")
         if self.local is not None and set(self.local.fields) != set(self.fields):

@@ -16,7 +16,7 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
     """The columns that `card` names, as text, for each of its files (for `hub`, each of its splits).
 
     files: where each of `card.files` lies; cache: the folder for the Arrow copies that `datasets` makes.
-    Raises DataError: a file that cannot be read as the card says, or that lacks a column.
+    Raises DataError: a file that cannot be read as the card says, that lacks a column, or holds no plain values in one.
     """
     wanted = dict.fromkeys([*card.fields.values(), card.label_column, *card.where])
     parts: dict[str, Path] = {split: files[split] for split in card.files}
@@ -30,14 +30,31 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
             raise DataError(_explain(card, path, error)) from error
         for name in wanted:
             if name not in table:
-                near = get_close_matches(name, list(table), n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, table))}"
-                raise DataError(f"{path} has no column {name!r}, which the card of dataset {card.name!r} names: {hint}")
+                hint = _other_columns(card, name, list(table))
+                raise DataError(
+                    f"{path} has no column {name!r}, which dataset {card.name!r} is to be read from: {hint}"
+                )
+            if nested := [value for value in table[name] if isinstance(value, list | dict)]:
+                raise DataError(
+                    f"column {name!r} of {path} holds {str(nested[0])[:60]!r}, no text: write it out as text"
+                )
         columns[part] = {name: ["" if v is None else str(v) for v in table[name]] for name in wanted}
     return columns
 
 
+def _other_columns(card: DatasetCard, name: str, known: list[str]) -> str:
+    if card.format == "csv" and len(known) == 1:
+        return (
+            f"its only column is {known[0]!r}. If that is several, save it with commas between them, or say what is"
+            " there under 'options' in the card, as in {sep: ';'}"
+        )
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known))}"
+
+
 def _read(card: DatasetCard, part: str, path: Path, cache: str) -> Mapping[str, list[Any]]:
+    if path.is_file() and not path.stat().st_size:
+        raise DataError("it is empty")
     if card.format == "folder":
         return _read_folder(path, **card.options)
     if card.format == "csv":
@@ -47,6 +64,11 @@ def _read(card: DatasetCard, part: str, path: Path, cache: str) -> Mapping[str, 
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, **card.options)
         if frame.empty:
             raise DataError("it has no data")
+        if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of fields that the header does not name
+            named = ", ".join(map(repr, frame.columns))
+            raise DataError(
+                f"its rows have more fields than its header, {named}: name all, and quote texts with commas"
+            )
         return {name: frame[name].to_list() for name in frame.columns}
     with _quiet():
         from datasets import Dataset, load_dataset
@@ -76,7 +98,7 @@ def _explain(card: DatasetCard, path: Path, error: Exception) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     reason = (str(cause) or type(cause).__name__).strip().splitlines()[0][:300]
-    mend = "mend 'format', 'options' or 'fields' in its card"
+    mend = "mend the file, or 'format' or 'options' in its card"
     return f"cannot read {path} of dataset {card.name!r} as {card.format}: {reason}: {mend}"
 
 

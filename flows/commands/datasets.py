@@ -1,6 +1,7 @@
 """Data sets of one's own: from a file to a card."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,8 @@ def init_dataset(
     known = name if output.parent == CARDS / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--set name={experiment} --set 'datasets=[{known}]' --set scarce=take_all"
+    if model != DEFAULT_MODEL:
+        settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
 
 
@@ -70,4 +73,5 @@ def _write(output: Path, card: dict[str, object]) -> None:
     except OSError as error:
         raise CardError(f"cannot write {output}: {error.strerror}: choose another place with --output") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the same that is told of already
+            temporary.unlink(missing_ok=True)

@@ -42,6 +42,7 @@ def lens(
     """Look at a prompt's state at every layer: its nearest anchors, and what the model would say if it ended there."""
     from flows import lens_view
     from flows.narrate import console
+    from flows.pages import writing
     from flows.plan import find_data_dir
     from tasks.lens import look
     from vocabsem.cards import load_card
@@ -50,11 +51,12 @@ def lens(
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
     if form not in ("table", "json"):
         raise BadInput(f"{form!r} is no format of the lens: choose table or json")
+    _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     seen = look(Home.find(), load_card("models", model), text, card, example, k=k, centre=centre)
     if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(lens_view.html(seen), encoding="utf-8")
+        with writing(output):
+            output.write_text(lens_view.html(seen), encoding="utf-8")
         typer.echo(output)
     elif form == "json":
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))
@@ -87,10 +89,24 @@ def _answer(model: str, texts: list[str], as_json: bool) -> None:
     from flows.narrate import predictions_table
     from warehouse.export import render
 
-    lines = [line for text in texts for line in (sys.stdin.read().splitlines() if text == "-" else [text])]
+    lines = [line for text in texts for line in (_piped() if text == "-" else [text])]
     if not lines or not all(line.strip() for line in lines):
         raise BadInput("a text to classify is empty: give at least one word")
+    for line in lines:
+        _check_utf8(line)
     render(predictions_table(Home.find(), model, lines), "json" if as_json else "table", sys.stdout.buffer)
+
+
+def _piped() -> list[str]:
+    return sys.stdin.buffer.read().decode(errors="surrogateescape").splitlines()
+
+
+def _check_utf8(text: str) -> None:
+    """Raises BadInput for a text that came as bytes of another encoding, which Python carries on as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"the text {text[:60]!r} is not UTF-8 at character {error.start}: convert it to UTF-8") from None
 
 
 def _score(model: str, input: str, output: str, column: list[str]) -> None:

@@ -30,7 +30,7 @@ class Command:
 
     def __init__(self, home, *words, api=None, stdin=""):
         self.folder = TemporaryDirectory(prefix="command-")
-        (Path(self.folder.name) / "stdin").write_text(stdin)
+        (Path(self.folder.name) / "stdin").write_text(stdin, errors="surrogateescape")
         environment = {"PREFECT_API_URL": api} if api else {}
         arguments = (["--home", str(home.root), *map(str, words)], self.folder.name, environment)
         self.process = _context.Process(target=_main, args=arguments, daemon=True)

@@ -1,6 +1,7 @@
 """The command line over a home in which an experiment ran: what it prints, in which form, with which exit code."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -10,10 +11,12 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from flows import cli
 from flows.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.tasks.worlds import server, snapshot
+from vocabsem.errors import BadInput
 from warehouse.analyses import analyses
 from warehouse.home import Home
 from warehouse.lake import Lake
@@ -79,6 +82,7 @@ def test_a_leaderboard_that_is_not_there(ran, words):
     done = command(ran[0].home, "leaderboard", *words)
     assert done.returncode == 2
     assert ("tiny/made" if "none" in words else "table, csv") in done.stderr
+    assert "None" not in done.stderr
 
 
 def test_overrides_and_dry_runs_show_another_plan_and_compute_nothing(ran):
@@ -189,6 +193,18 @@ def test_a_champion_classifies_words_and_lines(ran):
     assert piped == given
 
 
+def test_texts_of_another_encoding_are_refused(ran):
+    model = ("predict", "--model", "vocabsem-made@champion")
+    told = r"error: the text 'voil\udce0' is not UTF-8 at character 4: convert it to UTF-8"
+    for words, stdin in (
+        (("lens", "voil\udce0"), b""),
+        ((*model, "voil\udce0"), b""),
+        ((*model, "-"), b"good\nvoil\xe0\n"),
+    ):
+        done = command(ran[0].home, *words, stdin=stdin.decode(errors="surrogateescape"))
+        assert (done.returncode, done.stderr.strip()) == (2, told)
+
+
 def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_path):
     world, _ = ran
     before = ask(world, "leaderboard", "--format", "csv").stdout
@@ -203,6 +219,24 @@ def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_pa
     schema = ask(world, "schema").stdout
     for name in ("leaderboard", "label_efficiency", "examples", "states", "anchors", "nearest_tokens", "lineage"):
         assert f"\n{name} (" in f"\n{schema}"
+
+
+def test_a_home_that_can_be_none_is_refused(tmp_path):
+    (path := tmp_path / "file").touch()
+    for words in (["--home"], ["--home="], ["--home", ""]):
+        with pytest.raises(BadInput, match="--home names no folder: write --home DIR"):
+            cli._take_home(["leaderboard", *words])
+    done = command(Home(path), "leaderboard")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: the home {path} is no folder: choose one with --home or VOCABSEM_HOME\n",
+    )
+
+
+def test_what_a_disk_refuses_is_told_with_its_mend():
+    told = cli._unforeseen(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    assert told.startswith("/home/logs: Read-only file system: mend its permissions or free some space, or choose")
+    assert cli._unforeseen(ValueError("no")) == "ValueError: no\n(--debug shows where)"
 
 
 def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):

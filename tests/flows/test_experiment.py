@@ -1,6 +1,7 @@
 """Experiment cards: validated whole, refused with the nearest known name."""
 
 import re
+import shutil
 
 import pytest
 import yaml
@@ -64,6 +65,8 @@ def test_order_and_noise_are_named_whatever_the_label(write):
         ({"shots": ["most"]}, "shots"),
         ({"shots": []}, "shots"),
         ({"seeds": [1, 1]}, "seeds: 1 given twice"),
+        ({"seeds": [-1]}, "seeds[0]: Input should be greater than or equal to 0 (given: -1)"),
+        ({"seeds": [2**31]}, "seeds[0]"),
         ({"methods": ["zero_shoot"]}, "zero_shot"),
         ({"methods": [{"method": "paper_calibrator", "params": {"epoch": 3}}]}, "did you mean 'epochs'"),
         ({"methods": ["zero_shot", "zero_shot"]}, "zero_shot given twice"),
@@ -89,6 +92,14 @@ def test_unknown_cards_are_named_with_the_nearest(write):
         load_experiment("no-such-folder/experiment.yaml")
     with pytest.raises(CardError, match="did you mean 'quickstart'"):
         load_experiment("quikstart")
+
+
+def test_two_cards_of_one_name_are_told(write, tmp_path):
+    for kind, own in (("datasets", "rotten_tomatoes"), ("models", "smollm2-135m-instruct")):
+        copy = shutil.copy(CARDS / kind / f"{own}.yaml", tmp_path / f"{kind}.yaml")
+        experiment = load_experiment(write(**{kind: [own, str(copy)]}))
+        with pytest.raises(CardError, match=rf"^{own} and {copy} are both named '{own}': give one card another name$"):
+            experiment.model_cards(), experiment.dataset_cards()
 
 
 def test_overrides_are_applied_before_validation(write):

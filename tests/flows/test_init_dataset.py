@@ -1,6 +1,7 @@
 """From a file to a leaderboard on the real model: the card that `init-dataset` writes is run as it is."""
 
 import csv
+import shutil
 from itertools import product
 
 import pytest
@@ -11,7 +12,7 @@ from flows.calibrate import calibrate
 from flows.cli import app
 from flows.evaluate import evaluate
 from flows.extract import extract
-from vocabsem.cards import load_card
+from vocabsem.cards import CARDS, load_card
 from vocabsem.errors import CardError, DataError
 from warehouse.analyses import ask
 from warehouse.home import Home
@@ -89,6 +90,17 @@ def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypa
     assert refused.value.exit_code == 2
     assert output.read_text() == "as it was"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_is_told(
+    reviews, make_home, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("VOCABSEM_HOME", str(make_home()))
+    own = shutil.copy(CARDS / "models" / "smollm2-135m-instruct.yaml", tmp_path / "own.yaml")
+    init(reviews, tmp_path / "mine.yaml", "--model", own)
+    assert f" --set 'models=[{own}]'\n" in capsys.readouterr().out
+    with pytest.raises(CardError, match=r"cannot write /proc/mine\.yaml: .* choose another place"):
+        init(reviews, "/proc/mine.yaml")
 
 
 def test_a_card_goes_by_the_name_of_a_card(reviews, tmp_path):

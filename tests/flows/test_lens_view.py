@@ -111,10 +111,12 @@ def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
         ([], "give a text, or --dataset with --example"),
         (["--example", "test-1"], "give a text, or"),
         (["text", "--format", "csv"], "'csv' is no format of the lens"),
+        (["text", "--model", "MODEL", "--output", "/proc"], "/proc is a folder"),
+        (["text", "--model", "MODEL", "--output", "/proc/lens.html"], "cannot write /proc/lens.html: No such file"),
     ],
 )
 def test_wrong_words_are_told_at_once(ran, words, said):
     world, _ = ran
-    done = command(world.home, "lens", *words)
+    done = command(world.home, "lens", *(world.folder / "model.yaml" if word == "MODEL" else word for word in words))
     assert done.returncode == 2
     assert said in done.stderr

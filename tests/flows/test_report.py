@@ -185,6 +185,17 @@ def test_an_experiment_that_was_not_run_is_explained(home, tmp_path):
         report(empty, "paper")
 
 
+def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(home, tmp_path):
+    (tmp_path / "a file").touch()
+    for output, told in (
+        (tmp_path, "is a folder: give --output"),
+        (tmp_path / "a file" / "x.md", "cannot write .*x.md"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            report(home, "paper", output)
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+
+
 def test_the_papers_figures_average_to_what_it_says():
     paper = yaml.safe_load(PAPER.read_text())
     columns = zip(*(each["figures"] for each in paper["sets"].values()), strict=True)

@@ -4,10 +4,11 @@ import socket
 import threading
 
 import pytest
+from filelock import FileLock, Timeout
 
-from flows import processes
+from flows import processes, servers
 from flows.processes import HOST, Server, ServerFailed, answers, free_port, running
-from flows.servers import live_api
+from flows.servers import first_start, live_api, passing_server
 from warehouse.home import Home
 
 
@@ -57,6 +58,34 @@ def test_one_that_cannot_start_says_its_last_words(home):
     words = r"ended while starting: .*No module named no_such_module \(whole log: "
     with running(server), pytest.raises(ServerFailed, match=words):
         server.wait_until_healthy(threading.Event())
+
+
+def test_of_its_last_words_the_error_is_told(home):
+    server = fake(home, ["timeit", "-s", "import atexit; atexit.register(print, 'Server stopped!')", "1 / 0"])
+    with running(server), pytest.raises(ServerFailed, match="starting: ZeroDivisionError: division by zero"):
+        server.wait_until_healthy(threading.Event())
+
+
+def test_a_server_waits_with_its_start_while_another_makes_the_database(home, monkeypatch):
+    server = web(home)
+    monkeypatch.setattr(servers, "prefect_server", lambda *_: server)
+    monkeypatch.setattr(servers, "START_SECONDS", 0.3)
+    home.prefect.mkdir(parents=True)
+    with FileLock(home.prefect / "start.lock"), pytest.raises(Timeout), passing_server(home):
+        pytest.fail("two at once")
+    assert not server.log.exists()
+
+
+def test_a_database_whose_making_was_cut_off_is_made_anew(home, monkeypatch):
+    server, database = web(home), home.prefect / "prefect.db"
+    monkeypatch.setattr(servers, "prefect_server", lambda *_: server)
+    with first_start(server):
+        database.write_text("half of it")
+    with passing_server(home):
+        assert not database.exists()
+        database.write_text("whole")
+    with passing_server(home):
+        assert database.read_text() == "whole"
 
 
 def test_one_that_does_not_answer_is_not_waited_for_for_ever(home, monkeypatch):

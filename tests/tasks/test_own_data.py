@@ -62,9 +62,11 @@ def test_names_of_columns_may_hold_what_templates_mean(tmp_path):
             [(f"t{n}", str(n // 3)) for n in range(3 * MOST_CLASSES + 3)],
             "101 different values, more than 100: .*--label",
         ),
-        ([*ROWS, ("text", "c")], "class 'c' .* has 1 rows, fewer than 3: .*merge"),
+        ([*ROWS, ("text", "c")], "class 'c' .* has fewer than 3 rows, 1: .*merge"),
+        ([*ROWS, ("text", "b ")], "classes 'b' and 'b ' of .* differ by white space only: write them alike"),
+        ([*ROWS, ("text", "label")], "class 'label' of .*: call it otherwise"),
     ],
-    ids=["empty text", "empty label", "one class", "no rows", "too many classes", "a rare class"],
+    ids=["empty text", "empty label", "one class", "no rows", "too many classes", "a rare class", "a space", "label"],
 )
 def test_rows_that_no_data_set_can_have_are_told(tmp_path, rows, said):
     with pytest.raises(DataError, match=said):

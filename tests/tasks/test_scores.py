@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from tests.tasks.test_fits import fits, predictions_of, states_of
-from tests.tasks.worlds import compute, fit_of, snapshot
+from tests.tasks.worlds import SPLITS, World, compute, fit_of, snapshot
 from vocabsem.geometry import adjusted_rand
 from warehouse.lake import Lake
 
@@ -96,6 +96,15 @@ def test_clusters_are_scored_before_and_after_on_test_data_only(done):
     assert scored == 1 + 3 + 2 * 4, (
         "by similarity, by the paper at three numbers of shots, by ours and its control at four"
     )
+
+
+def test_test_rows_fewer_than_classes_are_scored_without_clusters(tmp_path, monkeypatch):
+    monkeypatch.setitem(SPLITS, "test", 2)
+    plan = World(tmp_path, experiment={"methods": ["anchor_similarity"], "shots": [0]}).plan()
+    compute(plan)
+    names = {metric for _, _, metric in figures_of(plan, fit_of(plan, "anchor_similarity", 0))}
+    assert "macro_f1" in names
+    assert not names & {"ari_before", "ari_after"}
 
 
 def test_scoring_again_changes_no_file(done):

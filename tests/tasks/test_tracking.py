@@ -12,6 +12,7 @@ import pytest
 
 from tasks.mlflow_store import store
 from tasks.tracking import log_experiment
+from vocabsem.errors import ComputationFailed
 from warehouse.home import Home
 
 CARD = {
@@ -194,3 +195,13 @@ def test_two_processes_may_make_the_store_at_once(tmp_path):
         assert "Running upgrade" not in said
     with store(Home(tmp_path / "new")) as client:
         assert {found.name for found in client.search_experiments()} == {"Default", "one", "two"}
+
+
+def test_a_damaged_store_is_told_with_its_mend(tmp_path):
+    home = Home(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 500)
+    with (
+        pytest.raises(ComputationFailed, match=r"mlflow\.db cannot be opened \(file is not a database\): .*lake/runs"),
+        store(home),
+    ):
+        pytest.fail("opened")

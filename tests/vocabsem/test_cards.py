@@ -217,6 +217,10 @@ def test_strict_types(card_file):
             {"labels": [{"name": "a", "value": 0, "word": "x"}, {"name": "b", "value": 1, "word": "x"}]},
             "label word 'x' is given to two labels",
         ),
+        (
+            {"labels": [{"name": "label", "value": 0, "word": "x"}, {"name": "b", "value": 1, "word": "y"}]},
+            "a label has the name 'label'",
+        ),
         ({"name": "a/b"}, "name: String should match pattern"),
         ({"local": {"folder": "toy", "fields": {"text": "sentence"}, "values": [0]}}, "1 values for 2 labels"),
         ({"local": {"folder": "toy", "fields": {"body": "s"}, "values": [0, 1]}}, "local.fields are 'body'"),

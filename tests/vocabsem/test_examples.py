@@ -362,6 +362,34 @@ def test_a_missing_column_hints_at_the_nearest(read, csv_file, tmp_path):
         read(files, fields={"text": "body"})
 
 
+def test_rows_longer_than_their_header_are_refused_not_read_a_column_off(read, tmp_path):
+    for header, row in (
+        ("text,label", "no, not at all,1"),
+        ("text;label", "no, not at all;1"),
+        ("text,label", "no,1,"),
+    ):
+        (path := tmp_path / "all.csv").write_text(f"{header}\n{row}\n{row}\n")
+        with pytest.raises(DataError, match=f"cannot read .* more fields than its header, '{header[:4]}.*: name all"):
+            read({"all": path}, split=SplitRule(test=0.5))
+
+
+def test_a_csv_file_with_another_separator_is_recognised(read, tmp_path):
+    (path := tmp_path / "all.csv").write_text("text;label\nyes;1\nno;0\n")
+    with pytest.raises(DataError, match=r"no column 'text', .*: its only column is 'text;label'\. .* in \{sep: ';'\}"):
+        read({"all": path}, split=SplitRule(test=0.5))
+
+
+def test_lists_and_objects_are_no_text(read, tmp_path):
+    path = tmp_path / "train.jsonl"
+    for row, told in (
+        ({"text": ["a", "b"], "label": 0}, "'text' .*a.*b"),
+        ({"text": "a", "label": {"is": 0}}, "'label'"),
+    ):
+        path.write_text(json.dumps(row))
+        with pytest.raises(DataError, match=f"column {told}.*, no text: write it out as text"):
+            read({"train": path, "test": path}, format="jsonl")
+
+
 @pytest.mark.parametrize("content", ['{"text": "a"\n{', "\x00\x01\x02", ""])
 def test_files_that_are_not_what_the_card_says(read, tmp_path, content):
     path = tmp_path / "train.jsonl"
