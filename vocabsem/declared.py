@@ -6,6 +6,7 @@ are seconds that a run with nothing to do would only wait for.
 
 import ast
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -62,6 +63,8 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
         expected = type(method.params[key])
         if type(value) is not expected and not (expected is float and type(value) is int):
             raise CardError(f"parameter {key} of method {name} is {value!r}: expected {expected.__name__}")
+        if expected in (int, float) and not 0 <= value < math.inf:
+            raise CardError(f"parameter {key} of method {name} is {value!r}: give a finite number, 0 or more")
         if key in method.choices and value not in method.choices[key]:
             raise CardError(f"parameter {key} of method {name} is {value!r}: choose {', '.join(method.choices[key])}")
 

@@ -35,3 +35,10 @@ def test_refuses_with_the_nearest_name():
         check_params("linear_prob", {})
     with pytest.raises(CardError, match="choose one of none"):
         check_params("zero_shot", {"metric": "l2"})
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, float("inf"), float("nan")])
+def test_numbers_that_no_parameter_can_be_are_refused(value):
+    key = "epochs" if isinstance(value, int) else "learning_rate"
+    with pytest.raises(CardError, match=f"parameter {key} of method paper_calibrator is {value}: give a finite number"):
+        check_params("paper_calibrator", {key: value})
