@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.variables import environment
+from vocabsem.memory import keep_freed_memory
 from warehouse.home import Home
 
 
 def prepare(home: str | Path | None = None) -> Home:
-    """Make the environment of this process that of `home`, and return the home. Call it before Prefect is imported."""
+    """Make the environment of this process that of `home`, and return the home. Call it before Prefect is imported,
+    and before threads are started."""
     found = Home.find(home)
     os.environ.update(environment(found))
+    keep_freed_memory()
     return found
 
 

@@ -4,7 +4,6 @@ one waits for.
 Nothing here changes a result beyond rounding.
 """
 
-import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from vocabsem.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,16 +23,7 @@ if TYPE_CHECKING:
 NAME = "few_products"
 SHORT = 128  # keys up to which a softmax in float32 is the faster: bfloat16's falls back to single numbers at row ends
 LONG = 1024  # tokens beyond which the scores of all pairs would take too much memory; up to there they are the faster
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 MOST_WORKERS = 8  # threads between which Python itself is not yet what they wait for
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep what torch frees: pages given back and fetched anew cost more than many an operation on them."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_TRIM_THRESHOLD, 1 << 30)
-        mallopt(M_MMAP_THRESHOLD, 1 << 25)
 
 
 def quicken(network: "PreTrainedModel") -> None:
