@@ -1,5 +1,5 @@
-"""Batches on a processor and on a GPU: a core a batch, attention in few products, memory that is kept, copies that no
-one waits for.
+"""Batches on a processor and on a GPU: a core a batch, attention in few products, products by who is fastest, copies
+that no one waits for.
 
 Nothing here changes a result beyond rounding.
 """
