@@ -127,8 +127,9 @@ class Plan:
         return there and not (step.kind == "runs" and self._superseded(step))
 
     def _superseded(self, run: Step) -> bool:
-        others = (m for m in self.lake.manifests("runs") if m.coordinates == run.coordinates)
-        return max(others, key=lambda m: datetime.fromisoformat(m.created)).key != run.key
+        """Whether a published run of the experiment has a newer one after it."""
+        runs = (m for m in self.lake.manifests("runs") if m.coordinates == run.coordinates)
+        return max(runs, key=lambda m: datetime.fromisoformat(m.created)).key != run.key
 
     def refusals(self, *kinds: str) -> list[Step]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""

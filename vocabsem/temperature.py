@@ -50,7 +50,7 @@ def cross_fitted_temperature(
     methods, parts = [make() for _ in splits], [rows[fitted] for fitted, _ in splits]
     type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabelled] * folds)
     held_out = [rows[held] for _, held in splits]
-    answers = [method.predict_proba(X[rows]) for method, rows in zip(methods, held_out, strict=True)]
+    answers = [method.predict_proba(X[unseen]) for method, unseen in zip(methods, held_out, strict=True)]
     return fit_temperature(y[np.concatenate(held_out)], np.log(np.maximum(np.concatenate(answers), SMALLEST)))
 
 
