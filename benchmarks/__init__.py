@@ -55,7 +55,7 @@ class Setting:
     @cached_property
     def model(self) -> "LanguageModel":
         """The default model in the number format that suits this machine."""
-        from vocabsem.cards import load_card
+        from vocabsem.cards.schema import load_card
         from vocabsem.language_model import load_model
 
         return load_model(load_card("models", MODEL), self.home.cache)
@@ -76,10 +76,10 @@ class Setting:
 
     def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
         from tasks.examples import SEED
-        from vocabsem.cards import load_card
+        from vocabsem.cards.schema import load_card
         from vocabsem.examples import read_examples
         from vocabsem.prompting import encode_prompts
-        from vocabsem.sources import fetch
+        from vocabsem.sources.fetching import fetch
 
         card = load_card("datasets", self.dataset).located(self.data_dir)
         files = {

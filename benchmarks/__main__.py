@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import Row, Setting
-from flows.doctor import processor_name
+from flows.cli.doctor import processor_name
 from warehouse.home import Home
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"

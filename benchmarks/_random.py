@@ -3,7 +3,7 @@
 import torch
 
 from vocabsem.language_model import LanguageModel
-from vocabsem.processor import quicken
+from vocabsem.parallel import quicken
 
 
 def random_model(

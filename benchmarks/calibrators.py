@@ -9,7 +9,7 @@ import torch
 from benchmarks import Row, Setting, best_of
 from vocabsem.devices import resolve_device
 from vocabsem.methods import LabelSpace, PaperCalibrator
-from vocabsem.methods.paper_module import PaperModule
+from vocabsem.methods._solvers.paper_module import PaperModule
 from vocabsem.similarity import similarity_logits
 
 WIDTH, BATCH = 576, 256

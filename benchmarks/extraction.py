@@ -8,10 +8,10 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
-from vocabsem.cards import load_card
+from vocabsem.cards.schema import load_card
 from vocabsem.extraction import extract, padded, shared_tokens
 from vocabsem.language_model import LanguageModel, prepare
-from vocabsem.processor import side_by_side, workers
+from vocabsem.parallel import side_by_side, workers
 
 ROWS = 384
 RUNS = 3

@@ -16,9 +16,9 @@ from benchmarks.extraction import operations
 from vocabsem.extraction import TOKEN_BUDGET, extract, padded, token_batches
 from vocabsem.language_model import LanguageModel
 from warehouse.home import Home
-from warehouse.keys import partition_key
-from warehouse.lake import Lake
-from warehouse.vectors import vectors
+from warehouse.lake.keys import partition_key
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import vectors
 
 SHAPES: dict[str, dict[str, Any]] = {  # of SmolLM2-135M, Llama 3.2 1B and Llama 3 8B
     "0.1": {"layers": 30, "hidden": 576, "inner": 1536, "heads": 9, "groups": 3, "vocabulary": 49152},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks import Row, Setting
 from benchmarks.overhead import own_home
-from flows.environment import in_process
+from flows.services.environment import in_process
 
 ROWS, SHARD = 120, 64
 
@@ -21,7 +21,7 @@ def peak(setting: Setting, rows: int) -> float:
     """GB resident at most in the process of `vocabsem extract`, for a training split of `rows`."""
     limits, layers = {"train": rows, "validation": 16, "test": 16}, list(range(setting.model.layers + 1))
     words = setting.words(limits=limits, layers=layers, shard_rows=SHARD)
-    command = [sys.executable, "-m", "flows.cli", "extract", "quickstart", *words]
+    command = [sys.executable, "-m", "flows.cli.main", "extract", "quickstart", *words]
     with own_home(setting) as home, in_process(home):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)

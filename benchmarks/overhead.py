@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import Row, Setting
-from flows.environment import in_process, prepare
+from flows.services.environment import in_process, prepare
 from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import Row, Setting, best_of
+from vocabsem.methods._solvers.logistic import PENALTIES, choose_and_fit
 from vocabsem.methods.base import mean_and_deviation
-from vocabsem.methods.logistic import PENALTIES, choose_and_fit
 from vocabsem.shots import choose_shots
 
 LAYERS, SEEDS, WIDTH, CLASSES = 31, 5, 576, 4

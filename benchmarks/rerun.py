@@ -15,7 +15,16 @@ CHANGES |= {"methods": ["zero_shot", "vocabulary_calibrator", "linear_probe"]}
 def measure(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "cache").symlink_to(setting.home.cache.resolve())
-        command = [sys.executable, "-m", "flows.cli", "--home", folder, "run", "quickstart", *setting.words(**CHANGES)]
+        command = [
+            sys.executable,
+            "-m",
+            "flows.cli.main",
+            "--home",
+            folder,
+            "run",
+            "quickstart",
+            *setting.words(**CHANGES),
+        ]
 
         def again() -> None:
             subprocess.run(command, check=True, capture_output=True)

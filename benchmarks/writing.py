@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import Row, Setting, best_of
 from benchmarks.overhead import own_home
-from flows.experiment import load_experiment
-from flows.plan import make_plan
-from flows.stages import IN_FLIGHT
+from flows.execution.stages import IN_FLIGHT
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import make_plan
 from tasks.examples import build_examples, fetch_dataset
-from tasks.models import loaded
+from tasks.models.loaded import loaded
 from tasks.states import extract_shard
 from vocabsem.extraction import extract
 from warehouse.home import Home

@@ -4,6 +4,6 @@ Prefect and MLflow read the environment once, when they are imported, and a work
 passing through the command line. So the environment is prepared here, before any module of this package imports them.
 """
 
-from flows.environment import prepare
+from flows.services.environment import prepare
 
 prepare()

@@ -1,7 +1,7 @@
 """`python -m flows.anchors CARD`: the semantic anchors of an experiment's models."""
 
-from flows.plan import Plan
-from flows.stages import solve_anchors, stage
+from flows.execution.stages import solve_anchors, stage
+from flows.planning.plan import Plan
 
 
 @stage("anchors")
@@ -11,6 +11,6 @@ def anchors(plan: Plan) -> list[str]:
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("anchors")

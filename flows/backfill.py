@@ -8,13 +8,13 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from pydantic import PositiveInt
 
-from flows.experiment import Experiment, load_experiment
-from flows.needs import Shots, shots_of
+from flows.execution.progress import progress
+from flows.execution.stages import build_sets, extract_states, fit_methods, opened, score_methods, solve_anchors
 from flows.pipeline import pipeline
-from flows.plan import Plan
-from flows.progress import progress
-from flows.stages import build_sets, extract_states, fit_methods, opened, score_methods, solve_anchors
-from tasks.care import rebuild_catalog
+from flows.planning.experiment import Experiment, load_experiment
+from flows.planning.method_rules import Shots, shots_of
+from flows.planning.plan import Plan
+from tasks.maintenance import rebuild_catalog
 from vocabsem.errors import CardError, ComputationFailed
 from warehouse.home import Home
 

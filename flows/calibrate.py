@@ -1,7 +1,7 @@
 """`python -m flows.calibrate CARD`: fit every method of an experiment on stored states."""
 
-from flows.plan import Plan
-from flows.stages import fit_methods, require, stage
+from flows.execution.stages import fit_methods, require, stage
+from flows.planning.plan import Plan
 
 
 @stage()
@@ -13,6 +13,6 @@ def calibrate(plan: Plan) -> list[str]:
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("calibrate")

@@ -5,12 +5,12 @@ from typing import Any
 
 from prefect import flow
 
-from flows.plan import Comparison, Plan
-from flows.progress import progress
-from flows.stages import build_sets, extract_states, opened, solve_anchors
-from tasks.care import rebuild_catalog
+from flows.execution.progress import progress
+from flows.execution.stages import build_sets, extract_states, opened, solve_anchors
+from flows.planning.plan import Comparison, Plan
 from tasks.diagnostics import ASKED, diagnose_dataset
-from tasks.steps import Step, diagnostics_step
+from tasks.maintenance import rebuild_catalog
+from tasks.steps.step import Step, diagnostics_step
 from vocabsem.errors import CardError
 
 GAUGES = ("raw", "centred")
@@ -75,6 +75,6 @@ def _step(*gauges: Comparison) -> Step:
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("diagnose")

@@ -1,8 +1,8 @@
 """`python -m flows.evaluate CARD`: score the stored predictions of an experiment and bring the warehouse up to date."""
 
-from flows.plan import Plan
-from flows.stages import require, score_methods, stage
-from tasks.care import rebuild_catalog
+from flows.execution.stages import require, score_methods, stage
+from flows.planning.plan import Plan
+from tasks.maintenance import rebuild_catalog
 
 
 @stage()
@@ -16,6 +16,6 @@ def evaluate(plan: Plan) -> list[str]:
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("evaluate")

@@ -1,7 +1,7 @@
 """`python -m flows.extract CARD`: examples and hidden states of an experiment."""
 
-from flows.plan import Plan
-from flows.stages import build_sets, extract_states, stage
+from flows.execution.stages import build_sets, extract_states, stage
+from flows.planning.plan import Plan
 
 
 @stage("examples", "states")
@@ -13,6 +13,6 @@ def extract(plan: Plan) -> list[str]:
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("extract")

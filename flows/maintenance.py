@@ -6,12 +6,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
-from flows.progress import progress
-from tasks.care import rebuild_catalog, sweep_lake, verify_lake
+from flows.execution.progress import progress
+from tasks.maintenance import rebuild_catalog, sweep_lake, verify_lake
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.manifest import partition_folders
-from warehouse.verify import summary
+from warehouse.lake.manifest import partition_folders
+from warehouse.lake.verify import summary
 
 
 @flow(name="maintenance", log_prints=True)

@@ -7,17 +7,17 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.anchors import anchors
-from flows.artifacts import show, show_checks
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
-from flows.events import tell_champions
+from flows.execution.artifacts import show, show_checks
+from flows.execution.events import tell_champions
+from flows.execution.stages import opened
 from flows.extract import extract
-from flows.report import report
-from flows.stages import opened
-from tasks.care import rebuild_catalog
+from flows.reporting.report import report
+from tasks.maintenance import rebuild_catalog
 from tasks.record import record_run
-from tasks.system_metrics import watching
-from tasks.tracking import log_page
+from tasks.tracking.runs import log_page
+from tasks.tracking.system_metrics import watching
 from warehouse.errors import CheckFailed
 
 
@@ -64,6 +64,6 @@ def pipeline(
 
 
 if __name__ == "__main__":
-    from flows.cli import main
+    from flows.cli.main import main
 
     main("run")

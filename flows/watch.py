@@ -4,15 +4,15 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
-from flows.events import tell_source
-from flows.experiment import load_experiment
-from flows.plan import find_data_dir, source_hashes
-from tasks.steps import Step, examples_step
-from vocabsem import sources
-from vocabsem.cards import DatasetCard
+from flows.execution.events import tell_source
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import find_data_dir, source_hashes
+from tasks.steps.step import Step, examples_step
+from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadFailed
+from vocabsem.sources import fetching
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 @flow(name="watch", log_prints=True)
@@ -64,6 +64,6 @@ def _refresh(home: Home, card: DatasetCard) -> None:
     for split, source in card.files.items():
         if split not in card.sha256:
             try:
-                sources.refresh(source, home.cache)
+                fetching.refresh(source, home.cache)
             except DownloadFailed as error:
                 get_run_logger().warning(str(error))

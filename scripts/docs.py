@@ -10,9 +10,9 @@ from typing import Any
 
 from typer.main import get_command
 
-from flows.cli import app
-from warehouse import catalog
-from warehouse.catalog import Table
+from flows.cli.main import app
+from warehouse.catalog import catalog
+from warehouse.catalog.catalog import Table
 from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent

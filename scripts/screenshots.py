@@ -56,7 +56,7 @@ def servers(home: Path) -> Iterator[dict[str, str]]:
     if record.exists():
         yield json.loads(record.read_text())
         return
-    command = [sys.executable, "-m", "flows.cli", "up", "--home", str(home)]
+    command = [sys.executable, "-m", "flows.cli.main", "up", "--home", str(home)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as up:
         try:
             while not record.exists():
@@ -276,7 +276,7 @@ def own_pages(page: Page, home: Path, folder: Path) -> None:
 
 
 def _vocabsem(home: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "flows.cli", "--home", str(home), *words]
+    command = [sys.executable, "-m", "flows.cli.main", "--home", str(home), *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 

@@ -6,20 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.checks import finite, norm_range
-from tasks.models import INFERENCE, label_ids
-from tasks.step_task import step_task
-from tasks.steps import Step
+from tasks.models.loaded import INFERENCE, label_ids
+from tasks.steps.checks import finite, norm_range
+from tasks.steps.decorator import step_task
+from tasks.steps.step import Step
 from vocabsem.anchors import semantic_anchors
-from vocabsem.cards import DatasetCard, ModelCard
+from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device
+from vocabsem.label_space import Vocabulary
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace
-from vocabsem.methods.labels import Vocabulary
 from warehouse.home import Home
-from warehouse.lake import Lake
-from warehouse.manifest import Check
-from warehouse.vectors import matrix, vectors
+from warehouse.lake.manifest import Check
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix, vectors
 
 ROWS = 65536  # tokens a file
 COLUMNS = ["token_id", "bias", "anchor", "head"]

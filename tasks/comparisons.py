@@ -2,14 +2,14 @@
 
 import pyarrow as pa
 
-from tasks.checks import finite
-from tasks.scores import split_answers
-from tasks.step_task import step_task
-from tasks.steps import RIVAL, Step
+from tasks.metrics import split_answers
+from tasks.steps.checks import finite
+from tasks.steps.decorator import step_task
+from tasks.steps.step import RIVAL, Step
 from vocabsem.comparison import difference, holm
 from vocabsem.metrics import Sample, resample
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 METRICS = ("macro_f1", "nll", "brier")
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %

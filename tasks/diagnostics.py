@@ -5,15 +5,15 @@ import pyarrow as pa
 from scipy.special import softmax
 
 from tasks.anchors import label_space
-from tasks.checks import finite
-from tasks.reading import read_states
-from tasks.step_task import step_task
-from tasks.steps import Step
-from vocabsem.cards import DatasetCard, ModelCard
+from tasks.steps.checks import finite
+from tasks.steps.decorator import step_task
+from tasks.steps.lake_reads import read_states
+from tasks.steps.step import Step
+from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.diagnostics import STATES, answers, contextual_bias, likeness, stand_ins
 from warehouse.home import Home
-from warehouse.lake import Lake
-from warehouse.manifest import Check
+from warehouse.lake.manifest import Check
+from warehouse.lake.partition import Lake
 
 ASKED = ("content_free", "domain_words", "train")  # prompts whose answers tell where the model leans
 Row = tuple[str, str | None, str | None, str, float]

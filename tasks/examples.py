@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.checks import balance_as_before, unique_ids
-from tasks.models import passing
-from tasks.step_task import step_task
-from tasks.steps import Step
-from vocabsem.cards import DatasetCard
+from tasks.models.loaded import passing
+from tasks.steps.checks import balance_as_before, unique_ids
+from tasks.steps.decorator import step_task
+from tasks.steps.step import Step
+from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadInterrupted
 from vocabsem.examples import read_examples
-from vocabsem.sources import fetch
+from vocabsem.sources.fetching import fetch
 from warehouse.home import Home
-from warehouse.lake import Lake
-from warehouse.manifest import Check
+from warehouse.lake.manifest import Check
+from warehouse.lake.partition import Lake
 
 SEED = 0  # of the split and of the caps; experiments vary shots and weights, never the split
 

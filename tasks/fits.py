@@ -11,11 +11,11 @@ import numpy as np
 from safetensors.numpy import save
 
 from tasks.anchors import label_space
-from tasks.predictions import prediction_rows, publish_predictions
-from tasks.reading import read_states, shown, states_of
-from tasks.step_task import step_task
-from tasks.steps import Step
-from vocabsem.cards import DatasetCard, ModelCard
+from tasks.steps.decorator import step_task
+from tasks.steps.lake_reads import read_states, shown, states_of
+from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.step import Step
+from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
 from vocabsem.methods import METHODS, LabelSpace, Method, build_method
 from vocabsem.methods.persistence import to_arrays

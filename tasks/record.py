@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tasks.champion import written_classifier
-from tasks.predictions import calibrator_file
-from tasks.registry import CHAMPION, register
-from tasks.step_task import step_task
-from tasks.steps import Entry, Step
-from tasks.tracking import Sample, log_experiment
+from tasks.steps.decorator import step_task
+from tasks.steps.predictions import calibrator_file
+from tasks.steps.step import Entry, Step
+from tasks.tracking.packaging import written_classifier
+from tasks.tracking.registry import CHAMPION, register
+from tasks.tracking.runs import Sample, log_experiment
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 Figures = dict[str, dict[str, float | None]]
 

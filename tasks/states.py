@@ -9,18 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.checks import finite, norm_range, unique_ids
-from tasks.models import INFERENCE, loaded
-from tasks.prompts import make_prompts
-from tasks.reading import prompt_rows
-from tasks.step_task import step_task
-from tasks.steps import Step
-from vocabsem.cards import DatasetCard, ModelCard
+from tasks.models.loaded import INFERENCE, loaded
+from tasks.models.prompts import make_prompts
+from tasks.steps.checks import finite, norm_range, unique_ids
+from tasks.steps.decorator import step_task
+from tasks.steps.lake_reads import prompt_rows
+from tasks.steps.step import Step
+from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
 from warehouse.home import Home
-from warehouse.lake import Lake
-from warehouse.manifest import Check, FileEntry
-from warehouse.vectors import matrix, vectors
+from warehouse.lake.manifest import Check, FileEntry
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix, vectors
 
 
 def shards(rows: int, size: int) -> list[tuple[int, int]]:

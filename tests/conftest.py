@@ -39,5 +39,5 @@ def make_home(tmp_path_factory, cache):
 
 def vocabsem(home, *words, timeout=280, **options):
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "flows.cli", "--home", str(home), *map(str, words)]
+    command = [sys.executable, "-m", "flows.cli.main", "--home", str(home), *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, **options)

@@ -6,9 +6,9 @@ import shlex
 import pytest
 from typer.main import get_command
 
-from flows.cli import app
+from flows.cli.main import app
 from scripts import docs
-from tasks.steps import VERSIONS
+from tasks.steps.step import VERSIONS
 from tests.conftest import ROOT
 from vocabsem.methods import METHODS
 

@@ -23,10 +23,10 @@ FOREIGN = {
     "tasks": {"duckdb", "typer"},
     "flows": {"torch", "transformers", "duckdb", "mlflow"},
 }
-INSIDE_FUNCTIONS = {"flows/doctor.py": {"torch"}}  # imported at use, to look at it
+INSIDE_FUNCTIONS = {"flows/cli/doctor.py": {"torch"}}  # imported at use, to look at it
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 SLOW = {"torch", "transformers", "datasets", "sklearn", "scipy"}
-QUICK = ("vocabsem.cards", "vocabsem.errors", "vocabsem.sources", "vocabsem.shots")
+QUICK = ("vocabsem.cards.schema", "vocabsem.errors", "vocabsem.sources.fetching", "vocabsem.shots")
 LONGEST = 300
 
 

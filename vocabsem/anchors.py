@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vocabsem.errors import DataError
-from vocabsem.processor import product, side_by_side, thread_limits
+from vocabsem.parallel import product, side_by_side, thread_limits
 
 Gauge = Literal["raw", "centred"]
 _Found = TypeVar("_Found")

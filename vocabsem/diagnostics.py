@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vocabsem.anchors import semantic_anchors
-from vocabsem.methods.labels import LabelSpace, Vocabulary, of_words
+from vocabsem.label_space import LabelSpace, Vocabulary, of_words
 from vocabsem.metrics import evaluate
 from vocabsem.similarity import Metric, nearest_tokens, similarity_logits
 

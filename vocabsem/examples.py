@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.cards import DatasetCard
+from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
-from vocabsem.readers import Columns, read_columns
+from vocabsem.sources.readers import Columns, read_columns
 
 SPLITS = ("train", "validation", "test")
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
-from vocabsem.processor import side_by_side, to_host, workers
+from vocabsem.parallel import side_by_side, to_host, workers
 
 if TYPE_CHECKING:
     import torch

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
-from vocabsem import sources
-from vocabsem.cards import ModelCard
+from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_device, resolve_dtype
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed
-from vocabsem.processor import quicken
+from vocabsem.parallel import quicken
+from vocabsem.sources import fetching
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,7 +102,7 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
     """SHA-256 that stands for the model's bytes, without loading it; None while a hub model was never fetched."""
     content = card.sha256
     if content is None:
-        fetched = sources.cached(card.source, cache)
+        fetched = fetching.cached(card.source, cache)
         content = fetched.sha256 if fetched else None
     return None if content is None else hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest()
 
@@ -113,7 +113,7 @@ def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
     A GGUF file is dequantised and saved once as float32 safetensors, about 30 times faster to load.
     Raises SourceError for other bytes than the card's sha256, DownloadFailed when they cannot be had.
     """
-    fetched = sources.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
+    fetched = fetching.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
     digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
     if fetched.path.is_dir():
         return fetched.path, digest

@@ -16,11 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse import build, catalog, durable
-from warehouse.gc import sweep
+from warehouse.catalog import build, catalog
 from warehouse.home import Home
-from warehouse.keys import partition_key
-from warehouse.lake import Lake
+from warehouse.lake import atomic
+from warehouse.lake.gc import sweep
+from warehouse.lake.keys import partition_key
+from warehouse.lake.partition import Lake
 
 PAYLOAD = {"step": "toys"}
 PARTS = {
@@ -45,8 +46,8 @@ class Steps:
 def kind_of(path):
     """A path's part in the protocol, whatever its number."""
     name = Path(path).name
-    ending = " temporary" if durable.TEMPORARY in name else ""
-    base = name.split(durable.TEMPORARY)[0]
+    ending = " temporary" if atomic.TEMPORARY in name else ""
+    base = name.split(atomic.TEMPORARY)[0]
     if base.startswith("part-"):
         base = "sidecar" if base.endswith(".json") else "part"
     return ("folder" if "=" in base or base in ("lake", "toys", "home") else base) + ending
@@ -72,7 +73,7 @@ def instrument(steps):
         real_write(file, data)
         steps(f"before closing {kind_of(file.name)}")
 
-    real_write, durable._write_all = durable._write_all, half
+    real_write, atomic._write_all = atomic._write_all, half
     before(Path, "replace", lambda self, target: f"renaming {kind_of(self)}")
     before(Path, "unlink", lambda self, missing_ok=False: f"removing {kind_of(self)}")
     before(Path, "mkdir", lambda self, **_: f"making {kind_of(self)}")

@@ -7,9 +7,9 @@ import textwrap
 import time
 from pathlib import Path
 
-from warehouse.catalog import query, rebuild
+from warehouse.catalog.catalog import query, rebuild
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -66,8 +66,8 @@ WRITER = """
     from pathlib import Path
     import pyarrow as pa
     from warehouse.home import Home
-    from warehouse.keys import partition_key
-    from warehouse.lake import Lake
+    from warehouse.lake.keys import partition_key
+    from warehouse.lake.partition import Lake
 
     lake = Lake(Home(Path(sys.argv[1])))
     print("ready", flush=True)

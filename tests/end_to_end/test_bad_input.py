@@ -21,8 +21,8 @@ from tests.tasks.worlds import (
     write_card,
     write_rows,
 )
-from warehouse.catalog import only_writer
-from warehouse.manifest import MANIFEST
+from warehouse.catalog.catalog import only_writer
+from warehouse.lake.manifest import MANIFEST
 
 QUICK = {"methods": ["zero_shot", "linear_probe"], "shots": [0, 2], "champion": False, "shard_rows": 8}
 

@@ -88,7 +88,7 @@ def the_warehouse_answers(home):
 def stopped(home, card, shards, number):
     """Run until so many shards are kept, send the signal; returns the exit code, what was printed, and the shards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run", str(card), "--home", str(home)],
+        [sys.executable, "-m", "flows.cli.main", "run", str(card), "--home", str(home)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vocabsem.cards import list_cards, load_card
+from vocabsem.cards.schema import list_cards, load_card
 from vocabsem.language_model import load_tokenizer
 from vocabsem.prompting import content_free, encode_prompts, label_tokens
 

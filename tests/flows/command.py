@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 import tests.tasks.worlds  # noqa: F401  # before Prefect is imported: it sets the level of Prefect's own log
 from tests.conftest import ROOT
 
-PRELOAD = ["tests.flows.command", "flows.cli", "flows.pipeline", "flows.narrate", "warehouse.export"]
+PRELOAD = ["tests.flows.command", "flows.cli.main", "flows.pipeline", "flows.cli.console", "warehouse.catalog.export"]
 PRELOAD += ["datasets", "transformers.models.llama.modeling_llama", "mlflow.pyfunc", "vocabsem.methods"]
-PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "tasks.figures", "sklearn.cluster", "alembic.command"]
+PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "flows.reporting.plots", "sklearn.cluster", "alembic.command"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
 
@@ -49,7 +49,7 @@ def command(home, *words, **options):
 
 
 def _main(words, folder, environment):
-    from flows.cli import main
+    from flows.cli.main import main
 
     os.dup2(os.open(f"{folder}/stdin", os.O_RDONLY), 0)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):

@@ -2,7 +2,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from flows.environment import in_process
+from flows.services.environment import in_process
 from tests.tasks.worlds import World, server, with_store
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from flows.backfill import BackfillFailed, at_budget, backfill
-from flows.experiment import load_experiment
-from flows.plan import make_plan
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import make_plan
 from tests.flows.command import command
 from tests.flows.test_pipeline import ask
 from tests.tasks.worlds import World, dataset_card, server, snapshot, write_card
 from vocabsem.errors import CardError
-from warehouse import catalog
+from warehouse.catalog import catalog
 from warehouse.home import Home
 
 METHODS = ["centroid", "zero_shot", {"method": "zero_shot", "demonstrations": 1}]

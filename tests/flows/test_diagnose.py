@@ -9,16 +9,16 @@ from scipy.special import softmax
 from scipy.stats import entropy, spearmanr
 from sklearn.metrics import f1_score
 
+from flows.cli.diagnostics_view import show
 from flows.diagnose import ASKED, GAUGES, READERS, diagnose
-from flows.diagnoses import show
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
 from tests.tasks.worlds import SPLITS, World, server, snapshot
 from vocabsem.errors import CardError
 from vocabsem.prompting import CONTENT_FREE, DOMAIN_TEXTS
-from warehouse import catalog
-from warehouse.lake import Lake
-from warehouse.vectors import matrix
+from warehouse.catalog import catalog
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
 
 VARIED = {"templates": {"bare": "film : {text} is"}, "words": {"plain": ["was", "review", "film"]}}
 WORDS = {"made": ["bad", "positive", "story"], "made@bare": ["bad", "positive", "story"]}

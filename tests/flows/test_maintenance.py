@@ -7,10 +7,10 @@ import pytest
 from flows.maintenance import maintenance
 from tests.flows.command import command
 from tests.flows.test_pipeline import ask
-from warehouse import catalog
+from warehouse.catalog import catalog
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 @pytest.fixture

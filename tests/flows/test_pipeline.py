@@ -15,13 +15,13 @@ import pytest
 from prefect import flow, task
 
 from flows.pipeline import pipeline
-from flows.verdicts import worth
-from tasks.models import _loaded, passing
+from flows.reporting.effects import worth
+from tasks.models.loaded import _loaded, passing
 from tests.flows.command import command
 from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
 from vocabsem.errors import ComputationFailed, DownloadFailed
-from warehouse import catalog
-from warehouse.vectors import matrix, vectors
+from warehouse.catalog import catalog
+from warehouse.lake.vectors import matrix, vectors
 
 STAGES = ["extract-0", "anchors-0", "calibrate-0", "evaluate-0"]  # the task runs that stand for flow runs
 

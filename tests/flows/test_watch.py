@@ -99,8 +99,8 @@ def test_a_local_copy_stands_for_the_source(tmp_path, look):
     folder.mkdir(parents=True)
     for split in ("train", "test"):
         shutil.copy(tmp_path / f"{split}.jsonl", folder)
-    from flows.experiment import load_experiment
-    from flows.plan import make_plan
+    from flows.planning.experiment import load_experiment
+    from flows.planning.plan import make_plan
 
     compute(make_plan(load_experiment(world.card), world.home, folder.parent), kinds=["examples"])
     assert look(world, data_dir=str(folder.parent)) == []
@@ -111,7 +111,7 @@ def test_a_local_copy_stands_for_the_source(tmp_path, look):
 
 
 def test_a_source_pinned_by_its_hash_cannot_change(world, look):
-    from vocabsem.sources import sha256_of
+    from vocabsem.sources.fetching import sha256_of
 
     hashes = {split: sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
     world.write_dataset(sha256=hashes)

@@ -8,8 +8,8 @@ from tasks.anchors import build_anchors, label_space
 from tests.tasks.worlds import LABELS, World, compute, model, snapshot
 from tests.vocabsem.architectures import save
 from vocabsem.language_model import load_model
-from warehouse.lake import Lake
-from warehouse.vectors import matrix
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
 
 
 @pytest.fixture(scope="module")

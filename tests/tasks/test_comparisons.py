@@ -5,13 +5,13 @@ import pytest
 
 from tasks.comparisons import METRICS, RESAMPLES, paired
 from tests.tasks.test_fits import predictions_of
-from tests.tasks.test_scores import figures_of
+from tests.tasks.test_metrics import figures_of
 from tests.tasks.worlds import World, compute, fit_of, snapshot
 from tests.vocabsem.method_data import make_space
 from vocabsem.comparison import holm, paired_bootstrap
 from vocabsem.methods import VocabularyCalibrator
 from vocabsem.metrics import Sample
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 @pytest.fixture(scope="module")

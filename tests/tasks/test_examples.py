@@ -7,7 +7,7 @@ import pytest
 from tasks.examples import build_examples, fetch_dataset
 from tests.tasks.worlds import SPLITS, World, half_written, sentences, snapshot
 from vocabsem.errors import SourceError
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 def table_of(plan):

@@ -9,15 +9,15 @@ from safetensors import safe_open
 from scipy.special import softmax
 
 from tasks.anchors import label_space
-from tasks.models import loaded
-from tasks.predictions import calibrator_file
-from tasks.reading import read_states
+from tasks.models.loaded import loaded
+from tasks.steps.lake_reads import read_states
+from tasks.steps.predictions import calibrator_file
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
 from vocabsem.methods import METHODS, build_method
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.prompting import encode_prompts
 from vocabsem.temperature import cross_fitted_temperature
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 def predictions_of(plan, fit, split="test"):

@@ -5,17 +5,17 @@ import time
 import numpy as np
 import pytest
 
-from flows.experiment import MethodSpec
-from flows.plan import Plan
-from tasks.champion import load_classifier
-from tasks.mlflow_store import store
+from flows.planning.experiment import MethodSpec
+from flows.planning.plan import Plan
 from tasks.record import read_scores, record_run
+from tasks.tracking.packaging import load_classifier
+from tasks.tracking.store import store
 from tests.tasks.test_fits import predictions_of
-from tests.tasks.test_scores import figures_of
+from tests.tasks.test_metrics import figures_of
 from tests.tasks.worlds import World, compute, half_written, with_store
 from vocabsem.errors import CardError
 from warehouse.errors import CorruptPartition, NotPublished
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 
 def record(plan, flow_run=""):

@@ -10,14 +10,14 @@ from scipy.special import log_softmax, softmax
 from tasks.anchors import build_anchors, label_space
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
-from tasks.models import loaded
-from tasks.reading import prompt_rows, read_states
+from tasks.models.loaded import loaded
 from tasks.states import extract_shard, publish_states
+from tasks.steps.lake_reads import prompt_rows, read_states
 from tests.tasks.worlds import World, fit_of, write_card
 from vocabsem.errors import DataError
 from vocabsem.methods import Centroid
 from vocabsem.shots import choose_shots, with_noise
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 WORDS = ["bad", "positive", "story"]
 ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over three layers

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tasks.models import loaded
+from tasks.models.loaded import loaded
 from tasks.states import extract_shard, finished, publish_states, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
 from vocabsem.extraction import extract as extract_directly
 from vocabsem.prompting import encode_prompts
 from warehouse.errors import NoSpace
-from warehouse.lake import Lake
-from warehouse.vectors import matrix
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
 
 ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over three layers
 

@@ -14,15 +14,15 @@ import yaml
 
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # read once, when Prefect is imported
 
-from flows.experiment import load_experiment
-from flows.plan import make_plan
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
 from tasks.fits import fit_method
-from tasks.mlflow_store import store
-from tasks.scores import score
+from tasks.metrics import score
 from tasks.states import extract_shard, publish_states, shards
+from tasks.tracking.store import store
 from tests.vocabsem.architectures import WORDS, save
 from warehouse.home import Home
 
@@ -198,7 +198,7 @@ def half_written(home):
 @cache
 def server():
     """The address of one Prefect server for all tests of the session."""
-    from flows.servers import passing_server
+    from flows.services.servers import passing_server
 
     stack = ExitStack()
     atexit.register(stack.close)

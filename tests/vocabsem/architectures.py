@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from vocabsem.cards import ModelCard
+from vocabsem.cards.schema import ModelCard
 
 WORDS = "the a good bad great film review sentiment negative positive of is was it this and moving dull story plot"
 TEXT = [f"{a} {b} {c}" for a in WORDS.split() for b in WORDS.split()[::3] for c in WORDS.split()[::5]]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from vocabsem.label_space import Vocabulary
 from vocabsem.methods import LabelSpace
-from vocabsem.methods.labels import Vocabulary
 
 D, CLASSES, TOKENS = 16, 3, 40
 

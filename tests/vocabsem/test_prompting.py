@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vocabsem.made_tokenizers import byte_level, metaspace, word_level
-from vocabsem.cards import list_cards, load_card
+from vocabsem.cards.schema import list_cards, load_card
 from vocabsem.errors import CardError, DataError, LabelWordError
 from vocabsem.prompting import encode_prompts, label_tokens
 
@@ -214,7 +214,7 @@ def test_an_unknown_word_is_refused(strategy):
 def test_the_shipped_cards_suit_the_default_model(cache):
     """The real tokenizer, where an earlier run has fetched it."""
     from vocabsem.language_model import load_tokenizer
-    from vocabsem.sources import cached
+    from vocabsem.sources.fetching import cached
 
     card = load_card("models", "smollm2-135m-instruct")
     if cached(card.source, cache) is None:

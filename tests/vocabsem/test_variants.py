@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from tests.vocabsem.test_cards import DATASETS, GOOD
-from vocabsem.cards import load_card
+from tests.vocabsem.cards.test_schema import DATASETS, GOOD
+from vocabsem.cards.schema import load_card
 from vocabsem.errors import CardError
 from vocabsem.prompting import checked_template, field_names
 

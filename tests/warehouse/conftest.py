@@ -4,9 +4,9 @@ import pytest
 from hypothesis import settings
 
 from tests.warehouse.lakes import fill
-from warehouse.catalog import rebuild
+from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
-from warehouse.lake import Lake
+from warehouse.lake.partition import Lake
 
 settings.register_profile("patient", deadline=None)  # timings on a shared machine say nothing
 settings.load_profile("patient")

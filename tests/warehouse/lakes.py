@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from warehouse.keys import partition_key
-from warehouse.lake import Lake
-from warehouse.vectors import vectors
+from warehouse.lake.keys import partition_key
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import vectors
 
 MODELS = {"tiny": (4, [1, 2]), "small": (6, [3])}  # width, stored layers
 DATASETS = ("mr", "trec")

@@ -4,17 +4,17 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from vocabsem.declared import check_params
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.anchor_similarity import AnchorSimilarity
 from vocabsem.methods.base import Method
 from vocabsem.methods.calibrations import BatchCalibration, ContextualCalibration, DomainCalibration
 from vocabsem.methods.centroid import Centroid
 from vocabsem.methods.head_tuning import HeadTuning
 from vocabsem.methods.knn_prompting import KnnPrompting
-from vocabsem.methods.labels import LabelSpace
 from vocabsem.methods.linear_probe import LinearProbe
 from vocabsem.methods.nearest_neighbours import NearestNeighbours
 from vocabsem.methods.paper_calibrator import PaperCalibrator
+from vocabsem.methods.registry import check_params
 from vocabsem.methods.ridge import Ridge
 from vocabsem.methods.state_optimisation import StateOptimisation
 from vocabsem.methods.vocabulary_calibrator import VocabularyCalibrator

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
+from vocabsem.label_space import LabelSpace, Targets, in_place_of_anchors
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
 from vocabsem.similarity import Metric, similarity_logits
 
 

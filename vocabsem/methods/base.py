@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
-from vocabsem.methods.labels import LabelSpace
-from vocabsem.processor import MOST_WORKERS, side_by_side, thread_limits
+from vocabsem.label_space import LabelSpace
+from vocabsem.parallel import MOST_WORKERS, side_by_side, thread_limits
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
 from vocabsem.errors import DataError
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace
 
 
 class BackgroundCalibration(Method):

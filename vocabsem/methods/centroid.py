@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method, unit_rows
-from vocabsem.methods.labels import LabelSpace
 
 
 class Centroid(Method):

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.logistic import Linear, choose_and_fit
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace
-from vocabsem.methods.logistic import Linear, choose_and_fit
 
 
 class HeadTuning(Method):

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from vocabsem.errors import CardError, DataError
+from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace, Vocabulary
 from vocabsem.methods.nearest_neighbours import share_of_votes
 
 ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import CardError
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method, unit_rows
-from vocabsem.methods.labels import LabelSpace
 
 BLOCK = 2048  # states compared with all neighbours at a time
 

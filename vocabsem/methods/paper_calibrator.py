@@ -9,10 +9,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from vocabsem.label_space import LabelSpace, Targets, in_place_of_anchors
+from vocabsem.methods._solvers.paper_module import Course, Losses, PaperModule, train
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
-from vocabsem.methods.labels import LabelSpace, Targets, in_place_of_anchors
-from vocabsem.methods.paper_module import Course, Losses, PaperModule, train
-from vocabsem.processor import side_by_side, thread_limits
+from vocabsem.parallel import side_by_side, thread_limits
 from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU

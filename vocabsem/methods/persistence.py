@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Method
-from vocabsem.methods.labels import LabelSpace
 
 Arrays = dict[str, NDArray[Any]]
 

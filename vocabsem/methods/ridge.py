@@ -6,10 +6,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from vocabsem.errors import TrainingFailed
+from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.methods.base import Floats, Ints, Method, mean_and_deviation
-from vocabsem.methods.labels import LabelSpace
-from vocabsem.methods.principal_axes import principal_axes
-from vocabsem.processor import thread_limits
+from vocabsem.parallel import thread_limits
 
 PENALTIES = np.logspace(0, 5, 21)  # λ
 USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1

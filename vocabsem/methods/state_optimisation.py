@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace
 
 STEPS = (0, 1, 3, 10, 30, 100, 300)  # 0: the model's own answer
 SIZES = (0.1, 1.0)  # of a step, as shares of the longest that is safe

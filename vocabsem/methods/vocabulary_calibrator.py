@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError, TrainingFailed
+from vocabsem.label_space import LabelSpace, in_place_of_anchors
+from vocabsem.methods._solvers.prior_ridge import depart
+from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
+from vocabsem.methods._solvers.stacking import sharpen, stack
 from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
-from vocabsem.methods.labels import LabelSpace, in_place_of_anchors
-from vocabsem.methods.prior_ridge import depart
-from vocabsem.methods.self_training import balance, estimate_shares, self_train
-from vocabsem.methods.stacking import sharpen, stack
-from vocabsem.processor import thread_limits
+from vocabsem.parallel import thread_limits
 
 CONSTANT = 0.3  # the last column of z, beside rows of about unit length
 SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by

@@ -1,7 +1,7 @@
 """The model's own answer: its next-token logits on the label words."""
 
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.labels import LabelSpace
 
 
 class ZeroShot(Method):

@@ -1,0 +1,159 @@
+"""Experiments: run one or a stage of it, plan it, read its scores."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows.cli.app import Card, DataDir, Format, Json, Set, app
+from warehouse.home import Home
+
+
+@app.command()
+def run(
+    card: Card,
+    settings: Set = None,
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+) -> None:
+    """Run an experiment: compute what is missing, then print the leaderboard."""
+    from flows.cli.main import console
+    from flows.planning.plan import make_plan
+
+    todo = _planned(card, settings, data_dir)
+    if dry_run:
+        console.show_plan(todo, as_json=False)
+        return
+    console.beginning(todo)
+    if not todo.done:
+        _flow("pipeline", card, settings, data_dir)
+    console.ending(make_plan(todo.experiment, todo.home, todo.data_dir))
+
+
+@app.command()
+def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show what an experiment would compute and what is there already: prompts, tokens, disk, time."""
+    from flows.cli.console import show_plan
+
+    show_plan(_planned(card, settings, data_dir), as_json)
+
+
+@app.command()
+def extract(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Store the examples and hidden states of an experiment."""
+    _stage("extract", card, settings, data_dir)
+
+
+@app.command()
+def anchors(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Solve the semantic anchors of an experiment's models."""
+    _stage("anchors", card, settings, data_dir)
+
+
+@app.command()
+def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Fit the methods of an experiment on stored states and predict."""
+    _stage("calibrate", card, settings, data_dir)
+
+
+@app.command()
+def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+    """Score stored predictions and bring the warehouse up to date."""
+    _stage("evaluate", card, settings, data_dir)
+
+
+@app.command()
+def backfill(
+    card: Card,
+    settings: Set = None,
+    data_dir: DataDir = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model of the card; may be repeated.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set; may be repeated.")] = None,
+    shots: Annotated[list[str] | None, typer.Option(help="Only this number of shots, or all; may be repeated.")] = None,
+) -> None:
+    """Compute what is missing, one model, data set and number of shots after another; one that fails stops no other."""
+    from vocabsem.errors import BadInput
+
+    if wrong := [n for n in shots or [] if n != "all" and not n.isdecimal()]:
+        raise BadInput(f"--shots {wrong[0]!r}: expected a number of examples per class, or all")
+    budgets = [int(n) if n.isdecimal() else n for n in shots or []]
+    chosen = {"models": model or None, "datasets": dataset or None, "shots": budgets or None}
+    rows = _flow("backfill", card, settings, data_dir, **chosen)
+    done = [row for row in rows if row["computed"]]
+    partitions = sum(row["computed"] for row in done)
+    typer.echo(f"{len(rows)} combinations: {len(rows) - len(done)} were there, {partitions} partitions computed")
+
+
+@app.command()
+def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Look at an experiment's models and data sets: contextual bias, anchors against logits, gauge, rounding."""
+    from flows.cli.diagnostics_view import show
+
+    show(Home.find(), _flow("diagnose", card, settings, data_dir), as_json)
+
+
+@app.command()
+def leaderboard(
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
+    form: Format = "table",
+) -> None:
+    """Print the scores on test data, best first."""
+    from flows.cli.console import leaderboard_table, worth_page
+    from warehouse.catalog.export import render
+
+    render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
+    if form == "table" and (page := worth_page(Home.find(), experiment, dataset)):
+        sys.stdout.flush()
+        typer.echo(f"\n{page}")
+
+
+@app.command()
+def report(
+    experiment: Annotated[str, typer.Argument(help="An experiment that was run, by its name.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, whatever the file's name.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .html is one page with its pictures; any other name is Markdown, its pictures in a"
+            " folder beside it. Without it Markdown is printed."
+        ),
+    ] = None,
+    projection: Annotated[
+        Literal["pca", "umap"],
+        typer.Option(help="How the page draws states in two dimensions; umap where umap-learn is installed."),
+    ] = "pca",
+) -> None:
+    """Write an experiment's latest run as a page: leaderboards, curves, what the vocabulary is worth, costs, keys."""
+    from flows.reporting.report import report as write
+
+    html = output is not None and output.suffix in {".html", ".htm"} and not markdown
+    page = write(Home.find(), experiment, output, html=html, projection=projection)
+    typer.echo(output if output else page, nl=output is not None)
+
+
+def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None) -> None:
+    for key in _flow(name, card, settings, data_dir):
+        typer.echo(key)
+
+
+def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> Any:
+    from flows.planning.experiment import load_experiment, parse_overrides
+    from flows.planning.plan import find_data_dir, make_plan
+
+    experiment = load_experiment(card, parse_overrides(settings or []))
+    return make_plan(experiment, Home.find(), find_data_dir(data_dir))
+
+
+def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None, **more: Any) -> Any:
+    """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or a passing one."""
+    from importlib import import_module
+
+    from flows.planning.experiment import parse_overrides
+    from flows.services.environment import in_process
+
+    overrides = parse_overrides(settings or [])
+    with in_process(Home.find()):
+        flow = getattr(import_module(f"flows.{name}"), name)
+        return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

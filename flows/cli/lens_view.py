@@ -1,0 +1,107 @@
+"""What the lens saw, as a table for a terminal and as a page with a heat map."""
+
+import math
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from flows.reporting.templating import page
+from tasks.views.lens import Look
+
+MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
+LAST = 60  # characters of the prompt above the table
+NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and own tokens of a layer shown
+
+
+def explained(look: Look) -> str:
+    """How to read it, and what it was made of."""
+    centred = f", and the cosine without the mean state of {look.centred_on} training texts" if look.centred_on else ""
+    solved = " The anchors were not in the lake: they were solved now and stored." if look.solved else ""
+    return (
+        "Nearest anchors: by cosine with the state after the model's final norm. A word: cosine with its anchor, its"
+        f" place among all {look.tokens:,} tokens (#){centred}. P: what the model would say if it ended at that layer."
+        + solved
+    )
+
+
+def words_shown(look: Look, where: str) -> list[int]:
+    """Columns of the words closest to the last layer's state, in the card's order."""
+    kind = "centred" if look.centred_on else "cosine"
+    last = look.layers[-1]["words"]
+    closest = sorted(range(len(last)), key=lambda column: -(last[column][kind] or 0))
+    return sorted(closest[: MOST[where]])
+
+
+def terminal(look: Look) -> Table:
+    anchors, own = NEAREST["terminal"]
+    title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", justify="right")
+    table.add_column("nearest anchors", no_wrap=True, max_width=40)
+    columns = words_shown(look, "terminal")
+    for column in columns:
+        table.add_column(Text(shown(look.words[column])), justify="right", no_wrap=True)
+    table.add_column("would say", no_wrap=True, max_width=16)
+    for column in columns:
+        table.add_column(Text(f"P({shown(look.words[column])})"), justify="right", no_wrap=True)
+    for layer in look.layers:
+        words = [layer["words"][column] for column in columns]
+        table.add_row(
+            str(layer["layer"]),
+            Text(", ".join(f"{shown(each['token'])} {each['cosine']:.2f}" for each in layer["nearest"][:anchors])),
+            *(_cosines(word) for word in words),
+            Text(", ".join(f"{shown(each['token'])} {each['probability']:.0%}" for each in layer["model"][:own])),
+            *(_ranked(word["log_probability_rank"], _share(word)) for word in words),
+        )
+    return table
+
+
+def html(look: Look) -> str:
+    columns, (anchors, own) = words_shown(look, "page"), NEAREST["page"]
+    rows = [
+        {
+            "layer": layer["layer"],
+            "nearest": [(shown(each["token"]), f"{each['cosine']:.2f}") for each in layer["nearest"][:anchors]],
+            "model": [(shown(each["token"]), f"{each['probability']:.0%}") for each in layer["model"][:own]],
+            "words": [layer["words"][column] for column in columns],
+        }
+        for layer in reversed(look.layers)
+    ]
+    return page(
+        "lens.html",
+        title=f"Lens: {look.model}",
+        look=look,
+        explained=explained(look),
+        words=[shown(look.words[column]) for column in columns],
+        rows=rows,
+        reach=max((abs(w["centred"]) for layer in look.layers for w in layer["words"] if w["centred"]), default=1.0),
+        height=_height,
+        share=_share,
+    )
+
+
+def shown(token: str) -> str:
+    """Harmless to a terminal; a leading space, which most tokens have, as a dot that can be seen."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in token)
+    return "·" + text[1:] if text.startswith(" ") else text
+
+
+def _height(rank: int, tokens: int) -> float:
+    """1 for the first place, 0 for the last, by the logarithm of the place."""
+    return 1 - math.log(rank) / math.log(max(tokens, 2))
+
+
+def _share(word: dict[str, Any]) -> str:
+    value = math.exp(word["log_probability"])
+    return f"{value:.1%}" if value >= 0.0005 else f"{value:.0e}"
+
+
+def _cosines(word: dict[str, Any]) -> Text:
+    centred = "" if word["centred"] is None else f" {word['centred']:+.2f}"
+    return _ranked(word["cosine_rank"], f"{word['cosine']:.2f}").append(centred)
+
+
+def _ranked(rank: int, value: str) -> Text:
+    return Text(f"{value} #{rank:,}", style="bold" if rank <= 10 else "")

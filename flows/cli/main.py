@@ -1,0 +1,88 @@
+"""The command line, `vocabsem`: the outermost room. Its commands are in `flows/cli/`."""
+
+import errno
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from flows.cli import datasets, experiments, models, services, warehouse  # noqa: F401  # each adds its commands
+from flows.cli.app import app
+from flows.services.environment import prepare
+from vocabsem.errors import BadInput, VocabsemError
+from warehouse.errors import WarehouseError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+REFUSALS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}  # the system's, of a place to write
+
+
+def main(*prefix: str) -> NoReturn:
+    """The console script. `prefix` is the command for `python -m flows.<name>`."""
+    words = [*prefix, *sys.argv[1:]]
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not debug:  # tasks and flows still log to the Prefect API
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    try:
+        home = prepare(_take_home(words))
+        if home.root.exists() and not home.root.is_dir():
+            raise BadInput(f"the home {home.root} is no folder: choose one with --home or VOCABSEM_HOME")
+        code = app(words, standalone_mode=False)
+        if code == INTERRUPTED:
+            typer.echo("stopped: the same command goes on from here", err=True)
+    except typer.TyperException as error:
+        error.show()
+        code = 2
+    except (VocabsemError, WarehouseError) as error:
+        if debug:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"error: {_unforeseen(error)}", err=True)
+        code = 1
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. After a flow, without taking the interpreter apart: Prefect's idle threads hold frames with
+    objects of DuckDB, whose bindings would report them on the terminal as leaks. All that was queued is sent by then.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "prefect" in sys.modules:
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _unforeseen(error: Exception) -> str:
+    """What a disk refused, wherever that was met, with the mend; of anything else its kind and its words."""
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        where = f"{error.filename}: " if error.filename else ""
+        mend = "mend its permissions or free some space, or choose another home with --home or VOCABSEM_HOME"
+        return f"{where}{error.strerror}: {mend}"
+    return f"{type(error).__name__}: {error}\n(--debug shows where)"
+
+
+def _take_home(words: list[str]) -> Path | None:
+    """Remove `--home DIR` from the words, wherever it stands. Raises BadInput for one without a folder."""
+    for index, word in enumerate(words):
+        if word == "--home" or word.startswith("--home="):
+            name, equals, home = words.pop(index).partition("=")
+            if not equals and index < len(words):
+                home = words.pop(index)
+            if not home:
+                raise BadInput(f"{name} names no folder: write --home DIR")
+            return Path(home)
+    return None
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("COLUMNS", "120")
+    main()

@@ -1,0 +1,45 @@
+"""Events of our own, which automations answer: a source that changed, a champion that did."""
+
+from typing import Any
+
+from prefect.events import emit_event
+
+from flows.planning.plan import Plan
+from warehouse.lake.partition import Lake
+
+SOURCE_CHANGED = "vocabsem.source.changed"
+CHAMPION_CHANGED = "vocabsem.champion.changed"
+
+
+def tell_source(dataset: str, parameters: dict[str, Any]) -> None:
+    """The data set's bytes are not those its examples were read from. parameters: of the pipeline that reads them."""
+    resource = {"prefect.resource.id": f"vocabsem.dataset.{dataset}", "prefect.resource.name": dataset}
+    emit_event(SOURCE_CHANGED, resource, payload={"dataset": dataset, "parameters": parameters})
+
+
+def tell_champions(plan: Plan) -> None:
+    """An event for each champion of the plan's run that is another than the last run before it had."""
+    for champion in changed_champions(plan):
+        name = champion["model"].partition("@")[0]
+        resource = {"prefect.resource.id": f"vocabsem.champion.{name}", "prefect.resource.name": name}
+        emit_event(CHAMPION_CHANGED, resource, payload=champion | {"experiment": plan.experiment.name})
+
+
+def changed_champions(plan: Plan) -> list[dict[str, Any]]:
+    """model, version, method, shots, key, and `before`: the key of the former champion's predictions, or None."""
+    runs = sorted(Lake(plan.home).manifests("runs"), key=lambda run: run.created)
+    own = next(index for index, run in enumerate(runs) if run.key == plan.run.key)
+    before = {c["model"]: c["key"] for run in runs[:own] for c in run.facts.get("champions", [])}
+    fits = {fit.predictions.key: fit for comparison in plan.comparisons for fit in comparison.fits}
+    return [
+        {
+            "model": champion["model"],
+            "version": champion["version"],
+            "method": fits[champion["key"]].spec.name,
+            "shots": fits[champion["key"]].shots,
+            "key": champion["key"],
+            "before": before.get(champion["model"]),
+        }
+        for champion in runs[own].facts.get("champions", [])
+        if champion["key"] in fits and champion["key"] != before.get(champion["model"])
+    ]

@@ -1,0 +1,50 @@
+"""Which methods of an experiment are set against which: every rival against ours, anchors against their stand-ins."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from flows.planning.experiment import MethodSpec
+from tasks.steps.step import RIVAL
+from vocabsem.methods.registry import declared
+
+REFERENCE = "vocabulary_calibrator"
+ORDER = ("both", "anchors", "head", "random")  # of targets: the rest of it stands in for the first
+
+Contrast = tuple[str, str, str]
+
+
+def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
+    """(question, method, reference) by the methods' names in tables.
+
+    `rival`: every method against our `reference`, if there is one.
+    `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
+    """
+    ours = reference(specs)
+    found = [(RIVAL, spec.name, ours.name) for spec in specs if ours and spec is not ours]
+    variants: dict[str, dict[str, str]] = {}
+    for spec in specs:
+        if targets := _targets(spec):
+            variants.setdefault(_but_for_targets(spec), {}).setdefault(targets, spec.name)
+    for names in variants.values():
+        pairs = combinations(sorted(names, key=ORDER.index), 2)
+        found += [(f"{one} over {other}", names[one], names[other]) for one, other in pairs]
+    return found
+
+
+def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
+    """The first entry of our calibrator that has its default targets."""
+    return next((s for s in specs if s.method == REFERENCE and _targets(s) == _default(s.method)), None)
+
+
+def _default(method: str) -> str | None:
+    return declared()[method].params.get("targets") if method in declared() else None
+
+
+def _targets(spec: MethodSpec) -> str | None:
+    """What stands in the anchors' place; None for a method that has no such choice."""
+    return spec.params.get("targets", _default(spec.method))
+
+
+def _but_for_targets(spec: MethodSpec) -> str:
+    params = {name: value for name, value in spec.params.items() if name != "targets"}
+    return spec.model_copy(update={"params": params, "label": "", "control": False}).model_dump_json()

@@ -1,0 +1,180 @@
+"""The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
+from vocabsem.devices import DType
+from vocabsem.errors import CardError
+from vocabsem.shots import Scarce
+
+C = TypeVar("C", ModelCard, DatasetCard)
+
+
+class MethodSpec(Card):
+    """One row of the comparison: a method of vocabsem.methods with its parameters."""
+
+    method: str
+    """Registered name, such as vocabulary_calibrator."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters that differ from the defaults."""
+    label: str = Field(default="", pattern=r"^[a-z0-9_.+-]*$")
+    """Name in tables, before order and noise; made from the method and its parameters if absent."""
+    control: bool = False
+    """A control is reported, never registered as champion."""
+    demonstrations: PositiveInt | Literal["fit"] | None = None
+    """Labelled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
+    order: PositiveInt | None = None
+    """Which further order of the same demonstrations, by number; none is the seed's own."""
+    label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the training labels that are replaced by another class; those shown in the prompt stay as they are."""
+    shots: list[PositiveInt | Literal[0, "all"]] | None = None
+    """Shots of this method, if not those of the experiment."""
+    seeds: PositiveInt | None = None
+    """How many of the experiment's seeds this method is run with, if not all."""
+    variants: bool = True
+    """Whether it is also run on variants of data sets, such as trec@bare."""
+
+    @property
+    def name(self) -> str:
+        """`anchor_similarity+random`, `zero_shot+demos-4`, `zero_shot+demos-4+order-2`, `ridge+noise-0.2`, …"""
+        shown = [f"demos-{self.demonstrations}"] if self.demonstrations else []
+        settings = [_setting(key, value) for key, value in self.params.items()]
+        varied = [f"order-{self.order}"] if self.order else []
+        varied += [f"noise-{self.label_noise:g}"] if self.label_noise else []
+        return "+".join([self.label or "+".join([self.method, *shown, *settings]), *varied])
+
+    @property
+    def is_control(self) -> bool:
+        return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
+
+
+def _setting(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return key if value else f"no_{key}"
+    if isinstance(value, list):
+        return "-".join(map(str, (key, *value)))
+    return value if isinstance(value, str) else f"{key}-{value}"
+
+
+def _named(value: Any) -> Any:
+    return {"method": value} if isinstance(value, str) else value
+
+
+class Limits(Card):
+    """The most rows of each split, drawn stratified and seeded; null is every row."""
+
+    train: PositiveInt | None = None
+    validation: PositiveInt | None = None
+    test: PositiveInt | None = None
+
+
+class Experiment(Card):
+    """Read from data/experiments/*.yaml."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Name of the experiment, here and in MLflow."""
+    description: str = ""
+    """What is compared, in a sentence."""
+    models: list[str] = Field(min_length=1)
+    """Model cards, by name or path."""
+    datasets: list[str] = Field(min_length=1)
+    """Dataset cards, by name or path; with `@`, a variant of one: trec@bare, trec@words-plain."""
+    methods: list[Annotated[MethodSpec, BeforeValidator(_named)]] = Field(min_length=1)
+    """Methods, as a name or with parameters."""
+    shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
+    """Labelled examples per class."""
+    scarce: Scarce = "refuse"
+    """What a class with fewer training rows than shots does: refuse the experiment, or give all it has."""
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
+    """Each draws its own shots and initial weights."""
+    layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)
+    """Layers stored and used."""
+    pooling: Literal["last", "mean"] = "last"
+    """State of the last token, or of all."""
+    dtype: DType = "auto"
+    """Number format of the model; auto is the machine's fast one."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    max_tokens: PositiveInt | None = None
+    """Longest prompt, if shorter than the model's."""
+    gauge: Literal["raw", "centred"] = "raw"
+    """Which head is inverted for the anchors."""
+    limits: Limits = Field(default_factory=Limits)
+    """Caps on rows."""
+    shard_rows: PositiveInt = 2048
+    """Rows of a file of states, the unit of resuming."""
+    temperature: bool = False
+    """Rescale each method's probabilities by a temperature fitted on its training rows."""
+    champion: bool = False
+    """Register the best on validation data in MLflow."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        from flows.planning.method_rules import check
+
+        for what, names in (
+            ("models", self.models),
+            ("datasets", self.datasets),
+            ("methods", [spec.name for spec in self.methods]),
+            ("shots", [str(n) for n in self.shots]),
+            ("seeds", [str(seed) for seed in self.seeds]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
+        for spec in self.methods:
+            try:
+                check(spec)
+            except CardError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    def model_cards(self) -> list[ModelCard]:
+        return _named_apart([load_card("models", name) for name in self.models], self.models)
+
+    def dataset_cards(self) -> list[DatasetCard]:
+        return _named_apart([load_card("datasets", name) for name in self.datasets], self.datasets)
+
+
+def _named_apart(cards: list[C], entries: list[str]) -> list[C]:
+    """The cards, none with the name of another, under which both would be one in every table. Raises CardError."""
+    first: dict[str, str] = {}
+    for card, entry in zip(cards, entries, strict=True):
+        if card.name in first:
+            raise CardError(f"{first[card.name]} and {entry} are both named {card.name!r}: give one card another name")
+        first[card.name] = entry
+    return cards
+
+
+def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) -> Experiment:
+    """The card, with dotted `overrides` (`limits.train`: 100) applied before it is validated whole.
+
+    Raises CardError for a missing file, an unknown key or a wrong value.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = CARDS / "experiments" / f"{name_or_path}.yaml"
+        known = sorted(card.stem for card in path.parent.glob("*.yaml"))
+        if name_or_path not in known:
+            near = get_close_matches(name_or_path, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}; or give a path to a .yaml"
+            raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
+    return read_yaml(path, Experiment, overrides=overrides or {})
+
+
+def parse_overrides(settings: list[str]) -> dict[str, Any]:
+    """`["shots=[16,64]"]` -> `{"shots": [16, 64]}`; values are YAML. Raises CardError."""
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise CardError(f"--set {setting!r}: the value is not YAML: {error}") from error
+    return overrides

@@ -1,0 +1,95 @@
+"""An experiment's latest run as a page, of Markdown or of HTML: all numbers from the warehouse, each table where it has
+rows."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.planning.experiment import MethodSpec
+from flows.reporting.run_summary import Run
+from flows.reporting.sections import SECTIONS, Results, curves, of_dataset
+from flows.reporting.templating import writing
+from vocabsem.errors import BadInput
+from warehouse.catalog import catalog
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from vocabsem.geometry import Projection
+
+RUN = """
+select key, experiment, started, seconds, machine, git_commit, mlflow_run_id, facts->'$.card' as card
+from runs where experiment = $experiment and latest
+"""
+SCORES = "from lake.scores where run = $run order by model, dataset, method, shots_order"
+CONTRASTS = "from lake.compared where run = $run and metric = 'macro_f1' order by model, dataset, shots_order, question"
+SENSITIVITY = "from lake.sensitivity where run = $run order by model, choice desc, method, shots_order, dataset"
+RANKS = "from lake.ranks where run = $run and datasets > 1"
+
+
+def report(
+    home: Home, experiment: str, output: Path | None = None, *, html: bool = False, projection: "Projection" = "pca"
+) -> str:
+    """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
+
+    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run and
+    for an `output` that cannot be written.
+    """
+    run = latest_run(home, experiment)
+    results = results_of(home, run)
+    if html:
+        from flows.reporting.html import html_page
+
+        page = html_page(home, run, results, projection)
+    with writing(output) if output else nullcontext():
+        if not html:
+            page = _markdown(run, results, output)
+        if output:
+            output.write_text(page, encoding="utf-8")
+    return page
+
+
+def latest_run(home: Home, experiment: str) -> Run:
+    found = catalog.query(home, RUN, {"experiment": experiment}).to_pylist()
+    if not found:
+        known = catalog.query(home, "select distinct experiment from runs order by 1")["experiment"].to_pylist()
+        raise BadInput(f"no finished run of experiment {experiment!r}: there are {', '.join(known) or 'none yet'}")
+    return Run(**found[0] | {"card": json.loads(found[0]["card"])})
+
+
+def results_of(home: Home, run: Run) -> list[Results]:
+    specs = [MethodSpec.model_validate(spec) for spec in run.card["methods"]]
+    queries = (SCORES, CONTRASTS, RANKS, SENSITIVITY)
+    tables = [catalog.query(home, query, {"run": run.key}).to_pylist() for query in queries]
+    models = sorted({row["model"] for row in tables[0]})
+    return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
+
+
+def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
+    lines = [f"# {run.experiment}", "", run.card["description"], "", run.provenance("--markdown")]
+    for results in every:
+        lines += ["", f"## {results.model}"]
+        for section in SECTIONS:
+            lines += [line for table in section(results) for line in table.markdown()]
+        pictures = _pictures(results, output) if output else {}
+        for dataset in results.datasets:
+            lines += [line for table in of_dataset(results, dataset) for line in table.markdown()]
+            if dataset in pictures:
+                lines += ["", f"![macro-F1 by labelled examples per class on {dataset}]({pictures[dataset]})"]
+    return "\n".join(lines) + "\n"
+
+
+def _pictures(results: Results, output: Path) -> dict[str, str]:
+    """{data set: the picture's address, relative to the page}; one number of shots makes none."""
+    from flows.reporting.plots import label_efficiency as draw
+    from flows.reporting.plots import png
+
+    folder, drawn = output.with_suffix(""), {}
+    for dataset in results.datasets:
+        found = curves(results.of(dataset))
+        if len({shots for curve in found.values() for shots, *_ in curve}) > 1:
+            path = folder / f"{dataset}-{results.model}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(draw(f"{dataset}, {results.model}", found)))
+            drawn[dataset] = f"{folder.name}/{path.name}"
+    return drawn

@@ -1,0 +1,72 @@
+"""`vocabsem serve`: MLflow's scoring server for one registered model, on loopback, while this process lives."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from flows.services.process import HOST, Server, free_port, running
+from tasks.tracking.packaging import Registered, find_classifier
+from vocabsem.errors import BadInput, ComputationFailed
+from warehouse.home import Home
+
+PORT = 5080  # where to look first for a free one
+EXAMPLE = "a gorgeous, witty movie"
+
+
+def serve(home: Home, model: str, port: int | None) -> None:
+    """Load the model in a server, say how to ask it, and wait. Ctrl-C stops it, and so does the end of this process.
+
+    The version is settled at the start: an alias that moves later changes nothing here.
+    Raises BadInput for an unknown model and a port in use, ServerFailed or ComputationFailed if the server does not
+    start or ends by itself.
+    """
+    found = find_classifier(home, model)
+    server = scoring_server(home, found, _checked(port))
+    server.log.unlink(missing_ok=True)
+    typer.echo(f"loading {found.name}/{found.version} …")
+    with running(server):
+        try:
+            server.wait_until_healthy(threading.Event())
+            typer.echo(f"{found.name}/{found.version} answers at {server.address}/invocations; Ctrl-C stops it\n")
+            typer.echo(_curl(server.address, found))
+            while server.alive:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            typer.echo("stopping …")
+            return
+    raise ComputationFailed(f"{server.name} ended by itself; what it said is in {server.log}")
+
+
+def scoring_server(home: Home, found: Registered, port: int) -> Server:
+    settings = {
+        "MLFLOW_TRACKING_URI": home.tracking_uri,
+        "MLFLOW_REGISTRY_URI": home.tracking_uri,
+        # MLflow looks for uvicorn on the path, where it is not unless the environment is activated
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }
+    words = ["--env-manager", "local", "--host", HOST, "--port", str(port), "--workers", "1"]
+    command = ["mlflow", "models", "serve", "--model-uri", found.uri, *words]
+    return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
+
+
+def _checked(port: int | None) -> int:
+    if port is None:
+        return free_port(PORT)
+    if (free := free_port(port)) != port:
+        raise BadInput(f"port {port} of {HOST} is in use: stop what listens there, or take --port {free}")
+    return port
+
+
+def _curl(address: str, found: Registered) -> str:
+    """A request that can be pasted into a shell."""
+    fields = found.config["fields"]
+    body: dict[str, Any] = {"inputs": [EXAMPLE]}
+    if len(fields) > 1:
+        body = {"dataframe_records": [dict.fromkeys(fields, EXAMPLE)]}
+    return f"curl {address}/invocations -H 'content-type: application/json' -d '{json.dumps(body)}'"

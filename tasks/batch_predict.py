@@ -1,0 +1,182 @@
+"""A file of texts to the same file with labels and probabilities: in parts, which a killed run leaves to the next."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.steps.decorator import step_task
+from tasks.steps.table_files import form_of, pieces, schema_of, writing
+from tasks.tracking.packaging import Registered, find_classifier, load_classifier
+from vocabsem.errors import BadInput, DataError
+from vocabsem.sources.fetching import sha256_of
+from warehouse.home import Home
+from warehouse.lake import atomic
+from warehouse.lake.keys import canonical, partition_key, short
+from warehouse.lake.partition import Partition
+
+VERSION = 1  # raise it when the same file and model would give other rows
+ROWS = 1024  # of a part
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to be scored by one version of a model."""
+
+    model: Registered
+    input: Path
+    output: Path
+    columns: Mapping[str, str]
+    """Field of the model's template → column of the file."""
+
+    @property
+    def answers(self) -> list[pa.Field]:
+        """The columns that are added."""
+        labels = self.model.config["labels"]
+        return [pa.field("predicted", pa.string()), *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
+
+    @property
+    def record(self) -> Path:
+        """Beside the output: what it was made of, and its own hash."""
+        return self.output.with_name(f"{self.output.name}.json")
+
+    def parts(self, payload: Mapping[str, Any]) -> Partition:
+        """The folder beside the output that holds the parts; its name and its files' sidecars carry the job's key."""
+        key = partition_key(payload)
+        return Partition(self.output.with_name(f"{self.output.name}.parts-{short(key)}"), "scores", key, {})
+
+    def payload(self, sha256: str) -> dict[str, Any]:
+        """All that determines the output's rows; `sha256`: of the input's bytes."""
+        model = {"name": self.model.name, "version": self.model.version, "source": self.model.source}
+        return {"step": VERSION, "input": sha256, "model": model, "columns": dict(self.columns), "part_rows": ROWS}
+
+
+def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[str, str] | None = None) -> Job:
+    """Everything that can be refused before a row is read is refused here. Raises BadInput.
+
+    columns: field of the template → column of the file, where they differ.
+    """
+    source, target = Path(input).absolute(), Path(output).absolute()
+    form_of(source)
+    form_of(target)
+    schema = schema_of(source)
+    found = find_classifier(home, model)
+    fields, named = found.config["fields"], dict(columns or {})
+    for field in named:
+        if field not in fields:
+            raise BadInput(f"{found.name} has no field {field!r}{_nearest(field, fields)}")
+    job = Job(found, source, target, {field: named.get(field, field) for field in fields})
+    for field, column in job.columns.items():
+        if column not in schema.names:
+            raise DataError(
+                f"{source} has no column {column!r}{_nearest(column, schema.names)} Another name than the field's is"
+                f" given with --column {field}=NAME"
+            )
+        kind = schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise DataError(f"column {column!r} of {source} is {kind}: give text")
+    if taken := [field.name for field in job.answers if field.name in schema.names]:
+        raise DataError(f"{source} has a column {taken[0]!r} already, which the answer would be: rename it")
+    if not target.parent.is_dir():
+        raise BadInput(f"the folder {target.parent} does not exist: make it")
+    if target.exists() and not job.record.exists():
+        raise _in_the_way(job)
+    answered = pa.schema([*schema, *job.answers])
+    with writing(BytesIO(), form_of(target), answered) as write:
+        write(answered.empty_table())
+    return job
+
+
+@step_task(task_run_name="survey {job.input.name}")
+def survey(job: Job) -> tuple[int, str]:
+    """Read the texts once, before any is scored: the number of rows, and the SHA-256 of the file.
+
+    Raises DataError for an empty text, naming its row, and for no rows.
+    """
+    rows = 0
+    for table in pieces(job.input, ROWS, list(dict.fromkeys(job.columns.values()))):
+        for column in table.column_names:
+            empty = pc.fill_null(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table[column])), 0), True)
+            if pc.any(empty).as_py():
+                row = rows + pc.index(empty, True).as_py()
+                raise DataError(f"row {row} of {job.input} has an empty {column!r}: fill it or leave the row out")
+        rows += len(table)
+    if not rows:
+        raise DataError(f"{job.input} has no rows")
+    return rows, sha256_of(job.input)
+
+
+@step_task(task_run_name="score {job.input.name}")
+def score_file(home: Home, job: Job, rows: int, sha256: str, progress: Callable[[int, int], None]) -> int:
+    """Score what is not scored yet, then put the output in its place at once. Returns how many rows were scored now.
+
+    `rows`, `sha256`: of the input, as `survey` found them. Raises BadInput if the output exists and is not what this
+    job writes.
+    """
+    payload = job.payload(sha256)
+    parts = job.parts(payload)
+    if job.output.exists():
+        if not _is_made(job, parts.key):
+            raise _in_the_way(job)
+        progress(rows, 0)
+        return 0
+    model, names, scored = None, [], 0
+    for number, table in enumerate(pieces(job.input, ROWS)):
+        names.append(f"part-{number:08d}.parquet")
+        if parts.finished(names[-1]) is None:
+            model = model or load_classifier(home, f"{job.model.name}/{job.model.version}")
+            parts.write_table(names[-1], _with_answers(job, model, table))
+            scored += len(table)
+        progress(len(table), 0)
+    _assemble(job, payload, [parts.path / name for name in names], rows)
+    shutil.rmtree(parts.path)
+    return scored
+
+
+def _with_answers(job: Job, model: Any, table: pa.Table) -> pa.Table:
+    texts = table.select(list(job.columns.values())).rename_columns(list(job.columns)).to_pandas()
+    frame = model.predict(texts)
+    for field, column in zip(job.answers, frame.columns, strict=True):
+        table = table.append_column(field, pa.array(frame[column], field.type))
+    return table
+
+
+def _assemble(job: Job, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:
+    size = sum(file.stat().st_size for file in files)
+    with atomic.explained(job.output, size), atomic.replaced(job.output) as temporary:
+        with writing(temporary, form_of(job.output), pq.read_schema(files[0])) as write:
+            for file in files:
+                write(pq.read_table(file, page_checksum_verification=True))
+        if form_of(job.output) == ".parquet" and (found := pq.read_metadata(temporary).num_rows) != rows:
+            raise RuntimeError(f"{temporary} counts {found} rows, not {rows}: the disk is failing")
+        told = {"key": partition_key(payload), "sha256": sha256_of(temporary), "rows": rows, **payload}
+        atomic.write(job.record, canonical(told).encode())
+
+
+def _is_made(job: Job, key: str) -> bool:
+    try:
+        record = json.loads(job.record.read_bytes())
+        return bool(record["key"] == key and record["sha256"] == sha256_of(job.output))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _in_the_way(job: Job) -> BadInput:
+    return BadInput(
+        f"{job.output} exists and is not what {job.model.name}/{job.model.version} makes of {job.input.name}:"
+        " choose another output or remove it"
+    )
+
+
+def _nearest(given: str, known: list[str]) -> str:
+    near = get_close_matches(given, known, n=1, cutoff=0.5)
+    near = near or [name for name in known if name.lower() == given.lower()]
+    return f": did you mean {near[0]!r}?" if near else f": it has {', '.join(map(repr, known))}."

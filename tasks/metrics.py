@@ -1,0 +1,73 @@
+"""Predictions to metrics with intervals, for each split and seed and over the seeds."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.steps.checks import finite
+from tasks.steps.decorator import step_task
+from tasks.steps.step import Step
+from vocabsem.metrics import across_seeds, resample
+from warehouse.home import Home
+from warehouse.lake.manifest import Check
+from warehouse.lake.partition import Lake
+
+Row = tuple[str, int | None, str, float, float | None, float | None, float | None]
+MEASURED = ("fit_seconds", "ari_before", "ari_after")  # while fitting, on test data
+SCHEMA = pa.schema(
+    [("split", pa.string()), ("seed", pa.int32()), ("metric", pa.string())]
+    + [(name, pa.float64()) for name in ("value", "low", "high", "spread")]
+)
+
+
+@step_task(task_run_name="score {dataset}")
+def score(home: Home, dataset: str, pairs: list[tuple[Step, Step]]) -> list[str]:
+    """Score each (predictions, metrics) pair of steps and publish. Returns the keys of the metrics."""
+    for predictions, metrics in pairs:
+        _score(home, predictions, metrics)
+    return [metrics.key for _, metrics in pairs]
+
+
+def _score(home: Home, predictions: Step, metrics: Step) -> None:
+    source = predictions.partition(Lake(home))
+    manifest = source.manifest()
+    assert manifest is not None
+    table = source.table(["split", "seed", "label", "probabilities"])
+    rows: list[Row] = []
+    for split in pc.unique(table["split"]).to_pylist():
+        rows += _rows(split, table, manifest.facts["seeds"])
+    result = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
+    some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures")
+    metrics.publish(Lake(home), result, {}, [some, finite(result["value"].to_numpy(), "figures")])
+
+
+def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed."""
+    part = table.filter(pc.equal(table["split"], split))
+    seeds = pc.unique(part["seed"]).to_pylist()
+    labels = part["label"].to_numpy().reshape(len(seeds), -1)[0]
+    values = pc.list_flatten(part["probabilities"]).to_numpy()
+    return seeds, labels, values.reshape(len(seeds), len(labels), -1)
+
+
+def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]:
+    seeds, labels, probabilities = split_answers(table, split)
+    values: dict[str, list[float]] = defaultdict(list)
+    samples = resample(labels, probabilities)
+    rows: list[Row] = []
+    for index, seed in enumerate(seeds):
+        for metric, sample in samples.items():
+            values[metric].append(float(sample.values[index]))
+            rows.append((split, seed, metric, values[metric][-1], *sample.of_seeds(index).interval(), None))
+        known = next(fact for fact in facts if fact["seed"] == seed) if split == "test" else {}
+        for metric in (name for name in MEASURED if name in known):
+            values[metric].append(known[metric])
+            rows.append((split, seed, metric, known[metric], None, None, None))
+    for metric, each in values.items():
+        mean, spread = across_seeds(each)
+        low, high = samples[metric].interval() if metric in samples else (None, None)
+        rows.append((split, None, metric, mean, low, high, spread))
+    return rows

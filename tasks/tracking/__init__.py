@@ -1,0 +1,1 @@
+"""MLflow: runs, registry, packaged models."""

@@ -1,0 +1,1 @@
+"""What commands call and no flow."""

@@ -1,0 +1,177 @@
+"""A prompt under the lens: the model from the cache, anchors from the lake, texts of a data set where one is named."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.anchors import build_anchors
+from tasks.models.loaded import INFERENCE, label_ids, loaded, tokenizing
+from tasks.steps.step import anchors_step
+from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.devices import resolve_dtype
+from vocabsem.errors import BadInput
+from vocabsem.extraction import check_head, extract
+from vocabsem.language_model import prepare
+from vocabsem.lens import Reading, by_anchor, by_logit, endings
+from vocabsem.prompting import Ids, encode_prompts, encode_texts
+from warehouse.catalog import catalog
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
+
+TEXTS = 64  # of training, whose mean is taken away
+FOLLOWED = 4  # tokens of the model's own answer that are followed where there are no label words
+STILL = 1e-4  # of a state's length: what remains of it without the mean is rounding
+
+EXAMPLE = """
+select e.fields, e.label_name from examples e join datasets d on d.dataset = e.dataset and d.key = e.key
+where e.dataset = $dataset and e.id = $id
+"""
+BACKGROUND = """
+select e.fields from examples e join datasets d on d.dataset = e.dataset and d.key = e.key
+where e.dataset = $dataset and e.split = 'train' order by md5(e.id) limit $texts
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was looked at and what was seen, layer 0 (the embedding) first; all of it plain values."""
+
+    model: str
+    prompt: str
+    label: str | None
+    words: list[str]
+    centred_on: int
+    """Training texts whose mean state was taken away; 0 for none."""
+    solved: bool
+    """Whether the anchors had to be solved first."""
+    tokens: int
+    layers: list[dict[str, Any]]
+
+
+def look(
+    home: Home,
+    model: ModelCard,
+    text: str | None,
+    dataset: DatasetCard | None,
+    example: str | None,
+    *,
+    k: int,
+    centre: bool,
+) -> Look:
+    """The state of a prompt's last token at every layer. A data set gives template and label words, and the mean of its
+    stored training texts where `centre` is wanted; without it the text is the prompt.
+
+    Raises BadInput for an example that is not stored, and for a text that is empty, too long or not all of an example.
+    """
+    fields, label = _fields(home, text, dataset, example)
+    background = _background(home, dataset) if dataset and centre else []
+    anchors, names, solved = _anchors(home, model)
+    prompt, ids, others = _prompts(home, model, dataset, fields, background)
+    with INFERENCE:
+        network = loaded(model, home, resolve_dtype("auto"), "auto")
+        check_head(network, [ids])
+        states = extract(network, [ids, *others], range(network.layers + 1))
+        vectors = endings(network, states)
+        logits = network.head.logits(torch.stack([each[0] for each in vectors.values()]))[:, : len(names)]
+    plain = torch.stack([each[0] for each in vectors.values()])  # (L + 1, d)
+    tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(FOLLOWED).indices.tolist()]
+    words = dataset.label_words if dataset else [names[ids[0]] for ids in tokens]
+    readings = {"nearest": by_anchor(plain, anchors, tokens, k), "model": by_logit(logits, tokens, k)}
+    if others:
+        means = torch.stack([each[1:].mean(0) for each in vectors.values()])
+        readings["centred"] = by_anchor(_without(plain, means), anchors, tokens, k)
+    layers = [_layer(layer, row, readings, names, words) for row, layer in enumerate(vectors)]
+    return Look(model.name, prompt, label, words, len(others), solved, len(names), layers)
+
+
+def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: str | None) -> tuple[Any, str | None]:
+    """What fills the template, or the text itself; and the true class of a stored example."""
+    if example is not None:
+        assert dataset is not None
+        found = catalog.query(home, EXAMPLE, {"dataset": dataset.name, "id": example}).to_pylist()
+        if not found:
+            raise BadInput(
+                f"no example {example!r} of data set {dataset.name!r} is stored: `vocabsem sql 'from examples'`"
+            )
+        return dict(found[0]["fields"]), found[0]["label_name"]
+    if text is None or not text.strip():
+        raise BadInput("the text is empty: give at least one word, or --example with an id")
+    if dataset is None:
+        return text, None
+    if len(dataset.fields) > 1:
+        raise BadInput(
+            f"an example of data set {dataset.name!r} has the fields {', '.join(dataset.fields)}, not one text: give"
+            " --example with an id"
+        )
+    return dict.fromkeys(dataset.fields, text), None
+
+
+def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
+    if not home.catalog.exists():
+        return []
+    found = catalog.query(home, BACKGROUND, {"dataset": dataset.name, "texts": TEXTS})
+    return [dict(fields) for fields in found["fields"].to_pylist()]
+
+
+def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
+    """Anchors (V, d), the tokens' names, and whether they had to be solved: then they are stored for the next time."""
+    _, digest = prepare(model, home.cache)
+    step = anchors_step(model.name, digest, "raw")
+    partition = step.partition(Lake(home))
+    missing = not partition.published
+    if missing:
+        build_anchors.fn(home, model, step, "auto")
+    table = partition.table(columns=["token", "anchor"])
+    return torch.from_numpy(matrix(table["anchor"]).copy()), table["token"].to_pylist(), missing
+
+
+def _prompts(
+    home: Home, model: ModelCard, dataset: DatasetCard | None, fields: Any, background: list[dict[str, str]]
+) -> tuple[str, Ids, list[Ids]]:
+    """What the prompt spells, its ids, and those of the background's prompts."""
+    with tokenizing(model, home) as tokenizer:
+        if dataset is not None:
+            rows, limit = [fields, *background], model.max_tokens
+            found = encode_prompts(tokenizer, dataset.template, rows, max_tokens=limit, prepend_bos=model.prepend_bos)
+            return found.texts[0], found.token_ids[0], found.token_ids[1:]
+        ids = [tokenizer.bos_token_id] if model.prepend_bos else []
+        ids += encode_texts(tokenizer, [fields], literal=False)[0]
+    if len(ids) > model.context:
+        raise BadInput(f"the text is {len(ids)} tokens, {model.name!r} is shown at most {model.context}: shorten it")
+    return fields, ids, []
+
+
+def _without(states: Tensor, means: Tensor) -> Tensor:
+    """States less their means; where nothing but rounding remains, as at a token that all prompts share, NaN."""
+    rest = states - means
+    still = rest.norm(dim=1) < STILL * states.norm(dim=1)
+    return rest.masked_fill(still[:, None], math.nan)
+
+
+def _layer(layer: int, row: int, readings: dict[str, Reading], names: list[str], words: list[str]) -> dict[str, Any]:
+    nearest, own, centred = readings["nearest"], readings["model"], readings.get("centred")
+
+    def best(reading: Reading) -> list[tuple[str, float]]:
+        ids, scores = reading.ids[row].tolist(), reading.scores[row].tolist()
+        return [(names[token], score) for token, score in zip(ids, scores, strict=True)]
+
+    def of_word(reading: Reading | None, column: int) -> tuple[float | None, int | None]:
+        value = math.nan if reading is None else float(reading.words[row, column])
+        return (None, None) if reading is None or math.isnan(value) else (value, int(reading.ranks[row, column]))
+
+    found = []
+    for column, word in enumerate(words):
+        values = {}
+        for name, reading in (("cosine", nearest), ("centred", centred), ("log_probability", own)):
+            values[name], values[f"{name}_rank"] = of_word(reading, column)
+        found.append({"word": word, **values})
+    return {
+        "layer": layer,
+        "nearest": [{"token": token, "cosine": score} for token, score in best(nearest)],
+        "model": [{"token": token, "probability": math.exp(score)} for token, score in best(own)],
+        "words": found,
+    }

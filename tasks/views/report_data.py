@@ -1,0 +1,99 @@
+"""What the pictures of a report show, as small arrays: how a fit errs, how it moves states, what each layer knows.
+
+Read from the lake when a report is written. None where the partitions they need were removed.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from safetensors import safe_open
+
+from tasks.steps.lake_reads import read_states, states_of
+from vocabsem.geometry import Projection, plane
+from vocabsem.methods import METHODS, LabelSpace
+from vocabsem.methods.persistence import from_arrays
+from vocabsem.metrics import Reliability, confusion, reliability
+from warehouse.home import Home
+from warehouse.lake.manifest import Manifest
+from warehouse.lake.partition import Lake, Partition
+
+POINTS = 300  # of a picture of states
+READERS = ("centroid", "linear_probe")  # of single layers
+PLACE = ("model", "dataset", "method", "shots")
+
+Fit = Mapping[str, Any]  # the coordinates and the key of a partition of predictions
+
+
+def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray] | None:
+    """The reliability of the test predictions of all seeds, and their confusion (C, C)."""
+    partition = _partition(home, "predictions", fit)
+    if not partition.published:
+        return None
+    table = partition.table(columns=["split", "label", "predicted", "probabilities"])
+    table = table.filter(pc.equal(table["split"], "test"))
+    labels, probabilities = table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy())
+    return reliability(labels, probabilities), confusion(labels, table["predicted"].to_numpy(), classes)
+
+
+def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Labels (N,) of test examples, and their last states in two dimensions before and after a calibrator, (N, 2) each.
+
+    None too for a method that moves no states.
+    """
+    calibrators = _partition(home, "calibrators", fit)
+    states = _states_of(home, _partition(home, "predictions", fit))
+    if not calibrators.published or "test" not in states:
+        return None
+    (weights,) = calibrators.path.glob("*.safetensors")
+    with safe_open(weights, "numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        estimator: Any = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+    if not hasattr(estimator, "transform"):
+        return None
+    _, labels, vectors = _read(home, states["test"])
+    given = vectors[:POINTS, -estimator.n_features_in_ :]
+    before, after = given[:, -estimator.space.width :], estimator.transform(given)
+    return labels[:POINTS], plane(before, projection), plane(after, projection)
+
+
+def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
+    """{method: {layer: accuracy on test data}}, each fitted to all training states of that layer alone.
+
+    Empty where a single layer is stored.
+    """
+    read = _states_of(home, _partition(home, "predictions", fit))
+    layers = read["train"].facts["layers"] if {"train", "test"} <= read.keys() else []
+    if len(layers) < 2:
+        return {}
+    (_, labels, train), (_, truth, test) = (_read(home, read[split]) for split in ("train", "test"))
+    profile: dict[str, dict[int, float]] = {}
+    each = zip(layers, *(np.split(states, len(layers), axis=1) for states in (train, test)), strict=True)
+    for layer, of_train, of_test in each:
+        nothing = np.zeros((classes, of_train.shape[1]), np.float32)
+        space = LabelSpace(anchors=nothing, head=nothing, bias=nothing[:, 0])  # these read no vocabulary
+        for name in READERS:
+            predicted = METHODS[name](space).fit(of_train, labels).predict(of_test)
+            profile.setdefault(name, {})[layer] = float((predicted == truth).mean())
+    return profile
+
+
+def _partition(home: Home, kind: str, fit: Fit) -> Partition:
+    return Lake(home).partition(kind, fit["key"], **{name: fit[name] for name in PLACE})
+
+
+def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
+    """The published states of prompts without demonstrations that a fit read, by split."""
+    manifest, found = predictions.manifest() if predictions.published else None, {}
+    for split, key in states_of(manifest.inputs).items() if manifest else ():
+        place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
+        states = Lake(home).partition("states", key, **place, split=split)
+        if states.published:
+            found[split] = states.manifest()
+    return found
+
+
+def _read(home: Home, states: Manifest) -> tuple[list[str], np.ndarray, np.ndarray]:
+    return read_states(home, **states.coordinates, key=states.key)

@@ -1,0 +1,98 @@
+"""The doctor, on the machine as it is and on machines made worse."""
+
+import os
+import platform
+from importlib.metadata import requires, version
+
+import psutil
+import pytest
+from packaging.requirements import Requirement
+
+from flows.cli import doctor
+from flows.cli.doctor import examine, package
+from warehouse.home import Home
+
+
+def by_name(home):
+    return {finding.name: finding for finding in examine(home)}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+def test_this_machine(home):
+    found = by_name(home)
+    assert found["python"].value.startswith(platform.python_version())
+    assert found["torch"].value == version("torch")
+    assert "bfloat16" in found["processor"].value
+    usable = len(os.sched_getaffinity(0))
+    assert found["threads"].value.startswith(f"{usable} of ")
+    total = psutil.virtual_memory().total / 1e9
+    assert found["memory"].value.endswith(f"of {total:.1f} GB available")
+    assert found["home"].value == f"{home.root}, made at the first run"
+    assert found["warehouse"].value.startswith("none yet")
+    assert found["servers"].value == "not running: vocabsem up"
+    assert not home.root.exists(), "an examination changes nothing"
+
+
+def test_every_direct_dependency_is_looked_at_and_no_extra_one(home):
+    wanted = {Requirement(line).name for line in requires("vocabsem") if "extra ==" not in line}
+    found = by_name(home)
+    assert wanted <= found.keys()
+    assert "pytest" not in found
+    assert len(found) == len(examine(home)), "each name once"
+
+
+def test_what_is_not_well_has_a_mend_and_only_that(home):
+    for finding in examine(home):
+        assert finding.value
+        assert finding.ok == (not finding.mend)
+
+
+def test_a_missing_package_and_a_wrong_version():
+    missing = package(Requirement("no-such-package>=3"))
+    assert (missing.ok, missing.value) == (False, "missing, >=3 is needed")
+    old = package(Requirement("numpy<1"))
+    assert (old.ok, old.value) == (False, version("numpy"))
+    assert old.mend.startswith("<1 is needed: make install")
+    assert package(Requirement("numpy>=1")).ok
+
+
+def test_a_full_disk_and_little_memory(home, monkeypatch):
+    monkeypatch.setattr(doctor, "LEAST_DISK", 1e9)
+    monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
+    found = by_name(home)
+    assert not found["disk"].ok
+    assert "1e+09 GB are needed" in found["disk"].mend
+    assert not found["memory"].ok
+
+
+def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    finding = by_name(Home(tmp_path / "file" / "home"))["home"]
+    assert not finding.ok
+    assert f"cannot write to {tmp_path / 'file'}" in finding.value
+    assert "--home" in finding.mend
+
+
+def test_without_pip(home, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert doctor._pip().mend == "python -m ensurepip"
+
+
+def test_a_driver_that_torch_cannot_use(monkeypatch):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine's torch uses its GPU")
+    monkeypatch.setattr(doctor, "has_nvidia", lambda: True)
+    finding = doctor._gpu()
+    assert not finding.ok
+    assert "UV_TORCH_BACKEND" in finding.mend
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_named_with_its_memory(home):
+    assert "GB" in by_name(home)["gpu"].value

@@ -1,0 +1,281 @@
+"""The command line over a home in which an experiment ran: what it prints, in which form, with which exit code."""
+
+import csv
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.cli.main import main
+from flows.planning.plan import make_plan
+from tests.conftest import ROOT
+from tests.flows.command import command
+from tests.tasks.worlds import server, snapshot
+from vocabsem.errors import BadInput
+from warehouse.catalog.named_queries import analyses
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+
+REFUSED = [
+    "drop table models",
+    "copy models to 'x.csv'",
+    "insert into labels values ('a', 0, 'b', 'c')",
+    "attach 'x.duckdb' as x",
+    "install httpfs",
+    "load httpfs",
+    "select * from 'secret.csv'",
+    "from read_csv('/etc/passwd')",
+    "from read_text('/etc/passwd')",
+    "from glob('/etc/*')",
+    "pragma database_list",
+    "set threads = 1",
+    "select getenv('HOME')",
+    "selec 1",
+]
+
+
+def ask(world, *words, **options):
+    done = command(world.home, *words, **options)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_second_run_says_that_nothing_is_to_be_done_and_prints_the_leaderboard(ran):
+    world, _ = ran
+    before = snapshot(world.home.lake)
+    done = ask(world, "run", world.card)
+    assert "tiny: everything is published, nothing to do" in done.stderr
+    assert snapshot(world.home.lake) == before
+    rows = json.loads(ask(world, "leaderboard", "--format", "json").stdout)
+    for row in rows:
+        line = next(line for line in done.stdout.splitlines() if line.split()[:1] == [row["method"]])
+        assert f"{row['macro_f1']:.3f}" in line
+    assert "vocabsem predict --model vocabsem-made@champion" in done.stdout
+
+
+def test_the_leaderboard_says_the_same_in_every_form(ran):
+    world, _ = ran
+    words = ("leaderboard", "--experiment", "tiny", "--dataset", "made", "--format")
+    from_json = json.loads(ask(world, *words, "json").stdout)
+    from_csv = list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))
+    table = ask(world, *words, "table").stdout
+    assert len(from_json) == len(from_csv) == len(world.plan().comparisons[0].fits)
+    for one, other in zip(from_json, from_csv, strict=True):
+        assert (one["method"], one["shots"]) == (other["method"], other["shots"])
+        assert float(other["macro_f1"]) == one["macro_f1"]
+        assert one["method"] in table
+    lines = [line for line in table.splitlines() if "vocabulary helps: " in line]
+    told = [line.split(", ")[:3] for line in lines]
+    assert told[-3:] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
+    scores = [row["macro_f1"] for row in from_json]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("words", [["--experiment", "none"], ["--dataset", "none"], ["--format", "xml"]], ids=str)
+def test_a_leaderboard_that_is_not_there(ran, words):
+    done = command(ran[0].home, "leaderboard", *words)
+    assert done.returncode == 2
+    assert ("tiny/made" if "none" in words else "table, csv") in done.stderr
+    assert "None" not in done.stderr
+
+
+def test_overrides_and_dry_runs_show_another_plan_and_compute_nothing(ran):
+    world, _ = ran
+    before = snapshot(world.home.lake)
+    plan = json.loads(
+        ask(world, "plan", world.card, "--set", "shots=[0,2]", "--set", "limits.test=12", "--json").stdout
+    )
+    assert plan["steps"]["anchors"] == {"all": 1, "published": 1, "missing": 0}
+    assert plan["steps"]["states"] == {"all": 3, "published": 0, "missing": 3}
+    assert plan["steps"]["predictions"]["all"] == 4 + 6
+    assert plan["to_fetch"] == []
+    assert plan["cost"]["basis"] == "at the rate of earlier runs here"
+    shown = ask(world, "run", world.card, "--dry-run", "--set", "seeds=[5]").stdout
+    assert "plan of tiny" in shown
+    assert "to extract: 0 prompts" in shown
+    assert snapshot(world.home.lake) == before
+
+
+def test_stages_on_their_own_make_what_the_whole_run_makes(world, ran):
+    steps = {
+        "extract": ("states", {"examples", "states"}),
+        "anchors": ("anchors", {"anchors"}),
+        "calibrate": ("predictions", {"predictions", "calibrators"}),
+        "evaluate": ("metrics", {"metrics", "comparisons"}),
+    }
+    early = command(world.home, "calibrate", world.card, api=server())
+    assert early.returncode == 2
+    assert "anchors of tiny-llama are not there yet" in early.stderr
+    assert "`vocabsem anchors`" in early.stderr
+    there = set()
+    for verb, (kind, kinds) in steps.items():
+        printed = ask(world, verb, world.card, api=server()).stdout.split()
+        assert set(printed) == {step.key for step in world.plan().steps() if step.kind == kind}
+        there |= kinds
+        assert {manifest.kind for manifest in Lake(world.home).manifests()} == there
+    assert {step.kind for step in world.plan().missing()} == {"runs"}
+    rows = json.loads(ask(world, "sql", "select count(*) as n from metrics", "--format", "json").stdout)
+    assert rows[0]["n"] > 0
+
+
+def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
+    world, _ = ran
+    query = "select method, shots, macro_f1 from leaderboard order by all"
+    rows = json.loads(ask(world, "sql", query, "--format", "json").stdout)
+    assert len(rows) == len(world.plan().comparisons[0].fits)
+    assert "macro_f1" in ask(world, "sql", query).stdout
+    with (tmp_path / "out.parquet").open("wb") as out:
+        words = [
+            sys.executable,
+            "-m",
+            "flows.cli.main",
+            f"--home={world.home.root}",
+            "sql",
+            query,
+            "--format",
+            "parquet",
+        ]
+        subprocess.run(words, cwd=ROOT, stdout=out, check=True)
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
+    for wrong in REFUSED:
+        done = command(world.home, "sql", wrong)
+        assert done.returncode == 2, wrong
+        assert done.stderr.startswith("error: "), wrong
+        assert "Traceback" not in done.stderr
+        assert not done.stdout
+
+
+def test_named_analyses_are_listed_and_asked_with_parameters(ran):
+    world, _ = ran
+    listed = ask(world, "ask").stdout
+    for name, analysis in analyses().items():
+        assert f"\n{name:<18} {analysis.question}\n" in f"\n{listed}"
+    words = ("ask", "confusions", "--param", "method=centroid", "--param", "shots=4", "--format")
+    rows = json.loads(ask(world, *words, "json").stdout)
+    assert {(row["method"], row["shots"]) for row in rows} == {("centroid", "4")}
+    assert "centroid" in ask(world, *words, "table").stdout
+    assert len(list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))) == len(rows)
+    for wrong, said in (
+        (["confusion"], "did you mean 'confusions'"),
+        (["confusions", "--param", "methods=centroid"], "did you mean 'method'"),
+        (["confusions", "--param", "method=centriod"], "did you mean 'centroid'"),
+        (["confusions", "--param", "method"], "expected KEY=VALUE"),
+        (["confusions", "--param", "method=x' union select getenv('HOME') --"], "nothing matches"),
+        (["confusions", "--param", "dataset=read_text('/etc/passwd')"], "nothing matches"),
+        (["confusions", "--format", "xml"], "choose one of table"),
+    ):
+        done = command(world.home, "ask", *wrong)
+        assert done.returncode == 2, wrong
+        assert said in done.stderr
+        assert not done.stdout
+
+
+def test_neighbours_are_printed_and_an_unknown_token_is_explained(ran):
+    world, _ = ran
+    token = json.loads(ask(world, "sql", "select token from anchors where token_id = 300", "--format", "json").stdout)[
+        0
+    ]["token"]
+    rows = json.loads(ask(world, "neighbours", token, "--model", "tiny-llama", "-k", "4", "--format", "json").stdout)
+    assert len(rows) == 4
+    split = command(world.home, "neighbours", "nosuchtoken", "--model", "tiny-llama")
+    assert split.returncode == 2
+    assert "'nosuchtoken' is no single token of 'tiny-llama'" in split.stderr
+    stranger = command(world.home, "neighbours", token)
+    assert stranger.returncode == 2
+    assert "no anchors of model 'smollm2-135m-instruct'" in stranger.stderr
+    assert "tiny-llama" in stranger.stderr
+
+
+def test_a_champion_classifies_words_and_lines(ran):
+    world, _ = ran
+    words = ("predict", "--model", "vocabsem-made@champion", "--json")
+    given = json.loads(ask(world, *words, "the good film", "a dull story").stdout)
+    assert [sum(row[name] for name in ("neg", "pos", "tale")) for row in given] == pytest.approx([1, 1])
+    assert all(row["label"] == max(("neg", "pos", "tale"), key=row.get) for row in given)
+    piped = json.loads(ask(world, *words, "-", stdin="the good film\na dull story\n").stdout)
+    assert piped == given
+
+
+def test_texts_of_another_encoding_are_refused(ran):
+    model = ("predict", "--model", "vocabsem-made@champion")
+    told = r"error: the text 'voil\udce0' is not UTF-8 at character 4: convert it to UTF-8"
+    for words, stdin in (
+        (("lens", "voil\udce0"), b""),
+        ((*model, "voil\udce0"), b""),
+        ((*model, "-"), b"good\nvoil\xe0\n"),
+    ):
+        done = command(ran[0].home, *words, stdin=stdin.decode(errors="surrogateescape"))
+        assert (done.returncode, done.stderr.strip()) == (2, told)
+
+
+def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_path):
+    world, _ = ran
+    before = ask(world, "leaderboard", "--format", "csv").stdout
+    ask(world, "warehouse", "rebuild")
+    assert ask(world, "leaderboard", "--format", "csv").stdout == before
+    lake = snapshot(world.home.lake)
+    stray = world.plan().comparisons[0].anchors.partition(Lake(world.home)).path / "part-0.parquet.tmp-1234"
+    stray.write_bytes(b"half")
+    assert ask(world, "gc").stdout == "", "a fresh file may be a writer's"
+    assert str(stray) in ask(world, "gc", "--hours", "0").stdout
+    assert snapshot(world.home.lake) == lake
+    schema = ask(world, "schema").stdout
+    for name in ("leaderboard", "label_efficiency", "examples", "states", "anchors", "nearest_tokens", "lineage"):
+        assert f"\n{name} (" in f"\n{schema}"
+
+
+def test_a_home_that_can_be_none_is_refused(tmp_path):
+    (path := tmp_path / "file").touch()
+    for words in (["--home"], ["--home="], ["--home", ""]):
+        with pytest.raises(BadInput, match="--home names no folder: write --home DIR"):
+            main._take_home(["leaderboard", *words])
+    done = command(Home(path), "leaderboard")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: the home {path} is no folder: choose one with --home or VOCABSEM_HOME\n",
+    )
+
+
+def test_what_a_disk_refuses_is_told_with_its_mend():
+    told = main._unforeseen(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    assert told.startswith("/home/logs: Read-only file system: mend its permissions or free some space, or choose")
+    assert main._unforeseen(ValueError("no")) == "ValueError: no\n(--debug shows where)"
+
+
+def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):
+    world, _ = ran
+    command_line = [sys.executable, "-m", "flows.cli.main", "leaderboard", "--format", "csv"]
+    expected = ask(world, "leaderboard", "--format", "csv").stdout
+    done = subprocess.run(
+        command_line,
+        cwd=ROOT,
+        env=os.environ | {"VOCABSEM_HOME": str(world.home.root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == expected
+    nowhere = command(Home(tmp_path), "leaderboard", f"--home={world.home.root}", "--format", "csv")
+    assert nowhere.returncode == 2, "the first of two is taken, the second is no option"
+
+
+def test_help_tells_of_every_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbours predict up doctor"
+    for verb in [*verbs.split(), "gc", "serve", "warehouse"]:
+        assert f"\n  {verb} " in done.stdout
+    assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())
+
+
+def test_a_plan_of_another_home_shares_nothing(ran, tmp_path):
+    world, _ = ran
+    plan = make_plan(world.plan().experiment, Home(tmp_path))
+    assert plan.missing() == list(plan.steps())

@@ -1,0 +1,118 @@
+"""Stages: missing steps to their tasks, finished ones left alone."""
+
+import shutil
+
+import pytest
+
+from flows.calibrate import calibrate
+from flows.evaluate import evaluate
+from flows.execution.stages import opened, require, unique
+from flows.extract import extract
+from tasks.examples import build_examples, fetch_dataset
+from tests.tasks.worlds import SPLITS, compute, dataset_card, model, snapshot, write_card
+from tests.tasks.worlds import extract as extract_shards
+from vocabsem.errors import DataError, LabelWordError
+from warehouse.errors import NotPublished
+from warehouse.lake.partition import Lake
+
+
+def arguments(world, **overrides):
+    return {"experiment": world.card, "overrides": overrides, "home": str(world.home.root)}
+
+
+def test_a_step_that_several_comparisons_share_is_done_once(world):
+    plan = world.plan()
+    (comparison,) = plan.comparisons
+    twice = [(comparison.anchors, comparison), (comparison.examples, comparison), (comparison.anchors, comparison)]
+    assert [step.kind for step, _ in unique(iter(twice))] == ["anchors", "examples"]
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(world):
+    plan = world.plan()
+    for kind, verb in (("states", "extract"), ("anchors", "anchors"), ("predictions", "calibrate")):
+        with pytest.raises(NotPublished, match=f"{kind} of .* not there yet: .*`vocabsem {verb}`"):
+            require(plan, kind)
+    compute(plan, ("anchors",))
+    require(plan, "anchors")
+
+
+def test_a_stage_before_its_time_does_nothing(world, recorded):
+    with recorded(world.home):
+        for flow in (calibrate, evaluate):
+            with pytest.raises(NotPublished):
+                flow(**arguments(world))
+    assert not world.home.lake.exists()
+
+
+def test_shards_of_a_killed_run_are_kept_and_another_size_does_no_harm(world, recorded):
+    plan = world.plan()
+    (comparison,) = plan.comparisons
+    build_examples.fn(
+        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
+    )
+    extract_shards(plan, comparison, "train", [(0, 16), (32, 48)])
+    extract_shards(plan, comparison, "test", [(0, 16)])
+    before = {path: at for path, at in snapshot(world.home.lake).items() if path.suffix == ".parquet"}
+    with recorded(world.home):
+        keys = extract(**arguments(world))
+    assert sorted(keys) == sorted(step.key for step in comparison.states.values())
+    assert before.items() <= snapshot(world.home.lake).items()
+    shutil.rmtree(comparison.states["test"].partition(Lake(world.home)).path)
+    extract_shards(plan, comparison, "test", [(0, 16)])
+    with recorded(world.home):
+        extract(**arguments(world, shard_rows=9))
+    for split, step in comparison.states.items():
+        partition = step.partition(Lake(world.home))
+        partition.verify()
+        assert len(partition.table()) == SPLITS[split]
+    files = [entry.rows for entry in comparison.states["test"].partition(Lake(world.home)).manifest().files]
+    assert files == [9, 9, 6]
+
+
+def test_extracting_what_is_there_changes_nothing(world, recorded):
+    plan = world.plan()
+    compute(plan, ("examples", "states"))
+    before = snapshot(world.home.lake)
+    with recorded(world.home):
+        extract(**arguments(world))
+    assert snapshot(world.home.lake) == before
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"shots": [0, 21]},
+        {"methods": [{"method": "linear_probe", "shots": [21]}]},
+        {"methods": [{"method": "zero_shot", "demonstrations": 21}], "scarce": "take_all"},
+    ],
+    ids=["experiment", "method", "demonstrations"],
+)
+def test_too_many_shots_are_told_before_any_state_is_computed(world, recorded, asked):
+    with recorded(world.home), pytest.raises(DataError, match=r"21 shots of dataset 'made', whose class '\w+' has 20"):
+        extract(**arguments(world, **asked))
+    assert not list(world.home.lake.rglob("states/**/*.parquet"))
+
+
+def test_demonstrations_that_leave_no_room_are_told_before_any_state_is_computed(world, recorded):
+    write_card(world.folder / "model.yaml", model().model_dump(mode="json") | {"context": 64, "max_tokens": 32})
+    asked = {"methods": ["centroid", {"method": "zero_shot", "demonstrations": 4}]}
+    told = r"4 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no room for a question in 64"
+    with recorded(world.home), pytest.raises(DataError, match=told):
+        extract(**arguments(world, **asked))
+    assert not list(world.home.lake.rglob("states/**/*.parquet"))
+
+
+def test_one_bad_data_set_is_told_before_the_work_on_another(world, recorded):
+    labels = dataset_card(world.folder)["labels"]
+    wrong = dataset_card(world.folder, name="wrong", labels=[labels[0] | {"word": "wonderful"}, *labels[1:]])
+    path = write_card(world.folder / "wrong.yaml", wrong)
+    datasets = [str(world.folder / "dataset.yaml"), str(path)]
+    with recorded(world.home), pytest.raises(LabelWordError, match="dataset 'wrong'"):
+        extract(**arguments(world, datasets=datasets))
+    assert not world.home.lake.exists()
+
+
+def test_a_plan_whose_sources_are_known_fetches_nothing(world):
+    plan = opened(world.card, None, str(world.home.root), None)
+    assert plan.unfetched == []
+    assert not (world.home.cache / "pypi").exists()

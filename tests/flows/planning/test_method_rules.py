@@ -1,0 +1,98 @@
+"""What each method of a card is fitted at and reads."""
+
+import pytest
+
+from flows.planning.experiment import MethodSpec
+from flows.planning.method_rules import TUNED, seeds_of, shots_of, splits_of
+from tasks.examples import build_examples, fetch_dataset
+from tasks.finetuning import tune_method
+from tests.tasks.worlds import World, fit_of
+from vocabsem.errors import CardError
+from warehouse.lake.partition import Lake
+
+LORA = {"method": "lora", "params": {"steps": 2, "stops": 1, "learning_rates": [0.001]}}
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    return World(tmp_path).plan(champion=False).experiment  # shots 0, 1, 4 and all; seeds 0 and 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "shots"),
+    [
+        ({"method": "zero_shot"}, [0]),
+        ({"method": "zero_shot", "demonstrations": 3}, [3]),
+        ({"method": "zero_shot", "demonstrations": "fit"}, ["all"]),
+        ({"method": "linear_probe"}, [1, 4, "all"]),
+        ({"method": "vocabulary_calibrator"}, [0, 1, 4, "all"]),
+        ({"method": "linear_probe", "shots": [2, 0]}, [2]),
+        ({"method": "knn_prompting", "demonstrations": 1}, [4, "all"]),
+        ({"method": "knn_prompting", "demonstrations": "fit"}, ["all"]),
+        ({"method": "vocabulary_calibrator", "label_noise": 0.2}, [1, 4, "all"]),
+        ({"method": "zero_shot", "demonstrations": 3, "order": 2}, [3]),
+        (LORA, [1, 4, "all"]),
+    ],
+)
+def test_shots_are_those_at_which_a_method_has_something_to_learn_from(experiment, spec, shots):
+    assert shots_of(experiment, MethodSpec(**spec)) == shots
+
+
+@pytest.mark.parametrize(
+    ("spec", "shots", "seeds"),
+    [
+        ({"method": "zero_shot"}, 0, [0]),
+        ({"method": "zero_shot", "demonstrations": 3}, 3, [0, 1]),
+        ({"method": "anchor_similarity", "params": {"targets": "random"}}, 0, [0, 1]),
+        ({"method": "centroid"}, "all", [0]),
+        ({"method": "centroid"}, 4, [0, 1]),
+        ({"method": "centroid", "seeds": 1}, 4, [0]),
+        ({"method": "centroid", "label_noise": 0.2}, "all", [0, 1]),
+        (LORA, "all", [0, 1]),
+    ],
+)
+def test_seeds_are_run_where_they_matter(experiment, spec, shots, seeds):
+    assert seeds_of(experiment, MethodSpec(**spec), shots) == seeds
+
+
+@pytest.mark.parametrize(
+    ("method", "splits"),
+    [
+        ("zero_shot", ["test"]),
+        ("batch_calibration", ["train", "test"]),
+        ("contextual_calibration", ["content_free", "test"]),
+        ("domain_calibration", ["domain_words", "test"]),
+        ("linear_probe", ["train", "test"]),
+    ],
+)
+def test_only_states_that_are_read_are_extracted(method, splits):
+    assert splits_of(MethodSpec(method=method), ["test"]) == splits
+
+
+def test_fine_tuning_takes_no_demonstrations_and_no_unknown_setting(tmp_path):
+    world = World(tmp_path)
+    with pytest.raises(CardError, match="lora is trained on prompts without them"):
+        world.plan(methods=[LORA | {"demonstrations": 2}])
+    with pytest.raises(CardError, match="step"):
+        world.plan(methods=[LORA | {"params": {"stepz": 2}}])
+
+
+def test_a_card_with_fine_tuning_leads_to_predictions_of_its_own(tmp_path):
+    plan = World(tmp_path).plan(champion=False, methods=[LORA, "linear_probe"], shots=[4], seeds=[0])
+    (comparison,) = plan.comparisons
+    fit = fit_of(plan, "lora+steps-2+stops-1+learning_rates-0.001", 4)
+    assert fit.spec.method in TUNED
+    assert dict(fit.predictions.inputs) == {"examples": comparison.examples.key}
+    build_examples.fn(
+        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
+    )
+    tune_method.fn(plan.home, comparison.model, comparison.dataset, fit.spec.name, [fit.predictions], "cpu")
+    assert plan.published(fit.predictions)
+    assert len(fit.predictions.partition(Lake(plan.home)).table()) == 20 + 24
+    assert {entry.label: entry.servable for entry in plan.entries()} == {fit.spec.name: False, "linear_probe": True}
+
+
+def test_another_model_is_another_fit(tmp_path):
+    plan = World(tmp_path).plan(champion=False, methods=[LORA], shots=[4])
+    payload = fit_of(plan, "lora+steps-2+stops-1+learning_rates-0.001", 4).predictions.payload
+    assert {"digest", "template", "dtype", "max_tokens", "prepend_bos"} <= set(payload)

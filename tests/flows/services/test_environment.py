@@ -1,0 +1,157 @@
+"""What a process of a home finds in its environment, and what it must not have imported by then."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flows.services.environment import prepare
+from flows.services.variables import environment, variables
+from tests.conftest import ROOT
+from warehouse.home import Home
+
+KEEP = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+
+
+def python(code, given=None, cwd=ROOT):
+    """Run code in a process whose environment is empty but for `given`."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=KEEP | (given or {}), cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def clean(monkeypatch, tmp_path):
+    """This process without any of our variables, in an empty folder."""
+    for name in variables(Home.find()):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_importing_a_flow_module_prepares_before_anything_heavy_is_there(tmp_path):
+    code = (
+        "import json, os, sys, flows, flows.services.environment\n"
+        "heavy = [m for m in ('prefect', 'mlflow', 'torch', 'transformers', 'duckdb', 'pyarrow') if m in sys.modules]\n"
+        "print(json.dumps([heavy, os.environ['VOCABSEM_HOME'], os.environ['PREFECT_HOME']]))"
+    )
+    heavy, home, prefect = python(code, {"PYTHONPATH": str(ROOT)}, tmp_path)
+    assert heavy == []
+    assert home == str(tmp_path / ".vocabsem")
+    assert prefect == str(tmp_path / ".vocabsem" / "prefect")
+
+
+def test_prefect_and_mlflow_believe_it(tmp_path):
+    code = (
+        "import json, flows\n"
+        "from prefect.settings import get_current_settings\n"
+        "from mlflow.telemetry.utils import is_telemetry_disabled\n"
+        "s = get_current_settings()\n"
+        "print(json.dumps([str(s.home), s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds,\n"
+        "  s.server.services.task_run_recorder.batch_size, s.server.services.task_run_recorder.read_batch_size,\n"
+        "  s.server.ui.show_promotional_content, is_telemetry_disabled()]))"
+    )
+    found = python(code, {"VOCABSEM_HOME": str(tmp_path), "DO_NOT_TRACK": "1"})
+    assert found == [str(tmp_path / "prefect"), False, 120, 200, 200, False, True]
+
+
+def test_what_the_user_set_is_kept(clean, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", "/somewhere/else")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    prepare(clean / "one")
+    prepare(clean / "two")
+    assert os.environ["PREFECT_HOME"] == "/somewhere/else"
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "true"
+    assert os.environ["DO_NOT_TRACK"] == "1"
+    assert os.environ["VOCABSEM_HOME"] == str(clean / "two")
+
+
+def test_what_an_earlier_call_set_follows_the_new_home(clean):
+    assert prepare().root == clean / ".vocabsem"
+    assert prepare(clean / "one") == Home(clean / "one")
+    assert os.environ["PREFECT_HOME"] == str(clean / "one" / "prefect")
+    prepare(clean / "two")
+    assert os.environ["PREFECT_HOME"] == str(clean / "two" / "prefect")
+    assert prepare().root == clean / "two", "the home in the environment is the default from now on"
+
+
+def test_a_child_process_with_another_home_does_not_inherit_its_parents(clean):
+    prepare(clean / "parents")
+    code = (
+        "import json, os, sys\nfrom flows.services.environment import prepare\n"
+        "prepare(sys.argv[1] if sys.argv[1:] else 'other')\nprint(json.dumps(dict(os.environ)))"
+    )
+    inherited = {name: os.environ[name] for name in variables(Home.find())}
+    child = python(code, inherited | {"PYTHONPATH": str(ROOT)}, clean)
+    assert child["VOCABSEM_HOME"] == str(clean / "other")
+    assert child["PREFECT_HOME"] == str(clean / "other" / "prefect")
+
+
+def test_environment_changes_nothing_and_agrees_with_prepare(clean):
+    home = Home(clean / "home")
+    before = dict(os.environ)
+    wanted = environment(home)
+    assert dict(os.environ) == before
+    prepare(home.root)
+    assert dict(os.environ) == wanted
+
+
+def test_the_hub_is_not_cut_off(clean):
+    prepare(clean)
+    assert "HF_HUB_OFFLINE" not in os.environ
+
+
+IN_PROCESS = """
+import json, os, sys
+from flows.services.environment import in_process, prepare
+home = prepare(sys.argv[1])
+with in_process(home) as url:
+    from prefect import flow, task
+    from prefect.client.orchestration import get_client
+    @task
+    def double(x): return 2 * x
+    @flow
+    def inner():
+        from prefect.settings import get_current_settings
+        assert get_current_settings().flows.heartbeat_frequency is None
+        return sum(future.result() for future in double.map(list(range(30))))
+    @flow
+    def outer(): return [inner(), inner()]
+    results = outer()
+assert "PREFECT_API_URL" not in os.environ
+print(json.dumps([url, results]))
+"""
+
+
+def test_flows_in_process_are_recorded_whole_and_send_no_heartbeat(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    script = tmp_path / "script.py"
+    script.write_text(IN_PROCESS)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "home")],
+        env=KEEP | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    url, results = json.loads(done.stdout.splitlines()[-1])
+    assert url.startswith("http://127.0.0.1:")
+    assert results == [870, 870]
+    with closing(sqlite3.connect(tmp_path / "home" / "prefect" / "prefect.db")) as database:
+        count = "select state_type, count(*) from {} where {} group by 1"
+        assert database.execute(count.format("flow_run", "true")).fetchall() == [("COMPLETED", 3)]
+        # beside the tasks, each of the inner flows has a task run of its own in the outer flow
+        inner = "flow_run_id is not null and task_key like 'double%'"
+        assert database.execute(count.format("task_run", inner)).fetchall() == [("COMPLETED", 60)], "none is lost"
+        sent = {event for (event,) in database.execute("select distinct event from events")}
+        assert "prefect.flow-run.Completed" in sent
+        assert "prefect.flow-run.heartbeat" not in sent

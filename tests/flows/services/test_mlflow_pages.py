@@ -1,0 +1,82 @@
+"""MLflow's pages of a finished experiment in a headless browser: they load, complain of nothing and ask nobody else."""
+
+import json
+import shutil
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from flows.services.process import free_port, running
+from flows.services.servers import mlflow_server
+from scripts.screenshots import BROWSERS, browser
+from tests.flows.services.test_up import wait_for
+from warehouse.lake.partition import Lake
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no Chromium is installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(ran):
+    server = mlflow_server(ran[0].home, free_port(5400))
+    with running(server):
+        server.wait_until_healthy(threading.Event())
+        yield server.address
+
+
+@pytest.fixture
+def page(site):
+    """A tab with MLflow's settings of somebody who was there before."""
+    with browser() as page:
+        page.open(f"{site}/version")
+        page.wait("document.body.innerText.length", "MLflow's version")
+        settings = {"mlflow.workflowType_v1": '"machine_learning"', "mlflow.assistant.panelOpen_v1": "false"}
+        for key, value in settings.items():
+            page.js(f"localStorage.setItem({json.dumps(key)}, {json.dumps(value)})")
+        yield page
+        page.js("1")  # what came meanwhile is heard
+
+
+def outside(page):
+    return sorted({url for url in page.asked if urlsplit(url).hostname not in (None, "127.0.0.1")})
+
+
+def settled(page):
+    time.sleep(3)
+    page.js("1")
+    assert not page.errors, page.errors
+    assert page.asked, "its requests are heard"
+    assert not outside(page), outside(page)
+
+
+def shows(page, *texts):
+    for text in texts:
+        wait_for(lambda text=text: page.js(f"document.body.innerText.includes({json.dumps(text)})"), 60)
+
+
+def test_the_table_of_runs(page, site, ran):
+    page.open(f"{site}/#/experiments/1/runs")
+    shows(page, "matching run", "tiny 20")
+    settled(page)
+
+
+def test_the_registered_model_shows_its_alias(page, site):
+    page.open(f"{site}/#/models/vocabsem-made")
+    shows(page, "vocabsem-made", "champion", "neg | pos | tale")
+    settled(page)
+
+
+def test_the_run_is_described_and_shows_its_system_metrics(page, site, ran):
+    world, key = ran
+    (manifest,) = [found for found in Lake(world.home).manifests("runs") if found.key == key]
+    run = f"{site}/#/experiments/1/runs/{manifest.facts['mlflow_run_id']}"
+    page.open(run)
+    shows(page, "best on validation data", "Child runs", "vocabsem-made")
+    settled(page)
+    page.open(f"{run}/system-metrics")
+    shows(page, "process_cpu_percentage", "process_memory_megabytes")
+    settled(page)

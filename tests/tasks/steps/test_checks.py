@@ -1,0 +1,159 @@
+"""Checks on data that are really broken: what they say, and that nothing broken is published."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tasks.examples import build_examples, fetch_dataset
+from tasks.states import finished, publish_states
+from tasks.steps.checks import WIDEST, finite, norm_range, unique_ids
+from tasks.steps.predictions import prediction_rows, publish_predictions
+from tests.tasks.worlds import SPLITS, World, compute, extract, sentences, write_rows
+from warehouse.errors import CheckFailed
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix, vectors
+
+
+def test_repeated_ids_are_counted_and_named():
+    assert unique_ids(["a", "b"]) == {"name": "unique ids", "passed": True, "detail": "2 rows"}
+    wrong = unique_ids([(0, "a"), (0, "b"), (0, "a"), (1, "a")])
+    assert (wrong["passed"], wrong["detail"]) == (False, "4 rows, repeated: (0, 'a')")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_value_that_is_not_finite_is_found(bad):
+    assert finite(np.ones((2, 3)), "figures")["passed"]
+    wrong = finite(np.array([[1, bad], [bad, 2]]), "figures")
+    assert (wrong["passed"], wrong["detail"]) == (False, "2 of 4 figures are not")
+
+
+@pytest.mark.parametrize(
+    ("norms", "passed"),
+    [([1, 2, 3], True), ([0, 2, 3], False), ([1, 1, WIDEST], False), ([1, 1, WIDEST - 1], True), ([np.nan, 1], False)],
+)
+def test_norms_are_above_zero_and_of_one_kind(norms, passed):
+    check = norm_range(np.array(norms, np.float64))
+    assert (check["passed"], check["severity"]) == (passed, "warn")
+
+
+@pytest.fixture
+def begun(world):
+    """A plan whose examples are published, its only comparison, and the step of its test states."""
+    plan = world.plan()
+    compute(plan, ("examples",))
+    return plan, plan.comparisons[0], plan.comparisons[0].states["test"]
+
+
+def spoil(plan, step, name, spoiled):
+    """Write a shard again, `spoiled` in some way, as a faulty disk or a faulty step would leave it."""
+    partition = step.partition(Lake(plan.home))
+    table = pa.parquet.read_table(partition.path / name)
+    (partition.path / f"{name}.json").unlink()
+    partition.write_table(name, spoiled(table).replace_schema_metadata(table.schema.metadata))
+
+
+def with_nan(table):
+    states = matrix(table["layer_3"]).copy()
+    states[3, 7] = np.nan
+    return table.set_column(table.column_names.index("layer_3"), "layer_3", vectors(states))
+
+
+def with_repeated_id(table):
+    ids = table["id"].to_pylist()
+    return table.set_column(0, "id", pa.array([ids[1], *ids[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (with_nan, r"'finite' \(1 of 24 norms of states are not\)"),
+        (with_repeated_id, r"'unique ids' \(24 rows, repeated: 'test-000017'\)"),
+        (lambda table: table[:7], r"'a row for every example' \(23 rows of 24 examples\)"),
+    ],
+    ids=["nan", "repeated id", "lost row"],
+)
+def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, said):
+    plan, comparison, step = begun
+    extract(plan, comparison, "test")
+    spoil(plan, step, "part-00000016-00000024.parquet", spoiled)
+    partition = step.partition(Lake(plan.home))
+    with pytest.raises(CheckFailed, match=said) as refused:
+        publish_states.fn(plan.home, step, SPLITS["test"], 16)
+    assert str(refused.value).startswith(f"{partition} fails ")
+    assert str(partition.path) in str(refused.value)
+    assert not partition.published
+    assert finished(plan.home, step, 16, 24) is None, "what was broken counts as never written"
+    extract(plan, comparison, "test")
+    publish_states.fn(plan.home, step, SPLITS["test"], 16)
+    assert all(check["passed"] for check in partition.manifest().checks)
+
+
+def test_a_state_of_length_zero_is_told_and_published(begun):
+    plan, comparison, step = begun
+    extract(plan, comparison, "test")
+
+    def zeroed(table):
+        return table.set_column(3, "layer_3", vectors(matrix(table["layer_3"]) * (np.arange(8) > 0)[:, None]))
+
+    spoil(plan, step, "part-00000016-00000024.parquet", lambda t: zeroed(t).cast(t.schema))
+    publish_states.fn(plan.home, step, SPLITS["test"], 16)
+    (check,) = [c for c in step.partition(Lake(plan.home)).manifest().checks if not c["passed"]]
+    assert check["name"].startswith("norms of layer_3 above 0")
+    assert check["detail"].startswith("0 to ")
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (lambda rows: [rows, rows], "answer of every seed .*'unique ids'"),
+        (lambda rows: [rows.set_column(5, "probabilities", pa.array([[np.nan, 1, 0]] * 4))], "'finite'"),
+        (lambda rows: [rows.set_column(5, "probabilities", pa.array([[0.5, 0.1, 0.1]] * 4))], "probabilities sum to 1"),
+    ],
+    ids=["twice", "nan", "no distribution"],
+)
+def test_broken_predictions_are_not_published(world, spoiled, said):
+    step = world.plan().comparisons[0].fits[0].predictions
+    rows = prediction_rows("test", 0, list("abcd"), np.array([0, 1, 2, 0]), np.full((4, 3), 1 / 3))
+    with pytest.raises(CheckFailed, match=said):
+        publish_predictions(world.home, step, spoiled(rows), [], b"weights", [{"seed": 0}])
+    assert not step.partition(Lake(world.home)).published
+    publish_predictions(world.home, step, [rows], [], b"weights", [{"seed": 0}])
+    assert step.partition(Lake(world.home)).published
+
+
+def examples_of(world):
+    """Publish the examples of the world as it is now. Returns their checks by name."""
+    (comparison,) = world.plan().comparisons
+    build_examples.fn(
+        world.home, comparison.dataset, fetch_dataset.fn(world.home, comparison.dataset), comparison.examples
+    )
+    return {c["name"]: c for c in comparison.examples.partition(Lake(world.home)).manifest().checks}
+
+
+def test_a_class_that_a_split_lacks_is_told_and_published(tmp_path):
+    rows = sentences()
+    rows[-24:] = [row for row in rows if row["label"] != "tale"][-24:]
+    checks = examples_of(World(tmp_path, rows=rows))
+    wrong = checks["every class in test"]
+    assert wrong == {"name": "every class in test", "passed": False, "severity": "warn", "detail": "2 of 3"}
+    assert checks["every class in train"]["passed"]
+
+
+def test_a_drift_of_the_labels_since_the_last_run_is_told(world):
+    rows = sentences()
+    train, test = rows[:-24], rows[-24:]
+    first = examples_of(world)
+    assert not [name for name in first if "as before" in name], "nothing to compare with"
+    write_rows(world.folder / "train.jsonl", train[1:])
+    assert examples_of(world)["classes of train as frequent as before"]["passed"], "a row less is no drift"
+    write_rows(world.folder / "train.jsonl", [row for row in train if row["label"] != "neg"] + train[:3])
+    checks = examples_of(world)
+    assert checks["classes of test as frequent as before"]["passed"]
+    told = checks["classes of train as frequent as before"]
+    assert (told["passed"], told["severity"]) == (False, "warn")
+    share = Counter(row["label"] for row in train[1:])["neg"] / len(train[1:])
+    found = float(told["detail"].split("'neg' by ")[1].rstrip("%")) / 100
+    assert found == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows a class one is left"
+    assert len(test) == 24

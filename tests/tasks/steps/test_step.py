@@ -1,0 +1,178 @@
+"""Keys: they change with all that determines the content, with nothing else, and only from there on."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.steps.step import (
+    VERSIONS,
+    anchors_step,
+    comparisons_step,
+    diagnostics_step,
+    examples_step,
+    metrics_step,
+    predictions_step,
+    run_step,
+    states_step,
+)
+from tests.tasks.worlds import LABELS, dataset_card
+from vocabsem.cards.schema import DatasetCard
+from warehouse.home import Home
+from warehouse.lake.keys import partition_key
+from warehouse.lake.partition import Lake
+
+GIVEN = {
+    "dataset": {},
+    "hashes": {"train": "a" * 64, "test": "b" * 64},
+    "limits": {"train": None, "validation": 20, "test": None},
+    "model": "tiny",
+    "digest": "c" * 64,
+    "gauge": "raw",
+    "settings": {
+        "layers": [2, 3],
+        "pooling": "last",
+        "dtype": "float32",
+        "max_tokens": 64,
+        "prepend_bos": False,
+    },
+    "method": "linear_probe",
+    "specification": {"method": "linear_probe", "params": {}},
+    "shots": 4,
+    "seeds": [0, 1],
+    "experiment": "tiny",
+    "champion": True,
+    "controls": [],
+    "contrasts": [("rival", "linear_probe", "linear_probe")],
+}
+PREDICTIONS = {"predictions", "metrics", "comparisons", "runs"}
+DIAGNOSTICS = {"diagnostics"}
+STATES = {"states", *PREDICTIONS, *DIAGNOSTICS}
+EXAMPLES = {"examples", *STATES}
+ANCHORS = {"anchors", *PREDICTIONS, *DIAGNOSTICS}
+RUNS = {"runs"}
+words = st.text(min_size=1, max_size=12)
+
+
+def chain(**changes):
+    """A step of each kind, as a plan chains them."""
+    g = GIVEN | changes
+    card = DatasetCard.model_validate(dataset_card(Path("/data"), **g["dataset"]))
+    examples = examples_step(card, g["hashes"], g["limits"])
+    anchors = anchors_step(g["model"], g["digest"], g["gauge"])
+    states = states_step(g["model"], g["digest"], card, examples, "test", g["settings"])
+    inputs = {"states:test": states.key, "anchors": anchors.key}
+    predictions = predictions_step(g["model"], card, g["method"], g["specification"], g["shots"], g["seeds"], inputs)
+    metrics = metrics_step(predictions)
+    compared = comparisons_step(g["model"], card.name, g["shots"], {g["method"]: predictions}, g["contrasts"])
+    run = run_step(g["experiment"], [metrics], [compared], g["champion"], g["controls"])
+    diagnosed = diagnostics_step(g["model"], card, {"test": states}, {g["gauge"]: anchors})
+    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run, diagnosed)}
+
+
+def changed(**changes):
+    before, after = chain(), chain(**changes)
+    return {kind for kind, step in after.items() if step.key != before[kind].key}
+
+
+def relabelled(**changes):
+    return {"labels": [LABELS[0] | changes, *LABELS[1:]]}
+
+
+def with_setting(**changes):
+    return {"settings": GIVEN["settings"] | changes}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    description=words, licence=words, citation=st.none() | words, folder=st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+)
+def test_prose_and_places_change_no_key(description, licence, citation, folder):
+    files = {split: f"file:/{folder}/{split}.jsonl" for split in ("train", "test")}
+    prose = {"description": description, "licence": licence, "citation": citation, "files": files}
+    assert changed(dataset=prose) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({"dataset": {"template": "film : {text} sentiment :"}}, STATES),
+        ({"dataset": relabelled(word="dull")}, PREDICTIONS | DIAGNOSTICS),
+        ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS | DIAGNOSTICS),
+        ({"dataset": relabelled(name="negative")}, EXAMPLES),
+        ({"dataset": relabelled(value="0")}, EXAMPLES),
+        ({"dataset": {"labels": LABELS[::-1]}}, EXAMPLES),
+        ({"dataset": {"fields": {"text": "sentence"}}}, EXAMPLES),
+        ({"dataset": {"where": {"language": "en"}}}, EXAMPLES),
+        ({"dataset": {"drop_empty": True}}, EXAMPLES),
+        ({"dataset": {"split": {"validation": 0.5}}}, EXAMPLES),
+        ({"dataset": {"split": {"validation": 0.25, "seed": 1}}}, EXAMPLES),
+        ({"hashes": {"train": "a" * 64, "test": "c" * 64}}, EXAMPLES),
+        ({"limits": {"train": None, "validation": 21, "test": None}}, EXAMPLES),
+        ({"digest": "d" * 64}, STATES | ANCHORS),
+        ({"gauge": "centred"}, ANCHORS),
+        (with_setting(layers=[3]), STATES),
+        (with_setting(pooling="mean"), STATES),
+        (with_setting(dtype="bfloat16"), STATES),
+        (with_setting(max_tokens=63), STATES),
+        (with_setting(prepend_bos=True), STATES),
+        ({"specification": {"method": "linear_probe", "params": {"x": 1}}}, PREDICTIONS),
+        ({"specification": {"method": "centroid", "params": {}}}, PREDICTIONS),
+        ({"shots": 5}, PREDICTIONS),
+        ({"shots": "all"}, PREDICTIONS),
+        ({"seeds": [0]}, PREDICTIONS),
+        ({"seeds": [1, 0]}, PREDICTIONS),
+        ({"champion": False}, RUNS),
+        ({"contrasts": [("anchors over random", "linear_probe", "linear_probe")]}, {"comparisons", "runs"}),
+        ({"controls": ["linear_probe"]}, RUNS),
+        ({"dataset": {"templates": {"bare": "{text} :"}, "words": {"plain": ["was", "review", "film"]}}}, set()),
+    ],
+    ids=str,
+)
+def test_what_determines_the_content_changes_the_keys_from_there_on(changes, kinds):
+    assert changed(**changes) == kinds
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True), min_size=2, max_size=5, unique_by=tuple)
+)
+def test_different_seeds_never_share_a_key(several):
+    assert len({chain(seeds=seeds)["predictions"].key for seeds in several}) == len(several)
+
+
+def test_the_same_content_under_two_names_is_two_partitions(tmp_path):
+    """A template is compared with another by two cards of the same rows: each has its own folder, and its own key."""
+    assert changed(dataset={"name": "made-again"}) == EXAMPLES
+    assert changed(model="tiny-again") == STATES | ANCHORS
+    assert changed(method="probe") == PREDICTIONS
+    assert changed(experiment="other") == RUNS
+
+
+def test_a_key_is_the_hash_of_the_payload_and_ignores_its_order():
+    for kind, step in chain().items():
+        assert step.key == partition_key(dict(step.payload))
+        assert step.payload["version"] == VERSIONS[kind]
+        assert step.payload["inputs"] == step.inputs
+    assert not changed(limits=dict(reversed(GIVEN["limits"].items())))
+    assert not changed(settings=dict(reversed(GIVEN["settings"].items())))
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
+    before = chain()
+    monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+    after = chain()
+    follows = {"examples": EXAMPLES, "states": STATES, "anchors": ANCHORS, "predictions": PREDICTIONS}
+    follows["diagnostics"] = DIAGNOSTICS
+    expected = follows.get(kind, {kind, "runs"})
+    assert {k for k in after if after[k].key != before[k].key} == expected
+
+
+def test_a_step_lies_where_its_coordinates_say(tmp_path):
+    lake = Lake(Home(tmp_path))
+    step = chain()["predictions"]
+    path = lake.home.lake / "predictions" / "model=tiny" / "dataset=made" / "method=linear_probe" / "shots=4"
+    assert step.partition(lake).path == path / f"key={step.key[:12]}"
+    assert step.partition(lake, "calibrators").path.parts[-6:-1] == ("calibrators", *path.parts[-4:])

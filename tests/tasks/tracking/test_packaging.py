@@ -1,0 +1,233 @@
+"""The champion: from a fitted method to a registered classifier that any process can load."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from safetensors.numpy import save
+
+from tasks.steps.step import Entry, Step
+from tasks.tracking.packaging import load_classifier, written_classifier
+from tasks.tracking.registry import register
+from tasks.tracking.runs import log_experiment
+from tasks.tracking.store import store
+from tests.vocabsem.architectures import save as save_model
+from vocabsem.cards.schema import DatasetCard
+from vocabsem.errors import BadInput
+from vocabsem.extraction import extract
+from vocabsem.language_model import load_model
+from vocabsem.methods import LabelSpace, build_method
+from vocabsem.methods.persistence import to_arrays
+from vocabsem.prompting import encode_prompts
+from warehouse.home import Home
+
+SETTINGS = {
+    "layers": [1, 3],
+    "pooling": "last",
+    "dtype": "float32",
+    "max_tokens": 24,
+    "prepend_bos": False,
+    "shard_rows": 3,
+}
+TEXTS = ["the good film", "a bad dull story", "great", "the plot of this film was moving and good"]
+
+
+def entry(model, fields=("text",), key_of="first"):
+    template = " ".join(f"{name} : {{{name}}}" for name in fields) + " sentiment :"
+    dataset = DatasetCard.model_validate(
+        {
+            "name": "films",
+            "description": "made up",
+            "licence": "CC0-1.0",
+            "files": {"train": "file:train.csv", "test": "file:test.csv"},
+            "format": "csv",
+            "fields": {name: name for name in fields},
+            "label_column": "label",
+            "labels": [
+                {"name": "negative", "value": 0, "word": "bad"},
+                {"name": "positive", "value": 1, "word": "good"},
+                {"name": "so-so", "value": 2, "word": "dull"},
+            ],
+            "template": template,
+        }
+    )
+    step = Step("predictions", {"model": model.name, "dataset": "films", "shots": "all"}, {"of": key_of})
+    return Entry(model, dataset, "linear_probe", "linear_probe", False, step, step, step)
+
+
+def fit(entry, home):
+    """A probe on made-up examples, as the tasks store it, and its probabilities for TEXTS computed here."""
+    network = load_model(entry.model, home.cache, dtype="float32", device="cpu")
+
+    def states(texts):
+        rows = [dict.fromkeys(entry.dataset.fields, text) for text in texts]
+        prompts = encode_prompts(
+            network.tokenizer, entry.dataset.template, rows, max_tokens=SETTINGS["max_tokens"], prepend_bos=False
+        )
+        each = extract(network, prompts.token_ids, SETTINGS["layers"])
+        return np.concatenate([each[1], each[3]], axis=1)  # (N, 2·d)
+
+    rng = np.random.default_rng(0)
+    space = LabelSpace(rng.normal(size=(3, 32)), rng.normal(size=(3, 32)), np.zeros(3))
+    words = ["good", "bad", "dull", "great", "film", "story", "moving", "plot", "review"]
+    train = [f"the {a} {b}" for a in words for b in words]
+    method = build_method("vocabulary_calibrator", {"layers": 2}, space, seed=0).fit(
+        states(train), np.arange(len(train)) % 3
+    )
+    arrays, metadata = to_arrays(method)
+    path = home.root / "seed-0.safetensors"
+    path.write_bytes(save(arrays, {"estimator": json.dumps(metadata)}))
+    return path, method.predict_proba(states(TEXTS))
+
+
+def enter(home, run, name, calibrator, entry):
+    """What the recording of a run does with the best of a data set."""
+    with written_classifier(home, entry, SETTINGS, calibrator) as folder:
+        return register(home, run, name, folder, entry)
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("a home"))
+    one = entry(save_model("llama", home.root / "model"))
+    calibrator, expected = fit(one, home)
+    run = log_experiment(home, {"name": "films", "description": ""}, [], [], {})
+    version = enter(home, run, "vocabsem-films", calibrator, one)["version"]
+    return home, one, calibrator, run, version, expected
+
+
+def test_gives_the_probabilities_of_the_method_it_was_made_from(registered):
+    home, *_, expected = registered
+    frame = load_classifier(home, "vocabsem-films@champion").predict(TEXTS)
+    assert list(frame.columns) == ["label", "negative", "positive", "so-so"]
+    np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)  # float32 states, other batches
+    assert frame["label"].tolist() == [["negative", "positive", "so-so"][i] for i in expected.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("model", ["vocabsem-films", "vocabsem-films@champion", "vocabsem-films/1"])
+def test_takes_a_list_a_series_or_a_frame(registered, model):
+    classifier = load_classifier(registered[0], model)
+    from_list = classifier.predict(TEXTS)
+    pd.testing.assert_frame_equal(classifier.predict(pd.Series(TEXTS, name="text")), from_list)
+    pd.testing.assert_frame_equal(classifier.predict(pd.DataFrame({"text": TEXTS})), from_list)
+
+
+def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registered, tmp_path):
+    home, *_, expected = registered
+    script = (
+        "import json, mlflow, sys\n"
+        "model = mlflow.pyfunc.load_model('models:/vocabsem-films@champion')\n"
+        "import vocabsem; assert 'code' in vocabsem.__file__, vocabsem.__file__\n"
+        f"print(model.predict({TEXTS!r}).to_json(orient='records'))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("VOCABSEM", "MLFLOW", "PREFECT"))}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment | {"MLFLOW_TRACKING_URI": home.tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose([[r["negative"], r["positive"], r["so-so"]] for r in rows], expected, atol=1e-6)
+    assert not (tmp_path / ".vocabsem").exists(), "the model was found in the home that made it"
+
+
+def test_nothing_is_pickled_and_every_requirement_is_pinned(registered):
+    home, *_ = registered
+    with store(home):
+        folder = mlflow.artifacts.download_artifacts("models:/vocabsem-films@champion")
+    files = [name for _, _, names in os.walk(folder) for name in names]
+    assert "calibrator.safetensors" in files
+    assert "text_classifier.py" in files
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".joblib"))]
+    requirements = (Path(folder) / "requirements.txt").read_text().split()
+    assert all("==" in line and "+" not in line for line in requirements)
+    assert any(line.startswith("torch==") for line in requirements)
+
+
+def test_the_same_predictions_make_no_second_version_and_others_do(registered):
+    home, one, calibrator, run, version, _ = registered
+    again = enter(home, run, "vocabsem-films", calibrator, one)
+    assert again["version"] == version == "1"
+
+    other = entry(one.model, key_of="second")
+    newer = enter(home, run, "vocabsem-films", calibrator, other)
+    assert newer["version"] == "2"
+    with store(home) as client:
+        assert client.get_registered_model("vocabsem-films").aliases == {"champion": 1, "challenger": 2}
+        tags = client.get_model_version("vocabsem-films", "2").tags
+    assert tags["predictions"] == other.predictions.key
+    assert not list(home.cache.glob("champion-*"))
+
+
+@pytest.mark.parametrize("fails", ["write", "log", "create_model_version", "set_registered_model_alias"])
+def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, monkeypatch, fails):
+    """Where the calibrator cannot be read, the classifier not be stored, its version or alias not be written."""
+    home, one, calibrator, run, *_ = registered
+    unheard, name = entry(one.model, key_of=fails), f"vocabsem-{fails}"
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if fails == "write":
+            patched.setattr(shutil, "copyfile", full)
+        elif fails == "log":
+            patched.setattr(LocalArtifactRepository, "log_artifacts", full)
+        else:
+            patched.setattr(mlflow.MlflowClient, fails, full)
+        with pytest.raises(OSError, match="No space left"):
+            enter(home, run, name, calibrator, unheard)
+    assert not list(home.cache.glob("champion-*"))
+    with store(home) as client:
+        known = [found.name for found in client.search_registered_models()]
+    assert (name in known) == (fails not in ("write", "log")), "no registered model without a classifier"
+    assert enter(home, run, name, calibrator, unheard)["alias"] == "champion", "the next run goes on"
+    with store(home) as client:
+        assert [str(found.version) for found in client.search_model_versions(f"name = '{name}'")] == ["1"]
+
+
+def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
+    home, one, *_ = registered
+    pair = entry(one.model, fields=("first", "second"), key_of="pair")
+    calibrator, expected = fit(pair, home)
+    run = log_experiment(home, {"name": "pairs", "description": ""}, [], [], {})
+    enter(home, run, "vocabsem-pairs", calibrator, pair)
+    classifier = load_classifier(home, "vocabsem-pairs@champion")
+    frame = classifier.predict(pd.DataFrame({"second": TEXTS, "first": TEXTS}))
+    np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_text_is_named(registered, text):
+    classifier = load_classifier(registered[0], "vocabsem-films@champion")
+    with pytest.raises(mlflow.MlflowException, match="row 1: text is"):
+        classifier.predict(["good", text])
+
+
+@pytest.mark.parametrize("model", ["vocabsem-flims@champion", "vocabsem-films/99", "vocabsem-films@best", "", "a/b/c"])
+def test_an_unknown_model_lists_those_there_are(registered, model):
+    with pytest.raises(BadInput, match=r"there are .*vocabsem-films@champion"):
+        load_classifier(registered[0], model)
+
+
+def test_another_language_model_is_refused(registered, tmp_path):
+    home, one, calibrator, run, *_ = registered
+    with written_classifier(home, one, SETTINGS, calibrator) as folder:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"digest": "0" * 64}))
+        register(home, run, "tampered", folder, entry(one.model, key_of="tampered"))
+    with pytest.raises(Exception, match="is not the model that the classifier of 'films' was fitted on"):
+        load_classifier(home, "tampered@champion")

@@ -1,0 +1,172 @@
+"""Champion and challenger: who is replaced, and what is said when two cannot be compared."""
+
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import f1_score
+
+from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.step import Entry, Step, examples_step, predictions_step
+from tasks.tracking.registry import judge, register
+from tasks.tracking.runs import log_experiment
+from tasks.tracking.store import store
+from tests.tasks.worlds import World, dataset_card, model, with_store
+from vocabsem.cards.schema import DatasetCard
+from warehouse.lake.partition import Lake
+
+N = 120
+
+
+def publish_examples(home, dataset, of="first", texts="text"):
+    """Validation rows of three classes; `texts` and `of` make other rows and other keys."""
+    step = examples_step(dataset, {"train": "0" * 64, "of": of}, {})
+    rows = [{"id": f"all-{i}", "split": "validation", "label": i % 3, "text": f"{texts} {i}"} for i in range(N)]
+    table = pa.Table.from_pylist([row | {"label_name": dataset.label_names[row["label"]]} for row in rows])
+    partition = step.partition(Lake(home))
+    partition.publish([partition.write_table("part-0.parquet", table)], payload=step.payload)
+    return step
+
+
+def contender(home, examples, right, *, seeds=(0, 1, 2), shots=4, method="ridge"):
+    """A method that answers the share `right` of the rows, drawn at random, as their labels say."""
+    dataset = DatasetCard.model_validate(dataset_card(home.root))
+    of = {"method": method, "params": {"right": right}}
+    step = predictions_step("tiny", dataset, method, of, shots, list(seeds), {"states:test": examples.key})
+    labels = np.arange(N) % 3
+    tables = []
+    for seed in seeds:
+        order = np.random.default_rng([seed, round(right * 1000)]).permutation(N)
+        answers = np.where(order < right * N, labels, (labels + 1) % 3)
+        tables.append(prediction_rows("validation", seed, [str(i) for i in range(N)], labels, np.eye(3)[answers]))
+    publish_predictions(home, step, tables, [], b"weights", [{"seed": seed} for seed in seeds])
+    return Entry(model().model_copy(update={"name": "tiny"}), dataset, method, method, False, examples, step, step)
+
+
+def f1_of(home, entry):
+    table = entry.predictions.partition(Lake(home)).table().to_pandas()
+    each = [f1_score(rows["label"], rows["predicted"], average="macro") for _, rows in table.groupby("seed")]
+    return np.mean(each)
+
+
+def champion(entry, version="7", **tags):
+    """What MLflow knows of a registered champion."""
+    known = {"predictions": entry.predictions.key, "examples": entry.examples.key, "model": "tiny"}
+    return SimpleNamespace(version=version, tags=known | {"method": entry.label, "shots": entry.shots} | tags)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return with_store(World(tmp_path_factory.mktemp("registry"))).home
+
+
+@pytest.fixture(scope="module")
+def examples(home):
+    return publish_examples(home, DatasetCard.model_validate(dataset_card(home.root)))
+
+
+@pytest.mark.parametrize(("right", "alias"), [(0.9, "champion"), (0.62, "challenger"), (0.58, None), (0.2, None)])
+def test_only_a_difference_beyond_chance_replaces_the_champion(home, examples, right, alias):
+    holder, other = (contender(home, examples, share) for share in (0.6, right))
+    verdict = judge(home, other, champion(holder))
+    assert verdict.alias == alias
+    assert verdict.difference.value == pytest.approx(f1_of(home, other) - f1_of(home, holder), abs=1e-12)
+    assert (verdict.difference.low > 0) == (alias == "champion")
+    assert f"{verdict.difference.value:+.3f} [{verdict.difference.low:+.3f}" in verdict.why
+    assert "against version 7" in verdict.why
+    assert ("stays champion" in verdict.why) == (alias != "champion")
+
+
+def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
+    """By a plain loop: seeds and examples drawn with replacement, macro-F1 as it is defined."""
+    holder, other = contender(home, examples, 0.6), contender(home, examples, 0.7)
+    tables = [entry.predictions.partition(Lake(home)).table().to_pandas() for entry in (other, holder)]
+    first, second = ([rows["predicted"].to_numpy() for _, rows in table.groupby("seed")] for table in tables)
+    labels, rng, draws = np.arange(N) % 3, np.random.default_rng(5), 4000
+
+    def macro_f1(y, p):
+        return np.mean([2 * ((y == c) & (p == c)).sum() / ((y == c).sum() + (p == c).sum()) for c in range(3)])
+
+    assert macro_f1(labels, first[0]) == pytest.approx(f1_score(labels, first[0], average="macro"))
+    drawn = []
+    for _ in range(draws):
+        rows, seeds = rng.integers(N, size=N), rng.integers(3, size=3)
+        each = [macro_f1(labels[rows], first[s][rows]) - macro_f1(labels[rows], second[s][rows]) for s in seeds]
+        drawn.append(np.mean(each))
+    found = judge(home, other, champion(holder)).difference
+    # a 2.5 % quantile of n normal draws has the deviation 2.67 σ/√n; here n is 4000 and 2000 of our own
+    noise = 2.67 * np.std(drawn) * (1 / draws + 1 / 2000) ** 0.5
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=4 * noise)
+
+
+def test_the_first_comer_and_the_champion_itself_are_champion(home, examples):
+    entry = contender(home, examples, 0.5)
+    assert judge(home, entry, None).alias == "champion"
+    verdict = judge(home, entry, champion(entry))
+    assert (verdict.alias, verdict.difference) == ("champion", None)
+
+
+def test_one_seed_stands_beside_every_seed_and_others_must_meet(home, examples):
+    holder = contender(home, examples, 0.6)
+    single = contender(home, examples, 0.95, seeds=(4,), shots="all")
+    assert judge(home, single, champion(holder)).difference.low > 0
+    meeting = contender(home, examples, 0.95, seeds=(2, 3))
+    assert judge(home, meeting, champion(holder)).difference.low > 0
+    strange = contender(home, examples, 0.95, seeds=(3, 4))
+    assert judge(home, strange, champion(holder)).alias == "challenger"
+    assert "no seed in common" in judge(home, strange, champion(holder)).why
+
+
+def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples):
+    entry, dataset = contender(home, examples, 0.95), DatasetCard.model_validate(dataset_card(home.root))
+    elsewhere = contender(home, publish_examples(home, dataset, of="other", texts="other"), 0.5, method="centroid")
+    again = contender(home, publish_examples(home, dataset, of="more training rows"), 0.5, method="centroid")
+    assert judge(home, entry, champion(again)).alias == "champion", "the same validation rows under another key"
+    for holder, why in (
+        (champion(elsewhere), "it was validated on other examples"),
+        (champion(again, predictions="f" * 64), "what it predicted is no longer in the lake"),
+        (champion(again, examples="f" * 64), "what it predicted is no longer in the lake"),
+        (SimpleNamespace(version="7", tags={"predictions": "f" * 64}), "it was registered without its examples' key"),
+    ):
+        verdict = judge(home, entry, holder)
+        assert (verdict.alias, verdict.difference) == ("challenger", None)
+        assert f"version 7 stays champion, for it cannot be compared: {why}" in verdict.why
+        assert verdict.why.endswith("move the alias by hand")
+
+
+def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
+    run = log_experiment(home, {"name": "aliases", "description": ""}, [], [], {})
+    (tmp_path / "config.json").write_text("{}")
+    aliases, found = [], []
+    shares = (0.5, 0.52, 0.5, 0.4, 0.9, 0.9)
+    for right in shares:
+        found.append(register(home, run, "contest", tmp_path, contender(home, examples, right)))
+        with store(home) as client:
+            aliases.append(client.get_registered_model("contest").aliases)
+            tags = client.get_model_version("contest", found[-1]["version"]).tags
+            assert tags["verdict"] == found[-1]["why"]
+            assert client.get_run(run).data.tags["contest"].endswith(found[-1]["why"])
+    second = {"champion": 1, "challenger": 2}
+    assert aliases == [{"champion": 1}, second, second, second, {"champion": 4}, {"champion": 4}]
+    assert [each["alias"] for each in found] == ["champion", "challenger", "champion", None, "champion", "champion"]
+    assert [each["difference"] is None for each in found] == [True, False, True, False, False, True]
+    with store(home) as client:  # the champion's version is removed, and its alias with it
+        client.delete_model_version("contest", "4")
+    assert register(home, run, "contest", tmp_path, contender(home, examples, 0.3))["alias"] == "champion"
+
+
+def test_a_champion_is_replaced_though_its_calibrator_is_gone(home, examples):
+    """Only predictions are compared."""
+    holder = contender(home, examples, 0.6, method="gone")
+    shutil.rmtree(holder.predictions.partition(Lake(home), "calibrators").path)
+    assert judge(home, contender(home, examples, 0.95), champion(holder)).alias == "champion"
+
+
+def test_the_step_of_another_data_set_is_not_mistaken(home, examples):
+    entry = contender(home, examples, 0.95)
+    step = Step("predictions", dict(entry.predictions.coordinates) | {"dataset": "else"}, {"of": "else"})
+    assert step.key != entry.predictions.key
+    assert judge(home, entry, champion(replace(entry, predictions=step))).alias == "challenger"

@@ -1,0 +1,236 @@
+"""Our calibrator, its five steps written out in float64, its controls, and what labels do to its answer."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import f1_score
+
+from tests.vocabsem.method_data import D, make_space, make_states
+from vocabsem.errors import DataError
+from vocabsem.label_space import in_place_of_anchors
+from vocabsem.methods import LinearProbe, VocabularyCalibrator
+from vocabsem.methods._solvers import self_training
+from vocabsem.methods._solvers.prior_ridge import depart
+from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
+from vocabsem.methods._solvers.stacking import sharpen, stack
+
+EQUAL = np.full(3, 1 / 3)
+
+
+def by_hand(states, background, layers=1):
+    """z, z̄ and z_L of the docstring, in float64."""
+    z = (states - background.mean(0, dtype=np.float64)) / background.std(0, dtype=np.float64)
+    each = z.reshape(len(z), layers, -1) / z.shape[1] ** 0.5
+    constant = np.full((len(z), 1), 0.3)
+    mean = each.sum(1) / layers**0.5
+    return np.hstack([each.reshape(len(z), -1), constant]), np.hstack([mean, constant]), each[:, -1]
+
+
+def told(space, targets):
+    """T: unit targets, less their mean over the classes, summed over what is read."""
+    kinds = ["anchors", "head"] if targets == "both" else [targets]
+    rows = [in_place_of_anchors(space, kind, 0).astype(np.float64) for kind in kinds]
+    units = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in rows]
+    return sum(each - each.mean(0) for each in units)
+
+
+@pytest.mark.parametrize("targets", ["both", "anchors", "head", "random"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
+    space, (states, _) = make_space(), make_states(d=D * layers)
+    found = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
+    *_, last = by_hand(states, states, layers)
+    answer = last @ told(space, targets).T
+    answer = answer / answer.std()
+    assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5)
+
+
+def test_without_labels_the_states_are_the_background():
+    space, (states, _) = make_space(), make_states()
+    alone = VocabularyCalibrator(space).fit(states)
+    beside = VocabularyCalibrator(space).fit(states[:1], unlabelled=states)
+    assert alone.weights_.tobytes() == beside.weights_.tobytes()
+    with pytest.raises(DataError, match="no states to standardise with"):
+        VocabularyCalibrator(space).fit(np.empty((0, D)))
+
+
+def weighted(z, prior, labels):
+    """Step 3's fit where a row weighs 1/√n_c: the departure from rows times the root of their weights."""
+    weight = np.bincount(labels)[labels] ** -0.5
+    root = np.sqrt(weight / weight.mean())[:, None]
+    y = np.eye(3)[labels]
+    found = depart(z * root, prior * root, (y - weight @ y / weight.sum()) * root)
+    return found, found.held_out / root
+
+
+def log_shares(labels):
+    counts = np.bincount(labels) + 1
+    return counts / counts.sum(), np.log(counts) - np.log(counts).mean()
+
+
+def stacked(answers, held_out, labels):
+    """Step 5: probabilities from answers and from their estimates for rows left out."""
+    _, shift = log_shares(labels)
+    shares = (0.2, 0.5)[: len(answers)]
+    factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels)
+    start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
+    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, penalty=15.0)
+    return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_all_five_steps_by_hand(layers, rounds):
+    """The docstring written out, with the parts that other tests hold to their own formulas."""
+    space = make_space()
+    pool, _ = make_states(1, n=300, d=D * layers)
+    states, labels = make_states(d=D * layers)
+    few = np.r_[:12, 12:24:3, 25:34:3, 35]  # eight of the first class, seven and five of the others
+    states, labels = states[few], labels[few]
+    found = VocabularyCalibrator(space, layers=layers, rounds=rounds).fit(states, labels, pool)
+    (z, z_mean, z_last), (p, p_mean, p_last) = by_hand(states, pool, layers), by_hand(pool, pool, layers)
+    test, test_mean, test_last = by_hand(make_states(2, d=D * layers)[0], pool, layers)
+
+    def unit(answers):
+        return [each / answers[0].std() for each in answers]
+
+    def balanced(answers, shares):
+        return [each + balance(answers[0], shares) for each in answers]
+
+    def echo(answer, rows, classes, asked, shares):
+        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, shares, rounds=rounds)
+        return balanced(unit([x @ weights for x in (p_mean, *asked)]), shares)
+
+    def left(rows):
+        """Step 3 from these labelled rows: answers for the pool, the labelled rows and the test, and held out."""
+        found, held_out = weighted(z[rows], prior[1][rows], labels[rows])
+        direct = [found.trust * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
+        return unit(direct), held_out / direct[0].std()
+
+    prior = unit([x @ told(space, "both").T for x in (p_last, z_last, test_last)])
+    if rounds:
+        heard = echo(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
+        prior = unit([x + y for x, y in zip(prior, heard, strict=True)])
+    prior = balanced(prior, EQUAL)
+    direct, estimates = left(np.arange(20))
+    answers, held_out = [direct[2]], [estimates]
+    if rounds:
+        given, shift = log_shares(labels)
+        sharpness = 0.6 * sharpen(0.6 * estimates, shift, labels)
+        shares = estimate_shares(sharpness * direct[0] + shift, given)
+        answers.append(echo(direct[0], z_mean, labels, [test_mean], shares)[1])
+        spread, dealt = np.empty((20, 3)), np.argsort(labels, kind="stable")
+        for number in range(5):  # sorted by class and dealt
+            out = dealt[number::5]
+            rest = np.setdiff1d(np.arange(20), out)
+            spread[out] = echo(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
+        held_out.append(spread)
+    expected = stacked(answers, held_out, labels)
+    # float32 in the estimator, over a chain of solves
+    assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
+
+
+def test_where_all_are_labelled_no_text_is_echoed():
+    """The labels' own estimates alone are stacked, in any number of rounds but none: the prior is still sharpened."""
+    space, (states, labels) = make_space(), make_states()
+    rows = np.r_[:30, 30:90:3]  # 30 of the first class, 10 of either other
+    states, labels = states[rows], labels[rows]
+    found = VocabularyCalibrator(space).fit(states, labels)
+    z, z_mean, last = by_hand(states, states)
+    answer = last @ told(space, "both").T
+    answer = answer / answer.std()
+    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], EQUAL, rounds=5)
+    heard = z_mean @ weights / (z_mean @ weights).std()
+    prior = answer + heard + balance(heard, EQUAL)
+    prior = prior / prior.std()
+    prior = prior + balance(prior, EQUAL)
+    left, held_out = weighted(z, prior, labels)
+    direct = left.trust * prior + z @ left.weights
+    expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
+    assert np.allclose(found.predict_proba(states), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("targets", ["both", "anchors", "random"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_calibrated_states_have_the_logits(layers, targets):
+    """softmax(t Tᵀ) is the answer, and t − z_L lies in the span of T."""
+    space, (states, labels) = make_space(), make_states(d=D * layers)
+    found = VocabularyCalibrator(space, layers=layers, targets=targets).fit(states, labels)
+    moved, directions = found.transform(states), told(space, targets)
+    assert moved.shape == (90, D)
+    assert np.allclose(softmax(moved @ directions.T, axis=1), found.predict_proba(states), atol=1e-4)
+    *_, last = by_hand(states, states, layers)
+    move = moved - last
+    outside = move - move @ np.linalg.pinv(directions, rcond=1e-9) @ directions
+    assert np.abs(outside).max() < 1e-4 * np.abs(move).max()
+
+
+def test_a_control_exchanges_the_targets_and_nothing_else():
+    """Told the same directions under another name, it does the same."""
+    space, (states, labels) = make_space(), make_states()
+    drawn = in_place_of_anchors(space, "random", 5)
+    renamed = type(space)(drawn, drawn, space.bias)
+    control = VocabularyCalibrator(space, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    for targets in ("anchors", "head", "both"):
+        named = VocabularyCalibrator(renamed, targets=targets).fit(states[:9], labels[:9], states)
+        assert np.allclose(named.predict_proba(states), control.predict_proba(states), atol=1e-4)
+    blind = type(space)(space.anchors + 1, space.head - 1, space.bias)
+    again = VocabularyCalibrator(blind, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    assert np.allclose(again.predict_proba(states), control.predict_proba(states), atol=1e-4)
+
+
+def worlds(order):
+    """Anchors and head rows that point along the class means, in this order of classes, and 6000 states."""
+    states, labels = make_states(n=6000, distance=3)
+    means = np.stack([states[labels == c].mean(0) for c in range(3)]) - states.mean(0)
+    rows = (means / states.std(0))[order].astype(np.float32)
+    return type(make_space())(rows, rows, np.zeros(3)), states, labels
+
+
+def test_a_handful_of_labels_undoes_wrong_words():
+    """Each class is called by another's name. Without labels nearly all is wrong, with two of each it is as a probe."""
+    wrong, states, labels = worlds([1, 2, 0])
+    test = states[4000:], labels[4000:]
+    assert VocabularyCalibrator(wrong).fit(states[:4000]).score(*test) < 0.1
+    for n in (6, 12, 4000):
+        found, probe = (
+            kind(wrong).fit(states[:n], labels[:n], states[:4000]) for kind in (VocabularyCalibrator, LinearProbe)
+        )
+        assert found.score(*test) > probe.score(*test) - 0.02
+
+
+def test_right_words_help_at_few_labels():
+    right, states, labels = worlds([0, 1, 2])
+    for n in (0, 4):
+        few = [
+            VocabularyCalibrator(right, targets=t).fit(states[:n], labels[:n] if n else None, states[:4000])
+            for t in ("both", "random")
+        ]
+        scores = [method.score(states[4000:], labels[4000:]) for method in few]
+        assert scores[0] > scores[1] + 0.1
+
+
+def test_labels_calibrate_the_probabilities():
+    """With many labels the confidence is the share of right answers, to the noise of 2000 examples (.01) and a bit."""
+    space, states, labels = worlds([0, 1, 2])
+    found = VocabularyCalibrator(space).fit(states[:4000], labels[:4000])
+    confidence = found.predict_proba(states[4000:]).max(1).mean()
+    assert confidence == pytest.approx(found.score(states[4000:], labels[4000:]), abs=0.03)
+
+
+def test_classes_of_unlike_size_are_told_apart(monkeypatch):
+    """Nine rows of a class in ten. All labels find rare classes as a probe does; 16 of each need their shares."""
+    space, states, labels = worlds([0, 1, 2])
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in enumerate((1800, 140, 60))]))
+    states, labels = states[kept], labels[kept]
+    train, test = np.arange(0, 2000, 2), np.arange(1, 2000, 2)
+    few = train[np.concatenate([np.flatnonzero(labels[train] == c)[:16] for c in range(3)])]
+
+    def macro_f1(kind, rows):
+        fitted = kind(space).fit(states[rows], labels[rows], states[train])
+        return f1_score(labels[test], fitted.predict(states[test]), average="macro")
+
+    assert macro_f1(VocabularyCalibrator, train) > macro_f1(LinearProbe, train) - 0.02
+    estimated = macro_f1(VocabularyCalibrator, few)
+    monkeypatch.setattr(self_training, "EQUALITY", 1e9)
+    assert estimated > macro_f1(VocabularyCalibrator, few) + 0.1

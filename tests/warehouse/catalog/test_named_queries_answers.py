@@ -1,0 +1,299 @@
+"""The named analyses: each against an independent computation on the same rows, and what they say to wrong words."""
+
+import re
+import tomllib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.spatial.distance import pdist
+from sklearn.metrics import confusion_matrix
+from sklearn.neighbors import NearestCentroid
+
+from tests.conftest import ROOT
+from tests.warehouse.lakes import SPLITS, TOKENS, anchor, put, put_anchors, put_examples, put_run, put_states, state
+from vocabsem.metrics import reliability
+from warehouse.catalog.catalog import query, rebuild
+from warehouse.catalog.named_queries import QUERIES, analyses, ask
+from warehouse.errors import QueryRefused
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+
+LABELS = np.array([i % 2 for i in range(sum(SPLITS.values()))])
+TEST = LABELS[-SPLITS["test"] :]
+FITS = [
+    ("linear_probe", "4", 0.5),
+    ("linear_probe", "all", 0.75),
+    ("vocabulary_calibrator", "all", 0.7),
+    ("zero_shot", "0", 0.6),
+]
+SEEDS = 4
+ALL = sorted(analyses())
+
+
+def answers(method, shots):
+    """(S, N, C) probabilities on test data."""
+    rng = np.random.default_rng([len(method), len(shots)])
+    return rng.dirichlet(np.ones(2), (SEEDS, SPLITS["test"])).astype(np.float32)
+
+
+def put_answers(lake, states, anchors, method, shots, macro_f1):
+    where = {"model": "tiny", "dataset": "mr", "method": method, "shots": shots}
+    inputs = {f"states:{split}": made.key for split, made in states.items()} | {"anchors": anchors.key}
+    given = answers(method, shots)
+    predictions = pa.table(
+        {
+            "id": [f"test-{i}" for i in range(SPLITS["test"])] * SEEDS,
+            "split": ["test"] * given[..., 0].size,
+            "seed": pa.array(np.repeat(np.arange(SEEDS), SPLITS["test"]), pa.int32()),
+            "label": pa.array(np.tile(TEST, SEEDS), pa.int32()),
+            "predicted": pa.array(given.argmax(2).ravel(), pa.int32()),
+            "probabilities": pa.array(list(given.reshape(-1, 2)), pa.list_(pa.float32())),
+        }
+    )
+    facts = {"seeds": [{"seed": s, "fit_seconds": 0.5 + s} for s in range(SEEDS)]}
+    made = put(lake, "predictions", {"part-0.parquet": predictions}, facts=facts, inputs=inputs, **where)
+    figures = {name: pa.array([value], pa.float64()) for name, value in [("value", macro_f1), ("low", 0), ("high", 1)]}
+    table = pa.table(
+        {"split": ["test"], "seed": pa.nulls(1, pa.int32()), "metric": ["macro_f1"], **figures, "spread": [0.0]}
+    )
+    return put(lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": made.key}, **where)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A home with one run of four fits, and a check that failed."""
+    home = Home(tmp_path_factory.mktemp("asked"))
+    lake = Lake(home)
+    examples, anchors = put_examples(lake, "mr"), put_anchors(lake, "tiny")
+    states = put_states(lake, "tiny", "mr", examples)
+    metrics = [put_answers(lake, states, anchors, *fit) for fit in FITS]
+    put_run(lake, "small", metrics)
+    warned = {"name": "every class in test", "passed": False, "severity": "warn", "detail": "1 of 2"}
+    put(lake, "examples", {"part-0.parquet": lake.of(examples).table()}, checks=[warned], facts={}, dataset="trec")
+    rebuild(home)
+    return home
+
+
+def rows(home, name, **given):
+    return ask(home, name, {key: str(value) for key, value in given.items()}).to_pylist()
+
+
+def states_of(split, layer=2):
+    return state("tiny", "mr", split, layer)
+
+
+# ── what every analysis has ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_analysis_tells_its_question_and_exactly_the_parameters_it_uses(name):
+    analysis = analyses()[name]
+    assert re.fullmatch(r"[A-Z].+\?( .+\.)?", analysis.question)
+    code = "\n".join(line for line in analysis.sql.splitlines() if not line.startswith("--"))
+    assert set(re.findall(r"\$(\w+)", code)) == set(analysis.parameters)
+    assert all(parameter.what for parameter in analysis.parameters.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_analysis_answers_without_parameters_on_any_warehouse(name, asked, filled, tmp_path_factory):
+    empty = Home(tmp_path_factory.getbasetemp() / "empty-asked")
+    if not empty.catalog.exists():
+        rebuild(empty)
+    homes = [empty, asked, filled] if name != "disagreements" else [empty, asked]  # filled has no fit of ours
+    found = [ask(home, name, {}) for home in homes]
+    assert len({tuple(table.column_names) for table in found}) == 1
+    assert len(found[0]) == 0
+    assert any(len(table) for table in found)
+
+
+def test_queries_travel_with_the_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["warehouse"]
+    packed = {path for pattern in patterns for path in (ROOT / "warehouse").glob(pattern)}
+    assert packed == set((ROOT / "warehouse").rglob("*.sql"))
+    assert {path.stem for path in QUERIES.glob("*.sql")} == set(ALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("leaderbord", {}, "no analysis 'leaderbord': did you mean 'leaderboard'"),
+        ("q", {}, "no analysis 'q': known are 'calibration-curve', 'confusions'"),
+        ("leaderboard", {"data-set": "mr"}, "no parameter 'data-set': did you mean 'dataset'"),
+        ("leaderboard", {"dataset": "mrr"}, "nothing matches dataset = 'mrr' .*did you mean 'mr'.* 'mr', 'trec'"),
+        ("confusions", {"shots": "5"}, "nothing matches shots = '5' .*known are '0', '4', 'all'"),
+        ("nearest-tokens", {"token": " goo"}, "nothing matches token = ' goo' .*did you mean ' good'"),
+        ("meaning", {"example": "test-17"}, "nothing matches example = 'test-17' .*did you mean 'test-1'"),
+        ("nearest-tokens", {"k": "many"}, "'k' of analysis 'nearest-tokens' is 'many': give a whole number"),
+        ("nearest-tokens", {"k": "-1"}, "give a whole number"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_nearest_right_ones(asked, name, given, said):
+    with pytest.raises(QueryRefused, match=said):
+        ask(asked, name, given)
+
+
+@pytest.mark.parametrize("value", ["mr'; drop table models; --", "mr' or 1 = 1 --", "(select dataset from labels)"])
+def test_values_are_bound_and_never_run(asked, value):
+    with pytest.raises(QueryRefused, match="nothing matches dataset"):
+        ask(asked, "leaderboard", {"dataset": value})
+    assert len(ask(asked, "leaderboard", {"dataset": "mr"})) == len(FITS)
+
+
+def test_a_default_that_was_never_computed_is_told_too(filled):
+    with pytest.raises(QueryRefused, match=r"nothing matches method = 'vocabulary_calibrator'.*'zero_shot'"):
+        ask(filled, "disagreements", {})
+
+
+def test_a_question_without_an_answer_is_no_error_where_its_values_exist(asked):
+    assert rows(asked, "failed-checks", dataset="mr") == []
+    assert rows(asked, "leaderboard", dataset="trec") == []
+
+
+# ── what each finds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_leaderboard_has_the_best_first_and_is_cut_by_its_parameters(asked):
+    assert [row["macro_f1"] for row in rows(asked, "leaderboard")] == [0.75, 0.7, 0.6, 0.5]
+    assert [row["method"] for row in rows(asked, "leaderboard", shots="all")] == [
+        "linear_probe",
+        "vocabulary_calibrator",
+    ]
+    (gain,) = [row["gain"] for row in rows(asked, "label-efficiency", method="linear_probe") if row["shots"] == "all"]
+    assert gain == 0.25
+
+
+def test_what_anchors_add_is_told_with_its_verdict(filled):
+    found = {(row["over"], row["verdict"]) for row in rows(filled, "what-anchors-add", dataset="mr")}
+    assert found == {("random", "helps"), ("head", "cannot be told")}
+
+
+def test_confusions_are_those_of_scikit_learn(asked):
+    found = rows(asked, "confusions", method="vocabulary_calibrator")
+    given = answers("vocabulary_calibrator", "all").argmax(2)
+    expected = confusion_matrix(np.tile(TEST, SEEDS), given.ravel())
+    names = ["negative", "pos"]
+    assert {(r["label"], r["said"]): r["answers"] for r in found} == {
+        (names[i], names[j]): count for (i, j), count in np.ndenumerate(expected) if count
+    }
+    assert {r["label"]: 0 for r in found}.keys() == {"negative", "pos"}
+    assert sum(r["share"] for r in found) == pytest.approx(2)
+
+
+def test_without_a_method_the_best_fit_is_taken(asked):
+    assert {(row["method"], row["shots"]) for row in rows(asked, "confusions")} == {("linear_probe", "all")}
+    assert {(row["method"], row["shots"]) for row in rows(asked, "calibration-curve", shots="0")} == {
+        ("zero_shot", "0")
+    }
+
+
+def test_the_calibration_curve_is_the_reliability_diagram(asked):
+    found = rows(asked, "calibration-curve", method="linear_probe", shots="4")
+    bins = reliability(np.tile(TEST, SEEDS), answers("linear_probe", "4").reshape(-1, 2))
+    drawn = np.flatnonzero(bins.count)
+    assert [row["bin"] for row in found] == drawn.tolist()
+    assert [row["answers"] for row in found] == bins.count[drawn].tolist()
+    np.testing.assert_allclose([row["confidence"] for row in found], bins.confidence[drawn], rtol=1e-6)
+    np.testing.assert_allclose([row["accuracy"] for row in found], bins.accuracy[drawn], rtol=1e-6)
+
+
+def test_the_hardest_examples_are_those_that_most_answers_miss(asked):
+    given = np.concatenate([answers(method, shots) for method, shots, _ in FITS])  # (F·S, N, C)
+    wrong = (given.argmax(2) != TEST).mean(axis=0)
+    certain = given[:, range(len(TEST)), TEST].mean(axis=0)
+    found = rows(asked, "hardest-examples", k=2)
+    order = sorted(range(len(TEST)), key=lambda i: (-wrong[i], certain[i]))[:2]
+    assert [row["id"] for row in found] == [f"test-{i}" for i in order]
+    np.testing.assert_allclose([row["wrong"] for row in found], wrong[order])
+    np.testing.assert_allclose([row["probability"] for row in found], certain[order], rtol=1e-5)
+    assert found[0]["text"] == f"mr text test-{order[0]}, it's fine"
+
+
+def test_disagreements_are_those_of_the_first_seeds(asked):
+    one, other = (answers(*fit)[0] for fit in (("linear_probe", "all"), ("zero_shot", "0")))
+    said, other_said = one.argmax(1), other.argmax(1)
+    differing = {i for i in range(len(TEST)) if said[i] != other_said[i]}
+    found = rows(asked, "disagreements", method="linear_probe", other="zero_shot", other_shots=0)
+    assert {row["id"] for row in found} == {f"test-{i}" for i in differing}
+    right = {f"test-{i}": "linear_probe" if said[i] == TEST[i] else "zero_shot" for i in differing}
+    assert {row["id"]: row["right_is"] for row in found} == right
+    assert rows(asked, "disagreements", method="linear_probe", other="linear_probe") == []
+
+
+def test_nearest_tokens_and_training_examples_are_those_of_the_macros(asked):
+    near = rows(asked, "nearest-tokens", token=" bad", k=3)
+    assert (
+        near
+        == query(asked, "select token, token_id, cosine, leverage from nearest_tokens('tiny', ' bad', 3)").to_pylist()
+    )
+    train, origin = states_of("train").astype(np.float64), states_of("test")[1].astype(np.float64)
+    cosine = train @ origin / np.linalg.norm(train, axis=1) / np.linalg.norm(origin)
+    found = rows(asked, "nearest-examples", example="test-1", k=2)
+    assert [row["id"] for row in found] == [f"train-{i}" for i in np.argsort(-cosine)[:2]]
+    assert [row["cosine"] for row in found] == pytest.approx(np.sort(cosine)[::-1][:2], abs=1e-6)
+
+
+@pytest.mark.parametrize("example", [0, 2])
+def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centring(asked, example):
+    anchors = anchor("tiny").astype(np.float64)
+    found = rows(asked, "meaning", example=f"test-{example}", k=2)
+    assert [row["layer"] for row in found] == [1, 2]
+    for row in found:
+        states = states_of("test", row["layer"]).astype(np.float64)
+        centred = states[example] - states.mean(axis=0)
+        cosine = anchors @ centred / np.linalg.norm(anchors, axis=1) / np.linalg.norm(centred)
+        assert row["nearest"] == ", ".join(TOKENS[i].strip() for i in np.argsort(-cosine)[:2])
+        assert row["cosine"] == pytest.approx(cosine.max(), abs=1e-5)
+
+
+def test_the_layer_profile_is_the_accuracy_of_scikit_learns_nearest_centroid(asked):
+    found = rows(asked, "layer-profile")
+    assert [(row["dataset"], row["layer"], row["examples"]) for row in found] == [("mr", 1, 3), ("mr", 2, 3)]
+    for row in found:
+        model = NearestCentroid().fit(states_of("train", row["layer"]), LABELS[: SPLITS["train"]])
+        assert row["accuracy"] == pytest.approx(model.score(states_of("test", row["layer"]), TEST))
+
+
+def test_isotropy_is_the_mean_cosine_of_all_pairs(asked):
+    for row in rows(asked, "isotropy"):
+        states = states_of("test", row["layer"])
+        assert row["mean_cosine"] == pytest.approx(np.mean(1 - pdist(states, "cosine")), abs=1e-6)
+        assert row["mean_norm"] == pytest.approx(np.linalg.norm(states, axis=1).mean(), rel=1e-6)
+        assert row["states"] == len(states)
+
+
+def test_cost_adds_up_to_the_lake(asked):
+    found = rows(asked, "cost")
+    (total,) = query(asked, "select sum(bytes)::bigint as bytes, count(*) as partitions from partitions").to_pylist()
+    assert {key: sum(row[key] for row in found) for key in total} == total
+    (fits,) = rows(asked, "cost", step="predictions")
+    assert fits["seconds"] == len(FITS) * sum(0.5 + seed for seed in range(SEEDS))
+
+
+def test_lineage_goes_from_a_figure_to_every_byte_behind_it(asked):
+    found = rows(asked, "lineage", method="vocabulary_calibrator")
+    lake = Lake(asked)
+    used = [
+        m
+        for m in lake.manifests()
+        if m.kind in ("states", "anchors") or m.coordinates.get("method") == "vocabulary_calibrator"
+    ]
+    used += [m for m in lake.manifests("examples") if m.coordinates["dataset"] == "mr"]
+    hashes = {entry.sha256 for manifest in used for entry in manifest.files}
+    assert {row["sha256"] for row in found if row["step"] != "source"} == hashes
+    assert [row["step"] for row in found if row["depth"] == 0] == ["metrics"]
+    assert {row["path"] for row in found if row["step"] == "source"} == {"hf:x/y@z"}
+
+
+def test_freshness_counts_what_is_behind_the_latest_run(asked):
+    (row,) = rows(asked, "freshness")
+    # the run, metrics and predictions of four fits, three splits of states, anchors, examples
+    assert (row["experiment"], row["partitions"], row["missing_inputs"], row["runs"]) == ("small", 1 + 8 + 5, 0, 1)
+    assert 0 <= row["hours_old"] < 24
+
+
+def test_failed_checks_are_listed_with_their_severity(asked):
+    (row,) = rows(asked, "failed-checks")
+    assert (row["step"], row["dataset"], row["statement"]) == ("examples", "trec", "every class in test")
+    assert (row["severity"], row["found"]) == ("warn", "1 of 2")

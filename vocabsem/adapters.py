@@ -1,0 +1,236 @@
+"""Fine-tuning by adapters on prompts with labels: the rivals for which the model is not frozen.
+
+The adapters are peft's: LoRA (Hu et al. 2022) and (IA)³ (Liu et al. 2022).
+
+The answer is chosen among the label tokens: cross-entropy of their logits alone at the last prompt token, AdamW without
+decay, gradients clipped at norm 1, a rate that falls linearly to zero (the defaults of transformers' Trainer). It runs
+without dropout and without padding masks, as extraction does.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax, softmax
+
+from vocabsem.errors import TrainingFailed
+from vocabsem.extraction import extract, padded
+from vocabsem.language_model import Head, LanguageModel
+from vocabsem.methods.base import Ints, check_labels
+from vocabsem.methods.registry import Schedule
+from vocabsem.temperature import fit_temperature
+
+if TYPE_CHECKING:
+    from peft import PeftConfig, PeftModel
+
+Prompt = Sequence[int]
+Progress = Callable[[int, int], None]
+Kind = Literal["lora", "ia3"]
+
+LEARNING_RATES = {"lora": (3e-4, 1e-3, 3e-3), "ia3": (3e-3, 1e-2, 3e-2)}  # the middle one without data to choose by
+RANK, ALPHA = 8, 16  # of LoRA: x ↦ W x + α/r · B A x, A (r, d) random and B (d, r) zero at first
+BATCH = 16
+SHARE, HELD_OUT = 0.2, 256  # of the training rows, and at most so many, choose the rate and the end
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What tuning gave. The model itself is as it was."""
+
+    probabilities: list[NDArray[np.float64]]
+    """(M, C) of each list of prompts that was asked for."""
+    weights: dict[str, NDArray[np.float32]]
+    """The adapter, under peft's names."""
+    config: dict[str, Any]
+    """peft's configuration of it."""
+    facts: dict[str, Any]
+    """learning_rate and steps as chosen, rows held out to choose them, parameters trained, temperature."""
+    seconds: float
+    """Of training, choosing included."""
+
+
+def tune(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    labels: ArrayLike,
+    label_ids: Sequence[Sequence[int]],
+    others: Sequence[Sequence[Prompt]],
+    *,
+    kind: Kind,
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    temperature: bool = False,
+    progress: Progress = lambda prompts, tokens: None,
+) -> Tuned:
+    """Train an adapter on N prompts of token ids with labels (N,), and give each of `others` its probabilities.
+
+    label_ids: the tokens of each of the C label words, whose logits are averaged. The learning rate, and after how many
+    of the steps training ends, are those of the lowest loss on a fifth of the rows, stratified, when trained on the
+    others; then all rows train anew. Where a class has a single row the middle of rates and ends are taken.
+    `temperature`: divide the logits by the one that suits the rows held out (1 where there are none).
+    The same seed gives the same result. `progress` is told the prompts and tokens of each batch.
+    Raises DataError for labels that cannot be used, TrainingFailed where the loss is not finite.
+    """
+    began, schedule = time.perf_counter(), schedule or Schedule()
+    y, head = check_labels(labels, len(prompts), len(label_ids), kind), label_head(model, label_ids)
+    steps, stops, rates = schedule.steps, schedule.stops, sorted(schedule.learning_rates or LEARNING_RATES[kind])
+    ends = sorted({max(1, round(steps * part / stops)) for part in range(1, stops + 1)})
+    rate, end = rates[len(rates) // 2], ends[len(ends) // 2]
+    needed = len(rates) * len(ends) > 1 or temperature
+    held_out = held_out_rows(y, np.random.default_rng(seed)) if needed else np.zeros(len(y), bool)
+    divisor = 1.0
+
+    def training(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
+        data = [prompts[row] for row in rows.tolist()]
+        return _train(model, adapter, head, data, y[rows], rate, steps, np.random.default_rng(seed), progress)
+
+    if held_out.any():
+        rows, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out).tolist()
+        answers: dict[tuple[float, int], NDArray[np.float64]] = {}  # (unseen, C) logarithms of probabilities
+        for candidate in rates:
+            with adapted(model, kind, seed) as adapter:
+                for done in training(adapter, rows, candidate):
+                    if done in ends:
+                        asked = [prompts[row] for row in unseen]
+                        answers[candidate, done] = _log_probabilities(model, head, asked, progress)
+        rate, end = max(answers, key=lambda course: answers[course][np.arange(len(unseen)), y[unseen]].mean())
+        divisor = fit_temperature(y[unseen], answers[rate, end]) if temperature else 1.0
+    with adapted(model, kind, seed) as adapter:
+        next(done for done in training(adapter, np.arange(len(y)), rate) if done == end)
+        seconds = time.perf_counter() - began
+        found = (_log_probabilities(model, head, asked, progress) for asked in others)
+        probabilities = [np.asarray(softmax(log_p / divisor, axis=1)) for log_p in found]
+        weights, config = as_stored(adapter, model.name)
+    facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum()), "temperature": divisor}
+    facts["parameters"] = sum(array.size for array in weights.values())
+    return Tuned(probabilities, weights, config, facts, seconds)
+
+
+def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head:
+    """The model's head on C label words alone, (C, d) in place of (V, d); several tokens of one word are averaged."""
+    import torch
+
+    whole = model.head
+    weight = torch.stack([whole.weight[list(ids)].mean(dim=0) for ids in label_ids])
+    bias = None if whole.bias is None else torch.stack([whole.bias[list(ids)].mean() for ids in label_ids])
+    return Head(weight, bias, whole.softcap, whole.scale, len(label_ids))
+
+
+@contextmanager
+def adapted(model: LanguageModel, kind: Kind, seed: int) -> Iterator["PeftModel"]:
+    """The model with a new float32 adapter inside, its only trainable parameters; taken out again however it ends.
+
+    A new adapter changes no output. Its modules are peft's choice for the architecture, else all linear ones but the
+    head; where the seed matters it draws LoRA's A.
+    """
+    import torch
+    from peft import get_peft_model
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is on its way out
+        torch.default_generator.manual_seed(seed)
+        adapter = get_peft_model(model.network, _config(model, kind))
+    try:
+        yield adapter
+    finally:
+        adapter.unload()
+
+
+def as_stored(adapter: "PeftModel", name: str) -> "tuple[dict[str, Any], dict[str, Any]]":
+    """Weights as float32 arrays and configuration as JSON, as peft saves them; `name` stands for the base model."""
+    from peft import get_peft_model_state_dict
+
+    config = adapter.peft_config["default"].to_dict() | {"base_model_name_or_path": name, "inference_mode": True}
+    weights = {key: tensor.cpu().numpy() for key, tensor in get_peft_model_state_dict(adapter).items()}
+    return weights, {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
+
+
+def _config(model: LanguageModel, kind: Kind) -> "PeftConfig":
+    from peft import IA3Config, LoraConfig
+    from peft.utils import constants
+    from transformers.pytorch_utils import Conv1D
+
+    family = model.network.config.model_type
+    common: dict[str, Any] = {
+        "task_type": "CAUSAL_LM",
+        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.network.modules()),
+    }
+    if kind == "lora":
+        modules = None if family in constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING else "all-linear"
+        return LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=modules, **common)
+    if family not in constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING:
+        common |= {"target_modules": "all-linear", "feedforward_modules": []}
+    return IA3Config(**common)
+
+
+def _train(
+    model: LanguageModel,
+    adapter: "PeftModel",
+    head: Head,
+    prompts: Sequence[Prompt],
+    labels: Ints,
+    rate: float,
+    steps: int,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> Iterator[int]:
+    """Yields the number of steps done after each, so that the caller may look, or stop."""
+    import torch
+
+    weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
+    targets, batches = torch.as_tensor(labels), random_batches(len(prompts), generator)
+    for step in range(steps):
+        rows = next(batches)
+        ids, lengths = padded([prompts[row] for row in rows], model.network.device)
+        states = model.network.base_model(ids, use_cache=False).last_hidden_state  # (B, T, d)
+        last = states[torch.arange(len(ids), device=ids.device), lengths - 1]  # (B, d)
+        loss = torch.nn.functional.cross_entropy(head.logits(last.float().cpu()), targets[rows])
+        optimiser.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        if not torch.isfinite(loss + norm.cpu()):
+            raise TrainingFailed(
+                f"model {model.name!r}: the loss became {loss.item():g} and its gradient {norm.item():g} at step {step}"
+                f" with learning rate {rate:g}: give lower 'learning_rates', or use dtype float32"
+            )
+        optimiser.step()
+        progress(len(rows), int(lengths.sum()))
+        yield step + 1
+
+
+def _log_probabilities(
+    model: LanguageModel, head: Head, prompts: Sequence[Prompt], progress: Progress
+) -> NDArray[np.float64]:
+    """(M, C), by the model as it is now."""
+    import torch
+
+    states = extract(model, prompts, [model.layers], progress=progress)[model.layers]  # (M, d)
+    return np.asarray(log_softmax(head.logits(torch.from_numpy(states)).double().numpy(), axis=1))
+
+
+def random_batches(rows: int, generator: np.random.Generator) -> Iterator[list[int]]:
+    """Rows in one random order after another, cut into equal batches."""
+    size = min(BATCH, rows)
+    queue: list[int] = []
+    while True:
+        while len(queue) < size:
+            queue += generator.permutation(rows).tolist()
+        yield queue[:size]
+        queue = queue[size:]
+
+
+def held_out_rows(labels: Ints, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """(N,) a fifth of each class, one row at least; none where a class has a single row."""
+    chosen, order = np.zeros(len(labels), bool), generator.permutation(len(labels))
+    members = [order[labels[order] == label] for label in np.unique(labels)]
+    if min(map(len, members)) > 1:
+        for rows in members:
+            chosen[rows[: max(1, round(len(rows) * min(SHARE, HELD_OUT / len(labels))))]] = True
+    return chosen

@@ -1,0 +1,186 @@
+"""The catalog: one DuckDB file of small tables, and of views over the lake's Parquet; one writer of it at a time.
+
+It holds nothing that the lake does not: `rebuild` makes it anew beside the old one and swaps it in, so that readers
+never wait and never see half of it.
+"""
+
+import fcntl
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.catalog import sandbox
+from warehouse.catalog.build import SQL, Summary, build, quoted
+from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
+from warehouse.home import Home
+from warehouse.lake import atomic, files
+from warehouse.lake.partition import Lake
+
+REBUILD = "vocabsem warehouse rebuild"
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, view or macro; a macro's columns are its parameters."""
+
+    name: str
+    kind: str
+    comment: str
+    columns: list[Column]
+
+
+def rebuild(home: Home, timeout: float = 60.0) -> Summary:
+    """Build the catalog from the lake's manifests and put it in the old one's place.
+
+    Raises WriterBusy if another process rebuilds it for more than `timeout` seconds, CorruptPartition for a published
+    partition that is damaged, NoSpace.
+    """
+    with only_writer(home, timeout):
+        try:
+            with atomic.replaced(home.catalog) as temporary:
+                try:
+                    return build(Lake(home), temporary)
+                finally:
+                    temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+        except (duckdb.IOException, duckdb.TransactionException) as error:
+            raise NoSpace(
+                f"cannot write the catalog in {home.root}: {files.first_line(error)}: free some space or choose "
+                "another home with --home or VOCABSEM_HOME"
+            ) from error
+        except (duckdb.Error, pa.ArrowException, KeyError, NotPublished) as error:
+            raise WarehouseError(
+                f"{home.lake} holds what this version does not write ({files.first_line(error)}): remove the "
+                "partitions of another version, or give this one a home of its own with --home or VOCABSEM_HOME"
+            ) from error
+
+
+@contextmanager
+def only_writer(home: Home, timeout: float) -> Iterator[None]:
+    """Hold the catalog's writer lock; the system frees it when its holder dies.
+
+    Raises WriterBusy, naming the holder, if it is not free within `timeout` seconds.
+    """
+    path = home.catalog.with_suffix(".lock")
+    with atomic.explained(path, 0):
+        atomic.make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, path, timeout)
+        holder = f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+                raise WriterBusy(
+                    f"the catalog of {path.parent} is being written by {holder}: waited {timeout:g} s; try again "
+                    "when it is done, or end that process"
+                ) from None
+            time.sleep(0.02)
+
+
+def connect(home: Home) -> duckdb.DuckDBPyConnection:
+    """A connection to the catalog as it is now: read-only, confined to the published files, its settings locked.
+
+    For SQL of our own; a user's goes through `query`. Raises NotPublished if there is no catalog.
+    """
+    if not home.catalog.exists():
+        raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
+    spill = Path(tempfile.gettempdir()) / f"vocabsem-{os.getpid()}-{uuid4().hex[:8]}"
+    # A database in memory, for each connection its own: the file itself is attached, and may be replaced meanwhile.
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "temp_directory": str(spill),
+        }
+    )
+    try:
+        connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
+        connection.execute("use warehouse")
+        connection.execute("set timezone = 'UTC'")
+        sandbox.confine(connection, [path for path, _ in _published(connection, home)])
+    except duckdb.Error as error:
+        connection.close()
+        raise WarehouseError(
+            f"{home.catalog} cannot be opened ({files.first_line(error)}): run `{REBUILD}` to make it anew"
+        ) from error
+    return connection
+
+
+def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
+    """The answer to one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
+
+    Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
+    was published, NotPublished if there is no catalog.
+    """
+    with closing(connect(home)) as connection:
+        sandbox.check(connection, sql)
+        try:
+            return connection.sql(sql, params=parameters).to_arrow_table()
+        except (duckdb.Error, RuntimeError) as error:
+            if changed := _changed(connection, home):
+                raise CorruptPartition(
+                    f"{changed} is not as the catalog has it: run `{REBUILD}`, which tells what to do about it"
+                ) from error
+            if isinstance(error, duckdb.PermissionException) and str(home.lake) not in str(error):
+                raise QueryRefused(
+                    f"{files.first_line(error)}: files outside {home.lake} are out of reach; if the home was moved, run"
+                    f" `{REBUILD}`"
+                ) from None
+            raise QueryRefused(str(error)) from None
+
+
+def tables(home: Home) -> list[Table]:
+    """The catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
+    with closing(connect(home)) as connection:
+        found = connection.execute((SQL / "describe.sql").read_text(encoding="utf-8")).fetchall()
+    described: dict[str, Table] = {}
+    for name, kind, comment, column, type_, column_comment in found:
+        table = described.setdefault(name, Table(name, kind, comment, []))
+        table.columns.append(Column(column, type_, column_comment))
+    return list(described.values())
+
+
+def _published(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Path, int]]:
+    """Every published Parquet file and its size, as the catalog has them."""
+    found = connection.execute("select path, bytes from files where path like '%.parquet'").fetchall()
+    return [(home.lake / path, size) for path, size in found]
+
+
+def _changed(connection: duckdb.DuckDBPyConnection, home: Home) -> Path | None:
+    """The first published file that is no longer there, or has another size."""
+    for path, size in _published(connection, home):
+        if not path.is_file() or path.stat().st_size != size:
+            return path
+    return None

@@ -1,0 +1,1 @@
+"""Immutable partitions of files."""

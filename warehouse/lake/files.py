@@ -1,0 +1,108 @@
+"""One file of a partition: a table encoded, a file compared with its entry, a file read."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import CorruptPartition
+from warehouse.lake.manifest import FileEntry
+from warehouse.lake.vectors import writer_options
+
+
+def encode(table: pa.Table) -> pa.Buffer:
+    """`table` as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **writer_options(table.schema))
+    return sink.getvalue()
+
+
+def entry_of(name: str, data: Any, rows: int | None) -> FileEntry:
+    """The entry of a file with the content `data`; `rows` is None for what is no Parquet."""
+    digests = [hashlib.sha256(part).hexdigest() for part in (data, b"" if rows is None else footer(BytesIO(data)))]
+    return FileEntry(name, rows, len(data), digests[0], None if rows is None else digests[1])
+
+
+def footer(file: BinaryIO) -> bytes:
+    """The bytes at a Parquet file's end that say what its other bytes mean."""
+    size = file.seek(-8, SEEK_END)
+    length = int.from_bytes(file.read(4), "little")
+    if file.read(4) != b"PAR1" or length > size:
+        raise OSError("it does not end as Parquet does")
+    file.seek(-8 - length, SEEK_END)
+    return file.read(length)
+
+
+def agrees(entry: FileEntry) -> Callable[[BinaryIO], None]:
+    """The test of a file reopened after writing: its footer is the one that was written, and counts the rows."""
+
+    def look(file: BinaryIO) -> None:
+        found = _found(file, entry)
+        if found is None and entry.rows is not None and (rows := pq.read_metadata(file).num_rows) != entry.rows:
+            found = f"it counts {rows} rows, not {entry.rows}"
+        if found:
+            raise CorruptPartition(f"{entry.name} does not read back as it was written ({found}): the disk is failing")
+
+    return look
+
+
+def fault(folder: Path, entry: FileEntry) -> str | None:
+    """What distinguishes a file from its entry at a glance: its size and, in Parquet, its footer; None if nothing does.
+
+    A flipped byte in the rows is found by `read`, by the page's checksum, and by comparing the sha256.
+    """
+    try:
+        with (folder / entry.name).open("rb") as file:
+            return _found(file, entry)
+    except FileNotFoundError:
+        return "it is missing"
+    except OSError as error:
+        return first_line(error)
+
+
+def mismatch(folder: Path, entry: FileEntry) -> str | None:
+    """What distinguishes a file from its entry in any byte; None if nothing does. Reads all of it."""
+    if found := fault(folder, entry):
+        return found
+    try:
+        with (folder / entry.name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return first_line(error)
+    return None if digest == entry.sha256 else f"its sha256 is {digest}, not {entry.sha256}"
+
+
+def require(folder: Path, entry: FileEntry) -> None:
+    """Raises CorruptPartition where `fault` finds one."""
+    if found := fault(folder, entry):
+        raise damaged(folder / entry.name, found)
+
+
+def damaged(path: Path, found: str) -> CorruptPartition:
+    """The error that says what is wrong with a published file, and the mend."""
+    return CorruptPartition(
+        f"{path} is damaged ({found}): remove the folder {path.parent}; the next run computes it again"
+    )
+
+
+def read(path: Path, columns: Sequence[str] | None, filters: Any) -> pa.Table:
+    """A Parquet file's own columns, without those its folders' names would add, its pages' checksums compared."""
+    return pq.read_table(path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True)
+
+
+def _found(file: BinaryIO, entry: FileEntry) -> str | None:
+    size = os.fstat(file.fileno()).st_size
+    if size != entry.bytes:
+        return f"it has {size} bytes, not {entry.bytes}"
+    if entry.footer is not None and hashlib.sha256(footer(file)).hexdigest() != entry.footer:
+        return "its footer is another"
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

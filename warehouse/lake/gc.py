@@ -1,0 +1,61 @@
+"""Removing what crashes left behind: temporaries, partitions that were never published, files no manifest lists."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from warehouse.errors import CorruptPartition
+from warehouse.home import Home
+from warehouse.lake import atomic
+from warehouse.lake.manifest import MANIFEST, Manifest, partition_folders
+from warehouse.lake.partition import SIDECAR
+
+
+def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
+    """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`.
+
+    A writer's partition is young as a whole: as long as any of its files is, all of them stay, finished parts
+    included. What is published, and what a damaged manifest may still describe, is never touched. Returns the paths of
+    what was removed, folders for whole partitions.
+    """
+    deadline = time.time() - older_than.total_seconds()
+    unfinished = sorted(home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"))  # catalogs
+    removed = [path for path in unfinished if _remove_old(path, deadline)]
+    for folder in partition_folders(home.lake):
+        with suppress(FileNotFoundError), atomic.locked(folder, create=False):
+            removed += _sweep_partition(folder, deadline)
+    return removed
+
+
+def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
+    if any(path.lstat().st_mtime >= deadline for path in (folder, *folder.rglob("*"))):
+        return []
+    if (folder / MANIFEST).exists():
+        return [path for path in _orphans(folder) if _remove_old(path, deadline)]
+    shutil.rmtree(folder)
+    return [folder]
+
+
+def _orphans(folder: Path) -> Iterator[Path]:
+    """Files of a published partition that its manifest does not list; none if the manifest cannot be read."""
+    manifest = None
+    with suppress(CorruptPartition):
+        manifest = Manifest.read(folder)
+    if manifest is None:
+        return
+    listed = {MANIFEST, *(entry.name for entry in manifest.files)}
+    for path in sorted(folder.iterdir()):
+        if path.name not in listed and (
+            atomic.TEMPORARY in path.name or path.name.endswith((SIDECAR, ".parquet", ".safetensors"))
+        ):
+            yield path
+
+
+def _remove_old(path: Path, deadline: float) -> bool:
+    if path.is_file() and path.lstat().st_mtime < deadline:
+        path.unlink()
+        return True
+    return False

@@ -1,0 +1,148 @@
+"""The manifest: the only evidence that a partition exists, written last."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError, with_config
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict  # that of `typing` serves pydantic from Python 3.12 on
+
+from warehouse.errors import CorruptPartition, InvalidName
+from warehouse.lake.keys import canonical, checked_key, checked_name, partition_key
+
+MANIFEST = "manifest.json"
+REFUSED = "refused.json"  # a manifest too, of what a check kept from being published
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+Key = Annotated[str, AfterValidator(checked_key)]
+Name = Annotated[str, AfterValidator(lambda name: checked_name(name, "name in a manifest"))]
+
+
+@with_config(_STRICT)
+class Check(TypedDict):
+    """A statement about the data that was tested when it was written."""
+
+    name: str
+    passed: bool
+    detail: str
+    """What was found."""
+    severity: NotRequired[Literal["fail", "warn"]]
+    """Whether a partition that fails it is published nevertheless, with a warning; without one it is not."""
+
+
+def failures(checks: Sequence[Check]) -> str:
+    """The checks that forbid publishing, each with what was found; empty if there are none."""
+    failed = (c for c in checks if not c["passed"] and c.get("severity") != "warn")
+    return ", ".join(f"{check['name']!r} ({check['detail']})" for check in failed)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FileEntry:
+    """One file of a partition, as it was when it was written."""
+
+    name: Name
+    rows: NonNegativeInt | None
+    """Rows of a Parquet file, None for any other."""
+    bytes: NonNegativeInt
+    sha256: Key
+    footer: Key | None = None
+    """SHA-256 of a Parquet file's footer, which says what its bytes mean; None for any other."""
+
+    def __post_init__(self) -> None:
+        if {self.rows is None, self.footer is None} != {not self.name.endswith(".parquet")}:
+            raise ValueError(f"{self.name} has {self.rows} rows and the footer {self.footer}")
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the file holds the partition's rows; others (training.parquet, safetensors) lie beside them."""
+        return self.name.startswith("part-") and self.name.endswith(".parquet")
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Manifest:
+    """What a partition holds, where it came from, and what was checked."""
+
+    format: Literal[1]
+    kind: Name
+    key: Key
+    coordinates: dict[Name, Name]
+    """In the order of the path: `{"model": …, "dataset": …}`."""
+    files: list[FileEntry]
+    rows: int
+    """Of the `part-*.parquet` files together."""
+    inputs: dict[str, Key]
+    """Keys of the partitions it was computed from, by role."""
+    payload: dict[str, Any]
+    """What the key is the hash of."""
+    facts: dict[str, Any]
+    checks: list[Check]
+    versions: dict[str, Any]
+    created: str
+    """UTC, ISO 8601."""
+
+    def __post_init__(self) -> None:
+        datetime.fromisoformat(self.created)
+        if partition_key(self.payload) != self.key:
+            raise ValueError(f"its key {self.key!r} is not the hash of its payload")
+        if len({entry.name for entry in self.files}) < len(self.files):
+            raise ValueError("it lists a file twice")
+        if self.rows != sum(entry.rows or 0 for entry in self.files if entry.is_part):
+            raise ValueError(f"its {self.rows} rows are not the sum of its parts'")
+
+    def file(self, name: str) -> FileEntry | None:
+        return next((entry for entry in self.files if entry.name == name), None)
+
+    def to_json(self) -> str:
+        """Raises InvalidName for facts that JSON cannot say."""
+        value = asdict(self)
+        canonical(value)
+        return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path, name: str = MANIFEST) -> "Manifest | None":
+        """The manifest in a partition's folder, None if there is none; raises CorruptPartition if it cannot be read."""
+        file = folder / name
+        try:
+            return cls.from_json(file.read_bytes(), file)
+        except (FileNotFoundError, NotADirectoryError):  # not published yet, or removed since
+            return None
+
+    @staticmethod
+    def from_json(text: str | bytes, place: object) -> "Manifest":
+        """The manifest read at `place`; raises CorruptPartition for anything that `to_json` does not write."""
+        try:
+            return _READER.validate_json(text)
+        except (ValidationError, InvalidName) as error:
+            raise CorruptPartition(
+                f"{place} is no manifest ({_reason(error)}): remove its folder; the next run computes the partition "
+                "again"
+            ) from None
+
+
+_READER = TypeAdapter(Manifest)
+
+
+def partition_folders(folder: Path) -> Iterator[Path]:
+    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
+    try:
+        with os.scandir(folder) as found:
+            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in below:
+        if name.startswith("key="):
+            yield folder / name
+        else:
+            yield from partition_folders(folder / name)
+
+
+def _reason(error: ValidationError | InvalidName) -> str:
+    if isinstance(error, InvalidName):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,280 @@
+"""The lake: folders of immutable files, named by the hash of all that determines their content.
+
+A partition is published by its manifest, which is written last; files without one are nobody's. Each part leaves a
+sidecar (`part-0.parquet.json`) until the manifest lists it, so that a killed run keeps the parts it finished. Writers
+of a partition take turns under the folder's lock: the first to publish wins, a published file is never replaced.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NotPublished
+from warehouse.home import Home
+from warehouse.lake import atomic, files
+from warehouse.lake.keys import canonical, checked_key, checked_name, partition_key, short
+from warehouse.lake.manifest import MANIFEST, REFUSED, Check, FileEntry, Manifest, failures, partition_folders
+
+SIDECAR = ".json"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All partitions below one home."""
+
+    home: Home
+
+    def partition(self, kind: str, key: str, /, **coordinates: str | int) -> "Partition":
+        """The partition `<lake>/<kind>/<coordinate>=<value>/…/key=<12 digits>/`, whether it exists or not.
+
+        Raises InvalidName for a kind, coordinate or key that cannot be part of a path.
+        """
+        path = self.home.lake / checked_name(kind, "kind")
+        named = {name: checked_name(str(value), name) for name, value in coordinates.items()}
+        for name, value in named.items():
+            path /= f"{checked_name(name, 'coordinate')}={value}"
+        return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
+
+    def manifests(self, kind: str | None = None, name: str = MANIFEST) -> Iterator[Manifest]:
+        """The manifests of all published partitions, in the order of their paths; by the name REFUSED, those of what
+        failed a check and is not published.
+
+        Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
+        """
+        root = self.home.lake / checked_name(kind, "kind") if kind else self.home.lake
+        for folder in partition_folders(root):
+            if manifest := self.manifest_in(folder, name):
+                yield manifest
+
+    def manifest_in(self, folder: Path, name: str = MANIFEST) -> Manifest | None:
+        """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
+        manifest = Manifest.read(folder, name)
+        if manifest and folder != (home := self.of(manifest).path):
+            raise CorruptPartition(f"{folder / name} belongs to {home}: move its folder back or remove it")
+        return manifest
+
+    def of(self, manifest: Manifest) -> "Partition":
+        """The partition that `manifest` describes."""
+        return self.partition(manifest.kind, manifest.key, **manifest.coordinates)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One folder of the lake: files of one content, all or none of them published."""
+
+    path: Path
+    kind: str
+    key: str
+    coordinates: dict[str, str]
+
+    def __str__(self) -> str:
+        return "/".join([self.kind, *(f"{k}={v}" for k, v in self.coordinates.items()), f"key={short(self.key)}"])
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def manifest(self, name: str = MANIFEST) -> Manifest | None:
+        """The manifest, None if there is none for this key; by the name REFUSED, that of what failed a check, until it
+        is written again. Raises CorruptPartition if it cannot be read."""
+        manifest = Manifest.read(self.path, name)
+        return manifest if manifest and manifest.key == self.key else None
+
+    @property
+    def published(self) -> bool:
+        """Whether the manifest is there and every file it lists has its size and, in Parquet, its footer.
+
+        Reads footers, not data: `verify` compares every byte.
+        """
+        manifest = self._readable()
+        return manifest is not None and all(files.fault(self.path, entry) is None for entry in manifest.files)
+
+    def verify(self) -> None:
+        """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
+        for entry in self._published().files:
+            if fault := files.mismatch(self.path, entry):
+                raise files.damaged(self.path / entry.name, fault)
+
+    def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+        """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
+        `filters` (as in `pq.read_table`).
+
+        Raises NotPublished, or CorruptPartition if a file differs from the manifest or a page from its checksum.
+        """
+        tables = []
+        for entry in self._published().files:
+            if entry.is_part:
+                files.require(self.path, entry)
+                path = self.path / entry.name
+                if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
+                    raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
+                try:
+                    tables.append(files.read(path, columns, filters))
+                except (OSError, pa.ArrowException) as error:
+                    if "FieldRef" in str(error):  # a filter over a column that is not there
+                        raise
+                    raise files.damaged(path, files.first_line(error)) from error
+        if not tables:
+            raise NotPublished(f"{self} holds no rows: it is made of {[e.name for e in self._published().files]}")
+        return pa.concat_tables(tables)
+
+    def file(self, name: str) -> Path:
+        """The path of a file the manifest lists; raises NotPublished or CorruptPartition."""
+        manifest = self._published()
+        entry = manifest.file(name)
+        if entry is None:
+            raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
+        files.require(self.path, entry)
+        return self.path / name
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write_table(self, name: str, table: pa.Table) -> FileEntry:
+        """Put `table` into the Parquet file `name`, durably, and leave its sidecar; see `write_bytes`."""
+        if not name.endswith(".parquet"):
+            raise InvalidName(f"{name!r} cannot hold a table: its name must end in .parquet")
+        return self._write(name, files.encode(table), table.num_rows)
+
+    def write_bytes(self, name: str, data: bytes) -> FileEntry:
+        """Put `data` into the file `name`, durably, and leave its sidecar.
+
+        If the partition is published already, its own file stays and its entry is returned. Raises NoSpace.
+        """
+        if name.endswith((".parquet", SIDECAR)):
+            raise InvalidName(f"{name!r} cannot hold bytes: .parquet is for tables, {SIDECAR} for manifests")
+        return self._write(name, data, None)
+
+    def finished(self, name: str) -> FileEntry | None:
+        """The entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest, agrees
+        with its size and footer."""
+        entry = self._sidecar(name)
+        if entry is None and (manifest := self._readable()):
+            entry = manifest.file(name)
+        return entry if entry and files.fault(self.path, entry) is None else None
+
+    def publish(
+        self,
+        written: Iterable[FileEntry],
+        *,
+        payload: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        checks: Sequence[Check] = (),
+        versions: Mapping[str, str] | None = None,
+    ) -> Manifest:
+        """Make the `written` files visible by writing the manifest; returns the one of whoever published first.
+
+        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, REFUSED beside them,
+        and count as never written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a
+        file is no longer what was written, NoSpace.
+        """
+        if partition_key(dict(payload)) != self.key:
+            raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
+        names, failed = sorted(entry.name for entry in written), failures(checks)
+        with self._writing(MANIFEST, 0):
+            if self.published:
+                return self._published()
+            # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
+            entries = []
+            for name in names:
+                if (entry := self.finished(name)) is None:
+                    raise files.damaged(self.path / name, "it is not what was written")
+                entries.append(entry)
+            manifest = Manifest(
+                format=1,
+                kind=self.kind,
+                key=self.key,
+                coordinates=self.coordinates,
+                files=entries,
+                rows=sum(entry.rows or 0 for entry in entries if entry.is_part),
+                inputs={role: checked_key(key) for role, key in (inputs or {}).items()},
+                payload=dict(payload),
+                facts={} if failed else dict(facts or {}),  # of broken data, they may be no numbers
+                checks=list(checks),
+                versions={"python": platform.python_version(), "pyarrow": pa.__version__, **(versions or {})},
+                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            )
+            atomic.write(self.path / (REFUSED if failed else MANIFEST), manifest.to_json().encode())
+            self._forget(names)
+            if failed:
+                raise self.refused(checks)
+        return manifest
+
+    def withdraw(self) -> None:
+        """Take the manifest back, if there is one: the partition can be published anew."""
+        with self._writing(MANIFEST, 0):
+            self._withdraw()
+
+    def refused(self, checks: Sequence[Check]) -> CheckFailed:
+        return CheckFailed(
+            f"{self} fails {failures(checks)} and was not published, nor is anything computed from it: look at"
+            f" {self.path}, mend the cause, and give the same command again",
+            self.key,
+        )
+
+    def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
+        entry = files.entry_of(checked_name(name, "file name"), data, rows)
+        with self._writing(name, entry.bytes):
+            if self.published and (there := self._published().file(name)):
+                return there
+            self._withdraw()
+            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
+            atomic.write(self.path / name, memoryview(data), accept=files.agrees(entry))
+            self._write_sidecar(entry)
+        return entry
+
+    # ── the protocol's parts ─────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _writing(self, name: str, size: int) -> Iterator[None]:
+        with atomic.explained(self.path / name, size), atomic.locked(self.path):
+            yield
+
+    def _withdraw(self) -> None:
+        """The same under a lock that is held: sound files keep a sidecar, so that they stay finished. A refusal speaks
+        of files that are being replaced."""
+        (self.path / REFUSED).unlink(missing_ok=True)
+        file = self.path / MANIFEST
+        if file.exists():
+            manifest = self._readable()
+            for entry in manifest.files if manifest else []:
+                if files.fault(self.path, entry) is None:
+                    self._write_sidecar(entry)
+            file.unlink()
+            atomic.sync_folder(self.path)
+
+    def _write_sidecar(self, entry: FileEntry) -> None:
+        text = canonical({"key": self.key, "file": asdict(entry)})
+        atomic.write(self.path / f"{entry.name}{SIDECAR}", text.encode(), sync=False)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        """Remove the sidecars: without a manifest that lists them, these files are nobody's."""
+        for name in names:
+            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
+
+    def _sidecar(self, name: str) -> FileEntry | None:
+        try:
+            sidecar = json.loads((self.path / f"{name}{SIDECAR}").read_bytes())
+            entry = FileEntry(**sidecar["file"])
+            return entry if sidecar["key"] == self.key and entry.name == name else None
+        except (OSError, ValueError, KeyError, TypeError, InvalidName):
+            return None
+
+    def _readable(self) -> Manifest | None:
+        """The manifest, None also where it cannot be read."""
+        try:
+            return self.manifest()
+        except CorruptPartition:
+            return None
+
+    def _published(self) -> Manifest:
+        manifest = self.manifest()
+        if manifest is None:
+            raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
+        return manifest

@@ -1,0 +1,47 @@
+"""Every byte that was published against the manifest that lists it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.errors import CorruptPartition
+from warehouse.home import Home
+from warehouse.lake import files
+from warehouse.lake.manifest import partition_folders
+from warehouse.lake.partition import Lake
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One folder of the lake, as found."""
+
+    folder: Path
+    published: bool
+    files: int
+    bytes: int
+    faults: list[str]
+    """What is damaged or missing, each with its mend."""
+
+
+def verify(home: Home) -> Iterator[Verified]:
+    """Re-hash every published file, a partition at a time, in the order of their paths. Changes nothing."""
+    lake = Lake(home)
+    for folder in partition_folders(home.lake):
+        try:
+            manifest = lake.manifest_in(folder)
+        except CorruptPartition as error:
+            yield Verified(folder, True, 0, 0, [str(error)])
+            continue
+        entries = manifest.files if manifest else []
+        found = [(entry, files.mismatch(folder, entry)) for entry in entries]
+        faults = [str(files.damaged(folder / entry.name, fault)) for entry, fault in found if fault]
+        yield Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
+
+
+def summary(seen: list[Verified]) -> str:
+    """`12 partitions, 30 files, 4.1 MB: all as published`, or how many are not."""
+    published = [one for one in seen if one.published]
+    faults = sum(len(one.faults) for one in seen)
+    size = sum(one.bytes for one in published) / 1e6
+    state = f"{faults} damaged or missing" if faults else "all as published"
+    return f"{len(published)} partitions, {sum(one.files for one in published)} files, {size:,.1f} MB: {state}"
