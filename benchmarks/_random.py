@@ -3,7 +3,7 @@
 import torch
 
 from vocabsem.language_model import LanguageModel
-from vocabsem.parallel import quicken
+from vocabsem.parallel import use_fast_attention
 
 
 def random_model(
@@ -35,7 +35,7 @@ def random_model(
     with torch.device(device):
         network = LlamaForCausalLM._from_config(config, dtype=getattr(torch, dtype)).eval().requires_grad_(False)
     if device == "cpu":
-        quicken(network)
+        use_fast_attention(network)
     return LanguageModel(f"{layers} layers of {hidden}", "", network, None, dtype)
 
 

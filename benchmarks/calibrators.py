@@ -47,11 +47,11 @@ def loop(targets: np.ndarray, x: np.ndarray, y: np.ndarray, epochs: int, device:
     for seed, rate, decay in VARIANTS:
         generator = torch.Generator().manual_seed(seed)
         module = PaperModule.drawn(WIDTH, generator).to(device)
-        optimiser = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=decay, fused=True)
+        optimizer = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=decay, fused=True)
         for _ in range(epochs):
             for rows in torch.randperm(len(y), generator=generator).to(device).split(BATCH):
                 logits = similarity_logits(module(states[rows]), anchors)
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 torch.nn.functional.cross_entropy(logits, labels[rows]).backward()
-                optimiser.step()
+                optimizer.step()
         next(module.parameters())[0, 0].item()  # a GPU has done its work

@@ -11,7 +11,7 @@ from benchmarks import MODEL, Row, Setting, best_of
 from vocabsem.cards.schema import load_card
 from vocabsem.extraction import extract, padded, shared_tokens
 from vocabsem.language_model import LanguageModel, prepare
-from vocabsem.parallel import side_by_side, workers
+from vocabsem.parallel import parallel_map, workers
 
 ROWS = 384
 RUNS = 3
@@ -34,7 +34,7 @@ def with_threads_apart(setting: Setting) -> Row:
     model, prompts = setting.model, setting.prompts(ROWS // 2)
 
     def together() -> None:
-        with patch("vocabsem.extraction.side_by_side", lambda _: nullcontext(map)):
+        with patch("vocabsem.extraction.parallel_map", lambda _: nullcontext(map)):
             extract(model, prompts, [model.layers])
 
     ours, theirs = best_of(RUNS, lambda: extract(model, prompts, [model.layers]), together)
@@ -81,7 +81,7 @@ def matrix_products(dtype: str) -> list[Callable[[], object]]:
 
     def apart() -> None:
         share = PRODUCTS // workers(cpu)
-        with side_by_side(cpu) as each:
+        with parallel_map(cpu) as each:
             list(each(lambda _: [a @ b for _ in range(share)], range(workers(cpu))))
 
     return [together, apart]

@@ -30,7 +30,7 @@ for layer in layers:
 # nearest anchors are compared with what the model itself would say next.
 
 # %%
-others = ["The weather today is", "My favourite food is", "She opened the door and", "In 1969 people landed on the"]
+others = ["The weather today is", "My favorite food is", "She opened the door and", "In 1969 people landed on the"]
 rows = [{"text": text} for text in others]
 background = encode_prompts(model.tokenizer, "{text}", rows, max_tokens=64, prepend_bos=False).token_ids
 mean = extract(model, background, [model.layers])[model.layers].mean(axis=0)

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Five lines
 # A frozen language model, a prompt and a word for each class; texts without a label; probabilities.
-# Nothing is trained but a small linear map, and no text is labelled.
+# Nothing is trained but a small linear map, and no text is labeled.
 
 # %%
 from vocabsem import TextStates, VocabularyCalibrator

@@ -1,6 +1,6 @@
 # %% [markdown]
 # # Your own data
-# A CSV file of labelled texts to a leaderboard of methods, in a folder of its own. Here the file is made up; put yours
+# A CSV file of labeled texts to a leaderboard of methods, in a folder of its own. Here the file is made up; put yours
 # in its place. A *card* says what its columns mean, which words stand for the classes, and how a text becomes a prompt.
 
 # %%
@@ -34,7 +34,7 @@ print(len(rows), "rows")
 _ = (folder / "reviews.yaml").write_text(f"""\
 name: reviews
 description: What buyers say of small devices.
-licence: mine
+license: mine
 files: {{all: "file:{folder / "reviews.csv"}"}}
 format: csv
 fields: {{text: review}}

@@ -9,7 +9,14 @@ from prefect.artifacts import create_table_artifact
 from pydantic import PositiveInt
 
 from flows.execution.progress import progress
-from flows.execution.stages import build_sets, extract_states, fit_methods, opened, score_methods, solve_anchors
+from flows.execution.stages import (
+    build_datasets,
+    extract_states,
+    fit_methods,
+    plan_from_parameters,
+    score_methods,
+    solve_anchors,
+)
 from flows.pipeline import pipeline
 from flows.planning.experiment import Experiment, load_experiment
 from flows.planning.method_rules import Shots, shots_of
@@ -43,7 +50,7 @@ def backfill(
         experiment: Name in data/experiments, or the path of a card.
         models: Only these models of the card; all if empty.
         datasets: Only these data sets of the card; all if empty.
-        shots: Only these budgets of labelled examples per class; all if empty.
+        shots: Only these budgets of labeled examples per class; all if empty.
         overrides: Keys of the card, dotted, with new values.
         home: Where data rests; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
@@ -56,7 +63,7 @@ def backfill(
             only = (overrides or {}) | {"models": [model], "datasets": [dataset]}
             row = {"model": model, "dataset": dataset, "shots": budget, "computed": 0, "error": None}
             try:
-                row["computed"] = _fill(at_budget(opened(experiment, only, home, data_dir), budget))
+                row["computed"] = _fill(at_budget(plan_from_parameters(experiment, only, home, data_dir), budget))
             except Exception as error:
                 get_run_logger().error(f"{model}, {dataset}, {budget} shots: {error}")
                 row["error"] = str(error)
@@ -91,7 +98,7 @@ def _fill(plan: Plan) -> int:
     """Compute what is missing of a plan but its run. Returns how many partitions that were."""
     missing = [step for step in plan.missing() if step.kind != "runs"]
     if missing:
-        build_sets(plan)
+        build_datasets(plan)
         extract_states(plan)
         solve_anchors(plan)
         fit_methods(plan)

@@ -6,14 +6,14 @@ from typing import Any
 from prefect import flow
 
 from flows.execution.progress import progress
-from flows.execution.stages import build_sets, extract_states, opened, solve_anchors
-from flows.planning.plan import Comparison, Plan
+from flows.execution.stages import build_datasets, extract_states, plan_from_parameters, solve_anchors
+from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.diagnostics import ASKED, diagnose_dataset
 from tasks.maintenance import rebuild_catalog
 from tasks.steps.step import Step, diagnostics_step
 from vocabsem.errors import CardError
 
-GAUGES = ("raw", "centred")
+GAUGES = ("raw", "centered")
 # Between them these read all prompts that the diagnostics do; nothing is fitted.
 READERS = ["zero_shot", "contextual_calibration", "domain_calibration", "batch_calibration"]
 
@@ -37,9 +37,9 @@ def diagnose(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}
-    plans = [_reading(opened(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
+    plans = [_reading(plan_from_parameters(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
     for plan in plans:
-        build_sets(plan)
+        build_datasets(plan)
         extract_states(plan)
         solve_anchors(plan)
     steps = [(pair[0], _step(*pair)) for pair in zip(*(plan.comparisons for plan in plans), strict=True)]
@@ -67,7 +67,7 @@ def _reading(plan: Plan) -> Plan:
     return replace(plan, comparisons=read)
 
 
-def _step(*gauges: Comparison) -> Step:
+def _step(*gauges: ModelDatasetPlan) -> Step:
     """The step of one model on one data set, of which the plans differ in the gauge of the anchors."""
     first = gauges[0]
     anchors = {gauge: each.anchors for gauge, each in zip(GAUGES, gauges, strict=True)}

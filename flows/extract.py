@@ -1,6 +1,6 @@
 """`python -m flows.extract CARD`: examples and hidden states of an experiment."""
 
-from flows.execution.stages import build_sets, extract_states, stage
+from flows.execution.stages import build_datasets, extract_states, stage
 from flows.planning.plan import Plan
 
 
@@ -8,7 +8,7 @@ from flows.planning.plan import Plan
 def extract(plan: Plan) -> list[str]:
     """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions.
     Raises CheckFailed, when all else is done."""
-    build_sets(plan)
+    build_datasets(plan)
     return extract_states(plan)
 
 

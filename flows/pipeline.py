@@ -10,8 +10,8 @@ from flows.anchors import anchors
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.execution.artifacts import show, show_checks
-from flows.execution.events import tell_champions
-from flows.execution.stages import opened
+from flows.execution.events import emit_champion_events
+from flows.execution.stages import plan_from_parameters
 from flows.extract import extract
 from flows.reporting.report import report
 from tasks.maintenance import rebuild_catalog
@@ -37,7 +37,7 @@ def pipeline(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     began = time.time()
-    plan = opened(experiment, overrides, home, data_dir)
+    plan = plan_from_parameters(experiment, overrides, home, data_dir)
     if plan.done:
         get_run_logger().info("everything is published, nothing to do")
     else:
@@ -56,7 +56,7 @@ def pipeline(
             card = plan.experiment.model_dump(mode="json")
             run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id, watch.samples)
             rebuild_catalog(plan.home)
-            tell_champions(plan)
+            emit_champion_events(plan)
             log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
     show(plan)
     show_checks(plan)

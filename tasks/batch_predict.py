@@ -151,7 +151,7 @@ def _with_answers(job: Job, model: Any, table: pa.Table) -> pa.Table:
 
 def _assemble(job: Job, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:
     size = sum(file.stat().st_size for file in files)
-    with atomic.explained(job.output, size), atomic.replaced(job.output) as temporary:
+    with atomic.translate_os_errors(job.output, size), atomic.replaced(job.output) as temporary:
         with writing(temporary, form_of(job.output), pq.read_schema(files[0])) as write:
             for file in files:
                 write(pq.read_table(file, page_checksum_verification=True))

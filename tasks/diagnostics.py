@@ -10,7 +10,7 @@ from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import read_states
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.diagnostics import STATES, answers, contextual_bias, likeness, stand_ins
+from vocabsem.diagnostics import STATES, answers, contextual_bias, likeness, vector_variants
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -25,10 +25,10 @@ SCHEMA = pa.schema(
 @step_task(task_run_name="diagnose {dataset.name}, {model.name}")
 def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> str:
     """Publish every figure of one model on one data set, a row each. Returns the partition's key."""
-    space, centred = (
-        label_space(home, model, dataset, step.inputs[f"anchors:{gauge}"], whole=True) for gauge in ("raw", "centred")
+    space, centered = (
+        label_space(home, model, dataset, step.inputs[f"anchors:{gauge}"], whole=True) for gauge in ("raw", "centered")
     )
-    vocabulary, other = space.vocabulary, centred.vocabulary
+    vocabulary, other = space.vocabulary, centered.vocabulary
     assert vocabulary is not None
     assert other is not None
     read = {
@@ -37,11 +37,11 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     }
     last = {split: states[:, -space.width :] for split, (_, _, states) in read.items()}  # the layer that meets the head
     rows: list[Row] = []
-    bias = {split: contextual_bias(softmax(space.own_logits(last[split]), axis=1)) for split in ASKED}
+    bias = {split: contextual_bias(softmax(space.label_logits(last[split]), axis=1)) for split in ASKED}
     bias["labels"] = contextual_bias(np.eye(space.classes)[read["train"][1]])
     rows += [(asked, None, None, figure, value) for asked, found in bias.items() for figure, value in found.items()]
     mean = last["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
-    for name, vectors, reference in stand_ins(vocabulary, other.anchors):
+    for name, vectors, reference in vector_variants(vocabulary, other.anchors):
         if reference is not None:
             alike = likeness(vectors, reference, vocabulary.label_ids)
             rows += [(name, None, None, figure, value) for figure, value in alike.items()]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.models.loaded import passing
+from tasks.models.loaded import retry_on
 from tasks.steps.checks import balance_as_before, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.step import Step
@@ -20,7 +20,7 @@ from warehouse.lake.partition import Lake
 SEED = 0  # of the split and of the caps; experiments vary shots and weights, never the split
 
 
-@step_task(task_run_name="fetch {card.name}", **passing(DownloadInterrupted))
+@step_task(task_run_name="fetch {card.name}", **retry_on(DownloadInterrupted))
 def fetch_dataset(home: Home, card: DatasetCard) -> dict[str, Path]:
     """The files of each split; a download where they are not cached."""
     return {
@@ -49,7 +49,7 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
     facts = {
         **examples.facts,
         "description": card.description,
-        "licence": card.licence,
+        "license": card.license,
         "citation": card.citation,
         "template": card.template,
         "sources": dict(card.files),

@@ -14,7 +14,7 @@ from tasks.steps.step import Step
 from vocabsem.adapters import Schedule, tune
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.prompting import Ids
-from vocabsem.shots import choose_shots, with_noise
+from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -61,7 +61,7 @@ def _tune(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, read: 
             tuned = tune(
                 loaded(model, home, step.payload["dtype"], device),
                 [train_prompts[row] for row in chosen],
-                with_noise(train_labels[chosen], specification.get("label_noise", 0), seed, dataset.classes),
+                add_label_noise(train_labels[chosen], specification.get("label_noise", 0), seed, dataset.classes),
                 words,
                 [prompts for _, _, prompts in others.values()],
                 kind=specification["method"],

@@ -19,7 +19,7 @@ from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
 from vocabsem.methods import METHODS, LabelSpace, Method, build_method
 from vocabsem.methods.persistence import to_arrays
-from vocabsem.shots import choose_shots, with_noise
+from vocabsem.shots import add_label_noise, choose_shots
 from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
 
@@ -34,9 +34,9 @@ class Given(NamedTuple):
     """Of the stored states, those that the method reads."""
     states: np.ndarray
     labels: np.ndarray | None
-    unlabelled: np.ndarray | None
+    unlabeled: np.ndarray | None
     seen: list[str]
-    """Ids of all labelled examples."""
+    """Ids of all labeled examples."""
 
 
 @lru_cache(maxsize=4)
@@ -72,12 +72,12 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
     began = time.perf_counter()
     estimators = [one.make() for one in given]
     kind = type(estimators[0])
-    kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabelled) for one in given), strict=True))
+    kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabeled) for one in given), strict=True))
     if folds := step.payload.get("temperature"):
         for estimator, one, seed in zip(estimators, given, seeds, strict=True):
             if one.labels is not None:
                 estimator.temperature_ = cross_fitted_temperature(
-                    one.make, one.states, one.labels, one.unlabelled, folds=folds, seed=seed
+                    one.make, one.states, one.labels, one.unlabeled, folds=folds, seed=seed
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
     predictions, facts = [], []
@@ -89,7 +89,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
         clusters = _clusters(home, model, dataset, of_seed["test"], estimator, one.columns)
         facts.append({"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_} | clusters)
     training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
-    publish_predictions(home, step, predictions, training, _serialise(estimators[0]), facts)
+    publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
 def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]) -> Given:
@@ -97,19 +97,19 @@ def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], d
     columns, several = _columns(name, read["test"][2].shape[1], space.width)
     make = partial(build_method, name, step.payload["method"]["params"] | several, space, seed)
     kind = METHODS[name]
-    unlabelled = read[kind.background][2][:, columns] if kind.background in read else None
+    unlabeled = read[kind.background][2][:, columns] if kind.background in read else None
     if shots == 0 or not kind.needs_labels:
         nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
-        return Given(make, columns, nothing if unlabelled is None else unlabelled, None, None, demonstrations)
+        return Given(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
     ids, labels, states = read["train"]
     chosen = choose_shots(labels, shots, seed, space.classes, scarce=step.payload.get("scarce", "refuse"))
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:
         states, labels = states[chosen], labels[chosen]
     noise = step.payload["method"].get("label_noise", 0)
-    labels = with_noise(labels, noise, seed, space.classes)
+    labels = add_label_noise(labels, noise, seed, space.classes)
     seen = demonstrations + [ids[row] for row in chosen]
-    return Given(make, columns, states[:, columns], labels, unlabelled, seen)
+    return Given(make, columns, states[:, columns], labels, unlabeled, seen)
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
@@ -139,7 +139,7 @@ def _clusters(
     return {"ari_before": before, "ari_after": after}
 
 
-def _serialise(estimator: Any) -> bytes:
+def _serialize(estimator: Any) -> bytes:
     arrays, metadata = to_arrays(estimator)
     return save(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"estimator": json.dumps(metadata)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from tasks.models.loaded import passing
+from tasks.models.loaded import retry_on
 from tasks.steps.decorator import step_task
 from warehouse.catalog.catalog import rebuild
 from warehouse.errors import WriterBusy
@@ -28,7 +28,7 @@ def sweep_lake(home: Home, hours: float) -> list[str]:
     return [str(path) for path in sweep(home, timedelta(hours=hours))]
 
 
-@step_task(task_run_name="rebuild the warehouse", **passing(WriterBusy))
+@step_task(task_run_name="rebuild the warehouse", **retry_on(WriterBusy))
 def rebuild_catalog(home: Home) -> None:
     """Build the catalog anew beside the old one and swap it in. Raises WriterBusy while another process does."""
     rebuild(home)

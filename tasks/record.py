@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tasks.steps.decorator import step_task
 from tasks.steps.predictions import calibrator_file
 from tasks.steps.step import Entry, Step
-from tasks.tracking.packaging import written_classifier
+from tasks.tracking.packaging import packaged_classifier
 from tasks.tracking.registry import CHAMPION, register
 from tasks.tracking.runs import Sample, log_experiment
 from warehouse.home import Home
@@ -60,7 +60,7 @@ def record_run(
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         **commit,
     }
-    step.partition(Lake(home)).withdraw()  # it may be there, but not as the last
+    step.partition(Lake(home)).unpublish()  # it may be there, but not as the last
     step.publish(Lake(home), [], facts)
     return run_id
 
@@ -119,7 +119,7 @@ def _register(home: Home, run_id: str, card: dict[str, Any], entry: Entry) -> di
     assert states is not None
     shaped_by = ("layers", "pooling", "dtype", "max_tokens", "prepend_bos")
     settings = {key: states.payload[key] for key in shaped_by} | {"shard_rows": card["shard_rows"]}
-    with written_classifier(home, entry, settings, calibrator_file(home, entry.predictions)) as folder:
+    with packaged_classifier(home, entry, settings, calibrator_file(home, entry.predictions)) as folder:
         found = register(home, run_id, name, folder, entry)
     model = f"{name}@{found['alias']}" if found["alias"] else f"{name}/{found['version']}"
     return {"model": model, "key": entry.predictions.key, "seed": entry.predictions.payload["seeds"][0], **found}

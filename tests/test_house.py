@@ -78,7 +78,7 @@ def path(request):
     return request.param
 
 
-def test_a_room_knows_its_neighbours_only(path):
+def test_a_room_knows_its_neighbors_only(path):
     for name, line in imports(path):
         head = name.split(".")[0]
         if head in MAY_IMPORT:

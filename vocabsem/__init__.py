@@ -1,4 +1,4 @@
-"""Vocabulary-defined semantics (arXiv 2401.16184): what a frozen language model knows about a labelled task.
+"""Vocabulary-defined semantics (arXiv 2401.16184): what a frozen language model knows about a labeled task.
 
 Tensors in, tensors out: no Prefect, no MLflow, no DuckDB, no file layout. What `__all__` names is imported when it is
 first used, so that `import vocabsem` itself loads nothing.
@@ -15,8 +15,8 @@ _PLACES = {
     "language_model": ("load_model",),
     "methods": (
         *("AnchorSimilarity", "BatchCalibration", "Centroid", "ContextualCalibration", "DomainCalibration"),
-        *("HeadTuning", "KnnPrompting", "LabelSpace", "LinearProbe", "NearestNeighbours", "PaperCalibrator"),
-        *("Ridge", "StateOptimisation", "VocabularyCalibrator", "ZeroShot"),
+        *("HeadTuning", "KnnPrompting", "LabelSpace", "LinearProbe", "NearestNeighbors", "PaperCalibrator"),
+        *("Ridge", "StateOptimization", "VocabularyCalibrator", "ZeroShot"),
     ),
     "metrics": ("bootstrap", "evaluate"),
     "prompting": ("encode_prompts",),

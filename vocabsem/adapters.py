@@ -183,7 +183,7 @@ def _train(
     import torch
 
     weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
     targets, batches = torch.as_tensor(labels), random_batches(len(prompts), generator)
     for step in range(steps):
         rows = next(batches)
@@ -191,8 +191,8 @@ def _train(
         states = model.network.base_model(ids, use_cache=False).last_hidden_state  # (B, T, d)
         last = states[torch.arange(len(ids), device=ids.device), lengths - 1]  # (B, d)
         loss = torch.nn.functional.cross_entropy(head.logits(last.float().cpu()), targets[rows])
-        optimiser.param_groups[0]["lr"] = rate * (1 - step / steps)
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
         if not torch.isfinite(loss + norm.cpu()):
@@ -200,7 +200,7 @@ def _train(
                 f"model {model.name!r}: the loss became {loss.item():g} and its gradient {norm.item():g} at step {step}"
                 f" with learning rate {rate:g}: give lower 'learning_rates', or use dtype float32"
             )
-        optimiser.step()
+        optimizer.step()
         progress(len(rows), int(lengths.sum()))
         yield step + 1
 

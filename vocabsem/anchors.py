@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from vocabsem.errors import DataError
-from vocabsem.parallel import product, side_by_side, thread_limits
+from vocabsem.parallel import matmul, parallel_map, thread_limits
 
-Gauge = Literal["raw", "centred"]
+Gauge = Literal["raw", "centered"]
 _Found = TypeVar("_Found")
 
 BLOCK = 512  # head rows in float64 at a time, on a core of its own: few enough to stay in its cache
@@ -40,7 +40,7 @@ class Anchors:
     condition  largest over smallest singular value of W, over the kept directions
     residual   ‖WᵀW W⁺ − Wᵀ‖ / ‖Wᵀ‖ (Frobenius): how far the normal equations are from being solved
     rank       number of independent directions kept
-    gauge      "raw": W as it is; "centred": its mean row removed first (equal probabilities, other anchors)
+    gauge      "raw": W as it is; "centered": its mean row removed first (equal probabilities, other anchors)
     solver     "cholesky", or "eigh" for a rank-deficient head
     """
 
@@ -73,8 +73,8 @@ def semantic_anchors(
     """
     if weight.ndim != 2 or 0 in weight.shape:
         raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
-    if gauge not in ("raw", "centred"):
-        raise DataError(f"unknown gauge {gauge!r}: choose 'raw' or 'centred'")
+    if gauge not in ("raw", "centered"):
+        raise DataError(f"unknown gauge {gauge!r}: choose 'raw' or 'centered'")
     if bias is not None and bias.shape != (len(weight),):
         raise DataError(f"the head's bias has shape {tuple(bias.shape)}: expected ({len(weight)},)")
     if rows is not None and not 1 <= rows <= len(weight):
@@ -113,8 +113,8 @@ def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
         whiten = directions[:, -rank:] / values[-rank:].sqrt()
 
     # ‖(G G⁺ − 1) Wᵀ‖ = ‖(G G⁺ − 1) root‖, as root rootᵀ = G; in this order rounding grows with κ, not κ²
-    miss = product(gram, product(whiten, product(whiten.mT, root))) - root
-    vectors, leverage = head.times(product(whiten, whiten.mT))
+    miss = matmul(gram, matmul(whiten, matmul(whiten.mT, root))) - root
+    vectors, leverage = head.times(matmul(whiten, whiten.mT))
     if bias is not None:
         b = bias.detach().to(vectors.device, torch.float64)
         vectors -= (b if head.gauge == "raw" else b - b.mean()) @ vectors
@@ -155,7 +155,7 @@ class _Head:
     def __init__(self, weight: Tensor, gauge: Gauge, device: torch.device) -> None:
         self.weight, self.gauge, self.device, self.d = weight, gauge, device, weight.shape[1]
         self.mean = torch.zeros(self.d, dtype=torch.float64, device=device)
-        if gauge == "centred":
+        if gauge == "centered":
             self.mean = torch.stack(list(self.each(lambda _, block: block.sum(0)))).sum(0) / len(self)
 
     def __len__(self) -> int:
@@ -169,15 +169,15 @@ class _Head:
             block = self.weight[part].detach().to(self.device, torch.float64)
             return work(part, block if self.gauge == "raw" else block - self.mean)
 
-        with side_by_side(self.device, MOST_CORES) as each:
+        with parallel_map(self.device, MOST_CORES) as each:
             yield from each(of_block, range(0, len(self), rows))
 
     def gram(self, whiten: Tensor | None = None) -> Tensor:
         """(WT)ᵀ(WT), with T = 1 where none is given."""
 
         def summand(_: slice, block: Tensor) -> Tensor:
-            side = block if whiten is None else product(block, whiten)
-            return product(side.mT, side)
+            side = block if whiten is None else matmul(block, whiten)
+            return matmul(side.mT, side)
 
         gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
         for found in self.each(summand, rows=max(8 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
@@ -193,7 +193,7 @@ class _Head:
         leverage = torch.empty(len(self), dtype=torch.float64, device=self.device)
 
         def fill(part: slice, block: Tensor) -> None:
-            product(block, inverse, out=vectors[part])
+            matmul(block, inverse, out=vectors[part])
             leverage[part] = _rows_of(vectors[part], block)
 
         for _ in self.each(fill):

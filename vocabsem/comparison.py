@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vocabsem.errors import DataError
-from vocabsem.metrics import RESAMPLES, Floats, Sample, over_drawn_seeds, resample
+from vocabsem.metrics import RESAMPLES, Floats, Sample, resample, resample_seeds
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def difference(first: Sample, second: Sample, seed: int = 0) -> Difference:
             f"samples {first.drawn.shape} and {second.drawn.shape} (resamples, seeds) cannot be paired: "
             "score both methods with the same seeds, or one of them with a single seed"
         )
-    drawn = over_drawn_seeds(first.drawn - second.drawn, seed)
+    drawn = resample_seeds(first.drawn - second.drawn, seed)
     low, high = np.quantile(drawn, (0.025, 0.975))
     beyond = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Difference(

@@ -1,4 +1,4 @@
-"""In-context learning: labelled examples before the question, a beginning that all prompts of a data set share."""
+"""In-context learning: labeled examples before the question, a beginning that all prompts of a data set share."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -27,7 +27,7 @@ def encode_demonstrations(
 ) -> list[Ids]:
     """Token ids of each of M examples as a demonstration: its prompt, shortened as any prompt, its word, a blank line.
 
-    Each is tokenised by itself, so that demonstrations can be counted, reordered and followed by any question.
+    Each is tokenized by itself, so that demonstrations can be counted, reordered and followed by any question.
     """
     prompts = encode_prompts(tokenizer, template, fields, max_tokens=max_tokens, prepend_bos=False)
     texts = [f"{text} {word}\n\n" for text, word in zip(prompts.texts, words, strict=True)]

@@ -15,14 +15,14 @@ from vocabsem.similarity import Metric, nearest_tokens, similarity_logits
 Floats = NDArray[np.floating[Any]]
 Score = Callable[[Floats], Floats]
 """States (n, d) → logits of all tokens (n, V)."""
-Where = Literal["raw", "centred"]
+Where = Literal["raw", "centered"]
 Comparison = tuple[Where, Metric]
 
 TOP = 10  # tokens that stand for the head of an order
 STATES = 128  # that are compared over the whole vocabulary
 BLOCK = 64  # of them at a time: (64, V) ranks in float64 are 25 MB where V is 49,152
 BITS = (8, 4)
-COMPARISONS: tuple[Comparison, ...] = (("raw", "dot"), ("raw", "cosine"), ("centred", "dot"), ("centred", "cosine"))
+COMPARISONS: tuple[Comparison, ...] = (("raw", "dot"), ("raw", "cosine"), ("centered", "dot"), ("centered", "cosine"))
 
 
 def contextual_bias(probabilities: Floats) -> dict[str, float]:
@@ -64,14 +64,14 @@ def rounded(weight: Floats, bits: int) -> NDArray[np.float32]:
     return np.asarray(levels * step, np.float32)
 
 
-def stand_ins(vocabulary: Vocabulary, centred: Floats) -> Iterator[tuple[str, Floats, Floats | None]]:
+def vector_variants(vocabulary: Vocabulary, centered: Floats) -> Iterator[tuple[str, Floats, Floats | None]]:
     """Name, vectors (V, d) and what they are another form of, one at a time, as each is as large as the head.
 
-    Its rows, the anchors, those of the centred gauge, and of 8 and 4 bits the rounded rows and the anchors of these.
+    Its rows, the anchors, those of the centered gauge, and of 8 and 4 bits the rounded rows and the anchors of these.
     """
     yield "head", vocabulary.head, None
     yield "anchors", vocabulary.anchors, None
-    yield "anchors.centred", centred, vocabulary.anchors
+    yield "anchors.centered", centered, vocabulary.anchors
     for bits in BITS:
         head = rounded(vocabulary.head, bits)
         yield f"head.int{bits}", head, vocabulary.head
@@ -82,7 +82,7 @@ def stand_ins(vocabulary: Vocabulary, centred: Floats) -> Iterator[tuple[str, Fl
 def likeness(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict[str, float]:
     """How like `vectors` (V, d) are to the `reference` (V, d) where the label `words` (C lists of tokens) are.
 
-    label_cosine: mean cosine between the two vectors of a word; neighbours: share of the ten tokens nearest to a word,
+    label_cosine: mean cosine between the two vectors of a word; neighbors: share of the ten tokens nearest to a word,
     besides itself, that are the same among both.
     """
     one, other = (of_words(rows, words) for rows in (vectors, reference))
@@ -91,13 +91,13 @@ def likeness(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict
         nearest_tokens(of, rows, TOP + 1)[1].numpy()[:, 1:] for of, rows in ((one, vectors), (other, reference))
     )
     shared = (near[:, :, None] == expected[:, None, :]).any(axis=2)
-    return {"label_cosine": float(cosines.mean()), "neighbours": float(shared.mean())}
+    return {"label_cosine": float(cosines.mean()), "neighbors": float(shared.mean())}
 
 
 def answers(
     vectors: Floats, space: LabelSpace, states: Floats, labels: NDArray[np.int64], mean: Floats
 ) -> dict[Comparison, dict[str, float]]:
-    """What similarity to `vectors` (V, d) says of states (N, d), raw and centred on `mean` (d,), by dot and by cosine.
+    """What similarity to `vectors` (V, d) says of states (N, d), raw and centered on `mean` (d,), by dot and by cosine.
 
     `agreement` of all tokens with the model's own logits, on up to 128 of the states, evenly chosen; macro_f1 of the
     likeliest label word against labels (N,), on all of them. `space` must hold the vocabulary.
@@ -106,7 +106,7 @@ def answers(
     assert vocabulary is not None
     targets = np.require(vectors, np.float32, "W")
     words = of_words(targets, vocabulary.label_ids)
-    shift: dict[Where, Floats] = {"raw": np.zeros_like(mean), "centred": mean}
+    shift: dict[Where, Floats] = {"raw": np.zeros_like(mean), "centered": mean}
 
     def by(comparison: Comparison, rows: Floats) -> Score:
         where, metric = comparison
@@ -134,6 +134,6 @@ def _order(logits: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def _correlation(one: Floats, other: Floats) -> Floats:
-    """Of centred ranks without ties (n, V), row by row: Spearman's."""
+    """Of centered ranks without ties (n, V), row by row: Spearman's."""
     tokens = one.shape[1]
     return np.asarray(np.vecdot(one, other) * 12 / (tokens * (tokens**2 - 1)))

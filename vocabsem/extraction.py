@@ -16,7 +16,7 @@ import numpy as np
 
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
-from vocabsem.parallel import side_by_side, to_host, workers
+from vocabsem.parallel import parallel_map, to_host, workers
 
 if TYPE_CHECKING:
     import torch
@@ -135,7 +135,7 @@ def extract(
             found = _forward(model, prefix, *padded([endings[row] for row in rows], device), chosen, pooling)
             return {layer: to_host(vectors.float()) for layer, vectors in found.items()}
 
-    with side_by_side(device) as each:
+    with parallel_map(device) as each:
         for rows, found in zip(batches, each(run, batches), strict=True):
             for layer, arrived in found.items():
                 states[layer][rows] = arrived()

@@ -92,7 +92,7 @@ class LabelSpace:
     def width(self) -> int:
         return int(self.anchors.shape[1])
 
-    def own_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def label_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """States that meet the head (N, d) → the model's logits of the label words (N, C)."""
         return self.cap(self.linear_logits(states))
 
@@ -123,7 +123,7 @@ def of_words(rows: NDArray[np.floating[Any]], words: list[list[int]]) -> NDArray
     return np.stack([rows[tokens].mean(axis=0) for tokens in words]).astype(np.float32)
 
 
-def in_place_of_anchors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:
+def target_vectors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:
     """The target of each class (C, d) float32: its anchor, or a control in the anchor's place.
 
     head: the label word's head row; random: Gaussian directions with the anchors' norms, fixed by the seed.

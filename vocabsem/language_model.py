@@ -14,7 +14,7 @@ from filelock import FileLock
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_device, resolve_dtype
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed
-from vocabsem.parallel import quicken
+from vocabsem.parallel import use_fast_attention
 from vocabsem.sources import fetching
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
 def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
     """Folder with safetensors and tokenizer, and the model's digest; downloads and converts what is missing.
 
-    A GGUF file is dequantised and saved once as float32 safetensors, about 30 times faster to load.
+    A GGUF file is dequantized and saved once as float32 safetensors, about 30 times faster to load.
     Raises SourceError for other bytes than the card's sha256, DownloadFailed when they cannot be had.
     """
     fetched = fetching.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
@@ -153,7 +153,7 @@ def load_model(
     network, tokenizer = _from_folder(folder, wanted)
     network = network.eval().requires_grad_(False).to(resolve_device(device))
     if network.device.type == "cpu":
-        quicken(network)
+        use_fast_attention(network)
     config = network.config.get_text_config()
     found = {
         "layers": config.num_hidden_layers,

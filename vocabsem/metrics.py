@@ -43,7 +43,7 @@ class Sample:
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """95 % percentile interval of the figure's mean over seeds, examples and seeds both drawn with replacement."""
-        means = over_drawn_seeds(self.drawn, seed)
+        means = resample_seeds(self.drawn, seed)
         low, high = np.quantile(means, (0.025, 0.975))
         return float(low), float(high)
 
@@ -91,7 +91,7 @@ def resample(
     return samples
 
 
-def over_drawn_seeds(values: Floats, seed: int = 0) -> Floats:
+def resample_seeds(values: Floats, seed: int = 0) -> Floats:
     """values (B, S) → the mean over S seeds drawn with replacement, (B,).
 
     With the examples drawn apart from the seeds this is the bootstrap of crossed factors (Owen, 2007, "The pigeonhole

@@ -26,7 +26,7 @@ LONG = 1024  # tokens beyond which the scores of all pairs would take too much m
 MOST_WORKERS = 8  # threads between which Python itself is not yet what they wait for
 
 
-def quicken(network: "PreTrainedModel") -> None:
+def use_fast_attention(network: "PreTrainedModel") -> None:
     """Give a model on a processor the attention of this file, where its own is plain causal attention."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -58,7 +58,7 @@ def workers(device: "torch.device", most: int = MOST_WORKERS) -> int:
 
 
 @contextmanager
-def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[Callable[..., Iterator[Any]]]:
+def parallel_map(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map` that gives each core of a processor a call of its own; on a GPU one that begins a call before it hands
     out the one before, so that the GPU is never without work.
 
@@ -69,7 +69,7 @@ def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[C
 
     cores = workers(device, most)
     if cores == 1:
-        yield map if device.type == "cpu" else one_ahead
+        yield map if device.type == "cpu" else prefetch
         return
     share = torch.get_num_threads() // cores
 
@@ -84,7 +84,7 @@ def side_by_side(device: "torch.device", most: int = MOST_WORKERS) -> Iterator[C
         pool.shutdown(cancel_futures=True)
 
 
-def one_ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+def prefetch(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """`map` whose next call is made before a result is yielded."""
     results = map(function, items)
     for before in results:
@@ -94,7 +94,7 @@ def one_ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[
         yield before
 
 
-def product(a: "Tensor", b: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+def matmul(a: "Tensor", b: "Tensor", out: "Tensor | None" = None) -> "Tensor":
     """a @ b of matrices or stacks of them. On a processor NumPy multiplies float32 and float64: its products use all
     that the processor has, where torch's know one maker's only, and take half as long for aᵀa. Limit its threads:
     they spin when they have nothing to do.

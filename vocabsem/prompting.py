@@ -59,7 +59,7 @@ def encode_prompts(
     max_tokens: int,
     prepend_bos: bool,
 ) -> Prompts:
-    """`fields` (N mappings) put into `template`, tokenised, none longer than `max_tokens`.
+    """`fields` (N mappings) put into `template`, tokenized, none longer than `max_tokens`.
 
     A prompt over the limit loses the end of its longest field, on a token's border; of two long fields the longer is
     first cut down to the other. The template is never touched. Special tokens spelled out in a text are read as
@@ -127,7 +127,7 @@ def label_tokens(
 ) -> list[Ids]:
     """The ids of the tokens that stand for each word, in the order of `words`.
 
-    Each word is tokenised as it would follow the prompt: after a colon and a space. `single` wants one token a word,
+    Each word is tokenized as it would follow the prompt: after a colon and a space. `single` wants one token a word,
     `first` takes a word's first token, `mean` takes all of them; the tokens of two words must differ.
     Raises LabelWordError with every word that is unknown, too long or not distinct (paper, Appendix: label words).
     """
@@ -185,7 +185,7 @@ def _shorten(
         ids: Ids = encoded["input_ids"]
         if len(ids) <= limit:
             return text, ids
-        # Cut text may tokenise anew at its end, so measure again until it fits; each turn takes a token or more.
+        # Cut text may tokenize anew at its end, so measure again until it fits; each turn takes a token or more.
         starts = {
             name: [
                 max(begin, low)

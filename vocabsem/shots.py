@@ -1,4 +1,4 @@
-"""Which labelled training rows a method may see: the same for every method at one (data set, shots, seed)."""
+"""Which labeled training rows a method may see: the same for every method at one (data set, shots, seed)."""
 
 from typing import Literal
 
@@ -43,7 +43,7 @@ def choose_shots(
     return np.array(turns, dtype=np.int64)
 
 
-def with_noise(labels: NDArray[np.int64], share: float, seed: int, classes: int) -> NDArray[np.int64]:
+def add_label_noise(labels: NDArray[np.int64], share: float, seed: int, classes: int) -> NDArray[np.int64]:
     """Labels (N,) of which round(share · N) are replaced, each by one of the other classes, all of these alike likely.
 
     Nested: with the same seed and labels, a larger share replaces what a smaller one does, and by the same classes.

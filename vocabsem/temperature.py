@@ -19,7 +19,7 @@ WIDEST = 30.0  # |log T| is below this
 def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     """The T > 0 under which softmax(logits / T) fits best: labels (N,) in 0..C-1, logits (N, C).
 
-    With β = 1/T it minimises Σ_i −log softmax(β logits_i)[y_i] + PRIOR (β − log β), which is strictly convex in β: the
+    With β = 1/T it minimizes Σ_i −log softmax(β logits_i)[y_i] + PRIOR (β − log β), which is strictly convex in β: the
     log-loss, and a Gamma prior with its mode at 1 that keeps T above 0 where every row is right. No rows give 1.
     """
     y = np.asarray(labels)
@@ -35,11 +35,11 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
 
 
 def cross_fitted_temperature(
-    make: Callable[[], Method], X: Floats, y: Ints, unlabelled: Floats, *, folds: int = 5, seed: int = 0
+    make: Callable[[], Method], X: Floats, y: Ints, unlabeled: Floats, *, folds: int = 5, seed: int = 0
 ) -> float:
     """The temperature of a method by its answers to rows it was not fitted on.
 
-    X (N, d), y (N,) and unlabelled (M, d) are what the method will be fitted on; `make` gives it unfitted. At most
+    X (N, d), y (N,) and unlabeled (M, d) are what the method will be fitted on; `make` gives it unfitted. At most
     ROWS rows, drawn by the seed with the classes' shares, are dealt into folds. 1.0 where a class has fewer than two.
     """
     if np.unique(y, return_counts=True)[1].min(initial=len(y)) < 2:
@@ -48,7 +48,7 @@ def cross_fitted_temperature(
     folds = min(folds, int(np.unique(y[rows], return_counts=True)[1].min()))
     splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]))
     methods, parts = [make() for _ in splits], [rows[fitted] for fitted, _ in splits]
-    type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabelled] * folds)
+    type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabeled] * folds)
     held_out = [rows[held] for _, held in splits]
     answers = [method.predict_proba(X[unseen]) for method, unseen in zip(methods, held_out, strict=True)]
     return fit_temperature(y[np.concatenate(held_out)], np.log(np.maximum(np.concatenate(answers), SMALLEST)))

@@ -9,7 +9,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Measure and improve what a frozen language model knows about a labelled task.\n\n"
+    help="Measure and improve what a frozen language model knows about a labeled task.\n\n"
     "Anywhere on the line: --home DIR (or VOCABSEM_HOME) says where data rests, by default .vocabsem; "
     "--debug shows tracebacks. Exit codes: 0 done, 1 a computation failed, 2 bad input.",
 )

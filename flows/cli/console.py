@@ -45,7 +45,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         out.print(f"not counted, because never read: {', '.join(cost['unread'])}")
 
 
-def beginning(plan: Plan) -> None:
+def print_start(plan: Plan) -> None:
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     if plan.done:
         out.print(f"{plan.experiment.name}: everything is published, nothing to do")
@@ -75,7 +75,7 @@ def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -
     return table
 
 
-def ending(plan: Plan) -> None:
+def print_summary(plan: Plan) -> None:
     """The leaderboard of this very plan, a table a data set, and where to look next."""
     experiment = plan.experiment.name
     rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
@@ -89,7 +89,7 @@ def ending(plan: Plan) -> None:
     for model, by_method in ranks(plan.home, plan.run.key).items():
         out.print(_ranks(f"average rank by macro-F1, {model}", by_method))
         out.print()
-    out.print("Macro-F1 on test data, mean over seeds, by labelled examples per class; interval of the best, 95 %.")
+    out.print("Macro-F1 on test data, mean over seeds, by labeled examples per class; interval of the best, 95 %.")
     out.print(
         "+random and +head put other vectors in the anchors' place: what is lost by it is what the vocabulary helps."
     )
@@ -100,7 +100,7 @@ def ending(plan: Plan) -> None:
     out.print("  vocabsem up                              the runs in Prefect and MLflow, on loopback")
     out.print(f"  vocabsem leaderboard --experiment {experiment}   every figure; --format csv or json")
     out.print('  vocabsem sql "from label_efficiency"     every table: vocabsem schema')
-    out.print('  vocabsem neighbours " good"              nearest tokens by anchor')
+    out.print('  vocabsem neighbors " good"              nearest tokens by anchor')
     for found in registered:
         out.print(f'  vocabsem predict --model {found["model"]} "a gorgeous, witty movie"')
 
@@ -151,7 +151,7 @@ def _registered(plan: Plan) -> list[dict[str, Any]]:
     return [*manifest.facts["champions"], *manifest.facts.get("challengers", ())] if manifest else []
 
 
-def neighbours_table(home: Home, model: str, token: str, k: int) -> pa.Table:
+def nearest_tokens_table(home: Home, model: str, token: str, k: int) -> pa.Table:
     """Raises BadInput for a token the model does not have or a model without anchors."""
     table = catalog.query(
         home, "select * from nearest_tokens($model, $token, $k)", {"model": model, "token": token, "k": k}

@@ -16,7 +16,7 @@ NOTE = "# Written by vocabsem init-dataset: say whose data these are, and mend w
 
 @app.command()
 def init_dataset(
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, UTF-8, one labelled text a row.")],
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, UTF-8, one labeled text a row.")],
     text: Annotated[str, typer.Option(help="Column of the texts.")],
     label: Annotated[str, typer.Option(help="Column of the classes.")],
     name: Annotated[str | None, typer.Option(help="Name of the data set, by default the file's.")] = None,

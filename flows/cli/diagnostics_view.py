@@ -16,10 +16,10 @@ from warehouse.home import Home
 FOUND = "select * exclude (key, latest) from diagnostics where list_contains($keys, key)"
 BIAS = ("deficit", "largest_share")
 AGREEMENT = ("spearman", "top1", "top10", "macro_f1")
-LIKENESS = ("label_cosine", "neighbours")
+LIKENESS = ("label_cosine", "neighbors")
 NOTE = (
     "deficit: log C − entropy of the mean answer, nats. spearman, top1, top10: agreement with the model's own logits\n"
-    "over the whole vocabulary; macro_f1: of the likeliest label word, no label used. label_cosine, neighbours:\n"
+    "over the whole vocabulary; macro_f1: of the likeliest label word, no label used. label_cosine, neighbors:\n"
     "likeness to the raw, unrounded vectors."
 )
 

@@ -18,17 +18,17 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard."""
-    from flows.cli.main import console
+    from flows.cli import console
     from flows.planning.plan import make_plan
 
     todo = _planned(card, settings, data_dir)
     if dry_run:
         console.show_plan(todo, as_json=False)
         return
-    console.beginning(todo)
+    console.print_start(todo)
     if not todo.done:
         _flow("pipeline", card, settings, data_dir)
-    console.ending(make_plan(todo.experiment, todo.home, todo.data_dir))
+    console.print_summary(make_plan(todo.experiment, todo.home, todo.data_dir))
 
 
 @app.command()

@@ -17,18 +17,20 @@ NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and own tokens of a la
 
 def explained(look: Look) -> str:
     """How to read it, and what it was made of."""
-    centred = f", and the cosine without the mean state of {look.centred_on} training texts" if look.centred_on else ""
+    centered = (
+        f", and the cosine without the mean state of {look.centered_on} training texts" if look.centered_on else ""
+    )
     solved = " The anchors were not in the lake: they were solved now and stored." if look.solved else ""
     return (
         "Nearest anchors: by cosine with the state after the model's final norm. A word: cosine with its anchor, its"
-        f" place among all {look.tokens:,} tokens (#){centred}. P: what the model would say if it ended at that layer."
+        f" place among all {look.tokens:,} tokens (#){centered}. P: what the model would say if it ended at that layer."
         + solved
     )
 
 
 def words_shown(look: Look, where: str) -> list[int]:
     """Columns of the words closest to the last layer's state, in the card's order."""
-    kind = "centred" if look.centred_on else "cosine"
+    kind = "centered" if look.centered_on else "cosine"
     last = look.layers[-1]["words"]
     closest = sorted(range(len(last)), key=lambda column: -(last[column][kind] or 0))
     return sorted(closest[: MOST[where]])
@@ -76,7 +78,7 @@ def html(look: Look) -> str:
         explained=explained(look),
         words=[shown(look.words[column]) for column in columns],
         rows=rows,
-        reach=max((abs(w["centred"]) for layer in look.layers for w in layer["words"] if w["centred"]), default=1.0),
+        reach=max((abs(w["centered"]) for layer in look.layers for w in layer["words"] if w["centered"]), default=1.0),
         height=_height,
         share=_share,
     )
@@ -99,8 +101,8 @@ def _share(word: dict[str, Any]) -> str:
 
 
 def _cosines(word: dict[str, Any]) -> Text:
-    centred = "" if word["centred"] is None else f" {word['centred']:+.2f}"
-    return _ranked(word["cosine_rank"], f"{word['cosine']:.2f}").append(centred)
+    centered = "" if word["centered"] is None else f" {word['centered']:+.2f}"
+    return _ranked(word["cosine_rank"], f"{word['cosine']:.2f}").append(centered)
 
 
 def _ranked(rank: int, value: str) -> Text:

@@ -14,17 +14,17 @@ from warehouse.home import Home
 
 
 @app.command()
-def neighbours(
+def neighbors(
     token: Annotated[str, typer.Argument(help="A token as the model writes it, mostly with its leading space.")],
     model: Model = DEFAULT_MODEL,
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
     form: Format = "table",
 ) -> None:
     """Print the tokens whose anchors are nearest to a token's anchor."""
-    from flows.cli.console import neighbours_table
+    from flows.cli.console import nearest_tokens_table
     from warehouse.catalog.export import render
 
-    render(neighbours_table(Home.find(), model, token, k), form, sys.stdout.buffer)
+    render(nearest_tokens_table(Home.find(), model, token, k), form, sys.stdout.buffer)
 
 
 @app.command()
@@ -33,15 +33,15 @@ def lens(
     model: Model = DEFAULT_MODEL,
     dataset: Annotated[str | None, typer.Option(help="Data set card: its template and label words are used.")] = None,
     example: Annotated[str | None, typer.Option(help="Id of a stored example of the data set, for a text.")] = None,
-    centre: Annotated[bool, typer.Option(help="Look also without the mean of stored training texts.")] = True,
+    center: Annotated[bool, typer.Option(help="Look also without the mean of stored training texts.")] = True,
     k: Annotated[int, typer.Option("-k", min=1, help="How many tokens of each layer.")] = 5,
     output: Annotated[Path | None, typer.Option(help="Write a page of HTML with a heat map.")] = None,
     form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     data_dir: DataDir = None,
 ) -> None:
     """Look at a prompt's state at every layer: its nearest anchors, and what the model would say if it ended there."""
+    from flows.cli import lens_view
     from flows.cli.console import console
-    from flows.cli.main import lens_view
     from flows.planning.plan import find_data_dir
     from flows.reporting.templating import writing
     from tasks.views.lens import look
@@ -53,7 +53,7 @@ def lens(
         raise BadInput(f"{form!r} is no format of the lens: choose table or json")
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
-    seen = look(Home.find(), load_card("models", model), text, card, example, k=k, centre=centre)
+    seen = look(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
     if output:
         with writing(output):
             output.write_text(lens_view.html(seen), encoding="utf-8")

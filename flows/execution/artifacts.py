@@ -77,7 +77,7 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
         lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", "macro-F1", "95 %", "accuracy"], best)]
         lines += ["", *(f"- {line}" for line in found.get((dataset, model), []))]
         picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(mine)))
-        lines += ["", f"![macro-F1 by labelled examples per class]({picture})", ""]
+        lines += ["", f"![macro-F1 by labeled examples per class]({picture})", ""]
     return "\n".join(lines)
 
 

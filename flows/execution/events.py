@@ -17,7 +17,7 @@ def tell_source(dataset: str, parameters: dict[str, Any]) -> None:
     emit_event(SOURCE_CHANGED, resource, payload={"dataset": dataset, "parameters": parameters})
 
 
-def tell_champions(plan: Plan) -> None:
+def emit_champion_events(plan: Plan) -> None:
     """An event for each champion of the plan's run that is another than the last run before it had."""
     for champion in changed_champions(plan):
         name = champion["model"].partition("@")[0]

@@ -12,7 +12,7 @@ from prefect import flow
 from flows.execution.progress import progress
 from flows.planning.experiment import load_experiment
 from flows.planning.method_rules import TUNED
-from flows.planning.plan import Comparison, Plan, find_data_dir, make_plan
+from flows.planning.plan import ModelDatasetPlan, Plan, find_data_dir, make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
 from tasks.examples import build_examples, fetch_dataset
@@ -27,7 +27,7 @@ from tasks.steps.step import Step
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.home import Home
-from warehouse.lake.manifest import REFUSED
+from warehouse.lake.manifest import REJECTED
 
 MAKERS = {"states": "extract", "anchors": "anchors", "predictions": "calibrate"}  # which flow makes what
 PARAMETERS = """
@@ -38,11 +38,13 @@ Args:
     home: Where data rests; the worker's own home if empty.
     data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
 """
-Work = Callable[[Plan, Comparison, list[Step]], None]  # which of the comparison's steps to do
+Work = Callable[[Plan, ModelDatasetPlan, list[Step]], None]  # which of the comparison's steps to do
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
 
 
-def opened(experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None) -> Plan:
+def plan_from_parameters(
+    experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None
+) -> Plan:
     """A flow's parameters to its plan: card read and validated whole, sources fetched where keys depend on them."""
     card, place, folder = load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir)
     plan = make_plan(card, place, folder)
@@ -68,7 +70,7 @@ def stage(*kinds: str) -> Callable[[Callable[[Plan], list[str]]], Any]:
             home: str | None = None,
             data_dir: str | None = None,
         ) -> list[str]:
-            plan = opened(experiment, overrides, home, data_dir)
+            plan = plan_from_parameters(experiment, overrides, home, data_dir)
             keys = work(plan)
             raise_refusals(plan, *kinds)
             return keys
@@ -94,7 +96,7 @@ def require(plan: Plan, *kinds: str) -> None:
             )
 
 
-def unique(steps: Iterator[tuple[Step, Comparison]]) -> list[tuple[Step, Comparison]]:
+def unique(steps: Iterator[tuple[Step, ModelDatasetPlan]]) -> list[tuple[Step, ModelDatasetPlan]]:
     return list({step.key: (step, comparison) for step, comparison in steps}.values())
 
 
@@ -103,13 +105,13 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
     failures = []
     for step in plan.refusals(*kinds):
         partition = step.partition(plan.lake)
-        if refusal := partition.manifest(REFUSED):
+        if refusal := partition.manifest(REJECTED):
             failures.append(partition.refused(refusal.checks))
     if failures:
         raise CheckFailed("; ".join(map(str, failures)), failures[0].key)
 
 
-def _each(plan: Plan, comparison: Comparison, steps: Sequence[Step], work: Work) -> None:
+def _each(plan: Plan, comparison: ModelDatasetPlan, steps: Sequence[Step], work: Work) -> None:
     """`work` on the steps that are missing and can be done; when a check refuses one, on those that are left."""
     refused: set[str] = set()
     while todo := [s for s in steps if s.key not in refused and not plan.published(s) and plan.readable(s)]:
@@ -120,7 +122,7 @@ def _each(plan: Plan, comparison: Comparison, steps: Sequence[Step], work: Work)
             refused.add(refusal.key)
 
 
-def build_sets(plan: Plan) -> None:
+def build_datasets(plan: Plan) -> None:
     """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
     for model in {c.model.name: c.model for c in plan.comparisons}.values():
         mine = [c for c in plan.comparisons if c.model.name == model.name]
@@ -136,11 +138,11 @@ def build_sets(plan: Plan) -> None:
             _check_demonstrations(plan, comparison)
 
 
-def _read_examples(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _read_examples(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), *steps)
 
 
-def _check_demonstrations(plan: Plan, comparison: Comparison) -> None:
+def _check_demonstrations(plan: Plan, comparison: ModelDatasetPlan) -> None:
     """Fail before hours of extraction, not after, when demonstrations leave no room for a question."""
     shown = {str(s.payload["demonstrations"]): s for s in comparison.states.values() if "demonstrations" in s.payload}
     for step in shown.values():
@@ -148,7 +150,7 @@ def _check_demonstrations(plan: Plan, comparison: Comparison) -> None:
             demonstrated(plan.home, comparison.model, comparison.dataset, step)
 
 
-def _check_shots(plan: Plan, comparison: Comparison) -> None:
+def _check_shots(plan: Plan, comparison: ModelDatasetPlan) -> None:
     """The same when a class has fewer examples than a method shall see."""
     rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
     counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
@@ -172,7 +174,7 @@ def extract_states(plan: Plan) -> list[str]:
     return [step.key for step, _ in steps]
 
 
-def _extract_split(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _extract_split(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     (step,) = steps
     experiment, split = plan.experiment, step.payload["split"]
     rows = len(prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
@@ -203,7 +205,7 @@ def solve_anchors(plan: Plan) -> list[str]:
     return [step.key for step, _ in steps]
 
 
-def _solve(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _solve(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     build_anchors(plan.home, comparison.model, *steps, plan.experiment.device)
 
 
@@ -222,7 +224,7 @@ def fit_methods(plan: Plan) -> list[str]:
     return [fit.predictions.key for comparison in plan.comparisons for fit in comparison.fits]
 
 
-def _fit(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _fit(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     """All steps are of one method."""
     name = steps[0].coordinates["method"]
     if steps[0].payload["method"]["method"] in TUNED:
@@ -239,10 +241,10 @@ def score_methods(plan: Plan) -> list[str]:
     return [fit.metrics.key for comparison in plan.comparisons for fit in comparison.fits]
 
 
-def _score(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _score(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     predictions = {fit.metrics.key: fit.predictions for fit in comparison.fits}
     score(plan.home, comparison.dataset.name, [(predictions[step.key], step) for step in steps])
 
 
-def _compare(plan: Plan, comparison: Comparison, steps: list[Step]) -> None:
+def _compare(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     compare(plan.home, comparison.dataset.name, steps)

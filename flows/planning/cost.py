@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.planning.plan import Comparison, Plan
+from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.steps.lake_reads import prompt_rows
 from tasks.steps.step import SPLITS, Step
 
@@ -39,7 +39,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     return total | {"basis": basis, "unread": sorted(unread)}
 
 
-def _size(plan: Plan, comparison: Comparison, step: Step) -> tuple[int, int]:
+def _size(plan: Plan, comparison: ModelDatasetPlan, step: Step) -> tuple[int, int]:
     if not plan.published(comparison.examples):
         rows = _cap(plan, step) or 0
         return rows, rows * step.payload["max_tokens"]

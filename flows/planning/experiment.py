@@ -27,7 +27,7 @@ class MethodSpec(Card):
     control: bool = False
     """A control is reported, never registered as champion."""
     demonstrations: PositiveInt | Literal["fit"] | None = None
-    """Labelled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
+    """Labeled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
     order: PositiveInt | None = None
     """Which further order of the same demonstrations, by number; none is the seed's own."""
     label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -87,7 +87,7 @@ class Experiment(Card):
     methods: list[Annotated[MethodSpec, BeforeValidator(_named)]] = Field(min_length=1)
     """Methods, as a name or with parameters."""
     shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
-    """Labelled examples per class."""
+    """Labeled examples per class."""
     scarce: Scarce = "refuse"
     """What a class with fewer training rows than shots does: refuse the experiment, or give all it has."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
@@ -102,7 +102,7 @@ class Experiment(Card):
     """cpu, cuda, or auto."""
     max_tokens: PositiveInt | None = None
     """Longest prompt, if shorter than the model's."""
-    gauge: Literal["raw", "centred"] = "raw"
+    gauge: Literal["raw", "centered"] = "raw"
     """Which head is inverted for the anchors."""
     limits: Limits = Field(default_factory=Limits)
     """Caps on rows."""

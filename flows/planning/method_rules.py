@@ -30,7 +30,7 @@ def check(spec: "MethodSpec") -> None:
 def shots_of(experiment: "Experiment", spec: "MethodSpec") -> list[Shots]:
     """At which numbers of shots it is fitted: without labels at 0, with them above; some methods at both.
 
-    Demonstrations are labelled examples too: without further labels a method has as many shots as it shows, and one
+    Demonstrations are labeled examples too: without further labels a method has as many shots as it shows, and one
     that learns from labels shows the first of its shots and learns from the others. As many as fit are chosen among
     all: such a method stands beside those that saw every label.
     """

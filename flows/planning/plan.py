@@ -29,7 +29,7 @@ from vocabsem.language_model import model_digest
 from vocabsem.methods.registry import declared
 from vocabsem.sources import fetching
 from warehouse.home import Home
-from warehouse.lake.manifest import REFUSED
+from warehouse.lake.manifest import REJECTED
 from warehouse.lake.partition import Lake
 
 
@@ -44,7 +44,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelDatasetPlan:
     """All that is done with one model on one data set."""
 
     model: ModelCard
@@ -75,7 +75,7 @@ class Plan:
     experiment: Experiment
     home: Home
     data_dir: Path | None
-    comparisons: list[Comparison]
+    comparisons: list[ModelDatasetPlan]
     unfetched: list[str]
 
     @property
@@ -134,7 +134,7 @@ class Plan:
     def refusals(self, *kinds: str) -> list[Step]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""
         steps = (step for step in self.steps() if not kinds or step.kind in kinds)
-        return [step for step in steps if step.partition(self.lake).manifest(REFUSED) and not self.published(step)]
+        return [step for step in steps if step.partition(self.lake).manifest(REJECTED) and not self.published(step)]
 
     def readable(self, step: Step) -> bool:
         """Whether all that the step reads is published."""
@@ -206,7 +206,7 @@ def _settings(experiment: Experiment, model: ModelCard) -> dict[str, Any]:
 
 def _compare(
     experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
-) -> Comparison:
+) -> ModelDatasetPlan:
     examples = examples_step(dataset, hashes, experiment.limits.model_dump())
     anchors = anchors_step(model.name, digest, experiment.gauge)
     settings = _settings(experiment, model)
@@ -253,4 +253,4 @@ def _compare(
                 specification |= {"revision": revision}
             predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
-    return Comparison(model, dataset, examples, anchors, states, fits)
+    return ModelDatasetPlan(model, dataset, examples, anchors, states, fits)

@@ -20,7 +20,7 @@ from vocabsem.metrics import Reliability
 from warehouse.catalog import catalog
 
 MOST_NAMED = 12  # classes in a table of confusion; of more, the commonest confusions are listed
-MOST_COLOURS = 14  # classes in a picture of states
+MOST_COLORS = 14  # classes in a picture of states
 MOST_LISTED = 12
 PLANES = {"pca": "on their two main axes (PCA)", "umap": "by UMAP, near each other where their cosine is large"}
 
@@ -83,10 +83,10 @@ def _efficiency(results: Results, dataset: str) -> Figure:
         y=span,
         x_ticks=where,
         y_ticks=ticks,
-        x_label="labelled examples per class (shots)",
+        x_label="labeled examples per class (shots)",
         y_label="macro-F1",
     )
-    alt = f"Macro-F1 on {dataset} by labelled examples per class, {len(series)} methods; the figures are in the table."
+    alt = f"Macro-F1 on {dataset} by labeled examples per class, {len(series)} methods; the figures are in the table."
     note = "Macro-F1 on test data with its 95 % interval. Point at a name to see its line alone."
     return Figure("Label efficiency", note, lines(alt, series, axes))
 
@@ -134,7 +134,7 @@ def _states(
         )
         for when, points in (("before", before), ("after", after))
     ]
-    key = classes_legend(names) if len(names) <= MOST_COLOURS else Markup("")
+    key = classes_legend(names) if len(names) <= MOST_COLORS else Markup("")
     note = f"{len(labels)} test states of the last layer {plane}, as they are and as {method} moves them."
     drawing = Markup('<div class="pair">{}{}</div>{}').format(*halves, key)
     return Figure("States before and after calibration", note, drawing)

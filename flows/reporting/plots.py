@@ -1,4 +1,4 @@
-"""Figures of an experiment: readable at a phone's width, by the colour-blind, and printed in grey.
+"""Figures of an experiment: readable at a phone's width, by the color-blind, and printed in gray.
 
 Plain `Figure` objects: no global state, so tasks may draw in any thread.
 """
@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 WIDTH = 4.8  # inches: 720 pixels at 150 per inch, so that 9-point letters stay legible on a phone
 PER_INCH = 150
-# Okabe and Ito (2008): told apart with every kind of colour vision
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito (2008): told apart with every kind of color vision
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = "os^Dvph*X"
 STYLES = ("-", "--", ":", "-.")
 TITLE_CHARACTERS = 48  # in a line of that width
@@ -27,7 +27,7 @@ Curve = Sequence[tuple[str, float, float, float]]
 
 
 def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
-    """Macro-F1 with its 95 % interval by labelled examples per class; a curve is [(shots, value, low, high), …].
+    """Macro-F1 with its 95 % interval by labeled examples per class; a curve is [(shots, value, low, high), …].
 
     The axis is logarithmic between the numbers that occur, with 0 to their left and `all` to their right. A method
     with one point that needs no labels is drawn as a level line, for comparison with those that do. Ours is drawn
@@ -37,8 +37,8 @@ def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
     axes = figure.subplots()
     where = places({shots for curve in curves.values() for shots, *_ in curve})
     for index, method in enumerate(sorted(curves, key=lambda name: name != OURS)):
-        look = {"color": COLOURS[index % len(COLOURS)], "zorder": 4 if method == OURS else 3}
-        style, weight = STYLES[index // len(COLOURS) % len(STYLES)], 2.0 if method == OURS else 0.9
+        look = {"color": COLORS[index % len(COLORS)], "zorder": 4 if method == OURS else 3}
+        style, weight = STYLES[index // len(COLORS) % len(STYLES)], 2.0 if method == OURS else 0.9
         points = sorted((where[shots], value, low, high) for shots, value, low, high in curves[method])
         x, value, low, high = (np.array(column) for column in zip(*points, strict=True))
         x = x + spread(index, len(curves))
@@ -48,7 +48,7 @@ def label_efficiency(title: str, curves: Mapping[str, Curve]) -> Figure:
         axes.plot(x, value, linestyle=style, linewidth=weight, label=method, **marks, **look)
         axes.vlines(x, low, high, linewidth=weight, alpha=1 if method == OURS else 0.4, **look)
     axes.set_xticks(list(where.values()), list(where))
-    axes.set(xlabel="labelled examples per class (shots)", ylabel="macro-F1 on test data, 95 % interval")
+    axes.set(xlabel="labeled examples per class (shots)", ylabel="macro-F1 on test data, 95 % interval")
     axes.grid(axis="y", color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     _legend_below(figure, axes)

@@ -75,7 +75,7 @@ def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
         for dataset in results.datasets:
             lines += [line for table in of_dataset(results, dataset) for line in table.markdown()]
             if dataset in pictures:
-                lines += ["", f"![macro-F1 by labelled examples per class on {dataset}]({pictures[dataset]})"]
+                lines += ["", f"![macro-F1 by labeled examples per class on {dataset}]({pictures[dataset]})"]
     return "\n".join(lines) + "\n"
 
 

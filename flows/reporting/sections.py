@@ -14,7 +14,7 @@ from flows.reporting.table import Table
 from vocabsem.cards.schema import CARDS
 
 PAPER = CARDS / "paper_table3.yaml"
-INFORMED = "Each method with the most labelled examples per class it was given: all, or as many as stand in brackets."
+INFORMED = "Each method with the most labeled examples per class it was given: all, or as many as stand in brackets."
 LEVEL = 0.05  # of p after Holm's correction, below which a difference is counted
 
 Row = dict[str, Any]
@@ -37,7 +37,7 @@ class Results:
         return sorted({row["dataset"] for row in self.scores})
 
     def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
-        """The scores of each method at the most labelled examples it was given."""
+        """The scores of each method at the most labeled examples it was given."""
         found = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: int(row["shots_order"]))}
         return [found.get(spec.name) for spec in specs]
 
@@ -83,12 +83,12 @@ def ablation(results: Results) -> Tables:
 def means(results: Results) -> Tables:
     if len(results.datasets) < 2:
         return []
-    note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labelled examples per class."
+    note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labeled examples per class."
     return _by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
 
 
 def average_ranks(results: Results) -> Tables:
-    note = "Place by macro-F1 among the methods with as many labelled examples, averaged over the data sets; 1 is best."
+    note = "Place by macro-F1 among the methods with as many labeled examples, averaged over the data sets; 1 is best."
     return _by_shots(
         results,
         "Average ranks",
@@ -130,7 +130,7 @@ def vocabulary(results: Results) -> Tables:
 
 
 def calibration(results: Results) -> Tables:
-    note = "NLL / ECE / Brier score, means over the data sets, by labelled examples per class: lower is better."
+    note = "NLL / ECE / Brier score, means over the data sets, by labeled examples per class: lower is better."
 
     def say(rows: list[Row]) -> str:
         return " / ".join(f"{fmean(row[metric] for row in rows):.3f}" for metric in ("nll", "ece", "brier"))
@@ -162,7 +162,7 @@ def sensitivity(results: Results) -> Tables:
 
 
 def of_dataset(results: Results, dataset: str) -> Tables:
-    note = "Macro-F1 with its 95 % interval, by labelled examples per class."
+    note = "Macro-F1 with its 95 % interval, by labeled examples per class."
     rows = results.of(dataset)
     return _by_shots(results, dataset, note, rows, _mean_f1, lambda found: with_interval(found[0]), whole=False)
 

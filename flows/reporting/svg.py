@@ -1,4 +1,4 @@
-"""Charts as SVG that takes its colours from the page, so that they follow light and dark; all text is escaped."""
+"""Charts as SVG that takes its colors from the page, so that they follow light and dark; all text is escaped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 250  # units of a picture, about the pixels of a phone's width: letters of 11 stay legible there
 LEFT, END, TOP, FLOOR = 38, WIDTH - 10, 10, HEIGHT - 36  # where what is drawn begins and ends
-LOOKS = 7  # colours of the page, c0 to c6; beyond them lines are dashed, points are squares
+LOOKS = 7  # colors of the page, c0 to c6; beyond them lines are dashed, points are squares
 DOT = 3
 HALF = 180  # units of a picture that has another beside it
 
@@ -77,7 +77,7 @@ def classes_legend(names: Sequence[str]) -> Markup:
 
 
 def scatter(alt: str, points: np.ndarray, labels: np.ndarray, classes: int) -> Markup:
-    """Points (N, 2) in the colours of their classes (N,), on one scale for both directions."""
+    """Points (N, 2) in the colors of their classes (N,), on one scale for both directions."""
     size, middle = HALF, (points.max(axis=0) + points.min(axis=0)) / 2
     reach = max(float(np.abs(points - middle).max()), 1e-12) * 1.05
     places = size / 2 + (points - middle) / reach * size / 2 * np.array([1, -1])

@@ -26,14 +26,14 @@ def in_process(home: Home) -> Iterator[str]:
     That is the user's (PREFECT_API_URL), else that of `vocabsem up`, else a server for the time of the block.
     No heartbeat is sent: the process itself shows that it lives, and its thread makes every flow a second longer.
     """
-    from flows.services.servers import live_api, passing_server
+    from flows.services.servers import ephemeral_server, live_api
 
     given = os.environ.get("PREFECT_API_URL") or live_api(home)
     if given:
         with recorded_by(given):
             yield given
     else:
-        with passing_server(home) as url, recorded_by(url):
+        with ephemeral_server(home) as url, recorded_by(url):
             yield url
 
 

@@ -48,12 +48,12 @@ def worker(home: Home, api: str) -> Server:
 
 
 @contextlib.contextmanager
-def passing_server(home: Home) -> Iterator[str]:
+def ephemeral_server(home: Home) -> Iterator[str]:
     """A Prefect server for the time of the block; yields the address of its API. Raises ServerFailed.
 
     Prefect's own temporary server is killed five seconds after it was asked to end, with all it has not written yet.
     """
-    server = prefect_server(home, free_port(), "prefect-passing.log")
+    server = prefect_server(home, free_port(), "prefect-ephemeral.log")
     with contextlib.ExitStack() as stack:
         with first_start(server):
             stack.enter_context(running(server))

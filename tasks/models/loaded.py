@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 INFERENCE = threading.Lock()
-TOKENISING = threading.Lock()  # a tokenizer changes its own settings while it works: one thread at a time
+TOKENIZING = threading.Lock()  # a tokenizer changes its own settings while it works: one thread at a time
 
 
-def passing(*errors: type[Exception]) -> dict[str, Any]:
+def retry_on(*errors: type[Exception]) -> dict[str, Any]:
     """Task options: up to three further tries, ever later, after these errors and no other."""
 
     def worth_another_try(_task: Any, _run: Any, state: Any) -> bool:
@@ -49,7 +49,7 @@ def _tokenizer(card: str, cache: Path) -> "PreTrainedTokenizerBase":
 @contextmanager
 def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase]":
     """The card's tokenizer, loaded once, for this thread alone."""
-    with TOKENISING:
+    with TOKENIZING:
         yield _tokenizer(card.model_dump_json(), home.cache)
 
 
@@ -60,7 +60,7 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
         return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card)
 
 
-@step_task(task_run_name="fetch model {card.name}", **passing(DownloadInterrupted))
+@step_task(task_run_name="fetch model {card.name}", **retry_on(DownloadInterrupted))
 def fetch_model(home: Home, card: ModelCard, datasets: list[DatasetCard]) -> None:
     """Download and convert the model, and see that every data set's label words are tokens of it."""
     prepare(card, home.cache)

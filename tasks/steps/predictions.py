@@ -37,7 +37,7 @@ def publish_predictions(
 ) -> None:
     """Write both partitions of a step.
 
-    `training`: seed and id of each labelled example; `calibrator`: the first seed's weights; `seeds`: facts of each.
+    `training`: seed and id of each labeled example; `calibrator`: the first seed's weights; `seeds`: facts of each.
     """
     lake, table = Lake(home), pa.concat_tables(predictions)
     weights = step.partition(lake, "calibrators").write_bytes(_file_name(step), calibrator)

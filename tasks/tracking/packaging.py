@@ -31,7 +31,7 @@ REQUIREMENTS = (
 
 
 @contextmanager
-def written_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
+def packaged_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
     """All that turns a text into probabilities, but for the language model: in a folder that is gone after the block.
 
     settings: layers, pooling, dtype, max_tokens, prepend_bos and shard_rows of the states it was fitted on.
@@ -84,7 +84,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
 
 @dataclass(frozen=True)
 class Registered:
-    """A version of a registered model. `source` names its files for good; `config` is that of `written_classifier`."""
+    """A version of a registered model. `source` names its files for good; `config` is that of `packaged_classifier`."""
 
     name: str
     version: str

@@ -28,7 +28,7 @@ COMPARED = ["id", "label", "label_name", "text"]  # two validation sets are one 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromotionDecision:
     """What becomes of the best of a run: its alias, None if it gets none, and why."""
 
     alias: str | None
@@ -54,7 +54,7 @@ def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> 
             known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
         version = str(known[key].version)
         holder = _holder(client, name)
-        verdict = judge(home, entry, holder)
+        verdict = compare_with_champion(home, entry, holder)
         if verdict.alias:
             client.set_registered_model_alias(name, verdict.alias, version)
         if verdict.alias == CHAMPION and (holder is None or str(holder.version) != version):
@@ -65,30 +65,30 @@ def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> 
     return {"version": version, "alias": verdict.alias, "why": verdict.why, "difference": found}
 
 
-def judge(home: Home, entry: Entry, champion: "ModelVersion | None") -> Verdict:
+def compare_with_champion(home: Home, entry: Entry, champion: "ModelVersion | None") -> PromotionDecision:
     """Compare macro-F1 on validation data, paired on examples and seeds, with the registered champion.
 
     It is replaced if the 95 % interval of the difference lies above zero. A better one within it is the challenger; so
     is one that cannot be compared, which is said. Where there is no champion the first comer is.
     """
     if champion is None:
-        return Verdict(CHAMPION, "there was no champion")
+        return PromotionDecision(CHAMPION, "there was no champion")
     if champion.tags.get("predictions") == entry.predictions.key:
-        return Verdict(CHAMPION, "these are the champion's own predictions")
+        return PromotionDecision(CHAMPION, "these are the champion's own predictions")
     against = f"version {champion.version}"
     theirs = _stored(home, entry, champion.tags)
     if isinstance(theirs, str):
-        return Verdict(
+        return PromotionDecision(
             CHALLENGER, f"{against} stays champion, for it cannot be compared: {theirs}; move the alias by hand"
         )
     ours = _answers(entry.predictions.partition(Lake(home)))
     if not (pair := paired(ours, theirs, FIGURE, single=True)):
-        return Verdict(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
+        return PromotionDecision(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
     found = difference(*pair)
     said = f"macro-F1 on validation data {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] against {against}"
     if found.low > 0:
-        return Verdict(CHAMPION, said, found)
-    return Verdict(CHALLENGER if found.value > 0 else None, f"{said}, which stays champion", found)
+        return PromotionDecision(CHAMPION, said, found)
+    return PromotionDecision(CHALLENGER if found.value > 0 else None, f"{said}, which stays champion", found)
 
 
 def _holder(client: "MlflowClient", name: str) -> "ModelVersion | None":

@@ -1,4 +1,4 @@
-"""A file of labelled texts to the card of a data set, with label words that the model's own states propose."""
+"""A file of labeled texts to the card of a data set, with label words that the model's own states propose."""
 
 import re
 from collections import Counter
@@ -60,7 +60,7 @@ class Draft:
         return {
             "name": self.name,
             "description": f"{len(self.texts):,} rows of {self.path.name}",
-            "licence": "not stated",
+            "license": "not stated",
             "files": {"all": f"file:{self.path}"},
             "format": self.format,
             "fields": {"text": self.columns[0]},

@@ -44,7 +44,7 @@ class Look:
     prompt: str
     label: str | None
     words: list[str]
-    centred_on: int
+    centered_on: int
     """Training texts whose mean state was taken away; 0 for none."""
     solved: bool
     """Whether the anchors had to be solved first."""
@@ -60,15 +60,15 @@ def look(
     example: str | None,
     *,
     k: int,
-    centre: bool,
+    center: bool,
 ) -> Look:
     """The state of a prompt's last token at every layer. A data set gives template and label words, and the mean of its
-    stored training texts where `centre` is wanted; without it the text is the prompt.
+    stored training texts where `center` is wanted; without it the text is the prompt.
 
     Raises BadInput for an example that is not stored, and for a text that is empty, too long or not all of an example.
     """
     fields, label = _fields(home, text, dataset, example)
-    background = _background(home, dataset) if dataset and centre else []
+    background = _background(home, dataset) if dataset and center else []
     anchors, names, solved = _anchors(home, model)
     prompt, ids, others = _prompts(home, model, dataset, fields, background)
     with INFERENCE:
@@ -83,7 +83,7 @@ def look(
     readings = {"nearest": by_anchor(plain, anchors, tokens, k), "model": by_logit(logits, tokens, k)}
     if others:
         means = torch.stack([each[1:].mean(0) for each in vectors.values()])
-        readings["centred"] = by_anchor(_without(plain, means), anchors, tokens, k)
+        readings["centered"] = by_anchor(_without(plain, means), anchors, tokens, k)
     layers = [_layer(layer, row, readings, names, words) for row, layer in enumerate(vectors)]
     return Look(model.name, prompt, label, words, len(others), solved, len(names), layers)
 
@@ -153,7 +153,7 @@ def _without(states: Tensor, means: Tensor) -> Tensor:
 
 
 def _layer(layer: int, row: int, readings: dict[str, Reading], names: list[str], words: list[str]) -> dict[str, Any]:
-    nearest, own, centred = readings["nearest"], readings["model"], readings.get("centred")
+    nearest, own, centered = readings["nearest"], readings["model"], readings.get("centered")
 
     def best(reading: Reading) -> list[tuple[str, float]]:
         ids, scores = reading.ids[row].tolist(), reading.scores[row].tolist()
@@ -166,7 +166,7 @@ def _layer(layer: int, row: int, readings: dict[str, Reading], names: list[str],
     found = []
     for column, word in enumerate(words):
         values = {}
-        for name, reading in (("cosine", nearest), ("centred", centred), ("log_probability", own)):
+        for name, reading in (("cosine", nearest), ("centered", centered), ("log_probability", own)):
             values[name], values[f"{name}_rank"] = of_word(reading, column)
         found.append({"word": word, **values})
     return {

@@ -99,7 +99,7 @@ def test_a_wrong_key_in_the_card_of_a_data_set_or_a_model(make):
         (["run", "CARD", "--data-dir", "/no/such/folder"], ["'/no/such/folder' does not exist"]),
         (["leaderboard"], ["there is no catalog", "vocabsem run CARD"]),
         (["sql", "select 1"], ["there is no catalog"]),
-        (["neighbours", " bad", "--model", "tiny"], ["there is no catalog"]),
+        (["neighbors", " bad", "--model", "tiny"], ["there is no catalog"]),
         (
             ["predict", "--model", "vocabsem-made@champion", "a text"],
             ["no model 'vocabsem-made@champion' is registered"],
@@ -115,7 +115,7 @@ def test_a_wrong_command(make, words, says):
 
 
 @pytest.mark.parametrize(
-    "words", [["run"], ["rum"], ["run", "x", "--sett", "y"], ["neighbours", " a", "-k", "0"]], ids=str
+    "words", [["run"], ["rum"], ["run", "x", "--sett", "y"], ["neighbors", " a", "-k", "0"]], ids=str
 )
 def test_a_command_line_that_is_none(make, words):
     done = command(make().home, *words)

@@ -77,7 +77,7 @@ def champion_gives_the_stored_probabilities_in_a_fresh_process(home):
 
 
 def the_warehouse_answers(home):
-    near = json.loads(vocabsem(home, "neighbours", " good", "-k", "5", "--format", "json").stdout)
+    near = json.loads(vocabsem(home, "neighbors", " good", "-k", "5", "--format", "json").stdout)
     assert len(near) == 5
     assert {" great", " bad"} & {row["token"] for row in near}
     refused = vocabsem(home, "sql", "drop table models")

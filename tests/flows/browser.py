@@ -9,23 +9,23 @@ import pytest
 
 from scripts.screenshots import BROWSERS, browser
 
-SCHEMES = {"light": (255, 255, 255), "dark": (18, 23, 28)}  # and the colour of the paper in each
+SCHEMES = {"light": (255, 255, 255), "dark": (18, 23, 28)}  # and the color of the paper in each
 PHONE = 360
 # Every text against what lies below it: [smallest contrast by WCAG 2, the text that has it].
 CONTRAST = """(() => {
   const context = Object.assign(document.createElement('canvas'), {width: 1, height: 1})
     .getContext('2d', {willReadFrequently: true});
-  const rgba = colour => {
-    context.clearRect(0, 0, 1, 1); context.fillStyle = colour; context.fillRect(0, 0, 1, 1);
+  const rgba = color => {
+    context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1);
     return [...context.getImageData(0, 0, 1, 1).data];
   };
-  const light = colour => colour.slice(0, 3).map(v => v / 255)
+  const light = color => color.slice(0, 3).map(v => v / 255)
     .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
   const below = element => {
     for (let at = element; at; at = at.parentElement) {
-      const colour = rgba(getComputedStyle(at).backgroundColor);
-      if (colour[3] === 255) return colour;
+      const color = rgba(getComputedStyle(at).backgroundColor);
+      if (color[3] === 255) return color;
     }
     return rgba(getComputedStyle(document.documentElement).getPropertyValue('--paper'));
   };
@@ -81,8 +81,8 @@ def check(page, file):
     for scheme, paper in SCHEMES.items():
         show(page, file, scheme, PHONE)
         assert page.js("document.documentElement.scrollWidth") <= PHONE
-        colour = page.js("getComputedStyle(document.body).backgroundColor")
-        assert tuple(map(int, re.findall(r"\d+", colour)))[:3] == paper
+        color = page.js("getComputedStyle(document.body).backgroundColor")
+        assert tuple(map(int, re.findall(r"\d+", color)))[:3] == paper
         ratio, worst = page.js(CONTRAST)
         assert ratio >= 4.5, f"{worst!r} has a contrast of {ratio:.2f} in {scheme}"
     levels = page.js("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")

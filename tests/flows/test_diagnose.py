@@ -100,13 +100,13 @@ def test_the_labels_own_imbalance_stands_beside_it(diagnosed):
     assert found["labels", None, None, "deficit"] == pytest.approx(np.log(3) - entropy(counts / counts.sum()))
 
 
-@pytest.mark.parametrize(("subject", "gauge"), [("anchors", "raw"), ("anchors.centred", "centred")])
-@pytest.mark.parametrize("states", ["raw", "centred"])
+@pytest.mark.parametrize(("subject", "gauge"), [("anchors", "raw"), ("anchors.centered", "centered")])
+@pytest.mark.parametrize("states", ["raw", "centered"])
 def test_agreement_and_zero_label_scores_are_those_of_the_stored_rows(diagnosed, subject, gauge, states):
     world, _ = diagnosed
     tokens, head, anchors = vocabulary_of(world, gauge)
     rows = states_of(world, "made", "test")
-    seen = rows - states_of(world, "made", "train").mean(axis=0) * (states == "centred")
+    seen = rows - states_of(world, "made", "train").mean(axis=0) * (states == "centered")
     similar = (
         seen @ (anchors / np.linalg.norm(anchors, axis=1, keepdims=True)).T / np.linalg.norm(seen, axis=1)[:, None]
     )

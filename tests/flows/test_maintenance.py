@@ -1,4 +1,4 @@
-"""The lake verified, swept and catalogued; and what is said when it is damaged."""
+"""The lake verified, swept and cataloged; and what is said when it is damaged."""
 
 import shutil
 
@@ -41,7 +41,7 @@ def damage(home):
     return path
 
 
-def test_a_sound_lake_is_swept_and_catalogued(home, recorded):
+def test_a_sound_lake_is_swept_and_cataloged(home, recorded):
     home.catalog.unlink()
     leftover = home.lake / "states" / "model=x" / "dataset=y" / "split=test" / "key=00aa00aa00aa"
     leftover.mkdir(parents=True)

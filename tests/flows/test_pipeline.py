@@ -16,7 +16,7 @@ from prefect import flow, task
 
 from flows.pipeline import pipeline
 from flows.reporting.effects import worth
-from tasks.models.loaded import _loaded, passing
+from tasks.models.loaded import _loaded, retry_on
 from tests.flows.command import command
 from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
 from vocabsem.errors import ComputationFailed, DownloadFailed
@@ -260,7 +260,7 @@ def test_back_at_earlier_settings_reports_show_them_again(ran, recorded, tmp_pat
 def test_a_failed_download_is_tried_again_and_nothing_else(world, recorded, error, calls):
     made = []
 
-    @task(**passing(DownloadFailed) | {"retry_delay_seconds": 0})
+    @task(**retry_on(DownloadFailed) | {"retry_delay_seconds": 0})
     def fetch():
         made.append(1)
         if len(made) < 3:

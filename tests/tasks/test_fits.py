@@ -30,7 +30,7 @@ def predictions_of(plan, fit, split="test"):
 
 
 def training_of(plan, fit):
-    """{seed: ids} of the labelled examples that a fit saw."""
+    """{seed: ids} of the labeled examples that a fit saw."""
     import pyarrow.parquet as pq
 
     path = fit.predictions.partition(Lake(plan.home)).file("training.parquet")
@@ -81,7 +81,7 @@ def test_predictions_equal_the_estimators_own(done, split):
             if fit.shots == 0:
                 estimator.fit(train_states)
             else:
-                estimator.fit(train_states[rows], train_labels[rows], unlabelled=train_states)
+                estimator.fit(train_states[rows], train_labels[rows], unlabeled=train_states)
             expected = estimator.predict_proba(states)
             np.testing.assert_array_equal(probabilities, expected.astype(np.float32))
             np.testing.assert_array_equal(predicted, expected.argmax(axis=1))
@@ -164,7 +164,7 @@ def test_with_several_layers_each_method_reads_what_it_can(tmp_path):
         fit = fit_of(plan, name, 4)
         ids, labels, _ = states_of(plan, "train")
         rows = [ids.index(example) for example in training_of(plan, fit)[0]]
-        both = build_method(name, params, space_of(plan), 0).fit(train[rows], labels[rows], unlabelled=train)
+        both = build_method(name, params, space_of(plan), 0).fit(train[rows], labels[rows], unlabeled=train)
         (stored,) = predictions_of(plan, fit).values()
         np.testing.assert_array_equal(stored[3], both.predict_proba(test).astype(np.float32))
 
@@ -183,7 +183,7 @@ def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator
         def make(spec=fit.spec):
             return build_method(spec.method, spec.params, space_of(plan), 3)
 
-        estimator = make().fit(train[rows], labels[rows], unlabelled=train)
+        estimator = make().fit(train[rows], labels[rows], unlabeled=train)
         expected = cross_fitted_temperature(make, train[rows], labels[rows], train, folds=folds, seed=3)
         assert abs(expected - 1) > 1e-3
         estimator.temperature_ = expected

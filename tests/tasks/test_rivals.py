@@ -16,7 +16,7 @@ from tasks.steps.lake_reads import prompt_rows, read_states
 from tests.tasks.worlds import World, fit_of, write_card
 from vocabsem.errors import DataError
 from vocabsem.methods import Centroid
-from vocabsem.shots import choose_shots, with_noise
+from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.lake.partition import Lake
 
 WORDS = ["bad", "positive", "story"]
@@ -66,7 +66,7 @@ def predicted(plan, name, shots, seed):
 
 
 def seen(plan, name, shots, seed):
-    """Ids of the labelled examples that the method saw."""
+    """Ids of the labeled examples that the method saw."""
     path = fit_of(plan, name, shots).predictions.partition(Lake(plan.home)).file("training.parquet")
     table = pq.read_table(path)
     return table.filter(pc.equal(table["seed"], seed))["id"].to_pylist()
@@ -120,7 +120,7 @@ def test_noise_is_in_the_labels_that_are_learned_from_and_in_no_others(plan, see
         for split in ("train", "test")
     )
     chosen = choose_shots(train[1], 4, seed, 3)
-    noisy = with_noise(train[1][chosen], 0.4, seed, 3)
+    noisy = add_label_noise(train[1][chosen], 0.4, seed, 3)
     assert (noisy != train[1][chosen]).sum() == 5, "of twelve"
     space = label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
     expected = Centroid(space).fit(train[2][chosen], noisy, train[2]).predict_proba(test[2])

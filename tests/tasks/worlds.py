@@ -39,7 +39,7 @@ METHODS = [
     {"method": "vocabulary_calibrator"},
     {"method": "vocabulary_calibrator", "params": {"targets": "random"}},
     "centroid",
-    {"method": "nearest_neighbours", "params": {"k": 3}},
+    {"method": "nearest_neighbors", "params": {"k": 3}},
     {"method": "linear_probe", "control": True},
 ]
 SPLITS = {"train": 60, "validation": 20, "test": 24}
@@ -67,7 +67,7 @@ def dataset_card(folder, **changes):
     card = {
         "name": "made",
         "description": "made sentences",
-        "licence": "CC0-1.0",
+        "license": "CC0-1.0",
         "files": {split: f"file:{folder / split}.jsonl" for split in ("train", "test")},
         "format": "jsonl",
         "fields": {"text": "text"},
@@ -198,9 +198,9 @@ def half_written(home):
 @cache
 def server():
     """The address of one Prefect server for all tests of the session."""
-    from flows.services.servers import passing_server
+    from flows.services.servers import ephemeral_server
 
     stack = ExitStack()
     atexit.register(stack.close)
     folder = stack.enter_context(TemporaryDirectory(prefix="prefect-"))
-    return stack.enter_context(passing_server(Home(Path(folder))))
+    return stack.enter_context(ephemeral_server(Home(Path(folder))))

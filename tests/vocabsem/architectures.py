@@ -1,6 +1,6 @@
 """Tiny models of many architectures with random weights, built from their configs: no download.
 
-Biases and norm gains are random on purpose: initialised to zero and one they would hide a missing bias or norm.
+Biases and norm gains are random on purpose: initialized to zero and one they would hide a missing bias or norm.
 """
 
 from pathlib import Path
@@ -80,7 +80,7 @@ def save(name: str, folder: Path) -> ModelCard:
         name=f"tiny-{name}",
         description="random weights",
         source=f"file:{folder}",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         prepend_bos=False,
         max_tokens=64,
         parameters=sum(p.numel() for p in model.parameters()),

@@ -93,14 +93,14 @@ def fresh(network, config, seed):
 def plainly(adapter, prompts, labels, rate, steps):
     """A training loop over all rows at once, on the whole vocabulary's logits; yields the adapter after each step."""
     weights = [p for p in adapter.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (steps - step) / steps)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (steps - step) / steps)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = whole_logits(adapter, prompts)[:, [ids[0] for ids in WORDS]]
         torch.nn.functional.cross_entropy(logits, torch.tensor(labels)).backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         yield adapter
 

@@ -32,10 +32,10 @@ def relative(found, expected):
 
 
 @pytest.mark.parametrize("condition", [1, 30, 900, 1.1e3, 1e4])
-@pytest.mark.parametrize("gauge", ["raw", "centred"])
+@pytest.mark.parametrize("gauge", ["raw", "centered"])
 def test_equals_the_pseudo_inverse(condition, gauge):
     head = head_of(condition)
-    shifted = head - head.mean(0) if gauge == "centred" else head
+    shifted = head - head.mean(0) if gauge == "centered" else head
     found = semantic_anchors(head, gauge=gauge)
     singular = np.linalg.svd(shifted.numpy(), compute_uv=False)
 
@@ -63,9 +63,9 @@ def test_the_float32_pseudo_inverse_would_have_lost_directions():
 
 def test_blocks_of_rows_change_nothing(monkeypatch):
     head = head_of(50, rows=1000)
-    whole = semantic_anchors(head, gauge="centred")
+    whole = semantic_anchors(head, gauge="centered")
     monkeypatch.setattr(module, "BLOCK", 64)
-    parts = semantic_anchors(head, gauge="centred")
+    parts = semantic_anchors(head, gauge="centered")
     assert relative(parts.vectors, whole.vectors.numpy()) < 1e-12  # only the order of float64 sums differs
     assert relative(parts.leverage, whole.leverage.numpy()) < 1e-12
 
@@ -74,21 +74,21 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     seed=st.integers(0, 10_000),
     rows=st.integers(12, 60),
     d=st.integers(1, 12),
-    gauge=st.sampled_from(["raw", "centred"]),
+    gauge=st.sampled_from(["raw", "centered"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_identities(seed, rows, d, gauge):
     weight = torch.from_numpy(np.random.default_rng(seed).standard_normal((rows + 1, d)))
     found = semantic_anchors(weight, gauge=gauge)
-    centred = weight - weight.mean(0) if gauge == "centred" else weight
+    centered = weight - weight.mean(0) if gauge == "centered" else weight
 
     assert float(found.leverage.sum()) == pytest.approx(found.rank, rel=1e-9)
     assert float(found.leverage.min()) >= -1e-12
     assert float(found.leverage.max()) <= 1 + 1e-9
-    assert np.allclose((centred * found.vectors).sum(1), found.leverage, atol=1e-9)
+    assert np.allclose((centered * found.vectors).sum(1), found.leverage, atol=1e-9)
     # W⁺W = 1 on a full-rank head, and W⁺ (h's logits) = h for every state h
-    assert np.allclose(found.vectors.mT @ centred, np.eye(d), atol=1e-7)
-    if gauge == "centred":
+    assert np.allclose(found.vectors.mT @ centered, np.eye(d), atol=1e-7)
+    if gauge == "centered":
         assert np.allclose(found.vectors.sum(0), 0, atol=1e-7)
 
 
@@ -121,38 +121,38 @@ def test_padding_rows_do_not_enter():
     assert relative(semantic_anchors(padded).vectors[:400], alone.vectors.numpy()) > 0.1
 
 
-@pytest.mark.parametrize("gauge", ["raw", "centred"])
+@pytest.mark.parametrize("gauge", ["raw", "centered"])
 def test_bias_is_the_least_squares_solution(gauge):
-    """s_i minimises ‖W s + b − e_i‖; centred, both the head's and the bias's mean row are removed first."""
+    """s_i minimizes ‖W s + b − e_i‖; centered, both the head's and the bias's mean row are removed first."""
     head = head_of(30)
     bias = torch.from_numpy(np.random.default_rng(2).standard_normal(500))
     found = semantic_anchors(torch.cat([head, head[:100]]), bias=bias, rows=400, gauge=gauge)
     weight, shift = head.numpy(), bias[:400].numpy()
-    if gauge == "centred":
+    if gauge == "centered":
         weight, shift = weight - weight.mean(0), shift - shift.mean()
     expected = np.linalg.lstsq(weight, np.eye(400) - shift[:, None], rcond=None)[0].T
     assert relative(found.vectors, expected) < 1e-9
 
 
-def test_a_constant_bias_moves_nothing_in_the_centred_gauge():
+def test_a_constant_bias_moves_nothing_in_the_centered_gauge():
     head = head_of(30)
-    plain = semantic_anchors(head, gauge="centred")
-    shifted = semantic_anchors(head, gauge="centred", bias=torch.full((400,), 3.0))
+    plain = semantic_anchors(head, gauge="centered")
+    shifted = semantic_anchors(head, gauge="centered", bias=torch.full((400,), 3.0))
     assert relative(shifted.vectors, plain.vectors.numpy()) < 1e-12
 
 
-def test_the_centred_gauge_forgets_a_common_row():
+def test_the_centered_gauge_forgets_a_common_row():
     head = head_of(30)
     moved = head + torch.linspace(-2, 2, 24, dtype=torch.float64)
-    plain = semantic_anchors(head, gauge="centred").vectors.numpy()
-    assert relative(semantic_anchors(moved, gauge="centred").vectors, plain) < 1e-9
+    plain = semantic_anchors(head, gauge="centered").vectors.numpy()
+    assert relative(semantic_anchors(moved, gauge="centered").vectors, plain) < 1e-9
     assert relative(semantic_anchors(moved).vectors, semantic_anchors(head).vectors.numpy()) > 0.1
 
 
 def test_the_head_is_left_as_it_was():
     head = torch.nn.Parameter(head_of(30).float())
     before = head.detach().clone()
-    found = semantic_anchors(head, gauge="centred", bias=torch.ones(400))
+    found = semantic_anchors(head, gauge="centered", bias=torch.ones(400))
     assert torch.equal(head, before)
     assert not found.vectors.requires_grad
 

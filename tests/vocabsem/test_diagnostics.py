@@ -21,7 +21,7 @@ from vocabsem.diagnostics import (
     contextual_bias,
     likeness,
     rounded,
-    stand_ins,
+    vector_variants,
 )
 
 
@@ -135,9 +135,9 @@ def test_likeness_equals_its_definition():
     found = likeness(vectors, reference, words)
     assert found["label_cosine"] == pytest.approx(np.diagonal(cosines(vectors[rows], reference[rows])).mean(), abs=1e-6)
     near, expected = (cosines(each[rows], each) for each in (vectors, reference))
-    near[range(3), rows] = expected[range(3), rows] = -np.inf  # a word is no neighbour of itself
-    assert found["neighbours"] == pytest.approx(shares(near, expected, TOP))
-    assert likeness(reference, reference, words) == {"label_cosine": pytest.approx(1), "neighbours": 1.0}
+    near[range(3), rows] = expected[range(3), rows] = -np.inf  # a word is no neighbor of itself
+    assert found["neighbors"] == pytest.approx(shares(near, expected, TOP))
+    assert likeness(reference, reference, words) == {"label_cosine": pytest.approx(1), "neighbors": 1.0}
 
 
 # All of it
@@ -151,7 +151,7 @@ def test_answers_are_those_of_a_direct_transcription():
     own = states @ vocabulary.head.T + vocabulary.bias
     words = vocabulary.anchors[[tokens[0] for tokens in vocabulary.label_ids]]
     for (where, metric), figures in found.items():
-        seen = states - mean if where == "centred" else states
+        seen = states - mean if where == "centered" else states
         compare = cosines if metric == "cosine" else lambda one, other: one @ other.T
         logits = compare(seen, vocabulary.anchors)
         expected = np.mean([spearmanr(a, b).statistic for a, b in zip(own, logits, strict=True)])
@@ -184,12 +184,12 @@ def test_a_word_of_several_tokens_is_their_mean():
 
 def test_stand_ins_are_the_head_its_anchors_and_their_rounded_forms():
     space = make_whole_space()
-    vocabulary, centred = space.vocabulary, np.ones_like(space.vocabulary.head)
-    found = {name: (vectors, reference) for name, vectors, reference in stand_ins(vocabulary, centred)}
+    vocabulary, centered = space.vocabulary, np.ones_like(space.vocabulary.head)
+    found = {name: (vectors, reference) for name, vectors, reference in vector_variants(vocabulary, centered)}
     assert list(found) == [
-        "head", "anchors", "anchors.centred", "head.int8", "anchors.int8", "head.int4", "anchors.int4"
+        "head", "anchors", "anchors.centered", "head.int8", "anchors.int8", "head.int4", "anchors.int4"
     ]  # fmt: skip
-    assert found["anchors.centred"][0] is centred
+    assert found["anchors.centered"][0] is centered
     for name, (_, reference) in found.items():
         expected = vocabulary.head if name.startswith("head") else vocabulary.anchors
         assert reference is (None if name in ("head", "anchors") else expected)

@@ -20,7 +20,7 @@ def make_card(files, **changes):
     fields = {
         "name": "toy",
         "description": "toy",
-        "licence": "none",
+        "license": "none",
         "files": {name: f"file:{path}" for name, path in files.items()},
         "format": "csv",
         "fields": {"text": "text"},
@@ -373,7 +373,7 @@ def test_rows_longer_than_their_header_are_refused_not_read_a_column_off(read, t
             read({"all": path}, split=SplitRule(test=0.5))
 
 
-def test_a_csv_file_with_another_separator_is_recognised(read, tmp_path):
+def test_a_csv_file_with_another_separator_is_recognized(read, tmp_path):
     (path := tmp_path / "all.csv").write_text("text;label\nyes;1\nno;0\n")
     with pytest.raises(DataError, match=r"no column 'text', .*: its only column is 'text;label'\. .* in \{sep: ';'\}"):
         read({"all": path}, split=SplitRule(test=0.5))

@@ -52,7 +52,7 @@ def test_states_on_a_line_have_no_second_direction():
     assert principal_plane([[3.0, 4.0]]).tolist() == [[0.0, 0.0]]
 
 
-def test_umap_keeps_neighbours_together():
+def test_umap_keeps_neighbors_together():
     pytest.importorskip("umap.umap_", reason="umap-learn is an extra")
     states, labels = blobs(30)
     drawn = plane(states, "umap")

@@ -26,7 +26,7 @@ def test_states_are_those_of_the_processor(name, tmp_path):
     assert check_head(there, DEMONSTRATED) < 5e-4
 
 
-@pytest.mark.parametrize("gauge", ["raw", "centred"])
+@pytest.mark.parametrize("gauge", ["raw", "centered"])
 def test_anchors_are_those_of_the_processor(gauge):
     head = torch.randn(3000, 64, generator=torch.Generator().manual_seed(0))
     found = semantic_anchors(head, gauge=gauge, device="cuda")

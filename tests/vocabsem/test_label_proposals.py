@@ -39,12 +39,13 @@ def test_the_assignment_is_the_best_of_all(seed):
     rng = np.random.default_rng(seed)
     anchors = rng.standard_normal((len(WORDS), 6)).astype(np.float32)
     means = rng.standard_normal((3, 6)).astype(np.float32)
-    centred, away = means - means.mean(0), anchors - anchors.mean(0)
+    centered, away = means - means.mean(0), anchors - anchors.mean(0)
 
     def worth(words):
         rows = [WORDS[word] for word in words]
         return sum(
-            float(h @ away[r] / np.linalg.norm(h) / np.linalg.norm(away[r])) for h, r in zip(centred, rows, strict=True)
+            float(h @ away[r] / np.linalg.norm(h) / np.linalg.norm(away[r]))
+            for h, r in zip(centered, rows, strict=True)
         )
 
     found = propose_words(["a1", "a2", "a3"], means, anchors, WORDS)

@@ -29,7 +29,7 @@ def last_layer(model, ids):
     return seen[0][0, -1]
 
 
-def own_logits(model, ids):
+def label_logits(model, ids):
     with torch.inference_mode():
         return model.network(torch.tensor([ids])).logits[0, -1].double()
 
@@ -39,7 +39,7 @@ def test_the_last_layers_reading_is_the_models_own_answer(model):
     ended = endings(model, states)
     reading = by_logit(model.head.logits(ended[model.layers]), [[5], [6, 7]], k=4)
     for row, ids in enumerate(IDS):
-        own = own_logits(model, ids)
+        own = label_logits(model, ids)
         expected = own.log_softmax(0)
         # one rounding of float32 in a state moves a logit by about 1e-6 of the largest
         torch.testing.assert_close(reading.scores[row], expected.topk(4).values, rtol=0, atol=2e-5)
@@ -57,13 +57,13 @@ def test_an_inner_state_goes_through_the_norm_once_and_the_last_through_none(mod
 
 
 def test_the_model_is_left_as_it_was(model):
-    before = own_logits(model, IDS[0])
+    before = label_logits(model, IDS[0])
     states = extract(model, IDS, range(model.layers + 1))
     many = {layer: np.repeat(h, ROW // 2 + 1, axis=0) for layer, h in states.items()}  # several rows of states
     one, more = endings(model, states), endings(model, many)
     for layer in range(model.layers + 1):
         torch.testing.assert_close(more[layer][:: ROW // 2 + 1], one[layer], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(own_logits(model, IDS[0]), before, rtol=0, atol=0)
+    torch.testing.assert_close(label_logits(model, IDS[0]), before, rtol=0, atol=0)
     assert list(endings(model, {model.layers: states[model.layers]})) == [model.layers]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.language_model import load_model
-from vocabsem.parallel import LONG, NAME, SHORT, attention, one_ahead, side_by_side
+from vocabsem.parallel import LONG, NAME, SHORT, attention, parallel_map, prefetch
 
 CPU = torch.device("cpu")
 
@@ -81,21 +81,21 @@ def test_calls_run_side_by_side_and_come_in_order():
 
     if torch.get_num_threads() < 2:
         pytest.skip("one core: calls follow each other")
-    with side_by_side(CPU) as each:
+    with parallel_map(CPU) as each:
         assert list(each(call, range(8))) == [(number, 4.0) for number in range(8)]
 
 
 @pytest.mark.parametrize("items", [[], [0], [0, 1, 2, 3]])
 def test_one_ahead_is_map_whose_next_call_comes_first(items):
     called = []
-    seen = [(result, list(called)) for result in one_ahead(lambda item: called.append(item) or -item, items)]
+    seen = [(result, list(called)) for result in prefetch(lambda item: called.append(item) or -item, items)]
     assert [result for result, _ in seen] == [-item for item in items]
     assert [before for _, before in seen] == [items[: index + 2] for index in range(len(items))]
 
 
 def test_torchs_threads_are_as_before():
     before = torch.get_num_threads()
-    with side_by_side(CPU) as each:
+    with parallel_map(CPU) as each:
         list(each(lambda number: torch.ones(1000, 1000).sum(), range(4)))
     assert torch.get_num_threads() == before
     found = []
@@ -114,6 +114,6 @@ def test_an_error_ends_the_block_and_what_waits_is_not_begun():
             raise ValueError("first")
         time.sleep(0.02)
 
-    with pytest.raises(ValueError, match="first"), side_by_side(CPU) as each:
+    with pytest.raises(ValueError, match="first"), parallel_map(CPU) as each:
         list(each(call, range(200)))
     assert len(begun) < 200

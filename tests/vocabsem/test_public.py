@@ -10,7 +10,7 @@ from vocabsem.methods import METHODS
 
 SURFACE = """
 AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KnnPrompting LabelSpace
-LinearProbe NearestNeighbours PaperCalibrator Ridge StateOptimisation TextStates VocabularyCalibrator ZeroShot bootstrap
+LinearProbe NearestNeighbors PaperCalibrator Ridge StateOptimization TextStates VocabularyCalibrator ZeroShot bootstrap
 encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}

@@ -4,20 +4,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.errors import DataError
-from vocabsem.shots import choose_shots, with_noise
+from vocabsem.shots import add_label_noise, choose_shots
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 @st.composite
-def labelled(draw: st.DrawFn) -> tuple[np.ndarray, int, int]:
+def labeled(draw: st.DrawFn) -> tuple[np.ndarray, int, int]:
     """(labels, classes, rows of the rarest class)"""
     counts = draw(st.lists(st.integers(1, 12), min_size=2, max_size=6))
     labels = np.repeat(np.arange(len(counts)), counts)
     return np.random.default_rng(draw(SEEDS)).permutation(labels), len(counts), min(counts)
 
 
-@given(labelled(), SEEDS, st.data())
+@given(labeled(), SEEDS, st.data())
 def test_as_many_of_each_class_and_none_twice(case, seed, data):
     labels, classes, rarest = case
     shots = data.draw(st.integers(0, rarest))
@@ -26,7 +26,7 @@ def test_as_many_of_each_class_and_none_twice(case, seed, data):
     assert len(set(chosen.tolist())) == len(chosen)
 
 
-@given(labelled(), SEEDS, st.data())
+@given(labeled(), SEEDS, st.data())
 def test_fewer_shots_are_the_beginning_of_more(case, seed, data):
     labels, classes, rarest = case
     few = data.draw(st.integers(0, rarest))
@@ -80,7 +80,7 @@ def test_impossible_requests():
         choose_shots(np.array([0, 7]), 1, 0, 2)
 
 
-@given(labelled(), SEEDS, st.integers(1, 14))
+@given(labeled(), SEEDS, st.integers(1, 14))
 def test_scarce_classes_may_give_all_they_have(case, seed, shots):
     labels, classes, _ = case
     chosen = choose_shots(labels, shots, seed, classes, scarce="take_all")
@@ -94,26 +94,26 @@ def test_scarce_classes_may_give_all_they_have(case, seed, shots):
 SHARES = st.sampled_from([0.0, 0.1, 0.2, 0.25, 0.4])
 
 
-@given(labelled(), SEEDS, SHARES)
+@given(labeled(), SEEDS, SHARES)
 def test_noise_replaces_its_exact_share_by_other_classes(case, seed, share):
     labels, classes, _ = case
-    noisy = with_noise(labels, share, seed, classes)
+    noisy = add_label_noise(labels, share, seed, classes)
     assert (noisy != labels).sum() == round(share * len(labels))
     assert noisy.min() >= 0
     assert noisy.max() < classes
-    np.testing.assert_array_equal(with_noise(labels, share, seed, classes), noisy)
+    np.testing.assert_array_equal(add_label_noise(labels, share, seed, classes), noisy)
 
 
-@given(labelled(), SEEDS)
+@given(labeled(), SEEDS)
 def test_more_noise_contains_less(case, seed):
     labels, classes, _ = case
-    little, much = (with_noise(labels, share, seed, classes) for share in (0.1, 0.4))
+    little, much = (add_label_noise(labels, share, seed, classes) for share in (0.1, 0.4))
     np.testing.assert_array_equal(much[little != labels], little[little != labels])
 
 
 def test_noise_picks_rows_and_wrong_classes_evenly():
     labels = np.arange(400) % 4
-    drawn = np.stack([with_noise(labels, 0.2, seed, 4) for seed in range(500)])
+    drawn = np.stack([add_label_noise(labels, 0.2, seed, 4) for seed in range(500)])
     replaced = drawn != labels
     # a row: a share of .2, within five standard errors of 500 draws
     np.testing.assert_allclose(replaced.mean(axis=0), 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 500))
@@ -124,6 +124,6 @@ def test_noise_picks_rows_and_wrong_classes_evenly():
 def test_no_noise_is_no_change_and_leaves_its_input_alone():
     labels = np.arange(10) % 2
     kept = labels.copy()
-    np.testing.assert_array_equal(with_noise(labels, 0, 3, 2), kept)
-    with_noise(labels, 0.4, 3, 2)
+    np.testing.assert_array_equal(add_label_noise(labels, 0, 3, 2), kept)
+    add_label_noise(labels, 0.4, 3, 2)
     np.testing.assert_array_equal(labels, kept)

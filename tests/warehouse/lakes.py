@@ -66,7 +66,7 @@ def put_examples(lake, dataset, extra=None):
     )
     facts = {
         "description": f"the {dataset} set",
-        "licence": "CC0",
+        "license": "CC0",
         "citation": None,
         "template": 'review: "{text}"\nsentiment:',
         "sources": {"all": f"file:{dataset}.csv"},
@@ -124,7 +124,7 @@ def put_anchors(lake, model, gauge="raw"):
             "head": vectors(rows),
         }
     )
-    card = {"description": f"the {model} model", "source": "hf:x/y@z", "licence": "MIT", "citation": None}
+    card = {"description": f"the {model} model", "source": "hf:x/y@z", "license": "MIT", "citation": None}
     card |= {"parameters": 10**6, "layers": max(layers), "hidden_size": width, "vocabulary_size": len(rows)}
     facts = {"condition": 12.5, "residual": 1e-12, "rank": width, "gauge": gauge, "solver": "cholesky", "card": card}
     return put(lake, "anchors", {"part-00000000-00000005.parquet": table}, facts=facts, model=model, extra=gauge)

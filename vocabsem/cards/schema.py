@@ -13,7 +13,7 @@ from vocabsem.prompting import checked_template, field_names
 
 CARDS = Path(__file__).parents[2] / "data"
 
-_PROSE = {"name", "description", "licence", "citation", "template", "templates", "words", "word_tokens"}
+_PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens"}
 Kind = Literal["models", "datasets"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -37,7 +37,7 @@ class ModelCard(Card):
     """Where its bytes are: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
     """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
-    licence: Text
+    license: Text
     citation: str | None = None
     prepend_bos: bool
     """Whether prompts start with the beginning-of-sequence token, as the training documents did."""
@@ -89,11 +89,11 @@ class LocalCopy(Card):
 
 
 class DatasetCard(Card):
-    """Labelled text: where it is, which columns matter, how it becomes a prompt."""
+    """Labeled text: where it is, which columns matter, how it becomes a prompt."""
 
     name: Name
     description: Text
-    licence: Text
+    license: Text
     citation: str | None = None
     files: Annotated[dict[Literal["train", "validation", "test", "all"], str], Field(min_length=1)]
     """A source for each split, or one source for `all` rows."""

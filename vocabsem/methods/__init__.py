@@ -12,11 +12,11 @@ from vocabsem.methods.centroid import Centroid
 from vocabsem.methods.head_tuning import HeadTuning
 from vocabsem.methods.knn_prompting import KnnPrompting
 from vocabsem.methods.linear_probe import LinearProbe
-from vocabsem.methods.nearest_neighbours import NearestNeighbours
+from vocabsem.methods.nearest_neighbors import NearestNeighbors
 from vocabsem.methods.paper_calibrator import PaperCalibrator
 from vocabsem.methods.registry import check_params
 from vocabsem.methods.ridge import Ridge
-from vocabsem.methods.state_optimisation import StateOptimisation
+from vocabsem.methods.state_optimization import StateOptimization
 from vocabsem.methods.vocabulary_calibrator import VocabularyCalibrator
 from vocabsem.methods.zero_shot import ZeroShot
 
@@ -28,7 +28,7 @@ METHODS: dict[str, type[Method]] = {
         PaperCalibrator,
         VocabularyCalibrator,
         Centroid,
-        NearestNeighbours,
+        NearestNeighbors,
         LinearProbe,
         Ridge,
         ContextualCalibration,
@@ -36,7 +36,7 @@ METHODS: dict[str, type[Method]] = {
         BatchCalibration,
         KnnPrompting,
         HeadTuning,
-        StateOptimisation,
+        StateOptimization,
     )
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
-from vocabsem.label_space import LabelSpace, Targets, in_place_of_anchors
+from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods.base import Floats, Ints, Method
 from vocabsem.similarity import Metric, similarity_logits
 
@@ -14,7 +14,7 @@ from vocabsem.similarity import Metric, similarity_logits
 class AnchorSimilarity(Method):
     """softmax over the classes of similarity(h − μ, s_c), with no temperature, as published.
 
-    μ is the mean of the training states, which need no labels; centre=False leaves the states as they are.
+    μ is the mean of the training states, which need no labels; center=False leaves the states as they are.
     targets: "head" or "random" put a control in the anchors' place.
     """
 
@@ -29,27 +29,27 @@ class AnchorSimilarity(Method):
         space: LabelSpace,
         *,
         metric: Metric = "cosine",
-        centre: bool = True,
+        center: bool = True,
         targets: Targets = "anchors",
         seed: int = 0,
     ) -> None:
         self.space = space
         self.metric = metric
-        self.centre = centre
+        self.center = center
         self.targets = targets
         self.seed = seed
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        if self.centre and len(background) == 0:
-            raise DataError("anchor_similarity: no states to centre on: give training states, or set centre=False")
+        if self.center and len(background) == 0:
+            raise DataError("anchor_similarity: no states to center on: give training states, or set center=False")
         self.mean_ = np.zeros(self.space.width, np.float32)
-        if self.centre:
+        if self.center:
             self.mean_ = background.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def transform(self, X: Floats) -> Floats:
-        """States (N, d) → the centred states (N, d) that are compared with the anchors."""
+        """States (N, d) → the centered states (N, d) that are compared with the anchors."""
         return np.asarray(X, np.float32) - self.mean_
 
     def _logits(self, states: Floats) -> Floats:
-        targets = in_place_of_anchors(self.space, self.targets, self.seed)
+        targets = target_vectors(self.space, self.targets, self.seed)
         return np.asarray(similarity_logits(self.transform(states), targets, self.metric).numpy())

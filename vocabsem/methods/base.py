@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.parallel import MOST_WORKERS, side_by_side, thread_limits
+from vocabsem.parallel import MOST_WORKERS, parallel_map, thread_limits
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -28,7 +28,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y. Methods
     that compare nothing with the vocabulary (`needs_space` False) also work without a label space: their classes are
     then those of y, of any type, and they are scikit-learn's own in every check of the input.
-    `unlabelled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
+    `unlabeled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
     content-free inputs or random words of the domain. They set means and scales; only the
     vocabulary calibrator learns more from them.
     Attributes learned in `fit` end in `_` and are numpy arrays, dicts of them, or plain JSON values: what
@@ -53,13 +53,13 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     temperature_: float
     """1, until someone sets another: what the logits are divided by (Guo et al., 2017)."""
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabelled: ArrayLike | None = None) -> Self:
-        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabelled (M, d) or None: X.
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabeled: ArrayLike | None = None) -> Self:
+        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabeled (M, d) or None: X.
 
         Raises DataError on shapes, labels or values that cannot be used or without a vocabulary that is needed,
         TrainingFailed where training diverges.
         """
-        self._fit(*self._ready(X, y, unlabelled))
+        self._fit(*self._ready(X, y, unlabeled))
         return self
 
     @classmethod
@@ -68,10 +68,10 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         estimators: Sequence[Self],
         X: Sequence[ArrayLike],
         y: Sequence[ArrayLike | None],
-        unlabelled: Sequence[ArrayLike | None],
+        unlabeled: Sequence[ArrayLike | None],
     ) -> None:
         """`fit` of each estimator of this class to its own rows; all at once where the method gains by it."""
-        data = [e._ready(*given) for e, given in zip(estimators, zip(X, y, unlabelled, strict=True), strict=True)]
+        data = [e._ready(*given) for e, given in zip(estimators, zip(X, y, unlabeled, strict=True), strict=True)]
         cls._fit_together(estimators, data)
 
     @classmethod
@@ -81,13 +81,13 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             estimators[0]._fit(*data[0])
             return
         most = max(1, ROOM // max(states.nbytes + background.nbytes for states, _, background in data))
-        with side_by_side(torch.device("cpu"), min(most, MOST_WORKERS)) as run, thread_limits(1, "blas"):
+        with parallel_map(torch.device("cpu"), min(most, MOST_WORKERS)) as run, thread_limits(1, "blas"):
             list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 
-    def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabelled: ArrayLike | None) -> Data:
+    def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None) -> Data:
         """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
         states, labels = self._read_alone(X, y) if self._alone else self._read(X, y)
-        background = states if unlabelled is None else check_states(unlabelled, states.shape[1], self.name)
+        background = states if unlabeled is None else check_states(unlabeled, states.shape[1], self.name)
         self.n_features_in_ = states.shape[1]
         self.temperature_ = 1.0
         return states, labels, background

@@ -13,7 +13,7 @@ class BackgroundCalibration(Method):
     """P(c) ∝ p(c|x) / p̄(c), p̄(c) the mean over background inputs b of p(c|b), all with the model's own softmax.
 
     p(c|·) is the softmax over the label words of the model's logits. The three differ in the background only, whose
-    states are passed as `unlabelled`. Learns nothing from labels.
+    states are passed as `unlabeled`. Learns nothing from labels.
     """
 
     needs_labels = False
@@ -26,11 +26,11 @@ class BackgroundCalibration(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if len(background) == 0:
             raise DataError(f"{self.name}: no background states: extract those of the {self.background} prompts")
-        log_p = log_softmax(self.space.own_logits(background), axis=1)  # (M, C)
+        log_p = log_softmax(self.space.label_logits(background), axis=1)  # (M, C)
         self.log_prior_ = logsumexp(log_p, axis=0) - np.log(len(log_p))
 
     def _logits(self, states: Floats) -> Floats:
-        return np.asarray(log_softmax(self.space.own_logits(states), axis=1) - self.log_prior_)
+        return np.asarray(log_softmax(self.space.label_logits(states), axis=1) - self.log_prior_)
 
 
 class ContextualCalibration(BackgroundCalibration):
@@ -48,7 +48,7 @@ class DomainCalibration(BackgroundCalibration):
 
 
 class BatchCalibration(BackgroundCalibration):
-    """Zhou et al. 2024, "Batch Calibration": the batch is the training texts, unlabelled; no test text is read."""
+    """Zhou et al. 2024, "Batch Calibration": the batch is the training texts, unlabeled; no test text is read."""
 
     name = "batch_calibration"
     background = "train"

@@ -1,4 +1,4 @@
-"""The nearest class mean of the labelled states (Hidden Calibration's classifier)."""
+"""The nearest class mean of the labeled states (Hidden Calibration's classifier)."""
 
 from typing import ClassVar, Literal
 
@@ -13,7 +13,7 @@ class Centroid(Method):
     """softmax over the classes of minus the distance between h − μ and the class means.
 
     metric "cosine": 1 − cos(h − μ, m_c − μ); "l2": ‖h − m_c‖. μ is the mean of the training states, labels unused;
-    centre=False sets it to zero. A class without examples gets probability 0.
+    center=False sets it to zero. A class without examples gets probability 0.
     """
 
     name = "centroid"
@@ -26,14 +26,14 @@ class Centroid(Method):
     present_: NDArray[np.bool_]
 
     def __init__(
-        self, space: LabelSpace | None = None, *, metric: Literal["cosine", "l2"] = "cosine", centre: bool = True
+        self, space: LabelSpace | None = None, *, metric: Literal["cosine", "l2"] = "cosine", center: bool = True
     ) -> None:
         self.space = space  # type: ignore[assignment]
         self.metric = metric
-        self.centre = centre
+        self.center = center
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        mean = background.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(states.shape[1])
+        mean = background.mean(axis=0, dtype=np.float64) if self.center else np.zeros(states.shape[1])
         counts = np.bincount(labels, minlength=len(self.classes_))
         sums = np.zeros((len(self.classes_), states.shape[1]))
         np.add.at(sums, labels, states)
@@ -43,9 +43,9 @@ class Centroid(Method):
         self.centroids_[~self.present_] = 0.0
 
     def _logits(self, states: Floats) -> Floats:
-        centred = states.astype(np.float64) - self.mean_
+        centered = states.astype(np.float64) - self.mean_
         if self.metric == "cosine":
-            logits = unit_rows(centred) @ unit_rows(self.centroids_).T
+            logits = unit_rows(centered) @ unit_rows(self.centroids_).T
         else:
-            logits = -np.stack([np.linalg.norm(centred - centroid, axis=1) for centroid in self.centroids_], axis=1)
+            logits = -np.stack([np.linalg.norm(centered - centroid, axis=1) for centroid in self.centroids_], axis=1)
         return np.where(self.present_, logits, -np.inf)

@@ -11,9 +11,9 @@ from vocabsem.methods.base import Floats, Ints, Method
 class HeadTuning(Method):
     """softmax of the model's own logits, each label word's head row w_c moved by δ_c and its bias by b_c.
 
-    Σ −log softmax(own logits + (h − μ)·δ_c/ρ + b_c)[y] + λ/2 ‖δ‖² is convex: the penalty is a Gaussian prior centred on
+    Σ −log softmax(own logits + (h − μ)·δ_c/ρ + b_c)[y] + λ/2 ‖δ‖² is convex: the penalty is a Gaussian prior around
     the head's own rows, the same in all directions of the states' space. μ, the mean of the training states, only moves
-    what b_c has to learn; ρ, one number, is the root mean square of the centred states, so that λ means what it means
+    what b_c has to learn; ρ, one number, is the root mean square of the centered states, so that λ means what it means
     in the linear probe, and is chosen as there. A soft-cap stays on the own logits; the change is added after it.
     """
 
@@ -35,7 +35,7 @@ class HeadTuning(Method):
         mean = background.mean(axis=0, dtype=np.float64)
         self.mean_ = mean.astype(np.float32)
         self.spread_ = float(np.sqrt(((background - mean) ** 2).mean())) or 1.0
-        offset = self.space.own_logits(states).astype(np.float32)
+        offset = self.space.label_logits(states).astype(np.float32)
         found = choose_and_fit(self._scaled(states), offset, labels, folds=self.folds, seed=self.seed)
         self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
 
@@ -44,4 +44,4 @@ class HeadTuning(Method):
 
     def _logits(self, states: Floats) -> Floats:
         change = Linear(self.weights_, self.intercepts_, self.penalty_)
-        return change.logits(self._scaled(states), self.space.own_logits(states))
+        return change.logits(self._scaled(states), self.space.label_logits(states))

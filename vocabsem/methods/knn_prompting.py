@@ -1,4 +1,4 @@
-"""kNN Prompting: the vote of the labelled prompts whose next-token distributions are nearest."""
+"""kNN Prompting: the vote of the labeled prompts whose next-token distributions are nearest."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,13 +7,13 @@ from scipy.special import log_softmax
 from vocabsem.errors import CardError, DataError
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.nearest_neighbours import share_of_votes
+from vocabsem.methods.nearest_neighbors import share_of_votes
 
 ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64
 
 
 class KnnPrompting(Method):
-    """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k labelled prompts a nearest the query q.
+    """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k labeled prompts a nearest the query q.
 
     Near is a small KL(p_a ‖ p_q) over the whole vocabulary (Xu et al. 2023, "kNN Prompting": k = 3 and at most 1,024
     anchors per class). With logits l = scale · (W h + b),

@@ -1,4 +1,4 @@
-"""Logistic regression on standardised states: what any linear reader finds in them, without the vocabulary."""
+"""Logistic regression on standardized states: what any linear reader finds in them, without the vocabulary."""
 
 import numpy as np
 from numpy.typing import NDArray

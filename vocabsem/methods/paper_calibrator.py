@@ -9,10 +9,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from vocabsem.label_space import LabelSpace, Targets, in_place_of_anchors
+from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods._solvers.paper_module import Course, Losses, PaperModule, train
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
-from vocabsem.parallel import side_by_side, thread_limits
+from vocabsem.parallel import parallel_map, thread_limits
 from vocabsem.similarity import Metric, as_tensor, similarity_logits
 
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU
@@ -94,7 +94,7 @@ class PaperCalibrator(Method):
         if len(chunks) == 1:  # all threads are its own
             cls._train(chunks[0])
         else:
-            with side_by_side(torch.device(estimators[0].device)) as run, thread_limits(1, "blas"):
+            with parallel_map(torch.device(estimators[0].device)) as run, thread_limits(1, "blas"):
                 list(run(cls._train, chunks))
 
     @staticmethod
@@ -121,7 +121,7 @@ class PaperCalibrator(Method):
     def _targets(self) -> NDArray[np.float32]:
         """What the loss compares λ(r) with: (C, d), or (C and the others, d)."""
         space = self.space.with_other_tokens() if self.reads_vocabulary else self.space
-        return in_place_of_anchors(space, "head" if self.trained_on == "matmul" else self.targets, self.seed)
+        return target_vectors(space, "head" if self.trained_on == "matmul" else self.targets, self.seed)
 
     def _losses(self, estimators: Sequence["PaperCalibrator"]) -> Losses:
         """The losses of M estimators that agree with this one in their recipe."""
@@ -153,6 +153,6 @@ class PaperCalibrator(Method):
 
     def _logits(self, states: Floats) -> Floats:
         if self.inferred_by == "matmul":
-            return self.space.own_logits(self.transform(states))
-        targets = in_place_of_anchors(self.space, self.targets, self.seed)
+            return self.space.label_logits(self.transform(states))
+        targets = target_vectors(self.space, self.targets, self.seed)
         return np.asarray(similarity_logits(self.transform(states), targets, self.metric).numpy())

@@ -1,4 +1,4 @@
-"""Ridge regression of the classes on standardised states: closed form, with exact leave-one-out errors."""
+"""Ridge regression of the classes on standardized states: closed form, with exact leave-one-out errors."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ class Ridge(Method):
     """softmax(β ŷ), ŷ = z W + b the least-squares estimate of the one-hot labels with penalty λ‖W‖².
 
     z = (h − μ)/σ with the mean and deviation of the training states, divided by √(layers) where X holds several side
-    by side. λ minimises N/2 · log E(λ) + ½ (log λ/300)², E the squared error over the N labelled rows, each estimated
+    by side. λ minimizes N/2 · log E(λ) + ½ (log λ/300)², E the squared error over the N labeled rows, each estimated
     from the others: with few rows the prior on λ decides, with many the data do. With the hat matrix H, a row's error
     without itself is (y_i − ŷ_i)/(1 − H_ii), so one eigendecomposition serves all λ. The inverse temperature β has the
     largest likelihood of the same leave-one-out estimates, under a log-normal prior around 5.
@@ -45,16 +45,16 @@ class Ridge(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32(self.layers**0.5)
-        z, y = self._standardised(states), np.eye(len(self.classes_))[labels]
+        z, y = self._standardized(states), np.eye(len(self.classes_))[labels]
         with thread_limits(1, "blas"):
             self.weights_, self.intercepts_, self.penalty_, estimates = ridge(z, y, PENALTIES)
         self.sharpness_ = _sharpness(estimates, labels)
 
-    def _standardised(self, states: Floats) -> Floats:
+    def _standardized(self, states: Floats) -> Floats:
         return ((states - self.mean_) / self.deviation_).astype(np.float64)
 
     def _logits(self, states: Floats) -> Floats:
-        return np.asarray(self.sharpness_ * (self._standardised(states) @ self.weights_ + self.intercepts_))
+        return np.asarray(self.sharpness_ * (self._standardized(states) @ self.weights_ + self.intercepts_))
 
 
 def ridge(
@@ -62,14 +62,14 @@ def ridge(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
     """z (N, D) float64, y (N, C) → weights (D, C), intercepts (C,), the chosen λ, leave-one-out estimates (N, C).
 
-    Minimises ‖y − z W − b‖² + λ‖W‖² for the λ of `penalties` that the leave-one-out errors and the prior choose. The
-    columns are rotated onto the principal axes of the centred rows, where the normal equations are diagonal.
+    Minimizes ‖y − z W − b‖² + λ‖W‖² for the λ of `penalties` that the leave-one-out errors and the prior choose. The
+    columns are rotated onto the principal axes of the centered rows, where the normal equations are diagonal.
     Raises TrainingFailed on rows that are not finite.
     """
     if not np.isfinite(z).all():
-        raise TrainingFailed("ridge: standardised states became infinite: check the scale of the states")
-    centre, mean = z.mean(axis=0), y.mean(axis=0)
-    z, y = z - centre, y - mean
+        raise TrainingFailed("ridge: standardized states became infinite: check the scale of the states")
+    center, mean = z.mean(axis=0), y.mean(axis=0)
+    z, y = z - center, y - mean
     variance, axes = principal_axes(z)
     covariance = axes.T @ (z.T @ y)  # (r, C)
     shrunk = 1 / (variance[:, None] + penalties)  # (r, Λ)
@@ -84,7 +84,7 @@ def ridge(
     errors = (residuals**2).sum(axis=(1, 2))
     best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(penalties / USUAL) ** 2).argmin())
     weights = axes @ (covariance * shrunk[:, [best]])
-    return weights, mean - centre @ weights, float(penalties[best]), y + mean - residuals[best]
+    return weights, mean - center @ weights, float(penalties[best]), y + mean - residuals[best]
 
 
 def _sharpness(estimates: NDArray[np.float64], labels: Ints) -> float:

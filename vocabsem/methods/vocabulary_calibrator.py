@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.label_space import LabelSpace, in_place_of_anchors
+from vocabsem.label_space import LabelSpace, target_vectors
 from vocabsem.methods._solvers.prior_ridge import depart
 from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
 from vocabsem.methods._solvers.stacking import sharpen, stack
@@ -24,27 +24,27 @@ Echo = Callable[[Floats, Floats, Ints, Floats], Floats]
 
 
 class VocabularyCalibrator(Method):
-    """A linear map of standardised states, logits = z W, that leaves the vocabulary's answer as labels accumulate.
+    """A linear map of standardized states, logits = z W, that leaves the vocabulary's answer as labels accumulate.
 
-    z (N, k·d + 1): the k layers side by side, each column centred and scaled by the mean and deviation of the
-    unlabelled states and divided by √(k·d), and a constant. z̄ (N, d + 1): the layers' mean. z_L: the last layer, the
-    one that the head reads. All answers are brought to unit deviation over the unlabelled states. Then
+    z (N, k·d + 1): the k layers side by side, each column centered and scaled by the mean and deviation of the
+    unlabeled states and divided by √(k·d), and a constant. z̄ (N, d + 1): the layers' mean. z_L: the last layer, the
+    one that the head reads. All answers are brought to unit deviation over the unlabeled states. Then
 
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
-    2. its echo:        a + self-training on z̄ of the unlabelled states from a, shifted to name each class equally
+    2. its echo:        a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
                         often (`self_training`); without labels this, sharpened, is the answer;
-    3. labels:          ridge regression that departs from 2, its intercept from the unlabelled rows' mean, as far as
+    3. labels:          ridge regression that departs from 2, its intercept from the unlabeled rows' mean, as far as
                         leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
-    4. their echo:      self-training from 3, the labelled rows among the unlabelled, shifted to name each class in the
-                        share that 3 finds of it among the unlabelled (`estimate_shares`);
+    4. their echo:      self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
+                        share that 3 finds of it among the unlabeled (`estimate_shares`);
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
                         folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
                         too (`stacking`).
 
-    Where every unlabelled row has its label there is nothing to echo, and 4 is left out.
+    Where every unlabeled row has its label there is nothing to echo, and 4 is left out.
     targets: "anchors" or "head" reads one of the two, "random" puts Gaussian directions in their place and changes
-    nothing else. rounds=0 leaves out all self-training, so that unlabelled states set means and scales only.
+    nothing else. rounds=0 leaves out all self-training, so that unlabeled states set means and scales only.
     """
 
     name = "vocabulary_calibrator"
@@ -68,12 +68,12 @@ class VocabularyCalibrator(Method):
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if len(background) == 0:
-            raise DataError("vocabulary_calibrator: no states to standardise with: give unlabelled states")
+            raise DataError("vocabulary_calibrator: no states to standardize with: give unlabeled states")
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
-        z, pool = self._standardised(states[: len(labels)]), self._standardised(background)
+        z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
         if not (np.isfinite(z).all() and np.isfinite(pool).all()):
-            raise TrainingFailed("vocabulary_calibrator: standardised states became infinite: check their scale")
+            raise TrainingFailed("vocabulary_calibrator: standardized states became infinite: check their scale")
         with thread_limits(1, "blas"):
             echo = self._echo(pool)
             prior = self._prior(pool, echo)
@@ -95,8 +95,8 @@ class VocabularyCalibrator(Method):
         scatter = mean.T @ mean
 
         def echo(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
-            labelled = self._layer_mean(z)
-            narrow = self_train(mean, scatter, pool @ weights, labelled, labels, shares, rounds=self.rounds)
+            labeled = self._layer_mean(z)
+            narrow = self_train(mean, scatter, pool @ weights, labeled, labels, shares, rounds=self.rounds)
             each = narrow[:-1] / np.float32(self.layers**0.5)
             return _balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
 
@@ -141,7 +141,7 @@ class VocabularyCalibrator(Method):
     def _equal(self) -> Floats:
         return np.full(self.space.classes, 1 / self.space.classes)
 
-    def _standardised(self, states: Floats) -> Floats:
+    def _standardized(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.deviation_
         return np.hstack([z, np.full((len(z), 1), CONSTANT, np.float32)])
 
@@ -152,13 +152,13 @@ class VocabularyCalibrator(Method):
     def _directions(self) -> Floats:
         """T (C, d), its rows adding up to zero."""
         kinds = ("anchors", "head") if self.targets == "both" else (self.targets,)
-        rows = [unit_rows(in_place_of_anchors(self.space, kind, self.seed)) for kind in kinds]  # type: ignore[arg-type]
+        rows = [unit_rows(target_vectors(self.space, kind, self.seed)) for kind in kinds]  # type: ignore[arg-type]
         together = np.asarray(sum(rows))
         return np.asarray(together - together.mean(axis=0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """States (N, k·d) → calibrated states t (N, d) float32, the nearest to z_L with logits t Tᵀ."""
-        z = self._standardised(check_states(X, self.n_features_in_, self.name))
+        z = self._standardized(check_states(X, self.n_features_in_, self.name))
         last, directions = z[:, -1 - self.space.width : -1], self._directions()
         logits = z @ self.weights_
         logits -= logits.mean(axis=1, keepdims=True)
@@ -166,7 +166,7 @@ class VocabularyCalibrator(Method):
         return np.asarray(last + moves.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:
-        return np.asarray(self._standardised(states) @ self.weights_)
+        return np.asarray(self._standardized(states) @ self.weights_)
 
 
 def _deviation(answer: Floats) -> np.float32:

@@ -20,4 +20,4 @@ class ZeroShot(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None: ...
 
     def _logits(self, states: Floats) -> Floats:
-        return self.space.own_logits(states)
+        return self.space.label_logits(states)

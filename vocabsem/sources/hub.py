@@ -14,7 +14,7 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
 
     Heeds HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE (then what the cache holds, or nothing). Finished files are kept
     when a download is broken off.
-    Raises SourceError: no such repository or revision; DownloadFailed: no answer, or a licence to accept first.
+    Raises SourceError: no such repository or revision; DownloadFailed: no answer, or a license to accept first.
     """
     from huggingface_hub import HfApi, errors, snapshot_download
 
@@ -39,7 +39,7 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
         )
     except errors.GatedRepoError:
         raise DownloadFailed(
-            f"{kind} {name} asks for a licence to be accepted: accept it on its page, then set HF_TOKEN"
+            f"{kind} {name} asks for a license to be accepted: accept it on its page, then set HF_TOKEN"
         ) from None
     except errors.RepositoryNotFoundError:
         raise SourceError(f"no {kind} {name} on the hub, or it is private: mend the card, or set HF_TOKEN") from None

@@ -79,7 +79,7 @@ def only_writer(home: Home, timeout: float) -> Iterator[None]:
     Raises WriterBusy, naming the holder, if it is not free within `timeout` seconds.
     """
     path = home.catalog.with_suffix(".lock")
-    with atomic.explained(path, 0):
+    with atomic.translate_os_errors(path, 0):
         atomic.make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

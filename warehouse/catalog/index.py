@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.lake.keys import canonical
-from warehouse.lake.manifest import REFUSED, Manifest
+from warehouse.lake.manifest import REJECTED, Manifest
 from warehouse.lake.partition import Lake
 
 LAST = 2**31 - 1  # sorts `all` shots after every number
@@ -23,7 +23,7 @@ class Index:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.manifests = list(lake.manifests())
-        self.refusals = list(lake.manifests(name=REFUSED))
+        self.refusals = list(lake.manifests(name=REJECTED))
         both = self.manifests + self.refusals
         self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in both}
         self._by_key: dict[tuple[str, str], list[Manifest]] = {}

@@ -93,7 +93,7 @@ def locked(folder: Path, *, create: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def explained(path: Path, size: int) -> Iterator[None]:
+def translate_os_errors(path: Path, size: int) -> Iterator[None]:
     """Turn the system's refusal to write `size` bytes at `path` into NoSpace."""
     try:
         yield

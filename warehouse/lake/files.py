@@ -38,7 +38,7 @@ def footer(file: BinaryIO) -> bytes:
     return file.read(length)
 
 
-def agrees(entry: FileEntry) -> Callable[[BinaryIO], None]:
+def verify_written(entry: FileEntry) -> Callable[[BinaryIO], None]:
     """The test of a file reopened after writing: its footer is the one that was written, and counts the rows."""
 
     def look(file: BinaryIO) -> None:
@@ -51,7 +51,7 @@ def agrees(entry: FileEntry) -> Callable[[BinaryIO], None]:
     return look
 
 
-def fault(folder: Path, entry: FileEntry) -> str | None:
+def quick_check(folder: Path, entry: FileEntry) -> str | None:
     """What distinguishes a file from its entry at a glance: its size and, in Parquet, its footer; None if nothing does.
 
     A flipped byte in the rows is found by `read`, by the page's checksum, and by comparing the sha256.
@@ -67,7 +67,7 @@ def fault(folder: Path, entry: FileEntry) -> str | None:
 
 def mismatch(folder: Path, entry: FileEntry) -> str | None:
     """What distinguishes a file from its entry in any byte; None if nothing does. Reads all of it."""
-    if found := fault(folder, entry):
+    if found := quick_check(folder, entry):
         return found
     try:
         with (folder / entry.name).open("rb") as file:
@@ -78,8 +78,8 @@ def mismatch(folder: Path, entry: FileEntry) -> str | None:
 
 
 def require(folder: Path, entry: FileEntry) -> None:
-    """Raises CorruptPartition where `fault` finds one."""
-    if found := fault(folder, entry):
+    """Raises CorruptPartition where `quick_check` finds one."""
+    if found := quick_check(folder, entry):
         raise damaged(folder / entry.name, found)
 
 

@@ -16,7 +16,7 @@ from warehouse.errors import CorruptPartition, InvalidName
 from warehouse.lake.keys import canonical, checked_key, checked_name, partition_key
 
 MANIFEST = "manifest.json"
-REFUSED = "refused.json"  # a manifest too, of what a check kept from being published
+REJECTED = "rejected.json"  # a manifest too, of what a check kept from being published
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 Key = Annotated[str, AfterValidator(checked_key)]

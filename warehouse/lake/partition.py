@@ -21,7 +21,7 @@ from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NotPubl
 from warehouse.home import Home
 from warehouse.lake import atomic, files
 from warehouse.lake.keys import canonical, checked_key, checked_name, partition_key, short
-from warehouse.lake.manifest import MANIFEST, REFUSED, Check, FileEntry, Manifest, failures, partition_folders
+from warehouse.lake.manifest import MANIFEST, REJECTED, Check, FileEntry, Manifest, failures, partition_folders
 
 SIDECAR = ".json"
 
@@ -44,7 +44,7 @@ class Lake:
         return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
 
     def manifests(self, kind: str | None = None, name: str = MANIFEST) -> Iterator[Manifest]:
-        """The manifests of all published partitions, in the order of their paths; by the name REFUSED, those of what
+        """The manifests of all published partitions, in the order of their paths; by the name REJECTED, those of what
         failed a check and is not published.
 
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
@@ -81,7 +81,7 @@ class Partition:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
-        """The manifest, None if there is none for this key; by the name REFUSED, that of what failed a check, until it
+        """The manifest, None if there is none for this key; by the name REJECTED, that of what failed a check, until it
         is written again. Raises CorruptPartition if it cannot be read."""
         manifest = Manifest.read(self.path, name)
         return manifest if manifest and manifest.key == self.key else None
@@ -93,7 +93,7 @@ class Partition:
         Reads footers, not data: `verify` compares every byte.
         """
         manifest = self._readable()
-        return manifest is not None and all(files.fault(self.path, entry) is None for entry in manifest.files)
+        return manifest is not None and all(files.quick_check(self.path, entry) is None for entry in manifest.files)
 
     def verify(self) -> None:
         """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
@@ -156,7 +156,7 @@ class Partition:
         entry = self._sidecar(name)
         if entry is None and (manifest := self._readable()):
             entry = manifest.file(name)
-        return entry if entry and files.fault(self.path, entry) is None else None
+        return entry if entry and files.quick_check(self.path, entry) is None else None
 
     def publish(
         self,
@@ -170,7 +170,7 @@ class Partition:
     ) -> Manifest:
         """Make the `written` files visible by writing the manifest; returns the one of whoever published first.
 
-        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, REFUSED beside them,
+        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, REJECTED beside them,
         and count as never written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a
         file is no longer what was written, NoSpace.
         """
@@ -200,16 +200,16 @@ class Partition:
                 versions={"python": platform.python_version(), "pyarrow": pa.__version__, **(versions or {})},
                 created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
-            atomic.write(self.path / (REFUSED if failed else MANIFEST), manifest.to_json().encode())
+            atomic.write(self.path / (REJECTED if failed else MANIFEST), manifest.to_json().encode())
             self._forget(names)
             if failed:
                 raise self.refused(checks)
         return manifest
 
-    def withdraw(self) -> None:
+    def unpublish(self) -> None:
         """Take the manifest back, if there is one: the partition can be published anew."""
         with self._writing(MANIFEST, 0):
-            self._withdraw()
+            self._unpublish()
 
     def refused(self, checks: Sequence[Check]) -> CheckFailed:
         return CheckFailed(
@@ -223,9 +223,9 @@ class Partition:
         with self._writing(name, entry.bytes):
             if self.published and (there := self._published().file(name)):
                 return there
-            self._withdraw()
+            self._unpublish()
             (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
-            atomic.write(self.path / name, memoryview(data), accept=files.agrees(entry))
+            atomic.write(self.path / name, memoryview(data), accept=files.verify_written(entry))
             self._write_sidecar(entry)
         return entry
 
@@ -233,18 +233,18 @@ class Partition:
 
     @contextmanager
     def _writing(self, name: str, size: int) -> Iterator[None]:
-        with atomic.explained(self.path / name, size), atomic.locked(self.path):
+        with atomic.translate_os_errors(self.path / name, size), atomic.locked(self.path):
             yield
 
-    def _withdraw(self) -> None:
+    def _unpublish(self) -> None:
         """The same under a lock that is held: sound files keep a sidecar, so that they stay finished. A refusal speaks
         of files that are being replaced."""
-        (self.path / REFUSED).unlink(missing_ok=True)
+        (self.path / REJECTED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():
             manifest = self._readable()
             for entry in manifest.files if manifest else []:
-                if files.fault(self.path, entry) is None:
+                if files.quick_check(self.path, entry) is None:
                     self._write_sidecar(entry)
             file.unlink()
             atomic.sync_folder(self.path)

@@ -37,10 +37,10 @@ def test_counts_follow_what_is_published(world, capsys):
 
 
 def test_the_beginning_tells_what_is_missing(world, ran, capsys):
-    console.beginning(world.plan())
+    console.print_start(world.plan())
     told = " ".join(capsys.readouterr().err.split())
     assert "1 examples, 1 anchors, 3 states, 22 predictions, 22 metrics, 4 comparisons, 1 runs" in told
-    console.beginning(ran[0].plan())
+    console.print_start(ran[0].plan())
     assert "everything is published, nothing to do" in capsys.readouterr().err
 
 
@@ -56,7 +56,7 @@ def test_the_leaderboard_is_filtered_and_what_there_is_is_named(ran):
 
 def test_the_ending_shows_each_methods_best_and_where_to_look(ran, capsys):
     world, _ = ran
-    console.ending(world.plan())
+    console.print_summary(world.plan())
     shown = capsys.readouterr().out
     rows = console.leaderboard_table(world.home, "tiny", "made").to_pylist()
     for name in {row["method"] for row in rows}:
@@ -73,7 +73,7 @@ def test_the_ending_shows_each_methods_best_and_where_to_look(ran, capsys):
     assert "vocabsem-made@champion" in shown
 
 
-def test_neighbours_are_nearest_by_the_cosine_of_anchors(ran):
+def test_neighbors_are_nearest_by_the_cosine_of_anchors(ran):
     world, _ = ran
     plan = world.plan()
     table = plan.comparisons[0].anchors.partition(Lake(world.home)).table()
@@ -83,14 +83,14 @@ def test_neighbours_are_nearest_by_the_cosine_of_anchors(ran):
     units = anchors / np.linalg.norm(anchors, axis=1, keepdims=True)
     cosines = units @ units[place]
     nearest = [i for i in np.argsort(-cosines) if i != place][:5]
-    found = console.neighbours_table(world.home, "tiny-llama", "Ġbad", 5).to_pylist()
+    found = console.nearest_tokens_table(world.home, "tiny-llama", "Ġbad", 5).to_pylist()
     assert [row["token"] for row in found] == [tokens[i] for i in nearest]
     assert [row["cosine"] for row in found] == pytest.approx(cosines[nearest], abs=1e-6)
 
 
 def test_a_token_in_another_spelling_is_suggested(ran):
     with pytest.raises(BadInput, match="'ĠBAD' is no single token of 'tiny-llama': it has 'Ġbad'"):
-        console.neighbours_table(ran[0].home, "tiny-llama", "ĠBAD", 5)
+        console.nearest_tokens_table(ran[0].home, "tiny-llama", "ĠBAD", 5)
 
 
 def test_the_schema_page_has_every_column_with_its_comment(ran):

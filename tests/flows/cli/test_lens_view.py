@@ -14,16 +14,16 @@ from tests.flows.command import command
 HOSTILE = "<script>alert(1)</script>[bold]\x1b[31m"
 
 
-def word(name, cosine, rank, centred=0.1):
+def word(name, cosine, rank, centered=0.1):
     own = {"log_probability": -2.0 - rank / 100, "log_probability_rank": rank}
-    return {"word": name, "cosine": cosine, "cosine_rank": rank, "centred": centred, "centred_rank": rank, **own}
+    return {"word": name, "cosine": cosine, "cosine_rank": rank, "centered": centered, "centered_rank": rank, **own}
 
 
-def made(words, layers=3, centred_on=64):
+def made(words, layers=3, centered_on=64):
     tokens = [{"token": HOSTILE, "cosine": 0.5}, {"token": " good", "cosine": 0.25}]
     said = [{"token": HOSTILE, "probability": 0.5}, {"token": "\n", "probability": 0.25}]
     rows = [{"layer": n, "nearest": tokens, "model": said, "words": words} for n in range(layers)]
-    return Look("m", HOSTILE, HOSTILE, [w["word"] for w in words], centred_on, False, 1000, rows)
+    return Look("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, rows)
 
 
 def printed(seen):
@@ -54,16 +54,16 @@ def test_the_terminal_has_a_row_a_layer_with_cosines_places_and_probabilities():
 
 
 def test_of_many_words_the_closest_to_the_last_state_are_shown_in_their_order():
-    seen = made([word(f"w{n}", n / 100, 50, centred=-n) for n in range(20)])
-    assert words_shown(seen, "terminal") == [0, 1, 2], "centred similarity decides where there is one"
-    assert words_shown(replace(seen, centred_on=0), "page") == list(range(12, 20))
+    seen = made([word(f"w{n}", n / 100, 50, centered=-n) for n in range(20)])
+    assert words_shown(seen, "terminal") == [0, 1, 2], "centered similarity decides where there is one"
+    assert words_shown(replace(seen, centered_on=0), "page") == list(range(12, 20))
     assert "12 words that are further" in html(seen)
 
 
 def test_it_says_what_it_was_made_of():
     seen = made([word("bad", 0.1, 3)])
     assert "without the mean state of 64 training texts" in explained(seen)
-    assert "mean" not in explained(replace(seen, centred_on=0))
+    assert "mean" not in explained(replace(seen, centered_on=0))
     assert "solved now" in explained(replace(seen, solved=True))
 
 
@@ -87,7 +87,7 @@ def test_the_command_prints_a_table_json_and_a_page(ran, tmp_path):
     assert table.returncode == 0, table.stderr
     assert "P(positive)" in table.stdout
     assert "without the mean state of 60 training texts" in table.stdout
-    page = command(world.home, *words, "--no-centre", "-k", "2", "--output", tmp_path / "new" / "lens.html")
+    page = command(world.home, *words, "--no-center", "-k", "2", "--output", tmp_path / "new" / "lens.html")
     assert page.stdout == f"{tmp_path / 'new' / 'lens.html'}\n", page.stderr
     assert "mean state" not in (tmp_path / "new" / "lens.html").read_text()
 
@@ -99,7 +99,7 @@ def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOCABSEM_HOME", str(world.home.root))
         cards = {"model": str(world.folder / "model.yaml"), "dataset": str(world.folder / "dataset.yaml")}
-        lens("a great film", **cards, example=None, centre=True, k=2, output=None, form="json", data_dir=None)
+        lens("a great film", **cards, example=None, center=True, k=2, output=None, form="json", data_dir=None)
     found = json.loads(capsys.readouterr().out)
     assert [len(layer["nearest"]) for layer in found["layers"]] == [2] * 4
     assert [word["word"] for word in found["layers"][0]["words"]] == ["bad", "positive", "story"]

@@ -21,7 +21,7 @@ from warehouse.catalog.named_queries import analyses
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
-REFUSED = [
+REJECTED = [
     "drop table models",
     "copy models to 'x.csv'",
     "insert into labels values ('a', 0, 'b', 'c')",
@@ -143,7 +143,7 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
         ]
         subprocess.run(words, cwd=ROOT, stdout=out, check=True)
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == rows
-    for wrong in REFUSED:
+    for wrong in REJECTED:
         done = command(world.home, "sql", wrong)
         assert done.returncode == 2, wrong
         assert done.stderr.startswith("error: "), wrong
@@ -176,17 +176,17 @@ def test_named_analyses_are_listed_and_asked_with_parameters(ran):
         assert not done.stdout
 
 
-def test_neighbours_are_printed_and_an_unknown_token_is_explained(ran):
+def test_neighbors_are_printed_and_an_unknown_token_is_explained(ran):
     world, _ = ran
     token = json.loads(ask(world, "sql", "select token from anchors where token_id = 300", "--format", "json").stdout)[
         0
     ]["token"]
-    rows = json.loads(ask(world, "neighbours", token, "--model", "tiny-llama", "-k", "4", "--format", "json").stdout)
+    rows = json.loads(ask(world, "neighbors", token, "--model", "tiny-llama", "-k", "4", "--format", "json").stdout)
     assert len(rows) == 4
-    split = command(world.home, "neighbours", "nosuchtoken", "--model", "tiny-llama")
+    split = command(world.home, "neighbors", "nosuchtoken", "--model", "tiny-llama")
     assert split.returncode == 2
     assert "'nosuchtoken' is no single token of 'tiny-llama'" in split.stderr
-    stranger = command(world.home, "neighbours", token)
+    stranger = command(world.home, "neighbors", token)
     assert stranger.returncode == 2
     assert "no anchors of model 'smollm2-135m-instruct'" in stranger.stderr
     assert "tiny-llama" in stranger.stderr
@@ -269,7 +269,7 @@ def test_help_tells_of_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbours predict up doctor"
+    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbors predict up doctor"
     for verb in [*verbs.split(), "gc", "serve", "warehouse"]:
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())

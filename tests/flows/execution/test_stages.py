@@ -6,7 +6,7 @@ import pytest
 
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
-from flows.execution.stages import opened, require, unique
+from flows.execution.stages import plan_from_parameters, require, unique
 from flows.extract import extract
 from tasks.examples import build_examples, fetch_dataset
 from tests.tasks.worlds import SPLITS, compute, dataset_card, model, snapshot, write_card
@@ -113,6 +113,6 @@ def test_one_bad_data_set_is_told_before_the_work_on_another(world, recorded):
 
 
 def test_a_plan_whose_sources_are_known_fetches_nothing(world):
-    plan = opened(world.card, None, str(world.home.root), None)
+    plan = plan_from_parameters(world.card, None, str(world.home.root), None)
     assert plan.unfetched == []
     assert not (world.home.cache / "pypi").exists()

@@ -14,7 +14,7 @@ GOOD = {
     "name": "one",
     "models": ["smollm2-135m-instruct"],
     "datasets": ["rotten_tomatoes"],
-    "methods": ["zero_shot", {"method": "anchor_similarity", "params": {"centre": False, "targets": "random"}}],
+    "methods": ["zero_shot", {"method": "anchor_similarity", "params": {"center": False, "targets": "random"}}],
     "shots": [0, 4, "all"],
 }
 
@@ -39,7 +39,7 @@ def test_every_card_of_the_house_is_valid(path):
 
 def test_names_of_methods_tell_their_parameters(write):
     names = [spec.name for spec in load_experiment(write()).methods]
-    assert names == ["zero_shot", "anchor_similarity+no_centre+random"]
+    assert names == ["zero_shot", "anchor_similarity+no_center+random"]
     assert [spec.is_control for spec in load_experiment(write()).methods] == [False, True]
 
 

@@ -71,7 +71,7 @@ def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
         ({"layers": [2]}, {"states", *FITTED}),
         ({"pooling": "mean"}, {"states", *FITTED}),
         ({"limits.test": 9}, {"examples", "states", *FITTED}),
-        ({"gauge": "centred"}, {"anchors", *FITTED}),
+        ({"gauge": "centered"}, {"anchors", *FITTED}),
         ({"champion": False}, {"runs"}),
         ({"name": "other"}, {"runs"}),
         ({"shots": [0, 1, "all"]}, {"runs"}),

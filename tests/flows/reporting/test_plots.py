@@ -1,4 +1,4 @@
-"""Figures are looked at by what they draw: positions, sizes, colours; and by the pixels that come out."""
+"""Figures are looked at by what they draw: positions, sizes, colors; and by the pixels that come out."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from flows.reporting.plots import COLOURS, OURS, data_uri, label_efficiency, png
+from flows.reporting.plots import COLORS, OURS, data_uri, label_efficiency, png
 
 METHODS = ["zero_shot", "anchor_similarity", "vocabulary_calibrator+targets", "linear_probe"]
 CURVES = {
@@ -107,8 +107,8 @@ SEEN = {
 
 
 @pytest.mark.parametrize("eyes", SEEN)
-def test_colours_differ_for_the_colour_blind(eyes):
-    channels = np.array([to_rgb(colour) for colour in COLOURS])
+def test_colors_differ_for_the_color_blind(eyes):
+    channels = np.array([to_rgb(color) for color in COLORS])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     seen = linear @ np.array(SEEN[eyes]).T
     for one, other in itertools.combinations(seen, 2):

@@ -1,4 +1,4 @@
-"""Charts are looked at by what they draw: where points and intervals stand, in which colours, and what is told."""
+"""Charts are looked at by what they draw: where points and intervals stand, in which colors, and what is told."""
 
 import re
 import xml.etree.ElementTree as ET

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from flows.services import process, servers
 from flows.services.process import HOST, Server, ServerFailed, answers, free_port, running
-from flows.services.servers import first_start, live_api, passing_server
+from flows.services.servers import ephemeral_server, first_start, live_api
 from warehouse.home import Home
 
 
@@ -71,7 +71,7 @@ def test_a_server_waits_with_its_start_while_another_makes_the_database(home, mo
     monkeypatch.setattr(servers, "prefect_server", lambda *_: server)
     monkeypatch.setattr(servers, "START_SECONDS", 0.3)
     home.prefect.mkdir(parents=True)
-    with FileLock(home.prefect / "start.lock"), pytest.raises(Timeout), passing_server(home):
+    with FileLock(home.prefect / "start.lock"), pytest.raises(Timeout), ephemeral_server(home):
         pytest.fail("two at once")
     assert not server.log.exists()
 
@@ -81,10 +81,10 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(home, monkeypatch):
     monkeypatch.setattr(servers, "prefect_server", lambda *_: server)
     with first_start(server):
         database.write_text("half of it")
-    with passing_server(home):
+    with ephemeral_server(home):
         assert not database.exists()
         database.write_text("whole")
-    with passing_server(home):
+    with ephemeral_server(home):
         assert database.read_text() == "whole"
 
 

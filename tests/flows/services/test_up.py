@@ -235,7 +235,7 @@ def the_pages_show_them_and_ask_nobody_else(api, url):
         page.open(f"{older}/v2/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.querySelector('canvas') && document.body.innerText.includes('Completed')", "the run")
         page.open(f"{older}/v2/deployments/deployment/{api.deployment('backfill/backfill')}/run")
-        page.wait("document.body.innerText.includes('Only these budgets of labelled examples')", "the form")
+        page.wait("document.body.innerText.includes('Only these budgets of labeled examples')", "the form")
         assert hosts(page) <= {HOST, AMPLITUDE}
         assert page.errors == []
 

@@ -3,7 +3,7 @@
 import pytest
 from prefect.states import Failed
 
-from tasks.models.loaded import fetch_model, label_ids, loaded, passing
+from tasks.models.loaded import fetch_model, label_ids, loaded, retry_on
 from tests.tasks.worlds import LABELS, dataset_card, model
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import ComputationFailed, DownloadFailed, LabelWordError, SourceError
@@ -52,7 +52,7 @@ def test_a_source_that_is_not_there_is_named(home, tmp_path):
     [(DownloadFailed("x"), True), (ComputationFailed("x"), False), (SourceError("x"), False), (OSError("x"), False)],
 )
 def test_only_what_may_pass_is_tried_again(error, again):
-    options = passing(DownloadFailed)
+    options = retry_on(DownloadFailed)
     assert options["retry_condition_fn"](None, None, Failed(data=error)) is again
     assert options["retries"] == len(options["retry_delay_seconds"]) == 3
     assert options["retry_delay_seconds"] == sorted(options["retry_delay_seconds"])

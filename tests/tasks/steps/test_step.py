@@ -76,7 +76,7 @@ def changed(**changes):
     return {kind for kind, step in after.items() if step.key != before[kind].key}
 
 
-def relabelled(**changes):
+def relabeled(**changes):
     return {"labels": [LABELS[0] | changes, *LABELS[1:]]}
 
 
@@ -86,11 +86,11 @@ def with_setting(**changes):
 
 @settings(deadline=None, max_examples=50)
 @given(
-    description=words, licence=words, citation=st.none() | words, folder=st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+    description=words, license=words, citation=st.none() | words, folder=st.from_regex(r"[a-z]{1,8}", fullmatch=True)
 )
-def test_prose_and_places_change_no_key(description, licence, citation, folder):
+def test_prose_and_places_change_no_key(description, license, citation, folder):
     files = {split: f"file:/{folder}/{split}.jsonl" for split in ("train", "test")}
-    prose = {"description": description, "licence": licence, "citation": citation, "files": files}
+    prose = {"description": description, "license": license, "citation": citation, "files": files}
     assert changed(dataset=prose) == set()
 
 
@@ -98,10 +98,10 @@ def test_prose_and_places_change_no_key(description, licence, citation, folder):
     ("changes", "kinds"),
     [
         ({"dataset": {"template": "film : {text} sentiment :"}}, STATES),
-        ({"dataset": relabelled(word="dull")}, PREDICTIONS | DIAGNOSTICS),
+        ({"dataset": relabeled(word="dull")}, PREDICTIONS | DIAGNOSTICS),
         ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS | DIAGNOSTICS),
-        ({"dataset": relabelled(name="negative")}, EXAMPLES),
-        ({"dataset": relabelled(value="0")}, EXAMPLES),
+        ({"dataset": relabeled(name="negative")}, EXAMPLES),
+        ({"dataset": relabeled(value="0")}, EXAMPLES),
         ({"dataset": {"labels": LABELS[::-1]}}, EXAMPLES),
         ({"dataset": {"fields": {"text": "sentence"}}}, EXAMPLES),
         ({"dataset": {"where": {"language": "en"}}}, EXAMPLES),
@@ -111,7 +111,7 @@ def test_prose_and_places_change_no_key(description, licence, citation, folder):
         ({"hashes": {"train": "a" * 64, "test": "c" * 64}}, EXAMPLES),
         ({"limits": {"train": None, "validation": 21, "test": None}}, EXAMPLES),
         ({"digest": "d" * 64}, STATES | ANCHORS),
-        ({"gauge": "centred"}, ANCHORS),
+        ({"gauge": "centered"}, ANCHORS),
         (with_setting(layers=[3]), STATES),
         (with_setting(pooling="mean"), STATES),
         (with_setting(dtype="bfloat16"), STATES),

@@ -16,7 +16,7 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from safetensors.numpy import save
 
 from tasks.steps.step import Entry, Step
-from tasks.tracking.packaging import load_classifier, written_classifier
+from tasks.tracking.packaging import load_classifier, packaged_classifier
 from tasks.tracking.registry import register
 from tasks.tracking.runs import log_experiment
 from tasks.tracking.store import store
@@ -47,7 +47,7 @@ def entry(model, fields=("text",), key_of="first"):
         {
             "name": "films",
             "description": "made up",
-            "licence": "CC0-1.0",
+            "license": "CC0-1.0",
             "files": {"train": "file:train.csv", "test": "file:test.csv"},
             "format": "csv",
             "fields": {name: name for name in fields},
@@ -91,7 +91,7 @@ def fit(entry, home):
 
 def enter(home, run, name, calibrator, entry):
     """What the recording of a run does with the best of a data set."""
-    with written_classifier(home, entry, SETTINGS, calibrator) as folder:
+    with packaged_classifier(home, entry, SETTINGS, calibrator) as folder:
         return register(home, run, name, folder, entry)
 
 
@@ -225,7 +225,7 @@ def test_an_unknown_model_lists_those_there_are(registered, model):
 
 def test_another_language_model_is_refused(registered, tmp_path):
     home, one, calibrator, run, *_ = registered
-    with written_classifier(home, one, SETTINGS, calibrator) as folder:
+    with packaged_classifier(home, one, SETTINGS, calibrator) as folder:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | {"digest": "0" * 64}))
         register(home, run, "tampered", folder, entry(one.model, key_of="tampered"))

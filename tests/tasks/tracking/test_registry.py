@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.step import Entry, Step, examples_step, predictions_step
-from tasks.tracking.registry import judge, register
+from tasks.tracking.registry import compare_with_champion, register
 from tasks.tracking.runs import log_experiment
 from tasks.tracking.store import store
 from tests.tasks.worlds import World, dataset_card, model, with_store
@@ -71,7 +71,7 @@ def examples(home):
 @pytest.mark.parametrize(("right", "alias"), [(0.9, "champion"), (0.62, "challenger"), (0.58, None), (0.2, None)])
 def test_only_a_difference_beyond_chance_replaces_the_champion(home, examples, right, alias):
     holder, other = (contender(home, examples, share) for share in (0.6, right))
-    verdict = judge(home, other, champion(holder))
+    verdict = compare_with_champion(home, other, champion(holder))
     assert verdict.alias == alias
     assert verdict.difference.value == pytest.approx(f1_of(home, other) - f1_of(home, holder), abs=1e-12)
     assert (verdict.difference.low > 0) == (alias == "champion")
@@ -96,7 +96,7 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
         rows, seeds = rng.integers(N, size=N), rng.integers(3, size=3)
         each = [macro_f1(labels[rows], first[s][rows]) - macro_f1(labels[rows], second[s][rows]) for s in seeds]
         drawn.append(np.mean(each))
-    found = judge(home, other, champion(holder)).difference
+    found = compare_with_champion(home, other, champion(holder)).difference
     # a 2.5 % quantile of n normal draws has the deviation 2.67 σ/√n; here n is 4000 and 2000 of our own
     noise = 2.67 * np.std(drawn) * (1 / draws + 1 / 2000) ** 0.5
     assert (found.low, found.high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=4 * noise)
@@ -104,34 +104,36 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
 
 def test_the_first_comer_and_the_champion_itself_are_champion(home, examples):
     entry = contender(home, examples, 0.5)
-    assert judge(home, entry, None).alias == "champion"
-    verdict = judge(home, entry, champion(entry))
+    assert compare_with_champion(home, entry, None).alias == "champion"
+    verdict = compare_with_champion(home, entry, champion(entry))
     assert (verdict.alias, verdict.difference) == ("champion", None)
 
 
 def test_one_seed_stands_beside_every_seed_and_others_must_meet(home, examples):
     holder = contender(home, examples, 0.6)
     single = contender(home, examples, 0.95, seeds=(4,), shots="all")
-    assert judge(home, single, champion(holder)).difference.low > 0
+    assert compare_with_champion(home, single, champion(holder)).difference.low > 0
     meeting = contender(home, examples, 0.95, seeds=(2, 3))
-    assert judge(home, meeting, champion(holder)).difference.low > 0
+    assert compare_with_champion(home, meeting, champion(holder)).difference.low > 0
     strange = contender(home, examples, 0.95, seeds=(3, 4))
-    assert judge(home, strange, champion(holder)).alias == "challenger"
-    assert "no seed in common" in judge(home, strange, champion(holder)).why
+    assert compare_with_champion(home, strange, champion(holder)).alias == "challenger"
+    assert "no seed in common" in compare_with_champion(home, strange, champion(holder)).why
 
 
 def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples):
     entry, dataset = contender(home, examples, 0.95), DatasetCard.model_validate(dataset_card(home.root))
     elsewhere = contender(home, publish_examples(home, dataset, of="other", texts="other"), 0.5, method="centroid")
     again = contender(home, publish_examples(home, dataset, of="more training rows"), 0.5, method="centroid")
-    assert judge(home, entry, champion(again)).alias == "champion", "the same validation rows under another key"
+    assert compare_with_champion(home, entry, champion(again)).alias == "champion", (
+        "the same validation rows under another key"
+    )
     for holder, why in (
         (champion(elsewhere), "it was validated on other examples"),
         (champion(again, predictions="f" * 64), "what it predicted is no longer in the lake"),
         (champion(again, examples="f" * 64), "what it predicted is no longer in the lake"),
         (SimpleNamespace(version="7", tags={"predictions": "f" * 64}), "it was registered without its examples' key"),
     ):
-        verdict = judge(home, entry, holder)
+        verdict = compare_with_champion(home, entry, holder)
         assert (verdict.alias, verdict.difference) == ("challenger", None)
         assert f"version 7 stays champion, for it cannot be compared: {why}" in verdict.why
         assert verdict.why.endswith("move the alias by hand")
@@ -162,11 +164,11 @@ def test_a_champion_is_replaced_though_its_calibrator_is_gone(home, examples):
     """Only predictions are compared."""
     holder = contender(home, examples, 0.6, method="gone")
     shutil.rmtree(holder.predictions.partition(Lake(home), "calibrators").path)
-    assert judge(home, contender(home, examples, 0.95), champion(holder)).alias == "champion"
+    assert compare_with_champion(home, contender(home, examples, 0.95), champion(holder)).alias == "champion"
 
 
 def test_the_step_of_another_data_set_is_not_mistaken(home, examples):
     entry = contender(home, examples, 0.95)
     step = Step("predictions", dict(entry.predictions.coordinates) | {"dataset": "else"}, {"of": "else"})
     assert step.key != entry.predictions.key
-    assert judge(home, entry, champion(replace(entry, predictions=step))).alias == "challenger"
+    assert compare_with_champion(home, entry, champion(replace(entry, predictions=step))).alias == "challenger"

@@ -41,7 +41,7 @@ def row(method, shots, macro_f1, **changes):
         "method": method,
         "shots": shots,
         "seeds": [0, 1],
-        "parameters": {"method": method.partition("+")[0], "metric": "cosine", "centre": True},
+        "parameters": {"method": method.partition("+")[0], "metric": "cosine", "center": True},
         "control": False,
         "metrics": figures,
         "keys": {"predictions": "b" * 64, "metrics": "c" * 64, "states:test": "d" * 64},
@@ -119,7 +119,7 @@ def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
         "label": "linear_probe",
         "method": "linear_probe",
         "metric": "cosine",
-        "centre": "true",
+        "center": "true",
     }
     assert run.data.tags["key.predictions"] == "b" * 64
     assert run.data.tags["key.states:test"] == "d" * 64

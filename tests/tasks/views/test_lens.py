@@ -16,7 +16,7 @@ from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
 TEXT = "a great film and a good plot"
-VALUES = ("cosine", "cosine_rank", "centred", "centred_rank", "log_probability", "log_probability_rank")
+VALUES = ("cosine", "cosine_rank", "centered", "centered_rank", "log_probability", "log_probability_rank")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def stored(tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(stored):
     world, dataset = stored
-    return look(world.home, model(), TEXT, dataset, None, k=4, centre=True)
+    return look(world.home, model(), TEXT, dataset, None, k=4, center=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,10 +93,10 @@ def test_similarities_and_ranks_are_those_of_a_direct_computation(seen, direct, 
         assert [e["cosine"] for e in layer["nearest"]] == pytest.approx(cosines.topk(4).values.tolist(), abs=1e-5)
 
 
-def test_centred_is_without_the_mean_of_stored_training_texts(stored, seen, direct, network):
+def test_centered_is_without_the_mean_of_stored_training_texts(stored, seen, direct, network):
     world, _ = stored
     rows = catalog.query(world.home, "select text from examples where split = 'train'")["text"].to_pylist()
-    assert seen.centred_on == len(rows) == 60
+    assert seen.centered_on == len(rows) == 60
     mean = torch.stack([own_states(network, f"review : {text} sentiment :")[0] for text in rows]).mean(0)
     head = network.head
     anchors = semantic_anchors(head.weight, rows=head.tokens).vectors
@@ -104,19 +104,19 @@ def test_centred_is_without_the_mean_of_stored_training_texts(stored, seen, dire
     states, _ = direct
     for layer in (1, 2, 3):
         expected = torch.cosine_similarity(states[layer] - mean[layer], anchors[token], dim=0)
-        assert seen.layers[layer]["words"][0]["centred"] == pytest.approx(float(expected), abs=1e-4)
+        assert seen.layers[layer]["words"][0]["centered"] == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_a_token_that_all_prompts_share_has_nothing_left_at_the_embedding(seen):
-    assert [word["centred"] for word in seen.layers[0]["words"]] == [None] * 3
-    assert [word["centred_rank"] for word in seen.layers[0]["words"]] == [None] * 3
+    assert [word["centered"] for word in seen.layers[0]["words"]] == [None] * 3
+    assert [word["centered_rank"] for word in seen.layers[0]["words"]] == [None] * 3
 
 
 def test_anchors_are_solved_once_and_then_read_from_the_lake(stored, seen):
     world, dataset = stored
     assert seen.solved
     assert len(list(Lake(world.home).manifests("anchors"))) == 1
-    again = look(world.home, model(), TEXT, dataset, None, k=4, centre=True)
+    again = look(world.home, model(), TEXT, dataset, None, k=4, center=True)
     assert not again.solved
     assert again.layers == seen.layers
 
@@ -124,16 +124,16 @@ def test_anchors_are_solved_once_and_then_read_from_the_lake(stored, seen):
 def test_a_stored_example_brings_its_text_and_its_class(stored):
     world, dataset = stored
     row = catalog.query(world.home, "from examples where split = 'test' order by id").to_pylist()[0]
-    found = look(world.home, model(), None, dataset, row["id"], k=1, centre=False)
+    found = look(world.home, model(), None, dataset, row["id"], k=1, center=False)
     assert found.prompt == f"review : {row['text']} sentiment :"
     assert found.label == row["label_name"]
-    assert found.centred_on == 0
-    assert all(word["centred"] is None for layer in found.layers for word in layer["words"])
+    assert found.centered_on == 0
+    assert all(word["centered"] is None for layer in found.layers for word in layer["words"])
 
 
 def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_followed(stored):
     world, _ = stored
-    found = look(world.home, model(), "the film is", None, None, k=4, centre=True)
+    found = look(world.home, model(), "the film is", None, None, k=4, center=True)
     assert found.prompt == "the film is"
     assert found.words == [each["token"] for each in found.layers[-1]["model"]]
     assert [word["log_probability_rank"] for word in found.layers[-1]["words"]] == [1, 2, 3, 4]
@@ -141,9 +141,9 @@ def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_
     assert best == pytest.approx([each["probability"] for each in found.layers[-1]["model"]])
 
 
-def test_a_home_without_a_catalog_has_nothing_to_centre_on(stored, tmp_path):
+def test_a_home_without_a_catalog_has_nothing_to_center_on(stored, tmp_path):
     _, dataset = stored
-    assert look(Home(tmp_path), model(), TEXT, dataset, None, k=1, centre=True).centred_on == 0
+    assert look(Home(tmp_path), model(), TEXT, dataset, None, k=1, center=True).centered_on == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_cannot_be_looked_at_is_told(stored, text, dataset, example, said):
     two = made.model_copy(update={"fields": {"a": "a", "b": "b"}, "template": "{a} {b}"})
     card = {None: None, "made": made, "two": two}[dataset]
     with pytest.raises(BadInput, match=said):
-        look(world.home, model(), text, card, example, k=1, centre=True)
+        look(world.home, model(), text, card, example, k=1, center=True)
 
 
 def test_every_value_is_there_for_scripts(seen):

@@ -16,7 +16,7 @@ MODELS, DATASETS = list_cards("models"), list_cards("datasets")
 GOOD = {
     "name": "toy",
     "description": "toy",
-    "licence": "none",
+    "license": "none",
     "files": {"train": "file:train.csv", "test": "file:test.csv"},
     "format": "csv",
     "fields": {"text": "body"},
@@ -242,7 +242,7 @@ def test_a_card_does_not_change(card_file):
 
 def test_content_changes_with_what_is_read_and_not_with_what_is_said_of_it(card_file):
     card = load_card("datasets", card_file())
-    same = [{"description": "another"}, {"template": "{text}\ntype:"}, {"licence": "MIT"}, {"word_tokens": "first"}]
+    same = [{"description": "another"}, {"template": "{text}\ntype:"}, {"license": "MIT"}, {"word_tokens": "first"}]
     other = [{"where": {"source": "x"}}, {"fields": {"text": "title"}}, {"split": {"validation": 0.1}}]
     other += [{"drop_empty": True}, {"options": {"sep": ";"}}, {"sha256": {"train": "0" * 64}}]
     other += [{"labels": [GOOD["labels"][1], GOOD["labels"][0]]}, {"files": {"train": "hf:a/b@c/d", "test": "file:x"}}]

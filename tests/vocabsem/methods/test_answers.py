@@ -17,7 +17,7 @@ from vocabsem.methods._solvers.stacking import sharpen, stack
 
 
 def draw(n, d=7, classes=3, seed=0):
-    """z (n, d), a prior answer (n, C), labels (n,) and centred one-hot labels (n, C)."""
+    """z (n, d), a prior answer (n, C), labels (n,) and centered one-hot labels (n, C)."""
     generator = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     z = generator.standard_normal((n, d)) + 0.7 * np.random.default_rng(1).standard_normal((classes, d))[labels]
@@ -118,10 +118,10 @@ def test_a_great_freedom_is_an_intercept_without_a_penalty(monkeypatch):
 EQUAL = np.full(3, 1 / 3)
 
 
-def rounds_by_hand(states, answer, labelled, labels, shares, rounds):
+def rounds_by_hand(states, answer, labeled, labels, shares, rounds):
     share = 1 - len(labels) / len(states)
     weight = np.concatenate([np.full(len(states), share), np.full(len(labels), 10.0)])
-    rows = np.vstack([states, labelled])
+    rows = np.vstack([states, labeled])
     penalty = 0.4 * (weight @ rows**2).mean()
     for _ in range(rounds):
         q = softmax(4 * answer / answer.std(), axis=1)
@@ -136,12 +136,12 @@ def rounds_by_hand(states, answer, labelled, labels, shares, rounds):
 @pytest.mark.parametrize("shares", [EQUAL, np.array([0.7, 0.2, 0.1])])
 def test_rounds_are_weighted_ridge_regressions(n, shares):
     states, answer, *_ = draw(200)
-    labelled, _, labels, _ = draw(n, seed=5) if n else (states[:0], None, np.empty(0, int), None)
-    weights = self_train(states, states.T @ states, answer, labelled, labels, shares, rounds=3)
-    assert np.allclose(weights, rounds_by_hand(states, answer, labelled, labels, shares, 3), atol=1e-6)
+    labeled, _, labels, _ = draw(n, seed=5) if n else (states[:0], None, np.empty(0, int), None)
+    weights = self_train(states, states.T @ states, answer, labeled, labels, shares, rounds=3)
+    assert np.allclose(weights, rounds_by_hand(states, answer, labeled, labels, shares, 3), atol=1e-6)
 
 
-def test_where_all_are_labelled_only_labels_count():
+def test_where_all_are_labeled_only_labels_count():
     states, answer, labels, _ = draw(90)
     first = self_train(states, states.T @ states, answer, states, labels, EQUAL, rounds=3)
     second = self_train(states, states.T @ states, -answer, states, labels, EQUAL[::-1] ** 2, rounds=1)
@@ -170,7 +170,7 @@ def test_an_answer_that_says_nothing_is_survived(constant):
 @given(st.integers(0, 99), st.integers(2, 6))
 @settings(max_examples=20, deadline=None)
 def test_balanced_answers_name_each_class_in_its_share(seed, classes):
-    """To 1 %, from an answer that favours some classes by a factor of e² and more; one shift for all rows."""
+    """To 1 %, from an answer that favors some classes by a factor of e² and more; one shift for all rows."""
     generator = np.random.default_rng(seed)
     answer = generator.standard_normal((300, classes)) + 2 * generator.standard_normal(classes)
     shares = generator.dirichlet(np.full(classes, 5.0))
@@ -197,7 +197,7 @@ def test_shares_are_found_whatever_was_given(shares, given):
     assert np.allclose(found, (np.array(shares) + 0.2 / 3) / 1.2, atol=0.025)
 
 
-def test_shares_maximise_the_penalised_likelihood():
+def test_shares_maximize_the_penalized_likelihood():
     """Σ log Σ_c p(x|c) π_c / M + .2/3 Σ log π_c: a move to either side of any class costs."""
     given = np.array([0.5, 0.3, 0.2])
     logits = posterior(500, [0.8, 0.1, 0.1], given)
@@ -246,14 +246,14 @@ def test_the_stack_finds_the_scale_of_the_answers():
     answers = generator.standard_normal((5000, 3))
     labels = (np.cumsum(softmax(2 * answers, axis=1), axis=1) < generator.random((5000, 1))).sum(1)
     found = stack(answers, labels, np.eye(3), penalty=1.0)
-    centred = found - found.mean(1, keepdims=True)
-    assert np.allclose(centred, 2 * (np.eye(3) - 1 / 3), atol=0.15)
+    centered = found - found.mean(1, keepdims=True)
+    assert np.allclose(centered, 2 * (np.eye(3) - 1 / 3), atol=0.15)
 
 
 @given(st.integers(0, 99), st.integers(2, 40))
 @settings(max_examples=20, deadline=None)
 def test_the_factor_is_the_most_probable(seed, n):
-    """Against scipy's scalar minimiser of the docstring's loss, to half a step of the grid."""
+    """Against scipy's scalar minimizer of the docstring's loss, to half a step of the grid."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 3, n)
     logits, shift = generator.standard_normal((n, 3)) + np.eye(3)[labels], generator.standard_normal(3)

@@ -12,11 +12,11 @@ ALL = [ContextualCalibration, DomainCalibration, BatchCalibration]
 
 
 def label_probabilities(space, states):
-    """p(y|x), normalised over the label words, from the model's logits."""
+    """p(y|x), normalized over the label words, from the model's logits."""
     return softmax((states.astype(np.float64) @ space.head.T.astype(np.float64) + space.bias) * space.scale, axis=1)
 
 
-def normalised(rows):
+def normalized(rows):
     return rows / rows.sum(axis=1, keepdims=True)
 
 
@@ -35,8 +35,8 @@ def test_contextual_calibration(space, background):
     states, _ = make_states()
     p_cf = label_probabilities(space, background).mean(axis=0)
     q = (np.linalg.inv(np.diag(p_cf)) @ label_probabilities(space, states).T).T
-    found = ContextualCalibration(space).fit(states, unlabelled=background)
-    assert np.allclose(found.predict_proba(states), normalised(q), atol=1e-12)
+    found = ContextualCalibration(space).fit(states, unlabeled=background)
+    assert np.allclose(found.predict_proba(states), normalized(q), atol=1e-12)
 
 
 def test_domain_calibration(space, background):
@@ -44,9 +44,9 @@ def test_domain_calibration(space, background):
     states, _ = make_states()
     mean = sum(label_probabilities(space, background[t : t + 1])[0] for t in range(12)) / 12
     ratio = label_probabilities(space, states) / mean
-    found = DomainCalibration(space).fit(states, unlabelled=background)
+    found = DomainCalibration(space).fit(states, unlabeled=background)
     assert np.array_equal(found.predict(states), ratio.argmax(axis=1))
-    assert np.allclose(found.predict_proba(states), normalised(ratio), atol=1e-12)
+    assert np.allclose(found.predict_proba(states), normalized(ratio), atol=1e-12)
 
 
 def test_batch_calibration(space):
@@ -54,7 +54,7 @@ def test_batch_calibration(space):
     states, _ = make_states()
     batch = make_states(seed=2, n=50)[0]
     shifted = np.log(label_probabilities(space, states)) - np.log(label_probabilities(space, batch).mean(axis=0))
-    found = BatchCalibration(space).fit(states[:0], unlabelled=batch)
+    found = BatchCalibration(space).fit(states[:0], unlabeled=batch)
     assert np.allclose(found.predict_proba(states), softmax(shifted, axis=1), atol=1e-12)
 
 
@@ -62,7 +62,7 @@ def test_batch_calibration(space):
 def test_an_answer_that_is_always_the_same_is_calibrated_away(method):
     """Calibrated on one input, that input's classes are equally probable, whatever the model prefers."""
     space, (states, _) = make_space(), make_states()
-    found = method(space).fit(states, unlabelled=states[:1])
+    found = method(space).fit(states, unlabeled=states[:1])
     assert np.allclose(found.predict_proba(states[:1]), 1 / 3)
     assert found.predict_proba(states).max() > 0.5
 
@@ -72,9 +72,7 @@ def test_a_bias_of_the_head_changes_nothing_beside_one_input(method):
     """A constant added to a label word's logits is in both probabilities."""
     plain, (states, _) = make_space(), make_states()
     biased = type(plain)(plain.anchors, plain.head, plain.bias + np.float32([9, -4, 0]))
-    first, second = (
-        method(space).fit(states, unlabelled=states[:1]).predict_proba(states) for space in (plain, biased)
-    )
+    first, second = (method(space).fit(states, unlabeled=states[:1]).predict_proba(states) for space in (plain, biased))
     assert np.allclose(first, second, atol=1e-12)
 
 

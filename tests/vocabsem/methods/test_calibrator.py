@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError
-from vocabsem.label_space import in_place_of_anchors
+from vocabsem.label_space import target_vectors
 from vocabsem.methods import LinearProbe, VocabularyCalibrator
 from vocabsem.methods._solvers import self_training
 from vocabsem.methods._solvers.prior_ridge import depart
@@ -29,7 +29,7 @@ def by_hand(states, background, layers=1):
 def told(space, targets):
     """T: unit targets, less their mean over the classes, summed over what is read."""
     kinds = ["anchors", "head"] if targets == "both" else [targets]
-    rows = [in_place_of_anchors(space, kind, 0).astype(np.float64) for kind in kinds]
+    rows = [target_vectors(space, kind, 0).astype(np.float64) for kind in kinds]
     units = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in rows]
     return sum(each - each.mean(0) for each in units)
 
@@ -48,9 +48,9 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
 def test_without_labels_the_states_are_the_background():
     space, (states, _) = make_space(), make_states()
     alone = VocabularyCalibrator(space).fit(states)
-    beside = VocabularyCalibrator(space).fit(states[:1], unlabelled=states)
+    beside = VocabularyCalibrator(space).fit(states[:1], unlabeled=states)
     assert alone.weights_.tobytes() == beside.weights_.tobytes()
-    with pytest.raises(DataError, match="no states to standardise with"):
+    with pytest.raises(DataError, match="no states to standardize with"):
         VocabularyCalibrator(space).fit(np.empty((0, D)))
 
 
@@ -102,7 +102,7 @@ def test_all_five_steps_by_hand(layers, rounds):
         return balanced(unit([x @ weights for x in (p_mean, *asked)]), shares)
 
     def left(rows):
-        """Step 3 from these labelled rows: answers for the pool, the labelled rows and the test, and held out."""
+        """Step 3 from these labeled rows: answers for the pool, the labeled rows and the test, and held out."""
         found, held_out = weighted(z[rows], prior[1][rows], labels[rows])
         direct = [found.trust * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
         return unit(direct), held_out / direct[0].std()
@@ -130,7 +130,7 @@ def test_all_five_steps_by_hand(layers, rounds):
     assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
 
 
-def test_where_all_are_labelled_no_text_is_echoed():
+def test_where_all_are_labeled_no_text_is_echoed():
     """The labels' own estimates alone are stacked, in any number of rounds but none: the prior is still sharpened."""
     space, (states, labels) = make_space(), make_states()
     rows = np.r_[:30, 30:90:3]  # 30 of the first class, 10 of either other
@@ -168,7 +168,7 @@ def test_calibrated_states_have_the_logits(layers, targets):
 def test_a_control_exchanges_the_targets_and_nothing_else():
     """Told the same directions under another name, it does the same."""
     space, (states, labels) = make_space(), make_states()
-    drawn = in_place_of_anchors(space, "random", 5)
+    drawn = target_vectors(space, "random", 5)
     renamed = type(space)(drawn, drawn, space.bias)
     control = VocabularyCalibrator(space, targets="random", seed=5).fit(states[:9], labels[:9], states)
     for targets in ("anchors", "head", "both"):

@@ -26,18 +26,18 @@ def test_it_is_the_model_with_other_head_rows(space):
 
 
 @pytest.mark.parametrize("softcap", [None, 4.0])
-def test_the_objective_is_minimised(softcap):
+def test_the_objective_is_minimized(softcap):
     """The gradient of the docstring's loss, written out in float64, vanishes."""
     space, (states, labels) = make_space(scale=0.05, softcap=softcap), make_states()
     background, _ = make_states(4, n=300)
-    found = HeadTuning(space).fit(states, labels, unlabelled=background)
-    centred = states - background.mean(0, dtype=np.float64)
+    found = HeadTuning(space).fit(states, labels, unlabeled=background)
+    centered = states - background.mean(0, dtype=np.float64)
     rms = np.sqrt(((background - background.mean(0, dtype=np.float64)) ** 2).mean())
     own = (states.astype(np.float64) @ space.head.T + space.bias) * 0.05
     own = softcap * np.tanh(own / softcap) if softcap else own
-    excess = softmax(own + centred / rms @ found.weights_ + found.intercepts_, axis=1) - np.eye(3)[labels]
-    gradient = (centred / rms).T @ excess + found.penalty_ * found.weights_
-    start = (centred / rms).T @ (softmax(own, axis=1) - np.eye(3)[labels])
+    excess = softmax(own + centered / rms @ found.weights_ + found.intercepts_, axis=1) - np.eye(3)[labels]
+    gradient = (centered / rms).T @ excess + found.penalty_ * found.weights_
+    start = (centered / rms).T @ (softmax(own, axis=1) - np.eye(3)[labels])
     assert found.spread_ == pytest.approx(rms, rel=1e-5)
     # the stopping rule is a relative decrease of 1e-7 in the loss
     assert np.linalg.norm(gradient) < 1e-3 * np.linalg.norm(start)
@@ -58,7 +58,7 @@ def test_a_head_that_knows_helps_at_few_labels():
     states = (space.head[labels] * 0.3 + generator.standard_normal((300, 64))).astype(np.float32)
     space = LabelSpace(space.anchors, space.head, np.zeros(3))
     own = ZeroShot(space).fit(states).score(states, labels)
-    found = HeadTuning(space).fit(states[:6], labels[:6], unlabelled=states)
+    found = HeadTuning(space).fit(states[:6], labels[:6], unlabeled=states)
     assert own > 0.8
     assert found.score(states[6:], labels[6:]) > own - 0.05
 

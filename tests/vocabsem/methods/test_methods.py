@@ -18,9 +18,9 @@ from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.registry import check_params
 
 FAST = {"paper_calibrator": {"epochs": 3}}
-LABELLED = [name for name, method in METHODS.items() if method.needs_labels]
+LABELED = [name for name, method in METHODS.items() if method.needs_labels]
 every_method = pytest.mark.parametrize("name", METHODS)
-labelled_method = pytest.mark.parametrize("name", LABELLED)
+labeled_method = pytest.mark.parametrize("name", LABELED)
 
 
 def build(name, seed=0, space=None, **params):
@@ -29,7 +29,7 @@ def build(name, seed=0, space=None, **params):
 
 def fitted(name, seed=0, **params):
     states, labels = make_states()
-    return build(name, seed, **params).fit(states, labels, unlabelled=states)
+    return build(name, seed, **params).fit(states, labels, unlabeled=states)
 
 
 def with_(attribute):
@@ -44,7 +44,7 @@ def test_what_each_says_of_itself():
         "paper_calibrator",
         "vocabulary_calibrator",
         "centroid",
-        "nearest_neighbours",
+        "nearest_neighbors",
         "linear_probe",
         "ridge",
         "contextual_calibration",
@@ -52,7 +52,7 @@ def test_what_each_says_of_itself():
         "batch_calibration",
         "knn_prompting",
         "head_tuning",
-        "state_optimisation",
+        "state_optimization",
     ]
     assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
@@ -111,7 +111,7 @@ def test_the_input_is_left_alone(name):
     states, labels = make_states()
     kept = states.copy(), labels.copy()
     states.flags.writeable = labels.flags.writeable = False
-    build(name).fit(states, labels, unlabelled=states).predict_proba(states)
+    build(name).fit(states, labels, unlabeled=states).predict_proba(states)
     assert np.array_equal(states, kept[0])
     assert np.array_equal(labels, kept[1])
 
@@ -128,7 +128,7 @@ def test_scikit_learn_can_clone_it(name):
     assert copy.fit(states, labels).score(states, labels) == accuracy_score(labels, copy.predict(states))
 
 
-@labelled_method
+@labeled_method
 def test_a_class_without_examples_keeps_its_column(name):
     states, labels = make_states(absent=[1])
     longer = {"epochs": 30} if name == "paper_calibrator" else {}
@@ -141,14 +141,14 @@ def test_a_class_without_examples_keeps_its_column(name):
 
 
 # the two left out start from the answer of a model that knows nothing here, and may not go far from it
-@pytest.mark.parametrize("name", [name for name in LABELLED if name not in ("head_tuning", "state_optimisation")])
+@pytest.mark.parametrize("name", [name for name in LABELED if name not in ("head_tuning", "state_optimization")])
 def test_better_than_chance_on_separate_classes(name):
     states, labels = make_states(n=240, distance=8)
     estimator = build(name, **({"epochs": 30} if name == "paper_calibrator" else {})).fit(states[:120], labels[:120])
     assert estimator.score(states[120:], labels[120:]) > 0.6  # a third by chance
 
 
-@labelled_method
+@labeled_method
 def test_labels_in_another_order_give_the_same_classes(name):
     """Rows may come in any order; what is learned from them is the same up to rounding and shuffling."""
     states, labels = make_states(distance=8)
@@ -169,7 +169,7 @@ def test_labels_in_another_order_give_the_same_classes(name):
         (np.arange(89) % 3, "labels \\(89,\\)"),
     ],
 )
-@labelled_method
+@labeled_method
 def test_refuses_labels(name, labels, message):
     if labels is None and METHODS[name].works_without_labels:
         return
@@ -186,7 +186,7 @@ def test_refuses_states_that_are_not_finite(name, value):
     with pytest.raises(DataError, match=f"{name}: states hold NaN or infinite values, first in row 4"):
         build(name).fit(states, labels)
     with pytest.raises(DataError, match="row 4"):
-        build(name).fit(make_states()[0], labels, unlabelled=states)
+        build(name).fit(make_states()[0], labels, unlabeled=states)
     with pytest.raises(DataError, match="row 4"):
         estimator.predict_proba(states)
 
@@ -200,7 +200,7 @@ def test_refuses_other_widths(name):
     with pytest.raises(DataError, match=r"shape \(90,\)"):
         estimator.predict_proba(states[:, 0])
     with pytest.raises(DataError, match="expected"):
-        build(name).fit(states, labels, unlabelled=states[:, 1:])
+        build(name).fit(states, labels, unlabeled=states[:, 1:])
     if METHODS[name].fixed_width:
         with pytest.raises(DataError, match=r"expected \(N, 16\)"):
             build(name).fit(states[:, 1:], labels)
@@ -263,8 +263,8 @@ def test_persistence_refuses_what_it_did_not_write():
         ("zero_shot", {"x": 1}, "unknown parameter 'x' of method zero_shot"),
         ("centroid", {"metric": "dot"}, "parameter metric of method centroid is 'dot': choose cosine, l2"),
         ("anchor_similarity", {"targets": "rows"}, "choose anchors, head, random"),
-        ("nearest_neighbours", {"k": "many"}, "parameter k of method nearest_neighbours is 'many': expected int"),
-        ("nearest_neighbours", {"k": True}, "expected int"),
+        ("nearest_neighbors", {"k": "many"}, "parameter k of method nearest_neighbors is 'many': expected int"),
+        ("nearest_neighbors", {"k": True}, "expected int"),
         ("vocabulary_calibrator", {"seed": 3}, "unknown parameter 'seed'"),
         ("vocabulary_calibrator", {"space": 3}, "unknown parameter 'space'"),
     ],
@@ -277,7 +277,7 @@ def test_refuses_unknown_names(name, params, message):
 
 
 def test_whole_numbers_serve_as_floats():
-    assert build("nearest_neighbours", smoothing=1).smoothing == 1
+    assert build("nearest_neighbors", smoothing=1).smoothing == 1
 
 
 @pytest.mark.parametrize("name", sorted(with_("reads_vocabulary")))

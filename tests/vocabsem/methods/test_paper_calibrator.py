@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from tests.vocabsem.method_data import TOKENS, D, make_space, make_states, make_whole_space
 from vocabsem.errors import DataError
-from vocabsem.label_space import Vocabulary, in_place_of_anchors
+from vocabsem.label_space import Vocabulary, target_vectors
 from vocabsem.methods import LabelSpace, PaperCalibrator, ZeroShot
 from vocabsem.methods.paper_calibrator import PaperModule
 from vocabsem.methods.persistence import from_arrays, to_arrays
@@ -49,13 +49,13 @@ def test_each_loss_equals_torch_by_hand(trained_on, softcap):
     found = PaperCalibrator(space, trained_on=trained_on, epochs=2, batch=16, seed=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
-    module.initialise(generator)
-    optimiser = torch.optim.Adam(module.parameters(), lr=1e-3)
+    module.initialize(generator)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     for _ in range(2):
         for rows in torch.randperm(50, generator=generator).split(16):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             LOSSES[trained_on](space, module(torch.from_numpy(states)[rows]), torch.from_numpy(labels)[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     for name, tensor in module.state_dict().items():
         # Adam divides by √v: gradients that are rounding may move a weight by a step of 1e-3, hence the mean
         assert np.abs(found.weights_[name] - tensor.numpy()).mean() < 1e-5, name
@@ -115,9 +115,9 @@ def test_stored_without_the_vocabulary():
 def test_controls_replace_every_token(kind):
     """The label words come first, with the targets that a prediction compares with, whatever the others are."""
     space = make_whole_space()
-    rows = in_place_of_anchors(space.with_other_tokens(), kind, seed=3)
+    rows = target_vectors(space.with_other_tokens(), kind, seed=3)
     assert rows.shape == (TOKENS, D)
-    assert np.allclose(rows[:3], in_place_of_anchors(space, kind, seed=3), rtol=1e-6)
+    assert np.allclose(rows[:3], target_vectors(space, kind, seed=3), rtol=1e-6)
     if kind == "random":
         assert not np.isin(rows, space.vocabulary.anchors).any()
         assert np.allclose(np.linalg.norm(rows[3:], axis=1), np.linalg.norm(space.vocabulary.anchors[:-3], axis=1))

@@ -6,7 +6,7 @@ import torch
 
 from tests.vocabsem.method_data import D, make_space, make_states, make_whole_space
 from vocabsem.errors import TrainingFailed
-from vocabsem.label_space import in_place_of_anchors
+from vocabsem.label_space import target_vectors
 from vocabsem.methods import Centroid, LinearProbe, PaperCalibrator, Ridge, VocabularyCalibrator, base
 from vocabsem.methods._solvers.paper_module import PaperModule, Stack
 from vocabsem.similarity import similarity_logits
@@ -26,14 +26,14 @@ def alone(space, states, labels, *, metric="cosine", epochs=3, batch=16, dtype=t
     generator = torch.Generator().manual_seed(seed)
     module = PaperModule.drawn(space.width, generator).to(dtype)
     rates = {"lr": variant.get("learning_rate", 1e-3), "weight_decay": variant.get("weight_decay", 0.0)}
-    optimiser = torch.optim.Adam(module.parameters(), **rates)
-    targets = torch.from_numpy(in_place_of_anchors(space, variant.get("targets", "anchors"), seed)).to(dtype)
+    optimizer = torch.optim.Adam(module.parameters(), **rates)
+    targets = torch.from_numpy(target_vectors(space, variant.get("targets", "anchors"), seed)).to(dtype)
     r, y = torch.from_numpy(states).to(dtype), torch.from_numpy(labels)
     for _ in range(epochs):
         for rows in torch.randperm(len(y), generator=generator).split(batch):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             torch.nn.functional.cross_entropy(similarity_logits(module(r[rows]), targets, metric), y[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     return {name: parameter.detach().numpy() for name, parameter in module.state_dict().items()}
 
 

@@ -77,7 +77,7 @@ def test_the_prior_on_the_penalty_fades_as_labels_grow():
 def test_probabilities_by_definition(layers):
     states, labels = make_states(n=60, d=D * layers)
     background, _ = make_states(3, n=200, d=D * layers)
-    found = Ridge(make_space(), layers=layers).fit(states, labels, unlabelled=background)
+    found = Ridge(make_space(), layers=layers).fit(states, labels, unlabeled=background)
     z = lambda rows: (rows - background.mean(0, dtype=np.float64)) / background.std(0, dtype=np.float64) / layers**0.5  # noqa: E731
     rival = ScikitRidge(found.penalty_).fit(z(states), np.eye(3)[labels])
     queries, _ = make_states(1, d=D * layers)
@@ -114,4 +114,4 @@ def test_the_same_states_say_nothing():
 def test_infinite_states_are_an_error():
     states, labels = make_states()
     with pytest.raises(TrainingFailed, match="became infinite: check the scale"), np.errstate(over="ignore"):
-        Ridge(make_space()).fit(states * np.float32(1e30), labels, unlabelled=states * np.float32(1e-12))
+        Ridge(make_space()).fit(states * np.float32(1e30), labels, unlabeled=states * np.float32(1e-12))

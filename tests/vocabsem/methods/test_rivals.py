@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import CardError, TrainingFailed
-from vocabsem.methods import Centroid, LinearProbe, NearestNeighbours
+from vocabsem.methods import Centroid, LinearProbe, NearestNeighbors
 from vocabsem.methods._solvers import logistic as module
 from vocabsem.methods._solvers.logistic import choose_and_fit
 from vocabsem.methods.base import mean_and_deviation, unit_rows
@@ -29,11 +29,11 @@ def test_centroid_l2_is_scikit_learn_s_nearest_centroid(seed):
     assert np.allclose(found.centroids_ + found.mean_, expected.centroids_, atol=1e-5)
 
 
-@pytest.mark.parametrize("centre", [True, False])
-def test_centroid_cosine_by_definition(centre):
+@pytest.mark.parametrize("center", [True, False])
+def test_centroid_cosine_by_definition(center):
     states, labels = make_states()
-    shift = states.astype(np.float64).mean(0) * centre
-    found = Centroid(make_space(), centre=centre).fit(states, labels)
+    shift = states.astype(np.float64).mean(0) * center
+    found = Centroid(make_space(), center=center).fit(states, labels)
     means = np.stack([states[labels == c].astype(np.float64).mean(0) - shift for c in range(3)])
     similar = unit_rows(states.astype(np.float64) - shift) @ unit_rows(means).T
     expected = np.exp(similar) / np.exp(similar).sum(1, keepdims=True)
@@ -47,34 +47,34 @@ def test_centroid_gives_an_absent_class_nothing():
 
 
 @pytest.mark.parametrize("k", [1, 5, 90, 1000])
-def test_neighbours_are_scikit_learn_s(k):
+def test_neighbors_are_scikit_learn_s(k):
     states, labels = make_states()
     queries, _ = make_states(1)
-    found = NearestNeighbours(make_space(), k=k, smoothing=1e-9).fit(states, labels)
+    found = NearestNeighbors(make_space(), k=k, smoothing=1e-9).fit(states, labels)
     rival = KNeighborsClassifier(min(k, 90), metric="cosine")
     rival.fit(states.astype(np.float64) - states.mean(0), labels)
     expected = rival.predict_proba(queries.astype(np.float64) - states.mean(0))
     assert np.allclose(found.predict_proba(queries), expected, atol=1e-6)
 
 
-def test_neighbours_are_smoothed_and_blocked(monkeypatch):
+def test_neighbors_are_smoothed_and_blocked(monkeypatch):
     states, labels = make_states()
-    whole = NearestNeighbours(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
+    whole = NearestNeighbors(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
     assert set(np.round(np.unique(whole) * 5.5, 9)) <= {0.5, 1.5, 2.5, 3.5, 4.5}
-    monkeypatch.setattr("vocabsem.methods.nearest_neighbours.BLOCK", 7)
-    parts = NearestNeighbours(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
+    monkeypatch.setattr("vocabsem.methods.nearest_neighbors.BLOCK", 7)
+    parts = NearestNeighbors(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
     assert np.allclose(parts, whole)
 
 
 @pytest.mark.parametrize("params", [{"k": 0}, {"smoothing": 0.0}])
-def test_neighbours_refuse(params):
+def test_neighbors_refuse(params):
     with pytest.raises(CardError, match="expected k ≥ 1"):
-        NearestNeighbours(make_space(), **params).fit(*make_states())
+        NearestNeighbors(make_space(), **params).fit(*make_states())
 
 
 def test_rivals_take_layers_side_by_side():
     states, labels = make_states(d=2 * D)
-    for method in (Centroid(make_space()), NearestNeighbours(make_space()), LinearProbe(make_space(), layers=2)):
+    for method in (Centroid(make_space()), NearestNeighbors(make_space()), LinearProbe(make_space(), layers=2)):
         assert method.fit(states, labels).predict_proba(states).shape == (90, 3)
 
 
@@ -99,7 +99,7 @@ def fit_logistic(z, offset, labels, penalty):
 
 
 def scikit_probe(z, labels, penalty):
-    """The same objective: an intercept penalised at a hundredth is a constant column of length 10."""
+    """The same objective: an intercept penalized at a hundredth is a constant column of length 10."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         rival = LogisticRegression(C=1 / penalty, fit_intercept=False, tol=1e-8, max_iter=10_000)
@@ -122,7 +122,7 @@ def test_logistic_is_scikit_learn_s(penalty, distance):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_probe_is_scikit_learn_s_on_standardised_states(layers):
+def test_the_probe_is_scikit_learn_s_on_standardized_states(layers):
     states, labels = make_states(n=120, d=D * layers, distance=3)
     queries, _ = make_states(1, d=D * layers)
     found = LinearProbe(make_space(), layers=layers).fit(states, labels)

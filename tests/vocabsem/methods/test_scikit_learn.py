@@ -9,10 +9,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 from vocabsem.errors import DataError
-from vocabsem.methods import METHODS, Centroid, LabelSpace, LinearProbe, NearestNeighbours, Ridge, VocabularyCalibrator
+from vocabsem.methods import METHODS, Centroid, LabelSpace, LinearProbe, NearestNeighbors, Ridge, VocabularyCalibrator
 from vocabsem.methods.persistence import to_arrays
 
-ALONE = [Centroid, NearestNeighbours, LinearProbe, Ridge]
+ALONE = [Centroid, NearestNeighbors, LinearProbe, Ridge]
 BOUND = [method for method in METHODS.values() if method.needs_space]
 # Of scikit-learn's checks, those that fit no data of their own. The others bring data of several widths and numbers of
 # classes, and an estimator that compares states with label words has the width and the classes of its label space.
@@ -31,11 +31,11 @@ def space(rng, classes=3, width=8):
 
 @pytest.fixture
 def data():
-    """States of three classes that lie apart, and the label space whose anchors are their centres."""
+    """States of three classes that lie apart, and the label space whose anchors are their centers."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(3, 8)) * 2
+    centers = rng.normal(size=(3, 8)) * 2
     labels = np.arange(150) % 3
-    return centres[labels] + rng.normal(size=(150, 8)), labels, LabelSpace(centres, centres, np.zeros(3))
+    return centers[labels] + rng.normal(size=(150, 8)), labels, LabelSpace(centers, centers, np.zeros(3))
 
 
 @pytest.mark.parametrize("method", ALONE)

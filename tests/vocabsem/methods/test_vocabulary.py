@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.label_space import in_place_of_anchors
+from vocabsem.label_space import target_vectors
 from vocabsem.methods import AnchorSimilarity, PaperCalibrator, VocabularyCalibrator, ZeroShot
 from vocabsem.methods.paper_calibrator import PaperModule
 
@@ -25,20 +25,20 @@ def cosine(states, targets):
 
 def test_controls_in_place_of_anchors():
     space = make_space()
-    assert np.array_equal(in_place_of_anchors(space, "anchors"), space.anchors)
-    assert np.array_equal(in_place_of_anchors(space, "head"), space.head)
-    first, again, other = (in_place_of_anchors(space, "random", seed) for seed in (1, 1, 2))
+    assert np.array_equal(target_vectors(space, "anchors"), space.anchors)
+    assert np.array_equal(target_vectors(space, "head"), space.head)
+    first, again, other = (target_vectors(space, "random", seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert np.allclose(np.linalg.norm(first, axis=1), np.linalg.norm(space.anchors, axis=1), rtol=1e-6)
     assert first.dtype == np.float32
     with pytest.raises(DataError, match="unknown targets 'rows'"):
-        in_place_of_anchors(space, "rows")
+        target_vectors(space, "rows")
 
 
 def test_random_targets_point_nowhere():
     space = make_space(classes=200, d=300)
-    off = cosine(in_place_of_anchors(space, "random"), space.anchors)
+    off = cosine(target_vectors(space, "random"), space.anchors)
     # cosines of independent directions have deviation 1/√300 = .058; their mean over 40,000 pairs is within .002
     assert abs(off.mean()) < 0.002
     assert off.std() == pytest.approx(300**-0.5, rel=0.05)
@@ -66,22 +66,22 @@ def test_zero_shot_needs_no_states():
 # ---------------------------------------------------------------------------------------------- similarity
 
 
-@pytest.mark.parametrize("centre", [True, False])
-def test_similarity_by_definition(centre):
+@pytest.mark.parametrize("center", [True, False])
+def test_similarity_by_definition(center):
     space, (states, _) = make_space(), make_states()
-    centred = states - states.mean(0, dtype=np.float64) * centre
-    found = AnchorSimilarity(space, centre=centre).fit(states)
-    assert np.allclose(found.predict_proba(states), softmax(cosine(centred, space.anchors), axis=1), atol=1e-6)
-    assert np.allclose(found.transform(states), centred, atol=1e-5)
+    centered = states - states.mean(0, dtype=np.float64) * center
+    found = AnchorSimilarity(space, center=center).fit(states)
+    assert np.allclose(found.predict_proba(states), softmax(cosine(centered, space.anchors), axis=1), atol=1e-6)
+    assert np.allclose(found.transform(states), centered, atol=1e-5)
 
 
-def test_similarity_centres_on_the_unlabelled():
+def test_similarity_centers_on_the_unlabeled():
     space, (states, _) = make_space(), make_states()
-    found = AnchorSimilarity(space).fit(states[:5], unlabelled=states)
+    found = AnchorSimilarity(space).fit(states[:5], unlabeled=states)
     assert np.array_equal(found.mean_, AnchorSimilarity(space).fit(states).mean_)
-    with pytest.raises(DataError, match="no states to centre on"):
+    with pytest.raises(DataError, match="no states to center on"):
         AnchorSimilarity(space).fit(np.empty((0, D)))
-    AnchorSimilarity(space, centre=False).fit(np.empty((0, D))).predict(states)
+    AnchorSimilarity(space, center=False).fit(np.empty((0, D))).predict(states)
 
 
 @given(scale=st.floats(1e-2, 1e2))
@@ -121,9 +121,9 @@ def test_the_module_is_the_formula():
     assert np.allclose(module(r).detach().numpy(), normed * w["norm.weight"] + w["norm.bias"], atol=1e-12)
 
 
-def test_it_is_initialised_as_torch_does():
+def test_it_is_initialized_as_torch_does():
     ours, theirs = PaperModule(64), nn.Linear(64, 128)
-    ours.initialise(torch.Generator().manual_seed(0))
+    ours.initialize(torch.Generator().manual_seed(0))
     bound = 64**-0.5
     assert ours.widen.weight.abs().max() <= bound
     assert float(ours.widen.weight.std().detach()) == pytest.approx(float(theirs.weight.std().detach()), rel=0.05)
@@ -136,15 +136,15 @@ def test_one_epoch_equals_torch_by_hand():
     found = PaperCalibrator(space, epochs=2, batch=16, seed=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
-    module.initialise(generator)
-    optimiser = torch.optim.Adam(module.parameters(), lr=1e-3)
+    module.initialize(generator)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     for _ in range(2):
         for rows in torch.randperm(50, generator=generator).split(16):
             out = module(torch.from_numpy(states)[rows])
             logits = nn.functional.cosine_similarity(out[:, None], torch.from_numpy(space.anchors)[None], dim=2)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(logits, torch.from_numpy(labels)[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     for name, tensor in module.state_dict().items():
         # Adam divides by √v: gradients that are rounding may move a weight by a step of 1e-3, hence the mean
         assert np.abs(found.weights_[name] - tensor.numpy()).mean() < 1e-5, name

@@ -447,10 +447,10 @@ def test_what_the_hub_does_not_have(hub, tmp_path):
         fetch("hf:datasets/org/name@main/absent/", tmp_path)
 
 
-def test_a_licence_to_accept_is_said(hub, tmp_path):
+def test_a_license_to_accept_is_said(hub, tmp_path):
     hub.gated = True
     with pytest.raises(
-        DownloadFailed, match="asks for a licence to be accepted: accept it on its page, then set HF_TOKEN"
+        DownloadFailed, match="asks for a license to be accepted: accept it on its page, then set HF_TOKEN"
     ):
         fetch("hf:org/name@main", tmp_path, patterns=["*.json"])
 

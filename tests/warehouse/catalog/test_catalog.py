@@ -306,9 +306,9 @@ def test_models_datasets_labels_and_runs_say_what_the_cards_said(filled):
 def test_the_newest_anchors_of_a_model_are_the_ones_compared(home, lake):
     put_anchors(lake, "tiny", gauge="raw")
     time.sleep(0.002)
-    newest = put_anchors(lake, "tiny", gauge="centred")
+    newest = put_anchors(lake, "tiny", gauge="centered")
     rebuild(home)
-    assert rows(home, "select gauge, key from models") == [{"gauge": "centred", "key": newest.key}]
+    assert rows(home, "select gauge, key from models") == [{"gauge": "centered", "key": newest.key}]
     vectors = -anchor("tiny")[::-1]
     expected = cosine(vectors, vectors[2])
     found = rows(home, "from nearest_tokens('tiny', ' bad', 1)")

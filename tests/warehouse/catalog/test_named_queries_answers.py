@@ -109,8 +109,8 @@ def test_an_analysis_answers_without_parameters_on_any_warehouse(name, asked, fi
 
 def test_queries_travel_with_the_package():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    patterns = settings["package-data"]["warehouse"]
-    packed = {path for pattern in patterns for path in (ROOT / "warehouse").glob(pattern)}
+    patterns = settings["package-data"]["warehouse.catalog"]
+    packed = {path for pattern in patterns for path in (ROOT / "warehouse" / "catalog").glob(pattern)}
     assert packed == set((ROOT / "warehouse").rglob("*.sql"))
     assert {path.stem for path in QUERIES.glob("*.sql")} == set(ALL)
 
@@ -235,14 +235,14 @@ def test_nearest_tokens_and_training_examples_are_those_of_the_macros(asked):
 
 
 @pytest.mark.parametrize("example", [0, 2])
-def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centring(asked, example):
+def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centering(asked, example):
     anchors = anchor("tiny").astype(np.float64)
     found = rows(asked, "meaning", example=f"test-{example}", k=2)
     assert [row["layer"] for row in found] == [1, 2]
     for row in found:
         states = states_of("test", row["layer"]).astype(np.float64)
-        centred = states[example] - states.mean(axis=0)
-        cosine = anchors @ centred / np.linalg.norm(anchors, axis=1) / np.linalg.norm(centred)
+        centered = states[example] - states.mean(axis=0)
+        cosine = anchors @ centered / np.linalg.norm(anchors, axis=1) / np.linalg.norm(centered)
         assert row["nearest"] == ", ".join(TOKENS[i].strip() for i in np.argsort(-cosine)[:2])
         assert row["cosine"] == pytest.approx(cosine.max(), abs=1e-5)
 

@@ -219,7 +219,7 @@ def test_a_query_too_deep_is_refused_and_not_a_crash(fort):
         ),
         ("select row_number() over (order by id) as n, id from examples qualify n = 1", [{"n": 1, "id": "test-0"}]),
         ("select list_transform([1, 2], lambda x: x + 1) as l", [{"l": [2, 3]}]),
-        ("select facts->>'$.licence' as l from datasets", [{"l": "CC0"}]),
+        ("select facts->>'$.license' as l from datasets", [{"l": "CC0"}]),
         ("select regexp_matches(text, '^mr') as m from examples limit 1", [{"m": True}]),
         ("select 'copy x to y; drop table z' as text", [{"text": "copy x to y; drop table z"}]),
     ],

@@ -65,7 +65,7 @@ def test_a_refusing_disk_is_explained_and_leaves_nothing(tmp_path, monkeypatch, 
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), refuse)
-    with pytest.raises(NoSpace) as refused, atomic.explained(tmp_path / "a", 12_345_678):
+    with pytest.raises(NoSpace) as refused, atomic.translate_os_errors(tmp_path / "a", 12_345_678):
         atomic.write(tmp_path / "a", b"x")
     message = str(refused.value)
     assert "cannot write a (12 MB)" in message
@@ -76,7 +76,7 @@ def test_a_refusing_disk_is_explained_and_leaves_nothing(tmp_path, monkeypatch, 
 
 
 def test_other_errors_pass_unexplained(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic.explained(tmp_path / "a", 1):
+    with pytest.raises(FileNotFoundError), atomic.translate_os_errors(tmp_path / "a", 1):
         atomic.write(tmp_path / "missing" / "a", b"x")
 
 
@@ -90,7 +90,7 @@ def test_a_file_larger_than_allowed_is_explained_and_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         atomic.write(path, b"x" * 100_000)
         try:
-            with atomic.explained(path, 100_001):
+            with atomic.translate_os_errors(path, 100_001):
                 atomic.write(path, b"y" * 100_001)
         except NoSpace as error:
             raise SystemExit(f"refused: {{error}}")
@@ -114,7 +114,7 @@ from warehouse.errors import NoSpace
 path = Path({str(tmp_path)!r}) / "a"
 atomic.write(path, b"x" * 1000)
 try:
-    with atomic.explained(path, 1_000_000):
+    with atomic.translate_os_errors(path, 1_000_000):
         atomic.write(path, b"y" * 1_000_000)
 except NoSpace as error:
     assert os.listdir(path.parent) == ["a"] and path.read_bytes() == b"x" * 1000

@@ -15,7 +15,7 @@ from tests.warehouse.lakes import put
 from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NoSpace, NotPublished
 from warehouse.lake import atomic
 from warehouse.lake.keys import partition_key
-from warehouse.lake.manifest import REFUSED
+from warehouse.lake.manifest import REJECTED
 from warehouse.lake.partition import Lake
 
 PAYLOAD = {"step": "states", "layers": [1]}
@@ -172,13 +172,13 @@ def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(l
     assert not partition.published
     assert partition.manifest() is None
     assert [partition.finished(name) for name in PARTS] == [None, None]
-    assert names(partition) == sorted([*PARTS, REFUSED])
-    refusal = partition.manifest(REFUSED)
+    assert names(partition) == sorted([*PARTS, REJECTED])
+    refusal = partition.manifest(REJECTED)
     assert (refusal.checks, refusal.key, refused.value.key) == (checks, partition.key, partition.key)
     assert str(partition.refused(refusal.checks)) == str(refused.value)
-    assert list(lake.manifests(name=REFUSED)) == [refusal]
+    assert list(lake.manifests(name=REJECTED)) == [refusal]
     entries = [partition.write_table(name, rows(0, 3)) for name in PARTS]
-    assert partition.manifest(REFUSED) is None, "it spoke of other files"
+    assert partition.manifest(REJECTED) is None, "it spoke of other files"
     partition.publish(entries, payload=PAYLOAD, checks=checks[:1])
     assert partition.published
 

@@ -37,10 +37,10 @@ class Linear:
 
 
 def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed: int) -> Linear:
-    """Minimise Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
+    """Minimize Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
 
     z (N, D) float32, offset (N, C) float32, labels (N,). Raises TrainingFailed where z or offset are not finite.
-    λ is the most probable given the training rows: it minimises  Σ_i −log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted
+    λ is the most probable given the training rows: it minimizes  Σ_i −log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted
     without the fold of row i: the held-out likelihood under a log-normal prior on λ. With few rows the prior decides,
     with many the data do.
     """
@@ -78,7 +78,7 @@ def _along_principal_axes(z: Floats, offset: Floats) -> tuple[Floats, Floats | N
     scaling each by its curvature leaves L-BFGS a fifth of the steps.
     """
     if not (np.isfinite(z).all() and np.isfinite(offset).all()):
-        raise TrainingFailed("standardised states or similarities became infinite: check the scale of the states")
+        raise TrainingFailed("standardized states or similarities became infinite: check the scale of the states")
     axes = None
     if min(z.shape) <= ROTATED:
         axes = principal_axes(z)[1].astype(np.float32)

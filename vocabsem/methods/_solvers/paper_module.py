@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods.base import Floats, Ints
-from vocabsem.parallel import product
+from vocabsem.parallel import matmul
 
 Losses = Callable[[Tensor, Tensor], Tensor]  # λ(r) (M, b, d) and labels (M, b) → the mean loss of each module (M,)
 
@@ -37,8 +37,8 @@ class PaperModule(torch.nn.Module):
         normed: Tensor = self.norm(self.narrow(hidden))
         return normed
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """torch's own initialisation, U(−1/√fan_in, 1/√fan_in), drawn from the given generator."""
+    def initialize(self, generator: torch.Generator) -> None:
+        """torch's own initialization, U(−1/√fan_in, 1/√fan_in), drawn from the given generator."""
         for layer in (self.squeeze, self.excite, self.widen, self.narrow):
             bound = layer.in_features**-0.5
             torch.nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
@@ -52,7 +52,7 @@ class PaperModule(torch.nn.Module):
         module = module.to_empty(device="cpu")
         torch.nn.init.ones_(module.norm.weight)
         torch.nn.init.zeros_(module.norm.bias)
-        module.initialise(generator)
+        module.initialize(generator)
         return module
 
 
@@ -121,8 +121,8 @@ class Stack:
             parameter.grad = slope
             groups.setdefault((key[0], key[1]), []).append(parameter)
         settings = [{"params": rows, "lr": rate, "weight_decay": decay} for (rate, decay), rows in groups.items()]
-        self.optimiser = torch.optim.Adam(settings, fused=True)
-        self.multiply = product if torch.get_num_threads() == 1 else torch.matmul  # more of NumPy's threads would spin
+        self.optimizer = torch.optim.Adam(settings, fused=True)
+        self.multiply = matmul if torch.get_num_threads() == 1 else torch.matmul  # more of NumPy's threads would spin
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """(M, P) → each parameter: a matrix (M, out, in), a vector (M, 1, out)."""
@@ -150,7 +150,7 @@ class Stack:
         slope = self._back("widen", weighted, slope).mul_(r).mul_(2)
         slope = self._back("excite", squeezed, slope).mul_(squeezed.sign_())
         self._note("squeeze", r, slope)
-        self.optimiser.step()
+        self.optimizer.step()
         if self.low is not self.flat:
             self.low.copy_(self.flat)
         return loss.detach()

@@ -24,10 +24,10 @@ class Departure:
 
 
 def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
-    """z (N, D), its last column a constant, answer (N, C) the prior answer, y (N, C) centred one-hot labels; or all
+    """z (N, D), its last column a constant, answer (N, C) the prior answer, y (N, C) centered one-hot labels; or all
     rows times the roots of weights.
 
-    For each β, λ and freedom f of the intercept, W minimises ‖y − β answer − z W‖² + λ‖W / (1, …, 1, f)‖². With H the
+    For each β, λ and freedom f of the intercept, W minimizes ‖y − β answer − z W‖² + λ‖W / (1, …, 1, f)‖². With H the
     hat matrix of that ridge regression the leave-one-out errors are (1 − H) (y − β answer) / (1 − H_ii), exactly. The
     result is the mean of all fits, weighted by
 

@@ -14,7 +14,7 @@ SURPRISE = 0.5  # prior deviation of the log factor
 def stack(answers: Floats, labels: Ints, start: Floats, *, penalty: float) -> NDArray[np.float64]:
     """answers (N, K), labels (N,), start (K, C) → weights (K, C): logits are answers @ weights.
 
-    Minimises Σ −log softmax(answers_i M)[y_i] + penalty/2 ‖M − start‖², a Gaussian prior around `start`.
+    Minimizes Σ −log softmax(answers_i M)[y_i] + penalty/2 ‖M − start‖², a Gaussian prior around `start`.
     """
     observed = np.eye(start.shape[1])[labels]
 
@@ -32,7 +32,7 @@ def stack(answers: Floats, labels: Ints, start: Floats, *, penalty: float) -> ND
 def sharpen(logits: Floats, shift: Floats, labels: Ints) -> float:
     """The factor s that makes softmax(s · logits + shift) most probable, from held-out logits (N, C), labels (N,).
 
-    Minimises Σ −log softmax(·)[y_i] + ½ (log s / SURPRISE)² over a grid: few labels leave s near 1.
+    Minimizes Σ −log softmax(·)[y_i] + ½ (log s / SURPRISE)² over a grid: few labels leave s near 1.
     """
     own = np.arange(len(labels))
     costs = [

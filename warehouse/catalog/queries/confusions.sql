@@ -2,7 +2,7 @@
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is every one
 -- $method = null: method, with its variant; null is the best on each data set
--- $shots = null: labelled examples per class, a number or all; null is the best of them
+-- $shots = null: labeled examples per class, a number or all; null is the best of them
 with cells as (
     select b.model, b.dataset, b.method, b.shots, p.label, p.predicted, count(*) as answers
     from best_fits($experiment, $dataset, $method, $shots) b join predictions p on p.key = b.predictions_key

@@ -2,9 +2,9 @@
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is every one
 -- $method = vocabulary_calibrator: the first method, with its variant
--- $shots = all: its labelled examples per class, a number or all
+-- $shots = all: its labeled examples per class, a number or all
 -- $other = linear_probe: the second method, with its variant
--- $other_shots = null: its labelled examples per class; null is as many as the first has
+-- $other_shots = null: its labeled examples per class; null is as many as the first has
 -- $k = 20: how many, the most certain first
 with one as (
     select p.*, b.model as fitted from best_fits($experiment, $dataset, $method, $shots) b

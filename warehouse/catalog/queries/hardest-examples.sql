@@ -2,7 +2,7 @@
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is every one
 -- $method = null: method, with its variant; null is every one
--- $shots = null: labelled examples per class, a number or all; null is every one
+-- $shots = null: labeled examples per class, a number or all; null is every one
 -- $k = 20: how many
 with answers as (
     select p.dataset, p.id, p.examples_key, p.label, p.predicted, p.probabilities[p.label + 1] as probability

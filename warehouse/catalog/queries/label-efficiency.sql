@@ -1,4 +1,4 @@
--- What does another labelled example bring: macro-F1 by labelled examples per class, and its gain over fewer?
+-- What does another labeled example bring: macro-F1 by labeled examples per class, and its gain over fewer?
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is every one
 -- $method = null: method, with its variant; null is every one

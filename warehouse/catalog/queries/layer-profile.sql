@@ -11,13 +11,13 @@ with chosen as (
         when 'train' then row_number() over (partition by e.key, e.split, e.label order by hash(e.id), e.id) <= $per_class
         when 'test' then row_number() over (partition by e.key, e.split order by hash(e.id), e.id) <= $test
     end
-), labelled as (
+), labeled as (
     select s.dataset, s.layer, s.id, s.state, c.split, c.label
     from lake.newest_states s join chosen c on c.key = s.examples_key and c.id = s.id and c.split = s.split
     where s.model = lake.asked_model($model) and s.dataset = coalesce($dataset, s.dataset)
 ), parts as (
     select dataset, layer, label, unnest(state) as value, generate_subscripts(state, 1) as dimension
-    from labelled
+    from labeled
     where split = 'train'
 ), averages as (
     select dataset, layer, label, dimension, avg(value)::float as value
@@ -30,7 +30,7 @@ with chosen as (
 ), answers as (
     select t.dataset, t.layer, t.id, any_value(t.label) as label,
         min_by(c.label, list_distance(t.state, c.centroid)) as said
-    from labelled t join centroids c on c.dataset = t.dataset and c.layer = t.layer
+    from labeled t join centroids c on c.dataset = t.dataset and c.layer = t.layer
     where t.split = 'test'
     group by t.dataset, t.layer, t.id
 )

@@ -1,7 +1,7 @@
 -- How good is each method on test data, best first in each data set?
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is every one
--- $shots = null: labelled examples per class, a number or all; null is every one
+-- $shots = null: labeled examples per class, a number or all; null is every one
 select dataset, model, method, shots, n_seeds, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece, fit_seconds
 from leaderboard
 where experiment = lake.asked($experiment) and dataset = coalesce($dataset, dataset) and shots = coalesce($shots, shots)

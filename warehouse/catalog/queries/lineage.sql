@@ -2,7 +2,7 @@
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is the one with the best figure
 -- $method = null: method, with its variant; null is the best
--- $shots = null: labelled examples per class, a number or all; null is the best of them
+-- $shots = null: labeled examples per class, a number or all; null is the best of them
 with recursive walk as (
     select 0 as depth, p.path
     from (from best_fits($experiment, $dataset, $method, $shots) order by macro_f1 desc, dataset, model limit 1) b

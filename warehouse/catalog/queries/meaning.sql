@@ -25,7 +25,7 @@ with chosen as (
     select layer, unnest(state) as value, generate_subscripts(state, 1) as dimension
     from layers
     where id = coalesce($example, lake.first_example(lake.asked_dataset($dataset)))
-), centred as (
+), centered as (
     select o.layer, list((o.value - c.value)::float order by o.dimension) as state
     from origin o join common c on c.layer = o.layer and c.dimension = o.dimension
     group by o.layer
@@ -36,7 +36,7 @@ with chosen as (
 ), nearest as (
     select c.layer, max_by(trim(v.token), list_cosine_similarity(v.anchor, c.state), $k) as tokens,
         max(list_cosine_similarity(v.anchor, c.state))::double as cosine
-    from centred c, vocabulary v
+    from centered c, vocabulary v
     group by c.layer
 )
 select layer, array_to_string(tokens, ', ') as nearest, cosine

@@ -55,7 +55,7 @@ select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f
 from lake.scores
 where latest
 order by experiment, dataset, model, method, shots_order;
-comment on view label_efficiency is 'Macro-F1 on test data by labelled examples per class, for every method.';
+comment on view label_efficiency is 'Macro-F1 on test data by labeled examples per class, for every method.';
 comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
 
 create view lake.compared as

@@ -13,7 +13,7 @@ with shared(name, comment) as (values
     ('model', 'Model card.'),
     ('n_seeds', 'Number of seeds.'),
     ('row', 'Place in the partition.'),
-    ('shots', 'Labelled examples per class: a number, or all.'),
+    ('shots', 'Labeled examples per class: a number, or all.'),
     ('shots_order', 'Shots as a number to sort by; all comes last.'),
     ('split', 'train, validation or test.'),
     ('spread', 'Standard deviation over the seeds.'),

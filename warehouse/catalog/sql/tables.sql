@@ -9,7 +9,7 @@ create table partitions (
     dataset varchar,  -- Data set card, where the content depends on a data set.
     split varchar,  -- train, validation or test, of states.
     method varchar,  -- Method of calibrators, predictions and metrics.
-    shots varchar,  -- Labelled examples per class that the method saw: a number, or all.
+    shots varchar,  -- Labeled examples per class that the method saw: a number, or all.
     experiment varchar,  -- Experiment card, of runs.
     files integer not null,  -- Number of files.
     rows bigint not null,  -- Rows of its part files.
@@ -97,10 +97,10 @@ comment on table comparisons is 'Two methods on the same test examples and seeds
 create table diagnostics (
     model varchar not null,
     dataset varchar not null,  -- Data set card, with its variant.
-    subject varchar not null,  -- What is looked at: answers to content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centred (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head).
-    states varchar,  -- What the vectors are compared with: raw states, or centred on the training texts; NULL where no state is.
+    subject varchar not null,  -- What is looked at: answers to content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head).
+    states varchar,  -- What the vectors are compared with: raw states, or centered on the training texts; NULL where no state is.
     similarity varchar,  -- How: dot or cosine; NULL where no state is.
-    figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbours (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens).
+    figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens).
     value double,  -- The figure.
     key varchar not null,  -- Key of the diagnostics partition.
     latest boolean not null

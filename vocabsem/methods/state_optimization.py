@@ -1,4 +1,4 @@
-"""Hidden-state optimisation: one shift of all states, found by gradient steps on the labelled ones."""
+"""Hidden-state optimization: one shift of all states, found by gradient steps on the labeled ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ FOLDS = 5
 USUAL = (10, 1.0)  # with fewer than two rows a fold
 
 
-class StateOptimisation(Method):
+class StateOptimization(Method):
     """softmax over the label words of the model's logits at h + δ, with one δ (d,) for every state.
 
     Yoshida & Gimpel 2021 ("Reconsidering the Past") move hidden states by gradient steps at prediction time, on a loss
-    of the text itself. Here, few-shot, the loss is the mean cross-entropy of the labelled examples: δ starts at 0 and
+    of the text itself. Here, few-shot, the loss is the mean cross-entropy of the labeled examples: δ starts at 0 and
 
         δ ← δ − η · mean over i of ∂ −log softmax(own logits(h_i + δ))[y_i] / ∂δ
 
@@ -27,7 +27,7 @@ class StateOptimisation(Method):
     last layer is moved: through a linear head δ gives each label word a bias, within what the rows can express.
     """
 
-    name = "state_optimisation"
+    name = "state_optimization"
 
     shift_: NDArray[np.float64]
     steps_: int

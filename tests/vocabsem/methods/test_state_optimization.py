@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from tests.vocabsem.method_data import D, make_space, make_states
-from vocabsem.methods import LabelSpace, StateOptimisation, ZeroShot
-from vocabsem.methods.state_optimisation import SIZES, STEPS
+from vocabsem.methods import LabelSpace, StateOptimization, ZeroShot
+from vocabsem.methods.state_optimization import SIZES, STEPS
 
 
 def descend(space, states, labels, steps, size):
@@ -28,7 +28,7 @@ def descend(space, states, labels, steps, size):
 
 
 def loss(space, states, labels, shift=0.0):
-    log_p = log_softmax(space.own_logits(states + shift), axis=1)
+    log_p = log_softmax(space.label_logits(states + shift), axis=1)
     return -log_p[np.arange(len(labels)), labels].mean()
 
 
@@ -37,7 +37,7 @@ def loss(space, states, labels, shift=0.0):
 @pytest.mark.parametrize("n", [5, 60])
 def test_the_shift_is_that_of_gradient_descent(softcap, scale, n):
     space, (states, labels) = make_space(softcap=softcap, scale=scale), make_states(n=n)
-    found = StateOptimisation(space).fit(states, labels)
+    found = StateOptimization(space).fit(states, labels)
     shift = descend(space, states, labels, found.steps_, found.size_)
     assert np.allclose(found.shift_, shift, atol=1e-9)
     moved = ZeroShot(space).fit(states).predict_proba(states + shift.astype(np.float32))
@@ -48,7 +48,7 @@ def test_the_shift_is_that_of_gradient_descent(softcap, scale, n):
 @settings(max_examples=15, deadline=None)
 def test_no_step_overshoots(seed, scale, size):
     space, (states, labels) = make_space(seed, scale=scale), make_states(seed)
-    found = StateOptimisation(space)
+    found = StateOptimization(space)
     shifts = found._shifts(space.linear_logits(states), labels, size)
     losses = [loss(space, states, labels, shifts[steps]) for steps in STEPS]
     assert np.diff(losses).max() < 1e-12  # the last steps of a loss that has settled are rounding
@@ -65,13 +65,13 @@ def test_steps_and_size_are_those_of_a_naive_search():
             costs[steps, size] = sum(
                 loss(space, states[fold == f], labels[fold == f], shifts[f]) * (fold == f).sum() for f in range(5)
             )
-    found = StateOptimisation(space).fit(states, labels)
+    found = StateOptimization(space).fit(states, labels)
     assert costs[found.steps_, found.size_] == pytest.approx(min(costs.values()), rel=1e-12)
     assert np.ptp(list(costs.values())) > 0.1
 
 
 def test_few_rows_take_the_usual_steps():
-    found = StateOptimisation(make_space()).fit(*make_states(n=9))
+    found = StateOptimization(make_space()).fit(*make_states(n=9))
     assert (found.steps_, found.size_) == (10, 1.0)
 
 
@@ -84,7 +84,7 @@ def test_a_bias_of_the_model_is_learned_away():
     fair, biased = (LabelSpace(plain.anchors, plain.head, np.float32([b, 0, 0])) for b in (0, 20))
     assert ZeroShot(fair).fit(states).score(states, labels) > 0.9
     assert ZeroShot(biased).fit(states).score(states, labels) < 0.4
-    found = StateOptimisation(biased).fit(states[:60], labels[:60])
+    found = StateOptimization(biased).fit(states[:60], labels[:60])
     assert found.score(states[60:], labels[60:]) > 0.9
 
 
@@ -94,5 +94,5 @@ def test_a_model_that_is_right_is_left_alone():
     states = generator.standard_normal((3000, D)).astype(np.float32) * 5
     own = ZeroShot(space).fit(states).predict_proba(states)
     labels = np.array([generator.choice(3, p=p) for p in own])
-    found = StateOptimisation(space).fit(states, labels)
+    found = StateOptimization(space).fit(states, labels)
     assert np.abs(found.predict_proba(states) - own).max() < 0.05
