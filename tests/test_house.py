@@ -1,14 +1,15 @@
-"""The plan of the house, held: which room knows which, how long a file may be, what is not imported or mentioned."""
+"""The layout of the packages: which imports which, what a file holds and how long it is, what is never mentioned."""
 
 import ast
 import re
 import subprocess
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from scripts.structure import circles, measure
 from tests.conftest import ROOT
 
 MAY_IMPORT = {
@@ -23,6 +24,15 @@ FOREIGN = {
     "tasks": {"duckdb", "typer"},
     "flows": {"torch", "transformers", "duckdb", "mlflow"},
 }
+# The folders of a package, uppermost first: each imports only those after it. Of vocabsem, whose root holds most of the
+# method, only the modules are compared.
+ORDER = {
+    "flows": ("flows.cli", "flows.services", "flows", "flows.execution", "flows.reporting", "flows.planning"),
+    "tasks": ("tasks.views", "tasks", "tasks.tracking", "tasks.models", "tasks.steps"),
+    "warehouse": ("warehouse.catalog", "warehouse.lake", "warehouse"),
+}
+FLOW, TASK = {"flow", "stage"}, {"task", "step_task"}  # decorators
+STATEMENT = re.compile(r"\s*(select|with|from|insert|update|delete|create|drop|alter|copy)\s", re.IGNORECASE)
 INSIDE_FUNCTIONS = {"flows/cli/doctor.py": {"torch"}}  # imported at use, to look at it
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 SLOW = {"torch", "transformers", "datasets", "sklearn", "scipy"}
@@ -69,7 +79,7 @@ def imports(path, top_only=False):
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def room(path):
+def package(path):
     return path.relative_to(ROOT).parts[0]
 
 
@@ -78,18 +88,20 @@ def path(request):
     return request.param
 
 
-def test_a_room_knows_its_neighbors_only(path):
+def test_a_package_imports_only_those_below_it(path):
     for name, line in imports(path):
         head = name.split(".")[0]
         if head in MAY_IMPORT:
-            assert head == room(path) or head in MAY_IMPORT[room(path)], f"line {line}: {room(path)} imports {name}"
+            assert head == package(path) or head in MAY_IMPORT[package(path)], (
+                f"line {line}: {package(path)} imports {name}"
+            )
 
 
-def test_a_room_does_not_know_anothers_libraries(path):
+def test_a_package_does_not_import_the_libraries_of_another(path):
     allowed = INSIDE_FUNCTIONS.get(names(path), set())
     for name, line in imports(path):
         head = name.split(".")[0]
-        assert head not in FOREIGN[room(path)] - allowed, f"line {line}: {room(path)} imports {head}"
+        assert head not in FOREIGN[package(path)] - allowed, f"line {line}: {package(path)} imports {head}"
     assert not {name.split(".")[0] for name, _ in imports(path, top_only=True)} & allowed
 
 
@@ -107,27 +119,115 @@ def test_a_file_is_short_and_says_what_it_is(path):
 def test_no_pseudo_inverse_in_the_method():
     """It drops true directions of an ill-conditioned head; the anchors are solved from the Gram matrix."""
     for path in source():
-        if room(path) == "vocabsem":
+        if package(path) == "vocabsem":
             calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and node.attr == "pinv"]
             assert not calls, names(path)
 
 
+STRUCTURE = measure(ROOT)
+
+
+@pytest.mark.xfail(reason="core: experiment and method_rules", strict=False)
 def test_modules_import_in_no_circle():
-    modules = {names(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in source()}
+    """Neither in a function nor under TYPE_CHECKING."""
+    assert not circles(STRUCTURE.modules)
 
-    def known(name):
-        """The module that an imported name is, or is in."""
-        return name if name in modules else name.rpartition(".")[0]
 
-    graph = {
-        module: {known(name) for name, _ in imports(path)} & modules.keys() - {module}
-        for module, path in modules.items()
-        if path.name != "__init__.py"  # a package may gather what its modules offer
-    }
+@pytest.mark.xfail(reason="core, services, tracking: flows import cli, tracking imports tasks", strict=False)
+@pytest.mark.parametrize("of", ORDER)
+def test_folders_import_downwards(of):
+    inside = {folder for folder in STRUCTURE.folders if folder.split(".")[0] == of}
+    assert inside == set(ORDER[of])
+    for place, folder in enumerate(ORDER[of]):
+        above = STRUCTURE.folders[folder] & set(ORDER[of][:place])
+        culprits = [
+            f"{module} imports {name}"
+            for module, names in STRUCTURE.modules.items()
+            for name in names
+            if STRUCTURE.folder[module] == folder and STRUCTURE.folder[name] in above
+        ]
+        assert not culprits
+
+
+def test_solvers_are_private_to_the_methods():
+    solvers = "vocabsem.methods._solvers"
+    assert {folder for folder, names in STRUCTURE.folders.items() if solvers in names} <= {"vocabsem.methods"}
+
+
+def decorated(path, names):
+    """Functions of a module that carry one of the decorators."""
+    return [
+        node.name
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if ast.unparse(decorator).split("(")[0] in names
+    ]
+
+
+@pytest.mark.xfail(reason="core: the moves of helpers out of tasks/", strict=False)
+@pytest.mark.parametrize(("folder", "decorators"), [("flows", FLOW), ("tasks", TASK)])
+def test_a_file_directly_in_flows_or_tasks_has_one_flow_or_task(folder, decorators):
+    for path in source():
+        if package(path) == folder and path.name != "__init__.py":
+            wanted = int(path.parent == ROOT / folder)
+            assert len(decorated(path, decorators)) == wanted, f"{names(path)}: {decorated(path, decorators)}"
+        else:
+            assert not decorated(path, decorators), names(path)
+
+
+def strings(path):
+    """Strings of a file with their lines, docstrings aside; what is inserted into an f-string reads `x`."""
+    inner, documented = set(), set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.JoinedStr):
+            inner |= {id(part) for part in node.values}
+            yield "".join(part.value if isinstance(part, ast.Constant) else "x" for part in node.values), node.lineno
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            documented.add(id(node.body[0].value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner | documented:
+            yield node.value, node.lineno
+
+
+def is_statement(text):
+    """Whether a text is a statement of SQL, by DuckDB's own parser."""
+    if not STATEMENT.match(text):
+        return False
     try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        pytest.fail(" imports ".join(reversed(error.args[1])))
+        return bool(duckdb.extract_statements(text))
+    except duckdb.Error:
+        return False
+
+
+def test_statements_are_recognized():
+    assert is_statement("select * from runs")
+    assert is_statement("from x")
+    assert not is_statement("From the stored states, in closed form.")
+    assert not is_statement("Create a card for a data set.")
+
+
+@pytest.mark.xfail(reason="warehouse, reporting: statements move to catalog/sql", strict=False)
+def test_every_statement_is_in_a_file_of_its_own():
+    found = [f"{names(path)}:{line}: {text}" for path in source() for text, line in strings(path) if is_statement(text)]
+    assert not found
+
+
+@pytest.mark.xfail(reason="warehouse: reads.py in place of lake.scores", strict=False)
+def test_the_views_of_the_lake_are_private_to_the_warehouse():
+    for path in source():
+        for text, line in strings(path):
+            assert package(path) == "warehouse" or not re.search(r"(?<![.\w])lake\.[a-z]", text), (
+                f"{names(path)}:{line}"
+            )
+
+
+@pytest.mark.xfail(reason="all: mypy strict on tasks and flows", strict=False)
+def test_types_are_checked_strictly():
+    import tomllib
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert settings["strict"]
+    assert set(settings["packages"]) == set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("module", QUICK)
