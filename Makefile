@@ -1,7 +1,7 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
 # make ui       Prefect and MLflow         make bench   side by side with peers
-# make docs     the generated pages        make notebooks   the examples, executed
+# make docs     the site, in build/site    make notebooks   the examples, executed
 # make screenshots   the pictures in docs/images, of the main job's pages
 # make clean    remove the environment and the caches; results in .vocabsem stay
 
@@ -54,6 +54,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
 
 docs: $(READY)
 	$(BIN)/python scripts/docs.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: run
 	@$(BIN)/python scripts/screenshots.py --home $${VOCABSEM_HOME:-.vocabsem}
