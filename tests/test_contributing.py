@@ -1,0 +1,52 @@
+"""The examples of CONTRIBUTING.md, each used as the page says."""
+
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.vocabsem.method_data import make_states
+from vocabsem.cards.schema import DatasetCard, ModelCard
+from warehouse.catalog import catalog
+from warehouse.home import Home
+
+
+def example(heading, language):
+    section = (ROOT / "CONTRIBUTING.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    return re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1]
+
+
+def defined(code):
+    namespace = {}
+    exec(code, namespace)
+    return namespace
+
+
+def test_the_method_is_an_estimator():
+    states, labels = make_states()
+    median = defined(example("Add a method", "python"))["Median"]().fit(states, labels)
+    expected = [
+        min(range(3), key=lambda c: np.abs(state - np.median(states[labels == c], axis=0)).sum()) for state in states
+    ]
+    assert median.predict(states).tolist() == expected
+    assert set(vars(median)) == {"space", "classes_", "n_features_in_", "temperature_", "medians_"}
+
+
+@pytest.mark.parametrize(("heading", "card"), [("Add a data set", DatasetCard), ("Add a model", ModelCard)])
+def test_the_cards_are_valid(heading, card):
+    card.model_validate(yaml.safe_load(example(heading, "yaml")))
+
+
+def test_the_query_runs(tmp_path):
+    home = Home(tmp_path)
+    catalog.rebuild(home)
+    sql = example("Add a query", "sql")
+    answer = catalog.query(home, sql, {"dataset": "trec"})
+    assert answer.column_names == ["dataset", "split", "label_name", "examples"]
+    assert re.fullmatch(r"-- \$\w+ = null: .+", sql.split("\n")[1])
+
+
+def test_the_instrument_measures():
+    assert defined(example("Add an instrument", "python"))["margin"]([[1, 4, 2], [0, 0, 0]]) == {"margin": 1.0}
