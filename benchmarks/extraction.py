@@ -10,7 +10,7 @@ import torch
 from benchmarks import MODEL, Row, Setting, best_of
 from vocabsem.cards.schema import load_card
 from vocabsem.extraction import extract, padded, shared_tokens
-from vocabsem.language_model import LanguageModel, prepare
+from vocabsem.language_model import LanguageModel, fetch_checkpoint
 from vocabsem.parallel import parallel_map, workers
 
 ROWS = 384
@@ -89,7 +89,7 @@ def matrix_products(dtype: str) -> list[Callable[[], object]]:
 
 def against_others(setting: Setting, prompts: Sequence[Sequence[int]]) -> Iterator[Row]:
     """Prompts a second. The slower a rival, the fewer prompts it is given, of the same mix of lengths."""
-    folder = prepare(load_card("models", MODEL), setting.home.cache)[0]
+    folder = fetch_checkpoint(load_card("models", MODEL), setting.home.cache)[0]
     model = setting.model
     rivals: list[tuple[str, str, int, Callable[[], object]]] = []
     for dtype, alone, batched in (("float32", "≥ 10", "≥ 6"), (model.dtype, "", "≥ 2")):

@@ -7,13 +7,13 @@ from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.step import RIVAL, Step
 from vocabsem.comparison import difference, holm
-from vocabsem.metrics import Sample, resample
+from vocabsem.metrics import BootstrapSample, resample
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
 METRICS = ("macro_f1", "nll", "brier")
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
-Samples = tuple[list[int], dict[str, Sample]]  # of one method: its seeds, and each figure of METRICS
+Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its seeds, and each figure of METRICS
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("question", "method", "reference", "metric")]
     + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
@@ -40,10 +40,12 @@ def _samples(home: Home, step: Step, role: str, method: str) -> Samples:
     place = {"model": step.coordinates["model"], "dataset": step.coordinates["dataset"], "method": method}
     predictions = Lake(home).partition("predictions", step.inputs[role], **place, shots=step.coordinates["shots"])
     seeds, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
-    return seeds, resample(labels, answers, figures=METRICS, resamples=RESAMPLES)
+    return seeds, resample(labels, answers, metrics=METRICS, resamples=RESAMPLES)
 
 
-def paired(first: Samples, second: Samples, metric: str, single: bool) -> tuple[Sample, Sample] | None:
+def paired(
+    first: Samples, second: Samples, metric: str, single: bool
+) -> tuple[BootstrapSample, BootstrapSample] | None:
     """One figure of two methods on the seeds that both have, None if there is none.
 
     single: a method of one seed stands beside every seed of the other, as where there are no shots to draw.
@@ -52,7 +54,7 @@ def paired(first: Samples, second: Samples, metric: str, single: bool) -> tuple[
     if single and 1 in (len(seeds), len(others)):
         return one, other
     both = [seed for seed in seeds if seed in others]
-    return (one.of_seeds(*map(seeds.index, both)), other.of_seeds(*map(others.index, both))) if both else None
+    return (one.select_seeds(*map(seeds.index, both)), other.select_seeds(*map(others.index, both))) if both else None
 
 
 def _rows(step: Step, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:

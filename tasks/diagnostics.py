@@ -10,7 +10,7 @@ from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import read_states
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.diagnostics import STATES, answers, contextual_bias, likeness, vector_variants
+from vocabsem.diagnostics import MAX_STATES, contextual_bias, evaluate_vectors, similarity_metrics, vector_variants
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -43,9 +43,9 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     mean = last["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
     for name, vectors, reference in vector_variants(vocabulary, other.anchors):
         if reference is not None:
-            alike = likeness(vectors, reference, vocabulary.label_ids)
+            alike = similarity_metrics(vectors, reference, vocabulary.label_ids)
             rows += [(name, None, None, figure, value) for figure, value in alike.items()]
-        for (where, metric), found in answers(vectors, space, last["test"], read["test"][1], mean).items():
+        for (where, metric), found in evaluate_vectors(vectors, space, last["test"], read["test"][1], mean).items():
             rows += [(name, where, metric, figure, value) for figure, value in found.items()]
     _publish(home, step, rows, unbiased=not vocabulary.bias.any())
     return step.key
@@ -59,4 +59,4 @@ def _publish(home: Home, step: Step, rows: list[Row], unbiased: bool) -> None:
         passed=itself > 0.999 or not unbiased,
         detail=f"rank correlation {itself:.4f}",
     )
-    step.publish(Lake(home), table, {"states": STATES}, [finite(table["value"].to_numpy(), "figures"), same])
+    step.publish(Lake(home), table, {"states": MAX_STATES}, [finite(table["value"].to_numpy(), "figures"), same])

@@ -54,8 +54,10 @@ def _tune(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, read: 
     others = {split: rows for split, rows in read.items() if split != "train"}
     predictions, training, facts, calibrator = [], [], [], b""
     for seed in step.payload["seeds"]:
-        scarce = step.payload.get("scarce", "refuse")
-        chosen = choose_shots(train_labels, step.payload["shots"], seed, dataset.classes, scarce=scarce)
+        on_insufficient = "use_all" if "scarce" in step.payload else "raise"
+        chosen = choose_shots(
+            train_labels, step.payload["shots"], seed, dataset.classes, on_insufficient=on_insufficient
+        )
         training += [(seed, train_ids[row]) for row in chosen]
         with INFERENCE:
             tuned = tune(

@@ -102,7 +102,9 @@ def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], d
         nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
         return Given(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
     ids, labels, states = read["train"]
-    chosen = choose_shots(labels, shots, seed, space.classes, scarce=step.payload.get("scarce", "refuse"))
+    chosen = choose_shots(
+        labels, shots, seed, space.classes, on_insufficient="use_all" if "scarce" in step.payload else "raise"
+    )
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:
         states, labels = states[chosen], labels[chosen]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.step import Step
-from vocabsem.metrics import across_seeds, resample
+from vocabsem.metrics import mean_and_std, resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -61,13 +61,13 @@ def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]
     for index, seed in enumerate(seeds):
         for metric, sample in samples.items():
             values[metric].append(float(sample.values[index]))
-            rows.append((split, seed, metric, values[metric][-1], *sample.of_seeds(index).interval(), None))
+            rows.append((split, seed, metric, values[metric][-1], *sample.select_seeds(index).interval(), None))
         known = next(fact for fact in facts if fact["seed"] == seed) if split == "test" else {}
         for metric in (name for name in MEASURED if name in known):
             values[metric].append(known[metric])
             rows.append((split, seed, metric, known[metric], None, None, None))
     for metric, each in values.items():
-        mean, spread = across_seeds(each)
+        mean, spread = mean_and_std(each)
         low, high = samples[metric].interval() if metric in samples else (None, None)
         rows.append((split, None, metric, mean, low, high, spread))
     return rows

@@ -66,7 +66,7 @@ def extract_shard(
         {
             "id": rows["id"],
             "tokens": pa.array([len(ids) for ids in prompts.token_ids], pa.int32()),
-            "shortened": pa.array(prompts.shortened, pa.bool_()),
+            "shortened": pa.array(prompts.truncated, pa.bool_()),
             **{f"layer_{layer}": vectors(values) for layer, values in states.items()},
         }
     ).replace_schema_metadata(

@@ -20,10 +20,10 @@ from vocabsem.errors import DataError
 from vocabsem.parallel import matmul, parallel_map, thread_limits
 
 Gauge = Literal["raw", "centered"]
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 BLOCK = 512  # head rows in float64 at a time, on a core of its own: few enough to stay in its cache
-MOST_CORES = 64  # each holds a block, and as many summands of the Gram matrix wait at most
+MAX_CORES = 64  # each holds a block, and as many summands of the Gram matrix wait at most
 REFINE_ABOVE = 1e3  # condition κ: one pass leaves an error of about κ²·1e-16, so 1e-10 here
 
 
@@ -161,15 +161,15 @@ class _Head:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def each(self, work: Callable[[slice, Tensor], _Found], rows: int = BLOCK) -> Iterator[_Found]:
+    def each(self, work: Callable[[slice, Tensor], _Result], rows: int = BLOCK) -> Iterator[_Result]:
         """work(which rows, those rows) of every block, in order; on a processor a core works on a block."""
 
-        def of_block(start: int) -> _Found:
+        def of_block(start: int) -> _Result:
             part = slice(start, min(start + rows, len(self)))
             block = self.weight[part].detach().to(self.device, torch.float64)
             return work(part, block if self.gauge == "raw" else block - self.mean)
 
-        with parallel_map(self.device, MOST_CORES) as each:
+        with parallel_map(self.device, MAX_CORES) as each:
             yield from each(of_block, range(0, len(self), rows))
 
     def gram(self, whiten: Tensor | None = None) -> Tensor:
@@ -180,8 +180,8 @@ class _Head:
             return matmul(side.mT, side)
 
         gram = torch.zeros(self.d, self.d, dtype=torch.float64, device=self.device)
-        for found in self.each(summand, rows=max(8 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
-            gram += found
+        for product in self.each(summand, rows=max(8 * BLOCK, self.d)):  # a summand's size is d² whatever its rows
+            gram += product
         return gram
 
     def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How sure we are that one method is better than another: paired on the same examples and the same seeds."""
+"""Paired differences between two methods, on the same examples and the same seeds."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vocabsem.errors import DataError
-from vocabsem.metrics import RESAMPLES, Floats, Sample, resample, resample_seeds
+from vocabsem.metrics import RESAMPLES, BootstrapSample, Floats, resample, resample_seeds
+
+__all__ = ["Difference", "difference", "holm", "paired_bootstrap"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The figure of one method minus that of another, with its 95 % interval and two-sided p."""
+    """A metric of one method minus that of another.
+
+    Attributes
+    ----------
+    value : float
+        Mean difference over the seeds, on all examples.
+    low, high : float
+        Ends of the 95 % interval.
+    p : float
+        Two-sided p-value.
+    """
 
     value: float
     low: float
@@ -24,46 +36,103 @@ def paired_bootstrap(
     first: ArrayLike,
     second: ArrayLike,
     *,
-    figure: str = "macro_f1",
+    metric: str = "macro_f1",
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
-    """The difference of a figure between probabilities `first` (S, N, C) and `second`, of the same examples and seeds.
+    """Return the difference of a metric between two methods, on the same examples and seeds.
 
-    One of them may have a single seed, which then stands beside each of the other's. Raises DataError as `evaluate`
-    does, and where both have several seeds but not as many.
+    Parameters
+    ----------
+    labels : array-like of shape (N,)
+        Integers in 0..C-1.
+    first, second : array-like of shape (S, N, C)
+        Probabilities of each method; one of them may have a single seed, which is paired with each of the other's.
+    metric : str
+        A name in `metrics.METRICS`.
+    resamples : int
+        Number of resamples of the examples.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    Difference
+
+    Raises
+    ------
+    DataError
+        As `metrics.evaluate` does, and where both have several seeds but not equally many.
+
+    Examples
+    --------
+    >>> right, wrong = [[[0.9, 0.1], [0.2, 0.8]]], [[[0.1, 0.9], [0.8, 0.2]]]
+    >>> paired_bootstrap([0, 1], right, wrong, metric="accuracy", resamples=9).value
+    1.0
     """
     one, other = (
-        resample(labels, p, figures=(figure,), resamples=resamples, seed=seed)[figure] for p in (first, second)
+        resample(labels, p, metrics=(metric,), resamples=resamples, seed=seed)[metric] for p in (first, second)
     )
     return difference(one, other, seed)
 
 
-def difference(first: Sample, second: Sample, seed: int = 0) -> Difference:
-    """The same of two samples that `metrics.resample` drew alike.
+def difference(first: BootstrapSample, second: BootstrapSample, seed: int = 0) -> Difference:
+    """Return the difference between two samples that `metrics.resample` drew with one N, `resamples` and seed.
 
     The interval holds 95 % of the differences on resampled examples and seeds; p is the smallest level at which such
     an interval leaves out 0, and never below 2/(B + 1).
+
+    Parameters
+    ----------
+    first, second : BootstrapSample
+        Of S seeds each, or one of them of a single seed.
+    seed : int
+        Seed of the resampling of seeds.
+
+    Returns
+    -------
+    Difference
+
+    Raises
+    ------
+    DataError
+        Where both have several seeds but not equally many, or other numbers of resamples.
     """
     seeds = {len(first.values), len(second.values)} - {1}
-    if len(seeds) > 1 or len(first.drawn) != len(second.drawn):
+    if len(seeds) > 1 or len(first.replicates) != len(second.replicates):
         raise DataError(
-            f"samples {first.drawn.shape} and {second.drawn.shape} (resamples, seeds) cannot be paired: "
+            f"samples {first.replicates.shape} and {second.replicates.shape} (resamples, seeds) cannot be paired: "
             "score both methods with the same seeds, or one of them with a single seed"
         )
-    drawn = resample_seeds(first.drawn - second.drawn, seed)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    beyond = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    replicates = resample_seeds(first.replicates - second.replicates, seed)
+    low, high = np.quantile(replicates, (0.025, 0.975))
+    beyond = min((replicates <= 0).sum(), (replicates >= 0).sum())
     return Difference(
         value=float(np.mean(first.values - second.values)),
         low=float(low),
         high=float(high),
-        p=min(1.0, 2 * (float(beyond) + 1) / (len(drawn) + 1)),
+        p=min(1.0, 2 * (float(beyond) + 1) / (len(replicates) + 1)),
     )
 
 
 def holm(p: ArrayLike) -> Floats:
-    """p (M,) → p adjusted for M questions asked at once (Holm, 1979): below .05 they hold together at 5 %."""
+    """Return p-values adjusted for M simultaneous tests (Holm, 1979).
+
+    Parameters
+    ----------
+    p : array-like of shape (M,)
+        P-values of the single tests.
+
+    Returns
+    -------
+    ndarray of shape (M,)
+        Adjusted p-values: those below .05 hold together at 5 %.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
     values = np.asarray(p, np.float64)
     order = values.argsort(kind="stable")
     adjusted = np.empty_like(values)

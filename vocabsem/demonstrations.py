@@ -1,4 +1,4 @@
-"""In-context learning: labeled examples before the question, a beginning that all prompts of a data set share."""
+"""In-context learning: labeled examples before the prompt, a prefix that all prompts of a data set share."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
-from vocabsem.prompting import Ids, encode_prompts, encode_texts, reads_literally
+from vocabsem.prompting import Ids, encode_prompts, encode_texts, splits_special_tokens
 from vocabsem.shots import choose_shots
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+__all__ = ["PerClass", "choose_demonstrations", "encode_demonstrations", "max_demonstrations"]
+
 PerClass = int | Literal["fit"]
-TRUNCATED = 0.05  # with "fit", the share of training prompts that would be longer than the room left (paper, §4.1)
+TRUNCATED = 0.05  # with "fit", the share of training prompts that would be truncated (paper, §4.1)
 
 
 def encode_demonstrations(
@@ -25,43 +27,118 @@ def encode_demonstrations(
     *,
     max_tokens: int,
 ) -> list[Ids]:
-    """Token ids of each of M examples as a demonstration: its prompt, shortened as any prompt, its word, a blank line.
+    """Return the token ids of examples as demonstrations: the prompt, its label word, a blank line.
 
-    Each is tokenized by itself, so that demonstrations can be counted, reordered and followed by any question.
+    Each is tokenized by itself, so that demonstrations can be counted, reordered and followed by any prompt.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    template : str
+        The prompt's template.
+    fields : sequence of mappings
+        Template field → text of each of M examples.
+    words : sequence of str
+        Label word of each example.
+    max_tokens : int
+        Longest prompt of a demonstration; longer ones are truncated as any prompt.
+
+    Returns
+    -------
+    list of list of int
+        Of length M.
     """
     prompts = encode_prompts(tokenizer, template, fields, max_tokens=max_tokens, prepend_bos=False)
     texts = [f"{text} {word}\n\n" for text, word in zip(prompts.texts, words, strict=True)]
-    return encode_texts(tokenizer, texts, reads_literally(tokenizer, template))
+    return encode_texts(tokenizer, texts, splits_special_tokens(tokenizer, template))
 
 
 def choose_demonstrations(
     labels: NDArray[np.int64], per_class: int, seed: int, classes: int, *, order: int = 0
 ) -> NDArray[np.int64]:
-    """Indices (classes · per_class,) of the training rows to show: the first shots of the seed, in an order by it.
+    """Return the indices of the training rows to demonstrate: the first shots of the seed, shuffled by it.
 
-    `order` 1, 2, … are further orders of the same rows.
+    Parameters
+    ----------
+    labels : ndarray of shape (N,)
+        Labels of the training rows, in 0..classes-1.
+    per_class : int
+        Demonstrations of each class.
+    seed : int
+        Seed of the choice and of the order.
+    classes : int
+        Number of classes.
+    order : int
+        1, 2, ... are further orders of the same rows.
+
+    Returns
+    -------
+    ndarray of shape (classes * per_class,), int64
+
+    Raises
+    ------
+    DataError
+        As `shots.choose_shots` does.
+
+    Examples
+    --------
+    >>> sorted(choose_demonstrations(np.array([0, 1, 0, 1]), 2, seed=0, classes=2).tolist())
+    [0, 1, 2, 3]
     """
     chosen = choose_shots(labels, per_class, seed, classes)
-    drawn_by = [seed, per_class, order] if order else [seed, per_class]
-    return np.random.default_rng(drawn_by).permutation(chosen)
+    entropy = [seed, per_class, order] if order else [seed, per_class]
+    return np.random.default_rng(entropy).permutation(chosen)
 
 
-def most_that_fit(
-    labels: NDArray[np.int64], lengths: Sequence[int], seed: int, classes: int, *, questions: Sequence[int], room: int
+def max_demonstrations(
+    labels: NDArray[np.int64],
+    lengths: Sequence[int],
+    seed: int,
+    classes: int,
+    *,
+    prompt_lengths: Sequence[int],
+    max_tokens: int,
 ) -> int:
-    """The most demonstrations per class that leave room for all but 5 % of the questions.
+    """Return the largest number of demonstrations per class that leaves space for all but 5 % of the prompts.
 
-    labels (N,) and lengths (N,): training rows and their tokens as demonstrations; questions: tokens of the training
-    prompts; room: tokens in all. Raises DataError where not even one of each class fits.
+    Parameters
+    ----------
+    labels : ndarray of shape (N,)
+        Labels of the training rows, in 0..classes-1.
+    lengths : sequence of int, length N
+        Tokens of each training row as a demonstration.
+    seed : int
+        Seed of the choice of rows.
+    classes : int
+        Number of classes.
+    prompt_lengths : sequence of int
+        Tokens of the training prompts.
+    max_tokens : int
+        Tokens of demonstrations and prompt together.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    DataError
+        Where not even one demonstration of each class fits.
+
+    Examples
+    --------
+    >>> max_demonstrations(np.array([0, 1, 0, 1]), [10] * 4, 0, 2, prompt_lengths=[5], max_tokens=30)
+    1
     """
-    left = room - int(np.quantile(questions, 1 - TRUNCATED, method="inverted_cdf"))
+    left = max_tokens - int(np.quantile(prompt_lengths, 1 - TRUNCATED, method="inverted_cdf"))
     rarest = int(np.bincount(labels, minlength=classes).min())
     turns = choose_shots(labels, rarest, seed, classes).reshape(rarest, classes)  # a row of each class in turn
     total = np.cumsum(np.asarray(lengths)[turns].sum(axis=1))
     fitting = int((total <= left).sum())
     if not fitting:
         raise DataError(
-            f"one demonstration of each of {classes} classes does not fit: {room} tokens, of which the question needs"
-            f" {room - left}: lower max_tokens"
+            f"one demonstration of each of {classes} classes does not fit: {max_tokens} tokens, of which the prompt needs"
+            f" {max_tokens - left}: lower max_tokens"
         )
     return fitting

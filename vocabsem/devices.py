@@ -1,4 +1,4 @@
-"""Which device and number format suit this machine. Nothing here imports torch unless it must."""
+"""Choose the device and the dtype that suit this machine; torch is imported only where it must be."""
 
 from functools import cache
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import Literal
 
 from vocabsem.errors import BadInput
 
+__all__ = ["DType", "has_nvidia", "processor_flags", "resolve_device", "resolve_dtype"]
+
 DType = Literal["auto", "float32", "bfloat16"]
 
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """What the processor can do, as Linux names it (`avx512_bf16`, `amx_bf16`); empty on other systems."""
+    """Return the processor's features as Linux names them (`avx512_bf16`, `amx_bf16`); empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -20,11 +22,27 @@ def processor_flags() -> frozenset[str]:
 
 
 def has_nvidia() -> bool:
+    """Return whether an NVIDIA driver is loaded."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 
 def resolve_dtype(dtype: DType) -> Literal["float32", "bfloat16"]:
-    """`auto` is bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere."""
+    """Return the dtype to compute in.
+
+    Parameters
+    ----------
+    dtype : {"auto", "float32", "bfloat16"}
+        auto: bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere.
+
+    Returns
+    -------
+    {"float32", "bfloat16"}
+
+    Examples
+    --------
+    >>> resolve_dtype("float32")
+    'float32'
+    """
     if dtype != "auto":
         return dtype
     native = has_nvidia() or processor_flags() & {"amx_bf16", "avx512_bf16"}
@@ -32,11 +50,31 @@ def resolve_dtype(dtype: DType) -> Literal["float32", "bfloat16"]:
 
 
 def resolve_device(device: str = "auto") -> str:
-    """`auto` is the first GPU that torch can use, else the processor. Raises BadInput for one that is absent."""
+    """Return the device to compute on.
+
+    Parameters
+    ----------
+    device : str
+        A torch device; auto: the first GPU that torch can use, else the CPU.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    BadInput
+        For a GPU where torch can use none.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    'cpu'
+    """
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BadInput(f"device {device!r} was asked for, but torch {torch.__version__} sees no GPU: use device 'cpu'")
+        raise BadInput(f"device {device!r} is not available: torch {torch.__version__} has no GPU: use device 'cpu'")
     return device

@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from vocabsem.anchors import semantic_anchors
 from vocabsem.label_space import LabelSpace, Vocabulary, of_words
 from vocabsem.metrics import evaluate
-from vocabsem.similarity import Metric, nearest_tokens, similarity_logits
+from vocabsem.similarity import SimilarityMetric, nearest_tokens, similarity_logits
 
 Floats = NDArray[np.floating[Any]]
-Score = Callable[[Floats], Floats]
+LogitFunction = Callable[[Floats], Floats]
 """States (n, d) → logits of all tokens (n, V)."""
 Where = Literal["raw", "centered"]
-Comparison = tuple[Where, Metric]
+Similarity = tuple[Where, SimilarityMetric]
 
-TOP = 10  # tokens that stand for the head of an order
-STATES = 128  # that are compared over the whole vocabulary
+TOP_TOKENS = 10  # tokens that stand for the head of an order
+MAX_STATES = 128  # that are compared over the whole vocabulary
 BLOCK = 64  # of them at a time: (64, V) ranks in float64 are 25 MB where V is 49,152
 BITS = (8, 4)
-COMPARISONS: tuple[Comparison, ...] = (("raw", "dot"), ("raw", "cosine"), ("centered", "dot"), ("centered", "cosine"))
+SIMILARITIES: tuple[Similarity, ...] = (("raw", "dot"), ("raw", "cosine"), ("centered", "dot"), ("centered", "cosine"))
 
 
 def contextual_bias(probabilities: Floats) -> dict[str, float]:
@@ -36,7 +36,7 @@ def contextual_bias(probabilities: Floats) -> dict[str, float]:
     return {"deficit": float(np.log(len(mean)) + (said * np.log(said)).sum()), "largest_share": float(mean.max())}
 
 
-def agreement(states: Floats, own: Score, others: Mapping[Any, Score]) -> dict[Any, dict[str, float]]:
+def agreement(states: Floats, own: LogitFunction, others: Mapping[Any, LogitFunction]) -> dict[Any, dict[str, float]]:
     """How like the order in which `own` puts all V tokens is to that of each of the `others`, mean over states (N, d).
 
     spearman: rank correlation (equal logits take ranks in any order); top1: share of states with the same first token;
@@ -57,7 +57,7 @@ def agreement(states: Floats, own: Score, others: Mapping[Any, Score]) -> dict[A
     }
 
 
-def rounded(weight: Floats, bits: int) -> NDArray[np.float32]:
+def quantize_rows(weight: Floats, bits: int) -> NDArray[np.float32]:
     """Rows (V, d) rounded to the nearest of 2^bits − 1 evenly spaced levels, from −max|w| to max|w| of each row."""
     step = np.abs(weight).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
     levels = np.rint(np.divide(weight, step, out=np.zeros_like(weight), where=step > 0))
@@ -73,13 +73,13 @@ def vector_variants(vocabulary: Vocabulary, centered: Floats) -> Iterator[tuple[
     yield "anchors", vocabulary.anchors, None
     yield "anchors.centered", centered, vocabulary.anchors
     for bits in BITS:
-        head = rounded(vocabulary.head, bits)
+        head = quantize_rows(vocabulary.head, bits)
         yield f"head.int{bits}", head, vocabulary.head
         solved = semantic_anchors(torch.from_numpy(head), bias=torch.tensor(vocabulary.bias))
         yield f"anchors.int{bits}", solved.vectors.float().numpy(), vocabulary.anchors
 
 
-def likeness(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict[str, float]:
+def similarity_metrics(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict[str, float]:
     """How like `vectors` (V, d) are to the `reference` (V, d) where the label `words` (C lists of tokens) are.
 
     label_cosine: mean cosine between the two vectors of a word; neighbors: share of the ten tokens nearest to a word,
@@ -88,15 +88,15 @@ def likeness(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict
     one, other = (of_words(rows, words) for rows in (vectors, reference))
     cosines = np.diagonal(similarity_logits(one, other).numpy())
     near, expected = (
-        nearest_tokens(of, rows, TOP + 1)[1].numpy()[:, 1:] for of, rows in ((one, vectors), (other, reference))
+        nearest_tokens(of, rows, TOP_TOKENS + 1)[1].numpy()[:, 1:] for of, rows in ((one, vectors), (other, reference))
     )
     shared = (near[:, :, None] == expected[:, None, :]).any(axis=2)
     return {"label_cosine": float(cosines.mean()), "neighbors": float(shared.mean())}
 
 
-def answers(
+def evaluate_vectors(
     vectors: Floats, space: LabelSpace, states: Floats, labels: NDArray[np.int64], mean: Floats
-) -> dict[Comparison, dict[str, float]]:
+) -> dict[Similarity, dict[str, float]]:
     """What similarity to `vectors` (V, d) says of states (N, d), raw and centered on `mean` (d,), by dot and by cosine.
 
     `agreement` of all tokens with the model's own logits, on up to 128 of the states, evenly chosen; macro_f1 of the
@@ -108,15 +108,15 @@ def answers(
     words = of_words(targets, vocabulary.label_ids)
     shift: dict[Where, Floats] = {"raw": np.zeros_like(mean), "centered": mean}
 
-    def by(comparison: Comparison, rows: Floats) -> Score:
+    def by(comparison: Similarity, rows: Floats) -> LogitFunction:
         where, metric = comparison
         return lambda block: similarity_logits(block - shift[where], rows, metric).numpy()
 
-    sample = states[np.unique(np.linspace(0, len(states) - 1, STATES).round().astype(int))]
+    sample = states[np.unique(np.linspace(0, len(states) - 1, MAX_STATES).round().astype(int))]
     found = agreement(
         sample,
         lambda block: block @ vocabulary.head.T + vocabulary.bias,
-        {comparison: by(comparison, targets) for comparison in COMPARISONS},
+        {comparison: by(comparison, targets) for comparison in SIMILARITIES},
     )
     for comparison, figures in found.items():
         said = by(comparison, words)(states).argmax(axis=1)
@@ -130,7 +130,7 @@ def _order(logits: Floats) -> tuple[Floats, NDArray[np.int64]]:
     order = np.argsort(logits, axis=1)
     ranks = np.empty(logits.shape)
     np.put_along_axis(ranks, order, np.arange(tokens, dtype=np.float64)[None] - (tokens - 1) / 2, axis=1)
-    return ranks, order[:, : -TOP - 1 : -1]
+    return ranks, order[:, : -TOP_TOKENS - 1 : -1]
 
 
 def _correlation(one: Floats, other: Floats) -> Floats:

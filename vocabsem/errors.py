@@ -1,4 +1,4 @@
-"""What can go wrong in the method, as one tree.
+"""Errors of the method, as one tree.
 
 VocabsemError                  exit code 1
 ├── BadInput                   exit code 2: what the user gave cannot be used
@@ -12,40 +12,68 @@ VocabsemError                  exit code 1
     ├── GuardFailed            head(state) differs from the model's own logits
     └── TrainingFailed         a calibrator's loss or states became infinite
 
-Every message names the value, the place and the mend.
+Every message names the value, where it was read, and the fix.
 """
+
+__all__ = [
+    "BadInput",
+    "CardError",
+    "ComputationFailed",
+    "DataError",
+    "DownloadFailed",
+    "DownloadInterrupted",
+    "GuardFailed",
+    "LabelWordError",
+    "SourceError",
+    "TrainingFailed",
+    "VocabsemError",
+]
 
 
 class VocabsemError(Exception):
+    """The root of all errors of this package."""
+
     exit_code = 1
+    """What the command line returns to the shell."""
 
 
 class BadInput(VocabsemError):
+    """Input that cannot be used."""
+
     exit_code = 2
 
 
-class CardError(BadInput): ...
+class CardError(BadInput):
+    """A card with an unknown key, a wrong value or no file."""
 
 
-class SourceError(BadInput): ...
+class SourceError(BadInput):
+    """A source that is malformed, absent, or holds other bytes than its card declares."""
 
 
-class LabelWordError(BadInput): ...
+class LabelWordError(BadInput):
+    """Label words that collide, are unknown to the tokenizer, or split into several tokens."""
 
 
-class DataError(BadInput, ValueError): ...
+class DataError(BadInput, ValueError):
+    """Rows or arrays that cannot be used; a ValueError too, as in scikit-learn."""
 
 
-class ComputationFailed(VocabsemError): ...
+class ComputationFailed(VocabsemError):
+    """Good input whose computation did not finish."""
 
 
-class DownloadFailed(ComputationFailed): ...
+class DownloadFailed(ComputationFailed):
+    """A registry or hub that did not answer or refused."""
 
 
-class DownloadInterrupted(DownloadFailed): ...
+class DownloadInterrupted(DownloadFailed):
+    """A download that began and then broke off: worth another try."""
 
 
-class GuardFailed(ComputationFailed): ...
+class GuardFailed(ComputationFailed):
+    """A head whose logits of a state differ from the model's own."""
 
 
-class TrainingFailed(ComputationFailed): ...
+class TrainingFailed(ComputationFailed):
+    """A calibrator whose loss or states became infinite."""

@@ -110,7 +110,7 @@ def _rows(card: DatasetCard, part: str, path: Path, columns: Columns, facts: dic
             empty = next(card.fields[field] for field, text in fields.items() if not text)
             raise DataError(
                 f"row {i} of {path} ({part} of dataset {card.name!r}) has an empty text in column {empty!r}: "
-                "mend the row, or set 'drop_empty: true' in the card"
+                "fix the row, or set 'drop_empty: true' in the card"
             )
         if value not in labels:
             raise DataError(
@@ -119,7 +119,7 @@ def _rows(card: DatasetCard, part: str, path: Path, columns: Columns, facts: dic
             )
         rows.append(_Row(f"{part}-{i:06d}", labels[value], fields))
     if not rows:
-        raise DataError(f"no rows in {path} ({part} of dataset {card.name!r}): mend 'where' or 'files' in its card")
+        raise DataError(f"no rows in {path} ({part} of dataset {card.name!r}): fix 'where' or 'files' in its card")
     return rows
 
 
@@ -141,7 +141,7 @@ def _divide(card: DatasetCard, parts: Mapping[str, list[_Row]], facts: dict[str,
         train = [row for row in distinct if row.text not in seen]
         within, across = len(parts["train"]) - len(distinct), len(distinct) - len(train)
         if not train:
-            raise DataError(f"every training row of dataset {card.name!r} is also a test row: mend 'files' in its card")
+            raise DataError(f"every training row of dataset {card.name!r} is also a test row: fix 'files' in its card")
     if rule.validation:
         validation = _draw(train, _nearest(rule.validation * len(train)), f"{rule.seed} validation")
         train = _others(train, validation)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock
 
 from vocabsem.cards.schema import ModelCard
+from vocabsem.cpu_attention import use_fast_attention
 from vocabsem.devices import DType, resolve_device, resolve_dtype
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed
-from vocabsem.parallel import use_fast_attention
 from vocabsem.sources import fetching
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
     return None if content is None else hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest()
 
 
-def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
+def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
     """Folder with safetensors and tokenizer, and the model's digest; downloads and converts what is missing.
 
     A GGUF file is dequantized and saved once as float32 safetensors, about 30 times faster to load.
@@ -119,7 +119,7 @@ def prepare(card: ModelCard, cache: Path) -> tuple[Path, str]:
         return fetched.path, digest
     if fetched.path.suffix != ".gguf":
         raise CardError(
-            f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: mend 'source' in its card"
+            f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: fix 'source' in its card"
         )
     target = cache / "models" / digest[:12]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        prepare(card, cache)[0], local_files_only=True, trust_remote_code=False
+        fetch_checkpoint(card, cache)[0], local_files_only=True, trust_remote_code=False
     )
     return tokenizer
 
@@ -148,7 +148,7 @@ def load_model(
     """
     import torch
 
-    folder, digest = prepare(card, cache)
+    folder, digest = fetch_checkpoint(card, cache)
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
     network, tokenizer = _from_folder(folder, wanted)
     network = network.eval().requires_grad_(False).to(resolve_device(device))
@@ -164,7 +164,7 @@ def load_model(
         if getattr(card, field) != value:
             raise CardError(
                 f"model card {card.name!r} says {field}: {getattr(card, field)}, the model has {value}:"
-                " mend the card or its source"
+                " fix the card or its source"
             )
     kind: Literal["float32", "bfloat16"] = "bfloat16" if network.dtype == torch.bfloat16 else "float32"
     return LanguageModel(card.name, digest, network, tokenizer, kind)

@@ -1,6 +1,8 @@
-"""What glibc does with memory that is freed; elsewhere nothing changes."""
+"""Settings of glibc's allocator; without effect elsewhere."""
 
 import ctypes
+
+__all__ = ["keep_freed_memory"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 
@@ -8,8 +10,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallo
 def keep_freed_memory() -> None:
     """Let glibc keep what torch frees: pages given back and fetched anew cost more than many an operation on them.
 
-    All threads that start later share one store of it: each with its own, in pieces of 64 MB, 1,536 prompts with
-    demonstrations held 7.2 GB, now 5.6.
+    Threads that start later share one arena: with an arena each, in pieces of 64 MB, 1,536 prompts with demonstrations
+    held 7.2 GB in place of 5.6.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

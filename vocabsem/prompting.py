@@ -1,4 +1,4 @@
-"""Examples to prompts of token ids, prompts about nothing, label words to the tokens that stand for them."""
+"""Turn examples into prompts of token ids, make content-free prompts, and map label words to their tokens."""
 
 import string
 from collections import defaultdict
@@ -25,7 +25,7 @@ def field_names(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
-def checked_template(template: str) -> str:
+def validate_template(template: str) -> str:
     """`template`; raises ValueError where it could not be filled in or would tear the label word from its space."""
     try:
         parts = list(string.Formatter().parse(template))
@@ -45,7 +45,7 @@ class Prompts:
 
     token_ids: list[Ids]
     """Of each prompt, the beginning-of-sequence token included where there is one."""
-    shortened: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
     """(N,) whether a field lost its end."""
     texts: list[str]
     """What the ids spell, after shortening, without the beginning-of-sequence token."""
@@ -72,31 +72,31 @@ def encode_prompts(
         )
     bos = [int(tokenizer.bos_token_id)] if prepend_bos else []
     limit = max_tokens - len(bos)
-    literal = reads_literally(tokenizer, template)
-    bare = encode_texts(tokenizer, [_render(template, defaultdict(str))[0]], literal)[0]
+    split_special_tokens = splits_special_tokens(tokenizer, template)
+    bare = encode_texts(tokenizer, [_render(template, defaultdict(str))[0]], split_special_tokens)[0]
     if len(bare) >= limit:
         raise DataError(
             f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no room for text in "
             f"{max_tokens}: shorten the template or raise max_tokens"
         )
     texts = [_render(template, row)[0] for row in fields]
-    token_ids = encode_texts(tokenizer, texts, literal)
-    shortened = np.array([len(ids) > limit for ids in token_ids], dtype=bool)
-    for i in np.flatnonzero(shortened).tolist():
-        texts[i], token_ids[i] = _shorten(tokenizer, template, fields[i], limit, literal)
-    return Prompts([bos + ids for ids in token_ids], shortened, texts)
+    token_ids = encode_texts(tokenizer, texts, split_special_tokens)
+    truncated = np.array([len(ids) > limit for ids in token_ids], dtype=bool)
+    for i in np.flatnonzero(truncated).tolist():
+        texts[i], token_ids[i] = _truncate(tokenizer, template, fields[i], limit, split_special_tokens)
+    return Prompts([bos + ids for ids in token_ids], truncated, texts)
 
 
-def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], literal: bool) -> list[Ids]:
-    """Token ids of each text, nothing added; `literal` reads special tokens that a text spells out as text."""
+def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_special_tokens: bool) -> list[Ids]:
+    """Return the token ids of each text, nothing added; special tokens in a text are text if `split_special_tokens`."""
     if not texts:
         return []
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=literal, verbose=False)
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=split_special_tokens, verbose=False)
     ids: list[Ids] = encoded["input_ids"]
     return ids
 
 
-def reads_literally(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
+def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
     """Whether special tokens in texts are text: unless the template uses such tokens itself."""
     return not any(token in template for token in tokenizer.all_special_tokens)
 
@@ -132,12 +132,12 @@ def label_tokens(
     Raises LabelWordError with every word that is unknown, too long or not distinct (paper, Appendix: label words).
     """
     of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
-    mend = f"choose others{there}"
-    found = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
+    fix = f"choose others{there}"
+    token_ids = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
     problems = []
-    for word, ids in found.items():
+    for word, ids in token_ids.items():
         if tokenizer.unk_token_id in ids or not ids:
-            problems.append(f"label word {word!r}{of} is unknown to the tokenizer: {mend}")
+            problems.append(f"label word {word!r}{of} is unknown to the tokenizer: {fix}")
         elif strategy == "single" and len(ids) > 1:
             spelled = ", ".join(_spelled(tokenizer, token) for token in ids)
             problems.append(
@@ -145,21 +145,21 @@ def label_tokens(
                 "'word_tokens' there to 'first' or 'mean'"
             )
     if strategy != "single":
-        found = {word: _without_space(tokenizer, ids) for word, ids in found.items()}
+        token_ids = {word: _without_space(tokenizer, ids) for word, ids in token_ids.items()}
     if strategy == "first":
-        found = {word: ids[:1] for word, ids in found.items()}
+        token_ids = {word: ids[:1] for word, ids in token_ids.items()}
     owners: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for word in words:
-        owners[tuple(found[word])].append(word)
+        owners[tuple(token_ids[word])].append(word)
     for shared, sharing in owners.items():
         if len(sharing) > 1 and shared:
             listed = " and ".join(filter(None, [", ".join(map(repr, sharing[:-1])), repr(sharing[-1])]))
             spelled = ", ".join(_spelled(tokenizer, token) for token in shared)
             token = "token" if len(shared) == 1 else "tokens"
-            problems.append(f"label words {listed}{of} share the {token} {spelled}: {mend}")
+            problems.append(f"label words {listed}{of} share the {token} {spelled}: {fix}")
     if problems:
         raise LabelWordError("\n".join(problems))
-    return [found[word] for word in words]
+    return [token_ids[word] for word in words]
 
 
 def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
@@ -173,14 +173,18 @@ def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]
     return text, spans
 
 
-def _shorten(
-    tokenizer: "PreTrainedTokenizerBase", template: str, row: Mapping[str, str], limit: int, literal: bool
+def _truncate(
+    tokenizer: "PreTrainedTokenizerBase", template: str, row: Mapping[str, str], limit: int, split_special_tokens: bool
 ) -> tuple[str, Ids]:
     kept = dict(row)
     while True:
         text, spans = _render(template, kept)
         encoded = tokenizer(
-            text, add_special_tokens=False, split_special_tokens=literal, return_offsets_mapping=True, verbose=False
+            text,
+            add_special_tokens=False,
+            split_special_tokens=split_special_tokens,
+            return_offsets_mapping=True,
+            verbose=False,
         )
         ids: Ids = encoded["input_ids"]
         if len(ids) <= limit:
@@ -210,16 +214,16 @@ def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
 
 def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
     """In context, because tokenizers that mark spaces treat the beginning of a text as a space of its own."""
-    before, both = encode_texts(tokenizer, [":", f": {word}"], literal=False)
+    before, both = encode_texts(tokenizer, [":", f": {word}"], split_special_tokens=False)
     if both[: len(before)] == before:
         return both[len(before) :]
-    return encode_texts(tokenizer, [f" {word}"], literal=False)[0]
+    return encode_texts(tokenizer, [f" {word}"], split_special_tokens=False)[0]
 
 
 def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:
     """A lone space token says nothing of the word that follows it."""
-    first_said = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
-    return ids[first_said:]
+    first = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
+    return ids[first:]
 
 
 def _spelled(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:

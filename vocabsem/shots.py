@@ -1,4 +1,4 @@
-"""Which labeled training rows a method may see: the same for every method at one (data set, shots, seed)."""
+"""Choose labeled training rows: the same for every method at one (data set, shots, seed)."""
 
 from typing import Literal
 
@@ -7,26 +7,58 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
 
-Scarce = Literal["refuse", "take_all"]
-NOISE = 1  # sets the draws of noise apart from those of shots
+__all__ = ["OnInsufficient", "add_label_noise", "choose_shots"]
+
+OnInsufficient = Literal["raise", "use_all"]
+NOISE = 1  # keeps the random numbers of noise apart from those of shots
 
 
 def choose_shots(
-    labels: NDArray[np.int64], shots: int | Literal["all"], seed: int, classes: int, *, scarce: Scarce = "refuse"
+    labels: NDArray[np.int64],
+    shots: int | Literal["all"],
+    seed: int,
+    classes: int,
+    *,
+    on_insufficient: OnInsufficient = "raise",
 ) -> NDArray[np.int64]:
-    """Indices of `shots` training rows per class, or of every row. A class with fewer rows gives all it has to
-    `take_all`, and is an error otherwise.
+    """Return the indices of `shots` training rows per class, or of every row.
 
-    labels: (N,) integers in 0 … classes-1. Returns (classes * shots,), the classes taking turns, so that the choice of
-    4 shots is the beginning of the choice of 16 with the same seed; for `all`, (N,) in the given order.
-    Raises DataError: fewer rows of a class than shots, or rows of a single class.
+    The classes take turns, so that 4 shots are the first of the 16 shots of the same seed.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,)
+        Integers in 0..classes-1.
+    shots : int or "all"
+        Rows per class, or every row in the given order.
+    seed : int
+        Seed of the choice.
+    classes : int
+        Number of classes.
+    on_insufficient : {"raise", "use_all"}
+        What to do with a class of fewer rows than shots: raise, or use all its rows.
+
+    Returns
+    -------
+    ndarray of shape (classes * shots,) or (N,), int64
+
+    Raises
+    ------
+    DataError
+        Where a class has fewer rows than shots (unless they are all used), or all rows are of one class.
+
+    Examples
+    --------
+    >>> labels = np.array([0, 1, 0, 1])
+    >>> labels[choose_shots(labels, 1, seed=0, classes=2)].tolist()
+    [0, 1]
     """
     present = np.unique(labels)
     if len(present) and not 0 <= present[0] <= present[-1] < classes:
         raise DataError(f"training labels run from {present[0]} to {present[-1]}: expected 0 to {classes - 1}")
     if len(present) < 2:
-        found = f"only class {present[0]}" if len(present) else "no rows"
-        raise DataError(f"the training rows have {found}: give rows of at least two classes")
+        present_classes = f"only class {present[0]}" if len(present) else "no rows"
+        raise DataError(f"the training rows have {present_classes}: give rows of at least two classes")
     if shots == "all":
         return np.arange(len(labels))
     if shots < 0:
@@ -34,19 +66,39 @@ def choose_shots(
     order = np.random.default_rng(seed).permutation(len(labels))
     members = [order[labels[order] == c] for c in range(classes)]
     short = min(range(classes), key=lambda c: len(members[c]))
-    if len(members[short]) < shots and scarce == "refuse":
+    if len(members[short]) < shots and on_insufficient == "raise":
         raise DataError(
-            f"{shots} shots asked of class {short}, which has {len(members[short])} training rows: "
-            f"ask for at most {len(members[short])}, for 'all', or let scarce classes give all they have"
+            f"{shots} shots of class {short}, which has {len(members[short])} training rows: "
+            f"choose at most {len(members[short])}, for 'all', or set on_insufficient to 'use_all'"
         )
     turns = [rows[turn] for turn in range(shots) for rows in members if turn < len(rows)]
     return np.array(turns, dtype=np.int64)
 
 
 def add_label_noise(labels: NDArray[np.int64], share: float, seed: int, classes: int) -> NDArray[np.int64]:
-    """Labels (N,) of which round(share · N) are replaced, each by one of the other classes, all of these alike likely.
+    """Replace a share of the labels, each by one of the other classes with equal probability.
 
     Nested: with the same seed and labels, a larger share replaces what a smaller one does, and by the same classes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,)
+        Integers in 0..classes-1.
+    share : float
+        Share of the labels in 0..1; round(share · N) are replaced.
+    seed : int
+        Seed of the choice.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of shape (N,), int64
+
+    Examples
+    --------
+    >>> add_label_noise(np.array([0, 0, 1, 1]), 1.0, seed=0, classes=2).tolist()
+    [1, 1, 0, 0]
     """
     generator = np.random.default_rng([seed, NOISE])
     others = (labels + generator.integers(1, classes, size=len(labels))) % classes

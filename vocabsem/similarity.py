@@ -1,4 +1,4 @@
-"""Similarity logits: how close a state lies to each anchor (the paper's §3.2, Algorithm 1)."""
+"""Similarity logits: how close a state lies to each anchor (paper §3.2, Algorithm 1)."""
 
 from typing import Any, Literal, get_args
 
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from vocabsem.errors import DataError
 
-Metric = Literal["cosine", "l2", "dot"]
+__all__ = ["Array", "SimilarityMetric", "as_tensor", "nearest_tokens", "similarity_logits"]
+
+SimilarityMetric = Literal["cosine", "l2", "dot"]
 Array = Tensor | NDArray[Any]
 
 ROWS = 512  # states compared at a time: with 8,192 anchors 16 MB of similarities
@@ -17,15 +19,42 @@ GROUP = 32  # of them share a maximum
 
 
 def as_tensor(array: Array) -> Tensor:
-    """A tensor that shares the array's memory, or a copy where the array is read-only, as Parquet's columns are."""
+    """Return a tensor that shares the array's memory, or a copy where it is read-only, as Parquet's columns are.
+
+    Examples
+    --------
+    >>> as_tensor(np.zeros((2, 3))).shape
+    torch.Size([2, 3])
+    """
     return array if isinstance(array, Tensor) else torch.from_numpy(np.require(array, requirements="W"))
 
 
-def similarity_logits(states: Array, anchors: Array, metric: Metric = "cosine") -> Tensor:
-    """States (…, N, d), anchors (…, C, d) → logits (…, N, C) in the wider of the two dtypes; differentiable in both.
+def similarity_logits(states: Array, anchors: Array, metric: SimilarityMetric = "cosine") -> Tensor:
+    """Compute the similarity of states to anchors; differentiable in both (paper §3.2).
 
-    cosine: cos(h, s), a zero vector having cosine 0 with everything; l2: −‖h − s‖; dot: h·s.
-    Raises DataError on another metric or on widths that differ.
+    Parameters
+    ----------
+    states : tensor or ndarray of shape (..., N, d)
+        Hidden states h.
+    anchors : tensor or ndarray of shape (..., C, d)
+        Anchors s, with the same leading dimensions.
+    metric : {"cosine", "l2", "dot"}
+        cosine: cos(h, s), a zero vector having cosine 0 with everything; l2: −‖h − s‖; dot: h·s.
+
+    Returns
+    -------
+    Tensor of shape (..., N, C)
+        Logits, in the wider of the two dtypes.
+
+    Raises
+    ------
+    DataError
+        On another metric, or on shapes that do not match.
+
+    Examples
+    --------
+    >>> similarity_logits(np.array([[3.0, 0.0]]), np.eye(2)).tolist()
+    [[1.0, 0.0]]
     """
     h, s = as_tensor(states), as_tensor(anchors)
     if h.ndim < 2 or h.shape[:-2] != s.shape[:-2] or h.shape[-1] != s.shape[-1]:
@@ -39,16 +68,46 @@ def similarity_logits(states: Array, anchors: Array, metric: Metric = "cosine") 
         return -torch.cdist(h, s, compute_mode="donot_use_mm_for_euclid_dist")
     if metric == "dot":
         return h @ s.mT
-    raise DataError(f"unknown metric {metric!r}: choose one of {', '.join(get_args(Metric))}")
+    raise DataError(f"unknown metric {metric!r}: choose one of {', '.join(get_args(SimilarityMetric))}")
 
 
 def nearest_tokens(
-    states: Array, anchors: Array, k: int = 10, metric: Metric = "cosine", block: int = 8192
+    states: Array, anchors: Array, k: int = 10, metric: SimilarityMetric = "cosine", block: int = 8192
 ) -> tuple[Tensor, Tensor]:
-    """The k anchors most similar to each state: values (N, k), best first, and ids (N, k) int64.
+    """Return the k anchors most similar to each state.
 
-    states (N, d), anchors (V, d). `block` anchors by ROWS states are compared at a time, so that (N, V) never exists
-    whole. Raises DataError unless 1 ≤ k ≤ V.
+    Blocks of anchors and of states are compared at a time, so that (N, V) never exists whole.
+
+    Parameters
+    ----------
+    states : tensor or ndarray of shape (N, d)
+        Hidden states.
+    anchors : tensor or ndarray of shape (V, d)
+        Anchors of the vocabulary.
+    k : int
+        Number of tokens, 1 to V.
+    metric : {"cosine", "l2", "dot"}
+        As in `similarity_logits`.
+    block : int
+        Anchors compared at a time.
+
+    Returns
+    -------
+    values : Tensor of shape (N, k)
+        Similarities, best first.
+    ids : Tensor of shape (N, k), int64
+        Token ids.
+
+    Raises
+    ------
+    DataError
+        Unless 1 ≤ k ≤ V.
+
+    Examples
+    --------
+    >>> values, ids = nearest_tokens(np.array([[3.0, 0.1]]), np.eye(2), k=1)
+    >>> ids.tolist()
+    [[0]]
     """
     h, s = as_tensor(states), as_tensor(anchors)
     if not 1 <= k <= len(s):
@@ -61,30 +120,30 @@ def nearest_tokens(
         if metric == "cosine":
             some, compared = torch.nn.functional.normalize(some, dim=1), "dot"
         for row in range(0, len(h), ROWS):
-            asked = h[row : row + ROWS].to(dtype)
-            asked = torch.nn.functional.normalize(asked, dim=1) if metric == "cosine" else asked
-            found, place = _best(similarity_logits(asked, some, compared), k)
-            found = torch.cat([values[row : row + ROWS], found], 1)
-            place = torch.cat([ids[row : row + ROWS], place + first], 1)
-            values[row : row + ROWS], order = found.topk(k, dim=1)
-            ids[row : row + ROWS] = place.gather(1, order)
+            queries = h[row : row + ROWS].to(dtype)
+            queries = torch.nn.functional.normalize(queries, dim=1) if metric == "cosine" else queries
+            scores, columns = _topk(similarity_logits(queries, some, compared), k)
+            scores = torch.cat([values[row : row + ROWS], scores], 1)
+            columns = torch.cat([ids[row : row + ROWS], columns + first], 1)
+            values[row : row + ROWS], order = scores.topk(k, dim=1)
+            ids[row : row + ROWS] = columns.gather(1, order)
     return values, ids
 
 
-def _best(found: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row of (N, C), or all where C < k: values and columns.
+def _topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest of each row of (N, C), or all where C < k: values and columns.
 
-    The columns are dealt into groups of GROUP: the k largest lie in the k groups whose maxima are the largest, and to
-    find a maximum is several times cheaper than to sort. The few columns beyond the last group are asked as well.
+    The columns are dealt into groups of GROUP: the k largest lie in the k groups whose maxima are the largest, and a
+    maximum is several times cheaper than a sort. The few columns beyond the last group are compared as well.
     """
-    groups = found.shape[1] // GROUP
+    groups = scores.shape[1] // GROUP
     if groups <= k:
-        best = found.topk(min(k, found.shape[1]), dim=1)
+        best = scores.topk(min(k, scores.shape[1]), dim=1)
         return best.values, best.indices
     whole = groups * GROUP
-    chosen = found[:, :whole].unflatten(1, (GROUP, groups)).amax(1).topk(k, dim=1, sorted=False).indices  # (N, k)
-    columns = (chosen[:, :, None] + torch.arange(0, whole, groups, device=found.device)).flatten(1)  # (N, k·GROUP)
-    rest = torch.arange(whole, found.shape[1], device=found.device).expand(len(found), -1)
+    chosen = scores[:, :whole].unflatten(1, (GROUP, groups)).amax(1).topk(k, dim=1, sorted=False).indices  # (N, k)
+    columns = (chosen[:, :, None] + torch.arange(0, whole, groups, device=scores.device)).flatten(1)  # (N, k·GROUP)
+    rest = torch.arange(whole, scores.shape[1], device=scores.device).expand(len(scores), -1)
     columns = torch.cat([columns, rest], 1)
-    best = found.gather(1, columns).topk(k, dim=1)
+    best = scores.gather(1, columns).topk(k, dim=1)
     return best.values, columns.gather(1, best.indices)

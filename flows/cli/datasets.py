@@ -50,7 +50,7 @@ def init_dataset(
         typer.echo(f"\n{prompt} {of_class[label_name]}")
     known = name if output.parent == CARDS / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
-    settings = f"--set name={experiment} --set 'datasets=[{known}]' --set scarce=take_all"
+    settings = f"--set name={experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")

@@ -156,7 +156,7 @@ def _check_shots(plan: Plan, comparison: ModelDatasetPlan) -> None:
     counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
     least = min(counts, key=counts.__getitem__)
     asked = [spec.demonstrations for spec in plan.experiment.methods]
-    if plan.experiment.scarce == "refuse":
+    if plan.experiment.on_insufficient == "raise":
         asked += [fit.shots for fit in comparison.fits]
     wanted = max((n for n in asked if isinstance(n, int)), default=0)
     if counts[least] < wanted:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
-from vocabsem.shots import Scarce
+from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
 
@@ -88,8 +88,8 @@ class Experiment(Card):
     """Methods, as a name or with parameters."""
     shots: list[PositiveInt | Literal[0, "all"]] = Field(min_length=1)
     """Labeled examples per class."""
-    scarce: Scarce = "refuse"
-    """What a class with fewer training rows than shots does: refuse the experiment, or give all it has."""
+    on_insufficient: OnInsufficient = "raise"
+    """What a class with fewer training rows than shots does: raise an error, or use all it has."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
     """Each draws its own shots and initial weights."""
     layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)

@@ -245,8 +245,8 @@ def _compare(
             folds = spec.method in TUNED or declared()[spec.method].temperature_folds
             if experiment.temperature and folds:
                 more |= {"temperature": folds}
-            if experiment.scarce == "take_all":
-                more |= {"scarce": experiment.scarce}
+            if experiment.on_insufficient == "use_all":
+                more |= {"scarce": "take_all"}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
             specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
             if spec.method not in TUNED and (revision := declared()[spec.method].revision) > 1:

@@ -11,7 +11,7 @@ from tasks.steps.decorator import step_task
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import DType
 from vocabsem.errors import DownloadInterrupted
-from vocabsem.language_model import LanguageModel, load_model, load_tokenizer, prepare
+from vocabsem.language_model import LanguageModel, fetch_checkpoint, load_model, load_tokenizer
 from vocabsem.prompting import label_tokens
 from warehouse.home import Home
 
@@ -63,6 +63,6 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
 @step_task(task_run_name="fetch model {card.name}", **retry_on(DownloadInterrupted))
 def fetch_model(home: Home, card: ModelCard, datasets: list[DatasetCard]) -> None:
     """Download and convert the model, and see that every data set's label words are tokens of it."""
-    prepare(card, home.cache)
+    fetch_checkpoint(card, home.cache)
     for dataset in datasets:
         label_ids(card, dataset, home)

@@ -9,7 +9,7 @@ from tasks.models.loaded import tokenizing
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, most_that_fit
+from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, max_demonstrations
 from vocabsem.errors import DataError
 from vocabsem.prompting import Ids, Prompts, encode_prompts
 from warehouse.home import Home
@@ -47,7 +47,9 @@ def demonstrated(home: Home, model: ModelCard, dataset: DatasetCard, step: Step)
         questions = [len(ids) for ids in encode(home, model, dataset, step.payload, fields).token_ids]
         lengths = [len(ids) for ids in encoded(np.arange(len(fields)))]
         room = settings["context"]
-        per_class = most_that_fit(labels, lengths, seed, dataset.classes, questions=questions, room=room)
+        per_class = max_demonstrations(
+            labels, lengths, seed, dataset.classes, prompt_lengths=questions, max_tokens=room
+        )
     chosen = choose_demonstrations(labels, per_class, seed, dataset.classes, order=settings.get("order", 0))
     with tokenizing(model, home) as tokenizer:
         beginning = [tokenizer.bos_token_id] if step.payload["prepend_bos"] else []

@@ -117,4 +117,4 @@ def _rows(home: Home, entry: Entry, key: str) -> pa.Table:
 def _answers(predictions: Partition) -> Samples:
     table = predictions.table(["split", "seed", "label", "probabilities"])
     seeds, labels, answers = split_answers(table, "validation")
-    return seeds, resample(labels, answers, figures=(FIGURE,), resamples=RESAMPLES)
+    return seeds, resample(labels, answers, metrics=(FIGURE,), resamples=RESAMPLES)

@@ -134,7 +134,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
     names = list(draft.counts)
     texts, labels = _training_rows(home, draft)
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
-    rows = choose_shots(labels, per_class, 0, len(names), scarce="take_all")
+    rows = choose_shots(labels, per_class, 0, len(names), on_insufficient="use_all")
     with INFERENCE:
         network = loaded(model, home, resolve_dtype("auto"), resolve_device())
         prompts = encode_prompts(
@@ -173,7 +173,7 @@ def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:
     """The words that are single tokens where a label word stands, after a colon and a space, with their tokens."""
     texts = tokenizer.batch_decode([[token] for token in range(tokens)])
     words = sorted({word for text in texts if (word := text.lstrip(" Ġ▁")).isalpha()})  # Ġ, ▁: marks of a space
-    before, *found = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], literal=False)
+    before, *found = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], split_special_tokens=False)
     return {word: ids[-1] for word, ids in zip(words, found, strict=True) if ids[:-1] == before}
 
 

@@ -14,8 +14,8 @@ from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import BadInput
 from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import prepare
-from vocabsem.lens import Reading, by_anchor, by_logit, endings
+from vocabsem.language_model import fetch_checkpoint
+from vocabsem.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
 from vocabsem.prompting import Ids, encode_prompts, encode_texts
 from warehouse.catalog import catalog
 from warehouse.home import Home
@@ -75,15 +75,15 @@ def look(
         network = loaded(model, home, resolve_dtype("auto"), "auto")
         check_head(network, [ids])
         states = extract(network, [ids, *others], range(network.layers + 1))
-        vectors = endings(network, states)
+        vectors = apply_final_norm(network, states)
         logits = network.head.logits(torch.stack([each[0] for each in vectors.values()]))[:, : len(names)]
     plain = torch.stack([each[0] for each in vectors.values()])  # (L + 1, d)
     tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(FOLLOWED).indices.tolist()]
     words = dataset.label_words if dataset else [names[ids[0]] for ids in tokens]
-    readings = {"nearest": by_anchor(plain, anchors, tokens, k), "model": by_logit(logits, tokens, k)}
+    readings = {"nearest": anchor_lens(plain, anchors, tokens, k), "model": logit_lens(logits, tokens, k)}
     if others:
         means = torch.stack([each[1:].mean(0) for each in vectors.values()])
-        readings["centered"] = by_anchor(_without(plain, means), anchors, tokens, k)
+        readings["centered"] = anchor_lens(_without(plain, means), anchors, tokens, k)
     layers = [_layer(layer, row, readings, names, words) for row, layer in enumerate(vectors)]
     return Look(model.name, prompt, label, words, len(others), solved, len(names), layers)
 
@@ -119,7 +119,7 @@ def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
 
 def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
     """Anchors (V, d), the tokens' names, and whether they had to be solved: then they are stored for the next time."""
-    _, digest = prepare(model, home.cache)
+    _, digest = fetch_checkpoint(model, home.cache)
     step = anchors_step(model.name, digest, "raw")
     partition = step.partition(Lake(home))
     missing = not partition.published
@@ -139,7 +139,7 @@ def _prompts(
             found = encode_prompts(tokenizer, dataset.template, rows, max_tokens=limit, prepend_bos=model.prepend_bos)
             return found.texts[0], found.token_ids[0], found.token_ids[1:]
         ids = [tokenizer.bos_token_id] if model.prepend_bos else []
-        ids += encode_texts(tokenizer, [fields], literal=False)[0]
+        ids += encode_texts(tokenizer, [fields], split_special_tokens=False)[0]
     if len(ids) > model.context:
         raise BadInput(f"the text is {len(ids)} tokens, {model.name!r} is shown at most {model.context}: shorten it")
     return fields, ids, []
@@ -152,16 +152,16 @@ def _without(states: Tensor, means: Tensor) -> Tensor:
     return rest.masked_fill(still[:, None], math.nan)
 
 
-def _layer(layer: int, row: int, readings: dict[str, Reading], names: list[str], words: list[str]) -> dict[str, Any]:
+def _layer(layer: int, row: int, readings: dict[str, LensScores], names: list[str], words: list[str]) -> dict[str, Any]:
     nearest, own, centered = readings["nearest"], readings["model"], readings.get("centered")
 
-    def best(reading: Reading) -> list[tuple[str, float]]:
+    def best(reading: LensScores) -> list[tuple[str, float]]:
         ids, scores = reading.ids[row].tolist(), reading.scores[row].tolist()
         return [(names[token], score) for token, score in zip(ids, scores, strict=True)]
 
-    def of_word(reading: Reading | None, column: int) -> tuple[float | None, int | None]:
-        value = math.nan if reading is None else float(reading.words[row, column])
-        return (None, None) if reading is None or math.isnan(value) else (value, int(reading.ranks[row, column]))
+    def of_word(reading: LensScores | None, column: int) -> tuple[float | None, int | None]:
+        value = math.nan if reading is None else float(reading.word_scores[row, column])
+        return (None, None) if reading is None or math.isnan(value) else (value, int(reading.word_ranks[row, column]))
 
     found = []
     for column, word in enumerate(words):

@@ -10,7 +10,7 @@ from tests.tasks.worlds import World, compute, fit_of, snapshot
 from tests.vocabsem.method_data import make_space
 from vocabsem.comparison import holm, paired_bootstrap
 from vocabsem.methods import VocabularyCalibrator
-from vocabsem.metrics import Sample
+from vocabsem.metrics import BootstrapSample
 from warehouse.lake.partition import Lake
 
 
@@ -54,7 +54,7 @@ def test_an_interval_is_that_of_the_paired_bootstrap(done, rows, method, shots):
     stored = [predictions_of(done, fit) for fit in fits]
     labels = stored[0][0][1]
     answers = [np.stack([probabilities for *_, probabilities in each.values()]) for each in stored]
-    expected = paired_bootstrap(labels, *answers, figure="macro_f1", resamples=RESAMPLES)
+    expected = paired_bootstrap(labels, *answers, metric="macro_f1", resamples=RESAMPLES)
     row = rows[str(shots), "rival", method, "vocabulary_calibrator", "macro_f1"]
     found = [row[name] for name in ("difference", "low", "high", "p")]
     assert found == pytest.approx([expected.value, expected.low, expected.high, expected.p], abs=1e-9)
@@ -72,11 +72,11 @@ def test_the_rivals_of_one_number_of_shots_are_corrected_together(rows):
 def test_methods_are_paired_on_the_seeds_that_both_have():
     def of(*seeds):
         values = np.array(seeds) / 10
-        return list(seeds), {"nll": Sample(values, np.tile(values, (3, 1)))}
+        return list(seeds), {"nll": BootstrapSample(values, np.tile(values, (3, 1)))}
 
     one, other = paired(of(5, 7, 9), of(9, 5), "nll", single=False)
     assert (one.values.tolist(), other.values.tolist()) == ([0.5, 0.9], [0.5, 0.9])
-    assert one.drawn.shape == other.drawn.shape == (3, 2)
+    assert one.replicates.shape == other.replicates.shape == (3, 2)
     one, other = paired(of(5, 7, 9), of(5), "nll", single=False)
     assert (one.values.tolist(), other.values.tolist()) == ([0.5], [0.5]), "the same shots"
     one, other = paired(of(5, 7, 9), of(5), "nll", single=True)

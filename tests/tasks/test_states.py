@@ -69,9 +69,9 @@ def test_layers_pooling_and_shortened_prompts_are_as_asked_for(tmp_path, pooling
     prompts, states = directly(plan, comparison, "test", (0, 2, 3), pooling, max_tokens=16)
     for layer, expected in states.items():
         np.testing.assert_allclose(matrix(table[f"layer_{layer}"]), expected, **ROUNDING)
-    assert table["shortened"].to_pylist() == prompts.shortened.tolist()
+    assert table["shortened"].to_pylist() == prompts.truncated.tolist()
     facts = comparison.states["test"].partition(Lake(plan.home)).manifest().facts
-    assert facts["shortened"] == prompts.shortened.sum() > 0
+    assert facts["shortened"] == prompts.truncated.sum() > 0
     assert max(table["tokens"].to_pylist()) == 16
 
 

@@ -166,7 +166,7 @@ def test_the_head_is_left_as_it_was():
         (torch.full((4, 3), torch.nan), {}, "NaN"),
         (torch.eye(4, 3), {"rows": 5}, "rows 5 of a head with 4 rows"),
         (torch.eye(4, 3), {"rows": 0}, "rows 0"),
-        (torch.eye(4, 3), {"gauge": "centered"}, "unknown gauge 'centered'"),
+        (torch.eye(4, 3), {"gauge": "mean"}, "unknown gauge 'mean'"),
         (torch.eye(4, 3), {"bias": torch.zeros(3)}, "bias has shape \\(3,\\)"),
     ],
 )

@@ -26,14 +26,14 @@ def answers(hits):
     return np.where(np.asarray(hits, bool)[:, None], [0.8, 0.2], [0.2, 0.8])
 
 
-@pytest.mark.parametrize("figure", ["macro_f1", "nll", "brier", "ece"])
+@pytest.mark.parametrize("metric", ["macro_f1", "nll", "brier", "ece"])
 @pytest.mark.parametrize("second", [SECOND, SECOND[:1]], ids=["three seeds", "one seed"])
-def test_equals_a_naive_loop_over_examples_and_seeds(figure, second):
-    found = paired_bootstrap(LABELS, FIRST, second, figure=figure, resamples=200, seed=4)
+def test_equals_a_naive_loop_over_examples_and_seeds(metric, second):
+    found = paired_bootstrap(LABELS, FIRST, second, metric=metric, resamples=200, seed=4)
     pairs = list(zip(FIRST, np.broadcast_to(second, FIRST.shape), strict=True))
 
     def gap(rows, pair):
-        one, other = (evaluate(LABELS[rows], p[rows])[figure] for p in pair)
+        one, other = (evaluate(LABELS[rows], p[rows])[metric] for p in pair)
         return one - other
 
     examples = np.random.default_rng(4).integers(60, size=(200, 60))
@@ -61,7 +61,7 @@ def test_the_interval_and_p_are_those_of_a_paired_normal_test():
     """Right where the other is wrong on 80 of 2,000 examples, the reverse on 40: McNemar's situation."""
     hits = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [1000, 80, 40, 880], axis=0).T
     labels = np.zeros(2000, np.int64)
-    found = paired_bootstrap(labels, answers(hits[0])[None], answers(hits[1])[None], figure="accuracy", resamples=4000)
+    found = paired_bootstrap(labels, answers(hits[0])[None], answers(hits[1])[None], metric="accuracy", resamples=4000)
     error = np.std(hits[0] - hits[1]) / 2000**0.5
     assert found.value == pytest.approx(0.02)
     # a quantile of 4,000 draws has a standard error of about 1/30 of the half-width, and steps of 1/2000
@@ -78,7 +78,7 @@ def test_p_is_uniform_where_nothing_differs():
     for seed in range(200):
         hits = np.random.default_rng(seed).random((2, 200)) < 0.7
         pair = (answers(one)[None] for one in hits)
-        found.append(paired_bootstrap(labels, *pair, figure="accuracy", resamples=200, seed=seed).p)
+        found.append(paired_bootstrap(labels, *pair, metric="accuracy", resamples=200, seed=seed).p)
     share = np.mean(np.array(found) < 0.1)
     assert share == pytest.approx(0.1, abs=0.06), "three standard errors of 200 trials"
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vocabsem.made_tokenizers import byte_level, metaspace
-from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, most_that_fit
+from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, max_demonstrations
 from vocabsem.errors import DataError
 from vocabsem.prompting import encode_prompts, label_tokens
 from vocabsem.shots import choose_shots
@@ -57,10 +57,10 @@ def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, room):
         return 5 + sum(lengths[row] for row in choose_demonstrations(LABELS, per_class, seed, 2))
 
     if needed(1) > room:
-        with pytest.raises(DataError, match=f"does not fit: {room} tokens, of which the question needs 5"):
-            most_that_fit(LABELS, lengths, seed, 2, questions=questions, room=room)
+        with pytest.raises(DataError, match=f"does not fit: {room} tokens, of which the prompt needs 5"):
+            max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
         return
-    most = most_that_fit(LABELS, lengths, seed, 2, questions=questions, room=room)
+    most = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
     assert needed(most) <= room
     assert most == 5 or needed(most + 1) > room
 

@@ -13,14 +13,14 @@ from sklearn.metrics import f1_score
 from tests.vocabsem.method_data import make_states, make_whole_space
 from vocabsem import diagnostics
 from vocabsem.diagnostics import (
-    COMPARISONS,
-    STATES,
-    TOP,
+    MAX_STATES,
+    SIMILARITIES,
+    TOP_TOKENS,
     agreement,
-    answers,
     contextual_bias,
-    likeness,
-    rounded,
+    evaluate_vectors,
+    quantize_rows,
+    similarity_metrics,
     vector_variants,
 )
 
@@ -68,7 +68,7 @@ def test_agreement_equals_scipy_state_by_state(monkeypatch, block):
         expected = np.mean([spearmanr(a, b).statistic for a, b in zip(own, theirs, strict=True)])
         assert found[name]["spearman"] == pytest.approx(expected, abs=1e-12)
         assert found[name]["top1"] == pytest.approx(np.mean(own.argmax(1) == theirs.argmax(1)))
-        assert found[name]["top10"] == pytest.approx(shares(own, theirs, TOP))
+        assert found[name]["top10"] == pytest.approx(shares(own, theirs, TOP_TOKENS))
 
 
 def test_agreement_at_its_ends():
@@ -102,7 +102,7 @@ def test_rounding_equals_torchs(bits):
     scale = torch.from_numpy(np.abs(weight).max(axis=1) / most)
     zero = torch.zeros(30, dtype=torch.int32)
     expected = torch.fake_quantize_per_channel_affine(torch.from_numpy(weight), scale, zero, 0, -most, most).numpy()
-    found = rounded(weight, bits)
+    found = quantize_rows(weight, bits)
     # torch multiplies by 1/scale: where a value lies on the border of two levels it may take the other
     apart = np.abs(found - expected) > 1e-6 * np.abs(expected)
     assert apart.mean() < 0.01
@@ -112,15 +112,15 @@ def test_rounding_equals_torchs(bits):
 
 @given(arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32)), st.sampled_from([2, 4, 8]))
 def test_rounding_has_few_levels_and_keeps_the_largest(weight, bits):
-    found = rounded(weight, bits)
+    found = quantize_rows(weight, bits)
     for row, given_ in zip(found, weight, strict=True):
         assert len(np.unique(row)) <= 2**bits - 1
         assert np.abs(row).max() == pytest.approx(np.abs(given_).max(), rel=1e-6)
-    np.testing.assert_allclose(rounded(-weight, bits), -found)
+    np.testing.assert_allclose(quantize_rows(-weight, bits), -found)
 
 
 def test_a_row_of_zeros_stays_one():
-    assert not rounded(np.zeros((2, 3), np.float32), 4).any()
+    assert not quantize_rows(np.zeros((2, 3), np.float32), 4).any()
 
 
 # Likeness
@@ -132,12 +132,12 @@ def test_likeness_equals_its_definition():
     vectors = reference + 0.4 * draw.standard_normal((40, 8)).astype(np.float32)
     words = [[3], [17], [30]]
     rows = [3, 17, 30]
-    found = likeness(vectors, reference, words)
+    found = similarity_metrics(vectors, reference, words)
     assert found["label_cosine"] == pytest.approx(np.diagonal(cosines(vectors[rows], reference[rows])).mean(), abs=1e-6)
     near, expected = (cosines(each[rows], each) for each in (vectors, reference))
     near[range(3), rows] = expected[range(3), rows] = -np.inf  # a word is no neighbor of itself
-    assert found["neighbors"] == pytest.approx(shares(near, expected, TOP))
-    assert likeness(reference, reference, words) == {"label_cosine": pytest.approx(1), "neighbors": 1.0}
+    assert found["neighbors"] == pytest.approx(shares(near, expected, TOP_TOKENS))
+    assert similarity_metrics(reference, reference, words) == {"label_cosine": pytest.approx(1), "neighbors": 1.0}
 
 
 # All of it
@@ -146,8 +146,8 @@ def test_likeness_equals_its_definition():
 def test_answers_are_those_of_a_direct_transcription():
     space, (states, labels) = make_whole_space(), make_states(n=50)
     vocabulary, mean = space.vocabulary, make_states(seed=5)[0].mean(axis=0)
-    found = answers(vocabulary.anchors, space, states, labels, mean)
-    assert tuple(found) == COMPARISONS
+    found = evaluate_vectors(vocabulary.anchors, space, states, labels, mean)
+    assert tuple(found) == SIMILARITIES
     own = states @ vocabulary.head.T + vocabulary.bias
     words = vocabulary.anchors[[tokens[0] for tokens in vocabulary.label_ids]]
     for (where, metric), figures in found.items():
@@ -162,13 +162,13 @@ def test_answers_are_those_of_a_direct_transcription():
 
 
 def test_many_states_are_compared_by_a_sample_from_first_to_last(monkeypatch):
-    space, (states, labels) = make_whole_space(), make_states(n=3 * STATES)
+    space, (states, labels) = make_whole_space(), make_states(n=3 * MAX_STATES)
     seen = []
     real = diagnostics.agreement
     monkeypatch.setattr(diagnostics, "agreement", lambda sample, *rest: seen.append(sample) or real(sample, *rest))
-    answers(space.vocabulary.head, space, states, labels, states.mean(axis=0))
+    evaluate_vectors(space.vocabulary.head, space, states, labels, states.mean(axis=0))
     (sample,) = seen
-    assert len(sample) == STATES
+    assert len(sample) == MAX_STATES
     np.testing.assert_array_equal(sample[[0, -1]], states[[0, -1]])
 
 
@@ -176,7 +176,9 @@ def test_a_word_of_several_tokens_is_their_mean():
     space, (states, labels) = make_whole_space(), make_states(n=40)
     words = [[0, 1], [2], [3, 4, 5]]
     object.__setattr__(space.vocabulary, "label_ids", words)
-    found = answers(space.vocabulary.head, space, states, labels, states.mean(axis=0))["raw", "dot"]["macro_f1"]
+    found = evaluate_vectors(space.vocabulary.head, space, states, labels, states.mean(axis=0))["raw", "dot"][
+        "macro_f1"
+    ]
     rows = np.stack([space.vocabulary.head[tokens].mean(axis=0) for tokens in words])
     said = (states @ rows.T).argmax(axis=1)
     assert found == pytest.approx(f1_score(labels, said, labels=[0, 1, 2], average="macro", zero_division=0))
@@ -194,7 +196,7 @@ def test_stand_ins_are_the_head_its_anchors_and_their_rounded_forms():
         expected = vocabulary.head if name.startswith("head") else vocabulary.anchors
         assert reference is (None if name in ("head", "anchors") else expected)
     for bits in (8, 4):
-        head = rounded(vocabulary.head, bits).astype(np.float64)
+        head = quantize_rows(vocabulary.head, bits).astype(np.float64)
         inverse = np.linalg.pinv(head)  # (d, V)
         expected = (inverse @ (np.eye(len(head)) - vocabulary.bias[:, None])).T  # W⁺(e_i − b)
         np.testing.assert_allclose(found[f"anchors.int{bits}"][0], expected, rtol=1e-4, atol=1e-5)

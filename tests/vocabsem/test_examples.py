@@ -112,7 +112,7 @@ def test_compressed_csv_with_several_values_a_class_and_empty_rows(read, tmp_pat
     path.write_bytes(bz2.compress("\n".join(["category,text", *rows, "plot,", "fresh,  "]).encode()))
     labels = [Label(name="review", value=["fresh", "rotten"], word="a"), Label(name="plot", value="plot", word="b")]
     options = {"label_column": "category", "labels": labels, "split": SplitRule(test=0.25)}
-    with pytest.raises(DataError, match=r"row 24 of .* has an empty text in column 'text': mend the row"):
+    with pytest.raises(DataError, match=r"row 24 of .* has an empty text in column 'text': fix the row"):
         read({"all": path}, **options)
     examples = read({"all": path}, drop_empty=True, **options)
     assert examples.facts["empty_dropped"] == 2

@@ -6,7 +6,7 @@ import torch
 from tests.vocabsem.architectures import ARCHITECTURES, VOCABULARY, save
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed, SourceError
 from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import TOLERANCE, load_model, load_tokenizer, model_digest, prepare
+from vocabsem.language_model import TOLERANCE, fetch_checkpoint, load_model, load_tokenizer, model_digest
 
 PROMPTS = [[5, 9, 40, 41, 300, 7], [8, 2], [33, 34, 35, 36], [12]]
 
@@ -79,15 +79,15 @@ def test_a_folder_without_a_model_is_a_clear_failure(tmp_path):
     with pytest.raises(ComputationFailed, match="transformers cannot read the model"):
         load_model(card, tmp_path / "cache")
     with pytest.raises(SourceError, match="nowhere"):
-        prepare(card.model_copy(update={"source": "file:nowhere"}), tmp_path / "cache")
+        fetch_checkpoint(card.model_copy(update={"source": "file:nowhere"}), tmp_path / "cache")
 
 
 def test_the_digest_follows_the_bytes(tmp_path):
     card = save("llama", tmp_path / "llama")
-    _, digest = prepare(card, tmp_path / "cache")
+    _, digest = fetch_checkpoint(card, tmp_path / "cache")
     assert model_digest(card, tmp_path / "cache") == digest
     weights = tmp_path / "llama" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert prepare(card, tmp_path / "cache")[1] != digest
+    assert fetch_checkpoint(card, tmp_path / "cache")[1] != digest

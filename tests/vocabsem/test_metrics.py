@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, 
 
 from vocabsem import metrics
 from vocabsem.errors import DataError
-from vocabsem.metrics import across_seeds, bootstrap, confusion, evaluate, reliability, resample
+from vocabsem.metrics import bootstrap, confusion, evaluate, mean_and_std, reliability, resample
 
 
 def predictions(seed=0, n=200, classes=4):
@@ -107,11 +107,11 @@ def test_samples_hold_the_figures_of_each_seed():
     samples = resample(labels, stack, resamples=50)
     for name, sample in samples.items():
         assert sample.values == pytest.approx([evaluate(labels, p)[name] for p in stack])
-        assert sample.drawn.shape == (50, 2)
+        assert sample.replicates.shape == (50, 2)
         for index, p in enumerate(stack):
-            assert sample.of_seeds(index).interval() == pytest.approx(bootstrap(labels, p, resamples=50)[name])
-    (only,) = resample(labels, stack, figures=("nll",), resamples=50).values()
-    assert np.allclose(only.drawn, samples["nll"].drawn, rtol=0, atol=1e-12)
+            assert sample.select_seeds(index).interval() == pytest.approx(bootstrap(labels, p, resamples=50)[name])
+    (only,) = resample(labels, stack, metrics=("nll",), resamples=50).values()
+    assert np.allclose(only.replicates, samples["nll"].replicates, rtol=0, atol=1e-12)
 
 
 def test_bootstrap_covers_the_normal_interval_of_accuracy():
@@ -128,8 +128,8 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_its_batches(monkeypatch):
     whole = bootstrap(labels, probabilities, resamples=50, seed=1)
     assert whole == bootstrap(labels, probabilities, resamples=50, seed=1)
     assert whole != bootstrap(labels, probabilities, resamples=50, seed=2)
-    monkeypatch.setattr("vocabsem.metrics.CELLS", 1000)
-    metrics._draws.cache_clear()
+    monkeypatch.setattr("vocabsem.metrics.MAX_ENTRIES", 1000)
+    metrics._resampling_counts.cache_clear()
     parts = bootstrap(labels, probabilities, resamples=50, seed=1)
     for name in whole:
         assert parts[name] == pytest.approx(whole[name], abs=1e-12)
@@ -160,11 +160,11 @@ def test_reliability_diagram():
     assert gaps == pytest.approx(ece_by_loop(labels, probabilities))
 
 
-def test_across_seeds():
-    assert across_seeds([0.5]) == (0.5, 0.0)
-    assert across_seeds([1.0, 2.0, 3.0]) == (2.0, 1.0)
+def test_mean_and_std():
+    assert mean_and_std([0.5]) == (0.5, 0.0)
+    assert mean_and_std([1.0, 2.0, 3.0]) == (2.0, 1.0)
     with pytest.raises(DataError, match="no values"):
-        across_seeds([])
+        mean_and_std([])
 
 
 @pytest.mark.parametrize(

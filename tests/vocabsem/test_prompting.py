@@ -24,7 +24,7 @@ def test_a_prompt_is_the_template_with_the_text_in_it():
     prompts = encode(REVIEW, {"text": "a great film"}, {"text": "dull {story} 100 %"})
     assert prompts.texts == ['review: "a great film"\nsentiment:', 'review: "dull {story} 100 %"\nsentiment:']
     assert [byte_level().decode(ids) for ids in prompts.token_ids] == prompts.texts
-    assert prompts.shortened.tolist() == [False, False]
+    assert prompts.truncated.tolist() == [False, False]
 
 
 @pytest.mark.parametrize("make", [byte_level, metaspace])
@@ -72,7 +72,7 @@ def test_no_beginning_token_to_prepend():
 
 def test_no_rows_no_prompts():
     prompts = encode(REVIEW)
-    assert (prompts.token_ids, prompts.texts, prompts.shortened.shape) == ([], [], (0,))
+    assert (prompts.token_ids, prompts.texts, prompts.truncated.shape) == ([], [], (0,))
 
 
 # Shortening
@@ -88,12 +88,12 @@ def test_a_long_text_loses_its_end_and_nothing_else(text, limit, bos, make):
     (ids,), (prompt,) = prompts.token_ids, prompts.texts
     whole = tokenizer(REVIEW.format(text=text), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     assert len(ids) <= limit
-    assert prompts.shortened[0] == (len(whole) + bos > limit)
+    assert prompts.truncated[0] == (len(whole) + bos > limit)
     assert prompt.startswith('review: "')
     assert prompt.endswith('"\nsentiment:')
     kept = prompt.removeprefix('review: "').removesuffix('"\nsentiment:')
     assert text.startswith(kept)
-    assert kept == text or prompts.shortened[0]
+    assert kept == text or prompts.truncated[0]
     assert ids[bos:] == tokenizer(prompt, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
@@ -108,9 +108,9 @@ def test_no_more_is_cut_than_needed():
 def test_only_prompts_over_the_limit_are_touched():
     short, long = {"text": "good"}, {"text": "the film " * 50}
     prompts = encode(REVIEW, short, long, short, max_tokens=30)
-    assert prompts.shortened.tolist() == [False, True, False]
+    assert prompts.truncated.tolist() == [False, True, False]
     assert prompts.token_ids[0] == prompts.token_ids[2] == encode(REVIEW, short).token_ids[0]
-    assert prompts.shortened.dtype == np.bool_
+    assert prompts.truncated.dtype == np.bool_
 
 
 def test_of_two_fields_the_longer_gives():

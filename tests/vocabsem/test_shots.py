@@ -56,7 +56,7 @@ def test_all_is_every_row_in_order():
 
 
 def test_more_shots_than_rows_names_the_class_and_the_count():
-    with pytest.raises(DataError, match="16 shots asked of class 1, which has 3 training rows: ask for at most 3"):
+    with pytest.raises(DataError, match="16 shots of class 1, which has 3 training rows: choose at most 3"):
         choose_shots(np.array([0] * 20 + [1] * 3), 16, 0, 2)
 
 
@@ -83,11 +83,11 @@ def test_impossible_requests():
 @given(labeled(), SEEDS, st.integers(1, 14))
 def test_scarce_classes_may_give_all_they_have(case, seed, shots):
     labels, classes, _ = case
-    chosen = choose_shots(labels, shots, seed, classes, scarce="take_all")
+    chosen = choose_shots(labels, shots, seed, classes, on_insufficient="use_all")
     counts = np.bincount(labels, minlength=classes)
     assert np.bincount(labels[chosen], minlength=classes).tolist() == np.minimum(counts, shots).tolist()
     assert len(set(chosen.tolist())) == len(chosen)
-    more = choose_shots(labels, shots + 1, seed, classes, scarce="take_all")
+    more = choose_shots(labels, shots + 1, seed, classes, on_insufficient="use_all")
     np.testing.assert_array_equal(chosen, more[: len(chosen)])
 
 

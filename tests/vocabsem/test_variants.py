@@ -6,7 +6,7 @@ import yaml
 from tests.vocabsem.cards.test_schema import DATASETS, GOOD
 from vocabsem.cards.schema import load_card
 from vocabsem.errors import CardError
-from vocabsem.prompting import checked_template, field_names
+from vocabsem.prompting import field_names, validate_template
 
 VARIED = GOOD | {
     "templates": {"bare": "{text} :", "line": "text: {text} mood:"},
@@ -118,7 +118,7 @@ def test_the_sets_of_the_paper_and_of_the_quickstart_have_variants():
 
 def test_fields_of_a_template():
     assert field_names("a {one} b {two} {one}") == {"one", "two"}
-    assert checked_template("a {one}:") == "a {one}:"
+    assert validate_template("a {one}:") == "a {one}:"
     for wrong in ("{", "{0}", "{a.b}", "{a:>3}", "{a} "):
         with pytest.raises(ValueError, match=r"template|field|white space"):
-            checked_template(wrong)
+            validate_template(wrong)

@@ -1,4 +1,4 @@
-"""YAML read into a typed card, every mistake in one message with its line and the mend."""
+"""YAML read into a typed card, every mistake in one message with its line and the fix."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = None) -> T:
     """The YAML file at `path` as a `model`, dotted `overrides` (`limits.train`: 100) applied before it is validated.
 
-    Raises CardError: file, line, key and mend, for all mistakes at once.
+    Raises CardError: file, line, key and fix, for all mistakes at once.
     """
     try:
         text = path.read_text(encoding="utf-8")

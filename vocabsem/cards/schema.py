@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from vocabsem.cards.loader import read_yaml
 from vocabsem.errors import CardError
-from vocabsem.prompting import checked_template, field_names
+from vocabsem.prompting import field_names, validate_template
 
 CARDS = Path(__file__).parents[2] / "data"
 
@@ -21,7 +21,7 @@ Text = Annotated[str, Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-Template = Annotated[Text, AfterValidator(checked_template)]
+Template = Annotated[Text, AfterValidator(validate_template)]
 
 
 class Card(BaseModel):

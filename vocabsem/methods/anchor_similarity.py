@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.similarity import Metric, similarity_logits
+from vocabsem.similarity import SimilarityMetric, similarity_logits
 
 
 class AnchorSimilarity(Method):
@@ -28,7 +28,7 @@ class AnchorSimilarity(Method):
         self,
         space: LabelSpace,
         *,
-        metric: Metric = "cosine",
+        metric: SimilarityMetric = "cosine",
         center: bool = True,
         targets: Targets = "anchors",
         seed: int = 0,

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.parallel import MOST_WORKERS, parallel_map, thread_limits
+from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -81,7 +81,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             estimators[0]._fit(*data[0])
             return
         most = max(1, ROOM // max(states.nbytes + background.nbytes for states, _, background in data))
-        with parallel_map(torch.device("cpu"), min(most, MOST_WORKERS)) as run, thread_limits(1, "blas"):
+        with parallel_map(torch.device("cpu"), min(most, MAX_WORKERS)) as run, thread_limits(1, "blas"):
             list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 
     def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None) -> Data:

@@ -13,7 +13,7 @@ from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods._solvers.paper_module import Course, Losses, PaperModule, train
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.parallel import parallel_map, thread_limits
-from vocabsem.similarity import Metric, as_tensor, similarity_logits
+from vocabsem.similarity import SimilarityMetric, as_tensor, similarity_logits
 
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU
 
@@ -51,7 +51,7 @@ class PaperCalibrator(Method):
         self,
         space: LabelSpace,
         *,
-        metric: Metric = "cosine",
+        metric: SimilarityMetric = "cosine",
         targets: Targets = "anchors",
         trained_on: Literal["labels", "vocabulary", "truth", "matmul"] = "labels",
         inferred_by: Literal["similarity", "matmul"] = "similarity",

@@ -156,7 +156,7 @@ def _download(text: str, source: Source, cache: Path, sha256: str | None, patter
         root, revision = fetch_from_hub(source.name, source.version, patterns, cache / "hub")
         path = root / source.path
         if not path.exists():
-            raise SourceError(f"no {source.path!r} in {source.name} at {source.version}: mend the card")
+            raise SourceError(f"no {source.path!r} in {source.name} at {source.version}: fix the card")
         return _keep(text, cache, path, os.path.relpath(path, cache), revision, None if source.path else patterns)
     place = Path("pypi") / f"{source.name}-{source.version}" / source.path
     target, partial = cache / place, cache / "pypi" / f".partial-{_key(text)}"
@@ -214,7 +214,7 @@ def _check(text: str, found: str, expected: str | None) -> None:
     if expected is not None and found != expected:
         raise SourceError(
             f"source {text!r} has the sha256 {found}, its card says {expected}: "
-            "these are other bytes; mend 'sha256' in the card only if you trust them"
+            "these are other bytes; fix 'sha256' in the card only if you trust them"
         )
 
 

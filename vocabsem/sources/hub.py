@@ -42,9 +42,9 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
             f"{kind} {name} asks for a license to be accepted: accept it on its page, then set HF_TOKEN"
         ) from None
     except errors.RepositoryNotFoundError:
-        raise SourceError(f"no {kind} {name} on the hub, or it is private: mend the card, or set HF_TOKEN") from None
+        raise SourceError(f"no {kind} {name} on the hub, or it is private: fix the card, or set HF_TOKEN") from None
     except errors.RevisionNotFoundError:
-        raise SourceError(f"{kind} {name} has no revision {revision!r} on the hub: mend the card") from None
+        raise SourceError(f"{kind} {name} has no revision {revision!r} on the hub: fix the card") from None
     except (_http_error(), errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
         if offline:
             raise DownloadFailed(f"{kind} {name} is not in {cache}, and HF_HUB_OFFLINE is set: unset it once") from None

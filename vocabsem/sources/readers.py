@@ -98,8 +98,8 @@ def _explain(card: DatasetCard, path: Path, error: Exception) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     reason = (str(cause) or type(cause).__name__).strip().splitlines()[0][:300]
-    mend = "mend the file, or 'format' or 'options' in its card"
-    return f"cannot read {path} of dataset {card.name!r} as {card.format}: {reason}: {mend}"
+    fix = "fix the file, or 'format' or 'options' in its card"
+    return f"cannot read {path} of dataset {card.name!r} as {card.format}: {reason}: {fix}"
 
 
 @contextmanager

