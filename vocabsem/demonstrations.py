@@ -138,7 +138,7 @@ def max_demonstrations(
     fitting = int((total <= left).sum())
     if not fitting:
         raise DataError(
-            f"one demonstration of each of {classes} classes does not fit: {max_tokens} tokens, of which the prompt needs"
+            f"one demonstration of each of {classes} classes does not fit: {max_tokens} tokens, the prompt needs"
             f" {max_tokens - left}: lower max_tokens"
         )
     return fitting

@@ -57,7 +57,7 @@ def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, room):
         return 5 + sum(lengths[row] for row in choose_demonstrations(LABELS, per_class, seed, 2))
 
     if needed(1) > room:
-        with pytest.raises(DataError, match=f"does not fit: {room} tokens, of which the prompt needs 5"):
+        with pytest.raises(DataError, match=f"does not fit: {room} tokens, the prompt needs 5"):
             max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
         return
     most = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
