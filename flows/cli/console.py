@@ -14,15 +14,10 @@ from flows.planning.cost import estimate
 from flows.planning.plan import Plan
 from flows.reporting.effects import in_order, ranks, worth
 from vocabsem.errors import BadInput
-from warehouse.catalog import catalog
+from warehouse.catalog import catalog, reads
 from warehouse.home import Home
 
 ORDER = ("examples", "anchors", "states", "predictions", "metrics", "comparisons", "runs")
-LEADERBOARD = """
-select * exclude (experiment) from leaderboard
-where (experiment = coalesce($experiment, experiment)) and (dataset = coalesce($dataset, dataset))
-"""
-SCORES = "select * from lake.scores where run = $run order by dataset, macro_f1 desc, method"
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:
@@ -65,10 +60,9 @@ def _counts(plan: Plan) -> dict[str, dict[str, int]]:
 
 def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -> pa.Table:
     """Raises BadInput when nothing matches."""
-    table = catalog.query(home, LEADERBOARD, {"experiment": experiment, "dataset": dataset})
+    table = reads.leaderboard(home, experiment, dataset)
     if not len(table):
-        known = catalog.query(home, "select distinct experiment, dataset from leaderboard order by all").to_pylist()
-        pairs = ", ".join(f"{row['experiment']}/{row['dataset']}" for row in known)
+        pairs = ", ".join(map("/".join, reads.leaderboard_datasets(home)))
         asked = {"experiment": experiment, "data set": dataset}
         sought = ", ".join(f"{what} {name!r}" for what, name in asked.items() if name)
         raise BadInput(f"no scores{' of ' * bool(sought)}{sought}: there are {pairs or 'none yet'}")
@@ -78,7 +72,7 @@ def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -
 def print_summary(plan: Plan) -> None:
     """The leaderboard of this very plan, a table a data set, and where to look next."""
     experiment = plan.experiment.name
-    rows = catalog.query(plan.home, SCORES, {"run": plan.run.key}).to_pylist()
+    rows = reads.run_scores(plan.home, plan.run.key)
     out = console()
     said = worth(plan.home, plan.run.key)
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
@@ -153,20 +147,14 @@ def _registered(plan: Plan) -> list[dict[str, Any]]:
 
 def nearest_tokens_table(home: Home, model: str, token: str, k: int) -> pa.Table:
     """Raises BadInput for a token the model does not have or a model without anchors."""
-    table = catalog.query(
-        home, "select * from nearest_tokens($model, $token, $k)", {"model": model, "token": token, "k": k}
-    )
+    table = reads.nearest_tokens(home, model, token, k)
     if not len(table):
-        models = catalog.query(home, "select distinct model from anchors")["model"].to_pylist()
+        models = reads.models_with_anchors(home)
         if model not in models:
             raise BadInput(
                 f"no anchors of model {model!r} are published, only of {models}: run `vocabsem anchors CARD`"
             )
-        like = catalog.query(
-            home,
-            "select distinct token from anchors where model = $model and lower(trim(token)) = lower(trim($token))",
-            {"model": model, "token": token},
-        )["token"].to_pylist()
+        like = reads.similar_tokens(home, model, token)
         hint = f"it has {', '.join(map(repr, like))}" if like else "it is split into several"
         raise BadInput(f"{token!r} is no single token of {model!r}: {hint}; most words carry a leading space")
     return table

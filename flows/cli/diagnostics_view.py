@@ -9,11 +9,10 @@ from typing import Any
 from rich.table import Table
 
 from flows.cli.console import console, grid
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.catalog.export import render
 from warehouse.home import Home
 
-FOUND = "select * exclude (key, latest) from diagnostics where list_contains($keys, key)"
 BIAS = ("deficit", "largest_share")
 AGREEMENT = ("spearman", "top1", "top10", "macro_f1")
 LIKENESS = ("label_cosine", "neighbors")
@@ -26,7 +25,7 @@ NOTE = (
 
 def show(home: Home, keys: Sequence[str], as_json: bool) -> None:
     """Print the diagnostics with these keys, two tables for each model and data set."""
-    rows = catalog.query(home, FOUND, {"keys": list(keys)})
+    rows = reads.diagnostics(home, list(keys))
     if as_json:
         render(rows, "json", sys.stdout.buffer)
         return

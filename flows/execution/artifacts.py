@@ -10,20 +10,18 @@ from flows.reporting.plots import data_uri, label_efficiency
 from flows.reporting.sections import curves
 from flows.reporting.table import pipes
 from tasks.tracking.runs import page_file
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.errors import CheckFailed
 from warehouse.lake.manifest import Check
 
-ROWS = """
-select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece, brier
-from lake.scores where run = $run order by dataset, macro_f1 desc, method
-"""
+COLUMNS = ("dataset", "model", "method", "shots", "macro_f1", "macro_f1_low", "macro_f1_high")
+COLUMNS += ("accuracy", "nll", "ece", "brier")
 BEST = 5  # rows a data set on the page
 
 
 def show(plan: Plan) -> None:
     """Create both artifacts of the present flow run, from the warehouse."""
-    rows = catalog.query(plan.home, ROWS, {"run": plan.run.key}).to_pylist()
+    rows = [{name: row[name] for name in COLUMNS} for row in reads.run_scores(plan.home, plan.run.key)]
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     name = _key(plan)
     create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")

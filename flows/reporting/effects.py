@@ -6,17 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from flows.planning.contrasts import REFERENCE
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.home import Home
 
-WORTH = """
-from lake.compared
-where run = coalesce($run, run) and (latest or run = $run)
-    and experiment = coalesce($experiment, experiment) and dataset = coalesce($dataset, dataset)
-    and metric = 'macro_f1' and question like '% over random'
-order by dataset, model, experiment, shots_order, not starts_with(method, $ours), method, question
-"""
-RANKS = "from lake.ranks where run = $run and datasets > 1 order by model, method, shots_order"
 ALONE = {"anchors over random": "anchors alone", "head over random": "head rows alone"}
 
 
@@ -28,8 +20,7 @@ def worth(
     `vocabulary helps: +x.xx [lo, hi]` is macro-F1 minus macro-F1 with random vectors in the place of the label words';
     then the same for its variants with other vectors. The intervals of 95 % are over examples and seeds.
     """
-    which = {"run": run, "experiment": experiment, "dataset": dataset, "ours": REFERENCE}
-    rows = catalog.query(home, WORTH, which).to_pylist()
+    rows = reads.gains_over_random(home, run, experiment, dataset, first=REFERENCE)
     lines: dict[tuple[str, str], list[str]] = {}
     for (*place, _, shots), group in groupby(rows, itemgetter("dataset", "model", "run", "shots")):
         lines.setdefault(tuple(place), []).append(f"{shots} shots, {_sentence(list(group))}")
@@ -53,7 +44,7 @@ def signed(row: dict[str, Any]) -> str:
 def ranks(home: Home, run: str) -> dict[str, dict[str, dict[str, float]]]:
     """{model: {method: {shots: average rank}}}, best first, where there is more than one data set to average over."""
     table: dict[str, dict[str, dict[str, float]]] = {}
-    for row in catalog.query(home, RANKS, {"run": run}).to_pylist():
+    for row in reads.run_ranks(home, run):
         table.setdefault(row["model"], {}).setdefault(row["method"], {})[row["shots"]] = row["average_rank"]
     return {model: dict(sorted(by.items(), key=lambda item: fmean(item[1].values()))) for model, by in table.items()}
 

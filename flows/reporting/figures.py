@@ -17,7 +17,7 @@ from flows.reporting.templating import page
 from tasks.views.report_data import errors, layer_profile, moved
 from vocabsem.geometry import Projection
 from vocabsem.metrics import Reliability
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 
 MOST_NAMED = 12  # classes in a table of confusion; of more, the commonest confusions are listed
 MOST_COLORS = 14  # classes in a picture of states
@@ -36,8 +36,7 @@ def of(facts: Facts, results: Results, dataset: str, projection: Projection) -> 
     """Whatever can be drawn: figures come from the warehouse, the rest from partitions that are still in the lake."""
     yield _efficiency(results, dataset)
     fits, controls = facts.of(results.model, dataset), {spec.name for spec in results.specs if spec.is_control}
-    query = "select name from labels where dataset = $dataset order by label"
-    names = catalog.query(facts.home, query, {"dataset": dataset})["name"].to_pylist()
+    names = reads.label_names(facts.home, dataset)
     best = next((fit for fit in fits if fit["method"] not in controls), None)
     if not best or not names:
         return

@@ -3,6 +3,7 @@ rows."""
 
 import json
 from contextlib import nullcontext
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,13 @@ from flows.reporting.run_summary import Run
 from flows.reporting.sections import SECTIONS, Results, curves, of_dataset
 from flows.reporting.templating import writing
 from vocabsem.errors import BadInput
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.home import Home
 
 if TYPE_CHECKING:
     from vocabsem.geometry import Projection
 
-RUN = """
-select key, experiment, started, seconds, machine, git_commit, mlflow_run_id, facts->'$.card' as card
-from runs where experiment = $experiment and latest
-"""
-SCORES = "from lake.scores where run = $run order by model, dataset, method, shots_order"
-CONTRASTS = "from lake.compared where run = $run and metric = 'macro_f1' order by model, dataset, shots_order, question"
-SENSITIVITY = "from lake.sensitivity where run = $run order by model, choice desc, method, shots_order, dataset"
-RANKS = "from lake.ranks where run = $run and datasets > 1"
+BY_SHOTS = itemgetter("model", "dataset", "method", "shots_order")
 
 
 def report(
@@ -50,17 +44,18 @@ def report(
 
 
 def latest_run(home: Home, experiment: str) -> Run:
-    found = catalog.query(home, RUN, {"experiment": experiment}).to_pylist()
-    if not found:
-        known = catalog.query(home, "select distinct experiment from runs order by 1")["experiment"].to_pylist()
-        raise BadInput(f"no finished run of experiment {experiment!r}: there are {', '.join(known) or 'none yet'}")
-    return Run(**found[0] | {"card": json.loads(found[0]["card"])})
+    run = reads.latest_run(home, experiment)
+    if run is None:
+        known = ", ".join(reads.experiments(home))
+        raise BadInput(f"no finished run of experiment {experiment!r}: there are {known or 'none yet'}")
+    return Run(**run | {"card": json.loads(run["card"])})
 
 
 def results_of(home: Home, run: Run) -> list[Results]:
     specs = [MethodSpec.model_validate(spec) for spec in run.card["methods"]]
-    queries = (SCORES, CONTRASTS, RANKS, SENSITIVITY)
-    tables = [catalog.query(home, query, {"run": run.key}).to_pylist() for query in queries]
+    scores = sorted(reads.run_scores(home, run.key), key=BY_SHOTS)
+    others = (reads.run_comparisons, reads.run_ranks, reads.run_sensitivity)
+    tables = [scores, *(read(home, run.key) for read in others)]
     models = sorted({row["model"] for row in tables[0]})
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
 

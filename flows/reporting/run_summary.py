@@ -8,37 +8,9 @@ from typing import Any
 
 from flows.reporting.table import Table
 from tasks.steps.step import SPLITS
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.home import Home
 
-FITS = """
-select p.model, p.dataset, p.method, p.shots, p.key,
-    max(m.value) filter (m.split = 'validation') as validation, max(m.value) filter (m.split = 'test') as test
-from lineage r
-join metrics m on m.key = r.input_key and m.seed is null and m.metric = 'macro_f1'
-join lineage l on l.kind = 'metrics' and l.key = r.input_key and l.input_kind = 'predictions'
-join partitions p on p.kind = 'predictions' and p.key = l.input_key
-where r.kind = 'runs' and r.key = $run and r.input_kind = 'metrics'
-group by all
-order by coalesce(validation, test) desc, p.method, p.shots
-"""
-USED = """
-with recursive used(kind, key) as (
-    select 'runs', $run::varchar
-    union
-    select l.input_kind, l.input_key from used u join lineage l on l.kind = u.kind and l.key = u.key
-)
-select kind, concat_ws(', ', model, dataset, split) as what, key, created, facts, payload, versions
-from partitions where key in (select key from used) order by kind, what, key
-"""
-COSTS = f"""
-with used as ({USED})
-select kind, count(*) as partitions, sum(rows)::bigint as rows, sum(bytes)::double / 1e6 as megabytes,
-    sum((u.facts->>'$.tokens')::bigint) filter (kind = 'states')::bigint as tokens,
-    sum((u.facts->>'$.shortened')::bigint) filter (kind = 'states')::bigint as shortened,
-    sum(coalesce((u.facts->>'$.seconds')::double, list_sum((u.facts->>'$.seeds[*].fit_seconds')::double[]))) as seconds
-from used u join partitions p using (kind, key) group by kind
-"""  # noqa: S608  # nothing is put in but the query above
 WHAT = {
     "examples": "texts read, split and capped",
     "anchors": "the head solved for the anchor of every token",
@@ -85,7 +57,7 @@ class Facts:
     @cached_property
     def fits(self) -> list[dict[str, Any]]:
         """A row a fit, the best macro-F1 on validation data first, on test data where there is none."""
-        return self._rows(FITS)
+        return reads.run_fits(self.home, self.run.key)
 
     def of(self, model: str, dataset: str) -> list[dict[str, Any]]:
         return [fit for fit in self.fits if (fit["model"], fit["dataset"]) == (model, dataset)]
@@ -93,7 +65,7 @@ class Facts:
     def costs(self) -> Table:
         heads = ["step", "what", "partitions", "rows", "tokens", "shortened", "MB", "seconds"]
         forms = dict.fromkeys(heads[2:6], "{:,}") | {"megabytes": "{:,.1f}", "seconds": "{:,.1f}"}
-        found, rows = {row["kind"]: row for row in self._rows(COSTS)}, []
+        found, rows = {row["kind"]: row for row in reads.run_costs(self.home, self.run.key)}, []
         for kind, what in WHAT.items():
             if of_kind := found.get(kind):
                 figures = [(of_kind[name], form) for name, form in forms.items()]
@@ -134,8 +106,5 @@ class Facts:
     @cached_property
     def _used(self) -> list[dict[str, Any]]:
         """The partitions that the run goes back to, and its own."""
-        read = ("facts", "payload", "versions")
-        return [row | {name: json.loads(row[name]) for name in read} for row in self._rows(USED)]
-
-    def _rows(self, query: str) -> list[dict[str, Any]]:
-        return catalog.query(self.home, query, {"run": self.run.key}).to_pylist()
+        rows = reads.run_partitions(self.home, self.run.key)
+        return [row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows]

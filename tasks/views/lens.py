@@ -17,7 +17,7 @@ from vocabsem.extraction import check_head, extract
 from vocabsem.language_model import fetch_checkpoint
 from vocabsem.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
 from vocabsem.prompting import Ids, encode_prompts, encode_texts
-from warehouse.catalog import catalog
+from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -25,15 +25,6 @@ from warehouse.lake.vectors import matrix
 TEXTS = 64  # of training, whose mean is taken away
 FOLLOWED = 4  # tokens of the model's own answer that are followed where there are no label words
 STILL = 1e-4  # of a state's length: what remains of it without the mean is rounding
-
-EXAMPLE = """
-select e.fields, e.label_name from examples e join datasets d on d.dataset = e.dataset and d.key = e.key
-where e.dataset = $dataset and e.id = $id
-"""
-BACKGROUND = """
-select e.fields from examples e join datasets d on d.dataset = e.dataset and d.key = e.key
-where e.dataset = $dataset and e.split = 'train' order by md5(e.id) limit $texts
-"""
 
 
 @dataclass(frozen=True)
@@ -92,12 +83,12 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
     """What fills the template, or the text itself; and the true class of a stored example."""
     if example is not None:
         assert dataset is not None
-        found = catalog.query(home, EXAMPLE, {"dataset": dataset.name, "id": example}).to_pylist()
-        if not found:
+        stored = reads.example(home, dataset.name, example)
+        if stored is None:
             raise BadInput(
                 f"no example {example!r} of data set {dataset.name!r} is stored: `vocabsem sql 'from examples'`"
             )
-        return dict(found[0]["fields"]), found[0]["label_name"]
+        return stored
     if text is None or not text.strip():
         raise BadInput("the text is empty: give at least one word, or --example with an id")
     if dataset is None:
@@ -111,10 +102,7 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
 
 
 def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
-    if not home.catalog.exists():
-        return []
-    found = catalog.query(home, BACKGROUND, {"dataset": dataset.name, "texts": TEXTS})
-    return [dict(fields) for fields in found["fields"].to_pylist()]
+    return reads.training_fields(home, dataset.name, TEXTS) if home.catalog.exists() else []
 
 
 def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:

@@ -9,10 +9,9 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalog import index
+from warehouse.catalog.statements import quoted, statement
 from warehouse.lake import files
 from warehouse.lake.partition import Lake
-
-SQL = Path(__file__).parent / "sql"
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
 STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
@@ -57,22 +56,16 @@ def build(lake: Lake, path: Path) -> Summary:
             connection.execute(f"create or replace view lake.{name} as {scan}")
         for name in ("views", "analyses", "ask"):
             _run(connection, name)
-        for (comment,) in connection.execute((SQL / "columns.sql").read_text(encoding="utf-8")).fetchall():
+        for (comment,) in connection.execute(statement("columns")).fetchall():
             connection.execute(comment)
         (found,) = connection.execute("select count(*), sum(rows), sum(bytes) from partitions").fetchall()
         connection.commit()
     return Summary(*(int(number or 0) for number in found))
 
 
-def quoted(text: str) -> str:
-    """`text` as an SQL string, for the places that take no bound value."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    sql = (SQL / f"{name}.sql").read_text(encoding="utf-8")
-    connection.execute(sql)
-    return sql
+    connection.execute(statement(name))
+    return statement(name)
 
 
 def _comments(sql: str) -> Iterator[str]:

@@ -21,7 +21,8 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.build import SQL, Summary, build, quoted
+from warehouse.catalog.build import Summary, build
+from warehouse.catalog.statements import quoted, statement
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic, files
@@ -164,7 +165,7 @@ def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | 
 def tables(home: Home) -> list[Table]:
     """The catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
     with closing(connect(home)) as connection:
-        found = connection.execute((SQL / "describe.sql").read_text(encoding="utf-8")).fetchall()
+        found = connection.execute(statement("describe")).fetchall()
     described: dict[str, Table] = {}
     for name, kind, comment, column, type_, column_comment in found:
         table = described.setdefault(name, Table(name, kind, comment, []))
@@ -174,7 +175,7 @@ def tables(home: Home) -> list[Table]:
 
 def _published(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Path, int]]:
     """Every published Parquet file and its size, as the catalog has them."""
-    found = connection.execute("select path, bytes from files where path like '%.parquet'").fetchall()
+    found = connection.execute(statement("published")).fetchall()
     return [(home.lake / path, size) for path, size in found]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from warehouse.catalog.build import SQL
 from warehouse.catalog.catalog import query
+from warehouse.catalog.statements import statement
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 
@@ -79,8 +79,7 @@ def _number(name: str, key: str, value: str) -> int:
 
 def _check_known(home: Home, name: str, key: str, value: str) -> None:
     """Where nothing was found: is the value one that the warehouse has at all?"""
-    sql = (SQL / "known.sql").read_text(encoding="utf-8")
-    there = query(home, sql, {"parameter": key, "given": value})["value"].to_pylist()
+    there = query(home, statement("known"), {"parameter": key, "given": value})["value"].to_pylist()
     if there and there[0] != value:
         raise QueryRefused(f"nothing matches {key} = {value!r} in analysis {name!r}: {_nearest(value, there)}")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.catalog.statements import statement
 from warehouse.errors import QueryRefused
 
 ALLOWED = "a single SELECT (or FROM, SHOW, DESCRIBE, SUMMARIZE) over the warehouse's tables, views and macros"
@@ -47,7 +48,7 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     try:
-        [(text,)] = connection.execute("select json_serialize_sql($sql)", {"sql": sql}).fetchall()
+        [(text,)] = connection.execute(statement("parse"), {"sql": sql}).fetchall()
         answer = json.loads(text)
     except (duckdb.Error, RecursionError, UnicodeError) as error:
         raise QueryRefused(f"the query cannot be read ({error}): give {ALLOWED}") from None

@@ -20,7 +20,7 @@ from tests.tasks.worlds import SPLITS, World, compute
 from tests.warehouse.lakes import put_run
 from vocabsem.geometry import principal_plane
 from vocabsem.metrics import evaluate
-from warehouse.catalog import catalog
+from warehouse.catalog import catalog, reads
 from warehouse.lake.partition import Lake
 
 HOSTILE = '<script>alert("x")</script>&amp;<img src=x onerror=alert(1)>'
@@ -87,7 +87,7 @@ def test_the_page_is_offline_quiet_readable_and_fits_a_phone(page):
 def test_the_leaderboard_has_the_warehouses_figures_best_first(ran, tables):
     world, key = ran
     (rows,) = tables["Leaderboard of made"]
-    scores = catalog.query(world.home, "from lake.scores where run = $run", {"run": key}).to_pylist()
+    scores = reads.run_scores(world.home, key)
     assert [row[0] for row in rows[1:]] != []
     f1 = []
     for method, found, _, shots, *others in rows[1:]:

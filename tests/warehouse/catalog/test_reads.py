@@ -1,0 +1,160 @@
+"""What flows and tasks read from the catalog, each against the lake; and that no other SQL is written in Python."""
+
+import ast
+import inspect
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.warehouse.lakes import CONTRASTS, DATASETS, METHODS, MODELS, SEEDS, SPLITS, TOKENS, score
+from warehouse.catalog import reads
+from warehouse.catalog.catalog import query
+from warehouse.catalog.statements import SQL
+from warehouse.lake.partition import Lake
+
+READS = {
+    name: function
+    for name, function in inspect.getmembers(reads, inspect.isfunction)
+    if function.__module__ == reads.__name__ and not name.startswith("_")
+}
+SHAPE = re.compile(
+    r"""\s*(
+        select\s.+\sfrom\s .* | with\s(recursive\s)?\w+\s*(\([\w,\s]+\)\s*)?as\s\( .*
+        | from\s[\w.]+(\s(select|where|join|order\sby|limit)\s .*)?
+        | (insert\sinto|delete\sfrom|create\s(or\sreplace\s)?(table|view|macro)|comment\son)\s .*
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+COMPOSED = {"warehouse/catalog/build.py"}  # views over lists of files, which take no bound value
+
+
+def run(home):
+    return query(home, "select key from runs where latest")["key"][0].as_py()
+
+
+def sql_in(code):
+    """The string constants of `code`, docstrings aside, that have the shape of SQL."""
+    tree = ast.parse(code)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    strings = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return [text for text in strings if text not in docstrings and SHAPE.fullmatch(text)]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'x = "select a from b"',
+        'x = """\nwith recursive a(b) as (select 1) from a"""',
+        'x = "from lake.scores where run = $run"',
+        'x = f"select * from {table}"',
+        'x = "insert into t values (1)"',
+    ],
+)
+def test_sql_is_recognized(code):
+    assert sql_in(code)
+
+
+@pytest.mark.parametrize(
+    "code", ['x = "from the hub"', 'x = "choose one"', '"""select a from b"""', 'x = "with a view"']
+)
+def test_english_is_not(code):
+    assert not sql_in(code)
+
+
+def test_no_sql_is_written_in_python_and_no_private_view_is_read_elsewhere():
+    for package in ("vocabsem", "warehouse", "tasks", "flows"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            assert name in COMPOSED or not sql_in(path.read_text()), name
+            assert package == "warehouse" or not re.search(r"\b(from|join) lake\.", path.read_text()), name
+
+
+def test_each_file_has_its_function_and_says_what_it_gives():
+    assert {path.stem for path in (SQL / "reads").iterdir()} == set(READS)
+    for path in (SQL / "reads").iterdir():
+        text = path.read_text()
+        assert re.match(r"-- [A-Z].+[.:]\n", text), path.name
+        assert text.endswith(";\n"), path.name
+        assert max(map(len, text.splitlines())) <= 120, path.name
+    for name, function in READS.items():
+        assert (function.__doc__ or "").startswith("Return "), name
+        declared = set(re.findall(r"^-- .*", (SQL / "reads" / f"{name}.sql").read_text(), re.MULTILINE))
+        named = set(re.findall(r"\$(\w+)", " ".join(declared)))
+        assert named == set(inspect.signature(function).parameters) - {"home"}, name
+
+
+def test_a_runs_scores_are_those_of_the_leaderboard_best_first(filled):
+    rows = reads.run_scores(filled, run(filled))
+    board = reads.leaderboard(filled).to_pylist()
+    assert [{name: row[name] for name in board[0]} for row in rows] == board
+    assert len(rows) == len(MODELS) * len(DATASETS) * sum(map(len, METHODS.values()))
+    assert reads.run_scores(filled, "0" * 64) == []
+
+
+def test_the_leaderboard_is_cut_by_experiment_and_data_set(filled):
+    assert set(reads.leaderboard(filled, "quickstart", "mr")["dataset"].to_pylist()) == {"mr"}
+    assert len(reads.leaderboard(filled, experiment="other")) == 0
+    assert reads.leaderboard_datasets(filled) == [("quickstart", dataset) for dataset in DATASETS]
+
+
+def test_a_runs_fits_come_best_on_validation_data_first(filled):
+    rows = reads.run_fits(filled, run(filled))
+    values = []
+    for row in rows:
+        cell = (row["model"], row["dataset"], row["method"], row["shots"])
+        test = sum(score(*cell, "macro_f1", seed) for seed in SEEDS) / len(SEEDS)
+        assert (row["test"], row["validation"]) == (pytest.approx(test), pytest.approx(test + 1))
+        values.append(row["validation"])
+    assert values == sorted(values, reverse=True)
+    keys = {manifest.key for manifest in Lake(filled).manifests("predictions")}
+    assert {row["key"] for row in rows} == keys
+
+
+def test_gains_over_random_are_the_contrasts_of_that_question(filled):
+    rows = reads.gains_over_random(filled, first="ours")
+    expected = [c for c in CONTRASTS if c[0].endswith("over random") and c[3] == "macro_f1"]
+    assert {(r["question"], r["method"], r["difference"]) for r in rows} == {(c[0], c[1], c[4]) for c in expected}
+    assert reads.gains_over_random(filled, run(filled)) == rows
+    assert {r["dataset"] for r in reads.gains_over_random(filled, experiment="quickstart", dataset="mr")} == {"mr"}
+    assert reads.gains_over_random(filled, dataset="other") == []
+    of_run = [row for row in reads.run_comparisons(filled, run(filled)) if row["question"].endswith("random")]
+    assert sorted(of_run, key=str) == sorted(rows, key=str)
+
+
+def test_everything_behind_a_run_is_listed_and_counted(filled):
+    rows, costs = reads.run_partitions(filled, run(filled)), reads.run_costs(filled, run(filled))
+    every = list(Lake(filled).manifests())
+    behind = [manifest for manifest in every if manifest.kind != "calibrators"]
+    assert {row["key"] for row in rows} == {manifest.key for manifest in behind}
+    assert {row["kind"]: row["partitions"] for row in costs}["states"] == len(MODELS) * len(DATASETS) * len(SPLITS)
+    assert sum(row["rows"] for row in costs) == sum(manifest.rows for manifest in every)
+
+
+def test_the_latest_run_and_every_experiment_are_named(filled):
+    found = reads.latest_run(filled, "quickstart")
+    assert found is not None
+    assert (found["key"], found["seconds"]) == (run(filled), 12.5)
+    assert reads.latest_run(filled, "other") is None
+    assert reads.experiments(filled) == ["quickstart"]
+
+
+def test_ranks_and_sensitivity_of_a_run_are_those_of_the_public_views(filled):
+    public = query(filled, "from ranks").to_pylist()
+    found = [{name: row[name] for name in public[0]} for row in reads.run_ranks(filled, run(filled))]
+    assert sorted(found, key=str) == sorted(public, key=str)
+    assert reads.run_sensitivity(filled, run(filled)) == []
+
+
+def test_examples_and_tokens_are_read_as_stored(filled):
+    assert reads.example(filled, "mr", "test-1") == ({"text": "test-1"}, "negative")
+    assert reads.example(filled, "mr", "other") is None
+    fields = [each["text"] for each in reads.training_fields(filled, "mr", 100)]
+    assert sorted(fields) == [f"train-{i}" for i in range(SPLITS["train"])]
+    assert [each["text"] for each in reads.training_fields(filled, "mr", 2)] == fields[:2]
+    assert reads.label_names(filled, "mr") == ["negative", "pos"]
+    assert reads.models_with_anchors(filled) == sorted(MODELS)
+    assert reads.similar_tokens(filled, "tiny", "GOOD") == [" good"]
+    assert reads.nearest_tokens(filled, "tiny", TOKENS[0], 2).num_rows == 2
+    assert reads.diagnostics(filled, ["0" * 64]).num_rows == 0

@@ -1,0 +1,147 @@
+"""What flows and tasks read from the catalog: one typed function for each file of `sql/reads`.
+
+Rows are dicts of plain Python values, by column. All raise what `catalog.query` raises.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from warehouse.catalog.catalog import query
+from warehouse.catalog.statements import statement
+from warehouse.home import Home
+
+Row = dict[str, Any]
+
+
+def leaderboard(home: Home, experiment: str | None = None, dataset: str | None = None) -> pa.Table:
+    """Return the leaderboard of the latest runs (model, dataset, method, shots, n_seeds and the scores)."""
+    return _read(home, "leaderboard", experiment=experiment, dataset=dataset)
+
+
+def leaderboard_datasets(home: Home) -> list[tuple[str, str]]:
+    """Return the (experiment, data set) pairs that the leaderboard has rows of."""
+    return [(row["experiment"], row["dataset"]) for row in _rows(home, "leaderboard_datasets")]
+
+
+def run_scores(home: Home, run: str) -> list[Row]:
+    """Return one row a fit of a run, the best macro-F1 of each data set first.
+
+    Columns: those of the leaderboard, run, latest, shots_order and key, the metrics'.
+    """
+    return _rows(home, "run_scores", run=run)
+
+
+def run_ranks(home: Home, run: str) -> list[Row]:
+    """Return the average ranks of a run over its data sets, none where it has only one.
+
+    Columns: experiment, run, latest, model, method, shots, shots_order, average_rank, datasets.
+    """
+    return _rows(home, "run_ranks", run=run)
+
+
+def run_comparisons(home: Home, run: str) -> list[Row]:
+    """Return the paired comparisons by macro-F1 of a run: the columns of `comparisons`, experiment and run."""
+    return _rows(home, "run_comparisons", run=run)
+
+
+def run_sensitivity(home: Home, run: str) -> list[Row]:
+    """Return what macro-F1 owes to each choice in a run: the columns of `sensitivity`, run and latest."""
+    return _rows(home, "run_sensitivity", run=run)
+
+
+def gains_over_random(
+    home: Home, run: str | None = None, experiment: str | None = None, dataset: str | None = None, first: str = ""
+) -> list[Row]:
+    """Return the comparisons with random anchors of a run, or of the latest run of each experiment.
+
+    first: the method whose rows, variants included, come first. Columns: as of `run_comparisons`.
+    """
+    return _rows(home, "gains_over_random", run=run, experiment=experiment, dataset=dataset, first=first)
+
+
+def latest_run(home: Home, experiment: str) -> Row | None:
+    """Return the latest run of an experiment, None if none is finished.
+
+    Columns: key, experiment, started, seconds, machine, git_commit, mlflow_run_id, card (JSON).
+    """
+    return next(iter(_rows(home, "latest_run", experiment=experiment)), None)
+
+
+def experiments(home: Home) -> list[str]:
+    """Return the experiments that have a finished run."""
+    return _column(home, "experiments")
+
+
+def run_fits(home: Home, run: str) -> list[Row]:
+    """Return the fits of a run, the best macro-F1 on validation data first.
+
+    Columns: model, dataset, method, shots, key (of the predictions), validation and test (macro-F1).
+    """
+    return _rows(home, "run_fits", run=run)
+
+
+def run_partitions(home: Home, run: str) -> list[Row]:
+    """Return every partition that a run goes back to, itself included.
+
+    Columns: kind, what (its coordinates in words), key, created, facts, payload and versions (JSON).
+    """
+    return _rows(home, "run_partitions", run=run)
+
+
+def run_costs(home: Home, run: str) -> list[Row]:
+    """Return what the partitions of each kind behind a run hold and took.
+
+    Columns: kind, partitions, rows, megabytes, tokens, shortened, seconds.
+    """
+    return _rows(home, "run_costs", run=run)
+
+
+def diagnostics(home: Home, keys: list[str]) -> pa.Table:
+    """Return the figures of the diagnostics with these keys: the columns of `diagnostics` but key and latest."""
+    return _read(home, "diagnostics", keys=keys)
+
+
+def label_names(home: Home, dataset: str) -> list[str]:
+    """Return the classes of a data set, in the order of their numbers."""
+    return _column(home, "label_names", dataset=dataset)
+
+
+def example(home: Home, dataset: str, id: str) -> tuple[dict[str, str], str] | None:
+    """Return the fields of a stored example and the name of its class, None if it is not stored."""
+    rows = _rows(home, "example", dataset=dataset, id=id)
+    return (dict(rows[0]["fields"]), rows[0]["label_name"]) if rows else None
+
+
+def training_fields(home: Home, dataset: str, count: int) -> list[dict[str, str]]:
+    """Return the fields of at most `count` stored training examples, always the same ones."""
+    return [dict(fields) for fields in _column(home, "training_fields", dataset=dataset, count=count)]
+
+
+def nearest_tokens(home: Home, model: str, token: str, k: int) -> pa.Table:
+    """Return the k tokens nearest by anchor (token_id, token, cosine, leverage), none if the token is not one."""
+    return _read(home, "nearest_tokens", model=model, token=token, k=k)
+
+
+def similar_tokens(home: Home, model: str, text: str) -> list[str]:
+    """Return the tokens of a model that differ from `text` in case and surrounding spaces only."""
+    return _column(home, "similar_tokens", model=model, text=text)
+
+
+def models_with_anchors(home: Home) -> list[str]:
+    """Return the models whose anchors are published."""
+    return _column(home, "models_with_anchors")
+
+
+def _read(home: Home, name: str, **values: Any) -> pa.Table:
+    return query(home, statement(f"reads/{name}"), values)
+
+
+def _rows(home: Home, name: str, **values: Any) -> list[Row]:
+    rows: list[Row] = _read(home, name, **values).to_pylist()
+    return rows
+
+
+def _column(home: Home, name: str, **values: Any) -> list[Any]:
+    column: list[Any] = _read(home, name, **values).column(0).to_pylist()
+    return column

@@ -1,0 +1,4 @@
+-- Every published Parquet file and its size.
+select path, bytes
+from files
+where path like '%.parquet';
