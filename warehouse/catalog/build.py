@@ -47,18 +47,18 @@ def build(lake: Lake, path: Path) -> Summary:
             connection.register(
                 "filling", index.table(name, lake_index, connection.table(name).to_arrow_table().schema)
             )
-            connection.execute(f"insert into {name} by name from filling")
+            connection.execute(statement("insert_rows").format(table=name))
             connection.unregister("filling")
         for comment in _comments(tables + _run(connection, "fill")):
             connection.execute(comment)
         _run(connection, "lake")
         for name, scan in _scans(lake_index, lake.home.lake):
-            connection.execute(f"create or replace view lake.{name} as {scan}")
+            connection.execute(statement("view_of_files").format(name=name, files=scan))
         for name in ("views", "analyses", "ask"):
             _run(connection, name)
         for (comment,) in connection.execute(statement("columns")).fetchall():
             connection.execute(comment)
-        (found,) = connection.execute("select count(*), sum(rows), sum(bytes) from partitions").fetchall()
+        (found,) = connection.execute(statement("summary")).fetchall()
         connection.commit()
     return Summary(*(int(number or 0) for number in found))
 
@@ -79,7 +79,7 @@ def _scans(index: index.Index, root: Path) -> Iterator[tuple[str, str]]:
     """The views of schema lake that have files, each with its query."""
     for kind in ("examples", "states", "anchors", "predictions"):
         if paths := [root / path for manifest in index.of_kind(kind) for path in index.parts(manifest)]:
-            yield kind, f"select * from {_scan(paths, _PLACES)}"  # noqa: S608  (paths are quoted)
+            yield kind, _scan(paths, _PLACES)
     of_layer: dict[tuple[int, bool], list[Path]] = {}
     for manifest in index.of_kind("states"):
         layers = [int(layer) for layer in manifest.facts.get("layers", [])]
@@ -87,14 +87,11 @@ def _scans(index: index.Index, root: Path) -> Iterator[tuple[str, str]]:
             paths = [root / path for path in index.parts(manifest)]
             of_layer.setdefault((layer, layer == max(layers)), []).extend(paths)
     if of_layer:
-        # Columns carry their table's name: DuckDB 2.0 takes bare ones for the parameters of a macro over the view.
-        columns = ", ".join(f"f.{name}" for name in ("model", "dataset", "split", "id", "key"))
         selects = [
-            f"select {columns}, {layer} as layer, {last} as last, "  # noqa: S608
-            f"f.layer_{layer}::float[] as state from {_scan(paths)} f"
+            statement("layer_of_files").format(layer=layer, last=last, files=_scan(paths))
             for (layer, last), paths in sorted(of_layer.items())
         ]
-        yield "layer_states", " union all ".join(selects)
+        yield "layer_states", f"({' union all '.join(selects)})"
 
 
 def _scan(paths: list[Path], *options: str) -> str:

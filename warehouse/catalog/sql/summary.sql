@@ -1,0 +1,3 @@
+-- What the lake holds.
+select count(*), sum(rows), sum(bytes)
+from partitions;
