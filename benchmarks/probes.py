@@ -28,7 +28,7 @@ def measure(setting: Setting) -> Iterator[Row]:
             z = (states - mean) / deviation
             for seed, chosen in rows.items():
                 offset = np.zeros((len(chosen), CLASSES), np.float32)
-                choose_and_fit(z[chosen], offset, labels[chosen], folds=5, seed=seed).logits(z[:100], nothing)
+                choose_and_fit(z[chosen], offset, labels[chosen], cv=5, random_state=seed).logits(z[:100], nothing)
 
     def theirs(rows: dict[int, np.ndarray]) -> None:
         settings = {"Cs": [1 / penalty for penalty in PENALTIES], "cv": 5, "max_iter": 1000}

@@ -11,8 +11,9 @@ from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.step import Step
-from vocabsem.adapters import Schedule, tune
+from vocabsem.adapters import tune
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.methods.registry import build_adapter
 from vocabsem.prompting import Ids
 from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.home import Home
@@ -66,9 +67,8 @@ def _tune(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, read: 
                 add_label_noise(train_labels[chosen], specification.get("label_noise", 0), seed, dataset.classes),
                 words,
                 [prompts for _, _, prompts in others.values()],
-                kind=specification["method"],
-                seed=seed,
-                schedule=Schedule.of(specification["method"], specification["params"]),
+                training=build_adapter(specification["method"], specification["params"]),
+                random_state=seed,
                 temperature=step.payload.get("temperature", False),
             )
         for (split, (ids, labels, _)), probabilities in zip(others.items(), tuned.probabilities, strict=True):

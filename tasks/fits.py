@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +16,10 @@ from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
-from vocabsem.methods import METHODS, LabelSpace, Method, build_method
+from vocabsem.label_space import LabelSpace
+from vocabsem.methods.base import Method
 from vocabsem.methods.persistence import to_arrays
+from vocabsem.methods.registry import build_method, method_info
 from vocabsem.shots import add_label_noise, choose_shots
 from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
@@ -42,7 +43,7 @@ class Given(NamedTuple):
 @lru_cache(maxsize=4)
 def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int, classes: int) -> float:
     _, labels, states = read_states(home, model, dataset, "test", key)
-    return adjusted_rand(states[:, -width:], labels, classes, seed=0)
+    return adjusted_rand(states[:, -width:], labels, classes, random_state=0)
 
 
 @step_task(task_run_name="{method} on {dataset.name}")
@@ -50,7 +51,7 @@ def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, 
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
     specification, anchors = steps[0].payload["method"], steps[0].inputs["anchors"]
     space = label_space(home, model, dataset, anchors)
-    if build_method(specification["method"], specification["params"], space, seed=0).reads_vocabulary:
+    if build_method(specification["method"], specification["params"], space, random_state=0).reads_vocabulary:
         space = label_space(home, model, dataset, anchors, whole=True)
     for step in steps:
         _fit(home, model, dataset, step, space)
@@ -77,7 +78,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: 
         for estimator, one, seed in zip(estimators, given, seeds, strict=True):
             if one.labels is not None:
                 estimator.temperature_ = cross_fitted_temperature(
-                    one.make, one.states, one.labels, one.unlabeled, folds=folds, seed=seed
+                    one.make, one.states, one.labels, one.unlabeled, cv=folds, random_state=seed
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
     predictions, facts = [], []
@@ -96,7 +97,7 @@ def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], d
     name, shots = step.payload["method"]["method"], step.payload["shots"]
     columns, several = _columns(name, read["test"][2].shape[1], space.width)
     make = partial(build_method, name, step.payload["method"]["params"] | several, space, seed)
-    kind = METHODS[name]
+    kind = method_info(name)
     unlabeled = read[kind.background][2][:, columns] if kind.background in read else None
     if shots == 0 or not kind.needs_labels:
         nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
@@ -116,10 +117,10 @@ def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], d
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
     """Which of the stored columns a method reads: all layers, or the last where it compares one with the vocabulary."""
-    kind = METHODS[method]
+    kind = method_info(method)
     if stored == width or not kind.fixed_width:
         return slice(None), {}
-    if "layers" in signature(kind).parameters:
+    if kind.takes_layers:
         return slice(None), {"layers": stored // width}
     return slice(stored - width, None), {}
 
@@ -137,7 +138,7 @@ def _clusters(
     if len(states) < dataset.classes:
         return {}
     before = _clusters_before(home, model.name, dataset.name, key, estimator.space.width, dataset.classes)
-    after = adjusted_rand(estimator.transform(states[:, columns]), labels, dataset.classes, seed=0)
+    after = adjusted_rand(estimator.transform(states[:, columns]), labels, dataset.classes, random_state=0)
     return {"ari_before": before, "ari_after": after}
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning by adapters on prompts with labels: the rivals for which the model is not frozen.
+"""Fine-tuning by adapters on prompts with labels: the methods for which the model is not frozen.
 
 The adapters are peft's: LoRA (Hu et al. 2022) and (IA)³ (Liu et al. 2022).
 
@@ -9,10 +9,10 @@ without dropout and without padding masks, as extraction does.
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ from vocabsem.errors import TrainingFailed
 from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
-from vocabsem.methods.registry import Schedule
+from vocabsem.methods.registry import Background
 from vocabsem.temperature import fit_temperature
 
 if TYPE_CHECKING:
@@ -30,12 +30,93 @@ if TYPE_CHECKING:
 
 Prompt = Sequence[int]
 Progress = Callable[[int, int], None]
-Kind = Literal["lora", "ia3"]
 
-LEARNING_RATES = {"lora": (3e-4, 1e-3, 3e-3), "ia3": (3e-3, 1e-2, 3e-2)}  # the middle one without data to choose by
-RANK, ALPHA = 8, 16  # of LoRA: x ↦ W x + α/r · B A x, A (r, d) random and B (d, r) zero at first
-BATCH = 16
-SHARE, HELD_OUT = 0.2, 256  # of the training rows, and at most so many, choose the rate and the end
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterTraining:
+    """How an adapter is trained. A subclass says what the adapter is, by `peft_config`."""
+
+    name: ClassVar[str]
+    family: ClassVar[Literal["adapters"]] = "adapters"
+    revision: ClassVar[int] = 1
+    needs_labels: ClassVar[bool] = True
+    works_without_labels: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    temperature_folds: ClassVar[int] = 5
+    fixed_width: ClassVar[bool] = True
+    takes_layers: ClassVar[bool] = False
+    takes_random_state: ClassVar[bool] = False
+    reads_vocabulary: ClassVar[bool] = False
+    background: ClassVar[Background] = "train"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    positive: ClassVar[tuple[str, ...]] = (
+        *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows"),
+    )
+
+    steps: int = 200
+    """Steps of training at most; the learning rate would be zero after the last."""
+    stops: int = 5
+    """Places, even over the steps, where training may end."""
+    learning_rates: Sequence[float]
+    """Of which one is chosen; the middle one without data to choose by."""
+    batch_size: int = 16
+    """Prompts a step."""
+    validation_fraction: float = 0.2
+    """Share of the training rows that choose the learning rate and the end."""
+    max_validation_rows: int = 256
+    """But no more than these."""
+
+    def peft_config(self, model: LanguageModel) -> "PeftConfig":
+        """Return peft's configuration of the adapter for a model."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA(AdapterTraining):
+    """x ↦ W x + α/r · B A x, A (r, d) random and B (d, r) zero at first (Hu et al. 2022)."""
+
+    name: ClassVar[str] = "lora"
+    positive: ClassVar[tuple[str, ...]] = (*AdapterTraining.positive, "rank", "alpha")
+
+    learning_rates: Sequence[float] = (3e-4, 1e-3, 3e-3)
+    rank: int = 8
+    """r."""
+    alpha: int = 16
+    """α."""
+
+    def peft_config(self, model: LanguageModel) -> "PeftConfig":
+        from peft import LoraConfig
+        from peft.utils import constants
+
+        known = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+        modules = None if model.network.config.model_type in known else "all-linear"
+        return LoraConfig(
+            r=self.rank, lora_alpha=self.alpha, lora_dropout=0.0, target_modules=modules, **_common(model)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IA3(AdapterTraining):
+    """Keys, values and the inner layer of each MLP times a learned vector, 1 at first (Liu et al. 2022)."""
+
+    name: ClassVar[str] = "ia3"
+
+    learning_rates: Sequence[float] = (3e-3, 1e-2, 3e-2)
+
+    def peft_config(self, model: LanguageModel) -> "PeftConfig":
+        from peft import IA3Config
+        from peft.utils import constants
+
+        if model.network.config.model_type in constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING:
+            return IA3Config(**_common(model))
+        return IA3Config(target_modules="all-linear", feedforward_modules=[], **_common(model))
+
+
+def _common(model: LanguageModel) -> dict[str, Any]:
+    from transformers.pytorch_utils import Conv1D
+
+    transposed = any(isinstance(module, Conv1D) for module in model.network.modules())
+    return {"task_type": "CAUSAL_LM", "fan_in_fan_out": transposed}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +142,8 @@ def tune(
     label_ids: Sequence[Sequence[int]],
     others: Sequence[Sequence[Prompt]],
     *,
-    kind: Kind,
-    seed: int = 0,
-    schedule: Schedule | None = None,
+    training: AdapterTraining,
+    random_state: int = 0,
     temperature: bool = False,
     progress: Progress = lambda prompts, tokens: None,
 ) -> Tuned:
@@ -73,37 +153,41 @@ def tune(
     of the steps training ends, are those of the lowest loss on a fifth of the rows, stratified, when trained on the
     others; then all rows train anew. Where a class has a single row the middle of rates and ends are taken.
     `temperature`: divide the logits by the one that suits the rows held out (1 where there are none).
-    The same seed gives the same result. `progress` is told the prompts and tokens of each batch.
+    The same random state gives the same result. `progress` receives the prompts and tokens of each batch.
     Raises DataError for labels that cannot be used, TrainingFailed where the loss is not finite.
     """
-    began, schedule = time.perf_counter(), schedule or Schedule()
-    y, head = check_labels(labels, len(prompts), len(label_ids), kind), label_head(model, label_ids)
-    steps, stops, rates = schedule.steps, schedule.stops, sorted(schedule.learning_rates or LEARNING_RATES[kind])
+    began = time.perf_counter()
+    y, head = check_labels(labels, len(prompts), len(label_ids), training.name), label_head(model, label_ids)
+    steps, stops, rates = training.steps, training.stops, sorted(training.learning_rates)
     ends = sorted({max(1, round(steps * part / stops)) for part in range(1, stops + 1)})
     rate, end = rates[len(rates) // 2], ends[len(ends) // 2]
     needed = len(rates) * len(ends) > 1 or temperature
-    held_out = held_out_rows(y, np.random.default_rng(seed)) if needed else np.zeros(len(y), bool)
+    held_out = np.zeros(len(y), bool)
+    if needed:
+        limits = training.validation_fraction, training.max_validation_rows
+        held_out = held_out_rows(y, np.random.default_rng(random_state), *limits)
     divisor = 1.0
 
-    def training(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
-        data = [prompts[row] for row in rows.tolist()]
-        return _train(model, adapter, head, data, y[rows], rate, steps, np.random.default_rng(seed), progress)
+    def train(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
+        data, generator = [prompts[row] for row in rows.tolist()], np.random.default_rng(random_state)
+        batches = random_batches(len(data), training.batch_size, generator)
+        return _train(model, adapter, head, data, y[rows], rate, steps, batches, progress)
 
     if held_out.any():
         rows, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out).tolist()
         answers: dict[tuple[float, int], NDArray[np.float64]] = {}  # (unseen, C) logarithms of probabilities
         for candidate in rates:
-            with adapted(model, kind, seed) as adapter:
-                for done in training(adapter, rows, candidate):
+            with adapted(model, training, random_state) as adapter:
+                for done in train(adapter, rows, candidate):
                     if done in ends:
-                        asked = [prompts[row] for row in unseen]
-                        answers[candidate, done] = _log_probabilities(model, head, asked, progress)
-        rate, end = max(answers, key=lambda course: answers[course][np.arange(len(unseen)), y[unseen]].mean())
+                        held = [prompts[row] for row in unseen]
+                        answers[candidate, done] = _log_probabilities(model, head, held, progress)
+        rate, end = max(answers, key=lambda chosen: answers[chosen][np.arange(len(unseen)), y[unseen]].mean())
         divisor = fit_temperature(y[unseen], answers[rate, end]) if temperature else 1.0
-    with adapted(model, kind, seed) as adapter:
-        next(done for done in training(adapter, np.arange(len(y)), rate) if done == end)
+    with adapted(model, training, random_state) as adapter:
+        next(done for done in train(adapter, np.arange(len(y)), rate) if done == end)
         seconds = time.perf_counter() - began
-        found = (_log_probabilities(model, head, asked, progress) for asked in others)
+        found = (_log_probabilities(model, head, each, progress) for each in others)
         probabilities = [np.asarray(softmax(log_p / divisor, axis=1)) for log_p in found]
         weights, config = as_stored(adapter, model.name)
     facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum()), "temperature": divisor}
@@ -122,19 +206,19 @@ def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head
 
 
 @contextmanager
-def adapted(model: LanguageModel, kind: Kind, seed: int) -> Iterator["PeftModel"]:
+def adapted(model: LanguageModel, training: AdapterTraining, random_state: int) -> Iterator["PeftModel"]:
     """The model with a new float32 adapter inside, its only trainable parameters; taken out again however it ends.
 
     A new adapter changes no output. Its modules are peft's choice for the architecture, else all linear ones but the
-    head; where the seed matters it draws LoRA's A.
+    head; the random state draws LoRA's A.
     """
     import torch
     from peft import get_peft_model
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is on its way out
-        torch.default_generator.manual_seed(seed)
-        adapter = get_peft_model(model.network, _config(model, kind))
+        torch.default_generator.manual_seed(random_state)
+        adapter = get_peft_model(model.network, training.peft_config(model))
     try:
         yield adapter
     finally:
@@ -150,24 +234,6 @@ def as_stored(adapter: "PeftModel", name: str) -> "tuple[dict[str, Any], dict[st
     return weights, {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
 
 
-def _config(model: LanguageModel, kind: Kind) -> "PeftConfig":
-    from peft import IA3Config, LoraConfig
-    from peft.utils import constants
-    from transformers.pytorch_utils import Conv1D
-
-    family = model.network.config.model_type
-    common: dict[str, Any] = {
-        "task_type": "CAUSAL_LM",
-        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.network.modules()),
-    }
-    if kind == "lora":
-        modules = None if family in constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING else "all-linear"
-        return LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=modules, **common)
-    if family not in constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING:
-        common |= {"target_modules": "all-linear", "feedforward_modules": []}
-    return IA3Config(**common)
-
-
 def _train(
     model: LanguageModel,
     adapter: "PeftModel",
@@ -176,7 +242,7 @@ def _train(
     labels: Ints,
     rate: float,
     steps: int,
-    generator: np.random.Generator,
+    batches: Iterator[list[int]],
     progress: Progress,
 ) -> Iterator[int]:
     """Yields the number of steps done after each, so that the caller may look, or stop."""
@@ -184,7 +250,7 @@ def _train(
 
     weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-    targets, batches = torch.as_tensor(labels), random_batches(len(prompts), generator)
+    targets = torch.as_tensor(labels)
     for step in range(steps):
         rows = next(batches)
         ids, lengths = padded([prompts[row] for row in rows], model.network.device)
@@ -215,9 +281,9 @@ def _log_probabilities(
     return np.asarray(log_softmax(head.logits(torch.from_numpy(states)).double().numpy(), axis=1))
 
 
-def random_batches(rows: int, generator: np.random.Generator) -> Iterator[list[int]]:
+def random_batches(rows: int, batch_size: int, generator: np.random.Generator) -> Iterator[list[int]]:
     """Rows in one random order after another, cut into equal batches."""
-    size = min(BATCH, rows)
+    size = min(batch_size, rows)
     queue: list[int] = []
     while True:
         while len(queue) < size:
@@ -226,11 +292,13 @@ def random_batches(rows: int, generator: np.random.Generator) -> Iterator[list[i
         queue = queue[size:]
 
 
-def held_out_rows(labels: Ints, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) a fifth of each class, one row at least; none where a class has a single row."""
+def held_out_rows(
+    labels: Ints, generator: np.random.Generator, fraction: float = 0.2, most: int = 256
+) -> NDArray[np.bool_]:
+    """(N,) a fraction of each class, one row at least; none where a class has a single row."""
     chosen, order = np.zeros(len(labels), bool), generator.permutation(len(labels))
     members = [order[labels[order] == label] for label in np.unique(labels)]
     if min(map(len, members)) > 1:
         for rows in members:
-            chosen[rows[: max(1, round(len(rows) * min(SHARE, HELD_OUT / len(labels))))]] = True
+            chosen[rows[: max(1, round(len(rows) * min(fraction, most / len(labels))))]] = True
     return chosen

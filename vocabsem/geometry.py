@@ -13,7 +13,7 @@ from vocabsem.errors import BadInput, DataError
 Projection = Literal["pca", "umap"]
 
 
-def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int = 0) -> float:
+def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, random_state: int = 0) -> float:
     """Adjusted Rand index of k-means clusters of the states (N, d) against labels (N,), k = classes (Table 8).
 
     1 for clusters equal to the labels, about 0 for clusters that ignore them. Raises DataError when there are fewer
@@ -23,7 +23,7 @@ def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, seed: int 
     if len(points) < classes:
         raise DataError(f"{len(points)} states cannot form {classes} clusters: evaluate on more examples")
     with threadpool_limits(1):  # a second thread waits for longer than these few products take
-        clusters = KMeans(classes, n_init=4, random_state=seed).fit_predict(points)
+        clusters = KMeans(classes, n_init=4, random_state=random_state).fit_predict(points)
     return float(adjusted_rand_score(np.asarray(labels), clusters))
 
 

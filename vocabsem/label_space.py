@@ -123,7 +123,7 @@ def of_words(rows: NDArray[np.floating[Any]], words: list[list[int]]) -> NDArray
     return np.stack([rows[tokens].mean(axis=0) for tokens in words]).astype(np.float32)
 
 
-def target_vectors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[np.float32]:
+def target_vectors(space: LabelSpace, kind: Targets, random_state: int = 0) -> NDArray[np.float32]:
     """The target of each class (C, d) float32: its anchor, or a control in the anchor's place.
 
     head: the label word's head row; random: Gaussian directions with the anchors' norms, fixed by the seed.
@@ -133,7 +133,7 @@ def target_vectors(space: LabelSpace, kind: Targets, seed: int = 0) -> NDArray[n
     if kind == "head":
         return space.head
     if kind == "random":
-        directions = np.random.default_rng(seed).standard_normal(space.anchors.shape)
+        directions = np.random.default_rng(random_state).standard_normal(space.anchors.shape)
         norms = np.linalg.norm(space.anchors, axis=1, keepdims=True)
         return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True) * norms, np.float32)
     raise DataError(f"unknown targets {kind!r}: choose anchors, head or random")

@@ -35,7 +35,7 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
 
 
 def cross_fitted_temperature(
-    make: Callable[[], Method], X: Floats, y: Ints, unlabeled: Floats, *, folds: int = 5, seed: int = 0
+    make: Callable[[], Method], X: Floats, y: Ints, unlabeled: Floats, *, cv: int = 5, random_state: int = 0
 ) -> float:
     """The temperature of a method by its answers to rows it was not fitted on.
 
@@ -44,9 +44,9 @@ def cross_fitted_temperature(
     """
     if np.unique(y, return_counts=True)[1].min(initial=len(y)) < 2:
         return 1.0
-    rows = _some(y, seed)
-    folds = min(folds, int(np.unique(y[rows], return_counts=True)[1].min()))
-    splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, y[rows]))
+    rows = _some(y, random_state)
+    folds = min(cv, int(np.unique(y[rows], return_counts=True)[1].min()))
+    splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_state).split(rows, y[rows]))
     methods, parts = [make() for _ in splits], [rows[fitted] for fitted, _ in splits]
     type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabeled] * folds)
     held_out = [rows[held] for _, held in splits]
@@ -54,9 +54,9 @@ def cross_fitted_temperature(
     return fit_temperature(y[np.concatenate(held_out)], np.log(np.maximum(np.concatenate(answers), SMALLEST)))
 
 
-def _some(y: Ints, seed: int) -> Ints:
+def _some(y: Ints, random_state: int) -> Ints:
     """Indices of at most ROWS rows (and two of each class): the same share of every class."""
-    order = np.random.default_rng(seed).permutation(len(y))
+    order = np.random.default_rng(random_state).permutation(len(y))
     share = min(1.0, ROWS / len(y))
     kept = [of_class[: max(2, int(share * len(of_class)))] for c in np.unique(y) for of_class in [order[y[order] == c]]]
     return np.sort(np.concatenate(kept))

@@ -11,7 +11,6 @@ from prefect import flow
 
 from flows.execution.progress import progress
 from flows.planning.experiment import load_experiment
-from flows.planning.method_rules import TUNED
 from flows.planning.plan import ModelDatasetPlan, Plan, find_data_dir, make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -25,6 +24,7 @@ from tasks.states import extract_shard, finished, publish_states, shards
 from tasks.steps.lake_reads import prompt_rows, split_rows
 from tasks.steps.step import Step
 from vocabsem.errors import DataError
+from vocabsem.methods.registry import method_info
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.home import Home
 from warehouse.lake.manifest import REJECTED
@@ -126,8 +126,11 @@ def build_datasets(plan: Plan) -> None:
     """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
     for model in {c.model.name: c.model for c in plan.comparisons}.values():
         mine = [c for c in plan.comparisons if c.model.name == model.name]
-        tuned = [fit.predictions for c in mine for fit in c.fits if fit.spec.method in TUNED]
-        needed = [*(step for c in mine for step in (c.anchors, *c.states.values())), *tuned]
+        trained = (fit for c in mine for fit in c.fits if method_info(fit.spec.method).family == "adapters")
+        needed = [
+            *(step for c in mine for step in (c.anchors, *c.states.values())),
+            *(fit.predictions for fit in trained),
+        ]
         if not all(map(plan.published, needed)):
             fetch_model(plan.home, model, [c.dataset for c in mine])
     for step, comparison in unique((c.examples, c) for c in plan.comparisons):
@@ -227,7 +230,7 @@ def fit_methods(plan: Plan) -> list[str]:
 def _fit(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
     """All steps are of one method."""
     name = steps[0].coordinates["method"]
-    if steps[0].payload["method"]["method"] in TUNED:
+    if method_info(steps[0].payload["method"]["method"]).family == "adapters":
         tune_method(plan.home, comparison.model, comparison.dataset, name, steps, plan.experiment.device)
     else:
         fit_method(plan.home, comparison.model, comparison.dataset, name, steps)

@@ -5,7 +5,7 @@ from itertools import combinations
 
 from flows.planning.experiment import MethodSpec
 from tasks.steps.step import RIVAL
-from vocabsem.methods.registry import declared
+from vocabsem.methods.registry import method_infos
 
 REFERENCE = "vocabulary_calibrator"
 ORDER = ("both", "anchors", "head", "random")  # of targets: the rest of it stands in for the first
@@ -37,7 +37,7 @@ def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
 
 
 def _default(method: str) -> str | None:
-    return declared()[method].params.get("targets") if method in declared() else None
+    return method_infos()[method].params.get("targets") if method in method_infos() else None
 
 
 def _targets(spec: MethodSpec) -> str | None:

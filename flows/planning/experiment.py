@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
+from vocabsem.methods.registry import check_params, method_info
 from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
@@ -115,8 +116,6 @@ class Experiment(Card):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        from flows.planning.method_rules import check
-
         for what, names in (
             ("models", self.models),
             ("datasets", self.datasets),
@@ -128,7 +127,7 @@ class Experiment(Card):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         for spec in self.methods:
             try:
-                check(spec)
+                _check_method(spec)
             except CardError as error:
                 raise ValueError(str(error)) from None
         return self
@@ -138,6 +137,18 @@ class Experiment(Card):
 
     def dataset_cards(self) -> list[DatasetCard]:
         return _named_apart([load_card("datasets", name) for name in self.datasets], self.datasets)
+
+
+def _check_method(spec: MethodSpec) -> None:
+    """Raise CardError on an unknown method, parameter or value, and on settings that do not go together."""
+    if spec.order and not spec.demonstrations:
+        raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
+    check_params(spec.method, spec.params)
+    info = method_info(spec.method)
+    if spec.label_noise and not info.needs_labels:
+        raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
+    if spec.demonstrations and info.family == "adapters":
+        raise CardError(f"method {spec.name} has demonstrations: {spec.method} is trained on prompts without them")
 
 
 def _named_apart(cards: list[C], entries: list[str]) -> list[C]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flows.planning.contrasts import contrasts
 from flows.planning.experiment import Experiment, MethodSpec
-from flows.planning.method_rules import TUNED, seeds_of, shots_of, splits_of
+from flows.planning.method_rules import seeds_of, shots_of, splits_of
 from tasks.steps.step import (
     Entry,
     Step,
@@ -26,7 +26,7 @@ from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import CardError, SourceError
 from vocabsem.language_model import model_digest
-from vocabsem.methods.registry import declared
+from vocabsem.methods.registry import method_info
 from vocabsem.sources import fetching
 from warehouse.home import Home
 from warehouse.lake.manifest import REJECTED
@@ -113,7 +113,7 @@ class Plan:
                 c.examples,
                 fit.predictions,
                 fit.metrics,
-                servable=fit.spec.method not in TUNED and not fit.spec.demonstrations,
+                servable=method_info(fit.spec.method).family == "states" and not fit.spec.demonstrations,
             )
             for c in self.comparisons
             for fit in c.fits
@@ -233,7 +233,8 @@ def _compare(
     for spec in (spec for spec in experiment.methods if spec.variants or "@" not in dataset.name):
         for shots in shots_of(experiment, spec):
             seeds = seeds_of(experiment, spec, shots)
-            if spec.method in TUNED:
+            info = method_info(spec.method)
+            if info.family == "adapters":
                 inputs = {"examples": examples.key}
                 prompts = {key: settings[key] for key in ("dtype", "max_tokens", "prepend_bos")}
                 more = prompts | {"digest": digest, "template": dataset.template}
@@ -242,15 +243,14 @@ def _compare(
                 inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)
                 inputs["anchors"] = anchors.key
                 more = {}
-            folds = spec.method in TUNED or declared()[spec.method].temperature_folds
+            folds = info.family == "adapters" or info.temperature_folds
             if experiment.temperature and folds:
                 more |= {"temperature": folds}
             if experiment.on_insufficient == "use_all":
                 more |= {"scarce": "take_all"}
             specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
             specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
-            if spec.method not in TUNED and (revision := declared()[spec.method].revision) > 1:
-                specification |= {"revision": revision}
+            specification |= {"revision": info.revision} if info.revision > 1 else {}
             predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
             fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
     return ModelDatasetPlan(model, dataset, examples, anchors, states, fits)

@@ -13,8 +13,9 @@ from safetensors import safe_open
 
 from tasks.steps.lake_reads import read_states, states_of
 from vocabsem.geometry import Projection, plane
-from vocabsem.methods import METHODS, LabelSpace
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods.persistence import from_arrays
+from vocabsem.methods.registry import load_method
 from vocabsem.metrics import Reliability, confusion, reliability
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
@@ -75,7 +76,7 @@ def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, flo
         nothing = np.zeros((classes, of_train.shape[1]), np.float32)
         space = LabelSpace(anchors=nothing, head=nothing, bias=nothing[:, 0])  # these read no vocabulary
         for name in READERS:
-            predicted = METHODS[name](space).fit(of_train, labels).predict(of_test)
+            predicted = load_method(name)(space).fit(of_train, labels).predict(of_test)
             profile.setdefault(name, {})[layer] = float((predicted == truth).mean())
     return profile
 

@@ -17,10 +17,11 @@ from tasks.models.loaded import label_ids, loaded
 from tasks.steps.predictions import calibrator_file
 from tasks.steps.step import Step, metrics_step, predictions_step
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, sentences
-from vocabsem.adapters import Schedule, tune
+from vocabsem.adapters import tune
 from vocabsem.errors import CardError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model, model_digest
+from vocabsem.methods import load_method
 from vocabsem.prompting import encode_prompts
 from warehouse.lake.partition import Lake
 
@@ -103,9 +104,8 @@ def test_predictions_equal_tuning_directly(plan, method, shots):
             labels[rows],
             words,
             [asked for _, _, asked in others],
-            kind=method,
-            seed=seed,
-            schedule=Schedule(**QUICK),
+            training=load_method(method)(**QUICK),
+            random_state=seed,
         )
         for split, (other_ids, other_labels, _), probabilities in zip(
             splits, others, expected.probabilities, strict=True
@@ -204,5 +204,5 @@ def test_labels_of_the_test_data_change_no_prediction(plan, tmp_path):
 
 
 def test_a_parameter_that_is_none_is_refused_before_any_step(plan):
-    with pytest.raises(CardError, match=r"parameters of method lora: epochs: .* it takes steps, stops, learning_rates"):
+    with pytest.raises(CardError, match="unknown parameter 'epochs' of method lora"):
         tuned(plan, step_of(plan, params={"epochs": 3}))

@@ -13,7 +13,7 @@ from tasks.models.loaded import loaded
 from tasks.steps.lake_reads import read_states
 from tasks.steps.predictions import calibrator_file
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
-from vocabsem.methods import METHODS, build_method
+from vocabsem.methods import build_method, method_info
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.prompting import encode_prompts
 from vocabsem.temperature import cross_fitted_temperature
@@ -63,8 +63,8 @@ def test_every_method_is_fitted_at_the_shots_it_can_use(done):
     for fit in fits(done):
         shots[fit.spec.method].add(fit.shots)
     for name, found in shots.items():
-        without = {0} if METHODS[name].works_without_labels or not METHODS[name].needs_labels else set()
-        assert found == without | ({1, 4, "all"} if METHODS[name].needs_labels else set())
+        without = {0} if method_info(name).works_without_labels or not method_info(name).needs_labels else set()
+        assert found == without | ({1, 4, "all"} if method_info(name).needs_labels else set())
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -184,7 +184,7 @@ def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator
             return build_method(spec.method, spec.params, space_of(plan), 3)
 
         estimator = make().fit(train[rows], labels[rows], unlabeled=train)
-        expected = cross_fitted_temperature(make, train[rows], labels[rows], train, folds=folds, seed=3)
+        expected = cross_fitted_temperature(make, train[rows], labels[rows], train, cv=folds, random_state=3)
         assert abs(expected - 1) > 1e-3
         estimator.temperature_ = expected
         (stored,) = predictions_of(plan, fit).values()

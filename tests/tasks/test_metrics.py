@@ -79,7 +79,7 @@ def test_an_interval_over_seeds_is_that_of_resampled_examples_and_seeds(done):
 
 def test_clusters_are_scored_before_and_after_on_test_data_only(done):
     _, labels, states = states_of(done, "test")
-    before = adjusted_rand(states, labels, 3, seed=0)
+    before = adjusted_rand(states, labels, 3, random_state=0)
     scored = 0
     for fit in fits(done):
         figures = figures_of(done, fit)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from vocabsem.label_space import Vocabulary
-from vocabsem.methods import LabelSpace
+from vocabsem.methods import LabelSpace, load_method, method_infos
 
+METHODS = {name: load_method(name) for name, info in method_infos().items() if info.family == "states"}
 D, CLASSES, TOKENS = 16, 3, 40
 
 

@@ -16,11 +16,11 @@ from scipy.special import log_softmax, softmax
 from transformers import Trainer, TrainingArguments
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from vocabsem.adapters import BATCH, Schedule, adapted, held_out_rows, label_head, random_batches, tune
-from vocabsem.errors import CardError, DataError, TrainingFailed
+from vocabsem.adapters import LoRA, adapted, held_out_rows, label_head, random_batches, tune
+from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
-from vocabsem.methods import LabelSpace, build_method
+from vocabsem.methods import LabelSpace, build_method, load_method
 from vocabsem.temperature import fit_temperature
 
 KINDS = ("lora", "ia3")
@@ -55,7 +55,7 @@ def gptj(load):
     return load("gptj")  # its head has a bias
 
 
-def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, *, temperature=False, progress=None, **schedule):
+def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, *, temperature=False, progress=None, **settings):
     """The first rows are for training, `others` are answered."""
     return tune(
         model,
@@ -63,9 +63,8 @@ def tuned(model, kind, rows, others=slice(0), labels=LABELS, seed=0, *, temperat
         labels[:rows],
         WORDS,
         [PROMPTS[others]],
-        kind=kind,
-        seed=seed,
-        schedule=Schedule(**schedule),
+        training=load_method(kind)(**settings),
+        random_state=seed,
         temperature=temperature,
         progress=progress or (lambda *counts: None),
     )
@@ -125,7 +124,7 @@ def assert_same(network, before):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_adapter_gives_the_models_own_answers(model, kind):
     expected = answers(model.network, PROMPTS[:6])
-    with adapted(model, kind, seed=3):
+    with adapted(model, load_method(kind)(), random_state=3):
         assert any(isinstance(module, BaseTunerLayer) for module in model.network.modules())
         states = extract(model, PROMPTS[:6], [model.layers])[model.layers]
     found = softmax(label_head(model, WORDS).logits(torch.from_numpy(states)).double().numpy(), axis=1)
@@ -201,8 +200,8 @@ def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
     labels = np.random.default_rng(1).permuted(LABELS[:rows])  # nothing to learn: the loss on other rows soon rises
     held_out = held_out_rows(labels, np.random.default_rng(seed))
     seen, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    assert len(seen) <= BATCH, "one batch holds all rows, so that their order is nothing"
-    with adapted(gptj, kind, seed) as adapter:
+    assert len(seen) <= LoRA().batch_size, "one batch holds all rows, so that their order is nothing"
+    with adapted(gptj, load_method(kind)(), seed) as adapter:
         config = deepcopy(adapter.peft_config["default"])
     loss = {}
     for rate in rates:
@@ -220,12 +219,12 @@ def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
 def test_the_temperature_suits_the_rows_held_out_and_divides_the_logits_of_all_others(gptj):
     rows, asked, seed = 18, slice(18, 30), 2
     labels = np.random.default_rng(1).permuted(LABELS[:rows])
-    course = {"seed": seed, "steps": 5, "stops": 1, "learning_rates": [0.03]}
-    plain = tuned(gptj, "lora", rows, asked, labels, **course)
-    found = tuned(gptj, "lora", rows, asked, labels, **course, temperature=True)
+    settings = {"seed": seed, "steps": 5, "stops": 1, "learning_rates": [0.03]}
+    plain = tuned(gptj, "lora", rows, asked, labels, **settings)
+    found = tuned(gptj, "lora", rows, asked, labels, **settings, temperature=True)
     held_out = held_out_rows(labels, np.random.default_rng(seed))
     seen, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    with adapted(gptj, "lora", seed) as made:
+    with adapted(gptj, LoRA(), seed) as made:
         config = deepcopy(made.peft_config["default"])
     adapter = fresh(gptj.network, config, seed)
     *_, trained = plainly(adapter, [PROMPTS[i] for i in seen], labels[seen], 0.03, 5)
@@ -239,32 +238,18 @@ def test_the_temperature_suits_the_rows_held_out_and_divides_the_logits_of_all_o
 
 
 def test_with_one_row_of_a_class_the_middle_choices_are_taken(gptj):
-    rates, labels, told = [0.5, 1e-4, 2e-3], np.array([0, 1, 1, 0, 2]), []
+    rates, labels, counted = [0.5, 1e-4, 2e-3], np.array([0, 1, 1, 0, 2]), []
     found = tuned(
         *(gptj, "ia3", 5, slice(5, 9), labels),
         steps=10,
         learning_rates=rates,
-        progress=lambda prompts, tokens: told.append((prompts, tokens)),
+        progress=lambda prompts, tokens: counted.append((prompts, tokens)),
     )
     chosen = {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "temperature": 1.0}
     assert found.facts == chosen | {"parameters": 3 * (32 + 32 + 128)}
     seen = 6 * PROMPTS[:5] + PROMPTS[5:9]
-    assert np.sum(told, axis=0).tolist() == [len(seen), sum(map(len, seen))]
+    assert np.sum(counted, axis=0).tolist() == [len(seen), sum(map(len, seen))]
     assert found.seconds > 0
-
-
-def test_a_schedule_takes_what_it_knows():
-    assert Schedule.of("lora", {}) == Schedule()
-    given = Schedule.of("ia3", {"steps": 60, "learning_rates": [0.01, 1]})
-    assert (given.steps, given.stops, given.learning_rates) == (60, 5, [0.01, 1.0])
-    known = ": it takes steps, stops, learning_rates"
-    for params, message in (
-        ({"step": 3}, "step: extra inputs are not permitted"),
-        ({"steps": 0, "learning_rates": [-1.0]}, "steps: .* greater than 0; learning_rates.0: .* greater than 0"),
-        ({"steps": "60"}, "steps: .* valid integer"),
-    ):
-        with pytest.raises(CardError, match=f"^parameters of method lora: {message}{known}$"):
-            Schedule.of("lora", params)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -344,14 +329,14 @@ def test_whatever_stops_it_the_model_is_left_as_it_was(load, kind):
 def test_labels_that_cannot_be_used_are_refused(gptj):
     for labels, message in (([0, 0, 0], "hold 1 class"), ([0, 1], r"expected \(3,\) integers"), ([0, 1, 3], "3")):
         with pytest.raises(DataError, match=message):
-            tune(gptj, PROMPTS[:3], labels, WORDS, [], kind="lora")
+            tune(gptj, PROMPTS[:3], labels, WORDS, [], training=LoRA())
 
 
 @given(st.integers(1, 60), st.integers(0, 2**32))
 def test_every_row_is_seen_as_often_as_the_others(rows, seed):
-    batches = random_batches(rows, np.random.default_rng(seed))
+    batches = random_batches(rows, 16, np.random.default_rng(seed))
     drawn = [row for _, batch in zip(range(12), batches, strict=False) for row in batch]
-    assert len(drawn) == 12 * min(rows, BATCH)
+    assert len(drawn) == 12 * min(rows, 16)
     for start in range(0, len(drawn) - rows + 1, rows):
         assert sorted(drawn[start : start + rows]) == list(range(rows))
 

@@ -70,7 +70,7 @@ def test_is_that_of_the_held_out_answers():
     for fitted, held in StratifiedKFold(3, shuffle=True, random_state=7).split(X, y):
         answers[held] = Centroid(space).fit(X[fitted], y[fitted], X).predict_proba(X[held])
     expected = fit_temperature(y, np.log(answers))
-    assert cross_fitted_temperature(lambda: Centroid(space), X, y, X, folds=3, seed=7) == pytest.approx(expected)
+    assert cross_fitted_temperature(lambda: Centroid(space), X, y, X, cv=3, random_state=7) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", [Centroid, LinearProbe])

@@ -1,49 +1,21 @@
-"""Classifiers over stored states, by name."""
+"""Classifiers over stored states, and their registry. Each is imported when it is first used."""
 
-import inspect
-from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-from vocabsem.label_space import LabelSpace
-from vocabsem.methods.anchor_similarity import AnchorSimilarity
-from vocabsem.methods.base import Method
-from vocabsem.methods.calibrations import BatchCalibration, ContextualCalibration, DomainCalibration
-from vocabsem.methods.centroid import Centroid
-from vocabsem.methods.head_tuning import HeadTuning
-from vocabsem.methods.knn_prompting import KnnPrompting
-from vocabsem.methods.linear_probe import LinearProbe
-from vocabsem.methods.nearest_neighbors import NearestNeighbors
-from vocabsem.methods.paper_calibrator import PaperCalibrator
-from vocabsem.methods.registry import check_params
-from vocabsem.methods.ridge import Ridge
-from vocabsem.methods.state_optimization import StateOptimization
-from vocabsem.methods.vocabulary_calibrator import VocabularyCalibrator
-from vocabsem.methods.zero_shot import ZeroShot
+from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method
-    for method in (
-        ZeroShot,
-        AnchorSimilarity,
-        PaperCalibrator,
-        VocabularyCalibrator,
-        Centroid,
-        NearestNeighbors,
-        LinearProbe,
-        Ridge,
-        ContextualCalibration,
-        DomainCalibration,
-        BatchCalibration,
-        KnnPrompting,
-        HeadTuning,
-        StateOptimization,
-    )
-}
+_MODULES = dict(info.target.split(":")[::-1] for info in method_infos().values() if info.family == "states")
+_MODULES |= {"LabelSpace": "vocabsem.label_space", "Method": "vocabsem.methods.base"}
+__all__ = ["build_method", "check_params", "load_method", "method_info", "method_infos"]
+__all__ += sorted(_MODULES)
 
 
-def build_method(name: str, params: Mapping[str, Any], space: LabelSpace, seed: int) -> Method:
-    """An unfitted estimator. Raises CardError on an unknown method, parameter or value."""
-    check_params(name, params)
-    method = METHODS[name]
-    seeded = {"seed": seed} if "seed" in inspect.signature(method).parameters else {}
-    return method(space, **params, **seeded)
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

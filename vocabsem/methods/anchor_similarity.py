@@ -19,6 +19,7 @@ class AnchorSimilarity(Method):
     """
 
     name = "anchor_similarity"
+    takes_random_state = True
     needs_labels = False
     choices: ClassVar = {"metric": ("cosine", "l2", "dot"), "targets": ("anchors", "head", "random")}
 
@@ -31,13 +32,13 @@ class AnchorSimilarity(Method):
         metric: SimilarityMetric = "cosine",
         center: bool = True,
         targets: Targets = "anchors",
-        seed: int = 0,
+        random_state: int = 0,
     ) -> None:
         self.space = space
         self.metric = metric
         self.center = center
         self.targets = targets
-        self.seed = seed
+        self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if self.center and len(background) == 0:
@@ -51,5 +52,5 @@ class AnchorSimilarity(Method):
         return np.asarray(X, np.float32) - self.mean_
 
     def _logits(self, states: Floats) -> Floats:
-        targets = target_vectors(self.space, self.targets, self.seed)
+        targets = target_vectors(self.space, self.targets, self.random_state)
         return np.asarray(similarity_logits(self.transform(states), targets, self.metric).numpy())

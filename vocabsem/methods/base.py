@@ -1,6 +1,6 @@
 """What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods.registry import Background
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 Floats = NDArray[np.floating[Any]]
@@ -35,17 +36,22 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     `methods.persistence` stores.
     """
 
+    # what a plan needs to know, as registry.MethodInfo explains
     name: ClassVar[str]
-    revision: ClassVar[int] = 1  # raised when the method answers otherwise than before: its fits are computed again
-    needs_space: ClassVar[bool] = True
+    family: ClassVar[Literal["states"]] = "states"
+    revision: ClassVar[int] = 1
     needs_labels: ClassVar[bool] = True
-    works_without_labels: ClassVar[bool] = False  # y may be None although labels are of use
+    works_without_labels: ClassVar[bool] = False
     trains: ClassVar[bool] = False
-    fixed_width: ClassVar[bool] = True  # False: any number of columns, as nothing is compared with the vocabulary
-    background: ClassVar[Literal["train", "content_free", "domain_words", "none"]] = "train"
-    reads_vocabulary: bool = False  # whether `fit` needs `space.vocabulary`; an instance may say otherwise
-    temperature_folds: ClassVar[int] = 5  # held-out parts that fit a temperature; 0: `fit` calibrates by itself
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed values of parameters that are words
+    temperature_folds: ClassVar[int] = 5
+    fixed_width: ClassVar[bool] = True
+    takes_layers: ClassVar[bool] = False
+    takes_random_state: ClassVar[bool] = False
+    reads_vocabulary: bool = False  # an instance may say otherwise
+    background: ClassVar[Background] = "train"
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    positive: ClassVar[tuple[str, ...]] = ()
+    needs_space: ClassVar[bool] = True  # False: it can do without a label space
 
     space: LabelSpace
     classes_: NDArray[Any]
@@ -86,6 +92,9 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None) -> Data:
         """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
+        for parameter in self.positive:
+            if getattr(self, parameter) <= 0:
+                raise DataError(f"{self.name}: {parameter}={getattr(self, parameter)}: give a number above 0")
         states, labels = self._read_alone(X, y) if self._alone else self._read(X, y)
         background = states if unlabeled is None else check_states(unlabeled, states.shape[1], self.name)
         self.n_features_in_ = states.shape[1]

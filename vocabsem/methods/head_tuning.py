@@ -18,6 +18,7 @@ class HeadTuning(Method):
     """
 
     name = "head_tuning"
+    takes_random_state = True
     trains = True
 
     mean_: NDArray[np.float32]
@@ -26,17 +27,17 @@ class HeadTuning(Method):
     intercepts_: NDArray[np.float32]
     penalty_: float
 
-    def __init__(self, space: LabelSpace, *, folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, space: LabelSpace, *, cv: int = 5, random_state: int = 0) -> None:
         self.space = space
-        self.folds = folds
-        self.seed = seed
+        self.cv = cv
+        self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         mean = background.mean(axis=0, dtype=np.float64)
         self.mean_ = mean.astype(np.float32)
         self.spread_ = float(np.sqrt(((background - mean) ** 2).mean())) or 1.0
         offset = self.space.label_logits(states).astype(np.float32)
-        found = choose_and_fit(self._scaled(states), offset, labels, folds=self.folds, seed=self.seed)
+        found = choose_and_fit(self._scaled(states), offset, labels, cv=self.cv, random_state=self.random_state)
         self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
 
     def _scaled(self, states: Floats) -> Floats:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from vocabsem.errors import CardError, DataError
+from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.base import Floats, Ints, Method
 from vocabsem.methods.nearest_neighbors import share_of_votes
@@ -26,6 +26,8 @@ class KnnPrompting(Method):
     """
 
     name = "knn_prompting"
+    positive = ("k", "per_class", "smoothing")
+    takes_random_state = True
     reads_vocabulary = True
     trains = True  # the seed draws anchors where there are more than per_class
 
@@ -34,27 +36,22 @@ class KnnPrompting(Method):
     labels_: NDArray[np.int64]
 
     def __init__(
-        self, space: LabelSpace, *, k: int = 3, per_class: int = 1024, smoothing: float = 0.5, seed: int = 0
+        self, space: LabelSpace, *, k: int = 3, per_class: int = 1024, smoothing: float = 0.5, random_state: int = 0
     ) -> None:
         self.space = space
         self.k = k
         self.per_class = per_class
         self.smoothing = smoothing
-        self.seed = seed
+        self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        if self.k < 1 or self.per_class < 1 or self.smoothing <= 0:
-            raise CardError(
-                f"knn_prompting: k={self.k}, per_class={self.per_class}, smoothing={self.smoothing}: "
-                "expected k ≥ 1, per_class ≥ 1, smoothing more than 0"
-            )
         if self.space.softcap is not None:
             raise DataError(
                 f"knn_prompting: the model caps its logits at {self.space.softcap}, and then distances between its "
                 "distributions cannot be had from the states alone: leave this method out for this model"
             )
         assert self.space.vocabulary is not None  # held by fit
-        order = np.random.default_rng(self.seed).permutation(len(labels))
+        order = np.random.default_rng(self.random_state).permutation(len(labels))
         drawn = [order[labels[order] == c][: self.per_class] for c in range(self.space.classes)]
         chosen = np.sort(np.concatenate(drawn))
         self.expected_, self.constants_ = expectations(states[chosen], self.space.vocabulary, self.space.scale)

@@ -16,6 +16,8 @@ class LinearProbe(Method):
     """
 
     name = "linear_probe"
+    takes_layers = True
+    takes_random_state = True
     needs_space = False
     trains = True
 
@@ -25,17 +27,17 @@ class LinearProbe(Method):
     intercepts_: NDArray[np.float32]
     penalty_: float
 
-    def __init__(self, space: LabelSpace | None = None, *, layers: int = 1, folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, space: LabelSpace | None = None, *, layers: int = 1, cv: int = 5, random_state: int = 0) -> None:
         self.space = space  # type: ignore[assignment]
         self.layers = layers
-        self.folds = folds
-        self.seed = seed
+        self.cv = cv
+        self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.deviation_ = deviation * np.float32(self.layers**0.5)
         z = (states - self.mean_) / self.deviation_
-        found = choose_and_fit(z, self._no_offset(z), labels, folds=self.folds, seed=self.seed)
+        found = choose_and_fit(z, self._no_offset(z), labels, cv=self.cv, random_state=self.random_state)
         self.weights_, self.intercepts_, self.penalty_ = found.weights, found.intercepts, found.penalty
 
     def _no_offset(self, z: Floats) -> Floats:

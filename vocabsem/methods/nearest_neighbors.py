@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.errors import CardError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method, unit_rows
 
@@ -20,6 +19,7 @@ class NearestNeighbors(Method):
     name = "nearest_neighbors"
     needs_space = False
     fixed_width = False
+    positive = ("k", "smoothing")
 
     mean_: NDArray[np.float32]
     neighbors_: NDArray[np.float32]
@@ -34,8 +34,6 @@ class NearestNeighbors(Method):
         self.smoothing = smoothing
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        if self.k < 1 or self.smoothing <= 0:
-            raise CardError(f"nearest_neighbors: k={self.k}, smoothing={self.smoothing}: expected k ≥ 1, more than 0")
         mean = background.mean(axis=0, dtype=np.float64) if self.center else np.zeros(states.shape[1])
         self.mean_ = mean.astype(np.float32)
         self.neighbors_ = unit_rows(states - self.mean_)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
-from vocabsem.methods._solvers.paper_module import Course, Losses, PaperModule, train
+from vocabsem.methods._solvers.paper_module import Losses, PaperModule, TrainingJob, train
 from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.parallel import parallel_map, thread_limits
 from vocabsem.similarity import SimilarityMetric, as_tensor, similarity_logits
@@ -35,6 +35,7 @@ class PaperCalibrator(Method):
     """
 
     name = "paper_calibrator"
+    takes_random_state = True
     trains = True
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
@@ -61,7 +62,7 @@ class PaperCalibrator(Method):
         weight_decay: float = 0.0,
         dtype: Literal["float32", "bfloat16", "float64"] = "float32",
         device: str = "cpu",
-        seed: int = 0,
+        random_state: int = 0,
     ) -> None:
         self.space = space
         self.metric = metric
@@ -74,7 +75,7 @@ class PaperCalibrator(Method):
         self.weight_decay = weight_decay
         self.dtype = dtype
         self.device = device
-        self.seed = seed
+        self.random_state = random_state
         self.reads_vocabulary = trained_on == "vocabulary"
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
@@ -82,13 +83,13 @@ class PaperCalibrator(Method):
 
     @classmethod
     def _fit_together(cls, estimators: Sequence[Self], data: Sequence[Data]) -> None:
-        alike = defaultdict(list)
+        groups = defaultdict(list)
         for estimator, (states, labels, _) in zip(estimators, data, strict=True):
-            alike[estimator._recipe(len(labels))].append((estimator, states, labels))
+            groups[estimator._group_key(len(labels))].append((estimator, states, labels))
         chunks = [
             members[start : start + size]
-            for members in alike.values()
-            for size in [members[0][0]._at_once()]
+            for members in groups.values()
+            for size in [members[0][0]._stack_size()]
             for start in range(0, len(members), size)
         ]
         if len(chunks) == 1:  # all threads are its own
@@ -100,18 +101,18 @@ class PaperCalibrator(Method):
     @staticmethod
     def _train(members: Sequence[tuple["PaperCalibrator", Floats, Ints]]) -> None:
         one = members[0][0]
-        courses = [Course(x, y, e.seed, e.learning_rate, e.weight_decay) for e, x, y in members]
+        jobs = [TrainingJob(x, y, e.random_state, e.learning_rate, e.weight_decay) for e, x, y in members]
         losses = one._losses([e for e, *_ in members])
-        found = train(courses, losses, one.epochs, one.batch, dtype=getattr(torch, one.dtype), device=one.device)
+        found = train(jobs, losses, one.epochs, one.batch, dtype=getattr(torch, one.dtype), device=one.device)
         for (estimator, *_), weights in zip(members, found, strict=True):
             estimator.weights_ = weights
 
-    def _recipe(self, rows: int) -> tuple[Any, ...]:
+    def _group_key(self, rows: int) -> tuple[Any, ...]:
         """Estimators that agree in it can be trained side by side."""
         space = (self.space.width, self.space.classes, self.space.scale, self.space.softcap)
         return rows, space, self.metric, self.trained_on, self.epochs, self.batch, self.dtype, self.device
 
-    def _at_once(self) -> int:
+    def _stack_size(self) -> int:
         """How many modules are stacked."""
         vocabulary, width = self.space.vocabulary, self.space.width
         rivals = len(vocabulary.head) if vocabulary and self.reads_vocabulary else self.space.classes
@@ -121,10 +122,10 @@ class PaperCalibrator(Method):
     def _targets(self) -> NDArray[np.float32]:
         """What the loss compares λ(r) with: (C, d), or (C and the others, d)."""
         space = self.space.with_other_tokens() if self.reads_vocabulary else self.space
-        return target_vectors(space, "head" if self.trained_on == "matmul" else self.targets, self.seed)
+        return target_vectors(space, "head" if self.trained_on == "matmul" else self.targets, self.random_state)
 
     def _losses(self, estimators: Sequence["PaperCalibrator"]) -> Losses:
-        """The losses of M estimators that agree with this one in their recipe."""
+        """The losses of M estimators that have this one's group key."""
         targets = torch.from_numpy(np.stack([e._targets() for e in estimators])).to(self.device)
         bias = torch.from_numpy(np.stack([e.space.bias for e in estimators])).to(self.device)[:, None]
         scale, cap = self.space.scale, self.space.softcap
@@ -154,5 +155,5 @@ class PaperCalibrator(Method):
     def _logits(self, states: Floats) -> Floats:
         if self.inferred_by == "matmul":
             return self.space.label_logits(self.transform(states))
-        targets = target_vectors(self.space, self.targets, self.seed)
+        targets = target_vectors(self.space, self.targets, self.random_state)
         return np.asarray(similarity_logits(self.transform(states), targets, self.metric).numpy())

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.errors import DataError
+from vocabsem.errors import CardError, DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Method
+from vocabsem.methods.registry import load_method
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -54,14 +55,12 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any]) -> Method:
     Raises DataError on arrays or metadata that `to_arrays` did not write: a method, parameter or attribute that there
     is not, an attribute that `fit` learns and that is missing, or parts that do not fit together.
     """
-    from vocabsem.methods import METHODS
-
     try:
-        method = METHODS[metadata["method"]]
+        method: type[Method] = load_method(metadata["method"])
         space = LabelSpace(**_group(arrays, "space."), **metadata["space"])
         estimator = method(space, **metadata["params"])
         learned = _group(arrays, "learned.") | metadata["learned"]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (CardError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"stored method cannot be read: {error!r}; store it again with to_arrays") from error
     expected = {name for kind in method.__mro__ for name in get_annotations(kind) if name.endswith("_")}
     if missing := sorted(expected - learned.keys()):

@@ -1,119 +1,274 @@
-"""What a card may set of each method; for those over states, what their sources declare, read without running them.
+"""The methods by name: where each one's class is, what it needs, and which parameters a card may set.
 
-Cards are checked and plans are made with this alone: to import the methods takes torch, scikit-learn and SciPy, which
-are seconds that a run with nothing to do would only wait for.
+Cards are checked and plans are made with this table alone. It imports no method: that takes torch, scikit-learn and
+SciPy, which are seconds that a run with nothing to do would only wait for. A test holds each entry to its class.
 """
 
-import ast
 import difflib
+import inspect
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
-
-from vocabsem.cards.schema import Card
 from vocabsem.errors import CardError
 
-FOLDER = Path(__file__).parent
+__all__ = [
+    *("MethodInfo", "build_adapter", "build_method", "check_params"),
+    *("info_of", "load_method", "method_info", "method_infos"),
+]
+
+Family = Literal["states", "adapters"]
+Background = Literal["train", "content_free", "domain_words", "none"]
 
 
-@dataclass(frozen=True)
-class Declared:
-    """Attributes of a method's class, which `methods.base.Method` explains, and its parameters with their defaults."""
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo:
+    """What its class says of a method, so that it can be planned without importing it."""
 
     name: str
-    revision: int
-    needs_labels: bool
-    works_without_labels: bool
-    trains: bool
-    temperature_folds: int
-    fixed_width: bool
-    background: str
-    choices: Mapping[str, tuple[str, ...]]
-    params: Mapping[str, Any]
+    """As in cards and tables."""
+    target: str
+    """`module:Class`."""
+    family: Family = "states"
+    """Fitted on stored states, or an adapter that is trained inside the model."""
+    revision: int = 1
+    """Raised when the method predicts otherwise than before: its fits are computed again."""
+    needs_labels: bool = True
+    """Whether it learns from labels."""
+    works_without_labels: bool = False
+    """Whether it can do without them although they are of use."""
+    trains: bool = False
+    """Whether fits to the same rows differ by their seed."""
+    temperature_folds: int = 5
+    """Held-out parts that fit a temperature; 0: `fit` calibrates by itself."""
+    fixed_width: bool = True
+    """Whether the number of columns is that of the vocabulary's space (times `layers`)."""
+    takes_layers: bool = False
+    """Whether it has a parameter `layers`: how many layers X holds side by side."""
+    takes_random_state: bool = False
+    """Whether it has a parameter `random_state`."""
+    reads_vocabulary: bool = False
+    """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
+    background: Background = "train"
+    """Prompts whose states are given as `unlabeled`."""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Allowed values of parameters that are words."""
+    positive: tuple[str, ...] = ()
+    """Parameters that are above 0; other numbers may be 0."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters with their defaults; `space` and `random_state` are given by the run."""
 
 
-@cache
-def declared() -> Mapping[str, Declared]:
-    """Every class below `Method` that has a name, by that name."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.py"))]
-    classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
-    found = {}
-    for kind in classes.values():
-        said: dict[str, Any] = {}
-        for ancestor in reversed(list(_lineage(kind, classes))):
-            said |= _says(ancestor)
-        if "needs_labels" in said and "name" in said:
-            found[said["name"]] = Declared(**{field.name: said[field.name] for field in fields(Declared)})
-    return found
+TARGETS = ("anchors", "head", "random")
+ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
+BUILT_IN = (
+    MethodInfo(
+        name="zero_shot",
+        target="vocabsem.methods.zero_shot:ZeroShot",
+        needs_labels=False,
+        background="none",
+    ),
+    MethodInfo(
+        name="anchor_similarity",
+        target="vocabsem.methods.anchor_similarity:AnchorSimilarity",
+        needs_labels=False,
+        takes_random_state=True,
+        choices={"metric": ("cosine", "l2", "dot"), "targets": TARGETS},
+        params={"metric": "cosine", "center": True, "targets": "anchors"},
+    ),
+    MethodInfo(
+        name="paper_calibrator",
+        target="vocabsem.methods.paper_calibrator:PaperCalibrator",
+        trains=True,
+        temperature_folds=2,
+        takes_random_state=True,
+        choices={
+            "metric": ("cosine", "l2", "dot"),
+            "targets": TARGETS,
+            "trained_on": ("labels", "vocabulary", "truth", "matmul"),
+            "inferred_by": ("similarity", "matmul"),
+            "dtype": ("float32", "bfloat16", "float64"),
+        },
+        params={
+            "metric": "cosine",
+            "targets": "anchors",
+            "trained_on": "labels",
+            "inferred_by": "similarity",
+            "epochs": 100,
+            "batch": 256,
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "dtype": "float32",
+            "device": "cpu",
+        },
+    ),
+    MethodInfo(
+        name="vocabulary_calibrator",
+        target="vocabsem.methods.vocabulary_calibrator:VocabularyCalibrator",
+        revision=2,
+        works_without_labels=True,
+        temperature_folds=0,
+        takes_layers=True,
+        takes_random_state=True,
+        choices={"targets": ("both", *TARGETS)},
+        params={"targets": "both", "layers": 1, "rounds": 5},
+    ),
+    MethodInfo(
+        name="centroid",
+        target="vocabsem.methods.centroid:Centroid",
+        fixed_width=False,
+        choices={"metric": ("cosine", "l2")},
+        params={"metric": "cosine", "center": True},
+    ),
+    MethodInfo(
+        name="nearest_neighbors",
+        target="vocabsem.methods.nearest_neighbors:NearestNeighbors",
+        fixed_width=False,
+        positive=("k", "smoothing"),
+        params={"k": 16, "center": True, "smoothing": 0.5},
+    ),
+    MethodInfo(
+        name="linear_probe",
+        target="vocabsem.methods.linear_probe:LinearProbe",
+        trains=True,
+        takes_layers=True,
+        takes_random_state=True,
+        params={"layers": 1, "cv": 5},
+    ),
+    MethodInfo(
+        name="ridge",
+        target="vocabsem.methods.ridge:Ridge",
+        temperature_folds=0,
+        takes_layers=True,
+        params={"layers": 1},
+    ),
+    MethodInfo(
+        name="contextual_calibration",
+        target="vocabsem.methods.calibrations:ContextualCalibration",
+        needs_labels=False,
+        background="content_free",
+    ),
+    MethodInfo(
+        name="domain_calibration",
+        target="vocabsem.methods.calibrations:DomainCalibration",
+        needs_labels=False,
+        background="domain_words",
+    ),
+    MethodInfo(
+        name="batch_calibration",
+        target="vocabsem.methods.calibrations:BatchCalibration",
+        needs_labels=False,
+    ),
+    MethodInfo(
+        name="knn_prompting",
+        target="vocabsem.methods.knn_prompting:KnnPrompting",
+        trains=True,
+        takes_random_state=True,
+        reads_vocabulary=True,
+        positive=("k", "per_class", "smoothing"),
+        params={"k": 3, "per_class": 1024, "smoothing": 0.5},
+    ),
+    MethodInfo(
+        name="head_tuning",
+        target="vocabsem.methods.head_tuning:HeadTuning",
+        trains=True,
+        takes_random_state=True,
+        params={"cv": 5},
+    ),
+    MethodInfo(
+        name="state_optimization",
+        target="vocabsem.methods.state_optimization:StateOptimization",
+    ),
+    MethodInfo(
+        name="lora",
+        target="vocabsem.adapters:LoRA",
+        family="adapters",
+        trains=True,
+        positive=("steps", "stops", "learning_rates", *ADAPTER, "rank", "alpha"),
+        params={"steps": 200, "stops": 5, "learning_rates": (3e-4, 1e-3, 3e-3), **ADAPTER, "rank": 8, "alpha": 16},
+    ),
+    MethodInfo(
+        name="ia3",
+        target="vocabsem.adapters:IA3",
+        family="adapters",
+        trains=True,
+        positive=("steps", "stops", "learning_rates", *ADAPTER),
+        params={"steps": 200, "stops": 5, "learning_rates": (3e-3, 1e-2, 3e-2), **ADAPTER},
+    ),
+)
+_INFOS = MappingProxyType({info.name: info for info in BUILT_IN})
+
+
+def method_infos() -> Mapping[str, MethodInfo]:
+    """Return the methods of this package by name."""
+    return _INFOS
+
+
+def method_info(name: str) -> MethodInfo:
+    """Return what is known of a method. Raises CardError on an unknown name, with the nearest known one."""
+    if name not in _INFOS:
+        raise CardError(f"unknown method {name!r}{_nearest(name, _INFOS)}")
+    return _INFOS[name]
+
+
+def load_method(name: str) -> type[Any]:
+    """Import the class of a method: a subclass of `Method` or of `AdapterTraining`. Raises as `method_info`."""
+    module, _, cls = method_info(name).target.partition(":")
+    return getattr(import_module(module), cls)  # type: ignore[no-any-return]
+
+
+def build_method(name: str, params: Mapping[str, Any], space: Any, random_state: int) -> Any:
+    """Return an unfitted estimator over states. Raises CardError on an unknown method, parameter or value."""
+    check_params(name, params)
+    info = method_info(name)
+    seeded = {"random_state": random_state} if info.takes_random_state else {}
+    return load_method(name)(space, **params, **seeded)
+
+
+def build_adapter(name: str, params: Mapping[str, Any]) -> Any:
+    """Return the `AdapterTraining` of a method. Raises CardError on an unknown method, parameter or value."""
+    check_params(name, params)
+    return load_method(name)(**params)
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
-    """Raises CardError on an unknown method, parameter or value, with the nearest known name."""
-    if name not in declared():
-        raise CardError(f"unknown method {name!r}{_nearest(name, declared())}")
-    method = declared()[name]
+    """Raise CardError on an unknown method, parameter or value, with the nearest known name."""
+    info = method_info(name)
     for key, value in params.items():
-        if key not in method.params:
-            raise CardError(f"unknown parameter {key!r} of method {name}{_nearest(key, method.params)}")
-        expected = type(method.params[key])
-        if type(value) is not expected and not (expected is float and type(value) is int):
-            raise CardError(f"parameter {key} of method {name} is {value!r}: expected {expected.__name__}")
-        if expected in (int, float) and not 0 <= value < math.inf:
-            raise CardError(f"parameter {key} of method {name} is {value!r}: give a finite number, 0 or more")
-        if key in method.choices and value not in method.choices[key]:
-            raise CardError(f"parameter {key} of method {name} is {value!r}: choose {', '.join(method.choices[key])}")
+        if key not in info.params:
+            raise CardError(f"unknown parameter {key!r} of method {name}{_nearest(key, info.params)}")
+        _check_value(f"parameter {key} of method {name} is {value!r}", info, key, value)
 
 
-def _lineage(kind: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[ast.ClassDef]:
-    """The class and those that it inherits from, as far as they are methods."""
-    yield kind
-    for base in kind.bases:
-        if isinstance(base, ast.Name) and base.id in classes:
-            yield from _lineage(classes[base.id], classes)
+def _check_value(given: str, info: MethodInfo, key: str, value: Any) -> None:
+    default = info.params[key]
+    values, kind = [value], type(default)
+    if isinstance(default, tuple):
+        if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+            raise CardError(f"{given}: expected a list of {type(default[0]).__name__}, one at least")
+        values, kind = list(value), type(default[0])
+    for each in values:
+        if type(each) is not kind and not (kind is float and type(each) is int):
+            raise CardError(f"{given}: expected {kind.__name__}")
+        if kind in (int, float) and not 0 <= each < math.inf:
+            raise CardError(f"{given}: give a finite number, 0 or more")
+        if key in info.positive and each == 0:
+            raise CardError(f"{given}: give a number above 0")
+        if key in info.choices and each not in info.choices[key]:
+            raise CardError(f"{given}: choose {', '.join(info.choices[key])}")
 
 
-def _says(kind: ast.ClassDef) -> dict[str, Any]:
-    """The class's attributes that are plain values, and `params` from its constructor."""
-    said: dict[str, Any] = {}
-    for node in kind.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            try:
-                said[ast.unparse(target)] = ast.literal_eval(node.value)
-            except ValueError:
-                continue  # no plain value
-        elif isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            options = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            said["params"] = {o.arg: ast.literal_eval(d) for o, d in options if d is not None and o.arg != "seed"}
-    return said
+def info_of(cls: type[Any], target: str) -> MethodInfo:
+    """Return what a class says of itself: its attributes, and the parameters of its constructor."""
+    given = ("space", "random_state")
+    params = {name: p.default for name, p in inspect.signature(cls).parameters.items() if name not in given}
+    said = {f.name: getattr(cls, f.name) for f in fields(MethodInfo) if f.name not in ("target", "params")}
+    return MethodInfo(**said, target=target, params=params)
 
 
 def _nearest(given: str, known: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(given, known, n=1)
     return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(known) or 'none (it takes none)'}"
-
-
-class Schedule(Card):
-    """What an experiment card may set of fine-tuning by adapters."""
-
-    steps: PositiveInt = 200
-    """Steps of training at most; the learning rate would be zero after the last."""
-    stops: PositiveInt = 5
-    """Places, even over the steps, where training may end."""
-    learning_rates: list[PositiveFloat] = Field(default=[])
-    """Of which one is chosen; none given: the three that suit the kind."""
-
-    @classmethod
-    def of(cls, kind: str, params: Mapping[str, Any]) -> "Schedule":
-        """Raises CardError with every unknown parameter or wrong value."""
-        try:
-            return cls.model_validate(dict(params))
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-            known = ", ".join(cls.model_fields)
-            raise CardError(f"parameters of method {kind}: {wrong}: it takes {known}") from None

@@ -28,6 +28,7 @@ class Ridge(Method):
     """
 
     name = "ridge"
+    takes_layers = True
     temperature_folds = 0
     needs_space = False
 

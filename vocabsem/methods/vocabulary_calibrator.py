@@ -48,6 +48,8 @@ class VocabularyCalibrator(Method):
     """
 
     name = "vocabulary_calibrator"
+    takes_layers = True
+    takes_random_state = True
     revision = 2
     works_without_labels = True
     temperature_folds = 0
@@ -58,13 +60,13 @@ class VocabularyCalibrator(Method):
     weights_: NDArray[np.float32]
 
     def __init__(
-        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 5, seed: int = 0
+        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 5, random_state: int = 0
     ) -> None:
         self.space = space
         self.targets = targets
         self.layers = layers
         self.rounds = rounds
-        self.seed = seed
+        self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if len(background) == 0:
@@ -152,7 +154,7 @@ class VocabularyCalibrator(Method):
     def _directions(self) -> Floats:
         """T (C, d), its rows adding up to zero."""
         kinds = ("anchors", "head") if self.targets == "both" else (self.targets,)
-        rows = [unit_rows(target_vectors(self.space, kind, self.seed)) for kind in kinds]  # type: ignore[arg-type]
+        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in kinds]  # type: ignore[arg-type]
         together = np.asarray(sum(rows))
         return np.asarray(together - together.mean(axis=0))
 

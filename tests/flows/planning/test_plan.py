@@ -7,7 +7,7 @@ import pytest
 from flows.planning.plan import find_data_dir
 from tests.tasks.worlds import World, compute, dataset_card, fit_of, snapshot, write_card
 from vocabsem.errors import CardError, SourceError
-from vocabsem.methods.registry import declared
+from vocabsem.methods.registry import method_info
 
 FITTED = {"predictions", "metrics", "comparisons", "runs"}
 
@@ -133,9 +133,11 @@ def test_a_method_that_answers_otherwise_than_before_is_fitted_again_and_no_othe
     def keys():
         return {(fit.spec.name, fit.shots): fit.predictions.key for fit in world.plan().comparisons[0].fits}
 
-    before, known = keys(), declared()
-    revised = {"centroid": dataclasses.replace(known["centroid"], revision=known["centroid"].revision + 1)}
-    monkeypatch.setattr("flows.planning.plan.declared", lambda: known | revised)
+    before, known = keys(), method_info("centroid")
+    revised = dataclasses.replace(known, revision=known.revision + 1)
+    monkeypatch.setattr(
+        "flows.planning.plan.method_info", lambda name: revised if name == "centroid" else method_info(name)
+    )
     assert {name for (name, shots), key in keys().items() if key != before[name, shots]} == {"centroid"}
 
 

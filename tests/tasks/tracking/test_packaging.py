@@ -80,7 +80,7 @@ def fit(entry, home):
     space = LabelSpace(rng.normal(size=(3, 32)), rng.normal(size=(3, 32)), np.zeros(3))
     words = ["good", "bad", "dull", "great", "film", "story", "moving", "plot", "review"]
     train = [f"the {a} {b}" for a in words for b in words]
-    method = build_method("vocabulary_calibrator", {"layers": 2}, space, seed=0).fit(
+    method = build_method("vocabulary_calibrator", {"layers": 2}, space, random_state=0).fit(
         states(train), np.arange(len(train)) % 3
     )
     arrays, metadata = to_arrays(method)

@@ -170,12 +170,12 @@ def test_a_control_exchanges_the_targets_and_nothing_else():
     space, (states, labels) = make_space(), make_states()
     drawn = target_vectors(space, "random", 5)
     renamed = type(space)(drawn, drawn, space.bias)
-    control = VocabularyCalibrator(space, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    control = VocabularyCalibrator(space, targets="random", random_state=5).fit(states[:9], labels[:9], states)
     for targets in ("anchors", "head", "both"):
         named = VocabularyCalibrator(renamed, targets=targets).fit(states[:9], labels[:9], states)
         assert np.allclose(named.predict_proba(states), control.predict_proba(states), atol=1e-4)
     blind = type(space)(space.anchors + 1, space.head - 1, space.bias)
-    again = VocabularyCalibrator(blind, targets="random", seed=5).fit(states[:9], labels[:9], states)
+    again = VocabularyCalibrator(blind, targets="random", random_state=5).fit(states[:9], labels[:9], states)
     assert np.allclose(again.predict_proba(states), control.predict_proba(states), atol=1e-4)
 
 

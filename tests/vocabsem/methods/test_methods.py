@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 
-from tests.vocabsem.method_data import CLASSES, D, make_space, make_states, make_whole_space
+from tests.vocabsem.method_data import CLASSES, METHODS, D, make_space, make_states, make_whole_space
 from vocabsem.errors import CardError, DataError
 from vocabsem.label_space import Vocabulary
-from vocabsem.methods import METHODS, LabelSpace, build_method
+from vocabsem.methods import LabelSpace, build_method
 from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.registry import check_params
 
@@ -57,7 +57,7 @@ def test_what_each_says_of_itself():
     assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
     assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
-    assert with_("trains") == {name for name in METHODS if "seed" in vars(build(name))} - {
+    assert with_("trains") == {name for name in METHODS if METHODS[name].takes_random_state} - {
         "anchor_similarity",
         "vocabulary_calibrator",
     }
@@ -265,7 +265,7 @@ def test_persistence_refuses_what_it_did_not_write():
         ("anchor_similarity", {"targets": "rows"}, "choose anchors, head, random"),
         ("nearest_neighbors", {"k": "many"}, "parameter k of method nearest_neighbors is 'many': expected int"),
         ("nearest_neighbors", {"k": True}, "expected int"),
-        ("vocabulary_calibrator", {"seed": 3}, "unknown parameter 'seed'"),
+        ("vocabulary_calibrator", {"random_state": 3}, "unknown parameter 'random_state'"),
         ("vocabulary_calibrator", {"space": 3}, "unknown parameter 'space'"),
     ],
 )

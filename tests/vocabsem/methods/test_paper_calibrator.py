@@ -46,7 +46,7 @@ LOSSES = {"labels": by_labels, "vocabulary": by_vocabulary, "truth": by_truth, "
 @pytest.mark.parametrize("trained_on", TRAINED)
 def test_each_loss_equals_torch_by_hand(trained_on, softcap):
     space, (states, labels) = make_whole_space(scale=0.5, softcap=softcap), make_states(n=50)
-    found = PaperCalibrator(space, trained_on=trained_on, epochs=2, batch=16, seed=4).fit(states, labels)
+    found = PaperCalibrator(space, trained_on=trained_on, epochs=2, batch=16, random_state=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
     module.initialize(generator)
@@ -115,9 +115,9 @@ def test_stored_without_the_vocabulary():
 def test_controls_replace_every_token(kind):
     """The label words come first, with the targets that a prediction compares with, whatever the others are."""
     space = make_whole_space()
-    rows = target_vectors(space.with_other_tokens(), kind, seed=3)
+    rows = target_vectors(space.with_other_tokens(), kind, random_state=3)
     assert rows.shape == (TOKENS, D)
-    assert np.allclose(rows[:3], target_vectors(space, kind, seed=3), rtol=1e-6)
+    assert np.allclose(rows[:3], target_vectors(space, kind, random_state=3), rtol=1e-6)
     if kind == "random":
         assert not np.isin(rows, space.vocabulary.anchors).any()
         assert np.allclose(np.linalg.norm(rows[3:], axis=1), np.linalg.norm(space.vocabulary.anchors[:-3], axis=1))

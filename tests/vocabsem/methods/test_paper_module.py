@@ -69,7 +69,7 @@ def test_in_float32_they_differ_by_rounding():
 
 def test_a_single_fit_is_a_stack_of_one():
     space, (states, labels) = make_space(), make_states()
-    one = PaperCalibrator(space, epochs=3, batch=16, seed=1).fit(states, labels)
+    one = PaperCalibrator(space, epochs=3, batch=16, random_state=1).fit(states, labels)
     first, second = together(space, [(states, labels)] * 2, [{"seed": 1}, {"seed": 2}], epochs=3, batch=16)
     np.testing.assert_allclose(first.predict_proba(states), one.predict_proba(states), atol=1e-5)
     assert np.abs(first.predict_proba(states) - second.predict_proba(states)).max() > 1e-3

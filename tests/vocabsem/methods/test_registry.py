@@ -1,33 +1,34 @@
-"""What is read from the sources against what the classes say when they are imported."""
-
-from dataclasses import fields
-from inspect import signature
+"""The table of methods against their classes, and what a card may say of one."""
 
 import pytest
 
+from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
-from vocabsem.methods import METHODS
-from vocabsem.methods.registry import Declared, check_params, declared
+from vocabsem.methods import Method
+from vocabsem.methods.registry import check_params, info_of, load_method, method_info, method_infos
 
 
-def test_the_methods_are_those_of_the_package():
-    assert declared().keys() == METHODS.keys()
+@pytest.mark.parametrize("name", method_infos())
+def test_each_entry_is_what_its_class_says(name):
+    info, cls = method_info(name), load_method(name)
+    found = info_of(cls, info.target)
+    assert found == info
+    assert [type(value) for value in found.params.values()] == [type(value) for value in info.params.values()]
+    assert issubclass(cls, {"states": Method, "adapters": AdapterTraining}[info.family])
+    assert {*info.choices, *info.positive} <= info.params.keys()
+    assert all(info.params[key] in words for key, words in info.choices.items())
+    assert info.takes_layers == ("layers" in info.params)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_each_is_read_as_it_is(name):
-    for attribute in (field.name for field in fields(Declared) if field.name != "params"):
-        assert getattr(declared()[name], attribute) == getattr(METHODS[name], attribute), attribute
-    constructor = signature(METHODS[name]).parameters.values()
-    params = {p.name: p.default for p in constructor if p.name not in ("space", "seed")}
-    assert dict(declared()[name].params) == params
-    assert [type(value) for value in declared()[name].params.values()] == [type(value) for value in params.values()]
+@pytest.mark.parametrize("name", method_infos())
+def test_a_method_takes_its_defaults(name):
+    check_params(name, method_info(name).params)
 
 
 def test_what_a_class_inherits_is_its_own():
-    assert declared()["batch_calibration"].needs_labels is False
-    assert declared()["batch_calibration"].background == "train"
-    assert declared()["domain_calibration"].background == "domain_words"
+    assert method_info("batch_calibration").needs_labels is False
+    assert method_info("batch_calibration").background == "train"
+    assert method_info("domain_calibration").background == "domain_words"
 
 
 def test_refuses_with_the_nearest_name():
@@ -42,3 +43,21 @@ def test_numbers_that_no_parameter_can_be_are_refused(value):
     key = "epochs" if isinstance(value, int) else "learning_rate"
     with pytest.raises(CardError, match=f"parameter {key} of method paper_calibrator is {value}: give a finite number"):
         check_params("paper_calibrator", {key: value})
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"step": 3}, "unknown parameter 'step' of method lora: did you mean 'steps'"),
+        ({"steps": 0}, "parameter steps of method lora is 0: give a number above 0"),
+        ({"steps": "60"}, "parameter steps of method lora is '60': expected int"),
+        ({"learning_rates": [0.1, -1.0]}, "learning_rates .* give a finite number"),
+        ({"learning_rates": [0.1, 0]}, "learning_rates .* give a number above 0"),
+        ({"learning_rates": []}, "learning_rates .* expected a list of float, one at least"),
+        ({"learning_rates": 0.1}, "expected a list of float"),
+    ],
+)
+def test_adapters_are_checked_as_methods_over_states_are(params, message):
+    with pytest.raises(CardError, match=message):
+        check_params("lora", params)
+    check_params("ia3", {"steps": 60, "learning_rates": [0.01, 1]})

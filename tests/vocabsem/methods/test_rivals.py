@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from tests.vocabsem.method_data import D, make_space, make_states
-from vocabsem.errors import CardError, TrainingFailed
+from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.methods import Centroid, LinearProbe, NearestNeighbors
 from vocabsem.methods._solvers import logistic as module
 from vocabsem.methods._solvers.logistic import choose_and_fit
@@ -68,7 +68,7 @@ def test_neighbors_are_smoothed_and_blocked(monkeypatch):
 
 @pytest.mark.parametrize("params", [{"k": 0}, {"smoothing": 0.0}])
 def test_neighbors_refuse(params):
-    with pytest.raises(CardError, match="expected k ≥ 1"):
+    with pytest.raises(DataError, match="give a number above 0"):
         NearestNeighbors(make_space(), **params).fit(*make_states())
 
 
@@ -160,7 +160,7 @@ def test_an_offset_is_what_the_labels_need_not_explain():
 def test_the_penalty_follows_the_data():
     """Few rows leave it at the prior's 300; much clean signal weakens it; noise keeps it strong."""
     noise = np.random.default_rng(0)
-    chosen = lambda s, y: choose_and_fit(s, np.zeros((len(s), 3), np.float32), y, folds=5, seed=0).penalty  # noqa: E731
+    chosen = lambda s, y: choose_and_fit(s, np.zeros((len(s), 3), np.float32), y, cv=5, random_state=0).penalty  # noqa: E731
     states, labels = make_states(n=3000, distance=4)
     z = ((states - states.mean(0)) / states.std(0)).astype(np.float32)
     assert chosen(z[:3], labels[:3]) == module.USUAL
@@ -184,7 +184,7 @@ def test_the_penalty_is_the_one_of_a_naive_search():
                 logits = model.logits(z[row : row + 1], offset[row : row + 1])[0].astype(np.float64)
                 cost -= logits[labels[row]] - np.log(np.exp(logits).sum())
         costs[penalty] = cost
-    assert choose_and_fit(z, offset, labels, folds=5, seed=3).penalty == min(costs, key=costs.get)
+    assert choose_and_fit(z, offset, labels, cv=5, random_state=3).penalty == min(costs, key=costs.get)
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), folds=st.integers(2, 6), seed=st.integers(0, 99))

@@ -8,8 +8,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
+from tests.vocabsem.method_data import METHODS
 from vocabsem.errors import DataError
-from vocabsem.methods import METHODS, Centroid, LabelSpace, LinearProbe, NearestNeighbors, Ridge, VocabularyCalibrator
+from vocabsem.methods import Centroid, LabelSpace, LinearProbe, NearestNeighbors, Ridge, VocabularyCalibrator
 from vocabsem.methods.persistence import to_arrays
 
 ALONE = [Centroid, NearestNeighbors, LinearProbe, Ridge]

@@ -133,7 +133,7 @@ def test_it_is_initialized_as_torch_does():
 def test_one_epoch_equals_torch_by_hand():
     """The same draws, an ordinary loop with torch's own cosine: the same weights."""
     space, (states, labels) = make_space(), make_states(n=50)
-    found = PaperCalibrator(space, epochs=2, batch=16, seed=4).fit(states, labels)
+    found = PaperCalibrator(space, epochs=2, batch=16, random_state=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
     module.initialize(generator)

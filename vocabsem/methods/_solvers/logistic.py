@@ -36,7 +36,7 @@ class Linear:
         return np.asarray(offset + z @ self.weights + self.intercepts)
 
 
-def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed: int) -> Linear:
+def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, cv: int, random_state: int) -> Linear:
     """Minimize Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
 
     z (N, D) float32, offset (N, C) float32, labels (N,). Raises TrainingFailed where z or offset are not finite.
@@ -46,14 +46,14 @@ def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, folds: int, seed:
     """
     with thread_limits(1, "blas"):  # a second only waits, and on a busy machine for 15 times as long
         columns, axes = _along_principal_axes(z, offset)
-        penalty = _choose_penalty(columns, offset, labels, folds, np.random.default_rng(seed))
+        penalty = _choose_penalty(columns, offset, labels, cv, np.random.default_rng(random_state))
         return _on_all_rows(columns, axes, offset, labels, penalty)
 
 
-def _choose_penalty(columns: Floats, offset: Floats, labels: Ints, folds: int, generator: np.random.Generator) -> float:
+def _choose_penalty(columns: Floats, offset: Floats, labels: Ints, cv: int, generator: np.random.Generator) -> float:
     rows = np.sort(generator.permutation(len(labels))[:SELECTION_ROWS])
     columns, offset, labels = columns[rows], offset[rows], labels[rows]
-    fold = _stratified(labels, min(folds, len(rows)), generator)
+    fold = _stratified(labels, min(cv, len(rows)), generator)
     included = (fold[:, None] != np.arange(fold.max() + 1)).astype(np.float32)  # (N, F)
     cost, weights = 0.5 * np.log(np.array(PENALTIES) / USUAL) ** 2, None
     for place, penalty in enumerate(PENALTIES):

@@ -57,36 +57,36 @@ class PaperModule(torch.nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """What one module learns: states (N, d), their labels (N,), and the seed of its first weights and of all orders."""
+class TrainingJob:
+    """What one module learns: states (N, d), their labels (N,), and what draws its first weights and all orders."""
 
     states: Floats
     labels: Ints
-    seed: int
+    random_state: int
     rate: float
     decay: float
 
 
 def train(
-    courses: Sequence[Course], losses: Losses, epochs: int, batch: int, *, dtype: torch.dtype, device: str = "cpu"
+    jobs: Sequence[TrainingJob], losses: Losses, epochs: int, batch: int, *, dtype: torch.dtype, device: str = "cpu"
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Adam on M modules, each on its own N rows in its own order: the weights of each, as if trained alone.
 
     Raises TrainingFailed where a loss is not finite.
     """
-    generators = [torch.Generator().manual_seed(course.seed) for course in courses]
-    modules = [PaperModule.drawn(courses[0].states.shape[1], generator) for generator in generators]
-    rates, decays = [course.rate for course in courses], [course.decay for course in courses]
+    generators = [torch.Generator().manual_seed(job.random_state) for job in jobs]
+    modules = [PaperModule.drawn(jobs[0].states.shape[1], generator) for generator in generators]
+    rates, decays = [job.rate for job in jobs], [job.decay for job in jobs]
     stack = Stack([module.to(device) for module in modules], rates, decays, dtype)
-    different = {id(course.states): course.states for course in courses}  # seeds may share their rows
+    different = {id(job.states): job.states for job in jobs}  # seeds may share their rows
     rows = torch.from_numpy(np.concatenate(list(different.values()))).to(device)
-    count = len(courses[0].labels)
-    begin = torch.tensor([[list(different).index(id(course.states)) * count] for course in courses])  # (M, 1)
-    labels = torch.from_numpy(np.stack([course.labels for course in courses]))
+    count = len(jobs[0].labels)
+    begin = torch.tensor([[list(different).index(id(job.states)) * count] for job in jobs])  # (M, 1)
+    labels = torch.from_numpy(np.stack([job.labels for job in jobs]))
     for epoch in range(epochs):
         order = torch.stack([torch.randperm(count, generator=generator) for generator in generators])  # (M, N)
         places, y = (order + begin).to(device), labels.gather(1, order).to(device)
-        total = torch.zeros(len(courses), device=device)
+        total = torch.zeros(len(jobs), device=device)
         for chosen, given in zip(places.split(batch, dim=1), y.split(batch, dim=1), strict=True):
             total += stack.step(rows[chosen], given, losses)
         if not torch.isfinite(total).all():
@@ -95,7 +95,7 @@ def train(
                 f"paper_calibrator: the loss became {float(total[failed])} in epoch {epoch + 1} of {epochs}: "
                 f"lower learning_rate (now {rates[failed]})"
             )
-    return [stack.state(place) for place in range(len(courses))]
+    return [stack.state(place) for place in range(len(jobs))]
 
 
 class Stack:
@@ -112,13 +112,13 @@ class Stack:
         if dtype == torch.float64:
             self.flat = self.flat.double()
         self.low = self.flat if dtype == self.flat.dtype else self.flat.to(dtype)  # (M, P)
-        self.slopes = torch.zeros_like(self.flat)
+        self.grads = torch.zeros_like(self.flat)
         self.shapes = {name: parameter.shape for name, parameter in modules[0].named_parameters()}
-        self.weights, self.products, self.gradients = map(self._views, (self.flat, self.low, self.slopes))
+        self.weights, self.products, self.gradients = map(self._views, (self.flat, self.low, self.grads))
         groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-        for row, slope, *key in zip(self.flat, self.slopes, rates, decays, strict=True):
+        for row, grad, *key in zip(self.flat, self.grads, rates, decays, strict=True):
             parameter = torch.nn.Parameter(row)  # the same memory
-            parameter.grad = slope
+            parameter.grad = grad
             groups.setdefault((key[0], key[1]), []).append(parameter)
         settings = [{"params": rows, "lr": rate, "weight_decay": decay} for (rate, decay), rows in groups.items()]
         self.optimizer = torch.optim.Adam(settings, fused=True)
@@ -143,13 +143,13 @@ class Stack:
         moved = self._layer("narrow", hidden).to(self.flat.dtype).requires_grad_()
         scale, shift = (self.weights[f"norm.{name}"].detach().requires_grad_() for name in ("weight", "bias"))
         loss = losses(torch.nn.functional.layer_norm(moved, moved.shape[-1:]) * scale + shift, y)
-        slope, *of_norm = torch.autograd.grad(loss.sum(), (moved, scale, shift))
+        grad, *of_norm = torch.autograd.grad(loss.sum(), (moved, scale, shift))
         for name, found in zip(("weight", "bias"), of_norm, strict=True):
             self.gradients[f"norm.{name}"].copy_(found)
-        slope = self._back("narrow", hidden, slope.to(r.dtype)).mul_(hidden.sign_())  # hidden ≥ 0: 1 where it was fed
-        slope = self._back("widen", weighted, slope).mul_(r).mul_(2)
-        slope = self._back("excite", squeezed, slope).mul_(squeezed.sign_())
-        self._note("squeeze", r, slope)
+        grad = self._back("narrow", hidden, grad.to(r.dtype)).mul_(hidden.sign_())  # hidden ≥ 0: 1 where it was fed
+        grad = self._back("widen", weighted, grad).mul_(r).mul_(2)
+        grad = self._back("excite", squeezed, grad).mul_(squeezed.sign_())
+        self._note("squeeze", r, grad)
         self.optimizer.step()
         if self.low is not self.flat:
             self.low.copy_(self.flat)
@@ -158,18 +158,18 @@ class Stack:
     def _layer(self, name: str, x: Tensor) -> Tensor:
         return self.multiply(x, self.products[f"{name}.weight"].mT).add_(self.products[f"{name}.bias"])
 
-    def _back(self, name: str, x: Tensor, slope: Tensor) -> Tensor:
-        """A layer's input x and the loss's slope by its output → the slope by x; notes those by its weights."""
-        self._note(name, x, slope)
-        return self.multiply(slope, self.products[f"{name}.weight"])
+    def _back(self, name: str, x: Tensor, grad: Tensor) -> Tensor:
+        """A layer's input x and the loss's grad by its output → the grad by x; notes those by its weights."""
+        self._note(name, x, grad)
+        return self.multiply(grad, self.products[f"{name}.weight"])
 
-    def _note(self, name: str, x: Tensor, slope: Tensor) -> None:
+    def _note(self, name: str, x: Tensor, grad: Tensor) -> None:
         weight = self.gradients[f"{name}.weight"]
         if x.dtype == weight.dtype:
-            self.multiply(slope.mT, x, out=weight)
+            self.multiply(grad.mT, x, out=weight)
         else:
-            weight.copy_(self.multiply(slope.mT, x))
-        self.gradients[f"{name}.bias"].copy_(slope.sum(dim=1, keepdim=True, dtype=weight.dtype))
+            weight.copy_(self.multiply(grad.mT, x))
+        self.gradients[f"{name}.bias"].copy_(grad.sum(dim=1, keepdim=True, dtype=weight.dtype))
 
     def state(self, place: int) -> dict[str, NDArray[np.float32]]:
         """The parameters of one module under their names."""
