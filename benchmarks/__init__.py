@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import flows  # noqa: F401  # sets how torch's threads wait, which torch reads when it is imported
 from warehouse.home import Home
 
 if TYPE_CHECKING:

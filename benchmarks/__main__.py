@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks import Row, Setting
 from flows.cli.doctor import processor_name
-from warehouse.home import Home
+from flows.services.environment import set_environment
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- python -m benchmarks --markdown: begin -->\n", "<!-- python -m benchmarks --markdown: end -->\n"
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     parser.add_argument("--markdown", action="store_true", help="write the rows into docs/performance.md too")
     given = parser.parse_args()
-    setting = Setting(Home.find(), given.dataset, given.data_dir, given.card)
+    setting = Setting(set_environment(), given.dataset, given.data_dir, given.card)
     rows = list(measured(given.only or SUBJECTS, setting))
     Console(highlight=False, width=160).print(table(rows))
     if given.json:

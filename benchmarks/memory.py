@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks import Row, Setting
 from benchmarks.overhead import own_home
-from flows.services.environment import in_process
+from flows.services.prefect_api import in_process
 
 ROWS, SHARD = 120, 64
 

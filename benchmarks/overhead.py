@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import Row, Setting
-from flows.services.environment import in_process, prepare
+from flows.services.environment import set_environment
+from flows.services.prefect_api import in_process
 from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent
@@ -42,9 +43,9 @@ def own_home(setting: Setting) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "cache").symlink_to(setting.home.cache)
         try:
-            yield prepare(folder)
+            yield set_environment(folder)
         finally:
-            prepare(before)
+            set_environment(before)
 
 
 @contextmanager

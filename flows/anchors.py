@@ -1,4 +1,4 @@
-"""`python -m flows.anchors CARD`: the semantic anchors of an experiment's models."""
+"""The semantic anchors of an experiment's models."""
 
 from flows.execution.stages import solve_anchors, stage
 from flows.planning.plan import Plan
@@ -8,9 +8,3 @@ from flows.planning.plan import Plan
 def anchors(plan: Plan) -> list[str]:
     """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed."""
     return solve_anchors(plan)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("anchors")

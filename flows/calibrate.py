@@ -1,4 +1,4 @@
-"""`python -m flows.calibrate CARD`: fit every method of an experiment on stored states."""
+"""Fit every method of an experiment on stored states."""
 
 from flows.execution.stages import fit_methods, require, stage
 from flows.planning.plan import Plan
@@ -10,9 +10,3 @@ def calibrate(plan: Plan) -> list[str]:
     CheckFailed where they were refused, when all else is done."""
     require(plan, "states", "anchors")
     return fit_methods(plan)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("calibrate")

@@ -1,4 +1,4 @@
-"""`python -m flows.diagnose CARD`: where an experiment's models lean, and how far their anchors repeat their logits."""
+"""Where an experiment's models lean, and how far their anchors repeat their logits."""
 
 from dataclasses import replace
 from typing import Any
@@ -72,9 +72,3 @@ def _step(*gauges: ModelDatasetPlan) -> Step:
     first = gauges[0]
     anchors = {gauge: each.anchors for gauge, each in zip(GAUGES, gauges, strict=True)}
     return diagnostics_step(first.model.name, first.dataset, first.states, anchors)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("diagnose")

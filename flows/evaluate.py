@@ -1,4 +1,4 @@
-"""`python -m flows.evaluate CARD`: score the stored predictions of an experiment and bring the warehouse up to date."""
+"""Score the stored predictions of an experiment and bring the warehouse up to date."""
 
 from flows.execution.stages import require, score_methods, stage
 from flows.planning.plan import Plan
@@ -13,9 +13,3 @@ def evaluate(plan: Plan) -> list[str]:
     keys = score_methods(plan)
     rebuild_catalog(plan.home)
     return keys
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("evaluate")

@@ -1,4 +1,4 @@
-"""`python -m flows.extract CARD`: examples and hidden states of an experiment."""
+"""Examples and hidden states of an experiment."""
 
 from flows.execution.stages import build_datasets, extract_states, stage
 from flows.planning.plan import Plan
@@ -10,9 +10,3 @@ def extract(plan: Plan) -> list[str]:
     Raises CheckFailed, when all else is done."""
     build_datasets(plan)
     return extract_states(plan)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("extract")

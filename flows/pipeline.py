@@ -1,4 +1,4 @@
-"""`python -m flows.pipeline CARD`: the main job, from a card to the leaderboard."""
+"""The main job, from a card to the leaderboard."""
 
 import time
 from typing import Any
@@ -61,9 +61,3 @@ def pipeline(
     show(plan)
     show_checks(plan)
     return plan.run.key
-
-
-if __name__ == "__main__":
-    from flows.cli.main import main
-
-    main("run")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch: idle threads that spin slow a shared machine
+from flows.services.environment import set_environment
+
 ROOT = Path(__file__).parent.parent
 for variable in ("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"):
     os.environ.pop(variable, None)
 # Prefect makes its own folder when it is imported, but not the home above it: a fresh checkout has none yet.
 _home = tempfile.TemporaryDirectory(prefix="vocabsem-tests-")
-os.environ["VOCABSEM_HOME"] = _home.name
+set_environment(_home.name)  # before Prefect, MLflow and torch are imported
 
 
 @pytest.fixture(scope="session")

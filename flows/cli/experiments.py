@@ -151,7 +151,7 @@ def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None
     from importlib import import_module
 
     from flows.planning.experiment import parse_overrides
-    from flows.services.environment import in_process
+    from flows.services.prefect_api import in_process
 
     overrides = parse_overrides(settings or [])
     with in_process(Home.find()):

@@ -11,7 +11,7 @@ import typer
 
 from flows.cli import datasets, experiments, models, services, warehouse  # noqa: F401  # each adds its commands
 from flows.cli.app import app
-from flows.services.environment import prepare
+from flows.services.environment import set_environment
 from vocabsem.errors import BadInput, VocabsemError
 from warehouse.errors import WarehouseError
 
@@ -19,15 +19,15 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 REFUSALS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}  # the system's, of a place to write
 
 
-def main(*prefix: str) -> NoReturn:
-    """The console script. `prefix` is the command for `python -m flows.<name>`."""
-    words = [*prefix, *sys.argv[1:]]
+def main() -> NoReturn:
+    """Run the console script and end the process with its exit code."""
+    words = sys.argv[1:]
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        home = prepare(_take_home(words))
+        home = set_environment(_take_home(words))
         if home.root.exists() and not home.root.is_dir():
             raise BadInput(f"the home {home.root} is no folder: choose one with --home or VOCABSEM_HOME")
         code = app(words, standalone_mode=False)

@@ -110,7 +110,7 @@ def _check_utf8(text: str) -> None:
 
 
 def _score(model: str, input: str, output: str, column: list[str]) -> None:
-    from flows.services.environment import in_process
+    from flows.services.prefect_api import in_process
     from tasks.batch_predict import make_job
 
     if wrong := next((word for word in column if "=" not in word), None):

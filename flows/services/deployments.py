@@ -26,10 +26,10 @@ from pydantic import ValidationError
 
 from flows.planning.experiment import load_experiment
 from flows.services.automations import automate
-from flows.services.environment import recorded_by
+from flows.services.environment import child_environment
+from flows.services.prefect_api import recorded_by
 from flows.services.process import ServerFailed
 from flows.services.servers import DEPLOYMENTS, POOL
-from flows.services.variables import environment
 from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home
 
@@ -104,7 +104,7 @@ def register(home: Home, api: str, file: Path, webhook: str | None) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         cwd=DEPLOYMENTS.parent,  # Prefect notes this folder: the worker runs the flows there
-        env=environment(home) | {"PREFECT_API_URL": api},
+        env=child_environment(home) | {"PREFECT_API_URL": api},
         capture_output=True,
         text=True,
         check=False,

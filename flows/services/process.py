@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.services import supervisor
-from flows.services.variables import environment
+from flows.services.environment import child_environment
 from vocabsem.errors import VocabsemError
 from warehouse.home import Home
 
@@ -28,7 +28,7 @@ class ServerFailed(VocabsemError):
 
 @dataclass
 class Server:
-    """A server process with its children. It ends with this process, however this process ends (see `tether`)."""
+    """A server process with its children. It ends with this process, however this process ends (see `supervisor`)."""
 
     name: str
     home: Home
@@ -62,7 +62,7 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=environment(self.home) | dict(self.settings),
+                env=child_environment(self.home) | dict(self.settings),
                 start_new_session=True,  # Ctrl-C in the terminal reaches this process, which then stops the servers
             )
 

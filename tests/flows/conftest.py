@@ -2,7 +2,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from flows.services.environment import in_process
+from flows.services.prefect_api import in_process
 from tests.tasks.worlds import World, server, with_store
 
 

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from flows.services.environment import prepare
-from flows.services.variables import environment, variables
+from flows.services.environment import child_environment, set_environment, variables
 from tests.conftest import ROOT
 from warehouse.home import Home
 
@@ -33,9 +32,18 @@ def clean(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_importing_a_flow_module_prepares_before_anything_heavy_is_there(tmp_path):
+def test_no_import_changes_the_environment():
     code = (
-        "import json, os, sys, flows, flows.services.environment\n"
+        "import json, os\nbefore = dict(os.environ)\n"
+        "import flows, tasks, vocabsem, warehouse, flows.cli.main, flows.services.up, flows.services.prefect_api\n"
+        "print(json.dumps(dict(os.environ) == before))"
+    )
+    assert python(code) is True
+
+
+def test_the_environment_is_set_before_anything_heavy_is_imported(tmp_path):
+    code = (
+        "import json, os, sys\nfrom flows.services.environment import set_environment\nset_environment()\n"
         "heavy = [m for m in ('prefect', 'mlflow', 'torch', 'transformers', 'duckdb', 'pyarrow') if m in sys.modules]\n"
         "print(json.dumps([heavy, os.environ['VOCABSEM_HOME'], os.environ['PREFECT_HOME']]))"
     )
@@ -47,7 +55,7 @@ def test_importing_a_flow_module_prepares_before_anything_heavy_is_there(tmp_pat
 
 def test_prefect_and_mlflow_believe_it(tmp_path):
     code = (
-        "import json, flows\n"
+        "import json\nfrom flows.services.environment import set_environment\nset_environment()\n"
         "from prefect.settings import get_current_settings\n"
         "from mlflow.telemetry.utils import is_telemetry_disabled\n"
         "s = get_current_settings()\n"
@@ -63,8 +71,8 @@ def test_what_the_user_set_is_kept(clean, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", "/somewhere/else")
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    prepare(clean / "one")
-    prepare(clean / "two")
+    set_environment(clean / "one")
+    set_environment(clean / "two")
     assert os.environ["PREFECT_HOME"] == "/somewhere/else"
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "true"
     assert os.environ["DO_NOT_TRACK"] == "1"
@@ -72,19 +80,19 @@ def test_what_the_user_set_is_kept(clean, monkeypatch):
 
 
 def test_what_an_earlier_call_set_follows_the_new_home(clean):
-    assert prepare().root == clean / ".vocabsem"
-    assert prepare(clean / "one") == Home(clean / "one")
+    assert set_environment().root == clean / ".vocabsem"
+    assert set_environment(clean / "one") == Home(clean / "one")
     assert os.environ["PREFECT_HOME"] == str(clean / "one" / "prefect")
-    prepare(clean / "two")
+    set_environment(clean / "two")
     assert os.environ["PREFECT_HOME"] == str(clean / "two" / "prefect")
-    assert prepare().root == clean / "two", "the home in the environment is the default from now on"
+    assert set_environment().root == clean / "two", "the home in the environment is the default from now on"
 
 
 def test_a_child_process_with_another_home_does_not_inherit_its_parents(clean):
-    prepare(clean / "parents")
+    set_environment(clean / "parents")
     code = (
-        "import json, os, sys\nfrom flows.services.environment import prepare\n"
-        "prepare(sys.argv[1] if sys.argv[1:] else 'other')\nprint(json.dumps(dict(os.environ)))"
+        "import json, os, sys\nfrom flows.services.environment import set_environment\n"
+        "set_environment(sys.argv[1] if sys.argv[1:] else 'other')\nprint(json.dumps(dict(os.environ)))"
     )
     inherited = {name: os.environ[name] for name in variables(Home.find())}
     child = python(code, inherited | {"PYTHONPATH": str(ROOT)}, clean)
@@ -92,24 +100,25 @@ def test_a_child_process_with_another_home_does_not_inherit_its_parents(clean):
     assert child["PREFECT_HOME"] == str(clean / "other" / "prefect")
 
 
-def test_environment_changes_nothing_and_agrees_with_prepare(clean):
+def test_child_environment_changes_nothing_and_agrees_with_set_environment(clean):
     home = Home(clean / "home")
     before = dict(os.environ)
-    wanted = environment(home)
+    wanted = child_environment(home)
     assert dict(os.environ) == before
-    prepare(home.root)
+    set_environment(home.root)
     assert dict(os.environ) == wanted
 
 
 def test_the_hub_is_not_cut_off(clean):
-    prepare(clean)
+    set_environment(clean)
     assert "HF_HUB_OFFLINE" not in os.environ
 
 
 IN_PROCESS = """
 import json, os, sys
-from flows.services.environment import in_process, prepare
-home = prepare(sys.argv[1])
+from flows.services.environment import set_environment
+from flows.services.prefect_api import in_process
+home = set_environment(sys.argv[1])
 with in_process(home) as url:
     from prefect import flow, task
     from prefect.client.orchestration import get_client

@@ -1,4 +1,4 @@
-"""A tethered command ends with its starter, whichever way the starter ends, and takes its children with it."""
+"""A supervised command ends with its starter, whichever way the starter ends, and takes its children with it."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ STARTER = (
 )
 
 
-def tethered(code, path, seconds=600.0):
+def supervised(code, path, seconds=600.0):
     return [sys.executable, supervisor.__file__, sys.executable, "-c", code, str(path), str(seconds)]
 
 
@@ -49,7 +49,7 @@ def gone(processes):
 
 
 def test_closing_its_input_ends_the_whole_family(tmp_path):
-    held = subprocess.Popen(tethered(FAMILY, tmp_path / "ids"), stdin=subprocess.PIPE, start_new_session=True)
+    held = subprocess.Popen(supervised(FAMILY, tmp_path / "ids"), stdin=subprocess.PIPE, start_new_session=True)
     processes = family(tmp_path / "ids")
     assert all(process.is_running() for process in processes)
     held.stdin.close()
@@ -58,15 +58,15 @@ def test_closing_its_input_ends_the_whole_family(tmp_path):
 
 
 def test_killing_the_starter_ends_the_whole_family(tmp_path):
-    starter = subprocess.Popen([sys.executable, "-c", STARTER, *tethered(FAMILY, tmp_path / "ids")])
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, *supervised(FAMILY, tmp_path / "ids")])
     processes = family(tmp_path / "ids")
     starter.kill()
     starter.wait()
     wait_for(lambda: gone(processes))
 
 
-def test_when_the_command_ends_its_children_do_and_so_does_the_tether(tmp_path):
-    held = subprocess.Popen(tethered(FAMILY, tmp_path / "ids", 0.5), stdin=subprocess.PIPE, start_new_session=True)
+def test_when_the_command_ends_its_children_do_and_so_does_the_supervisor(tmp_path):
+    held = subprocess.Popen(supervised(FAMILY, tmp_path / "ids", 0.5), stdin=subprocess.PIPE, start_new_session=True)
     processes = family(tmp_path / "ids")
     held.wait(timeout=10)
     wait_for(lambda: gone(processes))
@@ -75,9 +75,9 @@ def test_when_the_command_ends_its_children_do_and_so_does_the_tether(tmp_path):
 
 def test_one_that_will_not_end_is_killed(tmp_path):
     patient = "import sys; sys.path.insert(0, {!r}); import supervisor; "
-    patient += "supervisor.PATIENCE = 0.5; supervisor.main(sys.argv[1:])"
+    patient += "supervisor.GRACE_SECONDS = 0.5; supervisor.main(sys.argv[1:])"
     code = patient.format(str(Path(supervisor.__file__).parent))
-    command = [sys.executable, "-c", code, *tethered(STUBBORN, tmp_path / "ids")[2:]]
+    command = [sys.executable, "-c", code, *supervised(STUBBORN, tmp_path / "ids")[2:]]
     held = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     processes = family(tmp_path / "ids")
     began = time.monotonic()
@@ -89,7 +89,7 @@ def test_one_that_will_not_end_is_killed(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_for_the_starters_group_does_not_reach_it(tmp_path, number):
-    command = [sys.executable, "-c", STARTER, *tethered(FAMILY, tmp_path / "ids")]
+    command = [sys.executable, "-c", STARTER, *supervised(FAMILY, tmp_path / "ids")]
     starter = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     processes = family(tmp_path / "ids")
     assert all(os.getpgid(process.pid) != os.getpgid(starter.pid) for process in processes)
