@@ -22,9 +22,10 @@ CONTRASTS = [
 ]
 
 
-def put(lake, kind, tables, /, facts=None, inputs=None, checks=(), extra=None, **coordinates):
+def put(lake, kind, tables, /, facts=None, inputs=None, checks=(), extra=None, controls=(), **coordinates):
     """Publish a partition whose payload is its coordinates, its inputs and `extra`. Returns the manifest."""
     payload = {"step": kind, "inputs": inputs or {}, "coordinates": coordinates, "extra": extra}
+    payload |= {"controls": list(controls)} if controls else {}
     partition = lake.partition(kind, partition_key(payload), **coordinates)
     files = [
         partition.write_bytes(name, content) if isinstance(content, bytes) else partition.write_table(name, content)

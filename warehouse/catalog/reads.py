@@ -27,9 +27,19 @@ def leaderboard_datasets(home: Home) -> list[tuple[str, str]]:
 def run_scores(home: Home, run: str) -> list[Row]:
     """Return one row a fit of a run, the best macro-F1 of each data set first.
 
-    Columns: those of the leaderboard, run, latest, shots_order and key, the metrics'.
+    Columns: those of the leaderboard, run, latest, shots_order, key (of the metrics) and validation_macro_f1.
     """
     return _rows(home, "run_scores", run=run)
+
+
+def best_by_validation(home: Home, run: str) -> list[Row]:
+    """Return the fits of a run in the order of macro-F1 on validation data, by data set and model, controls aside.
+
+    Columns: experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1, macro_f1,
+    macro_f1_low, macro_f1_high (on test data), key (of the metrics), servable, rank (1 is the best of its model and
+    data set), champion_rank (the same among servable fits of a data set over all models, else None).
+    """
+    return _rows(home, "best_by_validation", run=run)
 
 
 def run_ranks(home: Home, run: str) -> list[Row]:

@@ -3,11 +3,12 @@
 import inspect
 import re
 
+import pyarrow as pa
 import pytest
 
-from tests.warehouse.lakes import CONTRASTS, DATASETS, METHODS, MODELS, SEEDS, SPLITS, TOKENS, score
+from tests.warehouse.lakes import CONTRASTS, DATASETS, METHODS, MODELS, SEEDS, SPLITS, TOKENS, put, score
 from warehouse.catalog import reads
-from warehouse.catalog.catalog import query
+from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.statements import SQL
 from warehouse.lake.partition import Lake
 
@@ -61,6 +62,57 @@ def test_a_runs_fits_come_best_on_validation_data_first(filled):
     assert values == sorted(values, reverse=True)
     keys = {manifest.key for manifest in Lake(filled).manifests("predictions")}
     assert {row["key"] for row in rows} == keys
+
+
+def validation(cell):
+    return sum(score(*cell, "macro_f1", seed) + 1 for seed in SEEDS) / len(SEEDS)
+
+
+def test_the_best_on_validation_data_is_of_no_control_and_ranked_per_model(filled):
+    rows = reads.best_by_validation(filled, run(filled))
+    cells = {(r["model"], r["dataset"], r["method"], r["shots"]): r for r in rows}
+    assert len(cells) == len(rows) == len(reads.run_scores(filled, run(filled)))
+    for model in MODELS:
+        for dataset in DATASETS:
+            mine = sorted((cell for cell in cells if cell[:2] == (model, dataset)), key=validation, reverse=True)
+            assert [cells[cell]["rank"] for cell in mine] == list(range(1, len(mine) + 1))
+            assert cells[mine[0]]["validation_macro_f1"] == pytest.approx(validation(mine[0]))
+            assert cells[mine[0]]["macro_f1"] == pytest.approx(validation(mine[0]) - 1)
+    of_set = sorted((cell for cell in cells if cell[1] == "mr"), key=validation, reverse=True)
+    assert [cells[cell]["champion_rank"] for cell in of_set] == list(range(1, len(of_set) + 1))
+    assert {row["validation_macro_f1"] for row in reads.run_scores(filled, run(filled))} == {
+        row["validation_macro_f1"] for row in rows
+    }
+
+
+def test_controls_and_what_cannot_be_served_win_nothing(home, lake):
+    """Scores of one value: ties go to the first of the card."""
+    made = put_fits(lake, ["first", "second", "control", "adapters"])
+    key = put(lake, "runs", {}, inputs=made, controls=["control"], experiment="e").key
+    rebuild(home)
+    rows = reads.best_by_validation(home, key)
+    assert [(r["method"], r["servable"], r["rank"], r["champion_rank"]) for r in rows] == [
+        ("first", True, 1, 1),
+        ("second", True, 2, 2),
+        ("adapters", False, 3, None),
+    ]
+
+
+def put_fits(lake, methods):
+    """{role of a run: key of the metrics}, all with the same scores; `adapters` is fitted without states."""
+    made = {}
+    for place, method in enumerate(methods):
+        where = {"model": "tiny", "dataset": "mr", "method": method, "shots": "4"}
+        inputs = {"examples" if method == "adapters" else "states:test": "0" * 64}
+        fit = put(lake, "predictions", {}, inputs=inputs, **where)
+        figures = {name: pa.array([0.5, 0.5], pa.float64()) for name in ("value", "low", "high", "spread")}
+        table = pa.table(
+            {"split": ["validation", "test"], "seed": pa.nulls(2, pa.int32()), "metric": ["macro_f1"] * 2, **figures}
+        )
+        made[f"metrics:{place}"] = put(
+            lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": fit.key}, **where
+        ).key
+    return made
 
 
 def test_gains_over_random_are_the_contrasts_of_that_question(filled):

@@ -31,6 +31,11 @@ from lake.scored c join metrics m on m.key = c.key
 where m.split = 'test'
 group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
+create view lake.validated as
+select c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, m.key, m.value as validation_macro_f1
+from lake.scored c join metrics m on m.key = c.key
+where m.split = 'validation' and m.metric = 'macro_f1' and m.seed is null and isfinite(m.value);
+
 create view leaderboard as
 select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
     nll, ece, brier, ari_before, ari_after, fit_seconds
@@ -46,6 +51,37 @@ comment on column leaderboard.brier is 'Brier score: mean squared distance from 
 comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
 comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature included, mean over the seeds.';
+
+create view best_by_validation as
+with fitted as (
+    select v.*, s.shots_order, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
+        split_part(l.role, ':', 2)::integer as place,
+        p.key in (select key from lineage where kind = 'predictions' and role = 'states:test') as servable
+    from lake.validated v
+    join lake.scores s using (run, model, dataset, method, shots, key)
+    join partitions r on r.kind = 'runs' and r.key = v.run
+    join lineage l on l.kind = 'runs' and l.key = v.run and l.input_kind = 'metrics' and l.input_key = v.key
+    join lineage i on i.kind = 'metrics' and i.key = v.key and i.input_kind = 'predictions'
+    join partitions p on p.path = i.input
+    where not list_contains(coalesce((r.payload->>'$.controls[*]'), []), v.method)
+)
+select experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1,
+    macro_f1, macro_f1_low, macro_f1_high, key, servable,
+    row_number() over (partition by run, model, dataset order by validation_macro_f1 desc, place) as rank,
+    case when servable then
+        row_number() over (partition by run, dataset, servable order by validation_macro_f1 desc, place)
+    end as champion_rank
+from fitted
+order by experiment, run, dataset, model, rank;
+comment on view best_by_validation is 'The fits of every run in the order of macro-F1 on validation data, controls aside: where rank is 1, the best of its model and data set.';
+comment on column best_by_validation.run is 'Key of the run.';
+comment on column best_by_validation.latest is 'Whether the run is the latest of its experiment.';
+comment on column best_by_validation.validation_macro_f1 is 'Macro-F1 on validation data, mean over the seeds.';
+comment on column best_by_validation.macro_f1 is 'Macro-F1 on test data, mean over the seeds.';
+comment on column best_by_validation.key is 'Key of the metrics partition.';
+comment on column best_by_validation.servable is 'Whether a classifier can be packaged from it: fitted to states of prompts without demonstrations.';
+comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; of equal scores the first of the card.';
+comment on column best_by_validation.champion_rank is 'Rank among the servable fits of its data set, over all models: 1 competes with the champion; NULL where it is not servable.';
 
 create view label_efficiency as
 select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f1_low, macro_f1_high, spread,
