@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ set_environment(_home.name)  # before Prefect, MLflow and torch are imported
 
 
 @pytest.fixture(scope="session")
-def cache():
+def cache() -> Path:
     """Downloads and the converted model, kept between runs in the checkout's default home."""
     folder = ROOT / ".vocabsem" / "cache"
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,10 +29,10 @@ def cache():
 
 
 @pytest.fixture(scope="session")
-def make_home(tmp_path_factory, cache):
+def make_home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[..., Path]:
     """Makes empty homes that share the session's cache."""
 
-    def make(name="home"):
+    def make(name: str = "home") -> Path:
         home = tmp_path_factory.mktemp(name)
         (home / "cache").symlink_to(cache)
         return home
@@ -38,7 +40,7 @@ def make_home(tmp_path_factory, cache):
     return make
 
 
-def vocabsem(home, *words, timeout=280, **options):
+def vocabsem(home: Path, *words: object, timeout: float = 280, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "flows.cli.main", "--home", str(home), *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, **options)

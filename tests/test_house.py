@@ -227,7 +227,7 @@ def test_types_are_checked_strictly():
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert settings["strict"]
-    assert set(settings["packages"]) == set(MAY_IMPORT)
+    assert set(settings["files"]) >= set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("module", QUICK)

@@ -1,6 +1,10 @@
 """Small states with known structure, for the tests of the methods."""
 
+from collections.abc import Collection
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from vocabsem.label_space import Vocabulary
 from vocabsem.methods import LabelSpace, load_method, method_infos
@@ -9,13 +13,18 @@ METHODS = {name: load_method(name) for name, info in method_infos().items() if i
 D, CLASSES, TOKENS = 16, 3, 40
 
 
-def make_space(seed=0, classes=CLASSES, d=D, **options):
+def make_space(seed: int = 0, classes: int = CLASSES, d: int = D, **options: Any) -> LabelSpace:
     generator = np.random.default_rng([seed, 1])
-    draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)  # noqa: E731
+
+    def draw(*shape: int) -> NDArray[np.float32]:
+        return generator.standard_normal(shape).astype(np.float32)
+
     return LabelSpace(draw(classes, d), draw(classes, d), draw(classes), **options)
 
 
-def make_whole_space(seed=0, classes=CLASSES, d=D, tokens=TOKENS, **options):
+def make_whole_space(
+    seed: int = 0, classes: int = CLASSES, d: int = D, tokens: int = TOKENS, **options: Any
+) -> LabelSpace:
     """A label space with a vocabulary; the label words are its last tokens."""
     generator = np.random.default_rng([seed, 3])
     head, anchors = (generator.standard_normal((tokens, d)).astype(np.float32) for _ in range(2))
@@ -25,7 +34,9 @@ def make_whole_space(seed=0, classes=CLASSES, d=D, tokens=TOKENS, **options):
     return LabelSpace(anchors[rows], head[rows], bias[rows], vocabulary=Vocabulary(head, bias, anchors, ids), **options)
 
 
-def make_states(seed=0, n=90, classes=CLASSES, d=D, distance=2.0, absent=()):
+def make_states(
+    seed: int = 0, n: int = 90, classes: int = CLASSES, d: int = D, distance: float = 2.0, absent: Collection[int] = ()
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """States (n, d) float32 on an uneven scale around class means, and labels (n,) that leave out the absent ones."""
     generator = np.random.default_rng([seed, 2])
     present = np.array([c for c in range(classes) if c not in absent])

@@ -1,9 +1,15 @@
 """A small lake such as the tasks write: two models, two data sets, every kind of partition."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from warehouse.home import Home
 from warehouse.lake.keys import partition_key
+from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import vectors
 
@@ -22,7 +28,18 @@ CONTRASTS = [
 ]
 
 
-def put(lake, kind, tables, /, facts=None, inputs=None, checks=(), extra=None, controls=(), **coordinates):
+def put(
+    lake: Lake,
+    kind: str,
+    tables: Mapping[str, Any],
+    /,
+    facts: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    checks: Sequence[Any] = (),
+    extra: Any = None,
+    controls: Sequence[str] = (),
+    **coordinates: str,
+) -> Manifest:
     """Publish a partition whose payload is its coordinates, its inputs and `extra`. Returns the manifest."""
     payload = {"step": kind, "inputs": inputs or {}, "coordinates": coordinates, "extra": extra}
     payload |= {"controls": list(controls)} if controls else {}
@@ -34,26 +51,26 @@ def put(lake, kind, tables, /, facts=None, inputs=None, checks=(), extra=None, c
     return partition.publish(files, payload=payload, facts=facts, inputs=inputs, checks=checks)
 
 
-def state(model, dataset, split, layer):
+def state(model: str, dataset: str, split: str, layer: int) -> NDArray[np.float32]:
     """(N, d) states, the same at every call and no two alike."""
     width, _ = MODELS[model]
     seed = [list(MODELS).index(model), DATASETS.index(dataset), list(SPLITS).index(split), layer]
     return np.random.default_rng(seed).standard_normal((SPLITS[split], width)).astype(np.float32)
 
 
-def anchor(model):
+def anchor(model: str) -> NDArray[np.float32]:
     """(V, d) anchors."""
     width, layers = MODELS[model]
     return np.random.default_rng(layers).standard_normal((len(TOKENS), width)).astype(np.float32)
 
 
-def score(model, dataset, method, shots, metric, seed):
+def score(model: str, dataset: str, method: str, shots: str, metric: str, seed: int) -> float:
     """A figure that no other cell has."""
-    place = [list(MODELS).index(model), DATASETS.index(dataset), list(METHODS).index(method), len(shots) + len(metric)]
-    return float(np.random.default_rng([*place, METRICS.index(metric), seed]).uniform())
+    cell = [list(MODELS).index(model), DATASETS.index(dataset), list(METHODS).index(method), len(shots) + len(metric)]
+    return float(np.random.default_rng([*cell, METRICS.index(metric), seed]).uniform())
 
 
-def put_examples(lake, dataset, extra=None):
+def put_examples(lake: Lake, dataset: str, extra: Any = None) -> Manifest:
     ids, splits = zip(*[(f"{split}-{i}", split) for split, n in SPLITS.items() for i in range(n)], strict=True)
     table = pa.table(
         {
@@ -80,7 +97,7 @@ def put_examples(lake, dataset, extra=None):
     return put(lake, "examples", {"part-0.parquet": table}, facts=facts, checks=[check], extra=extra, dataset=dataset)
 
 
-def put_states(lake, model, dataset, examples, extra=None):
+def put_states(lake: Lake, model: str, dataset: str, examples: Manifest, extra: Any = None) -> dict[str, Manifest]:
     """One manifest a split; training states lie in two parts."""
     _, layers = MODELS[model]
     manifests = {}
@@ -110,7 +127,7 @@ def put_states(lake, model, dataset, examples, extra=None):
     return manifests
 
 
-def put_anchors(lake, model, gauge="raw"):
+def put_anchors(lake: Lake, model: str, gauge: str = "raw") -> Manifest:
     width, layers = MODELS[model]
     rows = anchor(model)
     table = pa.table(
@@ -125,15 +142,29 @@ def put_anchors(lake, model, gauge="raw"):
             "head": vectors(rows),
         }
     )
-    card = {"description": f"the {model} model", "source": "hf:x/y@z", "license": "MIT", "citation": None}
+    card: dict[str, Any] = {
+        "description": f"the {model} model",
+        "source": "hf:x/y@z",
+        "license": "MIT",
+        "citation": None,
+    }
     card |= {"parameters": 10**6, "layers": max(layers), "hidden_size": width, "vocabulary_size": len(rows)}
     facts = {"condition": 12.5, "residual": 1e-12, "rank": width, "gauge": gauge, "solver": "cholesky", "card": card}
     return put(lake, "anchors", {"part-00000000-00000005.parquet": table}, facts=facts, model=model, extra=gauge)
 
 
-def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
+def put_fit(
+    lake: Lake,
+    model: str,
+    dataset: str,
+    method: str,
+    shots: str,
+    states: Mapping[str, Manifest],
+    anchors: Manifest,
+    extra: Any = None,
+) -> Manifest:
     """Calibrator, predictions and metrics. Returns the manifest of the metrics."""
-    where = {"model": model, "dataset": dataset, "method": method, "shots": shots}
+    where: dict[str, Any] = {"model": model, "dataset": dataset, "method": method, "shots": shots}
     inputs = {f"states:{split}": manifest.key for split, manifest in states.items()} | {"anchors": anchors.key}
     rows = [(f"{s}-{i}", s, seed, i % 2) for seed in SEEDS for s in ("validation", "test") for i in range(SPLITS[s])]
     ids, splits, seeds, labels = zip(*rows, strict=True)
@@ -152,10 +183,10 @@ def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
     made = put(lake, "predictions", tables, inputs=inputs, extra=extra, **where)
     weights = lake.partition("calibrators", made.key, **where)
     weights.publish([weights.write_bytes("seed-0.safetensors", b"\0" * 64)], payload=made.payload, inputs=inputs)
-    figures = []
+    figures: list[tuple[Any, ...]] = []
     for split in ("validation", "test"):
         for metric in METRICS:
-            values = [score(*where.values(), metric, seed) + (split == "validation") for seed in SEEDS]
+            values = [score(model, dataset, method, shots, metric, seed) + (split == "validation") for seed in SEEDS]
             figures += [(split, seed, metric, v, v - 0.1, v + 0.1, None) for seed, v in zip(SEEDS, values, strict=True)]
             mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
             figures.append((split, None, metric, mean, mean - 0.05, mean + 0.05, spread))
@@ -166,16 +197,31 @@ def put_fit(lake, model, dataset, method, shots, states, anchors, extra=None):
     return put(lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": made.key}, extra=extra, **where)
 
 
-def put_comparisons(lake, model, dataset, shots, rows, inputs=None, extra=None):
+def put_comparisons(
+    lake: Lake,
+    model: str,
+    dataset: str,
+    shots: str,
+    rows: Sequence[Sequence[Any]],
+    inputs: Mapping[str, str] | None = None,
+    extra: Any = None,
+) -> Manifest:
     """`rows`: question, method, reference, metric, difference, low, high, p, p_holm."""
     texts, numbers = ("question", "method", "reference", "metric"), ("difference", "low", "high", "p", "p_holm")
     schema = pa.schema([(name, pa.string()) for name in texts] + [(name, pa.float64()) for name in numbers])
     table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-    where = {"model": model, "dataset": dataset, "shots": shots}
+    where: dict[str, Any] = {"model": model, "dataset": dataset, "shots": shots}
     return put(lake, "comparisons", {"part-0.parquet": table}, inputs=inputs, extra=extra, **where)
 
 
-def put_run(lake, experiment, metrics, comparisons=(), extra=None, card=None):
+def put_run(
+    lake: Lake,
+    experiment: str,
+    metrics: Iterable[Manifest],
+    comparisons: Iterable[Manifest] = (),
+    extra: Any = None,
+    card: Mapping[str, Any] | None = None,
+) -> Manifest:
     facts = {
         "experiment": experiment,
         "started": "2026-01-02T03:04:05+00:00",
@@ -192,9 +238,11 @@ def put_run(lake, experiment, metrics, comparisons=(), extra=None, card=None):
     return put(lake, "runs", {}, facts=facts, inputs=inputs, extra=extra, experiment=experiment)
 
 
-def fill(home):
+def fill(home: Home) -> dict[tuple[str, str, str, str], Manifest]:
     """The whole lake. Returns the metrics of each (model, dataset, method, shots)."""
-    lake, metrics, comparisons = Lake(home), {}, []
+    lake = Lake(home)
+    metrics: dict[tuple[str, str, str, str], Manifest] = {}
+    comparisons: list[Manifest] = []
     examples = {dataset: put_examples(lake, dataset) for dataset in DATASETS}
     for model in MODELS:
         anchors = put_anchors(lake, model)
