@@ -36,15 +36,15 @@ def works(setting: Setting, home: Home, layers: list[int]) -> tuple[Callable[[],
         "max_tokens": 512,
     }
     plan = make_plan(load_experiment("quickstart", overrides), home, setting.data_dir)
-    (comparison,) = plan.comparisons
+    (pair,) = plan.pairs
     card, dataset, step, device = (
-        comparison.model,
-        comparison.dataset,
-        comparison.states["test"],
+        pair.model,
+        pair.dataset,
+        pair.states["test"],
         plan.experiment.device,
     )
-    build_examples.fn(home, dataset, fetch_dataset.fn(home, dataset), comparison.examples)
-    model = loaded(card, home, step.payload["dtype"], device)
+    build_examples.fn(home, dataset, fetch_dataset.fn(home, dataset), pair.examples)
+    model = loaded(card, home, step.spec.dtype, device)
 
     def written() -> None:
         with ThreadPoolExecutor(IN_FLIGHT) as pool:

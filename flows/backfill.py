@@ -20,8 +20,10 @@ from flows.execution.stages import (
 from flows.pipeline import pipeline
 from flows.planning.experiment import Experiment, load_experiment
 from flows.planning.method_rules import Shots, shots_of
-from flows.planning.plan import Plan
+from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.maintenance import rebuild_catalog
+from tasks.steps.specs import ComparisonsSpec
+from tasks.steps.step import Step
 from vocabsem.errors import CardError, ComputationFailed
 from warehouse.home import Home
 
@@ -85,13 +87,17 @@ def backfill(
 
 def at_budget(plan: Plan, shots: Shots) -> Plan:
     """The plan's fits at one number of shots, and the states that they read. Their keys are those of the whole plan."""
-    comparisons = []
-    for comparison in plan.comparisons:
-        fits = [fit for fit in comparison.fits if fit.shots == shots]
+    pairs = []
+    for pair in plan.pairs:
+        fits = [fit for fit in pair.fits if fit.shots == shots]
         read = {key for fit in fits for key in fit.predictions.inputs.values()}
-        states = {role: step for role, step in comparison.states.items() if step.key in read}
-        comparisons.append(replace(comparison, fits=fits, states=states))
-    return replace(plan, comparisons=comparisons)
+        states = {role: step for role, step in pair.states.items() if step.key in read}
+        pairs.append(replace(pair, fits=fits, states=states, compared=_at(pair, shots)))
+    return replace(plan, pairs=pairs)
+
+
+def _at(pair: ModelDatasetPlan, shots: Shots) -> list[Step[ComparisonsSpec]]:
+    return [step for step in pair.compared if step.spec.shots == str(shots)]
 
 
 def _fill(plan: Plan) -> int:

@@ -10,7 +10,8 @@ from flows.execution.stages import build_datasets, extract_states, plan_from_par
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.diagnostics import ASKED, diagnose_dataset
 from tasks.maintenance import rebuild_catalog
-from tasks.steps.step import Step, diagnostics_step
+from tasks.steps.specs import DiagnosticsSpec
+from tasks.steps.step import Step
 from vocabsem.errors import CardError
 
 GAUGES = ("raw", "centered")
@@ -42,11 +43,11 @@ def diagnose(
         build_datasets(plan)
         extract_states(plan)
         solve_anchors(plan)
-    steps = [(pair[0], _step(*pair)) for pair in zip(*(plan.comparisons for plan in plans), strict=True)]
-    if todo := [(comparison, step) for comparison, step in steps if not plans[0].published(step)]:
+    steps = [(gauges[0], _step(*gauges)) for gauges in zip(*(plan.pairs for plan in plans), strict=True)]
+    if todo := [(pair, step) for pair, step in steps if not plans[0].published(step)]:
         with progress("data sets diagnosed", len(todo)) as advance:
-            for comparison, step in todo:
-                diagnose_dataset(plans[0].home, comparison.model, comparison.dataset, step)
+            for pair, step in todo:
+                diagnose_dataset(plans[0].home, pair.model, pair.dataset, step)
                 advance(1, 0)
     rebuild_catalog(plans[0].home)
     return [step.key for _, step in steps]
@@ -54,21 +55,25 @@ def diagnose(
 
 def _reading(plan: Plan) -> Plan:
     """The plan without states that nothing here reads."""
-    for comparison in plan.comparisons:
-        if comparison.states["test"].payload["layers"][-1] != comparison.model.layers:
+    for pair in plan.pairs:
+        if pair.states["test"].spec.layers[-1] != pair.model.layers:
             raise CardError(
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"
                 " head, which the diagnostics read: add 'last'"
             )
-    read = [
-        replace(comparison, states={split: comparison.states[split] for split in (*ASKED, "test")})
-        for comparison in plan.comparisons
-    ]
-    return replace(plan, comparisons=read)
+    read = [replace(pair, states={split: pair.states[split] for split in (*ASKED, "test")}) for pair in plan.pairs]
+    return replace(plan, pairs=read)
 
 
-def _step(*gauges: ModelDatasetPlan) -> Step:
+def _step(*gauges: ModelDatasetPlan) -> Step[DiagnosticsSpec]:
     """The step of one model on one data set, of which the plans differ in the gauge of the anchors."""
     first = gauges[0]
-    anchors = {gauge: each.anchors for gauge, each in zip(GAUGES, gauges, strict=True)}
-    return diagnostics_step(first.model.name, first.dataset, first.states, anchors)
+    spec = DiagnosticsSpec(
+        model=first.model.name,
+        dataset=first.dataset.name,
+        states={split: step.key for split, step in first.states.items()},
+        anchors={gauge: each.anchors.key for gauge, each in zip(GAUGES, gauges, strict=True)},
+        words=tuple(first.dataset.label_words),
+        word_tokens=first.dataset.word_tokens,
+    )
+    return Step(spec)

@@ -54,7 +54,7 @@ def pipeline(
             raise refused
         if not plan.published(plan.run):
             card = plan.experiment.model_dump(mode="json")
-            run_id = record_run(plan.home, card, plan.entries(), plan.run, began, flow_run.id, watch.samples)
+            run_id = record_run(plan.home, card, plan.fits, plan.run, began, flow_run.id, watch.samples)
             rebuild_catalog(plan.home)
             emit_champion_events(plan)
             log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))

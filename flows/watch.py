@@ -7,7 +7,8 @@ from prefect import flow, get_run_logger
 from flows.execution.events import tell_source
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import find_data_dir, source_hashes
-from tasks.steps.step import Step, examples_step
+from tasks.steps.specs import ExamplesSpec
+from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadFailed
 from vocabsem.sources import fetching
@@ -41,7 +42,8 @@ def watch(
             card = card.located(folder)
             _refresh(place, card)
             hashes = {split: value for split, value in source_hashes(card, place).items() if value}
-            step = examples_step(card, hashes, experiment.limits.model_dump())
+            limits = experiment.limits.model_dump()
+            step = Step(ExamplesSpec(dataset=card.name, card=card.content(), hashes=hashes, limits=limits))
             if len(hashes) == len(card.files) and other_bytes(place, step):
                 # under a name of its own, or its leaderboard would hide that of the other data sets
                 only = {"datasets": [entry], "name": f"{experiment.name}-{card.name}"}
@@ -52,7 +54,7 @@ def watch(
     return changed
 
 
-def other_bytes(home: Home, step: Step) -> bool:
+def other_bytes(home: Home, step: Step[ExamplesSpec]) -> bool:
     """Whether these examples were read before, in just this way, but from other bytes."""
     if step.partition(Lake(home)).published:
         return False

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from tasks.models.loaded import INFERENCE, label_ids
 from tasks.steps.checks import finite, norm_range
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import AnchorsFacts, facts_of
+from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -26,13 +28,13 @@ COLUMNS = ["token_id", "bias", "anchor", "head"]
 
 
 @step_task(task_run_name="anchors {model.name}")
-def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
+def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device: str) -> str:
     """Solve, and publish one row a token with its anchor and its head row. Returns the partition's key."""
     with INFERENCE:
         network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
         head, tokenizer = network.head, network.tokenizer
     anchors = semantic_anchors(
-        head.weight, bias=head.bias, gauge=step.payload["gauge"], rows=head.tokens, device=resolve_device(device)
+        head.weight, bias=head.bias, gauge=step.spec.gauge, rows=head.tokens, device=resolve_device(device)
     )
     vectors64 = anchors.vectors.cpu()  # (V, d) float64
     bias = np.zeros(head.tokens, np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
@@ -56,18 +58,18 @@ def build_anchors(home: Home, model: ModelCard, step: Step, device: str) -> str:
             }
         )
         files.append(partition.write_table(f"part-{rows.start:08d}-{rows.stop:08d}.parquet", table))
-    facts = {
-        "condition": anchors.condition,
-        "residual": anchors.residual,
-        "rank": anchors.rank,
-        "gauge": anchors.gauge,
-        "solver": anchors.solver,
-        "tokens": head.tokens,
-        "padding_rows": head.weight.shape[0] - head.tokens,
-        "softcap": head.softcap,
-        "scale": head.scale,
-        "card": model.model_dump(mode="json"),
-    }
+    facts = AnchorsFacts(
+        condition=anchors.condition,
+        residual=anchors.residual,
+        rank=anchors.rank,
+        gauge=anchors.gauge,
+        solver=anchors.solver,
+        tokens=head.tokens,
+        padding_rows=head.weight.shape[0] - head.tokens,
+        softcap=head.softcap,
+        scale=head.scale,
+        card=model.model_dump(mode="json"),
+    )
     checks = [
         Check(
             name="full rank",
@@ -99,7 +101,8 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
     place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
     head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
     vocabulary = Vocabulary(head, bias, anchors, [[place[token] for token in ids] for ids in tokens])
-    return vocabulary.label_space(manifest.facts["softcap"], manifest.facts["scale"], whole=whole)
+    facts = facts_of(manifest, AnchorsFacts)
+    return vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
 
 
 @lru_cache(maxsize=32)

@@ -5,8 +5,11 @@ import pyarrow as pa
 from tasks.metrics import split_answers
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
-from tasks.steps.step import RIVAL, Step
+from tasks.steps.facts import ComparisonsFacts
+from tasks.steps.specs import RIVAL, ComparisonsSpec
+from tasks.steps.step import Step
 from vocabsem.comparison import difference, holm
+from vocabsem.errors import DataError
 from vocabsem.metrics import BootstrapSample, resample
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -21,24 +24,24 @@ SCHEMA = pa.schema(
 
 
 @step_task(task_run_name="compare {dataset}")
-def compare(home: Home, dataset: str, steps: list[Step]) -> list[str]:
+def compare(home: Home, dataset: str, steps: list[Step[ComparisonsSpec]]) -> list[str]:
     """Publish the contrasts of each step, the figures of METRICS a row each. Returns the partitions' keys."""
     for step in steps:
         _compare(home, step)
     return [step.key for step in steps]
 
 
-def _compare(home: Home, step: Step) -> None:
-    samples = {method: _samples(home, step, role, method) for role, method in step.payload["methods"].items()}
-    rows = [row for metric in METRICS for row in _rows(step, metric, samples)]
+def _compare(home: Home, step: Step[ComparisonsSpec]) -> None:
+    samples = {method: _samples(home, step.spec, method, key) for method, key in step.spec.predictions.items()}
+    rows = [row for metric in METRICS for row in _rows(step.spec, metric, samples)]
     table = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     checks = [finite(table["difference"].to_numpy(), "differences")]
-    step.publish(Lake(home), table, {"resamples": RESAMPLES}, checks)
+    step.publish(Lake(home), table, ComparisonsFacts(resamples=RESAMPLES), checks)
 
 
-def _samples(home: Home, step: Step, role: str, method: str) -> Samples:
-    place = {"model": step.coordinates["model"], "dataset": step.coordinates["dataset"], "method": method}
-    predictions = Lake(home).partition("predictions", step.inputs[role], **place, shots=step.coordinates["shots"])
+def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Samples:
+    place = {"model": spec.model, "dataset": spec.dataset, "method": method, "shots": spec.shots}
+    predictions = Lake(home).partition("predictions", key, **place)
     seeds, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
     return seeds, resample(labels, answers, metrics=METRICS, resamples=RESAMPLES)
 
@@ -57,13 +60,20 @@ def paired(
     return (one.select_seeds(*map(seeds.index, both)), other.select_seeds(*map(others.index, both))) if both else None
 
 
-def _rows(step: Step, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
+def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
     """One a contrast. The rivals of one number of shots are questions asked at once, so their p are corrected."""
-    contrasts, single = step.payload["contrasts"], step.coordinates["shots"] in ("0", "all")
-    found = [difference(*paired(samples[one], samples[other], metric, single)) for _, one, other in contrasts]
-    rivals = [index for index, (question, *_) in enumerate(contrasts) if question == RIVAL]
+    single, found = spec.shots in ("0", "all"), []
+    for contrast in spec.contrasts:
+        pair = paired(samples[contrast.method], samples[contrast.reference], metric, single)
+        if pair is None:
+            raise DataError(
+                f"{contrast.method} and {contrast.reference} at {spec.shots} shots of {spec.dataset!r} have no seed in"
+                " common: give them the same 'seeds' in the experiment"
+            )
+        found.append(difference(*pair))
+    rivals = [index for index, contrast in enumerate(spec.contrasts) if contrast.question == RIVAL]
     corrected = dict(zip(rivals, holm([found[index].p for index in rivals]), strict=True))
     return [
-        (question, method, other, metric, d.value, d.low, d.high, d.p, corrected.get(index))
-        for index, ((question, method, other), d) in enumerate(zip(contrasts, found, strict=True))
+        (*contrast, metric, d.value, d.low, d.high, d.p, corrected.get(index))
+        for index, (contrast, d) in enumerate(zip(spec.contrasts, found, strict=True))
     ]

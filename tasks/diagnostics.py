@@ -7,7 +7,9 @@ from scipy.special import softmax
 from tasks.anchors import label_space
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import DiagnosticsFacts
 from tasks.steps.lake_reads import read_states
+from tasks.steps.specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.diagnostics import MAX_STATES, contextual_bias, evaluate_vectors, similarity_metrics, vector_variants
@@ -23,17 +25,16 @@ SCHEMA = pa.schema(
 
 
 @step_task(task_run_name="diagnose {dataset.name}, {model.name}")
-def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: Step) -> str:
+def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[DiagnosticsSpec]) -> str:
     """Publish every figure of one model on one data set, a row each. Returns the partition's key."""
     space, centered = (
-        label_space(home, model, dataset, step.inputs[f"anchors:{gauge}"], whole=True) for gauge in ("raw", "centered")
+        label_space(home, model, dataset, step.spec.anchors[gauge], whole=True) for gauge in ("raw", "centered")
     )
     vocabulary, other = space.vocabulary, centered.vocabulary
     assert vocabulary is not None
     assert other is not None
     read = {
-        split: read_states(home, model.name, dataset.name, split, step.inputs[f"states:{split}"])
-        for split in (*ASKED, "test")
+        split: read_states(home, model.name, dataset.name, split, step.spec.states[split]) for split in (*ASKED, "test")
     }
     last = {split: states[:, -space.width :] for split, (_, _, states) in read.items()}  # the layer that meets the head
     rows: list[Row] = []
@@ -51,7 +52,7 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     return step.key
 
 
-def _publish(home: Home, step: Step, rows: list[Row], unbiased: bool) -> None:
+def _publish(home: Home, step: Step[DiagnosticsSpec], rows: list[Row], unbiased: bool) -> None:
     table = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     itself = next(row[-1] for row in rows if row[:4] == ("head", "raw", "dot", "spearman"))
     same = Check(
@@ -59,4 +60,6 @@ def _publish(home: Home, step: Step, rows: list[Row], unbiased: bool) -> None:
         passed=itself > 0.999 or not unbiased,
         detail=f"rank correlation {itself:.4f}",
     )
-    step.publish(Lake(home), table, {"states": MAX_STATES}, [finite(table["value"].to_numpy(), "figures"), same])
+    step.publish(
+        Lake(home), table, DiagnosticsFacts(states=MAX_STATES), [finite(table["value"].to_numpy(), "figures"), same]
+    )

@@ -8,6 +8,8 @@ import pyarrow as pa
 from tasks.models.loaded import retry_on
 from tasks.steps.checks import balance_as_before, unique_ids
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import ClassFacts, ExamplesFacts
+from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadInterrupted
@@ -29,10 +31,9 @@ def fetch_dataset(home: Home, card: DatasetCard) -> dict[str, Path]:
 
 
 @step_task(task_run_name="examples {card.name}")
-def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], step: Step) -> str:
+def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], step: Step[ExamplesSpec]) -> str:
     """Read, split, cap and publish. Returns the partition's key."""
-    limits: dict[str, int | None] = dict(step.payload["limits"])
-    examples = read_examples(card, files, limits=limits, seed=SEED, cache=home.cache / "datasets")
+    examples = read_examples(card, files, limits=step.spec.limits, seed=SEED, cache=home.cache / "datasets")
     names = [card.label_names[label] for label in examples.labels]
     table = pa.table(
         {
@@ -46,16 +47,16 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
     )
     splits = {split: examples.split.count(split) for split in dict.fromkeys(examples.split)}
     classes = {split: len({x for x, s in zip(names, examples.split, strict=True) if s == split}) for split in splits}
-    facts = {
+    facts = ExamplesFacts(
         **examples.facts,
-        "description": card.description,
-        "license": card.license,
-        "citation": card.citation,
-        "template": card.template,
-        "sources": dict(card.files),
-        "classes": [{"label": i, "name": label.name, "word": label.word} for i, label in enumerate(card.labels)],
-        "rows": splits,
-    }
+        description=card.description,
+        license=card.license,
+        citation=card.citation,
+        template=card.template,
+        sources=dict(card.files),
+        classes=[ClassFacts(label=i, name=label.name, word=label.word) for i, label in enumerate(card.labels)],
+        rows=splits,
+    )
     checks = [
         Check(name="rows", passed=len(table) > 0, detail=f"{len(table)} rows"),
         unique_ids(examples.ids),

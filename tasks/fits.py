@@ -7,12 +7,15 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from safetensors.numpy import save
 
 from tasks.anchors import label_space
 from tasks.steps.decorator import step_task
-from tasks.steps.lake_reads import read_states, shown, states_of
+from tasks.steps.facts import SeedFacts
+from tasks.steps.lake_reads import read_states, shown
 from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.specs import StatesFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
@@ -47,70 +50,73 @@ def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int,
 
 
 @step_task(task_run_name="{method} on {dataset.name}")
-def fit_method(home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step]) -> list[str]:
+def fit_method(
+    home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step[StatesFitSpec]]
+) -> list[str]:
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
-    specification, anchors = steps[0].payload["method"], steps[0].inputs["anchors"]
+    settings, anchors = steps[0].spec.method, steps[0].spec.anchors
     space = label_space(home, model, dataset, anchors)
-    if build_method(specification["method"], specification["params"], space, random_state=0).reads_vocabulary:
+    if build_method(settings.name, settings.params, space, random_state=0).reads_vocabulary:
         space = label_space(home, model, dataset, anchors, whole=True)
     for step in steps:
         _fit(home, model, dataset, step, space)
     return [step.key for step in steps]
 
 
-def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step, space: LabelSpace) -> None:
+def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFitSpec], space: LabelSpace) -> None:
     """All seeds are fitted together; each is said to have taken the same share of the time."""
-    seeds = step.payload["seeds"]
-    keys = [states_of(step.inputs, seed) for seed in seeds]
+    spec, seeds = step.spec, step.spec.seeds
+    keys = [spec.keys(seed) for seed in seeds]
     reads = [
         {split: read_states(home, model.name, dataset.name, split, key) for split, key in of_seed.items()}
         for of_seed in keys
     ]
     given = [
-        _given(step, seed, space, read, shown(home, model.name, dataset.name, "test", of_seed["test"]))
+        _given(spec, seed, space, read, shown(home, model.name, dataset.name, "test", of_seed["test"]))
         for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
     ]
     began = time.perf_counter()
     estimators = [one.make() for one in given]
     kind = type(estimators[0])
     kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabeled) for one in given), strict=True))
-    if folds := step.payload.get("temperature"):
+    if folds := int(spec.temperature):
         for estimator, one, seed in zip(estimators, given, seeds, strict=True):
             if one.labels is not None:
                 estimator.temperature_ = cross_fitted_temperature(
                     one.make, one.states, one.labels, one.unlabeled, cv=folds, random_state=seed
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
-    predictions, facts = [], []
+    predictions: list[pa.Table] = []
+    facts: list[SeedFacts] = []
     for seed, read, of_seed, one, estimator in zip(seeds, reads, keys, given, estimators, strict=True):
         for split in [split for split in ("validation", "test") if split in read]:
             ids, labels, states = read[split]
             probabilities = estimator.predict_proba(states[:, one.columns])
             predictions.append(prediction_rows(split, seed, ids, labels, probabilities))
         clusters = _clusters(home, model, dataset, of_seed["test"], estimator, one.columns)
-        facts.append({"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_} | clusters)
+        took = {"fit_seconds": round(seconds, 4), "temperature": estimator.temperature_}
+        facts.append(SeedFacts(seed=seed, **took, **clusters))
     training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
-def _given(step: Step, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]) -> Given:
-    name, shots = step.payload["method"]["method"], step.payload["shots"]
+def _given(
+    spec: StatesFitSpec, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]
+) -> Given:
+    name, shots = spec.method.name, spec.shots
     columns, several = _columns(name, read["test"][2].shape[1], space.width)
-    make = partial(build_method, name, step.payload["method"]["params"] | several, space, seed)
+    make = partial(build_method, name, spec.method.params | several, space, seed)
     kind = method_info(name)
     unlabeled = read[kind.background][2][:, columns] if kind.background in read else None
     if shots == 0 or not kind.needs_labels:
         nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
         return Given(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
     ids, labels, states = read["train"]
-    chosen = choose_shots(
-        labels, shots, seed, space.classes, on_insufficient="use_all" if "scarce" in step.payload else "raise"
-    )
+    chosen = choose_shots(labels, shots, seed, space.classes, on_insufficient=spec.on_insufficient)
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:
         states, labels = states[chosen], labels[chosen]
-    noise = step.payload["method"].get("label_noise", 0)
-    labels = add_label_noise(labels, noise, seed, space.classes)
+    labels = add_label_noise(labels, spec.method.label_noise, seed, space.classes)
     seen = demonstrations + [ids[row] for row in chosen]
     return Given(make, columns, states[:, columns], labels, unlabeled, seen)
 

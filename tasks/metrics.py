@@ -1,7 +1,6 @@
 """Predictions to metrics with intervals, for each split and seed and over the seeds."""
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +8,8 @@ import pyarrow.compute as pc
 
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
+from tasks.steps.specs import FitSpec, MetricsSpec
 from tasks.steps.step import Step
 from vocabsem.metrics import mean_and_std, resample
 from warehouse.home import Home
@@ -24,24 +25,24 @@ SCHEMA = pa.schema(
 
 
 @step_task(task_run_name="score {dataset}")
-def score(home: Home, dataset: str, pairs: list[tuple[Step, Step]]) -> list[str]:
+def score(home: Home, dataset: str, pairs: list[tuple[Step[FitSpec], Step[MetricsSpec]]]) -> list[str]:
     """Score each (predictions, metrics) pair of steps and publish. Returns the keys of the metrics."""
     for predictions, metrics in pairs:
         _score(home, predictions, metrics)
     return [metrics.key for _, metrics in pairs]
 
 
-def _score(home: Home, predictions: Step, metrics: Step) -> None:
+def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -> None:
     source = predictions.partition(Lake(home))
     manifest = source.manifest()
     assert manifest is not None
     table = source.table(["split", "seed", "label", "probabilities"])
     rows: list[Row] = []
     for split in pc.unique(table["split"]).to_pylist():
-        rows += _rows(split, table, manifest.facts["seeds"])
+        rows += _rows(split, table, facts_of(manifest, FitFacts).seeds)
     result = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures")
-    metrics.publish(Lake(home), result, {}, [some, finite(result["value"].to_numpy(), "figures")])
+    metrics.publish(Lake(home), result, MetricsFacts(), [some, finite(result["value"].to_numpy(), "figures")])
 
 
 def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
@@ -53,7 +54,7 @@ def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, n
     return seeds, labels, values.reshape(len(seeds), len(labels), -1)
 
 
-def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]:
+def _rows(split: str, table: pa.Table, facts: list[SeedFacts]) -> list[Row]:
     seeds, labels, probabilities = split_answers(table, split)
     values: dict[str, list[float]] = defaultdict(list)
     samples = resample(labels, probabilities)
@@ -62,10 +63,11 @@ def _rows(split: str, table: pa.Table, facts: list[dict[str, Any]]) -> list[Row]
         for metric, sample in samples.items():
             values[metric].append(float(sample.values[index]))
             rows.append((split, seed, metric, values[metric][-1], *sample.select_seeds(index).interval(), None))
-        known = next(fact for fact in facts if fact["seed"] == seed) if split == "test" else {}
-        for metric in (name for name in MEASURED if name in known):
-            values[metric].append(known[metric])
-            rows.append((split, seed, metric, known[metric], None, None, None))
+        known = next(fact for fact in facts if fact.seed == seed)
+        for metric in MEASURED if split == "test" else ():
+            if (value := getattr(known, metric)) is not None:
+                values[metric].append(value)
+                rows.append((split, seed, metric, value, None, None, None))
     for metric, each in values.items():
         mean, spread = mean_and_std(each)
         low, high = samples[metric].interval() if metric in samples else (None, None)

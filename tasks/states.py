@@ -13,7 +13,9 @@ from tasks.models.loaded import INFERENCE, loaded
 from tasks.models.prompts import make_prompts
 from tasks.steps.checks import finite, norm_range, unique_ids
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import NormFacts, StatesFacts
 from tasks.steps.lake_reads import prompt_rows
+from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
@@ -31,34 +33,34 @@ def shard_name(start: int, stop: int) -> str:
     return f"part-{start:08d}-{stop:08d}.parquet"
 
 
-def finished(home: Home, step: Step, start: int, stop: int) -> FileEntry | None:
+def finished(home: Home, step: Step[StatesSpec], start: int, stop: int) -> FileEntry | None:
     return step.partition(Lake(home)).finished(shard_name(start, stop))
 
 
-@step_task(task_run_name="states {dataset.name} {step.payload[split]} {start}-{stop}")
+@step_task(task_run_name="states {dataset.name} {step.spec.split} {start}-{stop}")
 def extract_shard(
     home: Home,
     model: ModelCard,
     dataset: DatasetCard,
-    step: Step,
+    step: Step[StatesSpec],
     start: int,
     stop: int,
     device: str,
     progress: Callable[[int, int], None] = lambda prompts, tokens: None,
 ) -> str:
     """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
-    settings = step.payload
-    rows = prompt_rows(home, dataset.name, step.inputs["examples"], settings["split"]).slice(start, stop - start)
-    prompts, shown = make_prompts(home, model, dataset, step, [dict(fields) for fields in rows["fields"].to_pylist()])
+    spec = step.spec
+    rows = prompt_rows(home, dataset.name, spec.examples, spec.split).slice(start, stop - start)
+    prompts, shown = make_prompts(home, model, dataset, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
     with INFERENCE:
-        network = loaded(model, home, settings["dtype"], device)
+        network = loaded(model, home, spec.dtype, device)
         difference = check_head(network, prompts.token_ids) if start == 0 else None
         began = time.perf_counter()
         states = extract(
             network,
             prompts.token_ids,
-            settings["layers"],
-            pooling=settings["pooling"],
+            spec.layers,
+            pooling=spec.pooling,
             progress=progress,
         )
         seconds = time.perf_counter() - began
@@ -78,8 +80,8 @@ def extract_shard(
     return name
 
 
-@step_task(task_run_name="publish states {step.coordinates[dataset]} {step.payload[split]}")
-def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
+@step_task(task_run_name="publish states {step.spec.dataset} {step.spec.split}")
+def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> str:
     """Write the manifest once every shard is there. Returns the partition's key."""
     partition = step.partition(Lake(home))
     entries = {span: partition.finished(shard_name(*span)) for span in shards(rows, size)}
@@ -90,7 +92,7 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
             f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
         )
     seconds, tokens, shortened, ids, norms, guard = 0.0, 0, 0, [], [], ""
-    layers = [f"layer_{layer}" for layer in step.payload["layers"]]
+    layers = [f"layer_{layer}" for layer in step.spec.layers]
     for entry in files:
         table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "shortened", *layers])
         metadata = table.schema.metadata
@@ -102,15 +104,17 @@ def publish_states(home: Home, step: Step, rows: int, size: int) -> str:
         norms.append([np.linalg.norm(matrix(table[layer]), axis=1) for layer in layers])
     every = np.concatenate(norms, axis=1)  # (layers, N)
     norm = every[-1]
-    shown = json.loads(metadata[b"demonstrations"])
-    facts = {
-        **{key: step.payload[key] for key in ("layers", "pooling", "dtype", "max_tokens")},
-        "tokens": tokens,
-        "shortened": shortened,
-        "seconds": round(seconds, 3),
-        **({"demonstrations": shown} if shown else {}),
-        "norm": {"min": float(norm.min()), "mean": float(norm.mean()), "max": float(norm.max())},
-    }
+    facts = StatesFacts(
+        layers=step.spec.layers,
+        pooling=step.spec.pooling,
+        dtype=step.spec.dtype,
+        max_tokens=step.spec.max_tokens,
+        tokens=tokens,
+        shortened=shortened,
+        seconds=round(seconds, 3),
+        demonstrations=json.loads(metadata[b"demonstrations"]),
+        norm=NormFacts(min=float(norm.min()), mean=float(norm.mean()), max=float(norm.max())),
+    )
     checks = [
         Check(name="a row for every example", passed=len(ids) == rows, detail=f"{len(ids)} rows of {rows} examples"),
         unique_ids(ids),

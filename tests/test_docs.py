@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from flows.cli.main import app
 from scripts import docs
-from tasks.steps.step import VERSIONS
+from tasks.steps.specs import KINDS
 from tests.conftest import ROOT
 from vocabsem.methods.registry import method_infos
 
@@ -59,7 +59,7 @@ def test_every_command_and_every_table_is_described():
     sql = "".join(path.read_text() for path in (ROOT / "warehouse" / "catalog" / "sql").glob("*.sql"))
     for table in re.findall(r"^create (?:table|view|macro) (\w+)(?: as|\s*\()", sql, re.MULTILINE):
         assert re.search(rf"^#### {table}\b", model, re.MULTILINE), table
-    for kind in {*VERSIONS, "calibrators"}:
+    for kind in {*(spec.kind for spec in KINDS), "calibrators"}:
         assert f"| {kind} | `{kind}/" in model, kind
 
 

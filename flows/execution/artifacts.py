@@ -65,8 +65,8 @@ def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, A
 def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
     lines = [f"# {plan.experiment.name}", "", plan.experiment.description, "", *_report(plan)]
     found = worth(plan.home, plan.run.key)
-    for comparison in plan.comparisons:
-        model, dataset = comparison.model.name, comparison.dataset.name
+    for pair in plan.pairs:
+        model, dataset = pair.model.name, pair.dataset.name
         mine = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset)]
         best = []
         for row in mine[:BEST]:

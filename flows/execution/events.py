@@ -30,12 +30,12 @@ def changed_champions(plan: Plan) -> list[dict[str, Any]]:
     runs = sorted(Lake(plan.home).manifests("runs"), key=lambda run: run.created)
     own = next(index for index, run in enumerate(runs) if run.key == plan.run.key)
     before = {c["model"]: c["key"] for run in runs[:own] for c in run.facts.get("champions", [])}
-    fits = {fit.predictions.key: fit for comparison in plan.comparisons for fit in comparison.fits}
+    fits = {fit.predictions.key: fit for pair in plan.pairs for fit in pair.fits}
     return [
         {
             "model": champion["model"],
             "version": champion["version"],
-            "method": fits[champion["key"]].spec.name,
+            "method": fits[champion["key"]].name,
             "shots": fits[champion["key"]].shots,
             "key": champion["key"],
             "before": before.get(champion["model"]),

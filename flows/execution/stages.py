@@ -4,8 +4,8 @@ A failed check stops what would read the refused data. The rest of a stage, and 
 with the refusals (`raise_refusals`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from prefect import flow
 
@@ -22,6 +22,7 @@ from tasks.models.loaded import fetch_model
 from tasks.models.prompts import demonstrated
 from tasks.states import extract_shard, finished, publish_states, shards
 from tasks.steps.lake_reads import prompt_rows, split_rows
+from tasks.steps.specs import AdapterFitSpec
 from tasks.steps.step import Step
 from vocabsem.errors import DataError
 from vocabsem.methods.registry import method_info
@@ -38,7 +39,8 @@ Args:
     home: Where data rests; the worker's own home if empty.
     data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
 """
-Work = Callable[[Plan, ModelDatasetPlan, list[Step]], None]  # which of the comparison's steps to do
+Work = Callable[[Plan, ModelDatasetPlan, list[Any]], None]  # which of the pair's steps to do
+S = TypeVar("S", bound=Step[Any])
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
 
 
@@ -96,8 +98,8 @@ def require(plan: Plan, *kinds: str) -> None:
             )
 
 
-def unique(steps: Iterator[tuple[Step, ModelDatasetPlan]]) -> list[tuple[Step, ModelDatasetPlan]]:
-    return list({step.key: (step, comparison) for step, comparison in steps}.values())
+def unique(steps: Iterable[tuple[S, ModelDatasetPlan]]) -> list[tuple[S, ModelDatasetPlan]]:
+    return list({step.key: (step, pair) for step, pair in steps}.values())
 
 
 def raise_refusals(plan: Plan, *kinds: str) -> None:
@@ -111,12 +113,12 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
         raise CheckFailed("; ".join(map(str, failures)), failures[0].key)
 
 
-def _each(plan: Plan, comparison: ModelDatasetPlan, steps: Sequence[Step], work: Work) -> None:
+def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step], work: Work) -> None:
     """`work` on the steps that are missing and can be done; when a check refuses one, on those that are left."""
     refused: set[str] = set()
     while todo := [s for s in steps if s.key not in refused and not plan.published(s) and plan.readable(s)]:
         try:
-            work(plan, comparison, todo)
+            work(plan, pair, todo)
             return
         except CheckFailed as refusal:
             refused.add(refusal.key)
@@ -124,67 +126,64 @@ def _each(plan: Plan, comparison: ModelDatasetPlan, steps: Sequence[Step], work:
 
 def build_datasets(plan: Plan) -> None:
     """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
-    for model in {c.model.name: c.model for c in plan.comparisons}.values():
-        mine = [c for c in plan.comparisons if c.model.name == model.name]
-        trained = (fit for c in mine for fit in c.fits if method_info(fit.spec.method).family == "adapters")
-        needed = [
-            *(step for c in mine for step in (c.anchors, *c.states.values())),
-            *(fit.predictions for fit in trained),
-        ]
+    for model in {pair.model.name: pair.model for pair in plan.pairs}.values():
+        mine = [pair for pair in plan.pairs if pair.model.name == model.name]
+        tuned = [fit.predictions for pair in mine for fit in pair.fits if method_info(fit.method).family == "adapters"]
+        needed = [*(step for pair in mine for step in (pair.anchors, *pair.states.values())), *tuned]
         if not all(map(plan.published, needed)):
-            fetch_model(plan.home, model, [c.dataset for c in mine])
-    for step, comparison in unique((c.examples, c) for c in plan.comparisons):
-        _each(plan, comparison, [step], _read_examples)
-    for comparison in plan.comparisons:
-        if plan.published(comparison.examples):
-            _check_shots(plan, comparison)
-            _check_demonstrations(plan, comparison)
+            fetch_model(plan.home, model, [pair.dataset for pair in mine])
+    for step, pair in unique((pair.examples, pair) for pair in plan.pairs):
+        _each(plan, pair, [step], _read_examples)
+    for pair in plan.pairs:
+        if plan.published(pair.examples):
+            _check_shots(plan, pair)
+            _check_demonstrations(plan, pair)
 
 
-def _read_examples(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
-    build_examples(plan.home, comparison.dataset, fetch_dataset(plan.home, comparison.dataset), *steps)
+def _read_examples(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
+    build_examples(plan.home, pair.dataset, fetch_dataset(plan.home, pair.dataset), *steps)
 
 
-def _check_demonstrations(plan: Plan, comparison: ModelDatasetPlan) -> None:
+def _check_demonstrations(plan: Plan, pair: ModelDatasetPlan) -> None:
     """Fail before hours of extraction, not after, when demonstrations leave no room for a question."""
-    shown = {str(s.payload["demonstrations"]): s for s in comparison.states.values() if "demonstrations" in s.payload}
+    shown = {step.spec.demonstrations: step for step in pair.states.values() if step.spec.demonstrations}
     for step in shown.values():
         if not plan.published(step):
-            demonstrated(plan.home, comparison.model, comparison.dataset, step)
+            demonstrated(plan.home, pair.model, pair.dataset, step.spec)
 
 
-def _check_shots(plan: Plan, comparison: ModelDatasetPlan) -> None:
+def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
     """The same when a class has fewer examples than a method shall see."""
-    rows = split_rows(plan.home, comparison.dataset.name, comparison.examples.key, "train")
-    counts = {name: rows["label_name"].to_pylist().count(name) for name in comparison.dataset.label_names}
+    rows = split_rows(plan.home, pair.dataset.name, pair.examples.key, "train")
+    counts = {name: rows["label_name"].to_pylist().count(name) for name in pair.dataset.label_names}
     least = min(counts, key=counts.__getitem__)
     asked = [spec.demonstrations for spec in plan.experiment.methods]
     if plan.experiment.on_insufficient == "raise":
-        asked += [fit.shots for fit in comparison.fits]
+        asked += [fit.shots for fit in pair.fits]
     wanted = max((n for n in asked if isinstance(n, int)), default=0)
     if counts[least] < wanted:
         raise DataError(
-            f"{wanted} shots of dataset {comparison.dataset.name!r}, whose class {least!r} has {counts[least]} training"
+            f"{wanted} shots of dataset {pair.dataset.name!r}, whose class {least!r} has {counts[least]} training"
             f" examples: lower 'shots' or raise 'limits.train' in experiment {plan.experiment.name!r}"
         )
 
 
 def extract_states(plan: Plan) -> list[str]:
     """States of every split; finished shards are kept, and one is written while the next is computed."""
-    steps = unique((s, c) for c in plan.comparisons for s in c.states.values())
-    for step, comparison in steps:
-        _each(plan, comparison, [step], _extract_split)
+    steps = unique((step, pair) for pair in plan.pairs for step in pair.states.values())
+    for step, pair in steps:
+        _each(plan, pair, [step], _extract_split)
     return [step.key for step, _ in steps]
 
 
-def _extract_split(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
+def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
     (step,) = steps
-    experiment, split = plan.experiment, step.payload["split"]
-    rows = len(prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], split))
+    experiment, split = plan.experiment, step.spec.split
+    rows = len(prompt_rows(plan.home, pair.dataset.name, step.spec.examples, split))
     spans = shards(rows, experiment.shard_rows)
     todo = [span for span in spans if finished(plan.home, step, *span) is None]
     kept = rows - sum(stop - start for start, stop in todo)
-    with progress(f"states of {comparison.dataset.name}/{split}, {comparison.model.name}", rows) as advance:
+    with progress(f"states of {pair.dataset.name}/{split}, {pair.model.name}", rows) as advance:
         if kept:
             advance(kept)
         waiting = []
@@ -192,9 +191,7 @@ def _extract_split(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) 
             if len(waiting) == IN_FLIGHT:
                 waiting.pop(0).result()
             waiting.append(
-                extract_shard.submit(
-                    plan.home, comparison.model, comparison.dataset, step, start, stop, experiment.device, advance
-                )
+                extract_shard.submit(plan.home, pair.model, pair.dataset, step, start, stop, experiment.device, advance)
             )
         for future in waiting:
             future.result()
@@ -202,52 +199,52 @@ def _extract_split(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) 
 
 
 def solve_anchors(plan: Plan) -> list[str]:
-    steps = unique((c.anchors, c) for c in plan.comparisons)
-    for step, comparison in steps:
-        _each(plan, comparison, [step], _solve)
+    steps = unique((pair.anchors, pair) for pair in plan.pairs)
+    for step, pair in steps:
+        _each(plan, pair, [step], _solve)
     return [step.key for step, _ in steps]
 
 
-def _solve(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
-    build_anchors(plan.home, comparison.model, *steps, plan.experiment.device)
+def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
+    build_anchors(plan.home, pair.model, *steps, plan.experiment.device)
 
 
 def fit_methods(plan: Plan) -> list[str]:
     """Fit and predict whatever is missing, one task for each method on each data set."""
     todo: dict[tuple[int, str], list[Step]] = {}
-    for index, comparison in enumerate(plan.comparisons):
-        for fit in comparison.fits:
+    for index, pair in enumerate(plan.pairs):
+        for fit in pair.fits:
             if not plan.published(fit.predictions):
-                todo.setdefault((index, fit.spec.name), []).append(fit.predictions)
+                todo.setdefault((index, fit.name), []).append(fit.predictions)
     if todo:
         with progress("methods fitted", sum(map(len, todo.values()))) as advance:
             for (index, _), steps in todo.items():
-                _each(plan, plan.comparisons[index], steps, _fit)
+                _each(plan, plan.pairs[index], steps, _fit)
                 advance(len(steps), 0)
-    return [fit.predictions.key for comparison in plan.comparisons for fit in comparison.fits]
+    return [fit.predictions.key for pair in plan.pairs for fit in pair.fits]
 
 
-def _fit(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
+def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
     """All steps are of one method."""
-    name = steps[0].coordinates["method"]
-    if method_info(steps[0].payload["method"]["method"]).family == "adapters":
-        tune_method(plan.home, comparison.model, comparison.dataset, name, steps, plan.experiment.device)
+    name = steps[0].spec.name
+    if isinstance(steps[0].spec, AdapterFitSpec):
+        tune_method(plan.home, pair.model, pair.dataset, name, steps, plan.experiment.device)
     else:
-        fit_method(plan.home, comparison.model, comparison.dataset, name, steps)
+        fit_method(plan.home, pair.model, pair.dataset, name, steps)
 
 
 def score_methods(plan: Plan) -> list[str]:
     """Score each fit, then compare the methods with each other. Returns the keys of the metrics."""
-    for comparison in plan.comparisons:
-        _each(plan, comparison, [fit.metrics for fit in comparison.fits], _score)
-        _each(plan, comparison, comparison.compared, _compare)
-    return [fit.metrics.key for comparison in plan.comparisons for fit in comparison.fits]
+    for pair in plan.pairs:
+        _each(plan, pair, [fit.metrics for fit in pair.fits], _score)
+        _each(plan, pair, pair.compared, _compare)
+    return [fit.metrics.key for pair in plan.pairs for fit in pair.fits]
 
 
-def _score(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
-    predictions = {fit.metrics.key: fit.predictions for fit in comparison.fits}
-    score(plan.home, comparison.dataset.name, [(predictions[step.key], step) for step in steps])
+def _score(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
+    predictions = {fit.metrics.key: fit.predictions for fit in pair.fits}
+    score(plan.home, pair.dataset.name, [(predictions[step.key], step) for step in steps])
 
 
-def _compare(plan: Plan, comparison: ModelDatasetPlan, steps: list[Step]) -> None:
-    compare(plan.home, comparison.dataset.name, steps)
+def _compare(plan: Plan, pair: ModelDatasetPlan, steps: list[Step]) -> None:
+    compare(plan.home, pair.dataset.name, steps)

@@ -3,8 +3,10 @@
 from typing import Any
 
 from flows.planning.plan import ModelDatasetPlan, Plan
+from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.lake_reads import prompt_rows
-from tasks.steps.step import SPLITS, Step
+from tasks.steps.specs import SPLITS, StatesSpec
+from tasks.steps.step import Step
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
@@ -19,47 +21,48 @@ def estimate(plan: Plan) -> dict[str, Any]:
     unread = set()
     measured = True
     seen = set()
-    for comparison in plan.comparisons:
-        for step in comparison.states.values():
+    for pair in plan.pairs:
+        for step in pair.states.values():
             if step.key in seen or plan.published(step):
                 continue
             seen.add(step.key)
-            if not plan.published(comparison.examples) and _cap(plan, step) is None:
-                unread.add(comparison.dataset.name)
-            prompts, tokens = _size(plan, comparison, step)
-            rate = _measured_rate(plan, comparison.model.name, step.payload["dtype"])
+            if not plan.published(pair.examples) and _cap(plan, step) is None:
+                unread.add(pair.dataset.name)
+            prompts, tokens = _size(plan, pair, step)
+            rate = _measured_rate(plan, pair.model.name, step.spec.dtype)
             measured &= rate is not None
-            width = comparison.model.hidden_size * len(step.payload["layers"])
+            width = pair.model.hidden_size * len(step.spec.layers)
             total["prompts"] += prompts
             total["tokens"] += tokens
-            total["bytes"] += prompts * width * 4 * COMPRESSED[step.payload["dtype"]]
-            slower = DEMONSTRATED if "demonstrations" in step.payload else 1.0
-            total["seconds"] += slower * tokens / (rate or NOMINAL_FLOPS / (2 * comparison.model.parameters))
+            total["bytes"] += prompts * width * 4 * COMPRESSED[step.spec.dtype]
+            slower = DEMONSTRATED if step.spec.demonstrations else 1.0
+            total["seconds"] += slower * tokens / (rate or NOMINAL_FLOPS / (2 * pair.model.parameters))
     basis = "at the rate of earlier runs here" if measured else "a rough guess before the first run"
     return total | {"basis": basis, "unread": sorted(unread)}
 
 
-def _size(plan: Plan, comparison: ModelDatasetPlan, step: Step) -> tuple[int, int]:
-    if not plan.published(comparison.examples):
+def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[int, int]:
+    if not plan.published(pair.examples):
         rows = _cap(plan, step) or 0
-        return rows, rows * step.payload["max_tokens"]
-    table = prompt_rows(plan.home, comparison.dataset.name, step.inputs["examples"], step.payload["split"])
+        return rows, rows * step.spec.max_tokens
+    table = prompt_rows(plan.home, pair.dataset.name, step.spec.examples, step.spec.split)
     lengths = [sum(len(text) for _, text in fields) for fields in table["fields"].to_pylist()]
-    frame = len(comparison.dataset.template)
-    longest = step.payload["max_tokens"]
+    frame = len(pair.dataset.template)
+    longest = step.spec.max_tokens
     return len(lengths), int(sum(min(longest, (length + frame) / CHARACTERS_A_TOKEN) for length in lengths))
 
 
-def _cap(plan: Plan, step: Step) -> int | None:
+def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:
     """The most rows of the step's split; prompts about nothing are so few that they count as none."""
-    split = step.payload["split"]
+    split = step.spec.split
     return getattr(plan.experiment.limits, split) if split in SPLITS else 0
 
 
 def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:
     """Tokens a second over all stored states of this model in this number format; those that prompts share are counted
     with each prompt but computed once, so states of demonstrations say nothing."""
-    facts = [m.facts for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
-    facts = [fact for fact in facts if fact["dtype"] == dtype and "demonstrations" not in fact]
-    seconds = sum(fact["seconds"] for fact in facts)
-    return sum(fact["tokens"] for fact in facts) / seconds if seconds else None
+    found = [m for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
+    facts = [facts_of(manifest, StatesFacts) for manifest in found]
+    facts = [fact for fact in facts if fact.dtype == dtype and not fact.demonstrations]
+    seconds = sum(fact.seconds for fact in facts)
+    return sum(fact.tokens for fact in facts) / seconds if seconds else None

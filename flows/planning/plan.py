@@ -11,17 +11,24 @@ from typing import Any
 from flows.planning.contrasts import contrasts
 from flows.planning.experiment import Experiment, MethodSpec
 from flows.planning.method_rules import seeds_of, shots_of, splits_of
-from tasks.steps.step import (
-    Entry,
-    Step,
-    anchors_step,
-    comparisons_step,
-    examples_step,
-    metrics_step,
-    predictions_step,
-    run_step,
-    states_step,
+from tasks.steps.spec import Spec
+from tasks.steps.specs import (
+    AdapterFitSpec,
+    AnchorsSpec,
+    ComparisonsSpec,
+    Contrast,
+    Demonstrations,
+    ExamplesSpec,
+    FitSpec,
+    MethodSettings,
+    MetricsSpec,
+    RunSpec,
+    Shots,
+    StatesFitSpec,
+    StatesRef,
+    StatesSpec,
 )
+from tasks.steps.step import PlannedFit, Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import CardError, SourceError
@@ -34,38 +41,17 @@ from warehouse.lake.partition import Lake
 
 
 @dataclass(frozen=True)
-class Fit:
-    """One method at one number of shots: the step that fits and predicts, and the step that scores."""
-
-    spec: MethodSpec
-    shots: int | str
-    predictions: Step
-    metrics: Step
-
-
-@dataclass(frozen=True)
 class ModelDatasetPlan:
     """All that is done with one model on one data set."""
 
     model: ModelCard
     dataset: DatasetCard
-    examples: Step
-    anchors: Step
-    states: dict[str, Step]
-    fits: list[Fit]
-
-    @property
-    def compared(self) -> list[Step]:
-        """The step of each number of shots at which there is something to compare."""
-        steps = []
-        for shots in dict.fromkeys(fit.shots for fit in self.fits):
-            fits = {fit.spec.name: fit for fit in self.fits if fit.shots == shots}
-            found = contrasts([fit.spec for fit in fits.values()])
-            named = {name for _, *names in found for name in names}
-            predictions = {name: fit.predictions for name, fit in fits.items() if name in named}
-            if found:
-                steps.append(comparisons_step(self.model.name, self.dataset.name, shots, predictions, found))
-        return steps
+    examples: Step[ExamplesSpec]
+    anchors: Step[AnchorsSpec]
+    states: dict[str, Step[StatesSpec]]
+    fits: list[PlannedFit]
+    compared: list[Step[ComparisonsSpec]]
+    """The step of each number of shots at which there is something to compare."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,7 @@ class Plan:
     experiment: Experiment
     home: Home
     data_dir: Path | None
-    comparisons: list[ModelDatasetPlan]
+    pairs: list[ModelDatasetPlan]
     unfetched: list[str]
 
     @property
@@ -83,78 +69,70 @@ class Plan:
         return Lake(self.home)
 
     @property
-    def run(self) -> Step:
-        metrics = [fit.metrics for comparison in self.comparisons for fit in comparison.fits]
-        compared = [step for comparison in self.comparisons for step in comparison.compared]
-        controls = [spec.name for spec in self.experiment.methods if spec.is_control]
-        return run_step(self.experiment.name, metrics, compared, self.experiment.champion, controls)
+    def run(self) -> Step[RunSpec]:
+        return Step(
+            RunSpec(
+                experiment=self.experiment.name,
+                metrics=tuple(fit.metrics.key for fit in self.fits),
+                comparisons=tuple(step.key for pair in self.pairs for step in pair.compared),
+                champion=self.experiment.champion,
+                controls=tuple(spec.name for spec in self.experiment.methods if spec.is_control),
+            )
+        )
 
-    def steps(self) -> Iterator[Step]:
-        """Every step once, in the order in which they can be done."""
+    @property
+    def fits(self) -> list[PlannedFit]:
+        return [fit for pair in self.pairs for fit in pair.fits]
+
+    def steps(self) -> Iterator[Step[Spec]]:
+        """Yield every step once, in the order in which they can be done."""
         seen: set[str] = set()
-        for comparison in self.comparisons:
-            ordered = [comparison.examples, comparison.anchors, *comparison.states.values()]
-            ordered += [step for fit in comparison.fits for step in (fit.predictions, fit.metrics)]
-            for step in ordered + comparison.compared:
+        for pair in self.pairs:
+            ordered: list[Step[Spec]] = [pair.examples, pair.anchors, *pair.states.values()]
+            for fit in pair.fits:
+                ordered += [fit.predictions, fit.metrics]
+            for step in [*ordered, *pair.compared]:
                 if step.key not in seen:
                     seen.add(step.key)
                     yield step
         yield self.run
 
-    def entries(self) -> list[Entry]:
-        """What the run's record needs to know of every fit."""
-        return [
-            Entry(
-                c.model,
-                c.dataset,
-                fit.spec.method,
-                fit.spec.name,
-                fit.spec.is_control,
-                c.examples,
-                fit.predictions,
-                fit.metrics,
-                servable=method_info(fit.spec.method).family == "states" and not fit.spec.demonstrations,
-            )
-            for c in self.comparisons
-            for fit in c.fits
-        ]
-
-    def published(self, step: Step) -> bool:
+    def published(self, step: Step[Spec]) -> bool:
         """A fit is done when its predictions and its calibrator are both there, a run when it is its experiment's last:
         after one with other settings it is recorded anew, for reports show the last."""
         kinds = ("predictions", "calibrators") if step.kind == "predictions" else (step.kind,)
         there = all(step.partition(self.lake, kind).published for kind in kinds)
         return there and not (step.kind == "runs" and self._superseded(step))
 
-    def _superseded(self, run: Step) -> bool:
+    def _superseded(self, run: Step[Spec]) -> bool:
         """Whether a published run of the experiment has a newer one after it."""
         runs = (m for m in self.lake.manifests("runs") if m.coordinates == run.coordinates)
         return max(runs, key=lambda m: datetime.fromisoformat(m.created)).key != run.key
 
-    def refusals(self, *kinds: str) -> list[Step]:
+    def refusals(self, *kinds: str) -> list[Step[Spec]]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""
         steps = (step for step in self.steps() if not kinds or step.kind in kinds)
         return [step for step in steps if step.partition(self.lake).manifest(REJECTED) and not self.published(step)]
 
-    def readable(self, step: Step) -> bool:
+    def readable(self, step: Step[Spec]) -> bool:
         """Whether all that the step reads is published."""
         return all(self.published(self._by_key[key]) for key in step.inputs.values())
 
     @cached_property
-    def _by_key(self) -> dict[str, Step]:
+    def _by_key(self) -> dict[str, Step[Spec]]:
         return {step.key: step for step in self.steps()}
 
     @property
     def done(self) -> bool:
         return not self.unfetched and not self.missing() and self.home.catalog.exists()
 
-    def missing(self) -> list[Step]:
+    def missing(self) -> list[Step[Spec]]:
         return [step for step in self.steps() if not self.published(step)]
 
 
 def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) -> Plan:
     """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched."""
-    comparisons, unfetched = [], []
+    pairs, unfetched = [], []
     for model in experiment.model_cards():
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
@@ -165,8 +143,8 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) 
                 unfetched += unknown
             else:
                 known = {name: value for name, value in hashes.items() if value is not None}
-                comparisons.append(_compare(experiment, model, digest, dataset, known))
-    return Plan(experiment, home, data_dir, comparisons, sorted(set(unfetched)))
+                pairs.append(_pair(experiment, model, digest, dataset, known))
+    return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)))
 
 
 def find_data_dir(data_dir: str | None) -> Path | None:
@@ -186,71 +164,127 @@ def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
     return hashes
 
 
-def _settings(experiment: Experiment, model: ModelCard) -> dict[str, Any]:
+def _layers(experiment: Experiment, model: ModelCard) -> tuple[int, ...]:
+    """Return the experiment's layers as numbers. Raises CardError for one that the model does not have."""
     depth = model.layers
-    layers = sorted(
-        {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in experiment.layers}
-    )
+    numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in experiment.layers}
+    layers = tuple(sorted(numbers))
     if layers[0] < 0 or layers[-1] > depth:
         raise CardError(
             f"layers {experiment.layers} of experiment {experiment.name!r}: {model.name!r} has layers 0 to {depth}"
         )
-    return {
-        "layers": layers,
-        "pooling": experiment.pooling,
-        "dtype": resolve_dtype(experiment.dtype),
-        "max_tokens": min(experiment.max_tokens or model.max_tokens, model.max_tokens),
-        "prepend_bos": model.prepend_bos,
-    }
+    return layers
 
 
-def _compare(
-    experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
-) -> ModelDatasetPlan:
-    examples = examples_step(dataset, hashes, experiment.limits.model_dump())
-    anchors = anchors_step(model.name, digest, experiment.gauge)
-    settings = _settings(experiment, model)
-    validated = bool(dataset.split.validation) or "validation" in {*dataset.files, *dataset.splits}
-    if experiment.champion and not validated:
+def _evaluated(experiment: Experiment, dataset: DatasetCard) -> list[str]:
+    """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
+    if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
+        return ["validation", "test"]
+    if experiment.champion:
         raise CardError(
             f"experiment {experiment.name!r} asks for a champion, which is chosen on validation data, and dataset"
             f" {dataset.name!r} has none: set split.validation in its card, or champion: false"
         )
-    evaluated = ["validation", "test"] if validated else ["test"]
-    states: dict[str, Step] = {}
+    return ["test"]
 
-    def stored(split: str, spec: MethodSpec, seed: int) -> tuple[str, str]:
-        """Role and key of the states of a split, which are extracted once for all methods that read them."""
-        shown = {"per_class": spec.demonstrations, "seed": seed, "context": model.context, "words": dataset.label_words}
-        order = {"order": spec.order} if spec.order else {}
-        demonstrations = {"demonstrations": shown | order} if spec.demonstrations else {}
-        step = states_step(model.name, digest, dataset, examples, split, settings | demonstrations)
+
+def _pair(
+    experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
+) -> ModelDatasetPlan:
+    limits = experiment.limits.model_dump()
+    examples = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits=limits))
+    anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge=experiment.gauge))
+    prompts: dict[str, Any] = {
+        "model": model.name,
+        "dataset": dataset.name,
+        "examples": examples.key,
+        "digest": digest,
+        "template": dataset.template,
+        "dtype": resolve_dtype(experiment.dtype),
+        "max_tokens": min(experiment.max_tokens or model.max_tokens, model.max_tokens),
+        "prepend_bos": model.prepend_bos,
+    }
+    layers, evaluated = _layers(experiment, model), _evaluated(experiment, dataset)
+    states: dict[str, Step[StatesSpec]] = {}
+
+    def stored(split: str, spec: MethodSpec, seed: int) -> StatesRef:
+        """Return the states of a split, which are extracted once for all methods that read them."""
+        shown = None
+        if spec.demonstrations:
+            shown = Demonstrations(
+                per_class=spec.demonstrations,
+                random_state=seed,
+                context=model.context,
+                words=tuple(dataset.label_words),
+                order=spec.order or 0,
+            )
+        settings = {"split": split, "layers": layers, "pooling": experiment.pooling, "demonstrations": shown}
+        step = Step(StatesSpec(**prompts, **settings))
         name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
-        states[f"{split}+{name}@{seed}" if demonstrations else split] = step
-        return f"states:{split}@{seed}" if demonstrations else f"states:{split}", step.key
+        states[f"{split}+{name}@{seed}" if shown else split] = step
+        return StatesRef(split=split, key=step.key, random_state=seed if shown else None)
 
-    fits = []
-    for spec in (spec for spec in experiment.methods if spec.variants or "@" not in dataset.name):
-        for shots in shots_of(experiment, spec):
-            seeds = seeds_of(experiment, spec, shots)
-            info = method_info(spec.method)
-            if info.family == "adapters":
-                inputs = {"examples": examples.key}
-                prompts = {key: settings[key] for key in ("dtype", "max_tokens", "prepend_bos")}
-                more = prompts | {"digest": digest, "template": dataset.template}
-            else:
-                wanted = splits_of(spec, evaluated)
-                inputs = dict(stored(split, spec, seed) for split in wanted for seed in seeds)
-                inputs["anchors"] = anchors.key
-                more = {}
-            folds = info.family == "adapters" or info.temperature_folds
-            if experiment.temperature and folds:
-                more |= {"temperature": folds}
-            if experiment.on_insufficient == "use_all":
-                more |= {"scarce": "take_all"}
-            specification: dict[str, Any] = {"method": spec.method, "params": spec.params}
-            specification |= {"label_noise": spec.label_noise} if spec.label_noise else {}
-            specification |= {"revision": info.revision} if info.revision > 1 else {}
-            predictions = predictions_step(model.name, dataset, spec.name, specification, shots, seeds, inputs, **more)
-            fits.append(Fit(spec, shots, predictions, metrics_step(predictions)))
-    return ModelDatasetPlan(model, dataset, examples, anchors, states, fits)
+    def planned(spec: MethodSpec, shots: Shots) -> PlannedFit:
+        seeds = seeds_of(experiment, spec, shots)
+        info = method_info(spec.method)
+        adapts = info.family == "adapters"
+        common: dict[str, Any] = {
+            "name": spec.name,
+            "shots": shots,
+            "method": MethodSettings(
+                name=spec.method,
+                params=spec.params,
+                label_noise=spec.label_noise or 0,
+                revision=info.revision,
+            ),
+            "words": dataset.label_words,
+            "word_tokens": dataset.word_tokens,
+            "seeds": seeds,
+            "temperature": experiment.temperature and (adapts or info.temperature_folds),
+            "on_insufficient": experiment.on_insufficient,
+        }
+        fit: FitSpec
+        if adapts:
+            fit = AdapterFitSpec(**prompts, **common)
+        else:
+            refs = [stored(split, spec, seed) for split in splits_of(spec, evaluated) for seed in seeds]
+            read = tuple(dict.fromkeys(refs))
+            fit = StatesFitSpec(model=model.name, dataset=dataset.name, states=read, anchors=anchors.key, **common)
+        predictions = Step(fit)
+        place = dict(predictions.coordinates, predictions=predictions.key)
+        return PlannedFit(
+            model=model,
+            dataset=dataset,
+            name=spec.name,
+            method=spec.method,
+            shots=shots,
+            control=spec.is_control,
+            servable=not adapts and not spec.demonstrations,
+            examples=examples,
+            predictions=predictions,
+            metrics=Step(MetricsSpec.model_validate(place)),
+        )
+
+    methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
+    fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
+    return ModelDatasetPlan(model, dataset, examples, anchors, states, fits, _compared(methods, fits))
+
+
+def _compared(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[Step[ComparisonsSpec]]:
+    """Return the step of each number of shots at which there is something to compare."""
+    steps = []
+    for shots in dict.fromkeys(fit.shots for fit in fits):
+        at = {fit.name: fit for fit in fits if fit.shots == shots}
+        found = [Contrast(*each) for each in contrasts([spec for spec in methods if spec.name in at])]
+        named = {name for each in found for name in (each.method, each.reference)}
+        if found:
+            place = next(iter(at.values())).predictions.spec
+            spec = ComparisonsSpec(
+                model=place.model,
+                dataset=place.dataset,
+                shots=str(shots),
+                predictions={name: fit.predictions.key for name, fit in at.items() if name in named},
+                contrasts=tuple(found),
+            )
+            steps.append(Step(spec))
+    return steps

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from tasks.steps.facts import ExamplesFacts, facts_of
+from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
@@ -38,14 +40,16 @@ def norm_range(norms: np.ndarray, where: str = "") -> Check:
     )
 
 
-def balance_as_before(home: Home, step: Step, counts: Mapping[str, Mapping[str, int]]) -> Iterator[Check]:
+def balance_as_before(home: Home, step: Step[ExamplesSpec], counts: Mapping[str, Mapping[str, int]]) -> Iterator[Check]:
     """Whether the classes of each split have the shares that they had when the data set was last published, if it was.
 
     counts: {split: {class: rows}}. The drift is the total variation distance between the shares.
     """
     mine = [m for m in Lake(home).manifests("examples") if m.coordinates == step.coordinates and m.key != step.key]
     last = max(mine, key=lambda manifest: manifest.created, default=None)
-    before = last.facts["counts"] if last else {}
+    if last is None:
+        return
+    before = facts_of(last, ExamplesFacts).counts
     for split in sorted(before.keys() & counts.keys()):
         old, new = (_shares(of[split]) for of in (before, counts))
         moved = {name: new.get(name, 0.0) - old.get(name, 0.0) for name in old | new}

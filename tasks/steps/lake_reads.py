@@ -1,13 +1,13 @@
 """What several steps read from the lake, as arrays."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.steps.step import SPLITS
+from tasks.steps.facts import StatesFacts, facts_of
+from tasks.steps.specs import SPLITS
 from vocabsem.prompting import content_free, domain_words
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -31,25 +31,13 @@ def prompt_rows(home: Home, dataset: str, key: str, split: str) -> pa.Table:
     return pa.table({"id": ids, "fields": fields})
 
 
-def states_of(inputs: Mapping[str, str], seed: int | None = None) -> dict[str, str]:
-    """Key of the states of each split among a fit's inputs; with demonstrations before the prompts, each seed has its
-    own, and none is found without `seed`."""
-    keys = {}
-    for role, key in inputs.items():
-        kind, _, split = role.partition(":")
-        split, _, of = split.partition("@")
-        if kind == "states" and of in ("", str(seed)):
-            keys[split] = key
-    return keys
-
-
 @lru_cache(maxsize=6)
 def read_states(home: Home, model: str, dataset: str, split: str, key: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; prompts about nothing are -1."""
     partition = Lake(home).partition("states", key, model=model, dataset=dataset, split=split)
     manifest = partition.manifest()
     assert manifest is not None
-    columns = [f"layer_{layer}" for layer in manifest.facts["layers"]]
+    columns = [f"layer_{layer}" for layer in facts_of(manifest, StatesFacts).layers]
     table = partition.table(columns=["id", *columns])
     states = np.concatenate([matrix(table[column]) for column in columns], axis=1)
     states.flags.writeable = False
@@ -63,4 +51,4 @@ def shown(home: Home, model: str, dataset: str, split: str, key: str) -> list[st
     """Ids of the training rows that are demonstrations in every prompt of these states, in their order."""
     manifest = Lake(home).partition("states", key, model=model, dataset=dataset, split=split).manifest()
     assert manifest is not None
-    return list(manifest.facts.get("demonstrations", ()))
+    return list(facts_of(manifest, StatesFacts).demonstrations)

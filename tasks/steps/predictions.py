@@ -1,12 +1,13 @@
 """What a method leaves in the lake: its predictions, the ids of the examples it saw, and its weights."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.steps.checks import finite, unique_ids
+from tasks.steps.facts import Facts, FitFacts, SeedFacts
+from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
@@ -29,11 +30,11 @@ def prediction_rows(split: str, seed: int, ids: list[str], labels: np.ndarray, p
 
 def publish_predictions(
     home: Home,
-    step: Step,
+    step: Step[FitSpec],
     predictions: list[pa.Table],
     training: list[tuple[int, str]],
     calibrator: bytes,
-    seeds: list[dict[str, Any]],
+    seeds: list[SeedFacts],
 ) -> None:
     """Write both partitions of a step.
 
@@ -41,7 +42,7 @@ def publish_predictions(
     """
     lake, table = Lake(home), pa.concat_tables(predictions)
     weights = step.partition(lake, "calibrators").write_bytes(_file_name(step), calibrator)
-    step.publish(lake, [weights], {}, kind="calibrators")
+    step.publish(lake, [weights], Facts(), kind="calibrators")
     numbers, ids = zip(*training, strict=True) if training else ((), ())
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
     answers = list(zip(*(table[name].to_pylist() for name in ("seed", "split", "id")), strict=True))
@@ -59,14 +60,22 @@ def publish_predictions(
     ]
     partition = step.partition(lake)
     files = [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)]
-    facts = dict(step.payload["method"]) | {"shots": step.payload["shots"], "seeds": seeds}
+    method = step.spec.method
+    facts = FitFacts(
+        method=method.name,
+        params=method.params,
+        label_noise=method.label_noise,
+        revision=method.revision,
+        shots=step.spec.shots,
+        seeds=seeds,
+    )
     step.publish(lake, files, facts, checks)
 
 
-def calibrator_file(home: Home, step: Step) -> Path:
+def calibrator_file(home: Home, step: Step[FitSpec]) -> Path:
     """The stored weights of a fit, of its first seed."""
     return step.partition(Lake(home), "calibrators").file(_file_name(step))
 
 
-def _file_name(step: Step) -> str:
-    return f"seed-{step.payload['seeds'][0]}.safetensors"
+def _file_name(step: Step[FitSpec]) -> str:
+    return f"seed-{step.spec.seeds[0]}.safetensors"

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.steps.step import Entry
+from tasks.steps.step import PlannedFit
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import BadInput
@@ -31,24 +31,24 @@ REQUIREMENTS = (
 
 
 @contextmanager
-def packaged_classifier(home: Home, entry: Entry, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
+def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
     """All that turns a text into probabilities, but for the language model: in a folder that is gone after the block.
 
     settings: layers, pooling, dtype, max_tokens, prepend_bos and shard_rows of the states it was fitted on.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
     config = {
-        "model": entry.model.model_dump(mode="json"),
-        "digest": model_digest(entry.model, home.cache),
+        "model": fit.model.model_dump(mode="json"),
+        "digest": model_digest(fit.model, home.cache),
         "cache": str(home.cache),
-        "dataset": entry.dataset.name,
-        "template": entry.dataset.template,
-        "fields": list(entry.dataset.fields),
-        "labels": entry.dataset.label_names,
+        "dataset": fit.dataset.name,
+        "template": fit.dataset.template,
+        "fields": list(fit.dataset.fields),
+        "labels": fit.dataset.label_names,
         "settings": dict(settings),
-        "method": entry.label,
-        "shots": entry.shots,
-        "predictions": entry.predictions.key,
+        "method": fit.name,
+        "shots": str(fit.shots),
+        "predictions": fit.predictions.key,
     }
     with tempfile.TemporaryDirectory(prefix="champion-", dir=home.cache, ignore_cleanup_errors=True) as made:
         folder = Path(made)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tasks.comparisons import RESAMPLES, Samples, paired
 from tasks.metrics import split_answers
 from tasks.steps.lake_reads import split_rows
-from tasks.steps.step import Entry
+from tasks.steps.step import PlannedFit
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.store import store
 from vocabsem.comparison import Difference, difference
@@ -36,25 +36,25 @@ class PromotionDecision:
     difference: Difference | None = None
 
 
-def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> dict[str, Any]:
+def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) -> dict[str, Any]:
     """Log the classifier in `folder` to the run, register it as `name`, give it the alias it earned.
 
     One with the same predictions is not logged again: it would be the same. Returns version, alias, why and difference;
     the run and the version are tagged with why.
     """
-    key = entry.predictions.key
+    key = fit.predictions.key
     with store(home) as client:
         known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
         if key not in known:
-            model = log_classifier(folder, run_id, entry.dataset)
+            model = log_classifier(folder, run_id, fit.dataset)
             if not client.search_registered_models(f"name = '{name}'"):
-                client.create_registered_model(name, description=f"Text to {' | '.join(entry.dataset.label_names)}.")
-            tags = {"predictions": key, "examples": entry.examples.key, "model": entry.model.name}
-            tags |= {"method": entry.label, "shots": entry.shots}
+                client.create_registered_model(name, description=f"Text to {' | '.join(fit.dataset.label_names)}.")
+            tags = {"predictions": key, "examples": fit.examples.key, "model": fit.model.name}
+            tags |= {"method": fit.name, "shots": str(fit.shots)}
             known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
         version = str(known[key].version)
         holder = _holder(client, name)
-        verdict = compare_with_champion(home, entry, holder)
+        verdict = compare_with_champion(home, fit, holder)
         if verdict.alias:
             client.set_registered_model_alias(name, verdict.alias, version)
         if verdict.alias == CHAMPION and (holder is None or str(holder.version) != version):
@@ -65,7 +65,7 @@ def register(home: Home, run_id: str, name: str, folder: Path, entry: Entry) -> 
     return {"version": version, "alias": verdict.alias, "why": verdict.why, "difference": found}
 
 
-def compare_with_champion(home: Home, entry: Entry, champion: "ModelVersion | None") -> PromotionDecision:
+def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion | None") -> PromotionDecision:
     """Compare macro-F1 on validation data, paired on examples and seeds, with the registered champion.
 
     It is replaced if the 95 % interval of the difference lies above zero. A better one within it is the challenger; so
@@ -73,15 +73,15 @@ def compare_with_champion(home: Home, entry: Entry, champion: "ModelVersion | No
     """
     if champion is None:
         return PromotionDecision(CHAMPION, "there was no champion")
-    if champion.tags.get("predictions") == entry.predictions.key:
+    if champion.tags.get("predictions") == fit.predictions.key:
         return PromotionDecision(CHAMPION, "these are the champion's own predictions")
     against = f"version {champion.version}"
-    theirs = _stored(home, entry, champion.tags)
+    theirs = _stored(home, fit, champion.tags)
     if isinstance(theirs, str):
         return PromotionDecision(
             CHALLENGER, f"{against} stays champion, for it cannot be compared: {theirs}; move the alias by hand"
         )
-    ours = _answers(entry.predictions.partition(Lake(home)))
+    ours = _answers(fit.predictions.partition(Lake(home)))
     if not (pair := paired(ours, theirs, FIGURE, single=True)):
         return PromotionDecision(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
     found = difference(*pair)
@@ -96,22 +96,22 @@ def _holder(client: "MlflowClient", name: str) -> "ModelVersion | None":
     return client.get_model_version(name, version) if version else None
 
 
-def _stored(home: Home, entry: Entry, tags: Mapping[str, str]) -> Samples | str:
-    """The champion's answers on the validation rows of the entry, or why there are none."""
+def _stored(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> Samples | str:
+    """The champion's answers on the validation rows of the fit, or why there are none."""
     if "examples" not in tags:
         return "it was registered without its examples' key"
-    place = {"model": tags["model"], "dataset": entry.dataset.name, "method": tags["method"], "shots": tags["shots"]}
+    place = {"model": tags["model"], "dataset": fit.dataset.name, "method": tags["method"], "shots": tags["shots"]}
     predictions = Lake(home).partition("predictions", tags["predictions"], **place)
-    examples = Lake(home).partition("examples", tags["examples"], dataset=entry.dataset.name)
+    examples = Lake(home).partition("examples", tags["examples"], dataset=fit.dataset.name)
     if not predictions.published or not examples.published:
         return "what it predicted is no longer in the lake"
-    if not _rows(home, entry, tags["examples"]).equals(_rows(home, entry, entry.examples.key)):
+    if not _rows(home, fit, tags["examples"]).equals(_rows(home, fit, fit.examples.key)):
         return "it was validated on other examples"
     return _answers(predictions)
 
 
-def _rows(home: Home, entry: Entry, key: str) -> pa.Table:
-    return split_rows(home, entry.dataset.name, key, "validation").select(COMPARED)
+def _rows(home: Home, fit: PlannedFit, key: str) -> pa.Table:
+    return split_rows(home, fit.dataset.name, key, "validation").select(COMPARED)
 
 
 def _answers(predictions: Partition) -> Samples:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tasks.anchors import build_anchors
 from tasks.models.loaded import INFERENCE, label_ids, loaded, tokenizing
-from tasks.steps.step import anchors_step
+from tasks.steps.specs import AnchorsSpec
+from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import BadInput
@@ -108,7 +109,7 @@ def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
 def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
     """Anchors (V, d), the tokens' names, and whether they had to be solved: then they are stored for the next time."""
     _, digest = fetch_checkpoint(model, home.cache)
-    step = anchors_step(model.name, digest, "raw")
+    step = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
     partition = step.partition(Lake(home))
     missing = not partition.published
     if missing:

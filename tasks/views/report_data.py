@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 from safetensors import safe_open
 
-from tasks.steps.lake_reads import read_states, states_of
+from tasks.steps.facts import StatesFacts, facts_of
+from tasks.steps.lake_reads import read_states
+from tasks.steps.specs import StatesFitSpec, spec_of
 from vocabsem.geometry import Projection, plane
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.persistence import from_arrays
@@ -66,7 +68,7 @@ def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, flo
     Empty where a single layer is stored.
     """
     read = _states_of(home, _partition(home, "predictions", fit))
-    layers = read["train"].facts["layers"] if {"train", "test"} <= read.keys() else []
+    layers = facts_of(read["train"], StatesFacts).layers if {"train", "test"} <= read.keys() else []
     if len(layers) < 2:
         return {}
     (_, labels, train), (_, truth, test) = (_read(home, read[split]) for split in ("train", "test"))
@@ -88,7 +90,8 @@ def _partition(home: Home, kind: str, fit: Fit) -> Partition:
 def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
     """The published states of prompts without demonstrations that a fit read, by split."""
     manifest, found = predictions.manifest() if predictions.published else None, {}
-    for split, key in states_of(manifest.inputs).items() if manifest else ():
+    spec = spec_of(manifest) if manifest else None
+    for split, key in spec.keys().items() if isinstance(spec, StatesFitSpec) else ():
         place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
         states = Lake(home).partition("states", key, **place, split=split)
         if states.published:

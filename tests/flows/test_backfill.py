@@ -41,7 +41,7 @@ def test_one_combination_is_computed_and_the_rest_is_not(two, fill):
     (row,) = fill(two, datasets=["made"], shots=[4])
     whole = make_plan(load_experiment(two.card, {"datasets": [two.folder / "dataset.yaml"]}), two.home)
     published = [step for step in whole.steps() if whole.published(step)]
-    fits = {fit.predictions.key: fit for fit in whole.comparisons[0].fits}
+    fits = {fit.predictions.key: fit for fit in whole.pairs[0].fits}
     assert row == {
         "model": two.plan().experiment.models[0],
         "dataset": str(two.folder / "dataset.yaml"),
@@ -52,7 +52,7 @@ def test_one_combination_is_computed_and_the_rest_is_not(two, fill):
     }
     assert [fits[step.key].shots for step in published if step.kind == "predictions"] == [4]
     assert "states" in {step.kind for step in published}
-    assert not any("demos" in role for role, step in whole.comparisons[0].states.items() if whole.published(step))
+    assert not any("demos" in role for role, step in whole.pairs[0].states.items() if whole.published(step))
     assert catalog.query(two.home, "select distinct shots from metrics").to_pydict() == {"shots": ["4"]}
 
     before = snapshot(two.home.lake)
@@ -101,7 +101,7 @@ def test_the_parts_of_a_plan_are_its_steps_under_the_same_keys(world):
     assert all(
         fit.shots == shots
         for shots, part in zip(plan.experiment.shots, parts, strict=True)
-        for c in part.comparisons
+        for c in part.pairs
         for fit in c.fits
     )
     steps = {step.key for part in parts for step in part.steps() if step.kind != "runs"}
@@ -112,7 +112,7 @@ def test_a_backfill_goes_on_where_a_run_was_cut_and_ends_as_it_would_have(ran, t
     world, key = ran
     cut = replace_home(world, tmp_path)
     plan = replace(world.plan(), home=cut.home)
-    lost = plan.comparisons[0].fits[-1]
+    lost = plan.pairs[0].fits[-1]
     for step in (lost.predictions, lost.metrics, plan.run):
         shutil.rmtree(step.partition(plan.lake).path)
     assert len(plan.missing()) == 3

@@ -147,7 +147,7 @@ def test_states_and_anchors_are_those_of_the_experiment_and_the_key_knows_no_met
     world, keys = diagnosed
     run = world.plan(methods=READERS, champion=False)
     made = {m.key for m in Lake(world.home).manifests()}
-    missing = {step.payload.get("split") for step in run.steps() if step.kind == "states" and step.key not in made}
+    missing = {step.spec.split for step in run.steps() if step.kind == "states" and step.key not in made}
     assert missing == {"validation"}
     before = snapshot(world.home.lake)
     with recorded_by_the_server(world.home):

@@ -70,7 +70,7 @@ def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
     world, _ = ran
     spans = {"train": ["0-16", "16-32", "32-48", "48-60"], "validation": ["0-16", "16-20"], "test": ["0-16", "16-24"]}
     expected = [f"states made {split} {span}" for split, each in spans.items() for span in each]
-    methods = {fit.spec.name for fit in world.plan().comparisons[0].fits}
+    methods = {fit.name for fit in world.plan().pairs[0].fits}
     expected += [f"{name} on made" for name in methods]
     expected += ["anchors tiny-llama", "examples made", "score made", "record the run"]
     _, tasks = runs_below(flow_run_of(world), expected)
@@ -95,7 +95,7 @@ def test_the_leaderboard_is_a_table_artifact(ran):
     stored = catalog.query(world.home, "select method, shots, macro_f1 from leaderboard").to_pylist()
     expected = {(row["method"], row["shots"]): row["macro_f1"] for row in stored}
     assert {(row["method"], row["shots"]): row["macro_f1"] for row in rows} == pytest.approx(expected, abs=5e-5)
-    assert len(rows) == len(world.plan().comparisons[0].fits)
+    assert len(rows) == len(world.plan().pairs[0].fits)
 
 
 def test_the_checks_are_a_table_artifact(ran):
@@ -118,8 +118,8 @@ def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     world.write_experiment(name="broken", methods=METHODS[:2], datasets=[str(tmp_path / "dataset.yaml"), sound])
     plan = world.plan()
     compute(plan, ("examples",))
-    step = plan.comparisons[0].states["test"]
-    extract(plan, plan.comparisons[0], "test")
+    step = plan.pairs[0].states["test"]
+    extract(plan, plan.pairs[0], "test")
     partition = step.partition(plan.lake)
     name = "part-00000016-00000024.parquet"
     table = pq.read_table(partition.path / name)
@@ -220,7 +220,7 @@ def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
     home = type(world.home)(tmp_path / "home")
     shutil.copytree(world.home.root, home.root)
     plan = world.plan()
-    lost = next(fit for fit in plan.comparisons[0].fits if (fit.spec.name, fit.shots) == ("centroid", 4))
+    lost = next(fit for fit in plan.pairs[0].fits if (fit.name, fit.shots) == ("centroid", 4))
     shutil.rmtree(lost.predictions.partition(type(plan.lake)(home)).path)
     before = snapshot(home.lake)
     with recorded(home):

@@ -66,7 +66,7 @@ def test_what_is_computed_anew_is_only_what_the_change_touches(read, look):
     change(read)
     after = read.plan()
     assert {step.kind for step in after.steps() if step.key == before[step.kind]} == {"anchors"}
-    assert after.published(after.comparisons[0].anchors)
+    assert after.published(after.pairs[0].anchors)
 
 
 def test_a_touched_file_and_a_file_that_went_back_are_no_change(read, look):

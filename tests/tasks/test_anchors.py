@@ -18,7 +18,7 @@ def head(done):
 
 
 def partition(plan):
-    return plan.comparisons[0].anchors.partition(Lake(plan.home))
+    return plan.pairs[0].anchors.partition(Lake(plan.home))
 
 
 def pseudo_inverse(head):
@@ -58,8 +58,8 @@ def test_facts_and_checks_say_how_well_it_was_solved(done, head):
 
 
 def test_the_label_space_holds_the_rows_of_the_label_words(done, head):
-    (comparison,) = done.comparisons
-    space = label_space(done.home, comparison.model, comparison.dataset, comparison.anchors.key)
+    (pair,) = done.pairs
+    space = label_space(done.home, pair.model, pair.dataset, pair.anchors.key)
     tokenizer = load_model(model(), done.home.cache, dtype="float32", device="cpu").tokenizer
     ids = [tokenizer.encode(f" {label['word']}", add_special_tokens=False)[0] for label in LABELS]
     expected = pseudo_inverse(head)[ids]
@@ -73,8 +73,8 @@ def test_a_word_of_several_tokens_is_the_mean_of_them(tmp_path, head):
     labels = [LABELS[0], LABELS[1], LABELS[2] | {"word": "sentimental"}]
     plan = World(tmp_path, dataset={"labels": labels, "word_tokens": "mean"}).plan()
     compute(plan, ("anchors",))
-    (comparison,) = plan.comparisons
-    space = label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+    (pair,) = plan.pairs
+    space = label_space(plan.home, pair.model, pair.dataset, pair.anchors.key)
     tokenizer = load_model(model(), plan.home.cache, dtype="float32", device="cpu").tokenizer
     ids = tokenizer.encode(" sentimental", add_special_tokens=False)
     assert len(ids) > 1
@@ -87,10 +87,10 @@ def test_a_word_of_several_tokens_is_the_mean_of_them(tmp_path, head):
 def test_bias_cap_and_scale_of_the_head_reach_the_label_space(tmp_path, architecture):
     world = World(tmp_path)
     card = save(architecture, tmp_path / "other")
-    (comparison,) = world.plan().comparisons
-    step = comparison.anchors
+    (pair,) = world.plan().pairs
+    step = pair.anchors
     build_anchors.fn(world.home, card, _at(step, card), "cpu")
-    space = label_space(world.home, card, comparison.dataset, step.key)
+    space = label_space(world.home, card, pair.dataset, step.key)
     head = load_model(card, world.home.cache, dtype="float32", device="cpu").head
     network = load_model(card, world.home.cache, dtype="float32", device="cpu")
     ids = [network.tokenizer.encode(f" {label['word']}", add_special_tokens=False)[0] for label in LABELS]
@@ -104,7 +104,7 @@ def test_bias_cap_and_scale_of_the_head_reach_the_label_space(tmp_path, architec
 
 
 def _at(step, card):
-    return type(step)(step.kind, {"model": card.name}, step.payload, step.inputs)
+    return type(step)(step.spec.model_copy(update={"model": card.name}))
 
 
 def test_solving_again_changes_no_file(done):

@@ -18,22 +18,22 @@ from warehouse.lake.partition import Lake
 def rows(done):
     """{(shots, question, method, reference, metric): row}"""
     found = {}
-    for step in done.comparisons[0].compared:
+    for step in done.pairs[0].compared:
         for row in step.partition(Lake(done.home)).table().to_pylist():
             key = tuple(row[name] for name in ("question", "method", "reference", "metric"))
-            assert found.setdefault((step.payload["coordinates"]["shots"], *key), row) is row, "each once"
+            assert found.setdefault((step.spec.shots, *key), row) is row, "each once"
     return found
 
 
 def test_every_contrast_of_the_plan_has_a_row_for_each_figure(done, rows):
     expected = {
         (step.coordinates["shots"], *contrast, metric)
-        for step in done.comparisons[0].compared
-        for contrast in map(tuple, step.payload["contrasts"])
+        for step in done.pairs[0].compared
+        for contrast in step.spec.contrasts
         for metric in METRICS
     }
     assert set(rows) == expected
-    ours = {str(fit.shots) for fit in done.comparisons[0].fits if fit.spec.name == "vocabulary_calibrator"}
+    ours = {str(fit.shots) for fit in done.pairs[0].fits if fit.name == "vocabulary_calibrator"}
     assert {shots for shots, *_ in rows} == ours >= {"1", "4", "all"}
     default = VocabularyCalibrator(make_space()).targets
     assert {question for _, question, *_ in rows} == {"rival", f"{default} over random"}
@@ -88,7 +88,7 @@ def test_a_method_of_fewer_seeds_is_compared_on_those(tmp_path):
     methods = ["vocabulary_calibrator", {"method": "linear_probe", "seeds": 1}]
     plan = World(tmp_path, experiment={"methods": methods, "shots": [4], "champion": False}).plan()
     compute(plan)
-    (step,) = plan.comparisons[0].compared
+    (step,) = plan.pairs[0].compared
     (row,) = (r for r in step.partition(Lake(plan.home)).table().to_pylist() if r["metric"] == "macro_f1")
     one, other = (figures_of(plan, fit_of(plan, name, 4)) for name in ("linear_probe", "vocabulary_calibrator"))
     seed = plan.experiment.seeds[0]

@@ -11,8 +11,8 @@ from warehouse.lake.partition import Lake
 
 
 def table_of(plan):
-    (comparison,) = plan.comparisons
-    return comparison.examples.partition(Lake(plan.home)).table()
+    (pair,) = plan.pairs
+    return pair.examples.partition(Lake(plan.home)).table()
 
 
 def test_every_source_row_is_there_once_with_its_label(done):
@@ -20,7 +20,7 @@ def test_every_source_row_is_there_once_with_its_label(done):
     expected = {row["text"]: row["label"] for row in sentences()}
     assert dict(zip(table["text"].to_pylist(), table["label_name"].to_pylist(), strict=True)) == expected
     assert [dict(fields) for fields in table["fields"].to_pylist()] == [{"text": t} for t in table["text"].to_pylist()]
-    names = [label.name for label in done.comparisons[0].dataset.labels]
+    names = [label.name for label in done.pairs[0].dataset.labels]
     assert [names[label] for label in table["label"].to_pylist()] == table["label_name"].to_pylist()
     assert Counter(table["split"].to_pylist()) == SPLITS
     assert len(set(table["id"].to_pylist())) == len(table)
@@ -32,7 +32,7 @@ def test_test_rows_are_those_of_the_test_file_in_its_order(done):
 
 
 def test_facts_count_what_the_table_holds(done):
-    manifest = done.comparisons[0].examples.partition(Lake(done.home)).manifest()
+    manifest = done.pairs[0].examples.partition(Lake(done.home)).manifest()
     table = table_of(done)
     assert manifest.rows == len(table)
     assert manifest.facts["rows"] == SPLITS
@@ -49,10 +49,8 @@ def test_facts_count_what_the_table_holds(done):
 
 def test_limits_are_obeyed_by_class(world):
     plan = world.plan(**{"limits.train": 12, "limits.test": 9})
-    (comparison,) = plan.comparisons
-    build_examples.fn(
-        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
-    )
+    (pair,) = plan.pairs
+    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
     rows = table_of(plan).to_pylist()
     assert Counter(row["split"] for row in rows) == {"train": 12, "validation": 20, "test": 9}
     by_class = Counter((row["split"], row["label"]) for row in rows)
@@ -62,11 +60,11 @@ def test_limits_are_obeyed_by_class(world):
 
 def test_a_published_partition_keeps_its_bytes(world):
     plan = world.plan()
-    (comparison,) = plan.comparisons
-    files = fetch_dataset.fn(plan.home, comparison.dataset)
-    build_examples.fn(plan.home, comparison.dataset, files, comparison.examples)
+    (pair,) = plan.pairs
+    files = fetch_dataset.fn(plan.home, pair.dataset)
+    build_examples.fn(plan.home, pair.dataset, files, pair.examples)
     before = snapshot(plan.home.lake)
-    build_examples.fn(plan.home, comparison.dataset, files, comparison.examples)
+    build_examples.fn(plan.home, pair.dataset, files, pair.examples)
     assert snapshot(plan.home.lake) == before
 
 
@@ -74,11 +72,9 @@ def test_a_check_tells_of_a_class_that_a_split_lacks(tmp_path):
     rows = sentences()
     rows[-24:] = [row for row in rows if row["label"] != "tale"][-24:]
     plan = World(tmp_path, rows=rows).plan()
-    (comparison,) = plan.comparisons
-    build_examples.fn(
-        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
-    )
-    checks = {c["name"]: c for c in comparison.examples.partition(Lake(plan.home)).manifest().checks}
+    (pair,) = plan.pairs
+    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    checks = {c["name"]: c for c in pair.examples.partition(Lake(plan.home)).manifest().checks}
     assert not checks["every class in test"]["passed"]
     assert checks["every class in test"]["detail"] == "2 of 3"
     assert checks["every class in train"]["passed"]
@@ -86,15 +82,15 @@ def test_a_check_tells_of_a_class_that_a_split_lacks(tmp_path):
 
 def test_bytes_that_the_card_does_not_declare_are_refused(tmp_path):
     world = World(tmp_path, dataset={"sha256": {"train": "0" * 64}})
-    (comparison,) = world.plan().comparisons
+    (pair,) = world.plan().pairs
     with pytest.raises(SourceError, match="its card says 0000"):
-        fetch_dataset.fn(world.home, comparison.dataset)
+        fetch_dataset.fn(world.home, pair.dataset)
     assert not world.home.lake.exists()
     assert not half_written(world.home)
 
 
 def test_a_changed_source_is_another_partition(world):
-    before = world.plan().comparisons[0].examples.key
+    before = world.plan().pairs[0].examples.key
     path = world.folder / "test.jsonl"
     path.write_text(path.read_text().replace("film", "plot", 1))
-    assert world.plan().comparisons[0].examples.key != before
+    assert world.plan().pairs[0].examples.key != before

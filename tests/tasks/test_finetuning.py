@@ -1,7 +1,6 @@
 """Fine-tuning as a task: equal to calling it, on the examples that every method sees, stored as any method is."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,7 +14,8 @@ from tasks.finetuning import tune_method
 from tasks.metrics import score
 from tasks.models.loaded import label_ids, loaded
 from tasks.steps.predictions import calibrator_file
-from tasks.steps.step import Step, metrics_step, predictions_step
+from tasks.steps.specs import AdapterFitSpec, MethodSettings, MetricsSpec
+from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, sentences
 from vocabsem.adapters import tune
 from vocabsem.errors import CardError
@@ -30,20 +30,28 @@ SEEDS = [0, 1]
 
 
 def step_of(plan, method="lora", shots=4, params=QUICK, seeds=SEEDS) -> Step:
-    """As a plan makes it: what shapes prompts and model is in the payload, as for states."""
-    (comparison,) = plan.comparisons
-    model, inputs = comparison.model, {"examples": comparison.examples.key}
-    specification = {"method": method, "params": params}
-    step = predictions_step(model.name, comparison.dataset, method, specification, shots, seeds, inputs)
-    settings = {key: comparison.states["test"].payload[key] for key in ("dtype", "max_tokens", "prepend_bos")}
-    determined = {"model": model_digest(model, plan.home.cache), "template": comparison.dataset.template}
-    return replace(step, payload=dict(step.payload) | determined | settings)
+    """As a plan makes it: what shapes prompts and model is in the spec, as for states."""
+    (pair,) = plan.pairs
+    states = pair.states["test"].spec
+    prompts = states.model_dump(include={"model", "dataset", "examples", "dtype", "max_tokens", "prepend_bos"})
+    spec = AdapterFitSpec(
+        **prompts,
+        digest=model_digest(pair.model, plan.home.cache),
+        template=pair.dataset.template,
+        name=method,
+        method=MethodSettings(name=method, params=params),
+        shots=shots,
+        words=pair.dataset.label_words,
+        word_tokens=pair.dataset.word_tokens,
+        seeds=seeds,
+    )
+    return Step(spec)
 
 
 def tuned(plan, *steps):
-    (comparison,) = plan.comparisons
-    method = steps[0].payload["method"]["method"]
-    assert tune_method.fn(plan.home, comparison.model, comparison.dataset, method, list(steps), "cpu") == [
+    (pair,) = plan.pairs
+    method = steps[0].spec.name
+    assert tune_method.fn(plan.home, pair.model, pair.dataset, method, list(steps), "cpu") == [
         step.key for step in steps
     ]
     return steps[0]
@@ -65,16 +73,16 @@ def plan(tmp_path_factory):
 
 
 def network_of(plan):
-    (comparison,) = plan.comparisons
-    return loaded(comparison.model, plan.home, "float32", "cpu")
+    (pair,) = plan.pairs
+    return loaded(pair.model, plan.home, "float32", "cpu")
 
 
 def examples_of(plan, split):
     """Ids, labels and prompts as token ids, by the tokenizer directly."""
-    (comparison,) = plan.comparisons
-    table = comparison.examples.partition(Lake(plan.home)).table().to_pylist()
+    (pair,) = plan.pairs
+    table = pair.examples.partition(Lake(plan.home)).table().to_pylist()
     rows = [row for row in table if row["split"] == split]
-    template, fields = comparison.dataset.template, [{"text": row["text"]} for row in rows]
+    template, fields = pair.dataset.template, [{"text": row["text"]} for row in rows]
     prompts = encode_prompts(network_of(plan).tokenizer, template, fields, max_tokens=64, prepend_bos=False)
     return [row["id"] for row in rows], np.array([row["label"] for row in rows]), prompts.token_ids
 
@@ -136,7 +144,7 @@ def test_the_table_is_that_of_any_method(plan, done):
 
 @pytest.mark.parametrize("method", ["lora", "ia3"])
 def test_peft_gives_the_stored_predictions_from_the_stored_adapter(plan, tmp_path, method):
-    (comparison,) = plan.comparisons
+    (pair,) = plan.pairs
     step = step_of(plan, method, "all")
     path = calibrator_file(plan.home, step)
     assert path.name == "seed-0.safetensors"
@@ -144,12 +152,12 @@ def test_peft_gives_the_stored_predictions_from_the_stored_adapter(plan, tmp_pat
     with safe_open(path, framework="numpy") as file:
         (tmp_path / "adapter_config.json").write_text(file.metadata()["adapter_config"])
     _, _, prompts = examples_of(plan, "test")
-    network = load_model(comparison.model, plan.home.cache, dtype="float32", device="cpu").network
+    network = load_model(pair.model, plan.home.cache, dtype="float32", device="cpu").network
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore", FutureWarning)
         adapter = PeftModel.from_pretrained(network, tmp_path)
         logits = np.stack([adapter(torch.tensor([ids])).logits[0, -1].numpy() for ids in prompts])
-    (words,) = zip(*label_ids(comparison.model, comparison.dataset, plan.home), strict=True)
+    (words,) = zip(*label_ids(pair.model, pair.dataset, plan.home), strict=True)
     stored = [row["probabilities"] for row in rows_of(plan, step, "test", 0)]
     np.testing.assert_allclose(stored, softmax(logits[:, words], axis=1), atol=2e-5)  # other batches
 
@@ -168,7 +176,7 @@ def test_facts_tell_what_was_chosen_and_how_long_it_took(plan):
         assert seed["steps"] in (2, 4)
         assert seed["held_out"] == 12
         assert seed["fit_seconds"] > 0
-    metrics = metrics_step(step)
+    metrics = Step(MetricsSpec(**step.coordinates, predictions=step.key))
     score.fn(plan.home, "made", [(step, metrics)])
     found = metrics.partition(Lake(plan.home)).table().to_pylist()
     assert {"accuracy", "macro_f1", "nll", "fit_seconds"} <= {row["metric"] for row in found}

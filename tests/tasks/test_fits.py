@@ -39,13 +39,13 @@ def training_of(plan, fit):
 
 
 def states_of(plan, split):
-    (comparison,) = plan.comparisons
-    return read_states(plan.home, comparison.model.name, "made", split, comparison.states[split].key)
+    (pair,) = plan.pairs
+    return read_states(plan.home, pair.model.name, "made", split, pair.states[split].key)
 
 
 def space_of(plan):
-    (comparison,) = plan.comparisons
-    return label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+    (pair,) = plan.pairs
+    return label_space(plan.home, pair.model, pair.dataset, pair.anchors.key)
 
 
 def stored_method(plan, fit):
@@ -55,13 +55,13 @@ def stored_method(plan, fit):
 
 
 def fits(plan):
-    return plan.comparisons[0].fits
+    return plan.pairs[0].fits
 
 
 def test_every_method_is_fitted_at_the_shots_it_can_use(done):
-    shots = {fit.spec.method: set() for fit in fits(done)}
+    shots = {fit.method: set() for fit in fits(done)}
     for fit in fits(done):
-        shots[fit.spec.method].add(fit.shots)
+        shots[fit.method].add(fit.shots)
     for name, found in shots.items():
         without = {0} if method_info(name).works_without_labels or not method_info(name).needs_labels else set()
         assert found == without | ({1, 4, "all"} if method_info(name).needs_labels else set())
@@ -74,9 +74,9 @@ def test_predictions_equal_the_estimators_own(done, split):
     place = {example: row for row, example in enumerate(train_ids)}
     for fit in fits(done):
         training, stored = training_of(done, fit), predictions_of(done, fit, split)
-        assert list(stored) == fit.predictions.payload["seeds"]
+        assert list(stored) == list(fit.predictions.spec.seeds)
         for seed, (found_ids, found_labels, predicted, probabilities) in stored.items():
-            estimator = build_method(fit.spec.method, fit.spec.params, space_of(done), seed)
+            estimator = build_method(fit.method, fit.predictions.spec.method.params, space_of(done), seed)
             rows = [place[example] for example in training.get(seed, [])]
             if fit.shots == 0:
                 estimator.fit(train_states)
@@ -129,10 +129,10 @@ def test_labels_of_the_test_data_change_no_prediction(done, tmp_path):
 
 
 def test_zero_shot_is_the_models_own_answer(done):
-    (comparison,) = done.comparisons
-    network = loaded(comparison.model, done.home, "float32", "cpu")
+    (pair,) = done.pairs
+    network = loaded(pair.model, done.home, "float32", "cpu")
     rows = sentences()[-24:]
-    prompts = encode_prompts(network.tokenizer, comparison.dataset.template, rows, max_tokens=64, prepend_bos=False)
+    prompts = encode_prompts(network.tokenizer, pair.dataset.template, rows, max_tokens=64, prepend_bos=False)
     words = [network.tokenizer.encode(f" {label['word']}", add_special_tokens=False)[0] for label in LABELS]
     with torch.inference_mode():
         logits = [network.network(torch.tensor([ids])).logits[0, -1, words].numpy() for ids in prompts.token_ids]
@@ -143,7 +143,7 @@ def test_zero_shot_is_the_models_own_answer(done):
 def test_stored_calibrators_give_the_stored_predictions(done):
     _, _, states = states_of(done, "test")
     for fit in fits(done):
-        seed = fit.predictions.payload["seeds"][0]
+        seed = fit.predictions.spec.seeds[0]
         assert calibrator_file(done.home, fit.predictions).name == f"seed-{seed}.safetensors"
         stored = predictions_of(done, fit)[seed][3]
         np.testing.assert_array_equal(stored_method(done, fit).predict_proba(states).astype(np.float32), stored)
@@ -180,8 +180,8 @@ def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator
         fit = fit_of(plan, name, 4)
         rows = [ids.index(example) for example in training_of(plan, fit)[3]]
 
-        def make(spec=fit.spec):
-            return build_method(spec.method, spec.params, space_of(plan), 3)
+        def make(settings=fit.predictions.spec.method):
+            return build_method(settings.name, settings.params, space_of(plan), 3)
 
         estimator = make().fit(train[rows], labels[rows], unlabeled=train)
         expected = cross_fitted_temperature(make, train[rows], labels[rows], train, cv=folds, random_state=3)

@@ -50,7 +50,7 @@ def test_figures_equal_those_of_scikit_learn(done, split):
 def test_over_seeds_stands_the_mean_with_its_spread_inside_its_interval(done):
     for fit in fits(done):
         figures = figures_of(done, fit)
-        seeds = fit.predictions.payload["seeds"]
+        seeds = fit.predictions.spec.seeds
         for (split, seed, metric), row in figures.items():
             if seed is not None:
                 assert row["spread"] is None
@@ -83,7 +83,7 @@ def test_clusters_are_scored_before_and_after_on_test_data_only(done):
     scored = 0
     for fit in fits(done):
         figures = figures_of(done, fit)
-        moves = fit.spec.method in ("anchor_similarity", "paper_calibrator", "vocabulary_calibrator")
+        moves = fit.method in ("anchor_similarity", "paper_calibrator", "vocabulary_calibrator")
         names = {metric for _, _, metric in figures}
         assert ({"ari_before", "ari_after"} <= names) == moves
         assert ("validation", None, "ari_after") not in figures

@@ -1,6 +1,7 @@
 """A finished experiment on record: MLflow's runs, the champion, and the run's manifest, which comes last."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from warehouse.lake.partition import Lake
 
 def record(plan, flow_run=""):
     card = plan.experiment.model_dump(mode="json")
-    return record_run.fn(plan.home, card, plan.entries(), plan.run, time.time() - 5, flow_run)
+    return record_run.fn(plan.home, card, plan.fits, plan.run, time.time() - 5, flow_run)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,9 @@ def recorded(tmp_path_factory):
 def best_by(plan, split, *, controls):
     """(method, shots) with the highest macro-F1, read from the metrics themselves."""
     scores = {
-        (fit.spec.name, fit.shots): figures_of(plan, fit)[split, None, "macro_f1"]["value"]
-        for fit in plan.comparisons[0].fits
-        if controls or not fit.spec.is_control
+        (fit.name, fit.shots): figures_of(plan, fit)[split, None, "macro_f1"]["value"]
+        for fit in plan.pairs[0].fits
+        if controls or not fit.control
     }
     return max(scores, key=scores.__getitem__)
 
@@ -44,8 +45,8 @@ def best_by(plan, split, *, controls):
 def champion_of(plan):
     facts = plan.run.partition(Lake(plan.home)).manifest().facts
     (champion,) = facts["champions"] + facts["challengers"]
-    (fit,) = (fit for fit in plan.comparisons[0].fits if fit.predictions.key == champion["key"])
-    return champion, (fit.spec.name, fit.shots)
+    (fit,) = (fit for fit in plan.pairs[0].fits if fit.predictions.key == champion["key"])
+    return champion, (fit.name, fit.shots)
 
 
 def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
@@ -65,10 +66,10 @@ def test_a_control_is_never_champion(recorded):
         for spec in plan.experiment.methods
     ]
     experiment = plan.experiment.model_copy(update={"methods": methods})
-    by_name = {spec.name: spec for spec in methods}
-    (comparison,) = plan.comparisons
-    fits = [type(f)(by_name[f.spec.name], f.shots, f.predictions, f.metrics) for f in comparison.fits]
-    other = Plan(experiment, plan.home, None, [type(comparison)(**vars(comparison) | {"fits": fits})], [])
+    controls = {spec.name for spec in methods if spec.is_control}
+    (pair,) = plan.pairs
+    fits = [replace(fit, control=fit.name in controls) for fit in pair.fits]
+    other = Plan(experiment, plan.home, None, [replace(pair, fits=fits)], [])
     assert other.run.key != plan.run.key
     assert best_by(other, "validation", controls=True)[0] == champion, "the best of all is a control now"
     record(other)
@@ -80,15 +81,15 @@ def test_without_validation_data_no_champion_can_be_asked_for(tmp_path):
     world = World(tmp_path, dataset={"split": {}})
     with pytest.raises(CardError, match="chosen on validation data, and dataset 'made' has none"):
         world.plan()
-    assert set(world.plan(champion=False).comparisons[0].states) == {"train", "test"}
+    assert set(world.plan(champion=False).pairs[0].states) == {"train", "test"}
 
 
 def test_the_champion_gives_the_probabilities_that_were_scored(tmp_path, recorded):
     plan, _ = recorded
     champion, (name, shots) = champion_of(plan)
-    (fit,) = (f for f in plan.comparisons[0].fits if (f.spec.name, f.shots) == (name, shots))
+    (fit,) = (f for f in plan.pairs[0].fits if (f.name, f.shots) == (name, shots))
     ids, _, predicted, probabilities = predictions_of(plan, fit)[champion["seed"]]
-    examples = plan.comparisons[0].examples.partition(Lake(plan.home)).table().to_pylist()
+    examples = plan.pairs[0].examples.partition(Lake(plan.home)).table().to_pylist()
     texts = {row["id"]: row["text"] for row in examples}
     frame = load_classifier(plan.home, f"vocabsem-made/{champion['version']}").predict([texts[i] for i in ids])
     np.testing.assert_allclose(frame[["neg", "pos", "tale"]], probabilities, atol=1e-5)
@@ -102,9 +103,9 @@ def test_the_manifest_tells_of_the_run(recorded):
     assert manifest.facts["prefect_flow_run_id"] == "a-flow-run"
     assert manifest.facts["seconds"] >= 5
     assert manifest.facts["card"] == plan.experiment.model_dump(mode="json")
-    (comparison,) = plan.comparisons
-    expected = {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(comparison.fits)}
-    expected |= {f"comparisons:{i}": step.key for i, step in enumerate(comparison.compared)}
+    (pair,) = plan.pairs
+    expected = {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(pair.fits)}
+    expected |= {f"comparisons:{i}": step.key for i, step in enumerate(pair.compared)}
     assert manifest.inputs == expected
     assert manifest.files == []
 
@@ -116,7 +117,7 @@ def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
         children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["vocabsem.key"] == plan.run.key
-    fits = {fit.predictions.key: fit for fit in plan.comparisons[0].fits}
+    fits = {fit.predictions.key: fit for fit in plan.pairs[0].fits}
     assert {child.data.tags["key.predictions"] for child in children} == set(fits)
     for child in children:
         fit = fits[child.data.tags["key.predictions"]]
@@ -126,27 +127,24 @@ def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
         shown["validation_macro_f1"] = figures["validation", None, "macro_f1"]["value"]
         assert {name: child.data.metrics.get(name) for name in shown} == pytest.approx(shown)
         assert child.data.metrics.keys() - shown.keys() <= {"fit_seconds"}
-        assert child.data.tags["control"] == str(fit.spec.is_control).lower()
+        assert child.data.tags["control"] == str(fit.control).lower()
         (data,) = child.inputs.dataset_inputs
-        assert plan.comparisons[0].examples.key.startswith(data.dataset.digest)
+        assert plan.pairs[0].examples.key.startswith(data.dataset.digest)
 
 
 def test_scores_are_those_of_the_metrics(recorded):
     plan, _ = recorded
-    entries = plan.entries()
-    scores = {entry.metrics.key: read_scores(plan.home, entry) for entry in entries}
-    for entry, fit in zip(entries, plan.comparisons[0].fits, strict=True):
-        figures = figures_of(plan, fit)
-        row = figures["test", None, "macro_f1"]
-        assert scores[entry.metrics.key]["test"]["macro_f1"] == {n: row[n] for n in ("value", "low", "high", "spread")}
-        assert set(scores[entry.metrics.key]) == {"validation", "test"}
+    for fit in plan.fits:
+        scores, row = read_scores(plan.home, fit), figures_of(plan, fit)["test", None, "macro_f1"]
+        assert scores["test"]["macro_f1"] == {name: row[name] for name in ("value", "low", "high", "spread")}
+        assert set(scores) == {"validation", "test"}
 
 
 def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_next_time(recorded):
     plan, _ = recorded
-    other = Plan(plan.experiment.model_copy(update={"name": "other"}), plan.home, None, plan.comparisons, [])
+    other = Plan(plan.experiment.model_copy(update={"name": "other"}), plan.home, None, plan.pairs, [])
     _, chosen = champion_of(plan)
-    (fit,) = (f for f in plan.comparisons[0].fits if (f.spec.name, f.shots) == chosen)
+    (fit,) = (f for f in plan.pairs[0].fits if (f.name, f.shots) == chosen)
     weights = fit.predictions.partition(Lake(plan.home), "calibrators").file("seed-0.safetensors")
     away = weights.rename(weights.with_suffix(".away"))
     try:

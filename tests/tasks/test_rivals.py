@@ -26,16 +26,16 @@ ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over t
 def computed(world, **overrides):
     """The plan of the card, its fits computed task by task without Prefect."""
     plan = world.plan(champion=False, **overrides)
-    (comparison,) = plan.comparisons
-    model, dataset = comparison.model, comparison.dataset
-    build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), comparison.examples)
-    build_anchors.fn(plan.home, model, comparison.anchors, "cpu")
-    for step in comparison.states.values():
-        rows = len(prompt_rows(plan.home, "made", comparison.examples.key, step.payload["split"]))
+    (pair,) = plan.pairs
+    model, dataset = pair.model, pair.dataset
+    build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), pair.examples)
+    build_anchors.fn(plan.home, model, pair.anchors, "cpu")
+    for step in pair.states.values():
+        rows = len(prompt_rows(plan.home, "made", pair.examples.key, step.spec.split))
         extract_shard.fn(plan.home, model, dataset, step, 0, rows, "cpu")
         publish_states.fn(plan.home, step, rows, rows)
-    for fit in comparison.fits:
-        fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
+    for fit in pair.fits:
+        fit_method.fn(plan.home, model, dataset, fit.name, [fit.predictions])
     return plan
 
 
@@ -55,7 +55,7 @@ def plan(tmp_path_factory):
 
 
 def rows_of(plan, split):
-    table = plan.comparisons[0].examples.partition(Lake(plan.home)).table()
+    table = plan.pairs[0].examples.partition(Lake(plan.home)).table()
     return table.filter(pc.equal(table["split"], split)).to_pylist()
 
 
@@ -74,7 +74,7 @@ def seen(plan, name, shots, seed):
 
 def own_answer(plan, text):
     """Log-probabilities of the label words after a text, by the whole model, one prompt, no cache: (C,)."""
-    network = loaded(plan.comparisons[0].model, plan.home, "float32", "cpu")
+    network = loaded(plan.pairs[0].model, plan.home, "float32", "cpu")
     ids = network.tokenizer(text, add_special_tokens=False)["input_ids"]
     words = [network.tokenizer(f" {word}", add_special_tokens=False)["input_ids"][0] for word in WORDS]
     with torch.inference_mode():
@@ -114,15 +114,14 @@ def test_an_order_shows_the_same_examples_otherwise(plan, seed):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_noise_is_in_the_labels_that_are_learned_from_and_in_no_others(plan, seed):
-    comparison = plan.comparisons[0]
+    pair = plan.pairs[0]
     train, test = (
-        read_states(plan.home, comparison.model.name, "made", split, comparison.states[split].key)
-        for split in ("train", "test")
+        read_states(plan.home, pair.model.name, "made", split, pair.states[split].key) for split in ("train", "test")
     )
     chosen = choose_shots(train[1], 4, seed, 3)
     noisy = add_label_noise(train[1][chosen], 0.4, seed, 3)
     assert (noisy != train[1][chosen]).sum() == 5, "of twelve"
-    space = label_space(plan.home, comparison.model, comparison.dataset, comparison.anchors.key)
+    space = label_space(plan.home, pair.model, pair.dataset, pair.anchors.key)
     expected = Centroid(space).fit(train[2][chosen], noisy, train[2]).predict_proba(test[2])
     np.testing.assert_allclose(predicted(plan, "centroid+noise-0.4", 4, seed), expected, atol=1e-6)
     assert sorted(seen(plan, "centroid+noise-0.4", 4, seed)) == sorted(train[0][row] for row in chosen)
@@ -141,9 +140,9 @@ def test_what_is_shown_is_not_learned_from_again(plan, shots):
 
 
 def test_without_labels_the_shots_are_those_it_shows(plan):
-    shots = {fit.spec.name: set() for fit in plan.comparisons[0].fits}
-    for fit in plan.comparisons[0].fits:
-        shots[fit.spec.name].add(fit.shots)
+    shots = {fit.name: set() for fit in plan.pairs[0].fits}
+    for fit in plan.pairs[0].fits:
+        shots[fit.name].add(fit.shots)
     assert shots == {
         "zero_shot+demos-2": {2},
         "zero_shot+demos-fit": {"all"},
@@ -160,7 +159,7 @@ def test_as_many_as_fit_leave_room_for_the_question(plan):
     facts = fit_of(plan, "zero_shot+demos-fit", "all").predictions.inputs["states:test@0"]
     manifest = next(m for m in plan.lake.manifests("states") if m.key == facts)
     shown = manifest.facts["demonstrations"]
-    model = plan.comparisons[0].model
+    model = plan.pairs[0].model
     assert len(shown) == len(rows_of(plan, "train")) or manifest.facts["tokens"] / 24 > model.context / 2
     assert manifest.facts["tokens"] / 24 <= model.context
 
@@ -181,14 +180,14 @@ def test_batch_calibration_divides_by_the_mean_answer_to_the_training_texts(plan
 
 
 def test_domain_words_stand_under_the_same_demonstrations(plan):
-    (comparison,) = plan.comparisons
-    step = comparison.states["domain_words+demos-1@0"]
-    ids, labels, states = read_states(plan.home, comparison.model.name, "made", "domain_words", step.key)
+    (pair,) = plan.pairs
+    step = pair.states["domain_words+demos-1@0"]
+    ids, labels, states = read_states(plan.home, pair.model.name, "made", "domain_words", step.key)
     assert len(ids) == 20
     assert set(labels.tolist()) == {-1}
     assert np.isfinite(states).all()
     shown = [
-        next(m for m in plan.lake.manifests("states") if m.key == comparison.states[name].key).facts["demonstrations"]
+        next(m for m in plan.lake.manifests("states") if m.key == pair.states[name].key).facts["demonstrations"]
         for name in ("domain_words+demos-1@0", "test+demos-1@0")
     ]
     assert shown[0] == shown[1]
@@ -196,7 +195,7 @@ def test_domain_words_stand_under_the_same_demonstrations(plan):
 
 def test_demonstrations_that_leave_no_room_are_refused(tmp_path):
     world = World(tmp_path)
-    model = world.plan().comparisons[0].model
+    model = world.plan().pairs[0].model
     write_card(world.folder / "model.yaml", model.model_dump(mode="json") | {"context": 60})
     with pytest.raises(DataError, match=r"8 demonstrations per class of dataset 'made' are \d+ tokens, which leaves"):
         computed(world, methods=[{"method": "zero_shot", "demonstrations": 8}])

@@ -21,25 +21,23 @@ ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over t
 
 @pytest.fixture
 def begun(world):
-    """A plan whose examples are published, and its only comparison."""
+    """A plan whose examples are published, and its only pair."""
     plan = world.plan()
     compute(plan, ("examples",))
-    return plan, plan.comparisons[0]
+    return plan, plan.pairs[0]
 
 
-def directly(plan, comparison, split, layers=(3,), pooling="last", max_tokens=64):
+def directly(plan, pair, split, layers=(3,), pooling="last", max_tokens=64):
     """The prompts and states of a split, in one go."""
-    network = loaded(comparison.model, plan.home, "float32", "cpu")
-    rows = comparison.examples.partition(Lake(plan.home)).table().to_pylist()
+    network = loaded(pair.model, plan.home, "float32", "cpu")
+    rows = pair.examples.partition(Lake(plan.home)).table().to_pylist()
     fields = [{"text": row["text"]} for row in rows if row["split"] == split]
-    prompts = encode_prompts(
-        network.tokenizer, comparison.dataset.template, fields, max_tokens=max_tokens, prepend_bos=False
-    )
+    prompts = encode_prompts(network.tokenizer, pair.dataset.template, fields, max_tokens=max_tokens, prepend_bos=False)
     return prompts, extract_directly(network, prompts.token_ids, layers, pooling=pooling, budget=64)
 
 
-def table_of(plan, comparison, split):
-    return comparison.states[split].partition(Lake(plan.home)).table()
+def table_of(plan, pair, split):
+    return pair.states[split].partition(Lake(plan.home)).table()
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17, 60])
@@ -51,9 +49,9 @@ def test_shards_cover_every_row_once(rows):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_states_equal_a_direct_extraction_in_the_examples_order(done, split):
-    (comparison,) = done.comparisons
-    table = table_of(done, comparison, split)
-    prompts, states = directly(done, comparison, split)
+    (pair,) = done.pairs
+    table = table_of(done, pair, split)
+    prompts, states = directly(done, pair, split)
     np.testing.assert_allclose(matrix(table["layer_3"]), states[3], **ROUNDING)
     assert table["tokens"].to_pylist() == [len(ids) for ids in prompts.token_ids]
     assert not any(table["shortened"].to_pylist())
@@ -64,21 +62,21 @@ def test_states_equal_a_direct_extraction_in_the_examples_order(done, split):
 def test_layers_pooling_and_shortened_prompts_are_as_asked_for(tmp_path, pooling):
     plan = World(tmp_path, experiment={"layers": [0, 2, "last"], "pooling": pooling, "max_tokens": 16}).plan()
     compute(plan, ("examples", "states"))
-    (comparison,) = plan.comparisons
-    table = table_of(plan, comparison, "test")
-    prompts, states = directly(plan, comparison, "test", (0, 2, 3), pooling, max_tokens=16)
+    (pair,) = plan.pairs
+    table = table_of(plan, pair, "test")
+    prompts, states = directly(plan, pair, "test", (0, 2, 3), pooling, max_tokens=16)
     for layer, expected in states.items():
         np.testing.assert_allclose(matrix(table[f"layer_{layer}"]), expected, **ROUNDING)
-    assert table["shortened"].to_pylist() == prompts.truncated.tolist()
-    facts = comparison.states["test"].partition(Lake(plan.home)).manifest().facts
-    assert facts["shortened"] == prompts.truncated.sum() > 0
+    assert table["shortened"].to_pylist() == prompts.shortened.tolist()
+    facts = pair.states["test"].partition(Lake(plan.home)).manifest().facts
+    assert facts["shortened"] == prompts.shortened.sum() > 0
     assert max(table["tokens"].to_pylist()) == 16
 
 
 def test_facts_are_those_of_the_rows(done):
-    (comparison,) = done.comparisons
-    manifest = comparison.states["train"].partition(Lake(done.home)).manifest()
-    table = table_of(done, comparison, "train")
+    (pair,) = done.pairs
+    manifest = pair.states["train"].partition(Lake(done.home)).manifest()
+    table = table_of(done, pair, "train")
     norms = np.linalg.norm(matrix(table["layer_3"]), axis=1)
     assert manifest.facts["tokens"] == sum(table["tokens"].to_pylist())
     found = [manifest.facts["norm"][name] for name in ("min", "mean", "max")]
@@ -93,25 +91,25 @@ def test_facts_are_those_of_the_rows(done):
 
 
 def test_progress_is_told_of_every_prompt_and_token(begun):
-    plan, comparison = begun
+    plan, pair = begun
     told = []
-    step = comparison.states["test"]
-    extract_shard.fn(plan.home, comparison.model, comparison.dataset, step, 0, 24, "cpu", lambda *n: told.append(n))
-    prompts, _ = directly(plan, comparison, "test")
+    step = pair.states["test"]
+    extract_shard.fn(plan.home, pair.model, pair.dataset, step, 0, 24, "cpu", lambda *n: told.append(n))
+    prompts, _ = directly(plan, pair, "test")
     assert np.sum(told, axis=0).tolist() == [24, sum(map(len, prompts.token_ids))]
 
 
 def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
-    plan, comparison = begun
-    step = comparison.states["train"]
-    extract(plan, comparison, "train", [(0, 16), (32, 48)])
+    plan, pair = begun
+    step = pair.states["train"]
+    extract(plan, pair, "train", [(0, 16), (32, 48)])
     folder = step.partition(Lake(plan.home)).path
     before = {path: at for path, at in snapshot(folder).items() if path.suffix == ".parquet"}
     todo = [span for span in shards(60, 16) if finished(plan.home, step, *span) is None]
     assert todo == [(16, 32), (48, 60)]
     assert not step.partition(Lake(plan.home)).published
 
-    extract(plan, comparison, "train", todo)
+    extract(plan, pair, "train", todo)
     publish_states.fn(plan.home, step, 60, 16)
     assert before.items() <= snapshot(folder).items(), "what was finished was not written again"
     files = [entry.name for entry in step.partition(Lake(plan.home)).manifest().files]
@@ -119,28 +117,28 @@ def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
     detail = step.partition(Lake(plan.home)).manifest().checks[-1]["detail"]
     assert float(detail.split()[2]) < 5e-4, "the guard of the kept first shard is still known"
     np.testing.assert_allclose(
-        matrix(table_of(plan, comparison, "train")["layer_3"]), directly(plan, comparison, "train")[1][3], **ROUNDING
+        matrix(table_of(plan, pair, "train")["layer_3"]), directly(plan, pair, "train")[1][3], **ROUNDING
     )
 
 
 def test_another_size_of_shards_after_a_kill_gives_the_same_states(world, begun):
-    plan, comparison = begun
-    extract(plan, comparison, "train", [(0, 16), (16, 32)])
+    plan, pair = begun
+    extract(plan, pair, "train", [(0, 16), (16, 32)])
     other = world.plan(shard_rows=25)
-    assert other.comparisons[0].states["train"].key == comparison.states["train"].key
-    extract(other, other.comparisons[0], "train")
-    publish_states.fn(plan.home, comparison.states["train"], 60, 25)
-    table = table_of(plan, comparison, "train")
-    rows = comparison.examples.partition(Lake(plan.home)).table().to_pylist()
+    assert other.pairs[0].states["train"].key == pair.states["train"].key
+    extract(other, other.pairs[0], "train")
+    publish_states.fn(plan.home, pair.states["train"], 60, 25)
+    table = table_of(plan, pair, "train")
+    rows = pair.examples.partition(Lake(plan.home)).table().to_pylist()
     assert table["id"].to_pylist() == [row["id"] for row in rows if row["split"] == "train"]
-    np.testing.assert_allclose(matrix(table["layer_3"]), directly(plan, comparison, "train")[1][3], **ROUNDING)
+    np.testing.assert_allclose(matrix(table["layer_3"]), directly(plan, pair, "train")[1][3], **ROUNDING)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove"])
 def test_a_damaged_shard_is_not_finished_and_nothing_is_published_without_it(begun, damage):
-    plan, comparison = begun
-    step = comparison.states["test"]
-    extract(plan, comparison, "test")
+    plan, pair = begun
+    step = pair.states["test"]
+    extract(plan, pair, "test")
     path = step.partition(Lake(plan.home)).path / shard_name(16, 24)
     if damage == "truncate":
         path.write_bytes(path.read_bytes()[:-10])
@@ -150,17 +148,17 @@ def test_a_damaged_shard_is_not_finished_and_nothing_is_published_without_it(beg
     with pytest.raises(RuntimeError, match=r"part-00000016-00000024\.parquet .* vanished .* run it again"):
         publish_states.fn(plan.home, step, 24, 16)
     assert not step.partition(Lake(plan.home)).published
-    extract(plan, comparison, "test", [(16, 24)])
+    extract(plan, pair, "test", [(16, 24)])
     publish_states.fn(plan.home, step, 24, 16)
-    assert len(table_of(plan, comparison, "test")) == 24
+    assert len(table_of(plan, pair, "test")) == 24
 
 
 def test_shards_computed_at_once_in_threads_are_the_same(begun, done):
-    plan, comparison = begun
+    plan, pair = begun
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda span: extract(plan, comparison, "train", [span]), shards(60, 16)))
-    publish_states.fn(plan.home, comparison.states["train"], 60, 16)
-    once, again = (table_of(p, p.comparisons[0], "train") for p in (done, plan))
+        list(pool.map(lambda span: extract(plan, pair, "train", [span]), shards(60, 16)))
+    publish_states.fn(plan.home, pair.states["train"], 60, 16)
+    once, again = (table_of(p, p.pairs[0], "train") for p in (done, plan))
     assert once["id"] == again["id"]
     np.testing.assert_array_equal(matrix(once["layer_3"]), matrix(again["layer_3"]))
 
@@ -177,20 +175,20 @@ def files_no_longer_than(size):
 
 
 def test_a_full_disk_leaves_no_half_of_a_shard_and_the_next_run_goes_on(begun):
-    plan, comparison = begun
-    step = comparison.states["test"]
-    extract(plan, comparison, "test", [(0, 16)])
+    plan, pair = begun
+    step = pair.states["test"]
+    extract(plan, pair, "test", [(0, 16)])
     before = snapshot(plan.home.lake)
     with (
         files_no_longer_than(1000),
         pytest.raises(NoSpace, match=r"part-00000016-00000024\.parquet .* free some space"),
     ):
-        extract(plan, comparison, "test", [(16, 24)])
+        extract(plan, pair, "test", [(16, 24)])
     assert snapshot(plan.home.lake) == before
     assert not half_written(plan.home)
-    extract(plan, comparison, "test", [(16, 24)])
+    extract(plan, pair, "test", [(16, 24)])
     publish_states.fn(plan.home, step, 24, 16)
-    assert len(table_of(plan, comparison, "test")) == 24
+    assert len(table_of(plan, pair, "test")) == 24
 
 
 def test_publishing_again_changes_no_file(done):

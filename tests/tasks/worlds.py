@@ -154,34 +154,34 @@ def with_store(world):
 
 def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics", "comparisons")):
     """Every task of the plan, called without Prefect and whether or not its partition is published."""
-    for comparison in plan.comparisons:
-        dataset, model = comparison.dataset, comparison.model
+    for pair in plan.pairs:
+        dataset, model = pair.dataset, pair.model
         if "examples" in kinds:
-            build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), comparison.examples)
+            build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), pair.examples)
         if "anchors" in kinds:
-            build_anchors.fn(plan.home, model, comparison.anchors, "cpu")
+            build_anchors.fn(plan.home, model, pair.anchors, "cpu")
         if "states" in kinds:
-            for split, step in comparison.states.items():
-                extract(plan, comparison, split)
-                publish_states.fn(plan.home, step, SPLITS[step.payload["split"]], plan.experiment.shard_rows)
-        for fit in comparison.fits:
+            for split, step in pair.states.items():
+                extract(plan, pair, split)
+                publish_states.fn(plan.home, step, SPLITS[step.spec.split], plan.experiment.shard_rows)
+        for fit in pair.fits:
             if "predictions" in kinds:
-                fit_method.fn(plan.home, model, dataset, fit.spec.name, [fit.predictions])
+                fit_method.fn(plan.home, model, dataset, fit.name, [fit.predictions])
             if "metrics" in kinds:
                 score.fn(plan.home, dataset.name, [(fit.predictions, fit.metrics)])
         if "comparisons" in kinds:
-            compare.fn(plan.home, dataset.name, comparison.compared)
+            compare.fn(plan.home, dataset.name, pair.compared)
 
 
-def extract(plan, comparison, split, spans=None):
-    step = comparison.states[split]
-    for span in spans if spans is not None else shards(SPLITS[step.payload["split"]], plan.experiment.shard_rows):
-        extract_shard.fn(plan.home, comparison.model, comparison.dataset, step, *span, "cpu")
+def extract(plan, pair, split, spans=None):
+    step = pair.states[split]
+    for span in spans if spans is not None else shards(SPLITS[step.spec.split], plan.experiment.shard_rows):
+        extract_shard.fn(plan.home, pair.model, pair.dataset, step, *span, "cpu")
 
 
 def fit_of(plan, name, shots):
     """The fit of a method, by its name in tables, at a number of shots."""
-    return next(f for c in plan.comparisons for f in c.fits if (f.spec.name, f.shots) == (name, shots))
+    return next(f for c in plan.pairs for f in c.fits if (f.name, f.shots) == (name, shots))
 
 
 def snapshot(folder):

@@ -48,7 +48,7 @@ def test_the_leaderboard_is_filtered_and_what_there_is_is_named(ran):
     home = ran[0].home
     everything = console.leaderboard_table(home, None, None)
     assert console.leaderboard_table(home, "tiny", "made") == everything
-    assert len(everything) == len(ran[0].plan().comparisons[0].fits)
+    assert len(everything) == len(ran[0].plan().pairs[0].fits)
     for wrong in (("other", None), (None, "other"), ("tiny", "other")):
         with pytest.raises(BadInput, match="there are tiny/made"):
             console.leaderboard_table(home, *wrong)
@@ -76,7 +76,7 @@ def test_the_ending_shows_each_methods_best_and_where_to_look(ran, capsys):
 def test_neighbors_are_nearest_by_the_cosine_of_anchors(ran):
     world, _ = ran
     plan = world.plan()
-    table = plan.comparisons[0].anchors.partition(Lake(world.home)).table()
+    table = plan.pairs[0].anchors.partition(Lake(world.home)).table()
     anchors = matrix(table["anchor"]).astype(np.float64)
     tokens = table["token"].to_pylist()
     place = tokens.index("Ġbad")

@@ -65,7 +65,7 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
     from_json = json.loads(ask(world, *words, "json").stdout)
     from_csv = list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))
     table = ask(world, *words, "table").stdout
-    assert len(from_json) == len(from_csv) == len(world.plan().comparisons[0].fits)
+    assert len(from_json) == len(from_csv) == len(world.plan().pairs[0].fits)
     for one, other in zip(from_json, from_csv, strict=True):
         assert (one["method"], one["shots"]) == (other["method"], other["shots"])
         assert float(other["macro_f1"]) == one["macro_f1"]
@@ -128,7 +128,7 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
     world, _ = ran
     query = "select method, shots, macro_f1 from leaderboard order by all"
     rows = json.loads(ask(world, "sql", query, "--format", "json").stdout)
-    assert len(rows) == len(world.plan().comparisons[0].fits)
+    assert len(rows) == len(world.plan().pairs[0].fits)
     assert "macro_f1" in ask(world, "sql", query).stdout
     with (tmp_path / "out.parquet").open("wb") as out:
         words = [
@@ -220,7 +220,7 @@ def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_pa
     ask(world, "warehouse", "rebuild")
     assert ask(world, "leaderboard", "--format", "csv").stdout == before
     lake = snapshot(world.home.lake)
-    stray = world.plan().comparisons[0].anchors.partition(Lake(world.home)).path / "part-0.parquet.tmp-1234"
+    stray = world.plan().pairs[0].anchors.partition(Lake(world.home)).path / "part-0.parquet.tmp-1234"
     stray.write_bytes(b"half")
     assert ask(world, "gc").stdout == "", "a fresh file may be a writer's"
     assert str(stray) in ask(world, "gc", "--hours", "0").stdout

@@ -30,11 +30,11 @@ def champion(plan, fit, version):
 def test_the_first_champion_is_a_change_from_none(plan):
     recorded = plan.run.partition(plan.lake).manifest().facts["champions"][0]
     (change,) = changed_champions(plan)
-    fit = next(fit for fit in plan.comparisons[0].fits if fit.predictions.key == recorded["key"])
+    fit = next(fit for fit in plan.pairs[0].fits if fit.predictions.key == recorded["key"])
     assert change == {
         "model": "vocabsem-made@champion",
         "version": "1",
-        "method": fit.spec.name,
+        "method": fit.name,
         "shots": fit.shots,
         "key": recorded["key"],
         "before": None,
@@ -44,9 +44,9 @@ def test_the_first_champion_is_a_change_from_none(plan):
 def test_the_same_champion_again_is_no_change_and_another_is(plan):
     first = plan.run.partition(plan.lake).manifest().facts["champions"]
     assert changed_champions(later(plan, first, "same")) == []
-    other = next(fit for fit in plan.comparisons[0].fits if fit.predictions.key != first[0]["key"])
+    other = next(fit for fit in plan.pairs[0].fits if fit.predictions.key != first[0]["key"])
     (change,) = changed_champions(later(plan, [champion(plan, other, "2")], "other"))
-    assert (change["method"], change["shots"], change["version"]) == (other.spec.name, other.shots, "2")
+    assert (change["method"], change["shots"], change["version"]) == (other.name, other.shots, "2")
     assert change["before"] == first[0]["key"]
     assert changed_champions(later(plan, [champion(plan, other, "2")], "again")) == []
     assert [c["before"] for c in changed_champions(later(plan, first, "back"))] == [other.predictions.key]

@@ -22,8 +22,8 @@ def arguments(world, **overrides):
 
 def test_a_step_that_several_comparisons_share_is_done_once(world):
     plan = world.plan()
-    (comparison,) = plan.comparisons
-    twice = [(comparison.anchors, comparison), (comparison.examples, comparison), (comparison.anchors, comparison)]
+    (pair,) = plan.pairs
+    twice = [(pair.anchors, pair), (pair.examples, pair), (pair.anchors, pair)]
     assert [step.kind for step, _ in unique(iter(twice))] == ["anchors", "examples"]
 
 
@@ -46,26 +46,24 @@ def test_a_stage_before_its_time_does_nothing(world, recorded):
 
 def test_shards_of_a_killed_run_are_kept_and_another_size_does_no_harm(world, recorded):
     plan = world.plan()
-    (comparison,) = plan.comparisons
-    build_examples.fn(
-        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
-    )
-    extract_shards(plan, comparison, "train", [(0, 16), (32, 48)])
-    extract_shards(plan, comparison, "test", [(0, 16)])
+    (pair,) = plan.pairs
+    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    extract_shards(plan, pair, "train", [(0, 16), (32, 48)])
+    extract_shards(plan, pair, "test", [(0, 16)])
     before = {path: at for path, at in snapshot(world.home.lake).items() if path.suffix == ".parquet"}
     with recorded(world.home):
         keys = extract(**arguments(world))
-    assert sorted(keys) == sorted(step.key for step in comparison.states.values())
+    assert sorted(keys) == sorted(step.key for step in pair.states.values())
     assert before.items() <= snapshot(world.home.lake).items()
-    shutil.rmtree(comparison.states["test"].partition(Lake(world.home)).path)
-    extract_shards(plan, comparison, "test", [(0, 16)])
+    shutil.rmtree(pair.states["test"].partition(Lake(world.home)).path)
+    extract_shards(plan, pair, "test", [(0, 16)])
     with recorded(world.home):
         extract(**arguments(world, shard_rows=9))
-    for split, step in comparison.states.items():
+    for split, step in pair.states.items():
         partition = step.partition(Lake(world.home))
         partition.verify()
         assert len(partition.table()) == SPLITS[split]
-    files = [entry.rows for entry in comparison.states["test"].partition(Lake(world.home)).manifest().files]
+    files = [entry.rows for entry in pair.states["test"].partition(Lake(world.home)).manifest().files]
     assert files == [9, 9, 6]
 
 

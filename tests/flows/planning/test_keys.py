@@ -17,6 +17,7 @@ RENAMED = {  # what was renamed in payloads since the keys were written down
     "state_optimization": "state_optimisation",
     "no_center": "no_centre",
     '"center":': '"centre":',
+    '"on_insufficient":"use_all"': '"scarce":"take_all"',
 }
 KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
 CARDS = sorted((ROOT / "data" / "experiments").glob("*.yaml"))

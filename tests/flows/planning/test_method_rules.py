@@ -79,16 +79,14 @@ def test_fine_tuning_takes_no_demonstrations_and_no_unknown_setting(tmp_path):
 
 def test_a_card_with_fine_tuning_leads_to_predictions_of_its_own(tmp_path):
     plan = World(tmp_path).plan(champion=False, methods=[LORA, "linear_probe"], shots=[4], seeds=[0])
-    (comparison,) = plan.comparisons
+    (pair,) = plan.pairs
     fit = fit_of(plan, "lora+steps-2+stops-1+learning_rates-0.001", 4)
-    assert dict(fit.predictions.inputs) == {"examples": comparison.examples.key}
-    build_examples.fn(
-        plan.home, comparison.dataset, fetch_dataset.fn(plan.home, comparison.dataset), comparison.examples
-    )
-    tune_method.fn(plan.home, comparison.model, comparison.dataset, fit.spec.name, [fit.predictions], "cpu")
+    assert dict(fit.predictions.inputs) == {"examples": pair.examples.key}
+    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    tune_method.fn(plan.home, pair.model, pair.dataset, fit.name, [fit.predictions], "cpu")
     assert plan.published(fit.predictions)
     assert len(fit.predictions.partition(Lake(plan.home)).table()) == 20 + 24
-    assert {entry.label: entry.servable for entry in plan.entries()} == {fit.spec.name: False, "linear_probe": True}
+    assert {each.name: each.servable for each in plan.fits} == {fit.name: False, "linear_probe": True}
 
 
 def test_another_model_is_another_fit(tmp_path):

@@ -50,7 +50,7 @@ def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
     assert {step.kind for step in plan.missing()} == {"anchors", "predictions", "metrics", "runs"}
     compute(plan, ("anchors", "predictions", "metrics"))
     assert [step.kind for step in plan.missing()] == ["runs"]
-    (fit,) = plan.comparisons[0].fits
+    (fit,) = plan.pairs[0].fits
     fit.predictions.partition(plan.lake, "calibrators").file("seed-0.safetensors").unlink()
     assert [step.kind for step in plan.missing()] == ["predictions", "runs"]
 
@@ -93,10 +93,10 @@ def test_more_shots_are_new_fits_on_the_states_there_are(world):
 
 def test_seeds_are_those_that_matter(world):
     plan = world.plan(seeds=[3, 5, 7])
-    for fit in plan.comparisons[0].fits:
-        moved = fit.shots not in (0, "all") or fit.spec.method in ("paper_calibrator", "linear_probe")
-        moved |= "random" in fit.spec.name
-        assert fit.predictions.payload["seeds"] == ([3, 5, 7] if moved else [3]), fit.spec.name
+    for fit in plan.pairs[0].fits:
+        moved = fit.shots not in (0, "all") or fit.method in ("paper_calibrator", "linear_probe")
+        moved |= "random" in fit.name
+        assert fit.predictions.spec.seeds == ((3, 5, 7) if moved else (3,)), fit.name
 
 
 def test_two_cards_of_the_same_rows_are_both_built(world):
@@ -120,18 +120,18 @@ def test_orders_and_noise_are_fits_of_their_own_and_change_no_other(world):
     new = [step for step in after.steps() if step.key not in old and step.kind != "runs"]
     assert old - {before.run.key} < {step.key for step in after.steps()}
     states = [step for step in new if step.kind == "states"]
-    assert [step.payload["demonstrations"]["order"] for step in states] == [1] * 4, "two splits, two seeds"
+    assert [step.spec.demonstrations.order for step in states] == [1] * 4, "two splits, two seeds"
     methods = {step.coordinates["method"] for step in new if step.kind == "predictions"}
     assert methods == {"zero_shot+demos-2+order-1", "linear_probe+noise-0.2"}
     noisy = fit_of(after, "linear_probe+noise-0.2", 4).predictions
     clean = fit_of(after, "linear_probe", 4).predictions
     assert noisy.inputs == clean.inputs, "wrong labels need no other states"
-    assert noisy.payload["method"] == clean.payload["method"] | {"label_noise": 0.2}
+    assert noisy.spec.method == clean.spec.method.model_copy(update={"label_noise": 0.2})
 
 
 def test_a_method_that_answers_otherwise_than_before_is_fitted_again_and_no_other(world, monkeypatch):
     def keys():
-        return {(fit.spec.name, fit.shots): fit.predictions.key for fit in world.plan().comparisons[0].fits}
+        return {(fit.name, fit.shots): fit.predictions.key for fit in world.plan().pairs[0].fits}
 
     before, known = keys(), method_info("centroid")
     revised = dataclasses.replace(known, revision=known.revision + 1)
@@ -143,12 +143,12 @@ def test_a_method_that_answers_otherwise_than_before_is_fitted_again_and_no_othe
 
 def test_a_temperature_is_fitted_for_methods_that_do_not_calibrate_themselves(world):
     shown = ["linear_probe", "ridge", "paper_calibrator", {"method": "lora", "params": {"steps": 2}}]
-    fits = world.plan(methods=shown, shots=[4], temperature=True).comparisons[0].fits
-    asked = {fit.spec.method: fit.predictions.payload.get("temperature") for fit in fits}
-    assert asked == {"linear_probe": 5, "ridge": None, "paper_calibrator": 2, "lora": True}
-    plain = world.plan(methods=shown, shots=[4]).comparisons[0].fits
+    fits = world.plan(methods=shown, shots=[4], temperature=True).pairs[0].fits
+    asked = {fit.method: fit.predictions.spec.temperature for fit in fits}
+    assert asked == {"linear_probe": 5, "ridge": 0, "paper_calibrator": 2, "lora": True}
+    plain = world.plan(methods=shown, shots=[4]).pairs[0].fits
     assert all("temperature" not in fit.predictions.payload for fit in plain)
-    same = [fit.spec.method for fit, other in zip(fits, plain, strict=True) if fit.predictions == other.predictions]
+    same = [fit.method for fit, other in zip(fits, plain, strict=True) if fit.predictions == other.predictions]
     assert same == ["ridge"]
 
 
@@ -158,13 +158,13 @@ def test_variants_of_a_data_set_are_planned_beside_it_and_a_method_may_leave_the
     assert [step.key for step in world.plan(champion=False).steps()] == [step.key for step in before.steps()]
     datasets = [f"{card}{variant}" for variant in ("", "@bare", "@words-plain")]
     methods = ["zero_shot", {"method": "linear_probe", "variants": False}]
-    made, bare, plain = world.plan(champion=False, datasets=datasets, methods=methods).comparisons
-    assert {step.key for step in before.comparisons[0].states.values()} >= {s.key for s in made.states.values()}
+    made, bare, plain = world.plan(champion=False, datasets=datasets, methods=methods).pairs
+    assert {step.key for step in before.pairs[0].states.values()} >= {s.key for s in made.states.values()}
     assert [c.dataset.name for c in (bare, plain)] == ["made@bare", "made@words-plain"]
-    assert {fit.spec.name for fit in made.fits} == {"zero_shot", "linear_probe"}
-    assert [fit.spec.name for fit in bare.fits + plain.fits] == ["zero_shot"] * 2
-    assert bare.states["test"].payload["template"] == "{text} :"
-    assert plain.fits[0].predictions.payload["words"] == ["was", "review", "film"]
+    assert {fit.name for fit in made.fits} == {"zero_shot", "linear_probe"}
+    assert [fit.name for fit in bare.fits + plain.fits] == ["zero_shot"] * 2
+    assert bare.states["test"].spec.template == "{text} :"
+    assert plain.fits[0].predictions.spec.words == ("was", "review", "film")
 
 
 def test_a_source_that_was_never_fetched_is_named_and_its_steps_are_unknown(world):
@@ -173,21 +173,21 @@ def test_a_source_that_was_never_fetched_is_named_and_its_steps_are_unknown(worl
     path = write_card(world.folder / "hub.yaml", card | {"splits": {"train": "train", "test": "test"}})
     plan = world.plan(datasets=[str(path), str(world.folder / "dataset.yaml")])
     assert plan.unfetched == [source]
-    assert [comparison.dataset.name for comparison in plan.comparisons] == ["made"]
+    assert [pair.dataset.name for pair in plan.pairs] == ["made"]
     assert not plan.done
 
 
 def test_layers_are_counted_from_both_ends(world):
     for given, expected in (([0, "last"], [0, 3]), ([-2, -1, 3], [2, 3]), ([-4], [0])):
-        (comparison,) = world.plan(layers=given).comparisons
-        assert comparison.states["test"].payload["layers"] == expected
+        (pair,) = world.plan(layers=given).pairs
+        assert pair.states["test"].spec.layers == tuple(expected)
     for wrong in (4, -5):
         with pytest.raises(CardError, match="has layers 0 to 3"):
             world.plan(layers=[wrong])
 
 
 def test_entries_tell_which_are_controls(world):
-    controls = {entry.label for entry in world.plan().entries() if entry.control}
+    controls = {fit.name for fit in world.plan().fits if fit.control}
     assert controls == {"vocabulary_calibrator+random", "linear_probe"}
 
 

@@ -85,7 +85,7 @@ def test_a_whole_run_says_what_its_comparisons_say(ran):
     (lines,) = effects.worth(world.home, run).values()
     stored = catalog.query(world.home, "from vocabulary_helps where method = $m order by shots_order", {"m": REFERENCE})
     expected = {row["shots"]: effects.signed(row) for row in stored.to_pylist()}
-    assert list(expected) == [str(fit.shots) for fit in world.plan().comparisons[0].fits if fit.spec.name == REFERENCE]
+    assert list(expected) == [str(fit.shots) for fit in world.plan().pairs[0].fits if fit.name == REFERENCE]
     assert {line.split()[0]: re.search(r"helps: (.*)$", line)[1] for line in lines} == expected
 
 

@@ -196,7 +196,7 @@ def layered(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("layered"), {"labels": LABELS}, card | {"description": HOSTILE})
     plan = world.plan()
     compute(plan)
-    metrics = [fit.metrics.partition(plan.lake).manifest() for c in plan.comparisons for fit in c.fits]
+    metrics = [fit.metrics.partition(plan.lake).manifest() for c in plan.pairs for fit in c.fits]
     put_run(plan.lake, "tiny", metrics, card=plan.experiment.model_dump(mode="json"))
     catalog.rebuild(world.home)
     path = world.folder / "page.html"
@@ -216,7 +216,7 @@ def test_hostile_text_is_shown_and_does_nothing(layered):
 
 
 def fit_row(plan, method, shots):
-    fit = next(f for c in plan.comparisons for f in c.fits if (f.spec.name, f.shots) == (method, shots))
+    fit = next(f for c in plan.pairs for f in c.fits if (f.name, f.shots) == (method, shots))
     return fit.predictions.coordinates | {"key": fit.predictions.key}
 
 
@@ -227,7 +227,7 @@ def test_the_layer_profile_is_what_the_probe_scores_on_one_layer(layered):
     card = {"layers": ["last"], "methods": ["linear_probe"], "shots": ["all"], "seeds": [0]}
     one = World(path.parent, {"labels": LABELS}, card).plan()
     compute(one)
-    (fit,) = one.comparisons[0].fits
+    (fit,) = one.pairs[0].fits
     rows = fit.metrics.partition(one.lake).table().to_pylist()
     (expected,) = (r["value"] for r in rows if (r["split"], r["metric"], r["seed"]) == ("test", "accuracy", None))
     assert profile["linear_probe"][3] == pytest.approx(expected)
@@ -239,7 +239,7 @@ def test_states_are_shown_as_they_are_and_as_the_calibrator_moves_them(layered):
     labels, before, after = moved(plan.home, fit_row(plan, "vocabulary_calibrator", "all"))
     assert labels.shape == (SPLITS["test"],)
     assert before.shape == after.shape == (SPLITS["test"], 2)
-    states = plan.comparisons[0].states["test"].partition(plan.lake).table()
+    states = plan.pairs[0].states["test"].partition(plan.lake).table()
     last = np.array(states["layer_3"].to_pylist())
     np.testing.assert_allclose(before, principal_plane(last), atol=1e-5)
     assert not np.allclose(before, after)

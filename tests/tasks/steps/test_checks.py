@@ -9,6 +9,7 @@ import pytest
 from tasks.examples import build_examples, fetch_dataset
 from tasks.states import finished, publish_states
 from tasks.steps.checks import WIDEST, finite, norm_range, unique_ids
+from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tests.tasks.worlds import SPLITS, World, compute, extract, sentences, write_rows
 from warehouse.errors import CheckFailed
@@ -40,10 +41,10 @@ def test_norms_are_above_zero_and_of_one_kind(norms, passed):
 
 @pytest.fixture
 def begun(world):
-    """A plan whose examples are published, its only comparison, and the step of its test states."""
+    """A plan whose examples are published, its only pair, and the step of its test states."""
     plan = world.plan()
     compute(plan, ("examples",))
-    return plan, plan.comparisons[0], plan.comparisons[0].states["test"]
+    return plan, plan.pairs[0], plan.pairs[0].states["test"]
 
 
 def spoil(plan, step, name, spoiled):
@@ -75,8 +76,8 @@ def with_repeated_id(table):
     ids=["nan", "repeated id", "lost row"],
 )
 def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, said):
-    plan, comparison, step = begun
-    extract(plan, comparison, "test")
+    plan, pair, step = begun
+    extract(plan, pair, "test")
     spoil(plan, step, "part-00000016-00000024.parquet", spoiled)
     partition = step.partition(Lake(plan.home))
     with pytest.raises(CheckFailed, match=said) as refused:
@@ -85,14 +86,14 @@ def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, 
     assert str(partition.path) in str(refused.value)
     assert not partition.published
     assert finished(plan.home, step, 16, 24) is None, "what was broken counts as never written"
-    extract(plan, comparison, "test")
+    extract(plan, pair, "test")
     publish_states.fn(plan.home, step, SPLITS["test"], 16)
     assert all(check["passed"] for check in partition.manifest().checks)
 
 
 def test_a_state_of_length_zero_is_told_and_published(begun):
-    plan, comparison, step = begun
-    extract(plan, comparison, "test")
+    plan, pair, step = begun
+    extract(plan, pair, "test")
 
     def zeroed(table):
         return table.set_column(3, "layer_3", vectors(matrix(table["layer_3"]) * (np.arange(8) > 0)[:, None]))
@@ -114,22 +115,20 @@ def test_a_state_of_length_zero_is_told_and_published(begun):
     ids=["twice", "nan", "no distribution"],
 )
 def test_broken_predictions_are_not_published(world, spoiled, said):
-    step = world.plan().comparisons[0].fits[0].predictions
+    step = world.plan().pairs[0].fits[0].predictions
     rows = prediction_rows("test", 0, list("abcd"), np.array([0, 1, 2, 0]), np.full((4, 3), 1 / 3))
     with pytest.raises(CheckFailed, match=said):
-        publish_predictions(world.home, step, spoiled(rows), [], b"weights", [{"seed": 0}])
+        publish_predictions(world.home, step, spoiled(rows), [], b"weights", [SeedFacts(seed=0, fit_seconds=0)])
     assert not step.partition(Lake(world.home)).published
-    publish_predictions(world.home, step, [rows], [], b"weights", [{"seed": 0}])
+    publish_predictions(world.home, step, [rows], [], b"weights", [SeedFacts(seed=0, fit_seconds=0)])
     assert step.partition(Lake(world.home)).published
 
 
 def examples_of(world):
     """Publish the examples of the world as it is now. Returns their checks by name."""
-    (comparison,) = world.plan().comparisons
-    build_examples.fn(
-        world.home, comparison.dataset, fetch_dataset.fn(world.home, comparison.dataset), comparison.examples
-    )
-    return {c["name"]: c for c in comparison.examples.partition(Lake(world.home)).manifest().checks}
+    (pair,) = world.plan().pairs
+    build_examples.fn(world.home, pair.dataset, fetch_dataset.fn(world.home, pair.dataset), pair.examples)
+    return {c["name"]: c for c in pair.examples.partition(Lake(world.home)).manifest().checks}
 
 
 def test_a_class_that_a_split_lacks_is_told_and_published(tmp_path):

@@ -12,19 +12,19 @@ from warehouse.lake.vectors import matrix
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_split_has_its_rows_in_their_published_order(done, split):
-    (comparison,) = done.comparisons
-    whole = comparison.examples.partition(Lake(done.home)).table().to_pylist()
-    rows = split_rows(done.home, "made", comparison.examples.key, split)
+    (pair,) = done.pairs
+    whole = pair.examples.partition(Lake(done.home)).table().to_pylist()
+    rows = split_rows(done.home, "made", pair.examples.key, split)
     assert rows.to_pylist() == [row for row in whole if row["split"] == split]
     assert len(rows) == SPLITS[split]
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_states_come_with_the_labels_of_their_examples(done, split):
-    (comparison,) = done.comparisons
-    step = comparison.states[split]
-    ids, labels, states = read_states(done.home, comparison.model.name, "made", split, step.key)
-    rows = split_rows(done.home, "made", comparison.examples.key, split)
+    (pair,) = done.pairs
+    step = pair.states[split]
+    ids, labels, states = read_states(done.home, pair.model.name, "made", split, step.key)
+    rows = split_rows(done.home, "made", pair.examples.key, split)
     assert ids == rows["id"].to_pylist()
     assert labels.tolist() == rows["label"].to_pylist()
     assert labels.dtype == np.int64
@@ -35,23 +35,23 @@ def test_states_come_with_the_labels_of_their_examples(done, split):
 def test_several_layers_lie_side_by_side_in_ascending_order(tmp_path):
     plan = World(tmp_path, experiment={"layers": ["last", 0, -2]}).plan()
     compute(plan, ("examples", "states"))
-    (comparison,) = plan.comparisons
-    step = comparison.states["test"]
-    _, _, states = read_states(plan.home, comparison.model.name, "made", "test", step.key)
+    (pair,) = plan.pairs
+    step = pair.states["test"]
+    _, _, states = read_states(plan.home, pair.model.name, "made", "test", step.key)
     table = step.partition(Lake(plan.home)).table()
-    assert step.payload["layers"] == [0, 2, 3]
+    assert step.spec.layers == (0, 2, 3)
     expected = np.concatenate([matrix(table[f"layer_{layer}"]) for layer in (0, 2, 3)], axis=1)
     np.testing.assert_array_equal(states, expected)
 
 
 def test_shared_states_cannot_be_written_to(done):
-    (comparison,) = done.comparisons
-    _, _, states = read_states(done.home, comparison.model.name, "made", "test", comparison.states["test"].key)
+    (pair,) = done.pairs
+    _, _, states = read_states(done.home, pair.model.name, "made", "test", pair.states["test"].key)
     with pytest.raises(ValueError, match="read-only"):
         states[0] = 0
 
 
 def test_what_was_never_published_is_said(world):
-    (comparison,) = world.plan().comparisons
+    (pair,) = world.plan().pairs
     with pytest.raises(NotPublished, match="never published"):
-        split_rows(world.home, "made", comparison.examples.key, "train")
+        split_rows(world.home, "made", pair.examples.key, "train")

@@ -6,17 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.steps.step import (
-    VERSIONS,
-    anchors_step,
-    comparisons_step,
-    diagnostics_step,
-    examples_step,
-    metrics_step,
-    predictions_step,
-    run_step,
-    states_step,
+from tasks.steps.specs import (
+    KINDS,
+    AdapterFitSpec,
+    AnchorsSpec,
+    ComparisonsSpec,
+    Demonstrations,
+    DiagnosticsSpec,
+    ExamplesSpec,
+    MethodSettings,
+    MetricsSpec,
+    RunSpec,
+    StatesFitSpec,
+    StatesRef,
+    StatesSpec,
+    spec_of,
 )
+from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, dataset_card
 from vocabsem.cards.schema import DatasetCard
 from warehouse.home import Home
@@ -59,15 +65,46 @@ def chain(**changes):
     """A step of each kind, as a plan chains them."""
     g = GIVEN | changes
     card = DatasetCard.model_validate(dataset_card(Path("/data"), **g["dataset"]))
-    examples = examples_step(card, g["hashes"], g["limits"])
-    anchors = anchors_step(g["model"], g["digest"], g["gauge"])
-    states = states_step(g["model"], g["digest"], card, examples, "test", g["settings"])
-    inputs = {"states:test": states.key, "anchors": anchors.key}
-    predictions = predictions_step(g["model"], card, g["method"], g["specification"], g["shots"], g["seeds"], inputs)
-    metrics = metrics_step(predictions)
-    compared = comparisons_step(g["model"], card.name, g["shots"], {g["method"]: predictions}, g["contrasts"])
-    run = run_step(g["experiment"], [metrics], [compared], g["champion"], g["controls"])
-    diagnosed = diagnostics_step(g["model"], card, {"test": states}, {g["gauge"]: anchors})
+    of = {"model": g["model"], "dataset": card.name}
+    words = {"words": card.label_words, "word_tokens": card.word_tokens}
+    examples = Step(
+        ExamplesSpec(dataset=card.name, card=card.content(), hashes=g["hashes"], limits=g["limits"]),
+    )
+    anchors = Step(AnchorsSpec(model=g["model"], digest=g["digest"], gauge=g["gauge"]))
+    prompts = {"examples": examples.key, "digest": g["digest"], "template": card.template}
+    states = Step(StatesSpec(**of, **prompts, split="test", **g["settings"]))
+    spec = StatesFitSpec(
+        **of,
+        **words,
+        name=g["method"],
+        method=MethodSettings.model_validate(g["specification"]),
+        shots=g["shots"],
+        seeds=g["seeds"],
+        states=[StatesRef(split="test", key=states.key)],
+        anchors=anchors.key,
+    )
+    predictions = Step(spec)
+    metrics = Step(MetricsSpec(**predictions.coordinates, predictions=predictions.key))
+    compared = Step(
+        ComparisonsSpec(
+            **of,
+            shots=str(g["shots"]),
+            predictions={g["method"]: predictions.key},
+            contrasts=g["contrasts"],
+        )
+    )
+    run = Step(
+        RunSpec(
+            experiment=g["experiment"],
+            metrics=[metrics.key],
+            comparisons=[compared.key],
+            champion=g["champion"],
+            controls=g["controls"],
+        )
+    )
+    diagnosed = Step(
+        DiagnosticsSpec(**of, **words, states={"test": states.key}, anchors={g["gauge"]: anchors.key}),
+    )
     return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run, diagnosed)}
 
 
@@ -151,18 +188,19 @@ def test_the_same_content_under_two_names_is_two_partitions(tmp_path):
 
 
 def test_a_key_is_the_hash_of_the_payload_and_ignores_its_order():
-    for kind, step in chain().items():
+    for step in chain().values():
         assert step.key == partition_key(dict(step.payload))
-        assert step.payload["version"] == VERSIONS[kind]
+        assert step.payload["version"] == step.spec.version
         assert step.payload["inputs"] == step.inputs
     assert not changed(limits=dict(reversed(GIVEN["limits"].items())))
     assert not changed(settings=dict(reversed(GIVEN["settings"].items())))
 
 
-@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("kind", [spec.kind for spec in KINDS])
 def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     before = chain()
-    monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+    spec = type(before[kind].spec)
+    monkeypatch.setattr(spec, "version", spec.version + 1)
     after = chain()
     follows = {"examples": EXAMPLES, "states": STATES, "anchors": ANCHORS, "predictions": PREDICTIONS}
     follows["diagnostics"] = DIAGNOSTICS
@@ -176,3 +214,43 @@ def test_a_step_lies_where_its_coordinates_say(tmp_path):
     path = lake.home.lake / "predictions" / "model=tiny" / "dataset=made" / "method=linear_probe" / "shots=4"
     assert step.partition(lake).path == path / f"key={step.key[:12]}"
     assert step.partition(lake, "calibrators").path.parts[-6:-1] == ("calibrators", *path.parts[-4:])
+
+
+def published(step, tmp_path):
+    """The manifest of a step, written and read."""
+    partition = step.partition(Lake(Home(tmp_path)))
+    partition.publish([], payload=step.payload, inputs=step.inputs)
+    return partition.manifest()
+
+
+def test_a_spec_reads_back_equal_from_its_manifest(tmp_path):
+    shown = Demonstrations(per_class="fit", random_state=3, context=512, words=("bad", "good"), order=2)
+    of = {"model": "tiny", "dataset": "made"}
+    states, fit = (chain()[kind].spec for kind in ("states", "predictions"))
+    refs = (StatesRef(split="train", key="a" * 64), StatesRef(split="test", key="b" * 64, random_state=1))
+    prompts = states.model_dump(include={"examples", "digest", "template", "dtype", "max_tokens", "prepend_bos"})
+    adapter = fit.model_dump(include={"name", "shots", "method", "words", "word_tokens", "seeds"})
+    several = (
+        *(step.spec for step in chain().values()),
+        states.model_copy(update={"demonstrations": shown}),
+        fit.model_copy(update={"states": refs, "temperature": 5, "on_insufficient": "use_all"}),
+        AdapterFitSpec.model_validate(of | prompts | adapter | {"temperature": True}),
+    )
+    for spec in several:
+        assert spec_of(published(Step(spec), tmp_path)) == spec
+
+
+def test_the_states_of_a_seed_are_those_with_its_demonstrations_and_those_without():
+    keys = [character * 64 for character in "abc"]
+    fit = chain()["predictions"].spec.model_copy(
+        update={
+            "states": (
+                StatesRef(split="content_free", key=keys[0]),
+                StatesRef(split="test", key=keys[1], random_state=0),
+                StatesRef(split="test", key=keys[2], random_state=1),
+            )
+        }
+    )
+    assert fit.keys(1) == {"content_free": keys[0], "test": keys[2]}
+    assert fit.keys() == {"content_free": keys[0]}
+    assert list(fit.inputs) == ["states:content_free", "states:test@0", "states:test@1", "anchors"]

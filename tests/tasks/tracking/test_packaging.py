@@ -15,7 +15,8 @@ import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from safetensors.numpy import save
 
-from tasks.steps.step import Entry, Step
+from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec
+from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.packaging import load_classifier, packaged_classifier
 from tasks.tracking.registry import register
 from tasks.tracking.runs import log_experiment
@@ -60,8 +61,32 @@ def entry(model, fields=("text",), key_of="first"):
             "template": template,
         }
     )
-    step = Step("predictions", {"model": model.name, "dataset": "films", "shots": "all"}, {"of": key_of})
-    return Entry(model, dataset, "linear_probe", "linear_probe", False, step, step, step)
+    examples = Step(ExamplesSpec(dataset="films", card={}, hashes={"of": key_of}, limits={}))
+    spec = StatesFitSpec(
+        model=model.name,
+        dataset="films",
+        name="linear_probe",
+        shots="all",
+        method=MethodSettings(name="linear_probe", params={}),
+        words=dataset.label_words,
+        word_tokens="first",
+        seeds=[0],
+        states=[],
+        anchors=examples.key,
+    )
+    predictions = Step(spec)
+    return PlannedFit(
+        model=model,
+        dataset=dataset,
+        name="linear_probe",
+        method="linear_probe",
+        shots="all",
+        control=False,
+        servable=True,
+        examples=examples,
+        predictions=predictions,
+        metrics=Step(MetricsSpec(**predictions.coordinates, predictions=predictions.key)),
+    )
 
 
 def fit(entry, home):

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score
 
+from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
-from tasks.steps.step import Entry, Step, examples_step, predictions_step
+from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec, StatesRef
+from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.registry import compare_with_champion, register
 from tasks.tracking.runs import log_experiment
 from tasks.tracking.store import store
@@ -23,7 +25,8 @@ N = 120
 
 def publish_examples(home, dataset, of="first", texts="text"):
     """Validation rows of three classes; `texts` and `of` make other rows and other keys."""
-    step = examples_step(dataset, {"train": "0" * 64, "of": of}, {})
+    hashes = {"train": "0" * 64, "of": of}
+    step = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits={}))
     rows = [{"id": f"all-{i}", "split": "validation", "label": i % 3, "text": f"{texts} {i}"} for i in range(N)]
     table = pa.Table.from_pylist([row | {"label_name": dataset.label_names[row["label"]]} for row in rows])
     partition = step.partition(Lake(home))
@@ -34,28 +37,50 @@ def publish_examples(home, dataset, of="first", texts="text"):
 def contender(home, examples, right, *, seeds=(0, 1, 2), shots=4, method="ridge"):
     """A method that answers the share `right` of the rows, drawn at random, as their labels say."""
     dataset = DatasetCard.model_validate(dataset_card(home.root))
-    of = {"method": method, "params": {"right": right}}
-    step = predictions_step("tiny", dataset, method, of, shots, list(seeds), {"states:test": examples.key})
+    spec = StatesFitSpec(
+        model="tiny",
+        dataset=dataset.name,
+        name=method,
+        shots=shots,
+        method=MethodSettings(name=method, params={"right": right}),
+        words=dataset.label_words,
+        word_tokens=dataset.word_tokens,
+        seeds=seeds,
+        states=[StatesRef(split="test", key=examples.key)],
+        anchors="a" * 64,
+    )
+    step = Step(spec)
     labels = np.arange(N) % 3
     tables = []
     for seed in seeds:
         order = np.random.default_rng([seed, round(right * 1000)]).permutation(N)
         answers = np.where(order < right * N, labels, (labels + 1) % 3)
         tables.append(prediction_rows("validation", seed, [str(i) for i in range(N)], labels, np.eye(3)[answers]))
-    publish_predictions(home, step, tables, [], b"weights", [{"seed": seed} for seed in seeds])
-    return Entry(model().model_copy(update={"name": "tiny"}), dataset, method, method, False, examples, step, step)
+    publish_predictions(home, step, tables, [], b"weights", [SeedFacts(seed=seed, fit_seconds=0) for seed in seeds])
+    return PlannedFit(
+        model=model().model_copy(update={"name": "tiny"}),
+        dataset=dataset,
+        name=method,
+        method=method,
+        shots=shots,
+        control=False,
+        servable=True,
+        examples=examples,
+        predictions=step,
+        metrics=Step(MetricsSpec(**step.coordinates, predictions=step.key)),
+    )
 
 
-def f1_of(home, entry):
-    table = entry.predictions.partition(Lake(home)).table().to_pandas()
+def f1_of(home, fit):
+    table = fit.predictions.partition(Lake(home)).table().to_pandas()
     each = [f1_score(rows["label"], rows["predicted"], average="macro") for _, rows in table.groupby("seed")]
     return np.mean(each)
 
 
-def champion(entry, version="7", **tags):
+def champion(fit, version="7", **tags):
     """What MLflow knows of a registered champion."""
-    known = {"predictions": entry.predictions.key, "examples": entry.examples.key, "model": "tiny"}
-    return SimpleNamespace(version=version, tags=known | {"method": entry.label, "shots": entry.shots} | tags)
+    known = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": "tiny"}
+    return SimpleNamespace(version=version, tags=known | {"method": fit.name, "shots": str(fit.shots)} | tags)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +108,7 @@ def test_only_a_difference_beyond_chance_replaces_the_champion(home, examples, r
 def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
     """By a plain loop: seeds and examples drawn with replacement, macro-F1 as it is defined."""
     holder, other = contender(home, examples, 0.6), contender(home, examples, 0.7)
-    tables = [entry.predictions.partition(Lake(home)).table().to_pandas() for entry in (other, holder)]
+    tables = [fit.predictions.partition(Lake(home)).table().to_pandas() for fit in (other, holder)]
     first, second = ([rows["predicted"].to_numpy() for _, rows in table.groupby("seed")] for table in tables)
     labels, rng, draws = np.arange(N) % 3, np.random.default_rng(5), 4000
 
@@ -103,9 +128,9 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
 
 
 def test_the_first_comer_and_the_champion_itself_are_champion(home, examples):
-    entry = contender(home, examples, 0.5)
-    assert compare_with_champion(home, entry, None).alias == "champion"
-    verdict = compare_with_champion(home, entry, champion(entry))
+    fit = contender(home, examples, 0.5)
+    assert compare_with_champion(home, fit, None).alias == "champion"
+    verdict = compare_with_champion(home, fit, champion(fit))
     assert (verdict.alias, verdict.difference) == ("champion", None)
 
 
@@ -121,10 +146,10 @@ def test_one_seed_stands_beside_every_seed_and_others_must_meet(home, examples):
 
 
 def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples):
-    entry, dataset = contender(home, examples, 0.95), DatasetCard.model_validate(dataset_card(home.root))
+    fit, dataset = contender(home, examples, 0.95), DatasetCard.model_validate(dataset_card(home.root))
     elsewhere = contender(home, publish_examples(home, dataset, of="other", texts="other"), 0.5, method="centroid")
     again = contender(home, publish_examples(home, dataset, of="more training rows"), 0.5, method="centroid")
-    assert compare_with_champion(home, entry, champion(again)).alias == "champion", (
+    assert compare_with_champion(home, fit, champion(again)).alias == "champion", (
         "the same validation rows under another key"
     )
     for holder, why in (
@@ -133,7 +158,7 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples)
         (champion(again, examples="f" * 64), "what it predicted is no longer in the lake"),
         (SimpleNamespace(version="7", tags={"predictions": "f" * 64}), "it was registered without its examples' key"),
     ):
-        verdict = compare_with_champion(home, entry, holder)
+        verdict = compare_with_champion(home, fit, holder)
         assert (verdict.alias, verdict.difference) == ("challenger", None)
         assert f"version 7 stays champion, for it cannot be compared: {why}" in verdict.why
         assert verdict.why.endswith("move the alias by hand")
@@ -168,7 +193,7 @@ def test_a_champion_is_replaced_though_its_calibrator_is_gone(home, examples):
 
 
 def test_the_step_of_another_data_set_is_not_mistaken(home, examples):
-    entry = contender(home, examples, 0.95)
-    step = Step("predictions", dict(entry.predictions.coordinates) | {"dataset": "else"}, {"of": "else"})
-    assert step.key != entry.predictions.key
-    assert compare_with_champion(home, entry, champion(replace(entry, predictions=step))).alias == "challenger"
+    fit = contender(home, examples, 0.95)
+    step = Step(fit.predictions.spec.model_copy(update={"dataset": "else"}))
+    assert step.key != fit.predictions.key
+    assert compare_with_champion(home, fit, champion(replace(fit, predictions=step))).alias == "challenger"

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tasks.examples import build_examples
-from tasks.steps.step import examples_step
+from tasks.steps.specs import ExamplesSpec
+from tasks.steps.step import Step
 from tasks.views.dataset_draft import MOST_CLASSES, _training_rows, propose, read_draft
 from tests.tasks.worlds import model, sentences
 from vocabsem.cards.schema import DatasetCard
@@ -102,7 +103,8 @@ def test_words_are_chosen_by_training_rows_alone(tmp_path):
     home, draft = Home(tmp_path / "home"), read(write(tmp_path / "mine.csv", [(f"text {n}", n % 3) for n in range(60)]))
     texts, labels = _training_rows(home, draft)
     card = DatasetCard.model_validate(draft.card(["x", "y", "z"]))
-    step = examples_step(card, {"all": "0" * 64}, {"train": None, "validation": None, "test": None})
+    limits = {"train": None, "validation": None, "test": None}
+    step = Step(ExamplesSpec(dataset=card.name, card=card.content(), hashes={"all": "0" * 64}, limits=limits))
     build_examples.fn(home, card, {"all": draft.path}, step)
     rows = step.partition(Lake(home)).table().to_pylist()
     assert {row["text"] for row in rows if row["split"] != "train"}.isdisjoint(texts)

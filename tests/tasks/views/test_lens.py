@@ -26,7 +26,7 @@ def stored(tmp_path_factory):
     plan = world.plan()
     compute(plan, ["examples"])
     catalog.rebuild(world.home)
-    return world, plan.comparisons[0].dataset
+    return world, plan.pairs[0].dataset
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,193 @@
+"""What a step measures while it fills a partition, stored in the manifest: one model a kind.
+
+Facts written by a version before may lack fields or have others: these have defaults, those are ignored.
+"""
+
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
+
+from warehouse.lake.manifest import Manifest
+
+F = TypeVar("F", bound="Facts")
+
+
+class Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def dump(self) -> dict[str, Any]:
+        """Return them as plain values; what has its default is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def facts_of(manifest: Manifest, facts: type[F]) -> F:
+    """Return the facts of a published partition."""
+    return facts.model_validate(manifest.facts)
+
+
+class ClassFacts(Facts):
+    """One class of a data set."""
+
+    label: int
+    """As a number, from 0."""
+    name: str
+    """In the data."""
+    word: str
+    """The label word."""
+
+
+class ExamplesFacts(Facts):
+    """How the rows of a data set came about."""
+
+    rows_read: dict[str, int]
+    """Rows of each source."""
+    rows_of_other_sources: int
+    """Left out by the card's `where`."""
+    empty_dropped: int
+    """Rows without text, where the card drops them."""
+    duplicates_removed: dict[str, int]
+    """Training rows whose text occurs again, in training or outside."""
+    split_rule: str
+    """How the splits were made."""
+    counts: dict[str, dict[str, int]]
+    """Rows of each split and class."""
+    majority_share: dict[str, float]
+    """Of the commonest class, by split."""
+    rows: dict[str, int]
+    """Rows of each split."""
+    description: str
+    license: str = Field(validation_alias=AliasChoices("license", "licence"))
+    citation: str | None
+    template: str
+    sources: dict[str, str]
+    """Where each file comes from."""
+    classes: list[ClassFacts]
+
+
+class AnchorsFacts(Facts):
+    """The head and how well it was inverted."""
+
+    condition: float
+    """Condition number of the head."""
+    residual: float
+    """Relative residual |WᵀW X − Wᵀ| / |Wᵀ|."""
+    rank: int
+    gauge: str
+    solver: str
+    tokens: int
+    """Rows of the head that are tokens."""
+    padding_rows: int
+    """Rows that are none."""
+    softcap: float | None
+    """Bound of the logits, where the model has one."""
+    scale: float
+    """Factor of the logits."""
+    card: dict[str, JsonValue]
+    """The model's card."""
+
+
+class NormFacts(Facts):
+    """Norms of the last layer's states."""
+
+    min: float
+    mean: float
+    max: float
+
+
+class StatesFacts(Facts):
+    """How the states of a split were computed."""
+
+    layers: tuple[int, ...]
+    pooling: str
+    dtype: str
+    max_tokens: int
+    tokens: int
+    """Of all prompts."""
+    shortened: int
+    """Prompts that lost the end of a field."""
+    seconds: float
+    """In the model."""
+    demonstrations: tuple[str, ...] = ()
+    """Ids of the examples that every prompt begins with."""
+    norm: NormFacts
+
+
+class SeedFacts(Facts):
+    """One seed of a fit."""
+
+    seed: int
+    fit_seconds: float
+    temperature: float | None = None
+    """By which the log-probabilities are divided."""
+    ari_before: float | None = None
+    """Agreement of clusters of the test states with the labels."""
+    ari_after: float | None = None
+    """The same of the states that the method moves."""
+    learning_rate: float | None = None
+    """Of an adapter, as chosen."""
+    steps: int | None = None
+    """Of its training, as chosen."""
+    held_out: int | None = None
+    """Training rows held out to choose them."""
+    parameters: int | None = None
+    """Trained."""
+
+
+class FitFacts(Facts):
+    """How a method was fitted."""
+
+    method: str
+    params: dict[str, JsonValue]
+    label_noise: float = 0
+    revision: int = 1
+    shots: int | str
+    seeds: list[SeedFacts]
+
+
+class MetricsFacts(Facts):
+    """Nothing beyond the rows."""
+
+
+class ComparisonsFacts(Facts):
+    """How differences were tested."""
+
+    resamples: int
+    """Of the bootstrap."""
+
+
+class DiagnosticsFacts(Facts):
+    """What was looked at."""
+
+    states: int
+    """Test states over which similarities are taken."""
+
+
+class ChampionFacts(Facts):
+    """A registered model of a run."""
+
+    model: str
+    """Its name with its alias or version."""
+    key: str
+    """Of its predictions."""
+    seed: int
+    version: str
+    alias: str | None
+    why: str
+    difference: dict[str, float] | None
+    """Of macro-F1 on validation data against the former champion."""
+
+
+class RunFacts(Facts):
+    """A finished run of an experiment."""
+
+    experiment: str
+    card: dict[str, JsonValue]
+    champions: list[ChampionFacts]
+    challengers: list[ChampionFacts] = []
+    started: str
+    seconds: float
+    mlflow_run_id: str
+    prefect_flow_run_id: str | None
+    machine: str
+    git_commit: str | None = None
+    """Of the checkout, where there is one."""

@@ -1,0 +1,84 @@
+"""The form of a spec: what determines the content of a partition, and the plain values that its key is the hash of."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def role(kind: str, which: object = None) -> str:
+    """Return what an input is used as: its kind and, of several, which one (`states:train`, `metrics:0`)."""
+    return kind if which is None else f"{kind}:{which}"
+
+
+def keys_of(inputs: Mapping[str, str], kind: str) -> dict[str, str]:
+    """Return the keys of the inputs of one kind by which one each is; the inverse of `role`."""
+    return {name.partition(":")[2]: key for name, key in inputs.items() if name.partition(":")[0] == kind}
+
+
+def numbered(kind: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return inputs of one kind, told apart by their place."""
+    return {role(kind, index): key for index, key in enumerate(keys)}
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spec(Frozen):
+    """What every kind shares: coordinates name the partition's folder, inputs are what it is made from."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    places: ClassVar[Mapping[str, str]]
+    """Coordinate → field, in the order of the path."""
+    also_content: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are coordinates and content."""
+    references: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are inputs, by their keys."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Field → its name in the canonical form, where they differ."""
+    frame: ClassVar[frozenset[str]] = frozenset({"step", "version", "coordinates", "inputs"})
+    """Names in the canonical form that are no fields."""
+
+    @property
+    def coordinates(self) -> dict[str, str]:
+        return {name: str(getattr(self, field)) for name, field in self.places.items()}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Role → key."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.references}
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the spec as the plain values that are hashed and stored in the manifest."""
+        apart = (set(self.places.values()) | self.references) - self.also_content
+        content = self.model_dump(mode="json", by_alias=True, exclude=apart, exclude_defaults=True)
+        frame = {"step": self.kind, "version": self.version, "coordinates": self.coordinates, "inputs": self.inputs}
+        return frame | {self.renamed.get(name, name): value for name, value in content.items()}
+
+    @classmethod
+    def parse(cls, payload: Mapping[str, Any]) -> Self:
+        """Return the spec whose canonical form is `payload`. Raises ValidationError."""
+        names = {given: field for field, given in cls.renamed.items()}
+        content = {names.get(name, name): value for name, value in payload.items() if name not in cls.frame}
+        named = {field: payload["coordinates"].get(name) for name, field in cls.places.items()}
+        place = {field: value for field, value in named.items() if field not in cls.also_content}
+        return cls.model_validate(content | place | cls._from_inputs(payload))
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(payload["inputs"])
+
+
+class ModelDatasetSpec(Spec):
+    """Of one model on one data set."""
+
+    places: ClassVar[Mapping[str, str]] = {"model": "model", "dataset": "dataset"}
+
+    model: str
+    """Name of the card."""
+    dataset: str
+    """Name of the card, with its variant."""

@@ -1,0 +1,306 @@
+"""The spec of each kind of partition: what determines its content.
+
+Raise a `version` when the step's code would give other content for the same spec. A field that has its default is left
+out of the canonical form, so that a new option changes no key of those who do not use it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import AliasChoices, Field
+
+from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, numbered, role
+from vocabsem.shots import OnInsufficient
+from warehouse.lake.manifest import Manifest
+
+Shots = int | Literal["all"]
+DType = Literal["float32", "bfloat16"]
+SPLITS = ("train", "validation", "test")
+
+
+class ExamplesSpec(Spec):
+    """The rows of a data set, split and capped."""
+
+    kind: ClassVar[str] = "examples"
+    places: ClassVar[Mapping[str, str]] = {"dataset": "dataset"}
+
+    dataset: str
+    """Name of the card, with its variant."""
+    card: dict[str, Any]
+    """All in the card that determines which rows are read."""
+    hashes: dict[str, str]
+    """SHA-256 of each source file."""
+    limits: dict[str, int | None]
+    """The most rows of each split; None is every row."""
+
+
+class AnchorsSpec(Spec):
+    """The semantic anchor of every token of a model."""
+
+    kind: ClassVar[str] = "anchors"
+    places: ClassVar[Mapping[str, str]] = {"model": "model"}
+    renamed: ClassVar[Mapping[str, str]] = {"digest": "model"}
+
+    model: str
+    """Name of the card."""
+    digest: str
+    """Of the model's bytes."""
+    gauge: str
+    """Which head is inverted: raw or centered."""
+
+
+class Demonstrations(Frozen):
+    """Which labeled examples every prompt begins with."""
+
+    per_class: int | Literal["fit"]
+    """Examples of each class, or as many as fit."""
+    random_state: int = Field(validation_alias=AliasChoices("random_state", "seed"), serialization_alias="seed")
+    """Draws the examples and their order."""
+    context: int
+    """The most tokens of demonstrations and question."""
+    words: tuple[str, ...]
+    """The label words."""
+    order: int = 0
+    """Which further order of the same examples; 0 is the one drawn with them."""
+
+
+class PromptSpec(ModelDatasetSpec):
+    """What is computed from prompts by a model."""
+
+    references: ClassVar[frozenset[str]] = frozenset({"examples"})
+
+    examples: Key
+    """The examples that the prompts are made from."""
+    digest: str
+    """Of the model's bytes."""
+    template: str
+    """The prompt around a text."""
+    dtype: DType
+    """Of the model while it runs."""
+    max_tokens: int
+    """Longest prompt."""
+    prepend_bos: bool
+    """Whether prompts begin with the beginning-of-sequence token."""
+
+
+class StatesSpec(PromptSpec):
+    """The hidden states of the prompts of one split."""
+
+    kind: ClassVar[str] = "states"
+    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "split": "split"}
+    also_content: ClassVar[frozenset[str]] = frozenset({"split"})
+    renamed: ClassVar[Mapping[str, str]] = {"digest": "model"}
+
+    split: str
+    """train, validation, test; or prompts made without texts: content_free, domain_words."""
+    layers: tuple[int, ...]
+    """Layers stored; 0 is the embedding output."""
+    pooling: Literal["last", "mean"]
+    """State of the last token, or the mean of all."""
+    demonstrations: Demonstrations | None = None
+    """What all prompts begin with; None is a zero-shot prompt."""
+
+
+class StatesRef(Frozen):
+    """The states of a split as the input of a fit."""
+
+    split: str
+    """Of which prompts."""
+    key: Key
+    """Of the states."""
+    random_state: int | None = None
+    """The seed whose demonstrations they have; None for prompts without any, which all seeds share."""
+
+    @property
+    def role(self) -> str:
+        return role("states", self.split if self.random_state is None else f"{self.split}@{self.random_state}")
+
+
+class MethodSettings(Frozen):
+    """An estimator and how it is set."""
+
+    name: str = Field(validation_alias=AliasChoices("name", "method"), serialization_alias="method")
+    """Registered name."""
+    params: dict[str, Any]
+    """Parameters that differ from the defaults."""
+    label_noise: float = 0
+    """Share of the training labels that are replaced by another class."""
+    revision: int = 1
+    """Raised when the estimator's code gives other answers."""
+
+
+class FitSpec(ModelDatasetSpec):
+    """One method at one number of shots, fitted for each seed, with its predictions."""
+
+    kind: ClassVar[str] = "predictions"
+    version: ClassVar[int] = 3
+    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "method": "name", "shots": "shots"}
+    also_content: ClassVar[frozenset[str]] = frozenset({"shots"})
+
+    name: str
+    """The method's name in tables."""
+    shots: Shots
+    """Labeled examples per class."""
+    method: MethodSettings
+    """The estimator."""
+    words: tuple[str, ...]
+    """The label words, in class order."""
+    word_tokens: str
+    """What stands for a word of several tokens: the first, or the mean of all."""
+    seeds: tuple[int, ...]
+    """Each draws its own shots and initial weights."""
+    temperature: bool | int = False
+    """Folds by which a temperature is fitted; True where the method fits its own."""
+    on_insufficient: OnInsufficient = "raise"
+    """What a class with fewer rows than shots does."""
+
+
+class StatesFitSpec(FitSpec):
+    """An estimator over stored states."""
+
+    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+
+    states: tuple[StatesRef, ...]
+    """Those that the fit reads, of each split and, with demonstrations, of each seed."""
+    anchors: Key
+    """Of the model."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return {ref.role: ref.key for ref in self.states} | {"anchors": self.anchors}
+
+    def keys(self, seed: int | None = None) -> dict[str, str]:
+        """Return the key of the states of each split that a seed reads; without one, those of zero-shot prompts."""
+        return {ref.split: ref.key for ref in self.states if ref.random_state in (None, seed)}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        states = []
+        for which, key in keys_of(payload["inputs"], "states").items():
+            split, _, seed = which.partition("@")
+            states.append(StatesRef(split=split, random_state=int(seed) if seed else None, key=key))
+        return {"states": states, "anchors": payload["inputs"]["anchors"]}
+
+
+class AdapterFitSpec(FitSpec, PromptSpec):
+    """An adapter of the model, trained on prompts."""
+
+
+class MetricsSpec(ModelDatasetSpec):
+    """The metrics of a fit's predictions."""
+
+    kind: ClassVar[str] = "metrics"
+    version: ClassVar[int] = 2
+    places: ClassVar[Mapping[str, str]] = {name: name for name in FitSpec.places}
+    references: ClassVar[frozenset[str]] = frozenset({"predictions"})
+
+    method: str
+    """The method's name in tables."""
+    shots: str
+    """Labeled examples per class."""
+    predictions: Key
+    """What is measured."""
+
+
+RIVAL = "rival"  # the question of a contrast with our calibrator
+
+
+class Contrast(NamedTuple):
+    """Two methods that are compared."""
+
+    question: str
+    """What the difference says: `rival`, `anchors over random`, …"""
+    method: str
+    """Its name in tables."""
+    reference: str
+    """The method that it is compared with."""
+
+
+class ComparisonsSpec(ModelDatasetSpec):
+    """The contrasts between methods at one number of shots."""
+
+    kind: ClassVar[str] = "comparisons"
+    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "shots": "shots"}
+    references: ClassVar[frozenset[str]] = frozenset({"predictions"})
+    frame: ClassVar[frozenset[str]] = Spec.frame | {"methods"}
+
+    shots: str
+    """Labeled examples per class."""
+    predictions: dict[str, Key]
+    """What is compared, by the methods' names in tables."""
+    contrasts: tuple[Contrast, ...]
+    """Which with which."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return numbered(FitSpec.kind, self.predictions.values())
+
+    def canonical(self) -> dict[str, Any]:
+        return super().canonical() | {"methods": dict(zip(self.inputs, self.predictions, strict=True))}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {"predictions": {method: payload["inputs"][name] for name, method in payload["methods"].items()}}
+
+
+class DiagnosticsSpec(ModelDatasetSpec):
+    """The figures of one model on one data set that no method is needed for."""
+
+    kind: ClassVar[str] = "diagnostics"
+    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+
+    states: dict[str, Key]
+    """By the prompts that they are of."""
+    anchors: dict[str, Key]
+    """By their gauge."""
+    words: tuple[str, ...]
+    """The label words, in class order."""
+    word_tokens: str
+    """What stands for a word of several tokens: the first, or the mean of all."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
+        return states | {role(AnchorsSpec.kind, gauge): key for gauge, key in self.anchors.items()}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: keys_of(payload["inputs"], kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
+
+
+class RunSpec(Spec):
+    """A finished run of an experiment."""
+
+    kind: ClassVar[str] = "runs"
+    places: ClassVar[Mapping[str, str]] = {"experiment": "experiment"}
+    references: ClassVar[frozenset[str]] = frozenset({"metrics", "comparisons"})
+
+    experiment: str
+    """Name of the card."""
+    metrics: tuple[Key, ...]
+    """Of every fit."""
+    comparisons: tuple[Key, ...]
+    """Of every number of shots at which there is something to compare."""
+    champion: bool
+    """Whether the best method is registered."""
+    controls: tuple[str, ...]
+    """Names of the methods that cannot be champion."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return numbered(MetricsSpec.kind, self.metrics) | numbered(ComparisonsSpec.kind, self.comparisons)
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: list(keys_of(payload["inputs"], kind).values()) for kind in ("metrics", "comparisons")}
+
+
+KINDS = (ExamplesSpec, AnchorsSpec, StatesSpec, FitSpec, MetricsSpec, ComparisonsSpec, DiagnosticsSpec, RunSpec)
+
+
+def spec_of(manifest: Manifest) -> Spec:
+    """Return the spec of a published partition. Raises ValidationError for one of a version with other fields."""
+    spec: type[Spec] = {each.kind: each for each in KINDS}[manifest.kind]
+    if spec is FitSpec:
+        spec = AdapterFitSpec if "digest" in manifest.payload else StatesFitSpec
+    return spec.parse(manifest.payload)
