@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from flows.reporting.table import Table
-from tasks.steps.step import SPLITS
+from tasks.steps.specs import SPLITS
 from warehouse.catalog import reads
 from warehouse.home import Home
 

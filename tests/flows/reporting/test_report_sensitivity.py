@@ -3,7 +3,7 @@
 import pytest
 
 from flows.reporting.report import report
-from tasks.steps.step import SPLITS
+from tasks.steps.specs import SPLITS
 from tests.flows.reporting.test_report import table
 from tests.warehouse.catalog.test_sensitivity import METHODS, SETS, put_seeds
 from tests.warehouse.lakes import put_run
