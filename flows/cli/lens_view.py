@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flows.reporting.templating import page
+from flows.reporting.templating import render
 from tasks.views.lens import Look
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
@@ -71,7 +71,7 @@ def html(look: Look) -> str:
         }
         for layer in reversed(look.layers)
     ]
-    return page(
+    return render(
         "lens.html",
         title=f"Lens: {look.model}",
         look=look,

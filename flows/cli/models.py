@@ -43,7 +43,7 @@ def lens(
     from flows.cli import lens_view
     from flows.cli.console import console
     from flows.planning.plan import find_data_dir
-    from flows.reporting.templating import writing
+    from flows.reporting.templating import writable
     from tasks.views.lens import look
     from vocabsem.cards.schema import load_card
 
@@ -55,7 +55,7 @@ def lens(
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     seen = look(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
     if output:
-        with writing(output):
+        with writable(output):
             output.write_text(lens_view.html(seen), encoding="utf-8")
         typer.echo(output)
     elif form == "json":

@@ -6,8 +6,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.planning.plan import Plan
 from flows.reporting.effects import worth
-from flows.reporting.plots import data_uri, label_efficiency
-from flows.reporting.sections import curves
+from flows.reporting.label_efficiency import label_efficiency
+from flows.reporting.svg import data_uri
 from flows.reporting.table import pipes
 from tasks.tracking.runs import page_file
 from warehouse.catalog import reads
@@ -74,7 +74,7 @@ def _page(plan: Plan, rows: list[dict[str, Any]]) -> str:
             best.append([row["method"], row["shots"], f"{row['macro_f1']:.3f}", interval, f"{row['accuracy']:.3f}"])
         lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", "macro-F1", "95 %", "accuracy"], best)]
         lines += ["", *(f"- {line}" for line in found.get((dataset, model), []))]
-        picture = data_uri(label_efficiency(f"{dataset}, {model}", curves(mine)))
+        picture = data_uri(label_efficiency(dataset, mine).picture(f"{dataset}, {model}"))
         lines += ["", f"![macro-F1 by labeled examples per class]({picture})", ""]
     return "\n".join(lines)
 

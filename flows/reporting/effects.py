@@ -49,10 +49,10 @@ def ranks(home: Home, run: str) -> dict[str, dict[str, dict[str, float]]]:
     return {model: dict(sorted(by.items(), key=lambda item: fmean(item[1].values()))) for model, by in table.items()}
 
 
-def place_of(shots: str) -> float:
-    """Where a number of shots stands among others; `all` is the last."""
+def shots_order(shots: str) -> float:
+    """Return the sort key of a number of shots; `all` is last."""
     return float("inf") if shots == "all" else int(shots)
 
 
 def in_order(shots: set[str]) -> list[str]:
-    return sorted(shots, key=place_of)
+    return sorted(shots, key=shots_order)

@@ -6,12 +6,12 @@ from typing import Any
 import yaml
 
 from flows.planning.contrasts import reference
-from flows.reporting import figures
 from flows.reporting.effects import in_order, signed, worth
-from flows.reporting.run_summary import Facts, Run
+from flows.reporting.figures import report_figures
+from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS, Results, of_dataset, with_interval
 from flows.reporting.table import Table
-from flows.reporting.templating import page
+from flows.reporting.templating import render
 from vocabsem.geometry import Projection
 from warehouse.home import Home
 
@@ -21,7 +21,7 @@ MARGIN = 0.02  # of macro-F1, on both sides of a leaderboard's bars
 
 def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projection) -> str:
     """The whole page, with every text of cards and data escaped."""
-    facts, found = Facts(home, run), worth(home, run.key)
+    summary, found = RunSummary(home, run), worth(home, run.key)
     models = [
         {
             "name": results.model,
@@ -29,26 +29,26 @@ def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projec
             "short": _short(results),
             "looks": _looks(results),
             "tables": [table for section in SECTIONS for table in section(results)],
-            "parts": [_part(facts, results, dataset, found, projection) for dataset in results.datasets],
+            "parts": [_part(summary, results, dataset, found, projection) for dataset in results.datasets],
         }
         for results in every
     ]
-    return page(
+    return render(
         "report.html",
         title=run.experiment,
         description=run.card["description"],
-        provenance=run.provenance("--output page.html"),
+        origin=run.origin("--output page.html"),
         models=models,
-        costs=facts.costs(),
-        keys=facts.keys(),
-        facts=facts.summary(),
+        costs=summary.costs(),
+        keys=summary.keys(),
+        provenance=summary.provenance(),
         commands=f"vocabsem run card.yaml  # the card below\nvocabsem report {run.experiment} --output page.html",
         card=yaml.safe_dump(run.card, sort_keys=False, allow_unicode=True),
     )
 
 
 def _part(
-    facts: Facts, results: Results, dataset: str, found: dict[tuple[str, str], list[str]], projection: Projection
+    summary: RunSummary, results: Results, dataset: str, found: dict[tuple[str, str], list[str]], projection: Projection
 ) -> dict[str, Any]:
     rows = [row for row in results.best_informed(results.specs, dataset) if row]
     return {
@@ -58,7 +58,7 @@ def _part(
         "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
         "board": sorted(rows, key=lambda row: -row["macro_f1"]),
         "tables": of_dataset(results, dataset),
-        "figures": list(figures.of(facts, results, dataset, projection)),
+        "figures": list(report_figures(summary, results, dataset, projection)),
     }
 
 

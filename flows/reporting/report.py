@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.planning.experiment import MethodSpec
+from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.run_summary import Run
-from flows.reporting.sections import SECTIONS, Results, curves, of_dataset
-from flows.reporting.templating import writing
+from flows.reporting.sections import SECTIONS, Results, of_dataset
+from flows.reporting.templating import writable
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -35,7 +36,7 @@ def report(
         from flows.reporting.html import html_page
 
         page = html_page(home, run, results, projection)
-    with writing(output) if output else nullcontext():
+    with writable(output) if output else nullcontext():
         if not html:
             page = _markdown(run, results, output)
         if output:
@@ -61,7 +62,7 @@ def results_of(home: Home, run: Run) -> list[Results]:
 
 
 def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
-    lines = [f"# {run.experiment}", "", run.card["description"], "", run.provenance("--markdown")]
+    lines = [f"# {run.experiment}", "", run.card["description"], "", run.origin("--markdown")]
     for results in every:
         lines += ["", f"## {results.model}"]
         for section in SECTIONS:
@@ -75,16 +76,14 @@ def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
 
 
 def _pictures(results: Results, output: Path) -> dict[str, str]:
-    """{data set: the picture's address, relative to the page}; one number of shots makes none."""
-    from flows.reporting.plots import label_efficiency as draw
-    from flows.reporting.plots import png
-
-    folder, drawn = output.with_suffix(""), {}
+    """Write a picture for each data set with more than one number of shots; return their addresses beside the page."""
+    folder, written = output.with_suffix(""), {}
     for dataset in results.datasets:
-        found = curves(results.of(dataset))
-        if len({shots for curve in found.values() for shots, *_ in curve}) > 1:
-            path = folder / f"{dataset}-{results.model}.png"
+        rows = results.of(dataset)
+        if len({row["shots"] for row in rows}) > 1:
+            path = folder / f"{dataset}-{results.model}.svg"
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png(draw(f"{dataset}, {results.model}", found)))
-            drawn[dataset] = f"{folder.name}/{path.name}"
-    return drawn
+            picture = label_efficiency(dataset, rows).picture(f"{dataset}, {results.model}")
+            path.write_text(picture, encoding="utf-8")
+            written[dataset] = f"{folder.name}/{path.name}"
+    return written

@@ -33,7 +33,7 @@ class Run:
     mlflow_run_id: str | None
     card: dict[str, Any]
 
-    def provenance(self, form: str) -> str:
+    def origin(self, form: str) -> str:
         commit = f", commit {self.git_commit[:10]}" if self.git_commit else ""
         seeds = len(self.card["seeds"])
         means = f"means over {seeds} seeds where the seed matters" if seeds > 1 else "one seed"
@@ -48,8 +48,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the catalog knows of one run."""
+class RunSummary:
+    """Fits, costs and provenance of one run, from the catalog."""
 
     home: Home
     run: Run
@@ -59,7 +59,7 @@ class Facts:
         """A row a fit, the best macro-F1 on validation data first, on test data where there is none."""
         return reads.run_fits(self.home, self.run.key)
 
-    def of(self, model: str, dataset: str) -> list[dict[str, Any]]:
+    def fits_of(self, model: str, dataset: str) -> list[dict[str, Any]]:
         return [fit for fit in self.fits if (fit["model"], fit["dataset"]) == (model, dataset)]
 
     def costs(self) -> Table:
@@ -85,7 +85,7 @@ class Facts:
         note = "A key is the SHA-256 of all that determines the content. The table `lineage` has those of every fit."
         return Table("Keys", note, ["kind", "of", "key", "made"], rows)
 
-    def summary(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str]:
         """Names and values: run, machine, models and data sets with their sources and hashes, versions."""
         run, facts = self.run, {"run": self.run.key, "MLflow run": self.run.mlflow_run_id or "none"}
         facts["started"] = f"{run.started:%Y-%m-%d %H:%M} UTC on {run.machine}"

@@ -1,6 +1,6 @@
 """The tables of a report, one function each, none where an experiment has no such rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -165,15 +165,6 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     note = "Macro-F1 with its 95 % interval, by labeled examples per class."
     rows = results.of(dataset)
     return _by_shots(results, dataset, note, rows, _mean_f1, lambda found: with_interval(found[0]), whole=False)
-
-
-def curves(rows: Iterable[Row]) -> dict[str, list[tuple[str, float, float, float]]]:
-    """{method: [(shots, macro-F1, low, high), …]}."""
-    lines: dict[str, list[tuple[str, float, float, float]]] = {}
-    for row in rows:
-        point = (row["shots"], row["macro_f1"], row["macro_f1_low"], row["macro_f1_high"])
-        lines.setdefault(row["method"], []).append(point)
-    return lines
 
 
 SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration, sensitivity)

@@ -1,4 +1,4 @@
-"""Pages of HTML that need nothing but themselves: templates filled in with every value escaped."""
+"""Render self-contained pages and pictures: templates filled in with every value escaped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +12,22 @@ from flows.reporting.table import inline
 from vocabsem.errors import BadInput
 
 TEMPLATES = Path(__file__).parent / "templates"
+LIGHT = {
+    "paper": "#ffffff", "raised": "#f5f7f9", "ink": "#1a2027", "muted": "#56606b", "rule": "#d5dbe1",
+    "c0": "#0072b2", "c1": "#d55e00", "c2": "#008f68", "c3": "#b8588f", "c4": "#bf8c00", "c5": "#2b8cc4",
+    "c6": "#1a2027",
+}  # fmt: skip
+"""Colors on a light ground; c0 to c6, of series, are distinct with every kind of color vision (Okabe and Ito 2008)."""
 
 
-def page(template: str, **values: Any) -> str:
-    """The page of a template of `flows/reporting/templates`."""
+def render(template: str, **values: Any) -> str:
+    """Render a template of `flows/reporting/templates`."""
     return _environment().get_template(template).render(values)
 
 
 @contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """A block that writes a page and what belongs to it: its folder is made first. Raises BadInput where it cannot."""
+def writable(output: Path) -> Iterator[None]:
+    """Make the folder of a page before the block that writes it. Raises BadInput where a page cannot be written."""
     if output.is_dir():
         raise BadInput(f"{output} is a folder: give --output the name of a file")
     try:
@@ -41,4 +47,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["inline"] = inline
+    environment.globals |= {"light": LIGHT, "variables": {name: f"var(--{name})" for name in LIGHT}}
     return environment

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 PRELOAD = ["tests.flows.command", "flows.cli.main", "flows.pipeline", "flows.cli.console", "warehouse.catalog.export"]
 PRELOAD += ["datasets", "transformers.models.llama.modeling_llama", "mlflow.pyfunc", "vocabsem.methods"]
-PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "flows.reporting.plots", "sklearn.cluster", "alembic.command"]
+PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "flows.reporting.svg", "sklearn.cluster", "alembic.command"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
 

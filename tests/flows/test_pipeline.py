@@ -171,8 +171,8 @@ def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):
     assert "<h1>tiny</h1>" in Path(unquote(address)).read_text()
     (lines,) = worth(world.home).values()
     assert [line.removeprefix("- ") for line in text.splitlines() if "vocabulary helps" in line] == lines
-    (picture,) = re.findall(r"!\[[^]]+\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
-    assert base64.b64decode(picture).startswith(b"\x89PNG\r\n")
+    (picture,) = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
+    assert base64.b64decode(picture).startswith(b"<svg ")
 
 
 def test_progress_is_shown_to_its_end(ran):

@@ -1,0 +1,59 @@
+"""Chart the macro-F1 of each method on one data set by labeled examples per class, with its 95 % interval."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flows.planning.contrasts import REFERENCE
+from flows.reporting.svg import Axes, LineChart, Series, unit_axis
+
+SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals stay apart
+MARGIN = 0.6  # beside the first and the last number of shots, in steps of log2
+X_LABEL = "labeled examples per class (shots)"
+
+
+def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineChart:
+    """Return the chart of the scores of one model on one data set.
+
+    The axis is logarithmic between the numbers of shots, with 0 to their left and `all` to their right. A method with
+    one point that needs no labels is also a level line, to compare it with those that do. The reference method is
+    highlighted and named first.
+    """
+    curves: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        curves.setdefault(row["method"], []).append(row)
+    names = sorted(curves, key=lambda name: name != REFERENCE)
+    x = shot_positions({row["shots"] for curve in curves.values() for row in curve})
+    series = []
+    for index, name in enumerate(names):
+        curve = sorted(curves[name], key=lambda row: x[row["shots"]])
+        beside = SPREAD * ((index + 0.5) / len(names) - 0.5)
+        series.append(
+            Series(
+                name,
+                [(x[row["shots"]] + beside, row["macro_f1"]) for row in curve],
+                [_tooltip(row) for row in curve],
+                [(row["macro_f1_low"], row["macro_f1_high"]) for row in curve],
+                highlighted=name == REFERENCE,
+                level=[row["shots"] for row in curve] == ["0"],
+            )
+        )
+    bounds = [bound for one in series for interval in one.intervals for bound in interval]
+    y, ticks = unit_axis(min(bounds), max(bounds))
+    axes = Axes((min(x.values()) - MARGIN, max(x.values()) + MARGIN), y, x, ticks, X_LABEL, "macro-F1")
+    alt = f"Macro-F1 on {dataset} by labeled examples per class, {len(series)} methods; the values are in the table."
+    return LineChart(alt, series, axes)
+
+
+def shot_positions(shots: set[str]) -> dict[str, float]:
+    """Return where each number of shots stands, in order: log2 of it; 0 and `all` a step of 1 outside the rest."""
+    numbers = sorted(int(number) for number in shots if number not in ("0", "all"))
+    between = {str(number): math.log2(number) for number in numbers}
+    left, right = min(between.values(), default=0.0), max(between.values(), default=0.0)
+    before = {"0": left - 1.0} if "0" in shots else {}
+    return before | between | ({"all": right + 1.0} if "all" in shots else {})
+
+
+def _tooltip(row: Mapping[str, Any]) -> str:
+    interval = f"[{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
+    return f"{row['method']}, {row['shots']} shots: {row['macro_f1']:.3f} {interval}"
