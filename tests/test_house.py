@@ -127,7 +127,6 @@ def test_no_pseudo_inverse_in_the_method():
 STRUCTURE = measure(ROOT)
 
 
-@pytest.mark.xfail(reason="core: experiment and method_rules", strict=False)
 def test_modules_import_in_no_circle():
     """Neither in a function nor under TYPE_CHECKING."""
     assert not circles(STRUCTURE.modules)
@@ -206,13 +205,11 @@ def test_statements_are_recognized():
     assert not is_statement("Create a card for a data set.")
 
 
-@pytest.mark.xfail(reason="warehouse, reporting: statements move to catalog/sql", strict=False)
 def test_every_statement_is_in_a_file_of_its_own():
     found = [f"{names(path)}:{line}: {text}" for path in source() for text, line in strings(path) if is_statement(text)]
     assert not found
 
 
-@pytest.mark.xfail(reason="warehouse: reads.py in place of lake.scores", strict=False)
 def test_the_views_of_the_lake_are_private_to_the_warehouse():
     for path in source():
         for text, line in strings(path):

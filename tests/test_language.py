@@ -37,6 +37,9 @@ PROSE = [
 BANNED = re.compile(rf"\b(?:{'|'.join(PROSE)})\b", re.IGNORECASE)
 
 
+DOC = ('"""', 'r"""')
+
+
 def parts(name):
     """The words of an identifier: `load_classifierOf` → load, classifier, of."""
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
@@ -50,7 +53,7 @@ def banned_in(name):
 def defined(tree):
     """Names that a module defines, with their lines."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("test_"):  # a sentence
             yield node.name, node.lineno
         elif isinstance(node, ast.arg):
             yield node.arg, node.lineno
@@ -63,13 +66,17 @@ def defined(tree):
 
 
 def prose(path):
-    """What people read in a file, with its lines: of Python comments, docstrings and strings, of others all."""
+    """What people read in a file, with its lines: of Python comments, docstrings and, outside the tests, strings."""
     text = path.read_text()
     if path.suffix != ".py":
         yield from ((line, number) for number, line in enumerate(text.split("\n"), 1))
         return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.name.replace("_", " "), node.lineno
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type in (tokenize.COMMENT, tokenize.STRING) or tokenize.tok_name[token.type] == "FSTRING_MIDDLE":
+        string = token.type == tokenize.STRING or tokenize.tok_name[token.type] == "FSTRING_MIDDLE"
+        if token.type == tokenize.COMMENT or (string and ("tests" not in path.parts or token.string.startswith(DOC))):
             yield from ((line, token.start[0] + offset) for offset, line in enumerate(token.string.split("\n")))
 
 
