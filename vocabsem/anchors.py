@@ -1,4 +1,4 @@
-"""Semantic anchors: where each vocabulary token lies in the space of the states.
+"""Semantic anchors: the position of each vocabulary token in the space of the states.
 
 The paper (§3.1) reads the one-hot row e_i as logits and maps it back through the head's pseudo-inverse: s_i = e_i W⁺.
 For a head W (V, d) of full column rank W⁺ = (WᵀW)⁻¹Wᵀ, so all anchors are the rows of W (WᵀW)⁻¹: a d×d Gram matrix and
@@ -19,6 +19,8 @@ from torch import Tensor
 from vocabsem.errors import DataError
 from vocabsem.parallel import matmul, parallel_map, thread_limits
 
+__all__ = ["Anchors", "Gauge", "RankDeficientHead", "semantic_anchors"]
+
 Gauge = Literal["raw", "centered"]
 _Result = TypeVar("_Result")
 
@@ -35,13 +37,22 @@ class RankDeficientHead(UserWarning):
 class Anchors:
     """Anchors of V vocabulary rows, and how well they were solved.
 
-    vectors    (V, d) float64: anchor of each row; with a head bias b, W⁺(e_i − b)
-    leverage   (V,) float64: w_i (WᵀW)⁺ w_iᵀ in [0, 1], the share of e_i that the head can express; sums to the rank
-    condition  largest over smallest singular value of W, over the kept directions
-    residual   ‖WᵀW W⁺ − Wᵀ‖ / ‖Wᵀ‖ (Frobenius): how far the normal equations are from being solved
-    rank       number of independent directions kept
-    gauge      "raw": W as it is; "centered": its mean row removed first (equal probabilities, other anchors)
-    solver     "cholesky", or "eigh" for a rank-deficient head
+    Attributes
+    ----------
+    vectors : Tensor of shape (V, d), float64
+        Anchor of each row; with a head bias b, W⁺(e_i − b).
+    leverage : Tensor of shape (V,), float64
+        w_i (WᵀW)⁺ w_iᵀ in [0, 1], the share of e_i that the head can express; sums to the rank.
+    condition : float
+        Largest over smallest singular value of W, over the kept directions.
+    residual : float
+        ‖WᵀW W⁺ − Wᵀ‖ / ‖Wᵀ‖ (Frobenius): how far the normal equations are from being solved.
+    rank : int
+        Number of independent directions kept.
+    gauge : {"raw", "centered"}
+        raw: W as it is; centered: its mean row removed first (equal probabilities, other anchors).
+    solver : {"cholesky", "eigh"}
+        eigh for a rank-deficient head.
     """
 
     vectors: Tensor
@@ -61,15 +72,42 @@ def semantic_anchors(
     rows: int | None = None,
     device: torch.device | str | None = None,
 ) -> Anchors:
-    """Solve the anchors of a head.
+    """Solve the semantic anchors of a head, s_i = e_i W⁺ (paper §3.1).
 
-    weight (V', d), any float dtype; bias (V',) or None; rows: how many leading rows belong to the tokenizer (V of V';
-    the padding rows beyond them enter nothing); device: where to compute (default: the weight's), the result lies on
-    the weight's device. Blocks of rows keep the extra memory small beside the (V, d) result.
+    A direction whose singular value is below √(V·2.2e-16) of the largest cannot be distinguished from rounding in the
+    Gram matrix and counts as missing. Blocks of rows keep the extra memory small beside the (V, d) result.
 
-    Raises DataError on weights that are not a finite matrix or on rows outside it; warns RankDeficientHead.
-    A direction whose singular value is below √(V·2.2e-16) of the largest cannot be told from rounding in the Gram
-    matrix and counts as missing.
+    Parameters
+    ----------
+    weight : Tensor of shape (V', d)
+        The head W, of any float dtype.
+    bias : Tensor of shape (V',), optional
+        The head's bias b.
+    gauge : {"raw", "centered"}
+        Whether the mean row is removed first.
+    rows : int, optional
+        Number V of leading rows that belong to the tokenizer; the padding rows beyond them are excluded.
+    device : torch.device or str, optional
+        Where to compute; by default the weight's device, where the result lies in any case.
+
+    Returns
+    -------
+    Anchors
+
+    Raises
+    ------
+    DataError
+        For a weight that is not a finite matrix, or rows outside it.
+
+    Warns
+    -----
+    RankDeficientHead
+        Where the head has fewer independent directions than d.
+
+    Examples
+    --------
+    >>> semantic_anchors(2 * torch.eye(3)).vectors[0].tolist()
+    [0.5, 0.0, 0.0]
     """
     if weight.ndim != 2 or 0 in weight.shape:
         raise DataError(f"the head's weight has shape {tuple(weight.shape)}: expected (vocabulary, hidden size)")
@@ -130,16 +168,16 @@ def _solve(head: "_Head", bias: Tensor | None) -> Anchors:
 
 
 def _eigenvalues(gram: Tensor) -> Tensor:
-    """On a processor by NumPy, in one thread: more would meet so often that on a busy machine 0.02 s became 8 s."""
-    found = torch.linalg.eigvalsh(gram) if gram.device.type != "cpu" else np.linalg.eigvalsh(gram.numpy())
-    return torch.as_tensor(found)
+    """Return the eigenvalues; on a CPU by NumPy in one thread: with more, 0.02 s became 8 s on a busy machine."""
+    values = torch.linalg.eigvalsh(gram) if gram.device.type != "cpu" else np.linalg.eigvalsh(gram.numpy())
+    return torch.as_tensor(values)
 
 
 def _rows_of(a: Tensor, b: Tensor) -> Tensor:
-    """The inner product of each row of a (N, d) with that of b (N, d): (N,)."""
+    """Return the inner product of each row of a (N, d) with that of b (N, d): (N,)."""
     if a.device.type != "cpu":
-        found: Tensor = torch.linalg.vecdot(a, b)
-        return found
+        products: Tensor = torch.linalg.vecdot(a, b)
+        return products
     return torch.from_numpy(np.vecdot(a.numpy(), b.numpy()))
 
 
@@ -150,7 +188,7 @@ def _inverse_of_upper(matrix: Tensor) -> Tensor:
 
 
 class _Head:
-    """The rows of a head in their gauge, served in float64 blocks (b, d)."""
+    """The rows of a head in their gauge, in float64 blocks (b, d)."""
 
     def __init__(self, weight: Tensor, gauge: Gauge, device: torch.device) -> None:
         self.weight, self.gauge, self.device, self.d = weight, gauge, device, weight.shape[1]
@@ -162,7 +200,7 @@ class _Head:
         return len(self.weight)
 
     def each(self, work: Callable[[slice, Tensor], _Result], rows: int = BLOCK) -> Iterator[_Result]:
-        """work(which rows, those rows) of every block, in order; on a processor a core works on a block."""
+        """Yield work(which rows, those rows) of every block, in order; on a CPU a core works on a block."""
 
         def of_block(start: int) -> _Result:
             part = slice(start, min(start + rows, len(self)))
@@ -173,7 +211,7 @@ class _Head:
             yield from each(of_block, range(0, len(self), rows))
 
     def gram(self, whiten: Tensor | None = None) -> Tensor:
-        """(WT)ᵀ(WT), with T = 1 where none is given."""
+        """Return (WT)ᵀ(WT), with T = 1 where none is given."""
 
         def summand(_: slice, block: Tensor) -> Tensor:
             side = block if whiten is None else matmul(block, whiten)
@@ -185,7 +223,7 @@ class _Head:
         return gram
 
     def times(self, inverse: Tensor) -> tuple[Tensor, Tensor]:
-        """W G⁺ (V, d) and the leverage of each row (V,)."""
+        """Return W G⁺ (V, d) and the leverage of each row (V,)."""
         if self.device.type == "cpu":
             vectors = torch.from_numpy(np.empty((len(self), self.d)))  # NumPy asks for huge pages, torch does not
         else:

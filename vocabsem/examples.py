@@ -1,4 +1,4 @@
-"""A data set's rows as examples: checked, free of repeated texts, split and capped by class, alike on any machine."""
+"""Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 from vocabsem.sources.readers import Columns, read_columns
+
+__all__ = ["SPLITS", "Examples", "apportion", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -40,7 +42,7 @@ class _Row:
 
     @property
     def text(self) -> tuple[str, ...]:
-        """What makes two rows the same: all fields, white space aside."""
+        """All fields, white space normalized: rows of equal text are repeats."""
         return tuple(" ".join(field.split()) for field in self.fields.values())
 
 
@@ -52,12 +54,32 @@ def read_examples(
     seed: int,
     cache: Path,
 ) -> Examples:
-    """The examples of `card` from its fetched `files`, at most `limits[split]` rows of each split.
+    """Read the examples of a data set.
 
     A text of the training rows that occurs again, among them or among those for validation and testing, is removed
-    from training and counted in the facts; test rows are never touched. `card.split.seed` governs the split, `seed`
-    which rows are kept under a cap. `cache` holds the Arrow copies of `datasets`.
-    Raises DataError: an unknown label, an empty text, no rows, training rows of one class, a cap below the classes.
+    from training and counted in the facts; test rows are never touched.
+
+    Parameters
+    ----------
+    card : DatasetCard
+        Columns, labels and split of the data; `card.split.seed` governs the split.
+    files : mapping of str to Path
+        The fetched file of each of `card.files`.
+    limits : mapping of str to int or None
+        Most rows of each split.
+    seed : int
+        Governs which rows are kept under a limit.
+    cache : Path
+        Folder of the Arrow copies that `datasets` makes.
+
+    Returns
+    -------
+    examples : Examples
+
+    Raises
+    ------
+    DataError
+        For an unknown label, an empty text, no rows, training rows of one class, or a limit below the classes.
     """
     facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
     parts = {
@@ -95,10 +117,10 @@ def read_examples(
 def _rows(card: DatasetCard, part: str, path: Path, columns: Columns, facts: dict[str, Any]) -> list[_Row]:
     labels = {value: i for i, label in enumerate(card.labels) for value in label.values}
     wanted = {column: str(value) for column, value in card.where.items()}
-    found = columns[card.label_column]
-    facts["rows_read"][part] = len(found)
+    values = columns[card.label_column]
+    facts["rows_read"][part] = len(values)
     rows = []
-    for i, value in enumerate(found):
+    for i, value in enumerate(values):
         if any(columns[column][i] != other for column, other in wanted.items()):
             facts["rows_of_other_sources"] += 1
             continue
@@ -124,7 +146,7 @@ def _rows(card: DatasetCard, part: str, path: Path, columns: Columns, facts: dic
 
 
 def _divide(card: DatasetCard, parts: Mapping[str, list[_Row]], facts: dict[str, Any]) -> dict[str, list[_Row]]:
-    """The splits, in the order of SPLITS, those that have rows."""
+    """Return the splits that have rows, in the order of SPLITS."""
     rule = card.split
     if "all" in parts:
         pool = _without_repeats(parts["all"])
@@ -151,7 +173,7 @@ def _divide(card: DatasetCard, parts: Mapping[str, list[_Row]], facts: dict[str,
 
 
 def _draw(rows: Sequence[_Row], total: int, purpose: str) -> list[_Row]:
-    """`total` rows, by class in proportion; which ones, a hash of `purpose` and of the row's id decides."""
+    """Return `total` rows, by class in proportion; a hash of `purpose` and of the row's id decides which."""
     classes = max(row.label for row in rows) + 1
     share = apportion(np.bincount([row.label for row in rows], minlength=classes), total)
     ranked = sorted(rows, key=lambda row: sha256(f"{purpose} {row.id}".encode()).digest())
@@ -164,10 +186,26 @@ def _draw(rows: Sequence[_Row], total: int, purpose: str) -> list[_Row]:
 
 
 def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """`total` seats among classes of `counts` rows (C,), in proportion, by largest remainders.
+    """Divide `total` rows among classes in proportion, by largest remainders.
 
-    The first class comes first where remainders are equal. A class that would be left without a seat takes one from
-    the class with most, if there are seats enough for every class.
+    The first class comes first where remainders are equal. A class that would have no row takes one from the class
+    with most, if there are enough for every class.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (C,)
+        Rows of each class.
+    total : int
+        Rows to divide.
+
+    Returns
+    -------
+    ndarray of shape (C,), int64
+
+    Examples
+    --------
+    >>> apportion(np.array([90, 9, 1]), 10).tolist()
+    [8, 1, 1]
     """
     # Integers throughout: the same seats on every machine.
     seats, remainder = np.divmod(counts * total, max(int(counts.sum()), 1))

@@ -1,9 +1,9 @@
-"""Prompts to hidden states, in token-budget batches.
+"""Extract hidden states of prompts, in token-budget batches.
 
 Prompts are sorted by length and padded on the right. Under causal attention a token never sees what follows it, so
-padding needs no mask and cannot change a state; states depend on their batch only by rounding. The tokens that all
-prompts begin with, a template's first words or demonstrations, never see what follows either: they run through the
-model once, and every batch shares their keys and values.
+padding needs no mask and cannot change a state; states depend on their batch only by rounding. The prefix that all
+prompts share, a template's first words or demonstrations, never sees what follows either: it runs through the model
+once, and every batch shares its keys and values.
 """
 
 import copy
@@ -23,14 +23,50 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel
 
+__all__ = [
+    "TOKEN_BUDGET",
+    "Pooling",
+    "Prefix",
+    "check_head",
+    "even_batches",
+    "extract",
+    "keeps_keys_and_values",
+    "padded",
+    "resolve_layers",
+    "shared_tokens",
+    "token_batches",
+]
+
 Pooling = Literal["last", "mean"]
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
-ALIKE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
-GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is seen too
+MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
+GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
 
 
 def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[int]:
-    """Ascending layer numbers; negative ones count from the last, as in a Python list. Raises BadInput out of range."""
+    """Return ascending layer numbers.
+
+    Parameters
+    ----------
+    layers : sequence of int or "last"
+        Negative numbers count from the last layer, as in a Python list.
+    depth : int
+        Number of the last layer, which meets the head; 0 is the embedding.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    BadInput
+        For no layers, or one out of range.
+
+    Examples
+    --------
+    >>> resolve_layers(["last", 0, -2], depth=12)
+    [0, 11, 12]
+    """
     numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in layers}
     wrong = sorted(number for number in numbers if not 0 <= number <= depth)
     if wrong or not numbers:
@@ -39,7 +75,24 @@ def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices grouped longest first, so that rows × longest ≤ `budget` (or one row) in every group."""
+    """Yield batches of indices, longest first, so that rows × longest ≤ `budget` (or one row) in every batch.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each prompt.
+    budget : int
+        Most padded tokens of a batch.
+
+    Yields
+    ------
+    list of int
+
+    Examples
+    --------
+    >>> list(token_batches([1, 4, 2], budget=4))
+    [[1], [2, 0]]
+    """
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     start = 0
     while start < len(order):
@@ -49,7 +102,26 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[int]]:
-    """Batches of like size within the budget, as many for each core, so that none waits for another at the end."""
+    """Return batches of similar size within the budget, equally many for each core, so that none waits at the end.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each prompt.
+    budget : int
+        Most padded tokens of a batch.
+    cores : int
+        Batches that run at a time.
+
+    Returns
+    -------
+    list of list of int
+
+    Examples
+    --------
+    >>> even_batches([2, 2, 2, 2], budget=100, cores=2)
+    [[0, 1], [2, 3]]
+    """
     widest = list(token_batches(lengths, budget))
     most = -(-len(widest) // cores) * cores
     share = sum(len(batch) * lengths[batch[0]] for batch in widest) // max(most, 1)
@@ -62,7 +134,13 @@ def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[i
 
 
 def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
-    """The longest beginning of all prompts that leaves each of them a token of its own."""
+    """Return the longest common prefix of all prompts that leaves each of them a token of its own.
+
+    Examples
+    --------
+    >>> shared_tokens([[1, 2, 3], [1, 2, 4]])
+    [1, 2]
+    """
     together = itertools.takewhile(lambda tokens: len(set(tokens)) == 1, zip(*token_ids, strict=False))
     shared = [tokens[0] for tokens in together]
     return shared[: min(map(len, token_ids), default=1) - 1]
@@ -70,14 +148,24 @@ def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Prefix:
-    """P tokens that the model has read, and the sum of their states by layer, (d,) each, for the mean over tokens."""
+    """A shared prefix of P tokens that ran through the model.
+
+    Attributes
+    ----------
+    length : int
+        Number P of tokens.
+    cache : Cache or None
+        Their keys and values.
+    sums : dict of int to Tensor of shape (d,)
+        Sum of their states by layer, for the mean over tokens.
+    """
 
     length: int
     cache: "Cache | None"
     sums: "dict[int, Tensor]"
 
     def for_rows(self, rows: int) -> "Cache | None":
-        """The keys and values for a batch of `rows` prompts; nothing is copied."""
+        """Return the keys and values for a batch of `rows` prompts; nothing is copied."""
         if self.cache is None:
             return None
         cache = copy.copy(self.cache)
@@ -93,7 +181,7 @@ NO_PREFIX = Prefix(0, None, {})
 
 
 def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
-    """Whether the model keeps keys and values of every layer, and nothing else, from token to token."""
+    """Return whether the model keeps keys and values of every layer, and nothing else, from token to token."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
@@ -110,11 +198,34 @@ def extract(
     budget: int | None = None,
     progress: Callable[[int, int], None] = lambda prompts, tokens: None,
 ) -> dict[int, np.ndarray]:
-    """Hidden states of N prompts: {layer: (N, d) float32}, in the order given.
+    """Compute the hidden states of prompts.
 
-    Layer 0 is the embedding output, the last layer the vector that multiplies the head. `pooling` takes the last token
-    or the mean over all tokens. `progress` is told the prompts and tokens of each batch. Raises BadInput for layers
-    that the model does not have, ComputationFailed for a state that is not finite.
+    Parameters
+    ----------
+    model : LanguageModel
+        The frozen model.
+    token_ids : sequence of sequences of int
+        Of N prompts.
+    layers : sequence of int
+        0 is the embedding output, the last layer the vector that multiplies the head.
+    pooling : {"last", "mean"}
+        State of the last token, or mean over all tokens.
+    budget : int, optional
+        Most padded tokens of a batch; by default `TOKEN_BUDGET` of the device.
+    progress : callable
+        Called with the prompts and tokens of each finished batch.
+
+    Returns
+    -------
+    dict of int to ndarray of shape (N, d), float32
+        By layer, in the order of the prompts.
+
+    Raises
+    ------
+    BadInput
+        For layers that the model does not have.
+    ComputationFailed
+        For a state that is not finite.
     """
     import torch
 
@@ -126,19 +237,19 @@ def extract(
     states = {layer: np.empty((len(token_ids), width[layer]), dtype=np.float32) for layer in chosen}
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, chosen)
-    endings = [ids[prefix.length :] for ids in token_ids]
-    lengths = [len(ids) for ids in endings]
+    suffixes = [ids[prefix.length :] for ids in token_ids]
+    lengths = [len(ids) for ids in suffixes]
     batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
     def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
         with torch.inference_mode():
-            found = _forward(model, prefix, *padded([endings[row] for row in rows], device), chosen, pooling)
-            return {layer: to_host(vectors.float()) for layer, vectors in found.items()}
+            batch = _forward(model, prefix, *padded([suffixes[row] for row in rows], device), chosen, pooling)
+            return {layer: to_host(vectors.float()) for layer, vectors in batch.items()}
 
-    with parallel_map(device) as each:
-        for rows, found in zip(batches, each(run, batches), strict=True):
-            for layer, arrived in found.items():
-                states[layer][rows] = arrived()
+    with parallel_map(device) as map_:
+        for rows, copies in zip(batches, map_(run, batches), strict=True):
+            for layer, wait in copies.items():
+                states[layer][rows] = wait()
             progress(len(rows), sum(len(token_ids[row]) for row in rows))
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
@@ -151,9 +262,24 @@ def extract(
 
 
 def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
-    """The guard on the first prompts as one padded batch; see `LanguageModel.guard`.
+    """Check head(state) against the model's own logits, on the first prompts as one padded batch.
 
-    Raises GuardFailed, also where the first state after a shared beginning is not that of the whole prompt.
+    Parameters
+    ----------
+    model : LanguageModel
+        The frozen model.
+    token_ids : sequence of sequences of int
+        Of the prompts, of which the first four are run.
+
+    Returns
+    -------
+    float
+        Largest difference, as a share of the largest logit; see `LanguageModel.guard`.
+
+    Raises
+    ------
+    GuardFailed
+        Beyond rounding, or where the first state after a shared prefix is not that of the whole prompt.
     """
     import torch
 
@@ -164,18 +290,37 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
         if prefix.length:
             whole = _forward(model, NO_PREFIX, *padded(some[:1], device), last, "last")[model.layers]
-            alike = float(torch.cosine_similarity(states[:1].float(), whole.float()))
-            if not alike > ALIKE:
+            cosine = float(torch.cosine_similarity(states[:1].float(), whole.float()))
+            if not cosine > MIN_COSINE:
                 raise GuardFailed(
-                    f"model {model.name!r}: states after a shared beginning of {prefix.length} tokens have a cosine of"
-                    f" {alike:.3f} with those of the whole prompts (at least {ALIKE}): this architecture does not go on"
-                    " from stored keys and values: exclude it in vocabsem/extraction.py"
+                    f"model {model.name!r}: states after a shared prefix of {prefix.length} tokens have a cosine of"
+                    f" {cosine:.3f} with those of the whole prompts (at least {MIN_COSINE}): this architecture cannot"
+                    " continue from stored keys and values: exclude it in vocabsem/extraction.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
 
 
 def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
-    """Token ids (B, T) filled up on the right, and their lengths (B,)."""
+    """Return token ids (B, T), padded with 0 on the right, and their lengths (B,).
+
+    Parameters
+    ----------
+    prompts : sequence of sequences of int
+        Token ids of B prompts.
+    device : torch.device
+        Where the ids lie; the lengths lie there too.
+
+    Returns
+    -------
+    ids : Tensor of shape (B, T), int64
+    lengths : Tensor of shape (B,), int64
+
+    Examples
+    --------
+    >>> import torch
+    >>> padded([[5], [6, 7]], torch.device("cpu"))[0].tolist()
+    [[5, 0], [6, 7]]
+    """
     import torch
 
     lengths = torch.tensor([len(prompt) for prompt in prompts])
@@ -186,7 +331,7 @@ def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[T
 
 
 def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
-    """What all prompts begin with, run through the model; nothing where the model cannot go on from there."""
+    """Run the shared prefix through the model; return an empty one where the model cannot continue from it."""
     import torch
 
     shared = shared_tokens(token_ids) if len(token_ids) > 1 and keeps_keys_and_values(model.network) else []
@@ -201,7 +346,7 @@ def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Se
 def _forward(
     model: LanguageModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], pooling: Pooling
 ) -> "dict[int, Tensor]":
-    """{layer: (B, d)} of one batch that follows the prefix, run through the body of the model without its head."""
+    """Return {layer: (B, d)} of one batch after the prefix, run through the body of the model without its head."""
     import torch
 
     cache = prefix.for_rows(len(ids))

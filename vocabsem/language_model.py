@@ -21,16 +21,29 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
+__all__ = ["Head", "LanguageModel", "fetch_checkpoint", "load_model", "load_tokenizer", "model_digest"]
+
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
-TOLERANCE = {"float32": 5e-4, "bfloat16": 2e-2}  # of the largest logit; a few roundings of the number format
+TOLERANCE = {"float32": 5e-4, "bfloat16": 2e-2}  # of the largest logit; a few roundings of the dtype
 HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt")  # never *.bin or *.py: no pickles, no remote code
 
 
 @dataclass(frozen=True)
 class Head:
-    """What turns a state into logits: `cap · tanh(scale · (W h + b) / cap)`.
+    """The language-model head, which maps a state to logits: `cap · tanh(scale · (W h + b) / cap)`.
 
-    weight (V, d) and bias (V,) are float32 on the processor; rows beyond `tokens` are padding that no token uses.
+    Attributes
+    ----------
+    weight : Tensor of shape (V, d), float32
+        W, on the CPU.
+    bias : Tensor of shape (V,), float32, or None
+        b, on the CPU.
+    softcap : float or None
+        Final soft-cap, where the model has one.
+    scale : float
+        Logit multiplier.
+    tokens : int
+        Rows that belong to the tokenizer; those beyond are padding.
     """
 
     weight: "Tensor"
@@ -40,7 +53,23 @@ class Head:
     tokens: int
 
     def logits(self, states: "Tensor") -> "Tensor":
-        """(N, d) float32 -> (N, V) float32."""
+        """Return the logits of states.
+
+        Parameters
+        ----------
+        states : Tensor of shape (N, d), float32
+            States that meet the head.
+
+        Returns
+        -------
+        Tensor of shape (N, V), float32
+
+        Examples
+        --------
+        >>> import torch
+        >>> Head(torch.eye(2), None, softcap=None, scale=2.0, tokens=2).logits(torch.ones(1, 2)).tolist()
+        [[2.0, 2.0]]
+        """
         import torch
 
         scores = self.scale * torch.nn.functional.linear(states, self.weight, self.bias)
@@ -49,7 +78,21 @@ class Head:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A loaded model. `layers` counts the decoder layers: state 0 is the embedding, state `layers` meets the head."""
+    """A loaded, frozen causal language model.
+
+    Attributes
+    ----------
+    name : str
+        Of its card.
+    digest : str
+        SHA-256 that identifies its bytes.
+    network : PreTrainedModel
+        In evaluation mode, without gradients.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    dtype : {"float32", "bfloat16"}
+        In which it computes.
+    """
 
     name: str
     digest: str
@@ -59,10 +102,12 @@ class LanguageModel:
 
     @property
     def layers(self) -> int:
+        """Number of decoder layers: state 0 is the embedding, state `layers` meets the head."""
         return int(self.network.config.get_text_config().num_hidden_layers)
 
     @property
     def head(self) -> Head:
+        """Copy of the head in float32 on the CPU."""
         module = self.network.get_output_embeddings()
         config = self.network.config.get_text_config()
         bias = getattr(module, "bias", None)
@@ -76,12 +121,29 @@ class LanguageModel:
         )
 
     def guard(self, ids: "Tensor", lengths: "Tensor", states: "Tensor", cache: "Cache | None" = None) -> float:
-        """Largest difference between head(state) and the model's own logits, as a share of the largest logit.
+        """Return the largest difference between head(state) and the model's logits, as a share of the largest logit.
 
-        ids (B, T) are prompts padded on the right, lengths (B,) their tokens, states (B, d) what was extracted of their
-        last tokens, cache what came before them. The model runs on the same batch, so that only the head's own rounding
-        remains. Raises GuardFailed beyond it: then a norm, scale, cap or bias between state and logits is not accounted
-        for.
+        The model runs on the same batch, so that only the head's own rounding remains.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (B, T)
+            Token ids of prompts padded on the right.
+        lengths : Tensor of shape (B,)
+            Tokens of each prompt.
+        states : Tensor of shape (B, d)
+            Extracted states of their last tokens.
+        cache : Cache, optional
+            Keys and values of what precedes the prompts.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        GuardFailed
+            Beyond rounding: then a norm, scale, cap or bias between state and logits is not accounted for.
         """
         import torch
 
@@ -99,7 +161,20 @@ class LanguageModel:
 
 
 def model_digest(card: ModelCard, cache: Path) -> str | None:
-    """SHA-256 that stands for the model's bytes, without loading it; None while a hub model was never fetched."""
+    """Return the SHA-256 that identifies a model's bytes, without loading it.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    str or None
+        None while a hub model was never fetched.
+    """
     content = card.sha256
     if content is None:
         fetched = fetching.cached(card.source, cache)
@@ -108,10 +183,32 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
 
 
 def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
-    """Folder with safetensors and tokenizer, and the model's digest; downloads and converts what is missing.
+    """Fetch a model's files, and convert a GGUF file.
 
     A GGUF file is dequantized and saved once as float32 safetensors, about 30 times faster to load.
-    Raises SourceError for other bytes than the card's sha256, DownloadFailed when they cannot be had.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    folder : Path
+        With safetensors and tokenizer.
+    digest : str
+        SHA-256 that identifies the model's bytes.
+
+    Raises
+    ------
+    SourceError
+        For other bytes than the card's sha256.
+    DownloadFailed
+        Where the source does not answer.
+    CardError
+        Where the source is neither a folder nor a GGUF file.
     """
     fetched = fetching.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
     digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
@@ -130,7 +227,7 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
 
 
 def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
-    """The card's tokenizer alone, without the weights."""
+    """Return the card's tokenizer alone, without the weights; raises as `fetch_checkpoint` does."""
     from transformers import AutoTokenizer
 
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -142,9 +239,29 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
 def load_model(
     card: ModelCard, cache: Path, *, dtype: DType | Literal["checkpoint"] = "auto", device: str = "auto"
 ) -> LanguageModel:
-    """The card's model in evaluation mode on `device`; `checkpoint` keeps the number format of the file.
+    """Load a model, frozen and in evaluation mode.
 
-    Raises CardError where the card's figures are not the model's, ComputationFailed where transformers cannot read it.
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+    dtype : {"auto", "float32", "bfloat16", "checkpoint"}
+        auto: the dtype that suits the machine; checkpoint: that of the file.
+    device : str
+        A torch device; auto: the first GPU that torch can use, else the CPU.
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    CardError
+        Where the card's sizes are not the model's.
+    ComputationFailed
+        Where transformers cannot read it.
     """
     import torch
 
@@ -155,15 +272,15 @@ def load_model(
     if network.device.type == "cpu":
         use_fast_attention(network)
     config = network.config.get_text_config()
-    found = {
+    sizes = {
         "layers": config.num_hidden_layers,
         "hidden_size": network.get_output_embeddings().weight.shape[1],
         "vocabulary_size": network.get_output_embeddings().weight.shape[0],
     }
-    for field, value in found.items():
+    for field, value in sizes.items():
         if getattr(card, field) != value:
             raise CardError(
-                f"model card {card.name!r} says {field}: {getattr(card, field)}, the model has {value}:"
+                f"model card {card.name!r} has {field}: {getattr(card, field)}, the model has {value}:"
                 " fix the card or its source"
             )
     kind: Literal["float32", "bfloat16"] = "bfloat16" if network.dtype == torch.bfloat16 else "float32"

@@ -14,6 +14,21 @@ from vocabsem.errors import CardError, DataError, LabelWordError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+__all__ = [
+    "CONTENT_FREE",
+    "DOMAIN_TEXTS",
+    "Ids",
+    "Prompts",
+    "content_free",
+    "domain_words",
+    "encode_prompts",
+    "encode_texts",
+    "field_names",
+    "label_tokens",
+    "splits_special_tokens",
+    "validate_template",
+]
+
 Ids = list[int]
 Span = tuple[int, int]
 
@@ -22,11 +37,38 @@ DOMAIN_TEXTS = 20  # Fei et al., 2023
 
 
 def field_names(template: str) -> set[str]:
+    """Return the names of a template's fields.
+
+    Examples
+    --------
+    >>> field_names("Review: {text}")
+    {'text'}
+    """
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
 def validate_template(template: str) -> str:
-    """`template`; raises ValueError where it could not be filled in or would tear the label word from its space."""
+    """Return the template if it is valid.
+
+    Parameters
+    ----------
+    template : str
+        Text with `{field}` where a field's text goes.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be filled in, or ends in white space, which would part the label word from its space.
+
+    Examples
+    --------
+    >>> validate_template("Review: {text}")
+    'Review: {text}'
+    """
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -41,14 +83,14 @@ def validate_template(template: str) -> str:
 
 @dataclass(frozen=True)
 class Prompts:
-    """N prompts."""
+    """Token ids and texts of N prompts."""
 
     token_ids: list[Ids]
     """Of each prompt, the beginning-of-sequence token included where there is one."""
     truncated: NDArray[np.bool_]
     """(N,) whether a field lost its end."""
     texts: list[str]
-    """What the ids spell, after shortening, without the beginning-of-sequence token."""
+    """What the ids spell, after truncation, without the beginning-of-sequence token."""
 
 
 def encode_prompts(
@@ -59,12 +101,35 @@ def encode_prompts(
     max_tokens: int,
     prepend_bos: bool,
 ) -> Prompts:
-    """`fields` (N mappings) put into `template`, tokenized, none longer than `max_tokens`.
+    """Fill examples into a template and tokenize them, none longer than `max_tokens`.
 
     A prompt over the limit loses the end of its longest field, on a token's border; of two long fields the longer is
     first cut down to the other. The template is never touched. Special tokens spelled out in a text are read as
     text, unless the template uses such tokens itself.
-    Raises DataError: the template alone is over the limit; CardError: no beginning-of-sequence token to prepend.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    template : str
+        Text with `{field}` where a field's text goes.
+    fields : sequence of mappings
+        Template field → text of each of N examples.
+    max_tokens : int
+        Longest prompt, the beginning-of-sequence token included.
+    prepend_bos : bool
+        Whether prompts start with the beginning-of-sequence token.
+
+    Returns
+    -------
+    Prompts
+
+    Raises
+    ------
+    DataError
+        If the template alone is over the limit.
+    CardError
+        If the tokenizer has no beginning-of-sequence token to prepend.
     """
     if prepend_bos and tokenizer.bos_token_id is None:
         raise CardError(
@@ -76,7 +141,7 @@ def encode_prompts(
     bare = encode_texts(tokenizer, [_render(template, defaultdict(str))[0]], split_special_tokens)[0]
     if len(bare) >= limit:
         raise DataError(
-            f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no room for text in "
+            f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no space for text in "
             f"{max_tokens}: shorten the template or raise max_tokens"
         )
     texts = [_render(template, row)[0] for row in fields]
@@ -88,7 +153,21 @@ def encode_prompts(
 
 
 def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_special_tokens: bool) -> list[Ids]:
-    """Return the token ids of each text, nothing added; special tokens in a text are text if `split_special_tokens`."""
+    """Return the token ids of each text, nothing added.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    texts : list of str
+        What to encode.
+    split_special_tokens : bool
+        Whether special tokens spelled out in a text are read as text.
+
+    Returns
+    -------
+    list of list of int
+    """
     if not texts:
         return []
     encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=split_special_tokens, verbose=False)
@@ -97,17 +176,51 @@ def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_s
 
 
 def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
-    """Whether special tokens in texts are text: unless the template uses such tokens itself."""
+    """Return whether special tokens spelled out in texts are read as text: unless the template uses such itself."""
     return not any(token in template for token in tokenizer.all_special_tokens)
 
 
 def content_free(names: Sequence[str]) -> list[dict[str, str]]:
-    """Fields without content, one set for each of the three inputs; what a model answers to them is its bias."""
+    """Return content-free fields: N/A, [MASK] and the empty text (Zhao et al., 2021).
+
+    Parameters
+    ----------
+    names : sequence of str
+        Fields of the template.
+
+    Returns
+    -------
+    list of dict of str to str
+        Of length 3; the predictions for them show a model's contextual bias.
+
+    Examples
+    --------
+    >>> content_free(["text"])
+    [{'text': 'N/A'}, {'text': '[MASK]'}, {'text': ''}]
+    """
     return [dict.fromkeys(names, text) for text in CONTENT_FREE]
 
 
 def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[str, str]]:
-    """Twenty sets of fields made of random words of the examples' fields, each as long as these are on average."""
+    """Return twenty sets of fields of random words of the examples, as long as these are on average (Fei et al., 2023).
+
+    Parameters
+    ----------
+    examples : sequence of mappings
+        Template field → text.
+    seed : int
+        Seed of the choice of words.
+
+    Returns
+    -------
+    list of dict of str to str
+        Of length 20.
+
+    Examples
+    --------
+    >>> domain_words([{"text": "good good"}], seed=0)[0]
+    {'text': 'good good'}
+    """
     generator = np.random.default_rng(seed)
     made: list[dict[str, str]] = [{} for _ in range(DOMAIN_TEXTS)]
     for name in examples[0]:
@@ -125,11 +238,30 @@ def label_tokens(
     strategy: Literal["single", "first", "mean"] = "single",
     dataset: str | None,
 ) -> list[Ids]:
-    """The ids of the tokens that stand for each word, in the order of `words`.
+    """Return the ids of the label tokens of each word (paper, Appendix: label words).
 
-    Each word is tokenized as it would follow the prompt: after a colon and a space. `single` wants one token a word,
-    `first` takes a word's first token, `mean` takes all of them; the tokens of two words must differ.
-    Raises LabelWordError with every word that is unknown, too long or not distinct (paper, Appendix: label words).
+    Each word is tokenized as it would follow the prompt: after a colon and a space.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    words : sequence of str
+        Label word of each of C classes.
+    strategy : {"single", "first", "mean"}
+        single: one token a word, others are an error; first: a word's first token; mean: all of them.
+    dataset : str or None
+        Name of the data set, for messages.
+
+    Returns
+    -------
+    list of list of int
+        Of length C; no two words have the same tokens.
+
+    Raises
+    ------
+    LabelWordError
+        With every word that is unknown, too long or not distinct.
     """
     of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
     fix = f"choose others{there}"
@@ -163,7 +295,7 @@ def label_tokens(
 
 
 def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
-    """The prompt, and where in it each field stands."""
+    """Return the prompt, and the span of each field in it."""
     text, spans = "", {}
     for before, name, _, _ in string.Formatter().parse(template):
         text += before
@@ -204,7 +336,7 @@ def _truncate(
 
 
 def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
-    """How many tokens the fields that must give up `excess` keep: always the longest field gives."""
+    """Return how many tokens the fields keep that lose `excess` of them: always the longest field loses one."""
     left = {name: len(tokens) for name, tokens in starts.items()}
     for _ in range(excess):
         longest = max(left, key=lambda name: left[name])
@@ -213,7 +345,7 @@ def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
 
 
 def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
-    """In context, because tokenizers that mark spaces treat the beginning of a text as a space of its own."""
+    """Tokenize in context, as tokenizers that mark spaces treat the beginning of a text as a space of its own."""
     before, both = encode_texts(tokenizer, [":", f": {word}"], split_special_tokens=False)
     if both[: len(before)] == before:
         return both[len(before) :]
@@ -221,7 +353,7 @@ def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
 
 
 def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:
-    """A lone space token says nothing of the word that follows it."""
+    """Drop leading tokens of white space alone: they do not identify the word that follows."""
     first = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
     return ids[first:]
 

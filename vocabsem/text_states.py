@@ -1,4 +1,4 @@
-"""Texts to states in one line: a frozen language model as a scikit-learn transformer."""
+"""Transform texts to states: a frozen language model as a scikit-learn transformer."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,18 +19,46 @@ from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.language_model import LanguageModel, load_model
 from vocabsem.prompting import encode_prompts, label_tokens
 
+__all__ = ["TextStates"]
+
 
 class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
-    """N texts → states (N, k·d) float32 at the end of their prompts, the k layers side by side, ascending.
+    """Transform texts to the hidden states at the end of their prompts.
 
-    model: a card's name in data/models, or the path of one.
-    template: the prompt, with {text} where the text goes; with other fields a text is a mapping of them.
-    words: class → the word that the model says for it; needed for `label_space` only.
-    layers: numbers, or "last"; negative ones count from the last.
-    word_tokens: what stands for a word of several tokens (see `prompting.label_tokens`).
-    cache: folder for the model's files; by default that of the home, `VOCABSEM_HOME` or .vocabsem here.
+    The transformer learns nothing: `fit` does nothing, and the model is loaded at first use and once a process.
 
-    It learns nothing: `fit` does nothing, and the model is loaded at first use and once a process.
+    Parameters
+    ----------
+    model : str
+        A card's name in data/models, or the path of one.
+    template : str
+        The prompt, with {text} where the text goes; with other fields a text is a mapping of them.
+    words : mapping of str to str, optional
+        Class → label word; needed for `label_space` only.
+    layers : sequence of int or "last"
+        Layers whose states stand side by side, ascending; negative ones count from the last.
+    word_tokens : {"single", "first", "mean"}
+        What stands for a word of several tokens, as in `prompting.label_tokens`.
+    dtype : {"auto", "float32", "bfloat16"}
+        In which the model computes; auto: the dtype that suits the machine.
+    device : str
+        A torch device; auto: the first GPU that torch can use, else the CPU.
+    cache : str or Path, optional
+        Folder of fetched sources; by default that of the home, `VOCABSEM_HOME` or .vocabsem here.
+
+    Attributes
+    ----------
+    language_model : LanguageModel
+        The loaded model.
+
+    Examples
+    --------
+    >>> reader = TextStates("smollm2-135m-instruct", "Review: {text} It was")
+    >>> reader.get_params()["layers"]
+    ('last',)
+    >>> states = reader.fit_transform(["a gorgeous, witty movie"])  # doctest: +SKIP
+    >>> states.shape  # doctest: +SKIP
+    (1, 576)
     """
 
     def __init__(
@@ -55,10 +83,27 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.cache = cache
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
+        """Do nothing; X and y are not used."""
         return self
 
     def transform(self, X: Iterable[str | Mapping[str, str]]) -> NDArray[np.float32]:
-        """Raises DataError for an empty text, naming its row; a text that is too long loses its end."""
+        """Return the states of N texts; a text that is too long is truncated.
+
+        Parameters
+        ----------
+        X : iterable of str or mapping
+            Texts, or mappings of the template's fields to texts.
+
+        Returns
+        -------
+        ndarray of shape (N, k·d), float32
+            The k layers side by side, ascending.
+
+        Raises
+        ------
+        DataError
+            For an empty text, with its row.
+        """
         if isinstance(X, str):
             raise DataError(f"one text {X[:40]!r} was given: give a list of texts")
         rows: list[Mapping[str, str]] = [{"text": each} if isinstance(each, str) else each for each in X]
@@ -66,16 +111,30 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             if not isinstance(row, Mapping) or not all(isinstance(text, str) and text.strip() for text in row.values()):
                 raise DataError(f"row {number} is {row!r}: give a text, or a mapping of the template's fields to texts")
         model, card = self.language_model, self._card
-        options = {"max_tokens": card.max_tokens, "prepend_bos": card.prepend_bos}
-        prompts = encode_prompts(model.tokenizer, self.template, rows, **options)  # type: ignore[arg-type]
+        prompts = encode_prompts(
+            model.tokenizer, self.template, rows, max_tokens=card.max_tokens, prepend_bos=card.prepend_bos
+        )
         states = extract(model, prompts.token_ids, resolve_layers(self.layers, model.layers))
         return np.concatenate(list(states.values()), axis=1)
 
     def label_space(self, *, whole: bool = False) -> LabelSpace:
-        """Anchors and head rows of the words, which methods compare states with; the mean over a word's tokens.
+        """Return anchors and head rows of the label words, which methods compare states with.
 
-        `whole` adds all tokens, for methods that compare with the whole vocabulary. Raises DataError without words,
-        LabelWordError for words that are no distinct tokens of the model.
+        Parameters
+        ----------
+        whole : bool
+            Whether to add all tokens, for methods that compare with the whole vocabulary.
+
+        Returns
+        -------
+        LabelSpace
+
+        Raises
+        ------
+        DataError
+            Without words.
+        LabelWordError
+            For words that are not distinct tokens of the model.
         """
         if not self.words:
             raise DataError("a label space needs label words: give TextStates words={class: word}")
@@ -89,6 +148,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     @property
     def language_model(self) -> LanguageModel:
+        """The loaded model."""
         return _loaded(*self._key)
 
     @property
@@ -102,9 +162,11 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return self._card.model_dump_json(), cache, resolve_dtype(self.dtype), self.device
 
     def __sklearn_is_fitted__(self) -> bool:
+        """Return True: nothing is learned."""
         return True
 
     def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn: no fit, texts as input."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.string, tags.input_tags.two_d_array = True, False

@@ -131,7 +131,7 @@ def test_a_model_that_forgets_the_beginning_is_refused(tmp_path, monkeypatch):
         return forward(ids, **options | {"use_cache": past_key_values is None})
 
     monkeypatch.setattr(model.network.model, "forward", forgetful)
-    with pytest.raises(GuardFailed, match="states after a shared beginning of 7 tokens have a cosine of"):
+    with pytest.raises(GuardFailed, match="states after a shared prefix of 7 tokens have a cosine of"):
         check_head(model, DEMONSTRATED)
 
 

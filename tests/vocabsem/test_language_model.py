@@ -69,7 +69,7 @@ def test_logit_scale(name, scale, tmp_path):
 
 def test_a_card_that_is_wrong_about_its_model_is_refused(tmp_path):
     card = save("llama", tmp_path / "llama").model_copy(update={"layers": 7})
-    with pytest.raises(CardError, match="says layers: 7, the model has 3"):
+    with pytest.raises(CardError, match="has layers: 7, the model has 3"):
         load_model(card, tmp_path / "cache")
 
 

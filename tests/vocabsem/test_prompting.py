@@ -137,7 +137,9 @@ def test_a_character_of_several_bytes_is_kept_whole_or_not_at_all():
 
 
 def test_a_template_over_the_limit_is_refused():
-    with pytest.raises(DataError, match="alone is 10 tokens, which leaves no room for text in 8: shorten the template"):
+    with pytest.raises(
+        DataError, match="alone is 10 tokens, which leaves no space for text in 8: shorten the template"
+    ):
         encode("the film review text sentiment type good bad great{text} :", {"text": "a"}, max_tokens=8)
 
 
