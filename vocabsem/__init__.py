@@ -7,9 +7,9 @@ first used, so that `import vocabsem` itself loads nothing.
 from importlib import import_module
 from typing import Any
 
-_PLACES = {
+_EXPORTS = {
     "anchors": ("semantic_anchors",),
-    "cards": ("load_card",),
+    "cards.schema": ("load_card",),
     "comparison": ("paired_bootstrap",),
     "extraction": ("extract",),
     "language_model": ("load_model",),
@@ -23,14 +23,26 @@ _PLACES = {
     "similarity": ("nearest_tokens",),
     "text_states": ("TextStates",),
 }
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
-__all__ = sorted(_MODULE_OF)
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = sorted([*_MODULE_OF, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def _version() -> str:
+    """Return the installed version, or 0+unknown for a source checkout that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("vocabsem")
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

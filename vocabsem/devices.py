@@ -13,7 +13,13 @@ DType = Literal["auto", "float32", "bfloat16"]
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """Return the processor's features as Linux names them (`avx512_bf16`, `amx_bf16`); empty on other systems."""
+    """Return the processor's features as Linux names them (`avx512_bf16`, `amx_bf16`).
+
+    Returns
+    -------
+    frozenset of str
+        Empty on other systems.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -22,7 +28,12 @@ def processor_flags() -> frozenset[str]:
 
 
 def has_nvidia() -> bool:
-    """Return whether an NVIDIA driver is loaded."""
+    """Return whether an NVIDIA driver is loaded.
+
+    Returns
+    -------
+    bool
+    """
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 

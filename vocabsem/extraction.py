@@ -136,6 +136,15 @@ def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[i
 def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
     """Return the longest common prefix of all prompts that leaves each of them a token of its own.
 
+    Parameters
+    ----------
+    token_ids : sequence of sequences of int
+        Of all prompts.
+
+    Returns
+    -------
+    list of int
+
     Examples
     --------
     >>> shared_tokens([[1, 2, 3], [1, 2, 4]])
@@ -165,7 +174,18 @@ class Prefix:
     sums: "dict[int, Tensor]"
 
     def for_rows(self, rows: int) -> "Cache | None":
-        """Return the keys and values for a batch of `rows` prompts; nothing is copied."""
+        """Return the keys and values for a batch; nothing is copied.
+
+        Parameters
+        ----------
+        rows : int
+            Prompts in the batch.
+
+        Returns
+        -------
+        Cache or None
+            None for an empty prefix.
+        """
         if self.cache is None:
             return None
         cache = copy.copy(self.cache)
@@ -181,7 +201,17 @@ NO_PREFIX = Prefix(0, None, {})
 
 
 def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
-    """Return whether the model keeps keys and values of every layer, and nothing else, from token to token."""
+    """Return whether the model keeps keys and values of every layer, and nothing else, from token to token.
+
+    Parameters
+    ----------
+    network : PreTrainedModel
+        Any causal language model.
+
+    Returns
+    -------
+    bool
+    """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 

@@ -227,7 +227,19 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
 
 
 def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
-    """Return the card's tokenizer alone, without the weights; raises as `fetch_checkpoint` does."""
+    """Load a model's tokenizer, without the weights; raises as `fetch_checkpoint` does.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    PreTrainedTokenizerBase
+    """
     from transformers import AutoTokenizer
 
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(

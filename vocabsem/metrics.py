@@ -85,7 +85,17 @@ class BootstrapSample:
         return float(low), float(high)
 
     def select_seeds(self, *indices: int) -> "BootstrapSample":
-        """Return the sample of the seeds at `indices` alone."""
+        """Return the sample of some seeds alone.
+
+        Parameters
+        ----------
+        *indices : int
+            Positions of the seeds.
+
+        Returns
+        -------
+        BootstrapSample
+        """
         return BootstrapSample(self.values[list(indices)], self.replicates[:, list(indices)])
 
 
@@ -232,7 +242,17 @@ def bootstrap(
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1; 0 for a single value) of one metric over seeds.
+    """Return mean and standard deviation of one metric over seeds.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The metric of each seed.
+
+    Returns
+    -------
+    mean, std : float
+        std divides by n - 1, and is 0 for a single value.
 
     Raises
     ------

@@ -45,7 +45,19 @@ def thread_limits(threads: int, kind: Literal["blas", "openmp"]) -> AbstractCont
 
 
 def workers(device: "torch.device", max_workers: int = MAX_WORKERS) -> int:
-    """Return how many batches run at a time on a device."""
+    """Return how many batches run at a time on a device.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they compute.
+    max_workers : int
+        Most batches at a time on a CPU.
+
+    Returns
+    -------
+    int
+    """
     import torch
 
     return min(torch.get_num_threads(), max_workers) if device.type == "cpu" else 1
@@ -98,6 +110,18 @@ def parallel_map(device: "torch.device", max_workers: int = MAX_WORKERS) -> Iter
 
 def prefetch(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """Map as `map` does, making the next call before a result is yielded.
+
+    Parameters
+    ----------
+    function : callable
+        Of one item.
+    items : iterable
+        What it is called with.
+
+    Yields
+    ------
+    result
+        In order.
 
     Examples
     --------

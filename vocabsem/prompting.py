@@ -39,6 +39,15 @@ DOMAIN_TEXTS = 20  # Fei et al., 2023
 def field_names(template: str) -> set[str]:
     """Return the names of a template's fields.
 
+    Parameters
+    ----------
+    template : str
+        Text with `{field}` where a field's text goes.
+
+    Returns
+    -------
+    set of str
+
     Examples
     --------
     >>> field_names("Review: {text}")
@@ -176,7 +185,19 @@ def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_s
 
 
 def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -> bool:
-    """Return whether special tokens spelled out in texts are read as text: unless the template uses such itself."""
+    """Return whether special tokens spelled out in texts are read as text: unless the template uses such itself.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    template : str
+        The prompt's template.
+
+    Returns
+    -------
+    bool
+    """
     return not any(token in template for token in tokenizer.all_special_tokens)
 
 

@@ -21,6 +21,15 @@ GROUP = 32  # of them share a maximum
 def as_tensor(array: Array) -> Tensor:
     """Return a tensor that shares the array's memory, or a copy where it is read-only, as Parquet's columns are.
 
+    Parameters
+    ----------
+    array : tensor or ndarray
+        Of any shape.
+
+    Returns
+    -------
+    Tensor
+
     Examples
     --------
     >>> as_tensor(np.zeros((2, 3))).shape

@@ -83,7 +83,18 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.cache = cache
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Do nothing; X and y are not used."""
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        TextStates
+            Itself.
+        """
         return self
 
     def transform(self, X: Iterable[str | Mapping[str, str]]) -> NDArray[np.float32]:

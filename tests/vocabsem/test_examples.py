@@ -348,7 +348,7 @@ def test_nothing_left(read, csv_file):
     files = {"train": csv_file("train", [("a", 1), ("b", 0)]), "test": csv_file("test", [("a", 0), ("b", 1)])}
     with pytest.raises(DataError, match="every training row of dataset 'toy' is also a test row"):
         read(files)
-    with pytest.raises(DataError, match=r"no rows in .*train.csv .*mend 'where' or 'files'"):
+    with pytest.raises(DataError, match=r"no rows in .*train.csv .*fix 'where' or 'files'"):
         read(files, where={"label": 7})
 
 

@@ -1,4 +1,4 @@
-"""What `from vocabsem import …` offers: pinned, complete, and loaded only when it is used."""
+"""The public surface: pinned, complete, and loaded only when it is used."""
 
 import subprocess
 import sys
@@ -12,8 +12,9 @@ METHODS = [load_method(name) for name, info in method_infos().items() if info.fa
 
 SURFACE = """
 AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KnnPrompting LabelSpace
-LinearProbe NearestNeighbors PaperCalibrator Ridge StateOptimization TextStates VocabularyCalibrator ZeroShot bootstrap
-encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
+LinearProbe NearestNeighbors PaperCalibrator Ridge StateOptimization TextStates VocabularyCalibrator ZeroShot
+__version__ bootstrap encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap
+semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
 
@@ -25,7 +26,7 @@ def test_the_surface_is_this():
 
 
 @pytest.mark.parametrize("name", SURFACE.split())
-def test_every_name_is_there_and_says_what_it_is(name):
+def test_every_name_is_there_and_documented(name):
     assert getattr(vocabsem, name).__doc__ or name in METHODS
 
 
@@ -34,6 +35,18 @@ def test_another_name_is_not_there():
         _ = vocabsem.TextStatse
     with pytest.raises(ImportError):
         from vocabsem import TextStatse  # noqa: F401
+
+
+def test_the_version_is_the_installed_one_or_unknown(monkeypatch):
+    from importlib import metadata
+
+    assert vocabsem.__version__ == metadata.version("vocabsem")
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert vocabsem.__version__ == "0+unknown"
 
 
 def test_importing_the_package_loads_nothing():

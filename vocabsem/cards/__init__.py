@@ -1,1 +1,1 @@
-"""Cards of models and data sets."""
+"""Cards of models and data sets: typed, read from YAML."""

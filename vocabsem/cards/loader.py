@@ -1,4 +1,4 @@
-"""YAML read into a typed card, every mistake in one message with its line and the fix."""
+"""Read YAML into a typed card, with every mistake in one message, its line and the fix."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from vocabsem.errors import CardError
 
+__all__ = ["read_yaml"]
+
 T = TypeVar("T", bound=BaseModel)
-Place = tuple[int | str, ...]
+KeyPath = tuple[int | str, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as it is written: a key given twice is an error, not the last one's win."""
+    """A safe loader for which a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -27,9 +29,26 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = None) -> T:
-    """The YAML file at `path` as a `model`, dotted `overrides` (`limits.train`: 100) applied before it is validated.
+    """Read a YAML file into a pydantic model.
 
-    Raises CardError: file, line, key and fix, for all mistakes at once.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    model : type of BaseModel
+        What it describes.
+    overrides : mapping of str to value, optional
+        Values of dotted keys (`limits.train`: 100), applied before the card is validated.
+
+    Returns
+    -------
+    model
+        The validated card.
+
+    Raises
+    ------
+    CardError
+        With file, line, key and fix, for all mistakes at once.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -54,7 +73,9 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
         return model.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         overridden = [key.split(".") for key in overrides or {}]
-        messages = (f"{path}{_place(tree, overridden, e['loc'])}: {_explain(model, dict(e))}" for e in error.errors())
+        messages = (
+            f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, dict(e))}" for e in error.errors()
+        )
         raise CardError("\n".join(dict.fromkeys(messages))) from None
 
 
@@ -67,37 +88,37 @@ def _override(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[last] = value
 
 
-def _place(tree: yaml.Node | None, overridden: Sequence[Sequence[str]], place: Place) -> str:
-    """The line of the card that holds the place, or which override does."""
+def _location(tree: yaml.Node | None, overridden: Sequence[Sequence[str]], path: KeyPath) -> str:
+    """Return the line of the card that holds the key, or which override does."""
     for keys in overridden:
-        if [str(part) for part in place[: len(keys)]] == keys:
+        if [str(part) for part in path[: len(keys)]] == keys:
             return f", with {'.'.join(keys)} set"
-    return f":{_line(tree, place)}"
+    return f":{_line(tree, path)}"
 
 
-def _explain(model: type[BaseModel], error: dict[str, Any]) -> str:
-    place: Place = error["loc"]
+def _message(model: type[BaseModel], error: dict[str, Any]) -> str:
+    path: KeyPath = error["loc"]
     if error["type"] == "extra_forbidden":
-        known = _keys_at(model, place[:-1])
-        near = get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        known = _keys_at(model, path[:-1])
+        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        return f"unknown key {place[-1]!r} in {_named(place[:-1])}: {hint}"
+        return f"unknown key {path[-1]!r} in {_named(path[:-1])}: {hint}"
     if error["type"] == "missing":
-        return f"missing key {place[-1]!r} in {_named(place[:-1])}"
+        return f"missing key {path[-1]!r} in {_named(path[:-1])}"
     message = error["msg"].removeprefix("Value error, ")
     given = "" if isinstance(error["input"], dict | list) else f" (given: {error['input']!r})"
-    return f"{_named(place)}: {message}{given}"
+    return f"{_named(path)}: {message}{given}"
 
 
-def _named(place: Place) -> str:
-    """`('labels', 0, 'word')` as people write it: labels[0].word."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+def _named(path: KeyPath) -> str:
+    """Return `('labels', 0, 'word')` as people write it: labels[0].word."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.lstrip(".") or "the card"
 
 
-def _keys_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     models = [model]
-    for part in place:
+    for part in path:
         fields = [m.model_fields[part].annotation for m in models if isinstance(part, str) and part in m.model_fields]
         models = [inner for field in fields for inner in _models_in(field)] or models
     return [key for m in models for key in m.model_fields]
@@ -110,15 +131,15 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _line(node: yaml.Node | None, place: Place) -> int:
-    """The line of the deepest part of `place` that the file has."""
+def _line(node: yaml.Node | None, path: KeyPath) -> int:
+    """Return the line of the deepest part of `path` that the file has."""
     line = 1
-    for part in place:
+    for part in path:
         if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(part)), None)
-            if found is None:
+            match = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(part)), None)
+            if match is None:
                 return line
-            line, node = found[0].start_mark.line + 1, found[1]
+            line, node = match[0].start_mark.line + 1, match[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1

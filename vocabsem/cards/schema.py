@@ -1,4 +1,4 @@
-"""A model or a data set, described: typed, read from YAML under `data/`, refused whole if a word of it is wrong."""
+"""Cards of models and data sets: typed, read from YAML under `data/`, rejected whole if one key is wrong."""
 
 from difflib import get_close_matches
 from functools import reduce
@@ -10,6 +10,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from vocabsem.cards.loader import read_yaml
 from vocabsem.errors import CardError
 from vocabsem.prompting import field_names, validate_template
+
+__all__ = [
+    "CARDS",
+    "Card",
+    "DatasetCard",
+    "Kind",
+    "Label",
+    "LocalCopy",
+    "ModelCard",
+    "SplitRule",
+    "list_cards",
+    "load_card",
+]
 
 CARDS = Path(__file__).parents[2] / "data"
 
@@ -25,6 +38,8 @@ Template = Annotated[Text, AfterValidator(validate_template)]
 
 
 class Card(BaseModel):
+    """What all cards share: strict types, frozen, unknown keys are errors."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
@@ -32,37 +47,46 @@ class ModelCard(Card):
     """A causal language model: where it is and how large."""
 
     name: Name
+    """Name of the card and of the model in tables."""
     description: Text
+    """One sentence for people."""
     source: Text
-    """Where its bytes are: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
+    """Location of its bytes: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
     """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
     license: Text
+    """Under which its bytes may be used."""
     citation: str | None = None
+    """What to cite."""
     prepend_bos: bool
     """Whether prompts start with the beginning-of-sequence token, as the training documents did."""
     max_tokens: Positive = 512
-    """Longest prompt; longer ones are shortened in the text field and counted."""
+    """Longest prompt in tokens; longer ones are truncated in the text field and counted."""
     context: Positive = 1024
-    """Most tokens shown to the model at once: demonstrations and prompt."""
+    """Most tokens of demonstrations and prompt together."""
     parameters: Positive
     """All weights, shared ones counted once."""
     layers: Positive
+    """Number of decoder layers."""
     hidden_size: Positive
+    """Width d of a state."""
     vocabulary_size: Positive
     """Rows of the head, padding included."""
 
 
 class Label(Card):
-    """A class: what people call it, how the data spell it, which word the language model says for it."""
+    """A class: its name, its values in the data, its label word."""
 
     name: Text
+    """Name in tables and predictions."""
     value: str | int | list[str | int]
     """The label column's value or values for this class, compared as text."""
     word: Text
+    """The label word, whose tokens stand for the class."""
 
     @property
     def values(self) -> list[str]:
+        """The label column's values for this class, as text."""
         return [str(v) for v in (self.value if isinstance(self.value, list) else [self.value])]
 
 
@@ -74,14 +98,18 @@ class SplitRule(Card):
     validation: Fraction = 0
     """Share of the training rows kept for validation."""
     seed: int = 42
+    """Seed of the split."""
 
 
 class LocalCopy(Card):
     """The same data as JSON lines in a folder of the user's: `<data-dir>/<folder>/<split>.jsonl`."""
 
     folder: Name
+    """Folder below the data folder."""
     fields: dict[str, str]
+    """Template field → column."""
     label_column: str = "label"
+    """Column of the labels."""
     values: list[str | int]
     """The label column's value for each class, in class order."""
     split: SplitRule | None = None
@@ -89,17 +117,22 @@ class LocalCopy(Card):
 
 
 class DatasetCard(Card):
-    """Labeled text: where it is, which columns matter, how it becomes a prompt."""
+    """Labeled text: its source, its columns, its prompt."""
 
     name: Name
+    """Name of the card and of the data set in tables."""
     description: Text
+    """One sentence for people."""
     license: Text
+    """Under which the data may be used."""
     citation: str | None = None
+    """What to cite."""
     files: Annotated[dict[Literal["train", "validation", "test", "all"], str], Field(min_length=1)]
     """A source for each split, or one source for `all` rows."""
     sha256: dict[Literal["train", "validation", "test", "all"], Sha256] = {}
+    """Of each file, or of the folder as `sources.sha256_of` defines it; verified at download."""
     format: Literal["csv", "jsonl", "parquet", "folder", "hub"]
-    """`folder`: one text a file, one folder a class. `hub`: a folder whose files `datasets` tells apart by itself."""
+    """`folder`: one text a file, one folder a class. `hub`: a folder that `datasets` splits by itself."""
     options: dict[str, Any] = {}
     """Passed to the reader, `pandas.read_csv` for csv: separator, rows to skip, encoding."""
     splits: dict[Literal["train", "validation", "test"], str] = {}
@@ -111,28 +144,35 @@ class DatasetCard(Card):
     fields: Annotated[dict[str, str], Field(min_length=1)]
     """Template field → column. For `folder`, the column is `text`."""
     label_column: str
-    """For `folder`, `label`: the folder's name."""
+    """Column of the labels; for `folder` it is `label`, the folder's name."""
     labels: Annotated[list[Label], Field(min_length=2)]
+    """The classes, in class order."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
+    """The prompt, with `{field}` where a field's text goes; the label word follows it."""
     templates: dict[Variant, Template] = {}
     """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
     words: dict[Variant, list[Text]] = {}
     """Other label words by name, in class order: `trec@words-plain` has those called `plain`."""
     split: SplitRule = SplitRule()
+    """How rows are divided where the source does not do it."""
     local: LocalCopy | None = None
+    """Where the same data may lie in a folder of the user's."""
 
     @property
     def label_names(self) -> list[str]:
+        """Names of the classes, in class order."""
         return [label.name for label in self.labels]
 
     @property
     def label_words(self) -> list[str]:
+        """Label words of the classes, in class order."""
         return [label.word for label in self.labels]
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return len(self.labels)
 
     @model_validator(mode="after")
@@ -148,8 +188,8 @@ class DatasetCard(Card):
             raise ValueError("files has 'all' and others: give 'all' alone, or one file per split")
         if "all" not in self.files and not {"train", "test"} <= set(self.files):
             raise ValueError("files needs 'train' and 'test', or 'all'")
-        if strangers := set(self.sha256) - set(self.files):
-            raise ValueError(f"sha256 names {_listed(strangers)}, which files does not have")
+        if unknown := set(self.sha256) - set(self.files):
+            raise ValueError(f"sha256 names {_listed(unknown)}, which files does not have")
         if self.format == "hub" and set(self.files) != {"all"}:
             raise ValueError("format 'hub' takes one source, 'all', and names its splits under 'splits'")
         if self.format == "hub" and not {"train", "test"} <= set(self.splits):
@@ -157,7 +197,7 @@ class DatasetCard(Card):
         if self.format != "hub" and self.splits:
             raise ValueError("'splits' belongs to format 'hub'; others have one file per split")
         if self.format != "hub" and "all" in self.files and not self.split.test:
-            raise ValueError("files has only 'all': say under 'split' how much of it is for testing")
+            raise ValueError("files has only 'all': set 'split.test' to the share of it that is for testing")
         if self.split.test and ("all" not in self.files or self.format == "hub"):
             raise ValueError("split.test is for a source with one file, 'all': this one has its own test rows")
         if self.split.validation and "validation" in {*self.files, *self.splits}:
@@ -167,7 +207,7 @@ class DatasetCard(Card):
         _check_distinct(self.label_words, "label word")
         if "label" in self.label_names:
             raise ValueError(
-                "a label has the name 'label', which is that of the column of answers: give it another name"
+                "a label has the name 'label', which is that of the column of predictions: give it another name"
             )
         if self.local is not None and len(self.local.values) != self.classes:
             raise ValueError(f"local.values has {len(self.local.values)} values for {self.classes} labels")
@@ -176,9 +216,13 @@ class DatasetCard(Card):
         return self
 
     def content(self) -> dict[str, Any]:
-        """All in this card that determines which examples are read, JSON-able: neither prompts nor prose.
+        """Return all in this card that determines which examples are read, JSON-able: neither prompts nor prose.
 
-        Paths of `file:` sources are left out: the bytes' sha256, known when they are fetched, says more.
+        Paths of `file:` sources are left out: the sha256 of their bytes, known when they are fetched, replaces them.
+
+        Returns
+        -------
+        dict of str to value
         """
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"})
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
@@ -186,9 +230,23 @@ class DatasetCard(Card):
         return kept
 
     def variant(self, name: str) -> "DatasetCard":
-        """This card, called `<card>@<name>`, with its template `name` or, for `words-<w>`, with its label words `w`.
+        """Return the card named `<card>@<name>`, with the template `name` or, for `words-<w>`, the label words `w`.
 
-        It has no further variants of the same kind. Raises CardError for a name that the card does not have.
+        It has no further variants of the same kind.
+
+        Parameters
+        ----------
+        name : str
+            A key of `templates`, or `words-` and a key of `words`.
+
+        Returns
+        -------
+        DatasetCard
+
+        Raises
+        ------
+        CardError
+            For a name that the card does not have.
         """
         known: dict[str, dict[str, Any]] = {
             each: {"template": template, "templates": {}} for each, template in self.templates.items()
@@ -201,12 +259,27 @@ class DatasetCard(Card):
         return self.model_copy(update=known[name] | {"name": f"{self.name}@{name}"})
 
     def located(self, data_dir: Path | None) -> "DatasetCard":
-        """This card, reading the user's own copy under `data_dir` where there is one; otherwise unchanged."""
+        """Return the card that reads the user's own copy under `data_dir`, or this card where there is none.
+
+        Parameters
+        ----------
+        data_dir : Path or None
+            Folder of the user's data.
+
+        Returns
+        -------
+        DatasetCard
+
+        Raises
+        ------
+        CardError
+            For a copy without the files it needs.
+        """
         if data_dir is None or self.local is None:
             return self
         folder = data_dir / self.local.folder
-        found = {s: folder / f"{s}.jsonl" for s in ("train", "validation", "test")}
-        files = {s: f"file:{p.absolute()}" for s, p in found.items() if p.is_file()}
+        paths = {s: folder / f"{s}.jsonl" for s in ("train", "validation", "test")}
+        files = {s: f"file:{p.absolute()}" for s, p in paths.items() if p.is_file()}
         if not files:
             return self
         split = self.split.model_copy(
@@ -234,10 +307,28 @@ def load_card(kind: Literal["models"], name_or_path: str) -> ModelCard: ...
 @overload
 def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
 def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
-    """The card of that name under `data/<kind>/`, or the one at that path (anything that ends in .yaml).
+    """Load a card by its name under `data/<kind>/`, or by its path.
 
-    `@` and a name ask for a variant of a data set, and once more for one of the other kind: `trec@bare@words-plain`.
-    Raises CardError: no such card, or a card that says what cannot be.
+    Parameters
+    ----------
+    kind : {"models", "datasets"}
+        Folder of the card.
+    name_or_path : str
+        A name, or the path of a .yaml file; of a data set with `@` and a variant, or two: `trec@bare@words-plain`.
+
+    Returns
+    -------
+    ModelCard or DatasetCard
+
+    Raises
+    ------
+    CardError
+        For an unknown name, or a card with a wrong key or value.
+
+    Examples
+    --------
+    >>> load_card("datasets", "sst5").classes
+    5
     """
     folder, slash, last = name_or_path.rpartition("/")
     last, *variants = last.split("@") if kind == "datasets" else [last]
@@ -258,6 +349,22 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
 
 
 def list_cards(kind: Kind) -> list[str]:
+    """Return the names of all shipped cards of a kind, sorted.
+
+    Parameters
+    ----------
+    kind : {"models", "datasets"}
+        Folder of the cards.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> "sst5" in list_cards("datasets")
+    True
+    """
     return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
 
 

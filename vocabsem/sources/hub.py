@@ -1,4 +1,4 @@
-"""Files of a repository on the Hugging Face hub, at a known commit; one quick question first: no hub, no wait."""
+"""Fetch files of a repository on the Hugging Face hub, at a known commit; without a hub, fail at once."""
 
 import os
 from collections.abc import Sequence
@@ -6,15 +6,40 @@ from pathlib import Path
 
 from vocabsem.errors import DownloadFailed, DownloadInterrupted, SourceError
 
+__all__ = ["commit_of", "fetch_from_hub"]
+
 PROBE_SECONDS = 5.0
 
 
 def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | None, cache: Path) -> tuple[Path, str]:
-    """The local snapshot of `org/name` or `datasets/org/name` and its commit; only files matching `patterns`.
+    """Fetch a snapshot of a repository.
 
-    Heeds HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE (then what the cache holds, or nothing). Finished files are kept
-    when a download is broken off.
-    Raises SourceError: no such repository or revision; DownloadFailed: no answer, or a license to accept first.
+    Respects HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE (then only what the cache holds). Finished files are kept when a
+    download breaks off.
+
+    Parameters
+    ----------
+    repository : str
+        `org/name` or `datasets/org/name`.
+    revision : str
+        Branch, tag or commit.
+    patterns : sequence of str or None
+        Which files; None for all.
+    cache : Path
+        Folder of snapshots.
+
+    Returns
+    -------
+    folder : Path
+        The local snapshot.
+    commit : str
+
+    Raises
+    ------
+    SourceError
+        For an unknown repository or revision.
+    DownloadFailed
+        Where the hub does not answer, or a license has to be accepted first.
     """
     from huggingface_hub import HfApi, errors, snapshot_download
 
@@ -56,7 +81,20 @@ def fetch_from_hub(repository: str, revision: str, patterns: Sequence[str] | Non
 
 
 def commit_of(repository: str, revision: str) -> str | None:
-    """The commit that `revision` names on the hub now; None where it cannot be asked. At most one quick question."""
+    """Return the commit that a revision names on the hub now.
+
+    Parameters
+    ----------
+    repository : str
+        `org/name` or `datasets/org/name`.
+    revision : str
+        Branch, tag or commit.
+
+    Returns
+    -------
+    str or None
+        None where the hub does not answer within five seconds.
+    """
     from huggingface_hub import HfApi, errors
 
     kind, name = _kind_and_name(repository)
@@ -72,7 +110,7 @@ def _kind_and_name(repository: str) -> tuple[str, str]:
 
 
 def _http_error() -> type[Exception]:
-    """The root of what the hub's HTTP client raises, whichever client its version uses."""
+    """Return the root of what the hub's HTTP client raises, whichever client its version uses."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return next(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")

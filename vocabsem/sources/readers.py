@@ -1,4 +1,4 @@
-"""Files to columns: CSV by pandas, texts as they are, the rest by HF `datasets`, which says nothing to the net."""
+"""Read files into columns: CSV by pandas, texts as they are, the rest by HF `datasets`, without the network."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +9,32 @@ from typing import Any
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 
+__all__ = ["Columns", "read_columns"]
+
 Columns = dict[str, list[str]]
 
 
 def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> dict[str, Columns]:
-    """The columns that `card` names, as text, for each of its files (for `hub`, each of its splits).
+    """Read the columns that a card names, as text.
 
-    files: where each of `card.files` lies; cache: the folder for the Arrow copies that `datasets` makes.
-    Raises DataError: a file that cannot be read as the card says, that lacks a column, or holds no plain values in one.
+    Parameters
+    ----------
+    card : DatasetCard
+        Columns and format of the files.
+    files : mapping of str to Path
+        Location of each of `card.files`.
+    cache : Path
+        Folder of the Arrow copies that `datasets` makes.
+
+    Returns
+    -------
+    dict of str to dict of str to list of str
+        The columns of each file (for `hub`, of each split).
+
+    Raises
+    ------
+    DataError
+        For a file that cannot be read in the card's format, lacks a column, or holds nested values in one.
     """
     wanted = dict.fromkeys([*card.fields.values(), card.label_column, *card.where])
     parts: dict[str, Path] = {split: files[split] for split in card.files}
@@ -27,7 +45,7 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
         try:
             table = _read(card, part, path, str(cache))
         except Exception as error:  # the readers' errors have no common root short of this one
-            raise DataError(_explain(card, path, error)) from error
+            raise DataError(_message(card, path, error)) from error
         for name in wanted:
             if name not in table:
                 hint = _other_columns(card, name, list(table))
@@ -45,8 +63,8 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
 def _other_columns(card: DatasetCard, name: str, known: list[str]) -> str:
     if card.format == "csv" and len(known) == 1:
         return (
-            f"its only column is {known[0]!r}. If that is several, save it with commas between them, or say what is"
-            " there under 'options' in the card, as in {sep: ';'}"
+            f"its only column is {known[0]!r}. If that is several, save it with commas between them, or set"
+            " 'options' in the card, as in {sep: ';'}"
         )
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known))}"
@@ -93,7 +111,7 @@ def _read_folder(
     return {"text": texts, "label": [path.parent.name for path in paths]}
 
 
-def _explain(card: DatasetCard, path: Path, error: Exception) -> str:
+def _message(card: DatasetCard, path: Path, error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -104,7 +122,7 @@ def _explain(card: DatasetCard, path: Path, error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, no log lines on stderr beside our own message, no download counter called on the net."""
+    """Silence progress bars, log lines on stderr, and the download counter on the network."""
     import datasets
 
     bars, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()

