@@ -38,7 +38,7 @@ def use_fast_attention(network: "PreTrainedModel") -> None:
 
 
 def causal_attention(
-    module: Any, query: "Tensor", key: "Tensor", value: "Tensor", mask: None, scaling: float, **_: Any
+    module: Any, query: "Tensor", key: "Tensor", value: "Tensor", mask: None, scaling: float, **kwargs: Any
 ) -> "tuple[Tensor, None]":
     """Compute causal attention of the last T of S tokens, as transformers' attention interface calls it.
 
@@ -57,6 +57,8 @@ def causal_attention(
         Not used: the mask is causal, and padding stands on the right.
     scaling : float
         Factor of the scores.
+    **kwargs
+        Not used.
 
     Returns
     -------

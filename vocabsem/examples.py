@@ -26,6 +26,7 @@ class Examples:
     ids: list[str]
     """`<file>-<row in that file>`: the same whatever the split and the caps."""
     split: list[str]
+    """train, validation or test, of each example."""
     labels: NDArray[np.int64]
     """(N,), 0 … C-1 in the card's order."""
     fields: list[dict[str, str]]

@@ -256,6 +256,11 @@ def extract(
         For layers that the model does not have.
     ComputationFailed
         For a state that is not finite.
+
+    Examples
+    --------
+    >>> extract(model, [[1, 2, 3], [4]], layers=[0, 30])[30].shape  # doctest: +SKIP
+    (2, 576)
     """
     import torch
 

@@ -274,6 +274,11 @@ def load_model(
         Where the card's sizes are not the model's.
     ComputationFailed
         Where transformers cannot read it.
+
+    Examples
+    --------
+    >>> load_model(load_card("models", "smollm2-135m"), Path(".vocabsem/cache")).layers  # doctest: +SKIP
+    30
     """
     import torch
 

@@ -139,6 +139,12 @@ def encode_prompts(
         If the template alone is over the limit.
     CardError
         If the tokenizer has no beginning-of-sequence token to prepend.
+
+    Examples
+    --------
+    >>> rows = [{"text": "a witty movie"}]
+    >>> encode_prompts(tokenizer, "Review: {text}", rows, max_tokens=64, prepend_bos=False).texts  # doctest: +SKIP
+    ['Review: a witty movie']
     """
     if prepend_bos and tokenizer.bos_token_id is None:
         raise CardError(

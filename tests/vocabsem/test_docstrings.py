@@ -29,6 +29,21 @@ def public():
                 yield f"{name}.{listed}", value
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_all_lists_every_public_class_and_function(name):
+    module = importlib.import_module(name)
+    if hasattr(module, "__path__"):
+        return  # a package
+    if not hasattr(module, "__all__"):
+        pytest.xfail("methods: __all__")
+    defined = {
+        listed
+        for listed, value in vars(module).items()
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == name and listed[0] != "_"
+    }
+    assert defined <= set(module.__all__) <= set(vars(module))
+
+
 PUBLIC = dict(public())
 FRONT = {name: getattr(vocabsem, name, None) for name in vocabsem.__all__}
 

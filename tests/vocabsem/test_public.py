@@ -13,7 +13,7 @@ METHODS = [load_method(name) for name, info in method_infos().items() if info.fa
 SURFACE = """
 AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KnnPrompting LabelSpace
 LinearProbe NearestNeighbors PaperCalibrator Ridge StateOptimization TextStates VocabularyCalibrator ZeroShot
-__version__ bootstrap encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap
+bootstrap encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap
 semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
