@@ -7,12 +7,13 @@ Read with `ast` alone: nothing is imported. An import counts wherever it stands,
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("flows", "tasks", "vocabsem", "warehouse")
 LONGEST = 300  # lines of a file
+DECORATORS = {"flows": {"flow", "stage"}, "tasks": {"task", "step_task"}}
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -25,6 +26,7 @@ class Structure:
     folder: Mapping[str, str]  # module → folder that it lies in
     modules: Graph  # module → modules that it imports
     folders: Graph  # folder → folders that it imports
+    decorated: Mapping[str, list[str]]  # module of flows or tasks → its functions that are flows or tasks
 
     @property
     def long(self) -> list[str]:
@@ -39,10 +41,8 @@ def measure(root: Path) -> Structure:
         for package in PACKAGES
         for path in sorted((root / package).rglob("*.py"))
     }
-    modules = {
-        module: frozenset(_imports(ast.parse(path.read_text(encoding="utf-8")), paths)) - {module}
-        for module, path in paths.items()
-    }
+    trees = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in paths.items()}
+    modules = {module: frozenset(_imports(tree, paths)) - {module} for module, tree in trees.items()}
     folder = {module: ".".join(path.relative_to(root).parent.parts) for module, path in paths.items()}
     folders = {
         name: frozenset(folder[other] for module in modules if folder[module] == name for other in modules[module])
@@ -50,7 +50,23 @@ def measure(root: Path) -> Structure:
         for name in sorted(set(folder.values()))
     }
     lines = {module: path.read_text(encoding="utf-8").count("\n") for module, path in paths.items()}
-    return Structure(lines, folder, modules, folders)
+    decorated = {
+        module: decorated_functions(tree, DECORATORS[package])
+        for module, tree in trees.items()
+        if (package := module.split(".")[0]) in DECORATORS
+    }
+    return Structure(lines, folder, modules, folders, decorated)
+
+
+def decorated_functions(tree: ast.Module, names: Container[str]) -> list[str]:
+    """Return the functions of a module that carry one of the decorators."""
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if ast.unparse(decorator).split("(")[0] in names
+    ]
 
 
 def _imports(tree: ast.Module, known: Iterable[str]) -> Iterator[str]:
@@ -106,6 +122,8 @@ def totals(structure: Structure) -> dict[str, int]:
         "files": len(structure.lines),
         "lines": sum(structure.lines.values()),
         "files in the largest folder": max(Counter(structure.folder.values()).values(), default=0),
+        "files in flows/ that are no flow": _others(structure, "flows"),
+        "files in tasks/ that are no task": _others(structure, "tasks"),
         "imports between modules": sum(map(len, modules.values())),
         "imports between folders": sum(map(len, folders.values())),
         "longest chain of modules": len(longest_chain(modules)),
@@ -116,6 +134,14 @@ def totals(structure: Structure) -> dict[str, int]:
     }
 
 
+def _others(structure: Structure, package: str) -> int:
+    """Count the files directly in a package that do not hold exactly one flow or task."""
+    return sum(
+        structure.folder[name] == package != name and len(functions) != 1
+        for name, functions in structure.decorated.items()
+    )
+
+
 def report(structure: Structure) -> str:
     """Return the figures as text: a row for each folder, the totals, and the circles by name."""
     rows = [("folder", "files", "lines", "imports")]
@@ -124,7 +150,7 @@ def report(structure: Structure) -> str:
         rows.append((folder, str(len(own)), f"{sum(own):,}", ", ".join(sorted(imported))))
     width = max(len(row[0]) for row in rows)
     lines = [f"{folder:<{width}}  {files:>5}  {count:>6}  {names}".rstrip() for folder, files, count, names in rows]
-    lines += ["", *(f"{name:<28}{value:>6,}" for name, value in totals(structure).items())]
+    lines += ["", *(f"{name:<34}{value:>6,}" for name, value in totals(structure).items())]
     tied = [circle for graph in (structure.modules, structure.folders) for circle in circles(graph)]
     return "\n".join(lines + [f"circle: {', '.join(sorted(circle))}" for circle in tied])
 

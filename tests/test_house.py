@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from scripts.structure import circles, measure
+from scripts.structure import DECORATORS, circles, decorated_functions, measure
 from tests.conftest import ROOT
 
 MAY_IMPORT = {
@@ -31,7 +31,6 @@ ORDER = {
     "tasks": ("tasks.views", "tasks", "tasks.tracking", "tasks.models", "tasks.steps"),
     "warehouse": ("warehouse.catalog", "warehouse.lake", "warehouse"),
 }
-FLOW, TASK = {"flow", "stage"}, {"task", "step_task"}  # decorators
 STATEMENT = re.compile(r"\s*(select|with|from|insert|update|delete|create|drop|alter|copy)\s", re.IGNORECASE)
 INSIDE_FUNCTIONS = {"flows/cli/doctor.py": {"torch"}}  # imported at use, to look at it
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
@@ -153,26 +152,19 @@ def test_solvers_are_private_to_the_methods():
     assert {folder for folder, names in STRUCTURE.folders.items() if solvers in names} <= {"vocabsem.methods"}
 
 
-def decorated(path, names):
-    """Functions of a module that carry one of the decorators."""
-    return [
-        node.name
-        for node in tree(path).body
-        if isinstance(node, ast.FunctionDef)
-        for decorator in node.decorator_list
-        if ast.unparse(decorator).split("(")[0] in names
-    ]
-
-
 @pytest.mark.xfail(reason="core: the moves of helpers out of tasks/", strict=False)
-@pytest.mark.parametrize(("folder", "decorators"), [("flows", FLOW), ("tasks", TASK)])
-def test_a_file_directly_in_flows_or_tasks_has_one_flow_or_task(folder, decorators):
+@pytest.mark.parametrize("of", ["flows", "tasks"])
+def test_a_file_directly_in_flows_or_tasks_has_one_flow_or_task(of):
+    for module, functions in STRUCTURE.decorated.items():
+        if module.split(".")[0] == of != module:
+            directly = STRUCTURE.folder[module] == of
+            assert len(functions) == int(directly), f"{module}: {functions}"
+
+
+def test_only_flows_and_tasks_have_flows_and_tasks():
     for path in source():
-        if package(path) == folder and path.name != "__init__.py":
-            wanted = int(path.parent == ROOT / folder)
-            assert len(decorated(path, decorators)) == wanted, f"{names(path)}: {decorated(path, decorators)}"
-        else:
-            assert not decorated(path, decorators), names(path)
+        others = [names for of, names in DECORATORS.items() if of != package(path)]
+        assert not decorated_functions(tree(path), set().union(*others)), names(path)
 
 
 def strings(path):

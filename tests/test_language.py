@@ -80,7 +80,7 @@ def prose(path):
             yield from ((line, token.start[0] + offset) for offset, line in enumerate(token.string.split("\n")))
 
 
-OWNERS = {".", "flows", "tasks", "vocabsem", "warehouse", "benchmarks", "examples", "data", "docs", "scripts", "tests"}
+OWNERS = {"flows", "tasks", "vocabsem", "warehouse", "benchmarks", "examples", "docs", "scripts", "tests"}
 FOLDERS = sorted({path.relative_to(ROOT).parts[0] for path in tracked() if path.parent != ROOT})
 READ = ("*.py", "*.sql", "*.md", "*.html", "*.yaml", "*.toml", "Makefile", "constraints.txt")
 
