@@ -22,7 +22,7 @@ from vocabsem.errors import TrainingFailed
 from vocabsem.extraction import extract, padded
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
-from vocabsem.methods.registry import Background
+from vocabsem.methods.info import Background
 from vocabsem.temperature import fit_temperature
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
+from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.shots import OnInsufficient
 
@@ -20,7 +21,7 @@ class MethodSpec(Card):
     """One row of the comparison: a method of vocabsem.methods with its parameters."""
 
     method: str
-    """Registered name, such as vocabulary_calibrator."""
+    """Registered name, such as vocabulary_calibrator; or module:Class of a file beside the card, whose code is run."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters that differ from the defaults."""
     label: str = Field(default="", pattern=r"^[a-z0-9_.+-]*$")
@@ -40,6 +41,16 @@ class MethodSpec(Card):
     variants: bool = True
     """Whether it is also run on variants of data sets, such as trec@bare."""
 
+    @field_validator("method")
+    @classmethod
+    def _beside_the_card(cls, method: str, info: ValidationInfo) -> str:
+        return resolve(method, (info.context or {}).get("folder"))
+
+    @property
+    def registered(self) -> str:
+        """The method's own name, also of one in a file."""
+        return method_info(self.method).name if ":" in self.method else self.method
+
     @property
     def name(self) -> str:
         """`anchor_similarity+random`, `zero_shot+demos-4`, `zero_shot+demos-4+order-2`, `ridge+noise-0.2`, …"""
@@ -47,7 +58,7 @@ class MethodSpec(Card):
         settings = [_setting(key, value) for key, value in self.params.items()]
         varied = [f"order-{self.order}"] if self.order else []
         varied += [f"noise-{self.label_noise:g}"] if self.label_noise else []
-        return "+".join([self.label or "+".join([self.method, *shown, *settings]), *varied])
+        return "+".join([self.label or "+".join([self.registered, *shown, *settings]), *varied])
 
     @property
     def is_control(self) -> bool:
@@ -116,6 +127,11 @@ class Experiment(Card):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        for spec in self.methods:
+            try:
+                _check_method(spec)
+            except CardError as error:
+                raise ValueError(str(error)) from None
         for what, names in (
             ("models", self.models),
             ("datasets", self.datasets),
@@ -125,11 +141,6 @@ class Experiment(Card):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
-        for spec in self.methods:
-            try:
-                _check_method(spec)
-            except CardError as error:
-                raise ValueError(str(error)) from None
         return self
 
     def model_cards(self) -> list[ModelCard]:
@@ -141,10 +152,10 @@ class Experiment(Card):
 
 def _check_method(spec: MethodSpec) -> None:
     """Raise CardError on an unknown method, parameter or value, and on settings that do not go together."""
-    if spec.order and not spec.demonstrations:
-        raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     check_params(spec.method, spec.params)
     info = method_info(spec.method)
+    if spec.order and not spec.demonstrations:
+        raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.label_noise and not info.needs_labels:
         raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
     if spec.demonstrations and info.family == "adapters":

@@ -11,6 +11,34 @@ from vocabsem.methods import LabelSpace, load_method, method_infos
 
 METHODS = {name: load_method(name) for name, info in method_infos().items() if info.family == "states"}
 D, CLASSES, TOKENS = 16, 3, 40
+PROBE = '''
+import numpy as np
+from vocabsem.methods import Method
+
+
+class MyProbe(Method):
+    """Minus the distance to the class medians."""
+
+    name = "my_probe"
+    revision = 3
+    takes_random_state = True
+    choices = {"order": ("l1", "l2")}
+
+    medians_: np.ndarray
+
+    def __init__(self, space=None, *, order="l1", powers=(1.0, 2.0), random_state=0):
+        self.space = space
+        self.order = order
+        self.powers = powers
+        self.random_state = random_state
+
+    def _fit(self, states, labels, background):
+        self.medians_ = np.stack([np.median(states[labels == c], axis=0) for c in range(len(self.classes_))])
+
+    def _logits(self, states):
+        away = np.abs(states[:, None].astype(np.float64) - self.medians_)
+        return -(away.sum(axis=2) if self.order == "l1" else np.sqrt((away**2).sum(axis=2)))
+'''
 
 
 def make_space(seed: int = 0, classes: int = CLASSES, d: int = D, **options: Any) -> LabelSpace:

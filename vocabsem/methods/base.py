@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.registry import Background
+from vocabsem.methods.info import Background
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 Floats = NDArray[np.floating[Any]]
@@ -36,7 +36,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     `methods.persistence` stores.
     """
 
-    # what a plan needs to know, as registry.MethodInfo explains
+    # what a plan needs to know, as info.MethodInfo explains
     name: ClassVar[str]
     family: ClassVar[Literal["states"]] = "states"
     revision: ClassVar[int] = 1

@@ -6,6 +6,7 @@ of arrays or a JSON value. The label space is stored without its vocabulary, whi
 
 from dataclasses import fields
 from inspect import get_annotations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,14 +50,15 @@ def _put(arrays: Arrays, plain: dict[str, Any], key: str, name: str, value: Any)
         plain[name] = value
 
 
-def from_arrays(arrays: Arrays, metadata: dict[str, Any]) -> Method:
+def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = None) -> Method:
     """The fitted estimator that `to_arrays` described; its predictions are identical to the bit.
 
+    source: the file of its class, where the method is one from beside a card; its code is run.
     Raises DataError on arrays or metadata that `to_arrays` did not write: a method, parameter or attribute that there
     is not, an attribute that `fit` learns and that is missing, or parts that do not fit together.
     """
     try:
-        method: type[Method] = load_method(metadata["method"])
+        method: type[Method] = load_method(f"{source}:{metadata['method']}" if source else metadata["method"])
         space = LabelSpace(**_group(arrays, "space."), **metadata["space"])
         estimator = method(space, **metadata["params"])
         learned = _group(arrays, "learned.") | metadata["learned"]

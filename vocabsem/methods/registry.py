@@ -5,62 +5,17 @@ SciPy, which are seconds that a run with nothing to do would only wait for. A te
 """
 
 import difflib
-import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from vocabsem.errors import CardError
+from vocabsem.methods.extensions import from_entry_point, from_file
+from vocabsem.methods.info import MethodInfo
 
-__all__ = [
-    *("MethodInfo", "build_adapter", "build_method", "check_params"),
-    *("info_of", "load_method", "method_info", "method_infos"),
-]
-
-Family = Literal["states", "adapters"]
-Background = Literal["train", "content_free", "domain_words", "none"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MethodInfo:
-    """What its class says of a method, so that it can be planned without importing it."""
-
-    name: str
-    """As in cards and tables."""
-    target: str
-    """`module:Class`."""
-    family: Family = "states"
-    """Fitted on stored states, or an adapter that is trained inside the model."""
-    revision: int = 1
-    """Raised when the method predicts otherwise than before: its fits are computed again."""
-    needs_labels: bool = True
-    """Whether it learns from labels."""
-    works_without_labels: bool = False
-    """Whether it can do without them although they are of use."""
-    trains: bool = False
-    """Whether fits to the same rows differ by their seed."""
-    temperature_folds: int = 5
-    """Held-out parts that fit a temperature; 0: `fit` calibrates by itself."""
-    fixed_width: bool = True
-    """Whether the number of columns is that of the vocabulary's space (times `layers`)."""
-    takes_layers: bool = False
-    """Whether it has a parameter `layers`: how many layers X holds side by side."""
-    takes_random_state: bool = False
-    """Whether it has a parameter `random_state`."""
-    reads_vocabulary: bool = False
-    """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
-    background: Background = "train"
-    """Prompts whose states are given as `unlabeled`."""
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Allowed values of parameters that are words."""
-    positive: tuple[str, ...] = ()
-    """Parameters that are above 0; other numbers may be 0."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters with their defaults; `space` and `random_state` are given by the run."""
-
+__all__ = ["build_adapter", "build_method", "check_params", "load_method", "method_info", "method_infos"]
 
 TARGETS = ("anchors", "head", "random")
 ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
@@ -208,16 +163,33 @@ def method_infos() -> Mapping[str, MethodInfo]:
 
 
 def method_info(name: str) -> MethodInfo:
-    """Return what is known of a method. Raises CardError on an unknown name, with the nearest known one."""
-    if name not in _INFOS:
-        raise CardError(f"unknown method {name!r}{_nearest(name, _INFOS)}")
-    return _INFOS[name]
+    """Return what is known of a method.
+
+    name: one of this package's, one that an installed package offers (entry points `vocabsem.methods`), or
+    `path.py:Class`. Raises CardError on an unknown name, with the nearest known one, and on a class that is no method.
+    """
+    return _find(name)[0]
 
 
 def load_method(name: str) -> type[Any]:
     """Import the class of a method: a subclass of `Method` or of `AdapterTraining`. Raises as `method_info`."""
-    module, _, cls = method_info(name).target.partition(":")
-    return getattr(import_module(module), cls)  # type: ignore[no-any-return]
+    info, cls = _find(name)
+    if cls is None:
+        module, _, attribute = info.target.partition(":")
+        cls = getattr(import_module(module), attribute)
+    return cls
+
+
+def _find(name: str) -> tuple[MethodInfo, type[Any] | None]:
+    """The class only of a method that is not ours: to know it, it was imported."""
+    if name in _INFOS:
+        return _INFOS[name], None
+    result = from_file(name) if ":" in name else from_entry_point(name)
+    if result is None:
+        raise CardError(f"unknown method {name!r}{_nearest(name, _INFOS)}")
+    if result[0].name in _INFOS:
+        raise CardError(f"method {name}: its name is {result[0].name!r}, as that of a method here: give it another")
+    return result
 
 
 def build_method(name: str, params: Mapping[str, Any], space: Any, random_state: int) -> Any:
@@ -239,8 +211,8 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
     info = method_info(name)
     for key, value in params.items():
         if key not in info.params:
-            raise CardError(f"unknown parameter {key!r} of method {name}{_nearest(key, info.params)}")
-        _check_value(f"parameter {key} of method {name} is {value!r}", info, key, value)
+            raise CardError(f"unknown parameter {key!r} of method {info.name}{_nearest(key, info.params)}")
+        _check_value(f"parameter {key} of method {info.name} is {value!r}", info, key, value)
 
 
 def _check_value(given: str, info: MethodInfo, key: str, value: Any) -> None:
@@ -259,14 +231,6 @@ def _check_value(given: str, info: MethodInfo, key: str, value: Any) -> None:
             raise CardError(f"{given}: give a number above 0")
         if key in info.choices and each not in info.choices[key]:
             raise CardError(f"{given}: choose {', '.join(info.choices[key])}")
-
-
-def info_of(cls: type[Any], target: str) -> MethodInfo:
-    """Return what a class says of itself: its attributes, and the parameters of its constructor."""
-    given = ("space", "random_state")
-    params = {name: p.default for name, p in inspect.signature(cls).parameters.items() if name not in given}
-    said = {f.name: getattr(cls, f.name) for f in fields(MethodInfo) if f.name not in ("target", "params")}
-    return MethodInfo(**said, target=target, params=params)
 
 
 def _nearest(given: str, known: Mapping[str, Any]) -> str:

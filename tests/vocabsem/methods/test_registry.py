@@ -5,7 +5,8 @@ import pytest
 from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
 from vocabsem.methods import Method
-from vocabsem.methods.registry import check_params, info_of, load_method, method_info, method_infos
+from vocabsem.methods.info import info_of
+from vocabsem.methods.registry import check_params, load_method, method_info, method_infos
 
 
 @pytest.mark.parametrize("name", method_infos())

@@ -1,0 +1,102 @@
+"""Methods of others: a class of an installed package, or one in a .py file beside the card.
+
+To name one in a card is to run its code, as an import would.
+"""
+
+import hashlib
+import importlib.util
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vocabsem.errors import CardError
+from vocabsem.methods.info import MethodInfo, info_of
+
+__all__ = ["GROUP", "from_entry_point", "from_file", "requirement", "resolve"]
+
+GROUP = "vocabsem.methods"
+Extension = tuple[MethodInfo, type[Any]]
+
+
+def resolve(name: str, folder: Path | None) -> str:
+    """`my_probe:MyProbe` of a card in a folder → `/folder/my_probe.py:MyProbe`; other names stay as they are."""
+    file, colon, attribute = name.rpartition(":")
+    if not colon:
+        return name
+    path = Path(file if file.endswith(".py") else f"{file}.py").expanduser()
+    return f"{(folder or Path()).joinpath(path).absolute()}:{attribute}"
+
+
+def from_file(name: str) -> Extension:
+    """`path.py:Class`, or `path.py:name` by the name that the class has as a method. Raises CardError."""
+    file, _, attribute = resolve(name, None).rpartition(":")
+    path = Path(file)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise CardError(
+            f"method {name!r}: cannot read {path}: {error.strerror}: put the file beside the card"
+        ) from None
+    digest = hashlib.sha256(source).hexdigest()
+    module = _run(path, source, digest)
+    classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    for cls in classes:
+        if attribute in (cls.__name__, vars(cls).get("name")):
+            return _checked(cls, f"{path.stem}:{cls.__name__}", f"{path}:{cls.__name__}", digest)
+    known = ", ".join(cls.__name__ for cls in classes) or "none"
+    raise CardError(f"method {name!r}: {path} has no class {attribute!r}: there are {known}")
+
+
+def from_entry_point(name: str) -> Extension | None:
+    """The class that an installed package offers under this name, if one does. Raises CardError."""
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            cls = point.load()
+        except Exception as error:  # whatever the code of others raises
+            raise CardError(f"method {name!r}: cannot import {point.value}: {error!r}: fix the package") from error
+        info, cls = _checked(cls, point.value, f"{name} ({point.value})")
+        if info.name != name:
+            raise CardError(f"method {name!r}: {point.value} is named {info.name!r}: give the entry point that name")
+        return info, cls
+    return None
+
+
+def requirement(name: str) -> str | None:
+    """`package==version` of the package that offers a method by an entry point."""
+    for point in entry_points(group=GROUP, name=name):
+        if point.dist is not None:
+            return f"{point.dist.name}=={point.dist.version}"
+    return None
+
+
+def _checked(cls: Any, target: str, shown: str, sha256: str = "") -> Extension:
+    from vocabsem.methods.base import Method  # torch and scikit-learn, which a method of others needs too
+
+    bases: tuple[type[Any], ...] = (Method,)
+    if getattr(cls, "family", "") == "adapters":
+        from vocabsem.adapters import AdapterTraining
+
+        bases = (AdapterTraining,)
+    if not (isinstance(cls, type) and issubclass(cls, bases)):
+        raise CardError(f"method {shown} is no method: derive its class from vocabsem.methods.Method")
+    return info_of(cls, target, sha256), cls
+
+
+@cache
+def _run(path: Path, source: bytes, digest: str) -> ModuleType:
+    """The module of a file; a file that has changed is another module."""
+    name = f"_method_{digest[:16]}"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102  # the user's own code, named in the card
+    except Exception as error:  # whatever the code of others raises
+        del sys.modules[name]
+        raise CardError(f"{path} cannot be run: {error!r}: fix the file") from error
+    return module

@@ -1,0 +1,91 @@
+"""What a method's class says of itself, as data that can be compared, planned with and checked."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from vocabsem.errors import CardError
+
+__all__ = ["Background", "Family", "MethodInfo", "info_of"]
+
+Family = Literal["states", "adapters"]
+Background = Literal["train", "content_free", "domain_words", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo:
+    """What its class says of a method, so that it can be planned without importing it."""
+
+    name: str
+    """As in cards and tables."""
+    target: str
+    """`module:Class`."""
+    family: Family = "states"
+    """Fitted on stored states, or an adapter that is trained inside the model."""
+    revision: int = 1
+    """Raised when the method predicts otherwise than before: its fits are computed again."""
+    needs_labels: bool = True
+    """Whether it learns from labels."""
+    works_without_labels: bool = False
+    """Whether it can do without them although they are of use."""
+    trains: bool = False
+    """Whether fits to the same rows differ by their seed."""
+    temperature_folds: int = 5
+    """Held-out parts that fit a temperature; 0: `fit` calibrates by itself."""
+    fixed_width: bool = True
+    """Whether the number of columns is that of the vocabulary's space (times `layers`)."""
+    takes_layers: bool = False
+    """Whether it has a parameter `layers`: how many layers X holds side by side."""
+    takes_random_state: bool = False
+    """Whether it has a parameter `random_state`."""
+    reads_vocabulary: bool = False
+    """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
+    background: Background = "train"
+    """Prompts whose states are given as `unlabeled`."""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Allowed values of parameters that are words."""
+    positive: tuple[str, ...] = ()
+    """Parameters that are above 0; other numbers may be 0."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters with their defaults; `space` and `random_state` are given by the run."""
+    sha256: str = ""
+    """Of the file that holds the class, where it is one beside a card."""
+
+
+GIVEN = ("space", "random_state")  # by the run, not by a card
+PLAIN = (bool, int, float, str)
+
+
+def info_of(cls: type[Any], target: str, sha256: str = "") -> MethodInfo:
+    """Return what a class says of itself: its attributes, and the parameters of its constructor.
+
+    Raises CardError on a class that is no method: it names the class, what is wrong and the fix.
+    """
+    names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "params", "sha256")]
+    parameters = inspect.signature(cls).parameters
+    params = {name: p.default for name, p in parameters.items() if name not in GIVEN}
+    if missing := [name for name in names if not hasattr(cls, name)]:
+        base = "vocabsem.methods.Method" if missing != ["name"] else "a name"
+        raise CardError(f"method {target}: {cls.__name__} has no attribute {missing[0]!r}: give it {base}")
+    info = MethodInfo(**{name: getattr(cls, name) for name in names}, target=target, params=params, sha256=sha256)
+    if not re.fullmatch(r"[a-z0-9_.-]+", info.name):
+        raise CardError(f"method {target}: its name is {info.name!r}: use small letters, digits, _, . and -")
+    if info.family == "states" and next(iter(parameters), "") != "space":
+        raise CardError(f"method {target}: its constructor does not begin with 'space': def __init__(self, space, …)")
+    for name, default in params.items():
+        each = default if isinstance(default, tuple) and default else (default,)
+        if not all(type(value) in PLAIN for value in each):
+            raise CardError(
+                f"method {target}: parameter {name} has the default {default!r}:"
+                " give a bool, int, float, str or a tuple of them, so that a card can set it"
+            )
+    for flag, parameter in (("takes_layers", "layers"), ("takes_random_state", "random_state")):
+        if getattr(info, flag) != (parameter in parameters):
+            fix = f"set {flag} = {parameter in parameters}"
+            raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
+    for name in ("_fit", "_logits"):
+        if info.family == "states" and getattr(cls, name).__module__ == "vocabsem.methods.base":
+            raise CardError(f"method {target}: {cls.__name__} does not define {name}: see vocabsem.methods.Method")
+    return info
