@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import Row, Setting, best_of
-from vocabsem.methods._solvers.logistic import PENALTIES, choose_and_fit
+from vocabsem.methods._solvers.logistic import ALPHAS, Logistic, choose_and_fit
 from vocabsem.methods.base import mean_and_deviation
 from vocabsem.shots import choose_shots
 
@@ -28,10 +28,10 @@ def measure(setting: Setting) -> Iterator[Row]:
             z = (states - mean) / deviation
             for seed, chosen in rows.items():
                 offset = np.zeros((len(chosen), CLASSES), np.float32)
-                choose_and_fit(z[chosen], offset, labels[chosen], cv=5, random_state=seed).logits(z[:100], nothing)
+                choose_and_fit(z[chosen], offset, labels[chosen], Logistic(), seed).logits(z[:100], nothing)
 
     def theirs(rows: dict[int, np.ndarray]) -> None:
-        settings = {"Cs": [1 / penalty for penalty in PENALTIES], "cv": 5, "max_iter": 1000}
+        settings = {"Cs": [1 / alpha for alpha in ALPHAS], "cv": 5, "max_iter": 1000}
         for states in layers:
             z = StandardScaler().fit(states).transform(states)
             for chosen in rows.values():

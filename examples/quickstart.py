@@ -20,8 +20,8 @@ for text, row in zip(texts, probabilities, strict=True):
 # With labels there are more methods; those that compare nothing with the vocabulary take any names of classes.
 
 # %%
-from vocabsem import Ridge
+from vocabsem import RidgeProbe
 
 labels = ["positive", "negative", "positive", "negative"]
-ridge = Ridge().fit(states, labels)
+ridge = RidgeProbe().fit(states, labels)
 print(ridge.predict(reader.transform(["what a delight", "I fell asleep"])))

@@ -15,8 +15,8 @@ _EXPORTS = {
     "language_model": ("load_model",),
     "methods": (
         *("AnchorSimilarity", "BatchCalibration", "Centroid", "ContextualCalibration", "DomainCalibration"),
-        *("HeadTuning", "KnnPrompting", "LabelSpace", "LinearProbe", "NearestNeighbors", "PaperCalibrator"),
-        *("Ridge", "StateOptimization", "VocabularyCalibrator", "ZeroShot"),
+        *("HeadTuning", "KNeighbors", "KnnPrompting", "LabelSpace", "LinearProbe", "PaperCalibrator"),
+        *("RidgeProbe", "StateOptimization", "VocabularyCalibrator", "ZeroShot"),
     ),
     "metrics": ("bootstrap", "evaluate"),
     "prompting": ("encode_prompts",),

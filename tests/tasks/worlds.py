@@ -39,7 +39,7 @@ METHODS = [
     {"method": "vocabulary_calibrator"},
     {"method": "vocabulary_calibrator", "params": {"targets": "random"}},
     "centroid",
-    {"method": "nearest_neighbors", "params": {"k": 3}},
+    {"method": "k_neighbors", "params": {"n_neighbors": 3}},
     {"method": "linear_probe", "control": True},
 ]
 SPLITS = {"train": 60, "validation": 20, "test": 24}

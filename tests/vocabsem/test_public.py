@@ -11,10 +11,9 @@ from vocabsem.methods import load_method, method_infos
 METHODS = [load_method(name) for name, info in method_infos().items() if info.family == "states"]
 
 SURFACE = """
-AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KnnPrompting LabelSpace
-LinearProbe NearestNeighbors PaperCalibrator Ridge StateOptimization TextStates VocabularyCalibrator ZeroShot
-bootstrap encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap
-semantic_anchors
+AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KNeighbors KnnPrompting
+LabelSpace LinearProbe PaperCalibrator RidgeProbe StateOptimization TextStates VocabularyCalibrator ZeroShot bootstrap
+encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
 

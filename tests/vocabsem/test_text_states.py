@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from tests.vocabsem.architectures import WORDS, save
-from vocabsem import Ridge, TextStates, VocabularyCalibrator, extract, load_model, semantic_anchors
+from vocabsem import RidgeProbe, TextStates, VocabularyCalibrator, extract, load_model, semantic_anchors
 from vocabsem.errors import BadInput, DataError, LabelWordError
 
 TEMPLATE = "review : {text} sentiment :"
@@ -72,7 +72,7 @@ def test_a_search_over_layers_reads_texts_and_names_of_classes(folder):
     words = WORDS.split()
     texts = [f"{mood} {word}" for word in words for mood in ("good great", "bad dull")]
     names = ["praise", "blame"] * len(words)
-    pipeline = make_pipeline(reader(folder, words=None), Ridge())
+    pipeline = make_pipeline(reader(folder, words=None), RidgeProbe())
     search = GridSearchCV(pipeline, {"textstates__layers": [(1,), ("last",)]}, cv=2).fit(texts, names)
     assert set(search.predict(texts)) <= {"praise", "blame"}
     assert search.best_score_ > 0.8

@@ -10,12 +10,41 @@ from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods.base import Floats, Ints, Method
 from vocabsem.similarity import SimilarityMetric, similarity_logits
 
+__all__ = ["AnchorSimilarity"]
+
 
 class AnchorSimilarity(Method):
     """softmax over the classes of similarity(h − μ, s_c), with no temperature, as published.
 
-    μ is the mean of the training states, which need no labels; center=False leaves the states as they are.
-    targets: "head" or "random" put a control in the anchors' place.
+    μ is the mean of the training states, which need no labels.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+    metric : {"cosine", "l2", "dot"}, default="cosine"
+        The similarity.
+    center : bool, default=True
+        False leaves the states as they are.
+    targets : {"anchors", "head", "random"}, default="anchors"
+        The last two are controls that stand for the anchors.
+    random_state : int, default=0
+        Draws random targets.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (d,), float32
+        μ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import AnchorSimilarity
+    >>> AnchorSimilarity(space).fit(X).predict(X).tolist()
+    [0, 0, 1, 1]
     """
 
     name = "anchor_similarity"
@@ -23,6 +52,7 @@ class AnchorSimilarity(Method):
     needs_labels = False
     choices: ClassVar = {"metric": ("cosine", "l2", "dot"), "targets": ("anchors", "head", "random")}
 
+    space: LabelSpace
     mean_: NDArray[np.float32]
 
     def __init__(
@@ -48,7 +78,17 @@ class AnchorSimilarity(Method):
             self.mean_ = background.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def transform(self, X: Floats) -> Floats:
-        """States (N, d) → the centered states (N, d) that are compared with the anchors."""
+        """Return the centered states that are compared with the anchors.
+
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States.
+
+        Returns
+        -------
+        ndarray of shape (N, d), float32
+        """
         return np.asarray(X, np.float32) - self.mean_
 
     def _logits(self, states: Floats) -> Floats:

@@ -17,6 +17,8 @@ from vocabsem.label_space import LabelSpace
 from vocabsem.methods.info import Background
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
+__all__ = ["Method"]
+
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
@@ -29,11 +31,23 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y. Methods
     that compare nothing with the vocabulary (`needs_space` False) also work without a label space: their classes are
     then those of y, of any type, and they are scikit-learn's own in every check of the input.
-    `unlabeled` (M, d) are states without labels, those of the prompts that `background` names: the training texts,
-    content-free inputs or random words of the domain. They set means and scales; only the
-    vocabulary calibrator learns more from them.
-    Attributes learned in `fit` end in `_` and are numpy arrays, dicts of them, or plain JSON values: what
-    `methods.persistence` stores.
+
+    A method of your own derives from it: `name`, a constructor whose first parameter is `space`, and
+
+        _fit(states, labels, background)    learns from (N, d) float32, (N,) integers 0..C-1 (none: empty), (M, d)
+        _logits(states)                     (N, d) → (N, C), log-probabilities up to a constant per row
+
+    Attributes learned in `_fit` end in `_`, are annotated in the class, and are numpy arrays, dicts of them, or plain
+    JSON values: what `methods.persistence` stores. Other class attributes are as `methods.info.MethodInfo` explains.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes.
+    n_features_in_ : int
+        Columns of X.
+    temperature_ : float
+        What the logits are divided by (Guo et al., 2017): 1, until another is set.
     """
 
     # what a plan needs to know, as info.MethodInfo explains
@@ -53,17 +67,35 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     positive: ClassVar[tuple[str, ...]] = ()
     needs_space: ClassVar[bool] = True  # False: it can do without a label space
 
-    space: LabelSpace
+    space: LabelSpace | None
     classes_: NDArray[Any]
     n_features_in_: int
     temperature_: float
-    """1, until someone sets another: what the logits are divided by (Guo et al., 2017)."""
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, unlabeled: ArrayLike | None = None) -> Self:
-        """X (N, d) float32, y (N,) integers in 0..C-1 (None for methods without labels), unlabeled (M, d) or None: X.
+        """Learn from labeled and unlabeled states.
 
-        Raises DataError on shapes, labels or values that cannot be used or without a vocabulary that is needed,
-        TrainingFailed where training diverges.
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States; cast to float32.
+        y : array of shape (N,), optional
+            Classes 0 to C - 1; None for methods that learn from no labels.
+        unlabeled : array of shape (M, d), optional
+            States without labels, of the prompts that `background` names: the training texts, content-free inputs or
+            random words of the domain. They set means and scales; only the vocabulary calibrator learns more from
+            them. None stands for X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Shapes, labels or values that cannot be used, or no vocabulary where one is needed.
+        TrainingFailed
+            Training diverges.
         """
         self._fit(*self._ready(X, y, unlabeled))
         return self
@@ -76,7 +108,15 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         y: Sequence[ArrayLike | None],
         unlabeled: Sequence[ArrayLike | None],
     ) -> None:
-        """`fit` of each estimator of this class to its own rows; all at once where the method gains by it."""
+        """Fit each estimator of this class to its own rows; all at once where the method gains by it.
+
+        Parameters
+        ----------
+        estimators : sequence of Method
+            All of this class.
+        X, y, unlabeled : sequences
+            What `fit` takes, for each.
+        """
         data = [e._ready(*given) for e, given in zip(estimators, zip(X, y, unlabeled, strict=True), strict=True)]
         cls._fit_together(estimators, data)
 
@@ -93,8 +133,9 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None) -> Data:
         """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
         for parameter in self.positive:
-            if getattr(self, parameter) <= 0:
-                raise DataError(f"{self.name}: {parameter}={getattr(self, parameter)}: give a number above 0")
+            value = getattr(self, parameter)
+            if np.size(value) == 0 or np.min(value) <= 0:
+                raise DataError(f"{self.name}: {parameter}={value}: give a number above 0")
         states, labels = self._read_alone(X, y) if self._alone else self._read(X, y)
         background = states if unlabeled is None else check_states(unlabeled, states.shape[1], self.name)
         self.n_features_in_ = states.shape[1]
@@ -102,6 +143,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return states, labels, background
 
     def _read(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
+        assert self.space is not None
         if self.reads_vocabulary and self.space.vocabulary is None:
             raise DataError(f"{self.name} compares with every token: give its label space a vocabulary")
         width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
@@ -132,7 +174,18 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         raise NotImplementedError
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """X (N, d) → probabilities (N, C) float64, rows summing to one."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+            Rows sum to one.
+        """
         check_is_fitted(self)
         if self._alone:
             X = validate_data(self, X, reset=False, dtype=np.float32)
@@ -142,7 +195,18 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return np.asarray(softmax(self._logits(states).astype(np.float64) / self.temperature_, axis=1))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """X (N, d) → class (N,); the first class of equal probabilities."""
+        """Return the most probable class; the first one of equal probabilities.
+
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Of `classes_`.
+        """
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 

@@ -8,6 +8,8 @@ from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method
 
+__all__ = ["BatchCalibration", "ContextualCalibration", "DomainCalibration"]
+
 
 class BackgroundCalibration(Method):
     """P(c) ∝ p(c|x) / p̄(c), p̄(c) the mean over background inputs b of p(c|b), all with the model's own softmax.
@@ -18,6 +20,7 @@ class BackgroundCalibration(Method):
 
     needs_labels = False
 
+    space: LabelSpace
     log_prior_: NDArray[np.float64]
 
     def __init__(self, space: LabelSpace) -> None:
@@ -34,21 +37,84 @@ class BackgroundCalibration(Method):
 
 
 class ContextualCalibration(BackgroundCalibration):
-    """Zhao et al. 2021, "Calibrate Before Use": the background is content-free inputs such as N/A."""
+    """Zhao et al. 2021, "Calibrate Before Use": the background is content-free inputs such as N/A.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    log_prior_ : ndarray of shape (C,), float64
+        log p̄, the mean over the background.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import ContextualCalibration
+    >>> ContextualCalibration(space).fit(X, unlabeled=X[:3]).predict(X[:2]).tolist()
+    [0, 0]
+    """
 
     name = "contextual_calibration"
     background = "content_free"
 
 
 class DomainCalibration(BackgroundCalibration):
-    """Fei et al. 2023, "Mitigating Label Biases for In-context Learning": random words of the domain's texts."""
+    """Fei et al. 2023, "Mitigating Label Biases for In-context Learning": random words of the domain's texts.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    log_prior_ : ndarray of shape (C,), float64
+        log p̄, the mean over the background.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import DomainCalibration
+    >>> DomainCalibration(space).fit(X, unlabeled=X[:3]).predict(X[:2]).tolist()
+    [0, 0]
+    """
 
     name = "domain_calibration"
     background = "domain_words"
 
 
 class BatchCalibration(BackgroundCalibration):
-    """Zhou et al. 2024, "Batch Calibration": the batch is the training texts, unlabeled; no test text is read."""
+    """Zhou et al. 2024, "Batch Calibration": the batch is the training texts, unlabeled; no test text is read.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    log_prior_ : ndarray of shape (C,), float64
+        log p̄, the mean over the background.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import BatchCalibration
+    >>> BatchCalibration(space).fit(X, unlabeled=X[:3]).predict(X[:2]).tolist()
+    [0, 0]
+    """
 
     name = "batch_calibration"
     background = "train"

@@ -8,12 +8,39 @@ from numpy.typing import NDArray
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method, unit_rows
 
+__all__ = ["Centroid"]
+
 
 class Centroid(Method):
     """softmax over the classes of minus the distance between h − μ and the class means.
 
-    metric "cosine": 1 − cos(h − μ, m_c − μ); "l2": ‖h − m_c‖. μ is the mean of the training states, labels unused;
-    center=False sets it to zero. A class without examples gets probability 0.
+    μ is the mean of the training states, labels unused. A class without examples gets probability 0.
+
+    Parameters
+    ----------
+    space : LabelSpace, optional
+        The label words; without them the classes are those of y.
+    metric : {"cosine", "l2"}, default="cosine"
+        1 − cos(h − μ, m_c − μ), or ‖h − m_c‖.
+    center : bool, default=True
+        False sets μ to zero.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (d,), float32
+        μ.
+    centroids_ : ndarray of shape (C, d), float64
+        m_c − μ.
+    present_ : ndarray of shape (C,), bool
+        Which classes have examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import Centroid
+    >>> Centroid().fit(X, y).predict([[0.2, 0.8]]).tolist()
+    [0]
     """
 
     name = "centroid"
@@ -28,7 +55,7 @@ class Centroid(Method):
     def __init__(
         self, space: LabelSpace | None = None, *, metric: Literal["cosine", "l2"] = "cosine", center: bool = True
     ) -> None:
-        self.space = space  # type: ignore[assignment]
+        self.space = space
         self.metric = metric
         self.center = center
 

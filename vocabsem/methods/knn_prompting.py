@@ -7,7 +7,9 @@ from scipy.special import log_softmax
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.base import Floats, Ints, Method
-from vocabsem.methods.nearest_neighbors import share_of_votes
+from vocabsem.methods.k_neighbors import share_of_votes
+
+__all__ = ["KnnPrompting"]
 
 ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64
 
@@ -21,25 +23,65 @@ class KnnPrompting(Method):
         KL(p_a ‖ p_q) = −H(p_a) − E_a[l_q] + logsumexp(l_q),    E_a[l_q] = scale · (E_a[w]·h_q + E_a[b]),
 
     and the last term is the same for all anchors. So each is kept as a d-vector and a number, never as a distribution,
-    and a prediction reads no head. Beyond `per_class` examples of a class, the seed draws which serve.
-    Raises DataError for a model with a soft-cap, whose logits are not linear in the state.
+    and a prediction reads no head. `fit` raises DataError for a model with a soft-cap, whose logits are not linear in
+    the state.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words, with the vocabulary.
+    n_neighbors : int, default=3
+        k.
+    per_class : int, default=1024
+        At most so many labeled prompts of a class serve.
+    smoothing : float, default=0.5
+        Votes that every class has beforehand.
+    random_state : int, default=0
+        Draws those that serve.
+
+    Attributes
+    ----------
+    expected_ : ndarray of shape (M, d), float32
+        scale · E_a[w] of each labeled prompt.
+    constants_ : ndarray of shape (M,), float64
+        scale · E_a[b] + H(p_a).
+    labels_ : ndarray of shape (M,), int64
+        Their classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem.label_space import Vocabulary
+    >>> from vocabsem import KnnPrompting
+    >>> tokens = Vocabulary(np.eye(2)[::-1], np.zeros(2), np.eye(2)[::-1], [[0], [1]])
+    >>> space = tokens.label_space(softcap=None, scale=1.0, whole=True)
+    >>> KnnPrompting(space, n_neighbors=1).fit(X, y).predict(X).tolist()
+    [0, 0, 1, 1]
     """
 
     name = "knn_prompting"
-    positive = ("k", "per_class", "smoothing")
+    positive = ("n_neighbors", "per_class", "smoothing")
     takes_random_state = True
     reads_vocabulary = True
-    trains = True  # the seed draws anchors where there are more than per_class
+    trains = True  # prompts are drawn where there are more than per_class
 
+    space: LabelSpace
     expected_: NDArray[np.float32]
     constants_: NDArray[np.float64]
     labels_: NDArray[np.int64]
 
     def __init__(
-        self, space: LabelSpace, *, k: int = 3, per_class: int = 1024, smoothing: float = 0.5, random_state: int = 0
+        self,
+        space: LabelSpace,
+        *,
+        n_neighbors: int = 3,
+        per_class: int = 1024,
+        smoothing: float = 0.5,
+        random_state: int = 0,
     ) -> None:
         self.space = space
-        self.k = k
+        self.n_neighbors = n_neighbors
         self.per_class = per_class
         self.smoothing = smoothing
         self.random_state = random_state
@@ -59,7 +101,7 @@ class KnnPrompting(Method):
 
     def _logits(self, states: Floats) -> Floats:
         nearness = states.astype(np.float64) @ self.expected_.T.astype(np.float64) + self.constants_  # (N, M)
-        return np.log(share_of_votes(nearness, self.labels_, self.space.classes, self.k, self.smoothing))
+        return np.log(share_of_votes(nearness, self.labels_, self.space.classes, self.n_neighbors, self.smoothing))
 
 
 def expectations(

@@ -15,11 +15,13 @@ from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
 from vocabsem.parallel import parallel_map, thread_limits
 from vocabsem.similarity import SimilarityMetric, as_tensor, similarity_logits
 
+__all__ = ["PaperCalibrator"]
+
 STACKED = {"cpu": 2_000_000, "gpu": 1_000_000_000}  # numbers of a stack: few stay in a cache, many fill a GPU
 
 
 class PaperCalibrator(Method):
-    """The module λ, trained by Adam for 100 epochs of batches of 256, no temperature; `transform` gives λ(r).
+    """The module λ, trained by Adam for 100 epochs of batches of 256, no temperature; `transform` returns λ(r).
 
     The paper's ablation (its Table 6) is `trained_on` × `inferred_by`. The loss is
 
@@ -29,14 +31,51 @@ class PaperCalibrator(Method):
         matmul      cross-entropy of the model's own logits of the label words at λ(r), scale · (W λ(r) + b)
 
     and the classes of a prediction are compared by `similarity` or by `matmul`, over the label words always.
-    targets: "head" or "random" put a control in the anchors' place, of other tokens too.
-    dtype: in which the module's products are taken in training; bfloat16, where the processor has it, is two to three
-    times as fast on thousands of rows, its weights and Adam still float32. weight_decay: λ of Adam's λ/2 ‖weights‖².
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words; with the vocabulary where it trains on all tokens.
+    metric : {"cosine", "l2", "dot"}, default="cosine"
+        The similarity.
+    targets : {"anchors", "head", "random"}, default="anchors"
+        The last two are controls that stand for the anchors, of other tokens too.
+    trained_on : {"labels", "vocabulary", "truth", "matmul"}, default="labels"
+        The loss.
+    inferred_by : {"similarity", "matmul"}, default="similarity"
+        What compares the classes of a prediction.
+    epochs, batch_size : int, default=100, 256
+        Passes over the rows, and rows a step.
+    learning_rate, weight_decay : float, default=1e-3, 0
+        Of Adam; λ of its λ/2 ‖weights‖².
+    dtype : {"float32", "bfloat16", "float64"}, default="float32"
+        In which the module's products are taken in training; bfloat16, where the processor has it, is two to three
+        times as fast on thousands of rows, its weights and Adam still float32.
+    device : str, default="cpu"
+        Where it trains.
+    random_state : int, default=0
+        Draws the first weights, the order of rows, and random targets.
+
+    Attributes
+    ----------
+    state_dict_ : dict of str to ndarray, float32
+        The module's parameters by torch's names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import PaperCalibrator
+    >>> PaperCalibrator(space, epochs=5).fit(X, y).transform(X).shape
+    (4, 2)
     """
 
     name = "paper_calibrator"
     takes_random_state = True
     trains = True
+    positive = ("epochs", "batch_size")
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),
@@ -46,7 +85,8 @@ class PaperCalibrator(Method):
         "dtype": ("float32", "bfloat16", "float64"),
     }
 
-    weights_: dict[str, NDArray[np.float32]]
+    space: LabelSpace
+    state_dict_: dict[str, NDArray[np.float32]]
 
     def __init__(
         self,
@@ -57,7 +97,7 @@ class PaperCalibrator(Method):
         trained_on: Literal["labels", "vocabulary", "truth", "matmul"] = "labels",
         inferred_by: Literal["similarity", "matmul"] = "similarity",
         epochs: int = 100,
-        batch: int = 256,
+        batch_size: int = 256,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         dtype: Literal["float32", "bfloat16", "float64"] = "float32",
@@ -70,7 +110,7 @@ class PaperCalibrator(Method):
         self.trained_on = trained_on
         self.inferred_by = inferred_by
         self.epochs = epochs
-        self.batch = batch
+        self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.dtype = dtype
@@ -103,21 +143,21 @@ class PaperCalibrator(Method):
         one = members[0][0]
         jobs = [TrainingJob(x, y, e.random_state, e.learning_rate, e.weight_decay) for e, x, y in members]
         losses = one._losses([e for e, *_ in members])
-        found = train(jobs, losses, one.epochs, one.batch, dtype=getattr(torch, one.dtype), device=one.device)
-        for (estimator, *_), weights in zip(members, found, strict=True):
-            estimator.weights_ = weights
+        trained = train(jobs, losses, one.epochs, one.batch_size, dtype=getattr(torch, one.dtype), device=one.device)
+        for (estimator, *_), weights in zip(members, trained, strict=True):
+            estimator.state_dict_ = weights
 
     def _group_key(self, rows: int) -> tuple[Any, ...]:
         """Estimators that agree in it can be trained side by side."""
         space = (self.space.width, self.space.classes, self.space.scale, self.space.softcap)
-        return rows, space, self.metric, self.trained_on, self.epochs, self.batch, self.dtype, self.device
+        return rows, space, self.metric, self.trained_on, self.epochs, self.batch_size, self.dtype, self.device
 
     def _stack_size(self) -> int:
         """How many modules are stacked."""
         vocabulary, width = self.space.vocabulary, self.space.width
-        rivals = len(vocabulary.head) if vocabulary and self.reads_vocabulary else self.space.classes
+        compared = len(vocabulary.head) if vocabulary and self.reads_vocabulary else self.space.classes
         room = STACKED["cpu" if self.device == "cpu" else "gpu"]
-        return max(1, room // (5 * width**2 + rivals * (width + self.batch)))
+        return max(1, room // (5 * width**2 + compared * (width + self.batch_size)))
 
     def _targets(self) -> NDArray[np.float32]:
         """What the loss compares λ(r) with: (C, d), or (C and the others, d)."""
@@ -144,11 +184,21 @@ class PaperCalibrator(Method):
         return losses
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """States (N, d) → calibrated states λ(r) (N, d) float32."""
+        """Return the calibrated states λ(r).
+
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States.
+
+        Returns
+        -------
+        ndarray of shape (N, d), float32
+        """
         states = check_states(X, self.n_features_in_, self.name)
         with torch.device("meta"):
             module = PaperModule(self.space.width)
-        module.load_state_dict({name: as_tensor(a) for name, a in self.weights_.items()}, assign=True)
+        module.load_state_dict({name: as_tensor(a) for name, a in self.state_dict_.items()}, assign=True)
         with torch.inference_mode():
             return np.asarray(module(as_tensor(states)).numpy())
 

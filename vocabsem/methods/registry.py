@@ -1,8 +1,4 @@
-"""The methods by name: where each one's class is, what it needs, and which parameters a card may set.
-
-Cards are checked and plans are made with this table alone. It imports no method: that takes torch, scikit-learn and
-SciPy, which are seconds that a run with nothing to do would only wait for. A test holds each entry to its class.
-"""
+"""The methods by name: those of this package and those of others. Each is imported when it is first used."""
 
 import difflib
 import math
@@ -12,148 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from vocabsem.errors import CardError
+from vocabsem.methods.built_in import BUILT_IN
 from vocabsem.methods.extensions import from_entry_point, from_file
 from vocabsem.methods.info import MethodInfo
 
 __all__ = ["build_adapter", "build_method", "check_params", "load_method", "method_info", "method_infos"]
 
-TARGETS = ("anchors", "head", "random")
-ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
-BUILT_IN = (
-    MethodInfo(
-        name="zero_shot",
-        target="vocabsem.methods.zero_shot:ZeroShot",
-        needs_labels=False,
-        background="none",
-    ),
-    MethodInfo(
-        name="anchor_similarity",
-        target="vocabsem.methods.anchor_similarity:AnchorSimilarity",
-        needs_labels=False,
-        takes_random_state=True,
-        choices={"metric": ("cosine", "l2", "dot"), "targets": TARGETS},
-        params={"metric": "cosine", "center": True, "targets": "anchors"},
-    ),
-    MethodInfo(
-        name="paper_calibrator",
-        target="vocabsem.methods.paper_calibrator:PaperCalibrator",
-        trains=True,
-        temperature_folds=2,
-        takes_random_state=True,
-        choices={
-            "metric": ("cosine", "l2", "dot"),
-            "targets": TARGETS,
-            "trained_on": ("labels", "vocabulary", "truth", "matmul"),
-            "inferred_by": ("similarity", "matmul"),
-            "dtype": ("float32", "bfloat16", "float64"),
-        },
-        params={
-            "metric": "cosine",
-            "targets": "anchors",
-            "trained_on": "labels",
-            "inferred_by": "similarity",
-            "epochs": 100,
-            "batch": 256,
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "dtype": "float32",
-            "device": "cpu",
-        },
-    ),
-    MethodInfo(
-        name="vocabulary_calibrator",
-        target="vocabsem.methods.vocabulary_calibrator:VocabularyCalibrator",
-        revision=2,
-        works_without_labels=True,
-        temperature_folds=0,
-        takes_layers=True,
-        takes_random_state=True,
-        choices={"targets": ("both", *TARGETS)},
-        params={"targets": "both", "layers": 1, "rounds": 5},
-    ),
-    MethodInfo(
-        name="centroid",
-        target="vocabsem.methods.centroid:Centroid",
-        fixed_width=False,
-        choices={"metric": ("cosine", "l2")},
-        params={"metric": "cosine", "center": True},
-    ),
-    MethodInfo(
-        name="nearest_neighbors",
-        target="vocabsem.methods.nearest_neighbors:NearestNeighbors",
-        fixed_width=False,
-        positive=("k", "smoothing"),
-        params={"k": 16, "center": True, "smoothing": 0.5},
-    ),
-    MethodInfo(
-        name="linear_probe",
-        target="vocabsem.methods.linear_probe:LinearProbe",
-        trains=True,
-        takes_layers=True,
-        takes_random_state=True,
-        params={"layers": 1, "cv": 5},
-    ),
-    MethodInfo(
-        name="ridge",
-        target="vocabsem.methods.ridge:Ridge",
-        temperature_folds=0,
-        takes_layers=True,
-        params={"layers": 1},
-    ),
-    MethodInfo(
-        name="contextual_calibration",
-        target="vocabsem.methods.calibrations:ContextualCalibration",
-        needs_labels=False,
-        background="content_free",
-    ),
-    MethodInfo(
-        name="domain_calibration",
-        target="vocabsem.methods.calibrations:DomainCalibration",
-        needs_labels=False,
-        background="domain_words",
-    ),
-    MethodInfo(
-        name="batch_calibration",
-        target="vocabsem.methods.calibrations:BatchCalibration",
-        needs_labels=False,
-    ),
-    MethodInfo(
-        name="knn_prompting",
-        target="vocabsem.methods.knn_prompting:KnnPrompting",
-        trains=True,
-        takes_random_state=True,
-        reads_vocabulary=True,
-        positive=("k", "per_class", "smoothing"),
-        params={"k": 3, "per_class": 1024, "smoothing": 0.5},
-    ),
-    MethodInfo(
-        name="head_tuning",
-        target="vocabsem.methods.head_tuning:HeadTuning",
-        trains=True,
-        takes_random_state=True,
-        params={"cv": 5},
-    ),
-    MethodInfo(
-        name="state_optimization",
-        target="vocabsem.methods.state_optimization:StateOptimization",
-    ),
-    MethodInfo(
-        name="lora",
-        target="vocabsem.adapters:LoRA",
-        family="adapters",
-        trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER, "rank", "alpha"),
-        params={"steps": 200, "stops": 5, "learning_rates": (3e-4, 1e-3, 3e-3), **ADAPTER, "rank": 8, "alpha": 16},
-    ),
-    MethodInfo(
-        name="ia3",
-        target="vocabsem.adapters:IA3",
-        family="adapters",
-        trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER),
-        params={"steps": 200, "stops": 5, "learning_rates": (3e-3, 1e-2, 3e-2), **ADAPTER},
-    ),
-)
 _INFOS = MappingProxyType({info.name: info for info in BUILT_IN})
 
 

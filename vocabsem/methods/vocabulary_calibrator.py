@@ -1,50 +1,109 @@
-"""Our calibrator: the vocabulary answers first, texts without labels sharpen its answer, labels correct it."""
+"""Our calibrator: the vocabulary predicts first, texts without labels sharpen that, labels correct it."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.label_space import LabelSpace, target_vectors
-from vocabsem.methods._solvers.prior_ridge import depart
-from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
+from vocabsem.label_space import LabelSpace, Targets, target_vectors
+from vocabsem.methods._solvers.folds import deal_folds
+from vocabsem.methods._solvers.prior_ridge import (
+    ALPHAS,
+    INTERCEPT_SCALES,
+    PRIOR_WEIGHTS,
+    PriorRidge,
+    ridge_with_prior,
+)
+from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
+from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import sharpen, stack
 from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
 from vocabsem.parallel import thread_limits
 
-CONSTANT = 0.3  # the last column of z, beside rows of about unit length
-SHARPNESS = 0.6  # of the softmax over an answer of unit deviation, where there is no label to choose it by
-SHARES = (0.2, 0.5)  # what the two answers weigh before labels say otherwise
-STIFFNESS = 15.0  # of that prior
-FOLDS = 5  # for the estimates of step 4; step 3 has exact ones
+__all__ = ["VocabularyCalibrator"]
 
-Echo = Callable[[Floats, Floats, Ints, Floats], Floats]
+SelfTrain = Callable[[Floats, Floats, Ints, Floats], Floats]
 
 
 class VocabularyCalibrator(Method):
-    """A linear map of standardized states, logits = z W, that leaves the vocabulary's answer as labels accumulate.
+    """A linear map of standardized states, logits = z W, that leaves the vocabulary's prediction as labels accumulate.
 
     z (N, k·d + 1): the k layers side by side, each column centered and scaled by the mean and deviation of the
     unlabeled states and divided by √(k·d), and a constant. z̄ (N, d + 1): the layers' mean. z_L: the last layer, the
-    one that the head reads. All answers are brought to unit deviation over the unlabeled states. Then
+    one that the head reads. All predictions are brought to unit deviation over the unlabeled states. Then
 
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
-    2. its echo:        a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
-                        often (`self_training`); without labels this, sharpened, is the answer;
-    3. labels:          ridge regression that departs from 2, its intercept from the unlabeled rows' mean, as far as
+    2. self-training:   a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
+                        often (`self_training`); without labels this, sharpened, is the prediction;
+    3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
                         leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
-    4. their echo:      self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
+    4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
                         share that 3 finds of it among the unlabeled (`estimate_shares`);
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
                         folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
                         too (`stacking`).
 
-    Where every unlabeled row has its label there is nothing to echo, and 4 is left out.
-    targets: "anchors" or "head" reads one of the two, "random" puts Gaussian directions in their place and changes
-    nothing else. rounds=0 leaves out all self-training, so that unlabeled states set means and scales only.
+    Where every unlabeled row has its label there is nothing to learn from in 4, and it is left out.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+    targets : {"both", "anchors", "head", "random"}, default="both"
+        What T is made of; random, the control, takes Gaussian directions and changes nothing else.
+    layers : int, default=1
+        k.
+    rounds : int, default=5
+        Of self-training; 0 leaves it out, so that unlabeled states set means and scales only.
+    intercept_scaling : float, default=0.3
+        The constant of z, beside rows of about unit length.
+    sharpness : float, default=0.6
+        Of the softmax over a prediction of unit deviation, where there is no label to choose it by.
+    alphas, prior_weights, intercept_scales : sequence of float
+        Step 3 averages over them: penalties λ; what the prior prediction adds to a one-hot label; prior deviations of
+        the intercept.
+    prior_smoothing : float, default=0.02
+        The density of prior weights β is β + prior_smoothing: without evidence, keep to the prior prediction.
+    pseudo_label_sharpness : float, default=4
+        Of the softmax that makes soft labels in self-training.
+    labeled_weight : float, default=10
+        Of a labeled row beside an unlabeled one there.
+    shrinkage : float, default=0.4
+        The penalty there, in units of the mean eigenvalue of the scatter matrix.
+    uniform_weight : float, default=0.2
+        Pseudo-rows for each unlabeled row, spread over the classes equally, when their shares are estimated.
+    stacking_weights : sequence of two float, default=(0.2, 0.5)
+        What 3 and 4 weigh before labels change that.
+    stacking_alpha : float, default=15
+        The penalty on such a change.
+    sharpness_deviation : float, default=0.5
+        The prior deviation of the logarithm of a common factor.
+    cv : int, default=5
+        Folds for the estimates of 4; 3 has exact ones.
+    random_state : int, default=0
+        Draws random targets.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (k·d,), float32
+        What z is standardized by.
+    coef_ : ndarray of shape (k·d + 1, C), float32
+        W, the transpose of scikit-learn's; the last row is of the constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import VocabularyCalibrator
+    >>> VocabularyCalibrator(space).fit(X).predict(X).tolist()
+    [0, 0, 1, 1]
+    >>> VocabularyCalibrator(space).fit(X[1:3], y[1:3], unlabeled=X).predict(X).tolist()
+    [0, 0, 1, 1]
     """
 
     name = "vocabulary_calibrator"
@@ -53,99 +112,146 @@ class VocabularyCalibrator(Method):
     revision = 2
     works_without_labels = True
     temperature_folds = 0
+    positive = (
+        *("intercept_scaling", "sharpness", "alphas", "intercept_scales"),
+        *("prior_smoothing", "sharpness_deviation", "cv"),
+    )
     choices: ClassVar = {"targets": ("both", "anchors", "head", "random")}
 
+    space: LabelSpace
     mean_: NDArray[np.float32]
-    deviation_: NDArray[np.float32]
-    weights_: NDArray[np.float32]
+    scale_: NDArray[np.float32]
+    coef_: NDArray[np.float32]
 
     def __init__(
-        self, space: LabelSpace, *, targets: str = "both", layers: int = 1, rounds: int = 5, random_state: int = 0
+        self,
+        space: LabelSpace,
+        *,
+        targets: Targets | Literal["both"] = "both",
+        layers: int = 1,
+        rounds: int = 5,
+        intercept_scaling: float = 0.3,
+        sharpness: float = 0.6,
+        alphas: Sequence[float] = ALPHAS,
+        prior_weights: Sequence[float] = PRIOR_WEIGHTS,
+        intercept_scales: Sequence[float] = INTERCEPT_SCALES,
+        prior_smoothing: float = 0.02,
+        pseudo_label_sharpness: float = 4.0,
+        labeled_weight: float = 10.0,
+        shrinkage: float = 0.4,
+        uniform_weight: float = 0.2,
+        stacking_weights: Sequence[float] = (0.2, 0.5),
+        stacking_alpha: float = 15.0,
+        sharpness_deviation: float = 0.5,
+        cv: int = 5,
+        random_state: int = 0,
     ) -> None:
         self.space = space
         self.targets = targets
         self.layers = layers
         self.rounds = rounds
+        self.intercept_scaling = intercept_scaling
+        self.sharpness = sharpness
+        self.alphas = alphas
+        self.prior_weights = prior_weights
+        self.intercept_scales = intercept_scales
+        self.prior_smoothing = prior_smoothing
+        self.pseudo_label_sharpness = pseudo_label_sharpness
+        self.labeled_weight = labeled_weight
+        self.shrinkage = shrinkage
+        self.uniform_weight = uniform_weight
+        self.stacking_weights = stacking_weights
+        self.stacking_alpha = stacking_alpha
+        self.sharpness_deviation = sharpness_deviation
+        self.cv = cv
         self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if len(background) == 0:
             raise DataError("vocabulary_calibrator: no states to standardize with: give unlabeled states")
         self.mean_, deviation = mean_and_deviation(background)
-        self.deviation_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
+        self.scale_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
         z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
         if not (np.isfinite(z).all() and np.isfinite(pool).all()):
             raise TrainingFailed("vocabulary_calibrator: standardized states became infinite: check their scale")
         with thread_limits(1, "blas"):
-            echo = self._echo(pool)
-            prior = self._prior(pool, echo)
-            self.weights_ = self._learn(z, labels, pool, prior, echo) if len(labels) else np.float32(SHARPNESS) * prior
+            self_train = self._self_training(pool)
+            prior = self._prior(pool, self_train)
+            self.coef_ = np.float32(self.sharpness) * prior
+            if len(labels):
+                self.coef_ = self._learn(z, labels, pool, prior, self_train)
 
-    def _prior(self, pool: Floats, echo: Echo) -> Floats:
-        """Steps 1 and 2: weights (k·d + 1, C) of an answer of unit deviation over the pool."""
-        answer = np.zeros((pool.shape[1], self.space.classes), np.float32)
-        answer[-1 - self.space.width : -1] = self._directions().T
-        answer = _scaled(answer, pool)
+    def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
+        """Steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
+        weights = np.zeros((pool.shape[1], self.space.classes), np.float32)
+        weights[-1 - self.space.width : -1] = self._directions().T
+        weights = _scaled(weights, pool)
         if self.rounds:
-            heard = echo(answer, pool[:0], np.empty(0, np.int64), self._equal())
-            answer = _scaled(answer + heard, pool)
-        return _balanced(answer, pool, self._equal())
+            learned = self_train(weights, pool[:0], np.empty(0, np.int64), self._equal())
+            weights = _scaled(weights + learned, pool)
+        return self._balanced(weights, pool, self._equal())
 
-    def _echo(self, pool: Floats) -> Echo:
-        """Self-training from the answer with given weights → weights (k·d + 1, C) of an answer of unit deviation."""
+    def _self_training(self, pool: Floats) -> SelfTrain:
+        """Self-training from given weights → weights (k·d + 1, C) of a prediction of unit deviation."""
+        settings = settings_of(self, SelfTraining)
         mean = self._layer_mean(pool)
         scatter = mean.T @ mean
 
-        def echo(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
-            labeled = self._layer_mean(z)
-            narrow = self_train(mean, scatter, pool @ weights, labeled, labels, shares, rounds=self.rounds)
+        def train(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
+            narrow = self_train(mean, scatter, pool @ weights, self._layer_mean(z), labels, shares, settings)
             each = narrow[:-1] / np.float32(self.layers**0.5)
-            return _balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
+            return self._balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
 
-        return echo
+        return train
 
-    def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats, echo: Echo) -> Floats:
+    def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats, self_train: SelfTrain) -> Floats:
         """Steps 3 to 5: weights (k·d + 1, C) of the logits."""
         classes = self.space.classes
-        direct, held_out = self._depart(z, labels, pool, prior)
-        answers, estimates = [direct], [held_out]
+        direct, held_out = self._ridge(z, labels, pool, prior)
+        parts, estimates = [direct], [held_out]
         counts = np.bincount(labels, minlength=classes) + 1.0
         given = counts / counts.sum()
         shift = np.log(given) - np.log(given).mean()
         if self.rounds and len(labels) < len(pool):
-            sharpness = SHARPNESS * sharpen(SHARPNESS * held_out, shift, labels)
-            shares = estimate_shares(sharpness * (pool @ direct) + shift, given)
-            answers.append(echo(direct, z, labels, shares))
+            sharpness = self.sharpness * sharpen(self.sharpness * held_out, shift, labels, self.sharpness_deviation)
+            shares = estimate_shares(sharpness * (pool @ direct) + shift, given, self.uniform_weight)
+            parts.append(self_train(direct, z, labels, shares))
             spread = np.empty((len(z), classes))
-            fold = _folds(labels)
+            fold = deal_folds(labels, min(self.cv, len(labels)))
             for rest in (fold != number for number in np.unique(fold)):
-                without, _ = self._depart(z[rest], labels[rest], pool, prior)
-                spread[~rest] = z[~rest] @ echo(without, z[rest], labels[rest], shares)
+                without, _ = self._ridge(z[rest], labels[rest], pool, prior)
+                spread[~rest] = z[~rest] @ self_train(without, z[rest], labels[rest], shares)
             estimates.append(spread)
-        parts = np.vstack([share * np.eye(classes) for share in SHARES[: len(answers)]])
-        start = np.vstack([sharpen(np.hstack(estimates) @ parts, shift, labels) * parts, shift])
-        mixed = stack(np.hstack([*estimates, np.ones((len(z), 1))]), labels, start, penalty=STIFFNESS)
-        weights = np.hstack(answers).astype(np.float64) @ mixed[:-1]
-        weights[-1] += mixed[-1] / CONSTANT
+        mix = np.vstack([weight * np.eye(classes) for weight in self.stacking_weights[: len(parts)]])
+        factor = sharpen(np.hstack(estimates) @ mix, shift, labels, self.sharpness_deviation)
+        start = np.vstack([factor * mix, shift])
+        mixed = stack(np.hstack([*estimates, np.ones((len(z), 1))]), labels, start, alpha=self.stacking_alpha)
+        weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
+        weights[-1] += mixed[-1] / self.intercept_scaling
         return weights.astype(np.float32)
 
-    def _depart(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
-        """Step 3: weights of an answer of unit deviation, and its leave-one-out estimates for z."""
+    def _ridge(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
+        """Step 3: weights of a prediction of unit deviation, and its leave-one-out estimates for z."""
         y = np.eye(self.space.classes)[labels]
         root = y.sum(axis=0)[labels, None] ** -0.25  # √ of a row's weight
         root = (root / np.sqrt((root**2).mean())).astype(np.float32)
         y -= np.average(y, axis=0, weights=root[:, 0] ** 2)
-        found = depart(z * root, z @ prior * root, y * root)
-        weights = np.float32(found.trust) * prior + found.weights
+        fit = ridge_with_prior(z * root, z @ prior * root, y * root, settings_of(self, PriorRidge))
+        weights = np.float32(fit.prior_weight) * prior + fit.weights
         unit = _deviation(pool @ weights)
-        return weights / unit, found.held_out / root / unit
+        return weights / unit, fit.held_out / root / unit
+
+    def _balanced(self, weights: Floats, pool: Floats, shares: Floats) -> Floats:
+        shift = np.zeros_like(weights)
+        shift[-1] = balance(pool @ weights, shares) / self.intercept_scaling
+        return weights + shift
 
     def _equal(self) -> Floats:
         return np.full(self.space.classes, 1 / self.space.classes)
 
     def _standardized(self, states: Floats) -> Floats:
-        z = (states - self.mean_) / self.deviation_
-        return np.hstack([z, np.full((len(z), 1), CONSTANT, np.float32)])
+        z = (states - self.mean_) / self.scale_
+        return np.hstack([z, np.full((len(z), 1), self.intercept_scaling, np.float32)])
 
     def _layer_mean(self, z: Floats) -> Floats:
         mean = z[:, :-1].reshape(len(z), self.layers, self.space.width).sum(axis=1) / np.float32(self.layers**0.5)
@@ -153,40 +259,37 @@ class VocabularyCalibrator(Method):
 
     def _directions(self) -> Floats:
         """T (C, d), its rows adding up to zero."""
-        kinds = ("anchors", "head") if self.targets == "both" else (self.targets,)
-        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in kinds]  # type: ignore[arg-type]
+        kinds: tuple[Targets, ...] = ("anchors", "head") if self.targets == "both" else (self.targets,)
+        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in kinds]
         together = np.asarray(sum(rows))
         return np.asarray(together - together.mean(axis=0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """States (N, k·d) → calibrated states t (N, d) float32, the nearest to z_L with logits t Tᵀ."""
+        """Return calibrated states t, the nearest to z_L with logits t Tᵀ.
+
+        Parameters
+        ----------
+        X : array of shape (N, k·d)
+            States.
+
+        Returns
+        -------
+        ndarray of shape (N, d), float32
+        """
         z = self._standardized(check_states(X, self.n_features_in_, self.name))
         last, directions = z[:, -1 - self.space.width : -1], self._directions()
-        logits = z @ self.weights_
+        logits = z @ self.coef_
         logits -= logits.mean(axis=1, keepdims=True)
         moves, *_ = np.linalg.lstsq(directions, (logits - last @ directions.T).T, rcond=1e-5)  # (d, N)
         return np.asarray(last + moves.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:
-        return np.asarray(self._standardized(states) @ self.weights_)
+        return np.asarray(self._standardized(states) @ self.coef_)
 
 
-def _deviation(answer: Floats) -> np.float32:
-    return np.float32(answer.std() or 1.0)
-
-
-def _folds(labels: Ints) -> Ints:
-    """Fold of each row: rows sorted by class are dealt to the folds in turn."""
-    fold = np.empty(len(labels), np.int64)
-    fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % min(FOLDS, len(labels))
-    return fold
+def _deviation(prediction: Floats) -> np.float32:
+    return np.float32(prediction.std() or 1.0)
 
 
 def _scaled(weights: Floats, pool: Floats) -> Floats:
     return np.asarray(weights / _deviation(pool @ weights))
-
-
-def _balanced(weights: Floats, pool: Floats, shares: Floats) -> Floats:
-    shift = np.zeros_like(weights)
-    shift[-1] = balance(pool @ weights, shares) / CONSTANT
-    return weights + shift

@@ -3,16 +3,40 @@
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method
 
+__all__ = ["ZeroShot"]
+
 
 class ZeroShot(Method):
     """softmax over the label words of the model's logits, scale · (W h + b), soft-capped as the model does.
 
     Learns nothing. Its states must be the vectors that multiply the head.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        0 to C - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> from vocabsem import ZeroShot
+    >>> ZeroShot(space).fit(X).predict(X).tolist()
+    [0, 0, 1, 1]
     """
 
     name = "zero_shot"
     needs_labels = False
     background = "none"
+
+    space: LabelSpace
 
     def __init__(self, space: LabelSpace) -> None:
         self.space = space

@@ -13,7 +13,7 @@ from warehouse.home import Home
 from warehouse.lake import keys
 
 RENAMED = {  # what was renamed in payloads since the keys were written down
-    "nearest_neighbors": "nearest_neighbours",
+    "k_neighbors": "nearest_neighbours",
     "state_optimization": "state_optimisation",
     "no_center": "no_centre",
     '"center":': '"centre":',

@@ -10,9 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import Ridge
 
-from vocabsem.methods._solvers import prior_ridge
-from vocabsem.methods._solvers.prior_ridge import depart
-from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
+from vocabsem.methods._solvers.prior_ridge import ALPHAS, INTERCEPT_SCALES, PRIOR_WEIGHTS, PriorRidge, ridge_with_prior
+from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.stacking import sharpen, stack
 
 
@@ -25,32 +24,32 @@ def draw(n, d=7, classes=3, seed=0):
     return z / d**0.5, generator.standard_normal((n, classes)), labels, y - y.mean(0)
 
 
-# ---------------------------------------------------------------------------------------------- departure
+# ---------------------------------------------------------------------------------------------- ridge with a prior
 
 
 def all_fits(z, answer, y):
-    """Every (freedom, λ, β) by scikit-learn, each row left out in turn → β, log weights, weights, errors of all."""
-    every = list(product(prior_ridge.FREEDOMS, prior_ridge.PENALTIES, prior_ridge.TRUSTS))
+    """Every (intercept scale, λ, β) by scikit-learn, each row left out in turn → β, log weights, weights, errors."""
+    every = list(product(INTERCEPT_SCALES, ALPHAS, PRIOR_WEIGHTS))
     log_weights, weights, errors = [], [], []
-    for freedom, penalty, trust in every:
-        scale, rest = np.append(np.ones(z.shape[1] - 1), freedom), y - trust * answer
-        fit = lambda rows, a=penalty, r=rest, s=scale: Ridge(alpha=a, fit_intercept=False).fit(z[rows] * s, r[rows])  # noqa: E731
+    for last, alpha, weight in every:
+        scale, rest = np.append(np.ones(z.shape[1] - 1), last), y - weight * answer
+        fit = lambda rows, a=alpha, r=rest, s=scale: Ridge(alpha=a, fit_intercept=False).fit(z[rows] * s, r[rows])  # noqa: E731
         each = [rest[i] - fit(np.arange(len(z)) != i).predict(z[[i]] * scale)[0] for i in range(len(z))]
         errors.append(np.array(each))
         weights.append(fit(np.arange(len(z))).coef_.T * scale[:, None])
         evidence = -len(z) * (y.shape[1] - 1) / 2 * np.log((errors[-1] ** 2).sum())
-        log_weights.append(evidence + np.log(trust + 0.02))
-    return [trust for *_, trust in every], np.array(log_weights), np.array(weights), np.array(errors)
+        log_weights.append(evidence + np.log(weight + 0.02))
+    return [weight for *_, weight in every], np.array(log_weights), np.array(weights), np.array(errors)
 
 
 @pytest.mark.parametrize("n", [4, 7, 30])
-def test_departure_is_the_weighted_mean_of_all_fits(n):
+def test_the_fit_is_the_weighted_mean_of_all_fits(n):
     """Fewer rows than columns, as many, and more."""
     z, answer, _, y = draw(n)
-    found = depart(z, answer, y)
-    trusts, log_weights, weights, errors = all_fits(z, answer, y)
+    found = ridge_with_prior(z, answer, y, PriorRidge())
+    prior_weights, log_weights, weights, errors = all_fits(z, answer, y)
     share = softmax(log_weights)
-    assert found.trust == pytest.approx(share @ trusts, rel=1e-5)
+    assert found.prior_weight == pytest.approx(share @ prior_weights, rel=1e-5)
     assert np.allclose(found.weights, np.tensordot(share, weights, 1), atol=1e-5)
     assert np.allclose(found.held_out, y - np.tensordot(share, errors, 1), atol=1e-5)
 
@@ -59,16 +58,19 @@ def test_a_good_answer_is_kept_and_a_bad_one_left():
     z, _, _, y = draw(60)
     noise = np.random.default_rng(3).standard_normal(y.shape)
     good, bad = y / y.std(), noise
-    assert depart(z, good, y).trust > 0.35
-    assert depart(z, bad, y).trust < 0.15
-    assert np.abs(depart(z, good, y).weights).sum() < 0.5 * np.abs(depart(z, bad, y).weights).sum()
+    assert ridge_with_prior(z, good, y, PriorRidge()).prior_weight > 0.35
+    assert ridge_with_prior(z, bad, y, PriorRidge()).prior_weight < 0.15
+    assert (
+        np.abs(ridge_with_prior(z, good, y, PriorRidge()).weights).sum()
+        < 0.5 * np.abs(ridge_with_prior(z, bad, y, PriorRidge()).weights).sum()
+    )
 
 
 def test_eight_rows_decide_about_an_answer():
     """In many columns rows tell little of each other: who agrees with the labels is kept, who contradicts is not."""
     z, _, _, y = draw(8, d=200, classes=2)
-    assert depart(z, y / y.std(), y).trust > 0.35
-    assert depart(z, -y / y.std(), y).trust < 0.1
+    assert ridge_with_prior(z, y / y.std(), y, PriorRidge()).prior_weight > 0.35
+    assert ridge_with_prior(z, -y / y.std(), y, PriorRidge()).prior_weight < 0.1
 
 
 @given(st.integers(2, 12), st.integers(0, 99))
@@ -77,36 +79,36 @@ def test_rows_that_repeat_do_not_disturb(n, seed):
     """Directions without variance are left out, whatever the rank."""
     z, answer, _, y = draw(n, seed=seed)
     constant = np.full((n, 1), 0.3)
-    twice = depart(np.hstack([z, z, np.zeros((n, 3)), 2**0.5 * constant]) / 2**0.5, answer, y)
-    once = depart(np.hstack([z, constant]), answer, y)
+    twice = ridge_with_prior(np.hstack([z, z, np.zeros((n, 3)), 2**0.5 * constant]) / 2**0.5, answer, y, PriorRidge())
+    once = ridge_with_prior(np.hstack([z, constant]), answer, y, PriorRidge())
     assert np.allclose(twice.held_out, once.held_out, atol=1e-5)
     assert (twice.weights[-4:-1] == 0).all()
 
 
-def test_the_intercept_goes_where_the_labels_lie(monkeypatch):
+def test_the_intercept_goes_where_the_labels_lie():
     """As many labels of a large and a small class lie off the mean of all rows: the middle between the classes should
     get neither. Among rows that lie around their mean nothing changes."""
     z, _, labels, y = draw(8, d=200, classes=2)
     means = [z[labels == c].mean(0) for c in (0, 1)]
     away = 1.5 * (means[1] - means[0])
     missed = {}
-    for freedoms in (prior_ridge.FREEDOMS, (1.0,)):
-        monkeypatch.setattr(prior_ridge, "FREEDOMS", freedoms)
+    for scales in (INTERCEPT_SCALES, (1.0,)):
         for shift in (0, 1):
             rows = np.hstack([z - sum(means) / 2 + shift * away, np.full((8, 1), 0.3)])
-            middle = rows.mean(0) @ depart(rows, np.zeros_like(y), y).weights
-            missed[len(freedoms), shift] = float(np.abs(middle).max())
+            middle = (
+                rows.mean(0) @ ridge_with_prior(rows, np.zeros_like(y), y, PriorRidge(intercept_scales=scales)).weights
+            )
+            missed[len(scales), shift] = float(np.abs(middle).max())
     assert missed[2, 1] < 0.6 * missed[1, 1]
     assert max(missed[2, 0], missed[1, 0]) < 1e-9
 
 
-def test_a_great_freedom_is_an_intercept_without_a_penalty(monkeypatch):
-    for name, values in (("FREEDOMS", (300.0,)), ("PENALTIES", (1.0,)), ("TRUSTS", (0.0,))):
-        monkeypatch.setattr(prior_ridge, name, values)
+def test_a_great_scale_is_an_intercept_without_a_penalty():
+    one = PriorRidge(intercept_scales=(300.0,), alphas=(1.0,), prior_weights=(0.0,))
     z, answer, _, y = draw(12)
     z += 1.0
     fit = Ridge(alpha=1.0).fit(z, y)
-    found = depart(np.hstack([z, np.full((12, 1), 0.3)]), answer, y)
+    found = ridge_with_prior(np.hstack([z, np.full((12, 1), 0.3)]), answer, y, one)
     away = 40 / 300**2  # the penalty that is left is f⁻² of the others; what it changes falls as fast
     assert np.allclose(found.weights[:-1], fit.coef_.T, atol=away)
     assert np.allclose(0.3 * found.weights[-1], fit.intercept_, atol=away)
@@ -137,14 +139,14 @@ def rounds_by_hand(states, answer, labeled, labels, shares, rounds):
 def test_rounds_are_weighted_ridge_regressions(n, shares):
     states, answer, *_ = draw(200)
     labeled, _, labels, _ = draw(n, seed=5) if n else (states[:0], None, np.empty(0, int), None)
-    weights = self_train(states, states.T @ states, answer, labeled, labels, shares, rounds=3)
+    weights = self_train(states, states.T @ states, answer, labeled, labels, shares, SelfTraining(rounds=3))
     assert np.allclose(weights, rounds_by_hand(states, answer, labeled, labels, shares, 3), atol=1e-6)
 
 
 def test_where_all_are_labeled_only_labels_count():
     states, answer, labels, _ = draw(90)
-    first = self_train(states, states.T @ states, answer, states, labels, EQUAL, rounds=3)
-    second = self_train(states, states.T @ states, -answer, states, labels, EQUAL[::-1] ** 2, rounds=1)
+    first = self_train(states, states.T @ states, answer, states, labels, EQUAL, SelfTraining(rounds=3))
+    second = self_train(states, states.T @ states, -answer, states, labels, EQUAL[::-1] ** 2, SelfTraining(rounds=1))
     assert np.allclose(first, second, atol=1e-7)
 
 
@@ -155,7 +157,9 @@ def test_it_finds_the_clusters_that_an_answer_hints_at():
     states = generator.standard_normal((2000, 10)) + 2 * (labels * 2 - 1)[:, None] * np.eye(10)[0]
     hint = np.where(generator.random(2000) < 0.75, labels, 1 - labels)
     answer = np.eye(2)[hint] - 0.5 + 0.01 * generator.standard_normal((2000, 2))
-    weights = self_train(states, states.T @ states, answer, states[:0], labels[:0], np.full(2, 0.5), rounds=3)
+    weights = self_train(
+        states, states.T @ states, answer, states[:0], labels[:0], np.full(2, 0.5), SelfTraining(rounds=3)
+    )
     assert ((states @ weights).argmax(1) == labels).mean() > 0.95
 
 
@@ -163,7 +167,7 @@ def test_it_finds_the_clusters_that_an_answer_hints_at():
 def test_an_answer_that_says_nothing_is_survived(constant):
     states, answer, *_ = draw(50)
     blank = np.full_like(answer, constant)
-    weights = self_train(states, states.T @ states, blank, states[:0], np.empty(0, int), EQUAL, rounds=2)
+    weights = self_train(states, states.T @ states, blank, states[:0], np.empty(0, int), EQUAL, SelfTraining(rounds=2))
     assert np.abs(weights).max() < 1e-12
 
 
@@ -192,7 +196,7 @@ def posterior(n, shares, given, seed=0):
 @pytest.mark.parametrize("shares", [[0.8, 0.15, 0.05], [1 / 3, 1 / 3, 1 / 3]])
 def test_shares_are_found_whatever_was_given(shares, given):
     """Those of the rows, to noise of .01 and what well-told classes owe to the pull: a sixth of the way to equality."""
-    found = estimate_shares(posterior(6000, shares, given), np.array(given))
+    found = estimate_shares(posterior(6000, shares, given), np.array(given), 0.2)
     assert found.sum() == pytest.approx(1)
     assert np.allclose(found, (np.array(shares) + 0.2 / 3) / 1.2, atol=0.025)
 
@@ -201,7 +205,7 @@ def test_shares_maximize_the_penalized_likelihood():
     """Σ log Σ_c p(x|c) π_c / M + .2/3 Σ log π_c: a move to either side of any class costs."""
     given = np.array([0.5, 0.3, 0.2])
     logits = posterior(500, [0.8, 0.1, 0.1], given)
-    found = estimate_shares(logits, given)
+    found = estimate_shares(logits, given, 0.2)
 
     def objective(shares):
         return np.log(np.exp(logits - np.log(given)) @ shares).mean() + 0.2 / 3 * np.log(shares).sum()
@@ -211,7 +215,9 @@ def test_shares_maximize_the_penalized_likelihood():
 
 
 def test_an_answer_that_says_nothing_leaves_the_shares_equal():
-    assert np.allclose(estimate_shares(np.zeros((9, 3)) + np.log([0.5, 0.3, 0.2]), np.array([0.5, 0.3, 0.2])), 1 / 3)
+    assert np.allclose(
+        estimate_shares(np.zeros((9, 3)) + np.log([0.5, 0.3, 0.2]), np.array([0.5, 0.3, 0.2]), 0.2), 1 / 3
+    )
 
 
 # ---------------------------------------------------------------------------------------------- stacking
@@ -221,7 +227,7 @@ def test_the_stack_is_at_its_minimum():
     """The gradient of the docstring's loss vanishes, and any step away costs: the loss is convex."""
     _, answers, labels, _ = draw(50)
     start = 0.5 * np.eye(3)
-    found = stack(answers, labels, start, penalty=3.0)
+    found = stack(answers, labels, start, alpha=3.0)
     excess = softmax(answers @ found, axis=1) - np.eye(3)[labels]
     assert np.abs(answers.T @ excess + 3.0 * (found - start)).max() < 1e-3
 
@@ -237,7 +243,7 @@ def test_the_stack_is_at_its_minimum():
 def test_a_stiff_stack_stays_where_it_starts():
     _, answers, labels, _ = draw(50)
     start = np.random.default_rng(2).standard_normal((3, 3))
-    assert np.allclose(stack(answers, labels, start, penalty=1e9), start, atol=1e-6)
+    assert np.allclose(stack(answers, labels, start, alpha=1e9), start, atol=1e-6)
 
 
 def test_the_stack_finds_the_scale_of_the_answers():
@@ -245,7 +251,7 @@ def test_the_stack_finds_the_scale_of_the_answers():
     generator = np.random.default_rng(0)
     answers = generator.standard_normal((5000, 3))
     labels = (np.cumsum(softmax(2 * answers, axis=1), axis=1) < generator.random((5000, 1))).sum(1)
-    found = stack(answers, labels, np.eye(3), penalty=1.0)
+    found = stack(answers, labels, np.eye(3), alpha=1.0)
     centered = found - found.mean(1, keepdims=True)
     assert np.allclose(centered, 2 * (np.eye(3) - 1 / 3), atol=0.15)
 
@@ -262,7 +268,7 @@ def test_the_factor_is_the_most_probable(seed, n):
         return 2 * t**2 - log_softmax(np.exp(t) * logits + shift, axis=1)[np.arange(n), labels].sum()
 
     expected = minimize_scalar(loss, bounds=(-1.5, 3), method="bounded").x
-    found = np.log(sharpen(logits, shift, labels))
+    found = np.log(sharpen(logits, shift, labels, 0.5))
     assert abs(found - expected) < 0.051 or loss(found) <= loss(expected)
 
 
@@ -271,6 +277,6 @@ def test_few_labels_leave_the_sharpness():
     logits = 0.3 * np.random.default_rng(0).standard_normal((1000, 3))
     true = softmax(10 * logits, axis=1)
     labels = (np.cumsum(true, axis=1) < np.random.default_rng(1).random((1000, 1))).sum(1)
-    one, many = (sharpen(logits[:n], np.zeros(3), labels[:n]) for n in (1, 1000))
+    one, many = (sharpen(logits[:n], np.zeros(3), labels[:n], 0.5) for n in (1, 1000))
     assert one < 1.5
     assert many == pytest.approx(10, rel=0.15)

@@ -1,5 +1,7 @@
 """Our calibrator, its five steps written out in float64, its controls, and what labels do to its answer."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -9,9 +11,8 @@ from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError
 from vocabsem.label_space import target_vectors
 from vocabsem.methods import LinearProbe, VocabularyCalibrator
-from vocabsem.methods._solvers import self_training
-from vocabsem.methods._solvers.prior_ridge import depart
-from vocabsem.methods._solvers.self_training import balance, estimate_shares, self_train
+from vocabsem.methods._solvers.prior_ridge import PriorRidge, ridge_with_prior
+from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.stacking import sharpen, stack
 
 EQUAL = np.full(3, 1 / 3)
@@ -26,7 +27,7 @@ def by_hand(states, background, layers=1):
     return np.hstack([each.reshape(len(z), -1), constant]), np.hstack([mean, constant]), each[:, -1]
 
 
-def told(space, targets):
+def directions(space, targets):
     """T: unit targets, less their mean over the classes, summed over what is read."""
     kinds = ["anchors", "head"] if targets == "both" else [targets]
     rows = [target_vectors(space, kind, 0).astype(np.float64) for kind in kinds]
@@ -40,7 +41,7 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     space, (states, _) = make_space(), make_states(d=D * layers)
     found = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
     *_, last = by_hand(states, states, layers)
-    answer = last @ told(space, targets).T
+    answer = last @ directions(space, targets).T
     answer = answer / answer.std()
     assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5)
 
@@ -49,17 +50,17 @@ def test_without_labels_the_states_are_the_background():
     space, (states, _) = make_space(), make_states()
     alone = VocabularyCalibrator(space).fit(states)
     beside = VocabularyCalibrator(space).fit(states[:1], unlabeled=states)
-    assert alone.weights_.tobytes() == beside.weights_.tobytes()
+    assert alone.coef_.tobytes() == beside.coef_.tobytes()
     with pytest.raises(DataError, match="no states to standardize with"):
         VocabularyCalibrator(space).fit(np.empty((0, D)))
 
 
 def weighted(z, prior, labels):
-    """Step 3's fit where a row weighs 1/√n_c: the departure from rows times the root of their weights."""
+    """Step 3's fit where a row weighs 1/√n_c: the ridge regression on rows times the root of their weights."""
     weight = np.bincount(labels)[labels] ** -0.5
     root = np.sqrt(weight / weight.mean())[:, None]
     y = np.eye(3)[labels]
-    found = depart(z * root, prior * root, (y - weight @ y / weight.sum()) * root)
+    found = ridge_with_prior(z * root, prior * root, (y - weight @ y / weight.sum()) * root, PriorRidge())
     return found, found.held_out / root
 
 
@@ -72,9 +73,9 @@ def stacked(answers, held_out, labels):
     """Step 5: probabilities from answers and from their estimates for rows left out."""
     _, shift = log_shares(labels)
     shares = (0.2, 0.5)[: len(answers)]
-    factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels)
+    factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels, 0.5)
     start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
-    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, penalty=15.0)
+    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=15.0)
     return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
 
 
@@ -97,55 +98,55 @@ def test_all_five_steps_by_hand(layers, rounds):
     def balanced(answers, shares):
         return [each + balance(answers[0], shares) for each in answers]
 
-    def echo(answer, rows, classes, asked, shares):
-        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, shares, rounds=rounds)
+    def trained(answer, rows, classes, asked, shares):
+        weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, shares, SelfTraining(rounds=rounds))
         return balanced(unit([x @ weights for x in (p_mean, *asked)]), shares)
 
     def left(rows):
         """Step 3 from these labeled rows: answers for the pool, the labeled rows and the test, and held out."""
         found, held_out = weighted(z[rows], prior[1][rows], labels[rows])
-        direct = [found.trust * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
+        direct = [found.prior_weight * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
         return unit(direct), held_out / direct[0].std()
 
-    prior = unit([x @ told(space, "both").T for x in (p_last, z_last, test_last)])
+    prior = unit([x @ directions(space, "both").T for x in (p_last, z_last, test_last)])
     if rounds:
-        heard = echo(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
-        prior = unit([x + y for x, y in zip(prior, heard, strict=True)])
+        learned = trained(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
+        prior = unit([x + y for x, y in zip(prior, learned, strict=True)])
     prior = balanced(prior, EQUAL)
     direct, estimates = left(np.arange(20))
     answers, held_out = [direct[2]], [estimates]
     if rounds:
         given, shift = log_shares(labels)
-        sharpness = 0.6 * sharpen(0.6 * estimates, shift, labels)
-        shares = estimate_shares(sharpness * direct[0] + shift, given)
-        answers.append(echo(direct[0], z_mean, labels, [test_mean], shares)[1])
+        sharpness = 0.6 * sharpen(0.6 * estimates, shift, labels, 0.5)
+        shares = estimate_shares(sharpness * direct[0] + shift, given, 0.2)
+        answers.append(trained(direct[0], z_mean, labels, [test_mean], shares)[1])
         spread, dealt = np.empty((20, 3)), np.argsort(labels, kind="stable")
         for number in range(5):  # sorted by class and dealt
             out = dealt[number::5]
             rest = np.setdiff1d(np.arange(20), out)
-            spread[out] = echo(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
+            spread[out] = trained(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
         held_out.append(spread)
     expected = stacked(answers, held_out, labels)
     # float32 in the estimator, over a chain of solves
     assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
 
 
-def test_where_all_are_labeled_no_text_is_echoed():
+def test_where_all_are_labeled_no_text_is_learned_from():
     """The labels' own estimates alone are stacked, in any number of rounds but none: the prior is still sharpened."""
     space, (states, labels) = make_space(), make_states()
     rows = np.r_[:30, 30:90:3]  # 30 of the first class, 10 of either other
     states, labels = states[rows], labels[rows]
     found = VocabularyCalibrator(space).fit(states, labels)
     z, z_mean, last = by_hand(states, states)
-    answer = last @ told(space, "both").T
+    answer = last @ directions(space, "both").T
     answer = answer / answer.std()
-    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], EQUAL, rounds=5)
-    heard = z_mean @ weights / (z_mean @ weights).std()
-    prior = answer + heard + balance(heard, EQUAL)
+    weights = self_train(z_mean, z_mean.T @ z_mean, answer, z_mean[:0], labels[:0], EQUAL, SelfTraining(rounds=5))
+    learned = z_mean @ weights / (z_mean @ weights).std()
+    prior = answer + learned + balance(learned, EQUAL)
     prior = prior / prior.std()
     prior = prior + balance(prior, EQUAL)
     left, held_out = weighted(z, prior, labels)
-    direct = left.trust * prior + z @ left.weights
+    direct = left.prior_weight * prior + z @ left.weights
     expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
     assert np.allclose(found.predict_proba(states), expected, atol=1e-3)
 
@@ -156,12 +157,12 @@ def test_calibrated_states_have_the_logits(layers, targets):
     """softmax(t Tᵀ) is the answer, and t − z_L lies in the span of T."""
     space, (states, labels) = make_space(), make_states(d=D * layers)
     found = VocabularyCalibrator(space, layers=layers, targets=targets).fit(states, labels)
-    moved, directions = found.transform(states), told(space, targets)
+    moved, targets = found.transform(states), directions(space, targets)
     assert moved.shape == (90, D)
-    assert np.allclose(softmax(moved @ directions.T, axis=1), found.predict_proba(states), atol=1e-4)
+    assert np.allclose(softmax(moved @ targets.T, axis=1), found.predict_proba(states), atol=1e-4)
     *_, last = by_hand(states, states, layers)
     move = moved - last
-    outside = move - move @ np.linalg.pinv(directions, rcond=1e-9) @ directions
+    outside = move - move @ np.linalg.pinv(targets, rcond=1e-9) @ targets
     assert np.abs(outside).max() < 1e-4 * np.abs(move).max()
 
 
@@ -232,5 +233,4 @@ def test_classes_of_unlike_size_are_told_apart(monkeypatch):
 
     assert macro_f1(VocabularyCalibrator, train) > macro_f1(LinearProbe, train) - 0.02
     estimated = macro_f1(VocabularyCalibrator, few)
-    monkeypatch.setattr(self_training, "EQUALITY", 1e9)
-    assert estimated > macro_f1(VocabularyCalibrator, few) + 0.1
+    assert estimated > macro_f1(partial(VocabularyCalibrator, uniform_weight=1e9), few) + 0.1

@@ -17,8 +17,8 @@ def test_it_is_the_model_with_other_head_rows(space):
     """Its changes added to the head and the bias, the model's own answer is its answer."""
     states, labels = make_states()
     found = HeadTuning(space).fit(states, labels)
-    change = found.weights_.T.astype(np.float64) / found.spread_ / space.scale  # (C, d)
-    bias = found.intercepts_ / space.scale - change @ found.mean_
+    change = found.coef_.T.astype(np.float64) / found.scale_ / space.scale  # (C, d)
+    bias = found.intercept_ / space.scale - change @ found.mean_
     tuned = LabelSpace(space.anchors, space.head + change, space.bias + bias, scale=space.scale)
     queries, _ = make_states(1)
     assert np.allclose(found.predict_proba(queries), ZeroShot(tuned).fit(states).predict_proba(queries), atol=1e-4)
@@ -35,19 +35,18 @@ def test_the_objective_is_minimized(softcap):
     rms = np.sqrt(((background - background.mean(0, dtype=np.float64)) ** 2).mean())
     own = (states.astype(np.float64) @ space.head.T + space.bias) * 0.05
     own = softcap * np.tanh(own / softcap) if softcap else own
-    excess = softmax(own + centered / rms @ found.weights_ + found.intercepts_, axis=1) - np.eye(3)[labels]
-    gradient = (centered / rms).T @ excess + found.penalty_ * found.weights_
+    excess = softmax(own + centered / rms @ found.coef_ + found.intercept_, axis=1) - np.eye(3)[labels]
+    gradient = (centered / rms).T @ excess + found.alpha_ * found.coef_
     start = (centered / rms).T @ (softmax(own, axis=1) - np.eye(3)[labels])
-    assert found.spread_ == pytest.approx(rms, rel=1e-5)
+    assert found.scale_ == pytest.approx(rms, rel=1e-5)
     # the stopping rule is a relative decrease of 1e-7 in the loss
     assert np.linalg.norm(gradient) < 1e-3 * np.linalg.norm(start)
 
 
-def test_a_strong_prior_leaves_the_model_s_answer(space, monkeypatch):
-    monkeypatch.setattr("vocabsem.methods._solvers.logistic.PENALTIES", (1e9,))
+def test_a_strong_prior_leaves_the_model_s_answer(space):
     states, labels = make_states()
     own = ZeroShot(space).fit(states).predict_proba(states)
-    assert np.allclose(HeadTuning(space).fit(states, labels).predict_proba(states), own, atol=1e-3)
+    assert np.allclose(HeadTuning(space, alphas=(1e9,)).fit(states, labels).predict_proba(states), own, atol=1e-3)
 
 
 def test_a_head_that_knows_helps_at_few_labels():

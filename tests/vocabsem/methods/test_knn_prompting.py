@@ -35,7 +35,7 @@ def test_votes_of_the_nearest_distributions(seed, scale, k):
     apart = np.take_along_axis(direct, order, 1)
     clear = apart[:, k] - apart[:, k - 1] > 1e-4  # others are equal but for the rounding of float32
     counts = np.stack([(labels[order[:, :k]] == c).sum(axis=1) for c in range(3)], axis=1)
-    found = KnnPrompting(space, k=k, smoothing=0.5).fit(states, labels).predict_proba(queries)
+    found = KnnPrompting(space, n_neighbors=k, smoothing=0.5).fit(states, labels).predict_proba(queries)
     assert clear.any()
     assert np.allclose(found[clear], ((counts + 0.5) / (k + 1.5))[clear], atol=1e-12)
 
@@ -84,7 +84,7 @@ def test_no_prediction_reads_the_vocabulary():
     assert np.array_equal(found.predict_proba(states), expected)
 
 
-@pytest.mark.parametrize("params", [{"k": 0}, {"per_class": 0}, {"smoothing": 0.0}])
+@pytest.mark.parametrize("params", [{"n_neighbors": 0}, {"per_class": 0}, {"smoothing": 0.0}])
 def test_refuses_parameters(params):
     with pytest.raises(DataError, match="give a number above 0"):
         KnnPrompting(make_whole_space(), **params).fit(*make_states())

@@ -44,7 +44,7 @@ def test_what_each_says_of_itself():
         "paper_calibrator",
         "vocabulary_calibrator",
         "centroid",
-        "nearest_neighbors",
+        "k_neighbors",
         "linear_probe",
         "ridge",
         "contextual_calibration",
@@ -248,7 +248,7 @@ def test_persistence_refuses_what_it_did_not_write():
     ):
         with pytest.raises(DataError, match="cannot be read"):
             from_arrays(arrays, spoiled)
-    for name in ("predict", "weights_", "_hidden_"):
+    for name in ("predict", "coef_", "_hidden_"):
         with pytest.raises(DataError, match=f"holds '{name}', which fit does not learn"):
             from_arrays(arrays | {f"learned.{name}": np.zeros(1)}, metadata)
     with pytest.raises(DataError, match="stored centroid cannot predict"):
@@ -263,8 +263,8 @@ def test_persistence_refuses_what_it_did_not_write():
         ("zero_shot", {"x": 1}, "unknown parameter 'x' of method zero_shot"),
         ("centroid", {"metric": "dot"}, "parameter metric of method centroid is 'dot': choose cosine, l2"),
         ("anchor_similarity", {"targets": "rows"}, "choose anchors, head, random"),
-        ("nearest_neighbors", {"k": "many"}, "parameter k of method nearest_neighbors is 'many': expected int"),
-        ("nearest_neighbors", {"k": True}, "expected int"),
+        ("k_neighbors", {"n_neighbors": "many"}, "parameter n_neighbors of method k_neighbors is 'many': expected int"),
+        ("k_neighbors", {"n_neighbors": True}, "expected int"),
         ("vocabulary_calibrator", {"random_state": 3}, "unknown parameter 'random_state'"),
         ("vocabulary_calibrator", {"space": 3}, "unknown parameter 'space'"),
     ],
@@ -277,7 +277,7 @@ def test_refuses_unknown_names(name, params, message):
 
 
 def test_whole_numbers_serve_as_floats():
-    assert build("nearest_neighbors", smoothing=1).smoothing == 1
+    assert build("k_neighbors", smoothing=1).smoothing == 1
 
 
 @pytest.mark.parametrize("name", sorted(with_("reads_vocabulary")))

@@ -9,9 +9,14 @@ from sklearn.linear_model import Ridge as ScikitRidge
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import TrainingFailed
-from vocabsem.methods import Ridge
+from vocabsem.methods import RidgeProbe
 from vocabsem.methods.base import mean_and_deviation
-from vocabsem.methods.ridge import PENALTIES, ridge
+from vocabsem.methods.ridge import ALPHAS
+from vocabsem.methods.ridge import ridge as solve
+
+
+def ridge(z, y, alphas=ALPHAS):
+    return solve(z, y, np.array(alphas), 300.0)
 
 
 def prepared(seed=0, n=40, **options):
@@ -50,24 +55,24 @@ def test_estimates_are_those_without_the_row(n, penalty):
 
 def test_blocks_change_nothing(monkeypatch):
     z, _, y = prepared(n=40)
-    whole = ridge(z, y, PENALTIES)
+    whole = ridge(z, y, ALPHAS)
     monkeypatch.setattr("vocabsem.methods.ridge.BLOCK", 7)
-    assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(ridge(z, y, PENALTIES), whole, strict=True))
+    assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(ridge(z, y, ALPHAS), whole, strict=True))
 
 
 @given(seed=st.integers(0, 100), distance=st.sampled_from([0.0, 1.0, 4.0]))
 @settings(max_examples=8, deadline=None)
-def test_the_penalty_has_the_least_error_of_the_left_out(seed, distance):
+def test_the_alpha_has_the_least_error_of_the_left_out(seed, distance):
     """But for the prior, of which these few rows keep a little."""
     z, _, y = prepared(seed, n=15, distance=distance)
-    errors = np.array([((y - left_out(z, y, penalty)) ** 2).sum() for penalty in PENALTIES])
-    costs = 15 / 2 * np.log(errors) + np.log(PENALTIES / 300) ** 2 / 2
-    assert costs[list(PENALTIES).index(ridge(z, y, PENALTIES)[2])] == pytest.approx(costs.min(), abs=1e-9)
+    errors = np.array([((y - left_out(z, y, penalty)) ** 2).sum() for penalty in ALPHAS])
+    costs = 15 / 2 * np.log(errors) + np.log(np.array(ALPHAS) / 300) ** 2 / 2
+    assert costs[ALPHAS.index(ridge(z, y, ALPHAS)[2])] == pytest.approx(costs.min(), abs=1e-9)
 
 
-def test_the_prior_on_the_penalty_fades_as_labels_grow():
+def test_the_prior_on_the_alpha_fades_as_labels_grow():
     """On noise the errors ask for the strongest penalty, on signal for a weak one: two rows cannot, many can."""
-    chosen = lambda n, distance: ridge(*prepared(n=n, distance=distance)[::2], PENALTIES)[2]  # noqa: E731
+    chosen = lambda n, distance: ridge(*prepared(n=n, distance=distance)[::2], ALPHAS)[2]  # noqa: E731
     assert 100 < chosen(3, 0.0) < 1000
     assert chosen(3000, 0.0) > 1000
     assert chosen(3000, 6.0) < 100
@@ -77,9 +82,9 @@ def test_the_prior_on_the_penalty_fades_as_labels_grow():
 def test_probabilities_by_definition(layers):
     states, labels = make_states(n=60, d=D * layers)
     background, _ = make_states(3, n=200, d=D * layers)
-    found = Ridge(make_space(), layers=layers).fit(states, labels, unlabeled=background)
+    found = RidgeProbe(make_space(), layers=layers).fit(states, labels, unlabeled=background)
     z = lambda rows: (rows - background.mean(0, dtype=np.float64)) / background.std(0, dtype=np.float64) / layers**0.5  # noqa: E731
-    rival = ScikitRidge(found.penalty_).fit(z(states), np.eye(3)[labels])
+    rival = ScikitRidge(found.alpha_).fit(z(states), np.eye(3)[labels])
     queries, _ = make_states(1, d=D * layers)
     expected = softmax(found.sharpness_ * rival.predict(z(queries)), axis=1)
     assert np.allclose(found.predict_proba(queries), expected, atol=1e-4)  # μ and σ are kept in float32
@@ -87,9 +92,9 @@ def test_probabilities_by_definition(layers):
 
 def test_the_temperature_has_the_largest_likelihood_of_the_left_out():
     states, labels = make_states(n=60, distance=3)
-    found = Ridge(make_space()).fit(states, labels)
+    found = RidgeProbe(make_space()).fit(states, labels)
     z, _, y = prepared(n=60, distance=3)
-    estimates = left_out(z, y, found.penalty_)
+    estimates = left_out(z, y, found.alpha_)
 
     def cost(beta):
         p = softmax(beta * estimates, axis=1)[np.arange(60), labels]
@@ -100,13 +105,13 @@ def test_the_temperature_has_the_largest_likelihood_of_the_left_out():
 
 
 def test_noise_is_not_trusted_and_signal_is():
-    sharpness = {d: Ridge(make_space()).fit(*make_states(n=300, distance=d)).sharpness_ for d in (0.0, 6.0)}
+    sharpness = {d: RidgeProbe(make_space()).fit(*make_states(n=300, distance=d)).sharpness_ for d in (0.0, 6.0)}
     assert sharpness[0.0] < 5 < sharpness[6.0]
 
 
 def test_the_same_states_say_nothing():
     states = np.repeat(make_states(n=1)[0], 6, axis=0)
-    found = Ridge(make_space()).fit(states, np.array([0, 0, 0, 1, 1, 2]))
+    found = RidgeProbe(make_space()).fit(states, np.array([0, 0, 0, 1, 1, 2]))
     assert found.predict(states).tolist() == [0] * 6
     assert np.isfinite(found.predict_proba(states)).all()
 
@@ -114,4 +119,4 @@ def test_the_same_states_say_nothing():
 def test_infinite_states_are_an_error():
     states, labels = make_states()
     with pytest.raises(TrainingFailed, match="became infinite: check the scale"), np.errstate(over="ignore"):
-        Ridge(make_space()).fit(states * np.float32(1e30), labels, unlabeled=states * np.float32(1e-12))
+        RidgeProbe(make_space()).fit(states * np.float32(1e30), labels, unlabeled=states * np.float32(1e-12))

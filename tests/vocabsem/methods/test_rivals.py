@@ -12,9 +12,9 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.methods import Centroid, LinearProbe, NearestNeighbors
+from vocabsem.methods import Centroid, KNeighbors, LinearProbe
 from vocabsem.methods._solvers import logistic as module
-from vocabsem.methods._solvers.logistic import choose_and_fit
+from vocabsem.methods._solvers.logistic import Logistic, choose_and_fit
 from vocabsem.methods.base import mean_and_deviation, unit_rows
 
 
@@ -50,7 +50,7 @@ def test_centroid_gives_an_absent_class_nothing():
 def test_neighbors_are_scikit_learn_s(k):
     states, labels = make_states()
     queries, _ = make_states(1)
-    found = NearestNeighbors(make_space(), k=k, smoothing=1e-9).fit(states, labels)
+    found = KNeighbors(make_space(), n_neighbors=k, smoothing=1e-9).fit(states, labels)
     rival = KNeighborsClassifier(min(k, 90), metric="cosine")
     rival.fit(states.astype(np.float64) - states.mean(0), labels)
     expected = rival.predict_proba(queries.astype(np.float64) - states.mean(0))
@@ -59,22 +59,22 @@ def test_neighbors_are_scikit_learn_s(k):
 
 def test_neighbors_are_smoothed_and_blocked(monkeypatch):
     states, labels = make_states()
-    whole = NearestNeighbors(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
+    whole = KNeighbors(make_space(), n_neighbors=4, smoothing=0.5).fit(states, labels).predict_proba(states)
     assert set(np.round(np.unique(whole) * 5.5, 9)) <= {0.5, 1.5, 2.5, 3.5, 4.5}
-    monkeypatch.setattr("vocabsem.methods.nearest_neighbors.BLOCK", 7)
-    parts = NearestNeighbors(make_space(), k=4, smoothing=0.5).fit(states, labels).predict_proba(states)
+    monkeypatch.setattr("vocabsem.methods.k_neighbors.BLOCK", 7)
+    parts = KNeighbors(make_space(), n_neighbors=4, smoothing=0.5).fit(states, labels).predict_proba(states)
     assert np.allclose(parts, whole)
 
 
-@pytest.mark.parametrize("params", [{"k": 0}, {"smoothing": 0.0}])
+@pytest.mark.parametrize("params", [{"n_neighbors": 0}, {"smoothing": 0.0}])
 def test_neighbors_refuse(params):
     with pytest.raises(DataError, match="give a number above 0"):
-        NearestNeighbors(make_space(), **params).fit(*make_states())
+        KNeighbors(make_space(), **params).fit(*make_states())
 
 
 def test_rivals_take_layers_side_by_side():
     states, labels = make_states(d=2 * D)
-    for method in (Centroid(make_space()), NearestNeighbors(make_space()), LinearProbe(make_space(), layers=2)):
+    for method in (Centroid(make_space()), KNeighbors(make_space()), LinearProbe(make_space(), layers=2)):
         assert method.fit(states, labels).predict_proba(states).shape == (90, 3)
 
 
@@ -95,7 +95,7 @@ def test_mean_and_deviation():
 def fit_logistic(z, offset, labels, penalty):
     """The fit under one penalty, as it is made once that is chosen."""
     columns, axes = module._along_principal_axes(z, offset)
-    return module._on_all_rows(columns, axes, offset, labels, penalty)
+    return module._on_all_rows(columns, axes, offset, labels, penalty, Logistic())
 
 
 def scikit_probe(z, labels, penalty):
@@ -118,7 +118,7 @@ def test_logistic_is_scikit_learn_s(penalty, distance):
     rival = scikit_probe(z, labels, penalty)
     expected = rival.predict_proba(np.hstack([z, np.full((300, 1), 10.0)]))
     assert np.abs(probabilities - expected).max() < 2e-3  # ours stops at a relative decrease of 1e-7
-    assert np.allclose(found.weights, rival.coef_[:, :-1].T, atol=2e-3)
+    assert np.allclose(found.coef, rival.coef_[:, :-1].T, atol=2e-3)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -128,7 +128,7 @@ def test_the_probe_is_scikit_learn_s_on_standardized_states(layers):
     found = LinearProbe(make_space(), layers=layers).fit(states, labels)
     scaler = StandardScaler().fit(states.astype(np.float64))
     columns = lambda rows: np.hstack([scaler.transform(rows) / layers**0.5, np.full((len(rows), 1), 10.0)])  # noqa: E731
-    rival = scikit_probe(columns(states)[:, :-1], labels, found.penalty_)
+    rival = scikit_probe(columns(states)[:, :-1], labels, found.alpha_)
     assert np.allclose(found.predict_proba(queries), rival.predict_proba(columns(queries)), atol=2e-3)
 
 
@@ -140,9 +140,9 @@ def test_principal_axes_change_nothing(n, monkeypatch):
     rotated = fit_logistic(z, offset, labels, 30.0)
     monkeypatch.setattr(module, "ROTATED", 0)
     plain = fit_logistic(z, offset, labels, 30.0)
-    assert rotated.weights.shape == plain.weights.shape == (16, 3)
-    assert np.allclose(rotated.weights, plain.weights, atol=2e-3)
-    assert np.allclose(rotated.intercepts, plain.intercepts, atol=2e-3)
+    assert rotated.coef.shape == plain.coef.shape == (16, 3)
+    assert np.allclose(rotated.coef, plain.coef, atol=2e-3)
+    assert np.allclose(rotated.intercept, plain.intercept, atol=2e-3)
 
 
 def test_an_offset_is_what_the_labels_need_not_explain():
@@ -154,21 +154,21 @@ def test_an_offset_is_what_the_labels_need_not_explain():
     labels = np.array([generator.choice(3, p=row / row.sum()) for row in p.astype(np.float64)])
     with_offset = fit_logistic(z, offset, labels, 10.0)
     without = fit_logistic(z, np.zeros_like(offset), labels, 10.0)
-    assert np.linalg.norm(with_offset.weights) < 0.1 * np.linalg.norm(without.weights)
+    assert np.linalg.norm(with_offset.coef) < 0.1 * np.linalg.norm(without.coef)
 
 
-def test_the_penalty_follows_the_data():
+def test_the_alpha_follows_the_data():
     """Few rows leave it at the prior's 300; much clean signal weakens it; noise keeps it strong."""
     noise = np.random.default_rng(0)
-    chosen = lambda s, y: choose_and_fit(s, np.zeros((len(s), 3), np.float32), y, cv=5, random_state=0).penalty  # noqa: E731
+    chosen = lambda s, y: choose_and_fit(s, np.zeros((len(s), 3), np.float32), y, Logistic(), 0).alpha  # noqa: E731
     states, labels = make_states(n=3000, distance=4)
     z = ((states - states.mean(0)) / states.std(0)).astype(np.float32)
-    assert chosen(z[:3], labels[:3]) == module.USUAL
+    assert chosen(z[:3], labels[:3]) == 300
     assert chosen(z, labels) < 100
     assert chosen(z[:400], noise.integers(3, size=400)) >= 300
 
 
-def test_the_penalty_is_the_one_of_a_naive_search():
+def test_the_alpha_is_the_one_of_a_naive_search():
     states, labels = make_states(n=60, distance=4)
     z = ((states - states.mean(0)) / states.std(0)).astype(np.float32)
     offset = np.zeros((60, 3), np.float32)
@@ -176,7 +176,7 @@ def test_the_penalty_is_the_one_of_a_naive_search():
     generator.permutation(60)
     fold = module._stratified(labels, 5, generator)
     costs = {}
-    for penalty in module.PENALTIES:
+    for penalty in module.ALPHAS:
         cost = 0.5 * np.log(penalty / 300) ** 2
         for number in range(5):
             model = fit_logistic(z[fold != number], offset[fold != number], labels[fold != number], penalty)
@@ -184,7 +184,7 @@ def test_the_penalty_is_the_one_of_a_naive_search():
                 logits = model.logits(z[row : row + 1], offset[row : row + 1])[0].astype(np.float64)
                 cost -= logits[labels[row]] - np.log(np.exp(logits).sum())
         costs[penalty] = cost
-    assert choose_and_fit(z, offset, labels, cv=5, random_state=3).penalty == min(costs, key=costs.get)
+    assert choose_and_fit(z, offset, labels, Logistic(), 3).alpha == min(costs, key=costs.get)
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), folds=st.integers(2, 6), seed=st.integers(0, 99))
@@ -199,13 +199,12 @@ def test_folds_share_out_each_class(counts, folds, seed):
         assert share.max() - share.min() <= 1
 
 
-def test_large_sets_choose_on_a_part_and_fit_on_all(monkeypatch):
+def test_large_sets_choose_on_a_part_and_fit_on_all():
     states, labels = make_states(n=600, distance=4)
-    monkeypatch.setattr(module, "SELECTION_ROWS", 50)
-    found = LinearProbe(make_space()).fit(states, labels)
-    z = (states - found.mean_) / found.deviation_
-    whole = fit_logistic(z, np.zeros((600, 3), np.float32), labels, found.penalty_)
-    assert np.array_equal(found.weights_, whole.weights)
+    found = LinearProbe(make_space(), max_cv_rows=50).fit(states, labels)
+    z = (states - found.mean_) / found.scale_
+    whole = fit_logistic(z, np.zeros((600, 3), np.float32), labels, found.alpha_)
+    assert np.array_equal(found.coef_, whole.coef)
 
 
 def test_infinite_states_are_an_error():

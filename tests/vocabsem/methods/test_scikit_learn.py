@@ -10,10 +10,10 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 
 from tests.vocabsem.method_data import METHODS
 from vocabsem.errors import DataError
-from vocabsem.methods import Centroid, LabelSpace, LinearProbe, NearestNeighbors, Ridge, VocabularyCalibrator
+from vocabsem.methods import Centroid, KNeighbors, LabelSpace, LinearProbe, RidgeProbe, VocabularyCalibrator
 from vocabsem.methods.persistence import to_arrays
 
-ALONE = [Centroid, NearestNeighbors, LinearProbe, Ridge]
+ALONE = [Centroid, KNeighbors, LinearProbe, RidgeProbe]
 BOUND = [method for method in METHODS.values() if method.needs_space]
 # Of scikit-learn's checks, those that fit no data of their own. The others bring data of several widths and numbers of
 # classes, and an estimator that compares states with label words has the width and the classes of its label space.
@@ -83,9 +83,9 @@ def test_a_bad_state_is_a_value_error_and_our_own(data):
     states, labels, label_space = data
     for error in (ValueError, DataError):
         with pytest.raises(error, match=r"expected \(N, 8\)"):
-            Ridge(label_space).fit(states[:, :5], labels)
+            RidgeProbe(label_space).fit(states[:, :5], labels)
         with pytest.raises(error, match="hold 1 class"):
-            Ridge().fit(states, np.zeros(len(states), int))
+            RidgeProbe().fit(states, np.zeros(len(states), int))
 
 
 @pytest.mark.parametrize("method", METHODS.values())
@@ -101,9 +101,11 @@ def test_a_clone_has_the_parameters_and_nothing_learned(method, data):
 def test_a_search_finds_the_parameter_that_a_loop_finds(data):
     states, labels, label_space = data
     grid = {"ridge__space": [None], "ridge__layers": [1], "scale__with_std": [True, False]}
-    search = GridSearchCV(Pipeline([("scale", StandardScaler()), ("ridge", Ridge())]), grid, cv=3).fit(states, labels)
+    search = GridSearchCV(Pipeline([("scale", StandardScaler()), ("ridge", RidgeProbe())]), grid, cv=3).fit(
+        states, labels
+    )
     means = [
-        cross_val_score(make_pipeline(StandardScaler(with_std=on), Ridge()), states, labels, cv=3).mean()
+        cross_val_score(make_pipeline(StandardScaler(with_std=on), RidgeProbe()), states, labels, cv=3).mean()
         for on in (True, False)
     ]
     assert search.cv_results_["mean_test_score"].tolist() == pytest.approx(means)

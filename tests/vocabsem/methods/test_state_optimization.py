@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.methods import LabelSpace, StateOptimization, ZeroShot
-from vocabsem.methods.state_optimization import SIZES, STEPS
+from vocabsem.methods.state_optimization import STEP_SIZES, STEPS
 
 
 def descend(space, states, labels, steps, size):
@@ -22,8 +22,8 @@ def descend(space, states, labels, steps, size):
         logits = ((h + shift) @ head.T + bias) * space.scale
         if space.softcap is not None:
             logits = space.softcap * torch.tanh(logits / space.softcap)
-        (slope,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, y), shift)
-        shift = (shift - rate * slope).detach().requires_grad_()
+        (grad,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, y), shift)
+        shift = (shift - rate * grad).detach().requires_grad_()
     return shift.detach().numpy()
 
 
@@ -38,18 +38,18 @@ def loss(space, states, labels, shift=0.0):
 def test_the_shift_is_that_of_gradient_descent(softcap, scale, n):
     space, (states, labels) = make_space(softcap=softcap, scale=scale), make_states(n=n)
     found = StateOptimization(space).fit(states, labels)
-    shift = descend(space, states, labels, found.steps_, found.size_)
+    shift = descend(space, states, labels, found.n_iter_, found.step_size_)
     assert np.allclose(found.shift_, shift, atol=1e-9)
     moved = ZeroShot(space).fit(states).predict_proba(states + shift.astype(np.float32))
     assert np.allclose(found.predict_proba(states), moved, atol=1e-4)  # h + δ rounded to float32
 
 
-@given(seed=st.integers(0, 100), scale=st.sampled_from([0.01, 0.1, 1.0]), size=st.sampled_from(SIZES))
+@given(seed=st.integers(0, 100), scale=st.sampled_from([0.01, 0.1, 1.0]), size=st.sampled_from(STEP_SIZES))
 @settings(max_examples=15, deadline=None)
 def test_no_step_overshoots(seed, scale, size):
     space, (states, labels) = make_space(seed, scale=scale), make_states(seed)
     found = StateOptimization(space)
-    shifts = found._shifts(space.linear_logits(states), labels, size)
+    shifts = found._shifts(space.linear_logits(states), labels, size, STEPS)
     losses = [loss(space, states, labels, shifts[steps]) for steps in STEPS]
     assert np.diff(losses).max() < 1e-12  # the last steps of a loss that has settled are rounding
 
@@ -59,20 +59,20 @@ def test_steps_and_size_are_those_of_a_naive_search():
     fold = np.empty(43, int)
     fold[np.argsort(labels, kind="stable")] = np.arange(43) % 5
     costs = {}
-    for size in SIZES:
+    for size in STEP_SIZES:
         for steps in STEPS:
             shifts = [descend(space, states[fold != f], labels[fold != f], steps, size) for f in range(5)]
             costs[steps, size] = sum(
                 loss(space, states[fold == f], labels[fold == f], shifts[f]) * (fold == f).sum() for f in range(5)
             )
     found = StateOptimization(space).fit(states, labels)
-    assert costs[found.steps_, found.size_] == pytest.approx(min(costs.values()), rel=1e-12)
+    assert costs[found.n_iter_, found.step_size_] == pytest.approx(min(costs.values()), rel=1e-12)
     assert np.ptp(list(costs.values())) > 0.1
 
 
 def test_few_rows_take_the_usual_steps():
     found = StateOptimization(make_space()).fit(*make_states(n=9))
-    assert (found.steps_, found.size_) == (10, 1.0)
+    assert (found.n_iter_, found.step_size_) == (10, 1.0)
 
 
 def test_a_bias_of_the_model_is_learned_away():

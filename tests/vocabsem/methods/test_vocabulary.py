@@ -133,7 +133,7 @@ def test_it_is_initialized_as_torch_does():
 def test_one_epoch_equals_torch_by_hand():
     """The same draws, an ordinary loop with torch's own cosine: the same weights."""
     space, (states, labels) = make_space(), make_states(n=50)
-    found = PaperCalibrator(space, epochs=2, batch=16, random_state=4).fit(states, labels)
+    found = PaperCalibrator(space, epochs=2, batch_size=16, random_state=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
     module.initialize(generator)
@@ -147,7 +147,7 @@ def test_one_epoch_equals_torch_by_hand():
             optimizer.step()
     for name, tensor in module.state_dict().items():
         # Adam divides by √v: gradients that are rounding may move a weight by a step of 1e-3, hence the mean
-        assert np.abs(found.weights_[name] - tensor.numpy()).mean() < 1e-5, name
+        assert np.abs(found.state_dict_[name] - tensor.numpy()).mean() < 1e-5, name
 
 
 def test_training_lowers_the_loss():

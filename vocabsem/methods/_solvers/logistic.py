@@ -3,6 +3,7 @@
 The linear probe is its case without an offset.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,28 +16,44 @@ from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.methods.base import Floats, Ints
 from vocabsem.parallel import thread_limits
 
-PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before
-USUAL = 300.0  # λ without data to choose by: the prior on log λ is normal around it with deviation 1
-BIAS_SHARE = 0.01  # of λ, on the intercepts: enough to keep them finite where a class is absent
-SELECTION_ROWS = 5000  # at most so many training rows choose λ; all of them fit the result
-TOLERANCE = 1e-7  # L-BFGS stops at this relative decrease of the loss
-ITERATIONS = 300  # or here; 10 to 100 are taken
+ALPHAS = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before
 ROTATED = 2048  # more principal axes than these cost more to find than they save
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """weights (D, C) float32, intercepts (C,) float32, and the penalty λ they were fitted under."""
+    """coef (D, C) float32, intercept (C,) float32, the penalty λ = alpha they were fitted under, iterations taken."""
 
-    weights: NDArray[np.float32]
-    intercepts: NDArray[np.float32]
-    penalty: float
+    coef: NDArray[np.float32]
+    intercept: NDArray[np.float32]
+    alpha: float
+    n_iter: int = 0
 
     def logits(self, z: Floats, offset: Floats) -> Floats:
-        return np.asarray(offset + z @ self.weights + self.intercepts)
+        return np.asarray(offset + z @ self.coef + self.intercept)
 
 
-def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, cv: int, random_state: int) -> Linear:
+@dataclass(frozen=True, kw_only=True)
+class Logistic:
+    """How `choose_and_fit` chooses λ and where it stops."""
+
+    alphas: Sequence[float] = ALPHAS
+    """λ among which one is chosen, strongest first."""
+    alpha_prior: float = 300.0
+    """λ without data to choose by: the prior on log λ is normal around it with deviation 1."""
+    intercept_alpha: float = 0.01
+    """The penalty on the intercepts, as a share of λ: it keeps them finite where a class is absent."""
+    cv: int = 5
+    """Folds."""
+    max_cv_rows: int = 5000
+    """At most so many training rows choose λ; all of them fit the result."""
+    tol: float = 1e-7
+    """L-BFGS stops at this relative decrease of the loss."""
+    max_iter: int = 300
+    """Or after so many iterations; 10 to 100 are taken."""
+
+
+def choose_and_fit(z: Floats, offset: Floats, labels: Ints, settings: Logistic, random_state: int) -> Linear:
     """Minimize Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
 
     z (N, D) float32, offset (N, C) float32, labels (N,). Raises TrainingFailed where z or offset are not finite.
@@ -46,29 +63,34 @@ def choose_and_fit(z: Floats, offset: Floats, labels: Ints, *, cv: int, random_s
     """
     with thread_limits(1, "blas"):  # a second only waits, and on a busy machine for 15 times as long
         columns, axes = _along_principal_axes(z, offset)
-        penalty = _choose_penalty(columns, offset, labels, cv, np.random.default_rng(random_state))
-        return _on_all_rows(columns, axes, offset, labels, penalty)
+        alpha = _choose_alpha(columns, offset, labels, settings, np.random.default_rng(random_state))
+        return _on_all_rows(columns, axes, offset, labels, alpha, settings)
 
 
-def _choose_penalty(columns: Floats, offset: Floats, labels: Ints, cv: int, generator: np.random.Generator) -> float:
-    rows = np.sort(generator.permutation(len(labels))[:SELECTION_ROWS])
+def _choose_alpha(
+    columns: Floats, offset: Floats, labels: Ints, settings: Logistic, generator: np.random.Generator
+) -> float:
+    rows = np.sort(generator.permutation(len(labels))[: settings.max_cv_rows])
     columns, offset, labels = columns[rows], offset[rows], labels[rows]
-    fold = _stratified(labels, min(cv, len(rows)), generator)
+    fold = _stratified(labels, min(settings.cv, len(rows)), generator)
     included = (fold[:, None] != np.arange(fold.max() + 1)).astype(np.float32)  # (N, F)
-    cost, weights = 0.5 * np.log(np.array(PENALTIES) / USUAL) ** 2, None
-    for place, penalty in enumerate(PENALTIES):
-        weights = _solve(columns, offset, labels, included, penalty, weights)
+    cost, weights = 0.5 * np.log(np.array(settings.alphas) / settings.alpha_prior) ** 2, None
+    for index, alpha in enumerate(settings.alphas):
+        weights, _ = _solve(columns, offset, labels, included, alpha, settings, weights)
         for number in range(fold.max() + 1):
             held_out = fold == number
             log_p = log_softmax(offset[held_out] + columns[held_out] @ weights[:, number], axis=1)
-            cost[place] -= log_p[np.arange(len(log_p)), labels[held_out]].sum()
-    return PENALTIES[int(cost.argmin())]
+            cost[index] -= log_p[np.arange(len(log_p)), labels[held_out]].sum()
+    return float(settings.alphas[int(cost.argmin())])
 
 
-def _on_all_rows(columns: Floats, axes: Floats | None, offset: Floats, labels: Ints, penalty: float) -> Linear:
-    solved = _solve(columns, offset, labels, np.ones((len(columns), 1), np.float32), penalty)[:, 0]
+def _on_all_rows(
+    columns: Floats, axes: Floats | None, offset: Floats, labels: Ints, alpha: float, settings: Logistic
+) -> Linear:
+    fits, n_iter = _solve(columns, offset, labels, np.ones((len(columns), 1), np.float32), alpha, settings)
+    solved = fits[:, 0]
     weights = solved[:-1] if axes is None else axes @ solved[:-1]
-    return Linear(np.ascontiguousarray(weights), solved[-1].copy(), penalty)
+    return Linear(np.ascontiguousarray(weights), solved[-1].copy(), alpha, n_iter)
 
 
 def _along_principal_axes(z: Floats, offset: Floats) -> tuple[Floats, Floats | None]:
@@ -90,30 +112,31 @@ def _solve(
     offset: Floats,
     labels: Ints,
     included: NDArray[np.float32],
-    penalty: float,
+    alpha: float,
+    settings: Logistic,
     start: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], int]:
     """F independent fits at once, fit f on the rows where included (N, F) is 1 → weights (D + 1, F, C) float32."""
     width, shape = columns.shape[1], (columns.shape[1], included.shape[1], offset.shape[1])
     observed = np.eye(shape[2], dtype=np.float32)[labels][:, None]  # (N, 1, C)
     share = np.ones((width, 1, 1))
-    share[-1] = BIAS_SHARE
+    share[-1] = settings.intercept_alpha
     curvature = 0.1 * np.einsum("nd,nd->d", columns, columns, dtype=np.float64)  # p(1 − p) is at most 1/4
-    unit = 1 / np.sqrt(penalty * share + curvature[:, None, None])
+    unit = 1 / np.sqrt(alpha * share + curvature[:, None, None])
 
     def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(shape) * unit
         logits = (columns @ weights.reshape(width, -1).astype(np.float32)).reshape(-1, *shape[1:])
         log_p = log_softmax(logits + offset[:, None], axis=2)  # (N, F, C)
         excess = (np.exp(log_p) - observed) * included[:, :, None]
-        gradient = (columns.T @ excess.reshape(len(columns), -1)).reshape(shape) + penalty * share * weights
-        loss = 0.5 * penalty * (share * weights**2).sum() - (log_p * observed * included[:, :, None]).sum()
+        gradient = (columns.T @ excess.reshape(len(columns), -1)).reshape(shape) + alpha * share * weights
+        loss = 0.5 * alpha * (share * weights**2).sum() - (log_p * observed * included[:, :, None]).sum()
         return float(loss), (gradient * unit).ravel()
 
     first = np.zeros(shape) if start is None else start / unit
-    options = {"maxiter": ITERATIONS, "ftol": TOLERANCE, "gtol": 1e-3}
-    found = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(found.x.reshape(shape) * unit, np.float32)
+    options = {"maxiter": settings.max_iter, "ftol": settings.tol, "gtol": 1e-3}
+    result = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(result.x.reshape(shape) * unit, np.float32), int(result.nit)
 
 
 def _stratified(labels: Ints, folds: int, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -68,7 +68,13 @@ class TrainingJob:
 
 
 def train(
-    jobs: Sequence[TrainingJob], losses: Losses, epochs: int, batch: int, *, dtype: torch.dtype, device: str = "cpu"
+    jobs: Sequence[TrainingJob],
+    losses: Losses,
+    epochs: int,
+    batch_size: int,
+    *,
+    dtype: torch.dtype,
+    device: str = "cpu",
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Adam on M modules, each on its own N rows in its own order: the weights of each, as if trained alone.
 
@@ -85,9 +91,9 @@ def train(
     labels = torch.from_numpy(np.stack([job.labels for job in jobs]))
     for epoch in range(epochs):
         order = torch.stack([torch.randperm(count, generator=generator) for generator in generators])  # (M, N)
-        places, y = (order + begin).to(device), labels.gather(1, order).to(device)
+        rank, y = (order + begin).to(device), labels.gather(1, order).to(device)
         total = torch.zeros(len(jobs), device=device)
-        for chosen, given in zip(places.split(batch, dim=1), y.split(batch, dim=1), strict=True):
+        for chosen, given in zip(rank.split(batch_size, dim=1), y.split(batch_size, dim=1), strict=True):
             total += stack.step(rows[chosen], given, losses)
         if not torch.isfinite(total).all():
             failed = int((~torch.isfinite(total)).nonzero()[0])

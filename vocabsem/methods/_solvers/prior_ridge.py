@@ -1,5 +1,6 @@
-"""Ridge regression that departs from an answer given beforehand; leave-one-out errors weigh how far, in closed form."""
+"""Ridge regression around a prior prediction; leave-one-out errors weigh how far from it, in closed form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,62 +9,80 @@ from scipy.special import softmax
 
 from vocabsem.methods.base import Floats
 
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # λ, beside rows of about unit length
-TRUSTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # β: what the prior answer, of unit deviation, adds to a one-hot label
-FREEDOMS = (1.0, 5.0)  # what the constant, the last column of z, is multiplied by: the intercept's prior deviation
-DOUBT = 0.02  # the prior density of β is β + DOUBT: without evidence, keep to the prior answer
+ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+PRIOR_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+INTERCEPT_SCALES = (1.0, 5.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRidge:
+    """What `ridge_with_prior` averages over."""
+
+    alphas: Sequence[float] = ALPHAS
+    """λ, beside rows of about unit length."""
+    prior_weights: Sequence[float] = PRIOR_WEIGHTS
+    """β: what the prior prediction, of unit deviation, adds to a one-hot label."""
+    intercept_scales: Sequence[float] = INTERCEPT_SCALES
+    """f: what the constant, the last column of z, is multiplied by: the intercept's prior deviation."""
+    prior_smoothing: float = 0.02
+    """The prior density of β is β + prior_smoothing: without evidence, keep to the prior prediction."""
 
 
 @dataclass(frozen=True, eq=False)
-class Departure:
-    """answer + rows: the estimate of y is trust · answer + z weights; `held_out` (N, C) are estimates for its rows."""
+class PriorRidgeFit:
+    """The estimate of y is prior_weight · prior + z weights; `held_out` (N, C) are estimates for its rows."""
 
-    trust: float
+    prior_weight: float
     weights: NDArray[np.float32]  # (D, C)
     held_out: NDArray[np.float64]
 
 
-def depart(z: Floats, answer: Floats, y: Floats) -> Departure:
-    """z (N, D), its last column a constant, answer (N, C) the prior answer, y (N, C) centered one-hot labels; or all
-    rows times the roots of weights.
+def ridge_with_prior(z: Floats, prior: Floats, y: Floats, settings: PriorRidge) -> PriorRidgeFit:
+    """Fit z (N, D), its last column a constant, to y (N, C), centered one-hot labels, around a prior (N, C).
 
-    For each β, λ and freedom f of the intercept, W minimizes ‖y − β answer − z W‖² + λ‖W / (1, …, 1, f)‖². With H the
-    hat matrix of that ridge regression the leave-one-out errors are (1 − H) (y − β answer) / (1 − H_ii), exactly. The
+    All rows may be multiplied by the roots of weights.
+
+    For each β, λ and scale f of the intercept, W minimizes ‖y − β prior − z W‖² + λ‖W / (1, …, 1, f)‖². With H the
+    hat matrix of that ridge regression the leave-one-out errors are (1 − H) (y − β prior) / (1 − H_ii), exactly. The
     result is the mean of all fits, weighted by
 
-        (β + DOUBT) · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
+        (β + prior_smoothing) · (Σ squared leave-one-out errors)^(−N(C − 1)/2),
 
     a Gaussian likelihood of unknown variance: with few rows the first factor rules, with many the second. The first
-    spans a factor of 21: eight rows of two classes outweigh it if the prior answer little more than doubles the errors.
+    spans a factor of 21: eight rows of two classes outweigh it if the prior little more than doubles the errors.
     """
-    both = np.hstack([y, answer]).astype(np.float64)
+    both = np.hstack([y, prior]).astype(np.float64)
     constant = z[:, -1].astype(np.float64)
     axes, left, lengths = _singular(z)
     projected, of_constant = left.T @ both, left.T @ constant  # (r, 2C), (r,)
     log_weight, errors, solutions = [], [], []
-    for penalty in PENALTIES:
-        share = lengths**2 / (lengths**2 + penalty)
+    for alpha in settings.alphas:
+        share = lengths**2 / (lengths**2 + alpha)
         missed = both - left @ (share[:, None] * projected)  # (1 − H) both
         alone = constant - left @ (share * of_constant)  # (1 − H) constant
         free = 1 - (left**2) @ share  # 1 − H_ii
-        for freedom in FREEDOMS:  # adds (f² − 1) constant constantᵀ to z zᵀ: an update of rank one
-            pull = (freedom**2 - 1) / (penalty + (freedom**2 - 1) * constant @ alone)
+        for scale in settings.intercept_scales:  # adds (f² − 1) constant constantᵀ to z zᵀ: an update of rank one
+            pull = (scale**2 - 1) / (alpha + (scale**2 - 1) * constant @ alone)
             taken = pull * (constant @ missed)  # (2C,)
             errors_of_both = (missed - np.outer(alone, taken)) / (free - pull * alone**2)[:, None]
-            of_y, of_answer = np.split(errors_of_both, 2, axis=1)
+            of_y, of_prior = np.split(errors_of_both, 2, axis=1)
             solutions.append((share / lengths)[:, None] * (projected - np.outer(of_constant, taken)))
-            for trust in TRUSTS:
-                errors.append(of_y - trust * of_answer)
+            for weight in settings.prior_weights:
+                errors.append(of_y - weight * of_prior)
                 evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
-                log_weight.append(evidence + np.log(trust + DOUBT))
+                log_weight.append(evidence + np.log(weight + settings.prior_smoothing))
     weight = softmax(log_weight)
     held_out = y - sum(w * error for w, error in zip(weight, errors, strict=True))
-    weight = weight.reshape(len(PENALTIES), len(FREEDOMS), len(TRUSTS))
-    in_axes = np.reshape(solutions, (*weight.shape[:2], len(lengths), 2, -1))  # (penalties, freedoms, r, 2, C)
-    parts = np.stack([weight.sum(axis=2), -(weight @ TRUSTS)], axis=2)  # of y's solution and of the answer's
-    solved = axes @ np.einsum("pfrkc,pfk->frc", in_axes, parts)  # (freedoms, D, C)
-    solved[:, -1] *= np.square(FREEDOMS)[:, None]
-    return Departure(float(weight.sum(axis=(0, 1)) @ TRUSTS), solved.sum(axis=0).astype(np.float32), held_out)
+    weight = weight.reshape(len(settings.alphas), len(settings.intercept_scales), len(settings.prior_weights))
+    in_axes = np.reshape(solutions, (*weight.shape[:2], len(lengths), 2, -1))  # (alphas, scales, r, 2, C)
+    parts = np.stack(
+        [weight.sum(axis=2), -(weight @ settings.prior_weights)], axis=2
+    )  # of y's solution and of the prior's
+    solved = axes @ np.einsum("pfrkc,pfk->frc", in_axes, parts)  # (scales, D, C)
+    solved[:, -1] *= np.square(settings.intercept_scales)[:, None]
+    return PriorRidgeFit(
+        float(weight.sum(axis=(0, 1)) @ settings.prior_weights), solved.sum(axis=0).astype(np.float32), held_out
+    )
 
 
 def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

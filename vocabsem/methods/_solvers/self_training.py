@@ -1,4 +1,6 @@
-"""Learn from one's own answers on unlabeled states: a soft clustering that starts where the vocabulary points."""
+"""Self-training on unlabeled states: a soft clustering that starts where the vocabulary points."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,59 +8,76 @@ from scipy.special import softmax
 
 from vocabsem.methods.base import Floats, Ints
 
-SHARPNESS = 4.0  # of the softmax over answers of unit deviation
-LABELED = 10.0  # weight of a labeled row beside an unlabeled one
-SHRINKAGE = 0.4  # penalty, in units of the mean eigenvalue of the weighted scatter matrix
-EQUALITY = 0.2  # pseudo-rows for each unlabeled row, spread over the classes equally
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTraining:
+    """How `self_train` learns from its own predictions."""
+
+    rounds: int = 5
+    """How often predictions become soft labels."""
+    pseudo_label_sharpness: float = 4.0
+    """Of the softmax over predictions of unit deviation."""
+    labeled_weight: float = 10.0
+    """Of a labeled row beside an unlabeled one."""
+    shrinkage: float = 0.4
+    """Penalty, in units of the mean eigenvalue of the weighted scatter matrix."""
 
 
 def self_train(
-    states: Floats, scatter: Floats, answer: Floats, labeled: Floats, labels: Ints, shares: Floats, *, rounds: int
+    states: Floats,
+    scatter: Floats,
+    prediction: Floats,
+    labeled: Floats,
+    labels: Ints,
+    shares: Floats,
+    settings: SelfTraining,
 ) -> NDArray[np.float32]:
-    """states (M, D) unlabeled, scatter (D, D) = statesᵀ states, answer (M, C) the logits so far, labeled (N, D),
-    labels (N,) in 0..C-1, shares (C,) of the classes among the unlabeled; N may be 0.
+    """Fit ridge regression to soft labels of its own. Returns weights (D, C).
 
-    Each round turns answers of unit deviation into soft labels in about these shares (q ∝ softmax(4 a) · shares / its
-    mean over the rows), and fits ridge regression to them and to the given labels. Unlabeled rows weigh 1 − N/M: less
-    where most are labeled. Returns weights (D, C).
+    states (M, D) unlabeled, scatter (D, D) = statesᵀ states, prediction (M, C) the logits so far, labeled
+    (N, D), labels (N,) in 0..C-1, shares (C,) of the classes among the unlabeled; N may be 0.
+
+    Each round turns predictions of unit deviation into soft labels in about these shares (q ∝ softmax(4 a) · shares /
+    its mean over the rows), and fits ridge regression to them and to the given labels. Unlabeled rows weigh 1 − N/M:
+    less where most are labeled.
     """
     share = max(0.0, 1 - len(labels) / len(states))
-    classes = answer.shape[1]
-    normal = (share * scatter + LABELED * (labeled.T @ labeled)).astype(np.float64)
-    normal[np.diag_indices_from(normal)] += SHRINKAGE * np.trace(normal) / len(normal)
+    classes = prediction.shape[1]
+    normal = (share * scatter + settings.labeled_weight * (labeled.T @ labeled)).astype(np.float64)
+    normal[np.diag_indices_from(normal)] += settings.shrinkage * np.trace(normal) / len(normal)
     inverse = np.linalg.inv(normal)
-    pull = LABELED * (labeled.T @ (np.eye(classes)[labels] - 1 / classes))
+    pull = settings.labeled_weight * (labeled.T @ (np.eye(classes)[labels] - 1 / classes))
     weights = np.zeros((states.shape[1], classes), np.float32)
-    for _ in range(rounds):
-        q = softmax(SHARPNESS * answer.astype(np.float64) / (answer.std() or 1.0), axis=1)
+    for _ in range(settings.rounds):
+        q = softmax(settings.pseudo_label_sharpness * prediction.astype(np.float64) / (prediction.std() or 1.0), axis=1)
         q *= shares / q.mean(axis=0)
         q = q / q.sum(axis=1, keepdims=True) - 1 / classes
         weights = (inverse @ (share * (states.T @ q.astype(states.dtype)) + pull)).astype(np.float32)
-        answer = states @ weights
+        prediction = states @ weights
     return weights
 
 
-def balance(answer: Floats, shares: Floats) -> NDArray[np.float64]:
-    """answer (M, C) → the shift b (C,) with which softmax(answer + b) has the mean `shares` (C,), nearly.
+def balance(prediction: Floats, shares: Floats) -> NDArray[np.float64]:
+    """Return the shift b (C,) with which softmax(prediction + b), of (M, C), has the mean `shares` (C,), nearly.
 
     Ten steps of b_c += log(share_c / mean_c), iterative proportional fitting; batch calibration is the first, for equal
     shares.
     """
-    shift = np.zeros(answer.shape[1])
+    shift = np.zeros(prediction.shape[1])
     for _ in range(10):
-        shift += np.log(shares / softmax(answer + shift, axis=1).mean(axis=0))
+        shift += np.log(shares / softmax(prediction + shift, axis=1).mean(axis=0))
     return np.asarray(shift - shift.mean())
 
 
-def estimate_shares(logits: Floats, given: Floats) -> NDArray[np.float64]:
-    """Class shares (C,) among unlabeled rows, from logits (M, C) that were learned where the shares were `given`.
+def estimate_shares(logits: Floats, given: Floats, uniform_weight: float) -> NDArray[np.float64]:
+    """Return class shares (C,) of unlabeled rows, from logits (M, C) learned where the shares were `given`.
 
-    Thirty steps of expectation maximization (Saerens et al., 2002), drawn towards equal shares by EQUALITY · M
+    Thirty steps of expectation maximization (Saerens et al., 2002), drawn towards equal shares by uniform_weight · M
     pseudo-rows: softmax(logits + log(shares / given)) has the shares for its mean but for that.
     """
     equal = np.full(logits.shape[1], 1 / logits.shape[1])
     shares = equal
     for _ in range(30):
-        found = softmax(logits + np.log(shares / given), axis=1).mean(axis=0)
-        shares = (found + EQUALITY * equal) / (1 + EQUALITY)
+        mean = softmax(logits + np.log(shares / given), axis=1).mean(axis=0)
+        shares = (mean + uniform_weight * equal) / (1 + uniform_weight)
     return np.asarray(shares)

@@ -6,30 +6,59 @@ from numpy.typing import NDArray
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Floats, Ints, Method, unit_rows
 
+__all__ = ["KNeighbors"]
+
 BLOCK = 2048  # states compared with all neighbors at a time
 
 
-class NearestNeighbors(Method):
+class KNeighbors(Method):
     """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k most cosine-similar labeled states.
 
-    States are centered by the mean of the training states, labels unused (center=False leaves them as they are).
-    With fewer than k labeled states, all vote.
+    States are centered by the mean of the training states, labels unused.
+
+    Parameters
+    ----------
+    space : LabelSpace, optional
+        The label words; without them the classes are those of y.
+    n_neighbors : int, default=16
+        k; with fewer labeled states, all vote.
+    center : bool, default=True
+        False leaves the states as they are.
+    smoothing : float, default=0.5
+        Votes that every class has beforehand.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (d,), float32
+        What the states are centered by.
+    neighbors_ : ndarray of shape (N, d), float32
+        The labeled states, centered, of length one.
+    labels_ : ndarray of shape (N,), int64
+        Their classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import KNeighbors
+    >>> KNeighbors(n_neighbors=1).fit(X, y).predict([[0.2, 0.8]]).tolist()
+    [0]
     """
 
-    name = "nearest_neighbors"
+    name = "k_neighbors"
     needs_space = False
     fixed_width = False
-    positive = ("k", "smoothing")
+    positive = ("n_neighbors", "smoothing")
 
     mean_: NDArray[np.float32]
     neighbors_: NDArray[np.float32]
     labels_: NDArray[np.int64]
 
     def __init__(
-        self, space: LabelSpace | None = None, *, k: int = 16, center: bool = True, smoothing: float = 0.5
+        self, space: LabelSpace | None = None, *, n_neighbors: int = 16, center: bool = True, smoothing: float = 0.5
     ) -> None:
-        self.space = space  # type: ignore[assignment]
-        self.k = k
+        self.space = space
+        self.n_neighbors = n_neighbors
         self.center = center
         self.smoothing = smoothing
 
@@ -44,7 +73,7 @@ class NearestNeighbors(Method):
         for start in range(0, len(states), BLOCK):
             similar = unit_rows(states[start : start + BLOCK] - self.mean_) @ self.neighbors_.T  # (b, M)
             shares[start : start + BLOCK] = share_of_votes(
-                similar, self.labels_, len(self.classes_), self.k, self.smoothing
+                similar, self.labels_, len(self.classes_), self.n_neighbors, self.smoothing
             )
         return np.log(shares)
 
