@@ -142,7 +142,6 @@ def test_formulas_need_no_script(site):
     assert "arithmatex" not in page
 
 
-@pytest.mark.xfail(reason="library: vocabsem.cards", strict=False)
 def test_every_public_name_has_a_reference():
     import vocabsem
 
