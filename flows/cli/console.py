@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from flows.planning.cost import estimate
 from flows.planning.plan import Plan
-from flows.reporting.effects import in_order, ranks, worth
+from flows.reporting.effects import gains, ranks, sort_shots
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog, reads
 from warehouse.home import Home
@@ -74,10 +74,10 @@ def print_summary(plan: Plan) -> None:
     experiment = plan.experiment.name
     rows = reads.run_scores(plan.home, plan.run.key)
     out = console()
-    said = worth(plan.home, plan.run.key)
+    lines = gains(plan.home, plan.run.key)
     for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
         out.print(_board(f"{dataset}, {model}", [r for r in rows if (r["model"], r["dataset"]) == (model, dataset)]))
-        for line in said.get((dataset, model), []):
+        for line in lines.get((dataset, model), []):
             out.print(f"  {line}", soft_wrap=True)
         out.print()
     for model, by_method in ranks(plan.home, plan.run.key).items():
@@ -116,7 +116,7 @@ def grid(title: str, heads: Sequence[str], figures: Sequence[str], rows: Iterabl
 
 
 def _board(title: str, rows: list[dict[str, Any]]) -> Table:
-    shots, lines = in_order({row["shots"] for row in rows}), []
+    shots, lines = sort_shots({row["shots"] for row in rows}), []
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = {row["shots"]: row for row in rows if row["method"] == method}
         best = max(mine.values(), key=lambda row: row["macro_f1"])
@@ -128,14 +128,14 @@ def _board(title: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def _ranks(title: str, by_method: dict[str, dict[str, float]]) -> Table:
-    shots = in_order({n for of_shots in by_method.values() for n in of_shots})
+    shots = sort_shots({n for of_shots in by_method.values() for n in of_shots})
     lines = [[method, *(f"{found[n]:.1f}" if n in found else "" for n in shots)] for method, found in by_method.items()]
     return grid(title, ["method"], shots, lines)
 
 
 def worth_page(home: Home, experiment: str | None, dataset: str | None) -> str:
     """What the vocabulary is worth in the latest runs: a line for each data set, model and number of shots."""
-    found = worth(home, experiment=experiment, dataset=dataset)
+    found = gains(home, experiment=experiment, dataset=dataset)
     return "\n".join(f"{dataset}, {model}, {line}" for (dataset, model), lines in found.items() for line in lines)
 
 

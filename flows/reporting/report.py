@@ -1,4 +1,4 @@
-"""An experiment's latest run as a page, of Markdown or of HTML: all numbers from the warehouse, each table where it has
+"""Write an experiment's latest run as a page of Markdown or HTML: all numbers from the catalog, each table where it has
 rows."""
 
 import json
@@ -25,9 +25,9 @@ BY_SHOTS = itemgetter("model", "dataset", "method", "shots_order")
 def report(
     home: Home, experiment: str, output: Path | None = None, *, html: bool = False, projection: "Projection" = "pca"
 ) -> str:
-    """The page. With `output`, written there too: Markdown with a picture of each data set in a folder beside it.
+    """Return the page, and write it to `output` if given: Markdown has pictures of its data sets in a folder beside it.
 
-    `projection`: how states are drawn in the page of HTML. Raises BadInput for an experiment without a finished run and
+    `projection` is how the page of HTML draws states. Raises BadInput for an experiment without a finished run and
     for an `output` that cannot be written.
     """
     run = latest_run(home, experiment)
@@ -45,6 +45,7 @@ def report(
 
 
 def latest_run(home: Home, experiment: str) -> Run:
+    """Return the record of the latest run. Raises BadInput for an experiment without a finished run."""
     run = reads.latest_run(home, experiment)
     if run is None:
         known = ", ".join(reads.experiments(home))
@@ -53,6 +54,7 @@ def latest_run(home: Home, experiment: str) -> Run:
 
 
 def results_of(home: Home, run: Run) -> list[Results]:
+    """Return the results of a run by model."""
     specs = [MethodSpec.model_validate(spec) for spec in run.card["methods"]]
     scores = sorted(reads.run_scores(home, run.key), key=BY_SHOTS)
     others = (reads.run_comparisons, reads.run_ranks, reads.run_sensitivity)

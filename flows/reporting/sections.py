@@ -1,4 +1,4 @@
-"""The tables of a report, one function each, none where an experiment has no such rows."""
+"""Build the tables of a report, one function each; none where an experiment has no such rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import yaml
 
 from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
-from flows.reporting.effects import in_order, signed
+from flows.reporting.effects import format_difference, sort_shots
 from flows.reporting.table import Table
 from vocabsem.cards.schema import CARDS
 
 PAPER = CARDS / "paper_table3.yaml"
-INFORMED = "Each method with the most labeled examples per class it was given: all, or as many as stand in brackets."
-LEVEL = 0.05  # of p after Holm's correction, below which a difference is counted
+INFORMED = "Each method at its highest number of labeled examples per class: all, or the number in brackets."
+LEVEL = 0.05  # of p after Holm's correction
 
 Row = dict[str, Any]
 Tables = list[Table]
@@ -23,7 +23,7 @@ Tables = list[Table]
 
 @dataclass(frozen=True)
 class Results:
-    """One model's part of a run: the card's methods in order, and rows of the lake's analyses."""
+    """The results of one model in a run: the card's methods in order, and rows of the catalog."""
 
     model: str
     specs: list[MethodSpec]
@@ -34,20 +34,21 @@ class Results:
 
     @property
     def datasets(self) -> list[str]:
+        """Names of the scored data sets."""
         return sorted({row["dataset"] for row in self.scores})
 
     def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
-        """The scores of each method at the most labeled examples it was given."""
-        found = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: int(row["shots_order"]))}
-        return [found.get(spec.name) for spec in specs]
+        """Return the scores of each method at its highest number of labeled examples."""
+        scores = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: int(row["shots_order"]))}
+        return [scores.get(spec.name) for spec in specs]
 
     def of(self, dataset: str) -> list[Row]:
-        """The scores on one data set."""
+        """Return the scores on one data set."""
         return [row for row in self.scores if row["dataset"] == dataset]
 
 
 def table3(results: Results) -> Tables:
-    """The paper's Table 3: in-context learning, kNN Prompting, the paper's calibrator, ours, in the paper's metrics."""
+    """Tabulate what the paper's Table 3 compares: in-context learning, kNN Prompting, its calibrator; and ours."""
     paper = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
     rivals = [s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))]
     rivals += _published(results)[:1]
@@ -58,21 +59,21 @@ def table3(results: Results) -> Tables:
         return []
     for dataset in datasets:
         metric, theirs = paper["sets"][dataset]["metric"], paper["sets"][dataset]["figures"]
-        found = _best_in_bold(results.best_informed(shown, dataset), metric)
-        rows.append([dataset, metric.replace("_f1", "-F1"), *found, *(f"{figure:.3f}" for figure in theirs)])
+        cells = _best_in_bold(results.best_informed(shown, dataset), metric)
+        rows.append([dataset, metric.replace("_f1", "-F1"), *cells, *(f"{figure:.3f}" for figure in theirs)])
     heads = ["", "metric", *_names(shown), *(f"{paper['model']}: {column}" for column in paper["columns"])]
     note = f"{INFORMED} {paper['model']}: {paper['citation']}."
     return _section("The paper's Table 3", note, heads, rows)
 
 
 def ablation(results: Results) -> Tables:
-    """The paper's Table 6: what its calibrator is trained on, and what its classes are inferred by."""
+    """Tabulate the paper's Table 6: what its calibrator is trained on, and how its classes are inferred."""
     grid = _published(results)
     if not any({"trained_on", "inferred_by"} & set(spec.params) for spec in grid):
         return []
-    found = [results.best_informed(grid, dataset) for dataset in results.datasets]
-    rows = [[name, *_best_in_bold(each, "macro_f1")] for name, each in zip(results.datasets, found, strict=True)]
-    columns = [[row for row in column if row] for column in zip(*found, strict=True)]
+    scores = [results.best_informed(grid, dataset) for dataset in results.datasets]
+    rows = [[name, *_best_in_bold(each, "macro_f1")] for name, each in zip(results.datasets, scores, strict=True)]
+    columns = [[row for row in column if row] for column in zip(*scores, strict=True)]
     if len(rows) > 1 and all(len(column) == len(rows) for column in columns):
         means = [{"macro_f1": _mean_f1(column), "shots": "all"} for column in columns]
         rows.append(["mean", *_best_in_bold(means, "macro_f1")])
@@ -81,6 +82,7 @@ def ablation(results: Results) -> Tables:
 
 
 def means(results: Results) -> Tables:
+    """Average macro-F1 over the data sets."""
     if len(results.datasets) < 2:
         return []
     note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labeled examples per class."
@@ -88,7 +90,10 @@ def means(results: Results) -> Tables:
 
 
 def average_ranks(results: Results) -> Tables:
-    note = "Place by macro-F1 among the methods with as many labeled examples, averaged over the data sets; 1 is best."
+    """Average the rank of each method over the data sets."""
+    note = (
+        "Rank by macro-F1 among the methods at the same number of labeled examples, averaged over data sets; 1 is best."
+    )
     return _by_shots(
         results,
         "Average ranks",
@@ -100,71 +105,75 @@ def average_ranks(results: Results) -> Tables:
 
 
 def rivals(results: Results) -> Tables:
-    """Each method's distance from ours, and on how many data sets it stands after Holm's correction."""
+    """Tabulate each method's difference from ours, and on how many data sets it is significant after correction."""
 
-    def say(rows: list[Row]) -> str:
-        sure = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
-        worse, better = sum(value < 0 for value in sure), sum(value > 0 for value in sure)
+    def cell(rows: list[Row]) -> str:
+        significant = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
+        worse, better = sum(value < 0 for value in significant), sum(value > 0 for value in significant)
         return f"{fmean(row['difference'] for row in rows):+.3f} ({worse}, {better})"
 
     rows = [row for row in results.contrasts if row["question"] == "rival"]
     ours = rows[0]["reference"] if rows else ""
     note = (
-        f"Macro-F1 minus that of `{ours}`, mean over the data sets, and on how many of them it is surely lower and"
-        " surely higher: paired bootstrap over examples and seeds, 5 % after Holm's correction over the methods."
+        f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
+        " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
-    return _by_shots(results, "Against ours", note, rows, None, say)
+    return _by_shots(results, "Against ours", note, rows, None, cell)
 
 
 def vocabulary(results: Results) -> Tables:
-    """`vocabulary helps`: the same method with other vectors in the anchors' place."""
-    found = [row for row in results.contrasts if row["question"] != "rival"]
-    shots = in_order({row["shots"] for row in found})
-    cells = {(row["dataset"], row["method"], row["reference"], row["shots"]): signed(row) for row in found}
+    """Tabulate the differences of a method from its variants with other vectors in place of the anchors."""
+    contrasts = [row for row in results.contrasts if row["question"] != "rival"]
+    shots = sort_shots({row["shots"] for row in contrasts})
+    cells = {
+        (row["dataset"], row["method"], row["reference"], row["shots"]): format_difference(row) for row in contrasts
+    }
     rows = [
         [dataset, f"`{method}`", f"`{other}`", *(cells.get((dataset, method, other, n), "") for n in shots)]
-        for dataset, method, other in sorted({place[:3] for place in cells})
+        for dataset, method, other in sorted({key[:3] for key in cells})
     ]
-    note = "Macro-F1 of a method minus that of its variant with other vectors in the anchors' place, by shots."
-    return _section("Vocabulary helps", note, ["", "method", "minus", *shots], rows)
+    note = "Macro-F1 of a method minus that of its variant with other vectors in place of the anchors, by shots."
+    return _section("Gain over random anchors", note, ["", "method", "minus", *shots], rows)
 
 
 def calibration(results: Results) -> Tables:
+    """Tabulate how good the probabilities are."""
     note = "NLL / ECE / Brier score, means over the data sets, by labeled examples per class: lower is better."
 
-    def say(rows: list[Row]) -> str:
+    def cell(rows: list[Row]) -> str:
         return " / ".join(f"{fmean(row[metric] for row in rows):.3f}" for metric in ("nll", "ece", "brier"))
 
-    return _by_shots(results, "Probabilities", note, results.scores, None, say)
+    return _by_shots(results, "Probabilities", note, results.scores, None, cell)
 
 
 def sensitivity(results: Results) -> Tables:
-    """What a score owes to the template, the label words, the order of demonstrations, wrong labels."""
+    """Tabulate how macro-F1 varies with the template, the label words, the order of demonstrations, label noise."""
     datasets = sorted({row["dataset"] for row in results.sensitivity})
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in results.sensitivity:
-        said = f"{row['mean']:.3f} ± {row['spread']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        cell = f"{row['mean']:.3f} ± {row['spread']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
         if row["choice"] == "noise":
-            said = f"{row['slope'] / 10:+.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            cell = f"{row['slope'] / 10:+.3f} ({row['low']:.3f} to {row['high']:.3f})"
         elif row["choice"] == "order":
-            said += f", choice ± {row['seed_spread']:.3f}"
-        cells.setdefault((row["choice"], row["method"], row["shots"]), {})[row["dataset"]] = said
+            cell += f", choice ± {row['seed_spread']:.3f}"
+        cells.setdefault((row["choice"], row["method"], row["shots"]), {})[row["dataset"]] = cell
     rows = [
-        [choice, f"`{method}`", shots, *(found.get(dataset, "") for dataset in datasets)]
-        for (choice, method, shots), found in cells.items()
+        [choice, f"`{method}`", shots, *(by_dataset.get(dataset, "") for dataset in datasets)]
+        for (choice, method, shots), by_dataset in cells.items()
     ]
     note = (
-        "Macro-F1 when one thing varies and all else is as the card has it: mean ± standard deviation over templates,"
-        " label words or orders (worst to best). Of orders also the deviation over choices of the demonstrations; of"
-        " noise the change for every 10 % of wrong labels."
+        "Macro-F1 when one setting varies and all others are as in the card: mean ± standard deviation over templates,"
+        " label words or orders (worst to best). For orders also the deviation over choices of the demonstrations; for"
+        " noise the change per 10 % of wrong labels."
     )
     return _section("Sensitivity", note, ["varied", "method", "shots", *datasets], rows)
 
 
 def of_dataset(results: Results, dataset: str) -> Tables:
+    """Tabulate the scores on one data set with their intervals."""
     note = "Macro-F1 with its 95 % interval, by labeled examples per class."
     rows = results.of(dataset)
-    return _by_shots(results, dataset, note, rows, _mean_f1, lambda found: with_interval(found[0]), whole=False)
+    return _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
 
 
 SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration, sensitivity)
@@ -185,6 +194,7 @@ def _mean_f1(rows: list[Row]) -> float:
 
 
 def with_interval(row: Row) -> str:
+    """Return macro-F1 with its interval, as in `0.850 [0.800, 0.900]`."""
     return f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
 
 
@@ -194,26 +204,26 @@ def _by_shots(
     note: str,
     rows: Sequence[Row],
     merit: Callable[[list[Row]], float] | None,
-    say: Callable[[list[Row]], str],
-    whole: bool = True,
+    text: Callable[[list[Row]], str],
+    complete: bool = True,
 ) -> Tables:
-    """A row a method, a column a number of shots; `say` makes a cell of its rows, the highest `merit` is bold.
+    """Tabulate by method and number of shots; `text` makes a cell of its rows, the highest `merit` is bold.
 
-    `whole`: a method that lacks a data set at some shots is left out there, as its mean would be of another thing.
+    `complete`: leave a cell empty where the method lacks a data set, as its mean would not be comparable.
     """
     cells: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         cells.setdefault((row["method"], row["shots"]), []).append(row)
     most = max(map(len, cells.values()), default=0)
-    cells = {place: found for place, found in cells.items() if not whole or len(found) == most}
-    shots = in_order({n for _, n in cells})
-    best = {n: max(merit(found) for (_, m), found in cells.items() if m == n) for n in shots} if merit else {}
+    cells = {key: group for key, group in cells.items() if not complete or len(group) == most}
+    shots = sort_shots({n for _, n in cells})
+    best = {n: max(merit(group) for (_, m), group in cells.items() if m == n) for n in shots} if merit else {}
 
     def cell(method: str, n: str) -> str:
-        found = cells.get((method, n))
-        if not found:
+        group = cells.get((method, n))
+        if not group:
             return ""
-        return f"**{say(found)}**" if merit and merit(found) == best[n] else say(found)
+        return f"**{text(group)}**" if merit and merit(group) == best[n] else text(group)
 
     methods = [spec.name for spec in results.specs if any((spec.name, n) in cells for n in shots)]
     return _section(
@@ -227,8 +237,8 @@ def _best_in_bold(rows: Sequence[Row | None], metric: str) -> list[str]:
 
 
 def _marked(row: Row, metric: str, best: float | None) -> str:
-    given = "" if row["shots"] == "all" else f" ({row['shots']})"
-    return f"**{row[metric]:.3f}**{given}" if row[metric] == best else f"{row[metric]:.3f}{given}"
+    shots = "" if row["shots"] == "all" else f" ({row['shots']})"
+    return f"**{row[metric]:.3f}**{shots}" if row[metric] == best else f"{row[metric]:.3f}{shots}"
 
 
 def _names(specs: Sequence[MethodSpec]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One description of a table, two renderings of it: Markdown and HTML."""
+"""Describe a table once and render it as Markdown and as HTML."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 INTERVAL = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 NAME, BEST = re.compile(r"`([^`]*)`"), re.compile(r"\*\*(.+?)\*\*")
-BREAKS = re.compile(r"(?<=[_+])")  # where a long name may go on in the next line
+BREAKS = re.compile(r"(?<=[_+])")  # where a long name may wrap
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,11 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> list[str]:
+        """Return the lines of a section: title, note, table."""
         return ["", f"### {self.title}", "", self.note, "", *pipes(self.heads, self.rows)]
 
     def html(self) -> Markup:
-        """In a box that scrolls where the screen is narrow; text is escaped. A heading above it shows the title."""
+        """Return the table in a box that scrolls on narrow screens, its title for screen readers; text is escaped."""
         kinds = [Markup(' class="text"') if _is_text(column) else "" for column in zip(*self.rows, strict=True)]
         heads = _join('<th scope="col"{}>{}</th>', kinds, map(inline, self.heads))
         line = Markup('<tr><th scope="row">{}</th>{}</tr>')
@@ -39,19 +40,19 @@ class Table:
 
 
 def pipes(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table in Markdown."""
+    """Return the lines of a table in Markdown."""
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
 def inline(text: str) -> Markup:
-    """Text as HTML, with its names and its best."""
-    found = NAME.sub(lambda name: f"<code>{BREAKS.sub(r'<wbr>', name[1])}</code>", str(escape(text)))
-    return Markup(BEST.sub(r"<strong>\1</strong>", found))  # noqa: S704  # escaped above
+    """Return text as HTML, with its names as code and the best in bold."""
+    html = NAME.sub(lambda match: f"<code>{BREAKS.sub(r'<wbr>', match[1])}</code>", str(escape(text)))
+    return Markup(BEST.sub(r"<strong>\1</strong>", html))  # noqa: S704  # escaped above
 
 
 def _cell(text: str) -> Markup:
-    """What stands in brackets, such as an interval, is set small."""
-    return Markup(INTERVAL.sub(lambda found: f"<small>{found.group()}</small>", inline(text)))  # noqa: S704
+    """Return text as HTML; what stands in brackets, such as an interval, is small."""
+    return Markup(INTERVAL.sub(lambda match: f"<small>{match.group()}</small>", inline(text)))  # noqa: S704
 
 
 def _is_text(column: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from prefect import flow, task
 
 from flows.pipeline import pipeline
-from flows.reporting.effects import worth
+from flows.reporting.effects import gains
 from tasks.models.loaded import _loaded, retry_on
 from tests.flows.command import command
 from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
@@ -144,7 +144,7 @@ def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     (shown,) = ask("artifacts", artifacts={"key": {"any_": ["checks-broken"]}})
     first, *others = json.loads(shown["data"])
     assert (first["step"], first["passed"]) == ("refused", 0)
-    assert "'finite' (1 of 24" in first["found"]
+    assert "'finite' (1 of 24" in first["detail"]
     assert len(others) == len({(c["name"], m.kind) for m in plan.lake.manifests() for c in m.checks})
 
     done = command(world.home, "run", world.card, api=server())
@@ -167,10 +167,10 @@ def test_the_summary_is_a_page_with_the_best_and_a_picture(ran):
     ]
     expected = [[row["method"], row["shots"], f"{row['macro_f1']:.3f}"] for row in best.to_pylist()]
     assert shown == expected
-    (address,) = re.findall(r"The whole report: \[.+\]\(file://(.+)\)", text)
+    (address,) = re.findall(r"Full report: \[.+\]\(file://(.+)\)", text)
     assert "<h1>tiny</h1>" in Path(unquote(address)).read_text()
-    (lines,) = worth(world.home).values()
-    assert [line.removeprefix("- ") for line in text.splitlines() if "vocabulary helps" in line] == lines
+    (lines,) = gains(world.home).values()
+    assert [line.removeprefix("- ") for line in text.splitlines() if "gain over random anchors" in line] == lines
     (picture,) = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
     assert base64.b64decode(picture).startswith(b"<svg ")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flows.cli import console
-from flows.reporting.effects import worth
+from flows.reporting.effects import gains
 from tests.tasks.worlds import compute
 from vocabsem.errors import BadInput
 from warehouse.lake.partition import Lake
@@ -65,9 +65,9 @@ def test_the_ending_shows_each_methods_best_and_where_to_look(ran, capsys):
         line = next(line for line in shown.splitlines() if line.split()[:1] == [name])
         assert all(f"{row['macro_f1']:.3f}" in line for row in mine)
         assert f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}" in line
-    (lines,) = worth(world.home, world.plan().run.key).values()
+    (lines,) = gains(world.home, world.plan().run.key).values()
     assert len(lines) >= 3
-    assert [line.strip() for line in shown.splitlines() if "vocabulary helps: " in line] == lines
+    assert [line.strip() for line in shown.splitlines() if "gain over random anchors: " in line] == lines
     assert "average rank" not in shown, "one data set is no average"
     assert "vocabsem up" in shown
     assert "vocabsem-made@champion" in shown

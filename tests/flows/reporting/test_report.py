@@ -137,9 +137,9 @@ def test_rivals_are_counted_where_the_difference_survives_the_correction(page):
     assert table(page, "Against ours") == {KNN: {"4": "-0.150 (1, 0)"}, VDS: {"4": "+0.020 (0, 0)"}}
 
 
-def test_what_the_vocabulary_is_worth(page):
+def test_gains_over_random_anchors(page):
     row = {"method": OURS, "minus": f"{OURS}+random", "4": "+0.25 [+0.20, +0.30]"}
-    assert table(page, "Vocabulary helps") == {"mr": row, "trec": row}
+    assert table(page, "Gain over random anchors") == {"mr": row, "trec": row}
 
 
 def test_probabilities_and_label_efficiency(page):
@@ -154,7 +154,7 @@ def test_the_page_says_where_its_numbers_come_from(home, page):
     (key,) = catalog.query(home, "select key from runs where experiment = 'paper'")["key"].to_pylist()
     assert f"`vocabsem report paper --markdown` from run {key[:12]} of 2026-01-02, commit 0000000000." in page
     assert "means over 2 seeds" in page
-    assert "in bold. At most so many rows of a data set: 1,800 for train, 400 for test.\n" in page
+    assert "in bold. Row limits of a data set: 1,800 for train, 400 for test.\n" in page
 
 
 def test_only_what_there_are_rows_for_is_shown(home):
@@ -186,11 +186,11 @@ def test_an_experiment_that_was_not_run_is_explained(home, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(home, tmp_path):
     (tmp_path / "a file").touch()
-    for output, told in (
+    for output, message in (
         (tmp_path, "is a folder: give --output"),
         (tmp_path / "a file" / "x.md", "cannot write .*x.md"),
     ):
-        with pytest.raises(BadInput, match=told):
+        with pytest.raises(BadInput, match=message):
             report(home, "paper", output)
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
