@@ -1,4 +1,4 @@
-"""The commands of `vocabsem`, a module a subject. Heavy modules are imported by the command that needs them."""
+"""Define the application and the options that commands share. A command imports heavy modules when it runs."""
 
 from typing import Annotated
 
@@ -10,17 +10,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Measure and improve what a frozen language model knows about a labeled task.\n\n"
-    "Anywhere on the line: --home DIR (or VOCABSEM_HOME) says where data rests, by default .vocabsem; "
-    "--debug shows tracebacks. Exit codes: 0 done, 1 a computation failed, 2 bad input.",
+    "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem, "
+    "and --debug, which prints tracebacks. Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
 )
 
-warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care for the warehouse.")
+warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")
 app.add_typer(warehouse_app, name="warehouse")
 
-Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a path, or a name in data/experiments.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the card.")]
-DataDir = Annotated[str | None, typer.Option(help="Folder with local copies of data sets (VOCABSEM_DATA_DIR).")]
-Format = Annotated[str, typer.Option("--format", help="table, csv or json.")]
+Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a path or a name in data/experiments.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the card; repeatable.")
+]
+DataDir = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Folder with local copies of data sets (VOCABSEM_DATA_DIR).")
+]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv or json.")]
+TableFormat = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv, json or parquet.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Model = Annotated[str, typer.Option(help="Model card.")]
+Model = Annotated[str, typer.Option(metavar="CARD", help="Model card: a path or a name in data/models.")]
 DEFAULT_MODEL = "smollm2-135m-instruct"

@@ -1,4 +1,4 @@
-"""Data sets of one's own: from a file to a card."""
+"""Command on data sets: write the card of a file."""
 
 import re
 from contextlib import suppress
@@ -11,35 +11,37 @@ from flows.cli.app import DEFAULT_MODEL, Model, app
 from vocabsem.errors import CardError
 from warehouse.home import Home
 
-NOTE = "# Written by vocabsem init-dataset: say whose data these are, and mend words and template as you know better.\n"
+NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
 
 @app.command()
 def init_dataset(
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, UTF-8, one labeled text a row.")],
-    text: Annotated[str, typer.Option(help="Column of the texts.")],
-    label: Annotated[str, typer.Option(help="Column of the classes.")],
-    name: Annotated[str | None, typer.Option(help="Name of the data set, by default the file's.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, UTF-8, one labeled text per row.")],
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the texts.")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")],
+    name: Annotated[str | None, typer.Option(help="Name of the data set, by default that of the file.")] = None,
     model: Model = DEFAULT_MODEL,
-    output: Annotated[Path | None, typer.Option(help="Card to write, by default data/datasets/NAME.yaml.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a card that is there.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Card to write, by default data/datasets/NAME.yaml.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
-    """Write the card of a data set of your own, with label words proposed by the model."""
+    """Write the card of your own data set, with label words proposed by the model."""
     from tasks.views.dataset_draft import propose, read_draft
     from vocabsem.cards.schema import CARDS, load_card
 
     name = name or re.sub(r"\W+", "_", file.stem.lower()).strip("_") or "mine"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
-        raise CardError(f"--name {name!r}: give letters, digits and . _ - only, as in reviews_2026")
+        raise CardError(f"--name {name!r}: use only letters, digits and . _ -, as in reviews_2026")
     output = output or CARDS / "datasets" / f"{name}.yaml"
     if output.suffix != ".yaml":
-        raise CardError(f"--output {output}: a card's name ends in .yaml")
+        raise CardError(f"--output {output}: the name of a card ends in .yaml")
     if output.exists() and not force:
-        raise CardError(f"{output} is there already: give another --name or --output, or --force to overwrite it")
+        raise CardError(f"{output} exists: choose another --name or --output, or overwrite it with --force")
     home, card = Home.find(), load_card("models", model)
     draft = read_draft(home, file, text, label, name)
     rows = sum(draft.counts.values())
-    typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample of them", err=True)
+    typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
     words, prompts = propose(home, card, draft)
     _write(output, draft.card(words))
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
@@ -57,7 +59,7 @@ def init_dataset(
 
 
 def _write(output: Path, card: dict[str, object]) -> None:
-    """Through a temporary beside it, and only what can be read again."""
+    """Write through a temporary file, and only a card that can be read back."""
     import yaml
 
     from vocabsem.cards.schema import DatasetCard, read_yaml
@@ -73,5 +75,5 @@ def _write(output: Path, card: dict[str, object]) -> None:
     except OSError as error:
         raise CardError(f"cannot write {output}: {error.strerror}: choose another place with --output") from error
     finally:
-        with suppress(OSError):  # the same that is told of already
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)

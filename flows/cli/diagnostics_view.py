@@ -1,4 +1,4 @@
-"""What was diagnosed, as tables: the model's bias on a data set, and vectors against its own logits."""
+"""Print diagnostics: the bias of a model on a data set, and anchors compared with its logits."""
 
 import sys
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from warehouse.home import Home
 
 BIAS = ("deficit", "largest_share")
 AGREEMENT = ("spearman", "top1", "top10", "macro_f1")
-LIKENESS = ("label_cosine", "neighbors")
+SIMILARITY = ("label_cosine", "neighbors")
 NOTE = (
-    "deficit: log C − entropy of the mean answer, nats. spearman, top1, top10: agreement with the model's own logits\n"
-    "over the whole vocabulary; macro_f1: of the likeliest label word, no label used. label_cosine, neighbors:\n"
-    "likeness to the raw, unrounded vectors."
+    "deficit: log C − entropy of the mean prediction, nats. spearman, top1, top10: agreement with the model's logits\n"
+    "over the whole vocabulary; macro_f1: of the most probable label word, without labels. label_cosine, neighbors:\n"
+    "similarity to the raw, unrounded vectors."
 )
 
 
@@ -31,18 +31,18 @@ def show(home: Home, keys: Sequence[str], as_json: bool) -> None:
         return
     out = console()
     for (dataset, model), group in groupby(rows.to_pylist(), itemgetter("dataset", "model")):
-        found = list(group)
-        out.print(_table(f"{dataset}, {model}", found, ("subject",), BIAS))
-        out.print(_table("", found, ("subject", "states", "similarity"), AGREEMENT))
-        out.print(_table("", found, ("subject",), LIKENESS))
+        metrics = list(group)
+        out.print(_table(f"{dataset}, {model}", metrics, ("subject",), BIAS))
+        out.print(_table("", metrics, ("subject", "states", "similarity"), AGREEMENT))
+        out.print(_table("", metrics, ("subject",), SIMILARITY))
     out.print(NOTE)
 
 
-def _table(title: str, rows: list[dict[str, Any]], names: Sequence[str], figures: Sequence[str]) -> Table:
-    """A row for each value of `names`, in the order found; a column for each of the `figures`."""
+def _table(title: str, rows: list[dict[str, Any]], names: Sequence[str], metrics: Sequence[str]) -> Table:
+    """Return a table with a row for each value of `names`, in order, and a column for each of the `metrics`."""
     cells: dict[tuple[str, ...], dict[str, float]] = {}
     for row in rows:
-        if row["figure"] in figures:
+        if row["figure"] in metrics:
             cells.setdefault(tuple(row[name] for name in names), {})[row["figure"]] = row["value"]
-    lines = [[*values, *(f"{found[figure]:.3f}" for figure in figures)] for values, found in cells.items()]
-    return grid(title, names, figures, lines)
+    lines = [[*key, *(f"{by_metric[metric]:.3f}" for metric in metrics)] for key, by_metric in cells.items()]
+    return grid(title, names, metrics, lines)

@@ -1,20 +1,23 @@
-"""What this machine and this set-up can do, what is missing, and the mend."""
+"""Check what this machine and this installation can do, and print a fix for what is missing."""
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from rich.table import Table
 
+from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
 from flows.services.servers import MLFLOW_PORT, PREFECT_PORT, live_api
 from vocabsem.devices import has_nvidia, processor_flags
@@ -28,18 +31,31 @@ UPDATE = "make install, or pip install -e . -c constraints.txt"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the examination, and what to do where it is not `ok`."""
+    """One check, and a fix where it is not `ok`."""
 
     name: str
     value: str
     ok: bool = True
-    mend: str = ""
+    fix: str = ""
+
+
+def print_findings(home: Home, as_json: bool) -> bool:
+    """Print all findings; return whether all are ok."""
+    findings = examine(home)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201
+    else:
+        table = Table("", "check", "value", "fix", box=None)
+        for finding in findings:
+            table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.fix)
+        console().print(table)
+    return all(finding.ok for finding in findings)
 
 
 def examine(home: Home) -> list[Finding]:
-    """Look at everything; nothing is changed and no network is asked."""
-    found = [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home), *_servers(home)]
-    return [replace(finding, mend="") if finding.ok else finding for finding in found]
+    """Run every check, without a change and without network."""
+    findings = [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home), *_servers(home)]
+    return [replace(finding, fix="") if finding.ok else finding for finding in findings]
 
 
 def _python() -> Finding:
@@ -49,25 +65,26 @@ def _python() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    """Each package that vocabsem itself asks for, against the range in which it is known to work."""
+    """Check each required package against the versions it is known to work with."""
     for line in requires("vocabsem") or []:
         requirement = Requirement(line)
         wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if wanted and requirement.name != "pip":  # it has a line of its own
+        if wanted and requirement.name != "pip":  # it has a check of its own
             yield package(requirement)
 
 
 def package(requirement: Requirement) -> Finding:
+    """Check the installed version of a package."""
     try:
-        found = version(requirement.name)
+        installed = version(requirement.name)
     except PackageNotFoundError:
         return Finding(requirement.name, f"missing, {requirement.specifier} is needed", False, UPDATE)
-    ok = requirement.specifier.contains(found, prereleases=True)
-    return Finding(requirement.name, found, ok, f"{requirement.specifier} is needed: {UPDATE}")
+    ok = requirement.specifier.contains(installed, prereleases=True)
+    return Finding(requirement.name, installed, ok, f"{requirement.specifier} is needed: {UPDATE}")
 
 
 def _pip() -> Finding:
-    """Sources that start with `pypi:` are fetched by it."""
+    """Check pip, which fetches sources that start with `pypi:`."""
     if importlib.util.find_spec("pip"):
         return Finding("pip", version("pip"))
     return Finding("pip", "missing, sources like pypi:package==1.0/file need it", False, "python -m ensurepip")
@@ -80,11 +97,12 @@ def _processor() -> Iterator[Finding]:
     yield Finding("processor", f"{processor_name()}: {numbers}")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
-    said = f"OMP_NUM_THREADS={limit}" if limit else "a batch of prompts on each"
-    yield Finding("threads", f"{usable} of {os.cpu_count()}, {said}")
+    use = f"OMP_NUM_THREADS={limit}" if limit else "one batch of prompts each"
+    yield Finding("threads", f"{usable} of {os.cpu_count()}, {use}")
 
 
 def processor_name() -> str:
+    """Return the model name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -100,28 +118,28 @@ def _gpu() -> Finding:
         each = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         return Finding("gpu", ", ".join(f"{gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in each))
     if has_nvidia():
-        mend = "install the build of torch for its driver: make clean, then UV_TORCH_BACKEND=auto make install"
-        return Finding("gpu", f"an NVIDIA driver, but torch {torch.__version__} cannot use it", False, mend)
-    return Finding("gpu", "none, the processor computes")
+        fix = "install the build of torch for its driver: make clean, then UV_TORCH_BACKEND=auto make install"
+        return Finding("gpu", f"an NVIDIA driver, but torch {torch.__version__} cannot use it", False, fix)
+    return Finding("gpu", "none, the CPU is used")
 
 
 def _memory() -> Finding:
     memory = psutil.virtual_memory()
-    free, mend = memory.available / GB, f"{LEAST_MEMORY:g} GB are needed for the smallest model: end other programs"
-    return Finding("memory", f"{free:.1f} of {memory.total / GB:.1f} GB available", free >= LEAST_MEMORY, mend)
+    free, fix = memory.available / GB, f"{LEAST_MEMORY:g} GB are needed for the smallest model: close other programs"
+    return Finding("memory", f"{free:.1f} of {memory.total / GB:.1f} GB available", free >= LEAST_MEMORY, fix)
 
 
 def _home(home: Home) -> Iterator[Finding]:
     there = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
-    mend = f"choose another folder with --home or VOCABSEM_HOME, or mend the permissions of {there}"
+    fix = f"choose another folder with --home or VOCABSEM_HOME, or fix the permissions of {there}"
     try:
         with tempfile.TemporaryFile(dir=there):
-            yield Finding("home", str(home.root) + ("" if there == home.root else ", made at the first run"))
+            yield Finding("home", str(home.root) + ("" if there == home.root else ", created at the first run"))
     except OSError as error:
-        yield Finding("home", f"{home.root}: cannot write to {there}: {error.strerror}", False, mend)
+        yield Finding("home", f"{home.root}: cannot write to {there}: {error.strerror}", False, fix)
     free = shutil.disk_usage(there).free / GB
-    mend = f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
-    yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, mend)
+    fix = f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
+    yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, fix)
     results = "published" if home.catalog.exists() else "none yet: vocabsem run data/experiments/quickstart.yaml"
     yield Finding("warehouse", results)
 
@@ -135,4 +153,4 @@ def _servers(home: Home) -> Iterator[Finding]:
         except ServerFailed as error:
             yield Finding(name, str(port), False, str(error))
             continue
-        yield Finding(name, f"{port} is free" if free == port else f"{port} is in use, {free} would be taken")
+        yield Finding(name, f"{port} is free" if free == port else f"{port} is in use, {free} would be used")

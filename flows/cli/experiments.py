@@ -1,4 +1,4 @@
-"""Experiments: run one or a stage of it, plan it, read its scores."""
+"""Commands on experiments: run one or a stage of it, plan it, print its scores, report it."""
 
 import sys
 from pathlib import Path
@@ -15,33 +15,34 @@ def run(
     card: Card,
     settings: Set = None,
     data_dir: DataDir = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
-    """Run an experiment: compute what is missing, then print the leaderboard."""
-    from flows.cli import console
+    """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
+    from flows.cli.leaderboard_view import print_summary
+    from flows.cli.plan_view import print_start, show_plan
     from flows.planning.plan import make_plan
 
     todo = _planned(card, settings, data_dir)
     if dry_run:
-        console.show_plan(todo, as_json=False)
+        show_plan(todo, as_json=False)
         return
-    console.print_start(todo)
+    print_start(todo)
     if not todo.done:
         _flow("pipeline", card, settings, data_dir)
-    console.print_summary(make_plan(todo.experiment, todo.home, todo.data_dir))
+    print_summary(make_plan(todo.experiment, todo.home, todo.data_dir))
 
 
 @app.command()
 def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Show what an experiment would compute and what is there already: prompts, tokens, disk, time."""
-    from flows.cli.console import show_plan
+    """Print what an experiment would compute and what is published: prompts, tokens, disk space, time."""
+    from flows.cli.plan_view import show_plan
 
     show_plan(_planned(card, settings, data_dir), as_json)
 
 
 @app.command()
 def extract(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
-    """Store the examples and hidden states of an experiment."""
+    """Extract the examples and hidden states of an experiment."""
     _stage("extract", card, settings, data_dir)
 
 
@@ -53,13 +54,13 @@ def anchors(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
-    """Fit the methods of an experiment on stored states and predict."""
+    """Fit the methods of an experiment to stored states and predict."""
     _stage("calibrate", card, settings, data_dir)
 
 
 @app.command()
 def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
-    """Score stored predictions and bring the warehouse up to date."""
+    """Score stored predictions and update the catalog."""
     _stage("evaluate", card, settings, data_dir)
 
 
@@ -87,7 +88,7 @@ def backfill(
 
 @app.command()
 def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Look at an experiment's models and data sets: contextual bias, anchors against logits, gauge, rounding."""
+    """Diagnose the models of an experiment: contextual bias, anchors compared with logits, gauge, rounding."""
     from flows.cli.diagnostics_view import show
 
     show(Home.find(), _flow("diagnose", card, settings, data_dir), as_json)
@@ -95,37 +96,40 @@ def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json
 
 @app.command()
 def leaderboard(
-    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
+    experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this experiment.")] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
     form: Format = "table",
 ) -> None:
     """Print the scores on test data, best first."""
-    from flows.cli.console import leaderboard_table, worth_page
+    from flows.cli.leaderboard_view import gains_text, leaderboard_table
     from warehouse.catalog.export import render
 
     render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
-    if form == "table" and (page := worth_page(Home.find(), experiment, dataset)):
+    if form == "table" and (text := gains_text(Home.find(), experiment, dataset)):
         sys.stdout.flush()
-        typer.echo(f"\n{page}")
+        typer.echo(f"\n{text}")
 
 
 @app.command()
 def report(
-    experiment: Annotated[str, typer.Argument(help="An experiment that was run, by its name.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, whatever the file's name.")] = False,
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Name of an experiment with a finished run.")],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write Markdown, whatever the name of the file.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File to write: .html is one page with its pictures; any other name is Markdown, its pictures in a"
-            " folder beside it. Without it Markdown is printed."
+            metavar="FILE",
+            help="File to write: .html is a single page with its figures, any other name is Markdown with SVG pictures"
+            " in a folder beside it. Without it, Markdown is printed.",
         ),
     ] = None,
     projection: Annotated[
         Literal["pca", "umap"],
-        typer.Option(help="How the page draws states in two dimensions; umap where umap-learn is installed."),
+        typer.Option(help="How the HTML page draws states in two dimensions; umap needs umap-learn."),
     ] = "pca",
 ) -> None:
-    """Write an experiment's latest run as a page: leaderboards, curves, what the vocabulary is worth, costs, keys."""
+    """Report the latest run of an experiment: leaderboards, curves, gains over random anchors, costs, keys."""
     from flows.reporting.report import report as write
 
     html = output is not None and output.suffix in {".html", ".htm"} and not markdown

@@ -1,4 +1,4 @@
-"""The command line, `vocabsem`: the outermost room. Its commands are in `flows/cli/`."""
+"""Run the command line `vocabsem`: entry point, exit codes, errors. The other modules here define its commands."""
 
 import errno
 import logging
@@ -15,8 +15,8 @@ from flows.services.environment import set_environment
 from vocabsem.errors import BadInput, VocabsemError
 from warehouse.errors import WarehouseError
 
-INTERRUPTED = 130  # what typer makes of Ctrl-C
-REFUSALS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}  # the system's, of a place to write
+INTERRUPTED = 130  # typer's code for Ctrl-C
+WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
 def main() -> NoReturn:
@@ -29,10 +29,10 @@ def main() -> NoReturn:
     try:
         home = set_environment(_take_home(words))
         if home.root.exists() and not home.root.is_dir():
-            raise BadInput(f"the home {home.root} is no folder: choose one with --home or VOCABSEM_HOME")
+            raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
         code = app(words, standalone_mode=False)
         if code == INTERRUPTED:
-            typer.echo("stopped: the same command goes on from here", err=True)
+            typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:
         error.show()
         code = 2
@@ -44,7 +44,7 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"error: {_unforeseen(error)}", err=True)
+        typer.echo(f"error: {_describe(error)}", err=True)
         code = 1
     _leave(code if isinstance(code, int) else 0)
 
@@ -61,24 +61,24 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _unforeseen(error: Exception) -> str:
-    """What a disk refused, wherever that was met, with the mend; of anything else its kind and its words."""
-    if isinstance(error, OSError) and error.errno in REFUSALS:
+def _describe(error: Exception) -> str:
+    """Describe an unexpected error; one of the file system with its fix."""
+    if isinstance(error, OSError) and error.errno in WRITE_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
-        mend = "mend its permissions or free some space, or choose another home with --home or VOCABSEM_HOME"
-        return f"{where}{error.strerror}: {mend}"
-    return f"{type(error).__name__}: {error}\n(--debug shows where)"
+        fix = "fix its permissions, free disk space, or choose another home with --home or VOCABSEM_HOME"
+        return f"{where}{error.strerror}: {fix}"
+    return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
 
 
 def _take_home(words: list[str]) -> Path | None:
-    """Remove `--home DIR` from the words, wherever it stands. Raises BadInput for one without a folder."""
+    """Remove `--home DIR` from anywhere in the words and return it. Raises BadInput where the folder is missing."""
     for index, word in enumerate(words):
         if word == "--home" or word.startswith("--home="):
             name, equals, home = words.pop(index).partition("=")
             if not equals and index < len(words):
                 home = words.pop(index)
             if not home:
-                raise BadInput(f"{name} names no folder: write --home DIR")
+                raise BadInput(f"{name} needs a folder: write --home DIR")
             return Path(home)
     return None
 

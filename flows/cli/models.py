@@ -1,10 +1,10 @@
-"""Models: what their anchors say, what a state means by them, and what registered ones answer."""
+"""Commands on models: nearest anchors, the lens, predictions of registered models."""
 
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,34 +12,55 @@ from flows.cli.app import DEFAULT_MODEL, DataDir, Format, Json, Model, app
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @app.command()
 def neighbors(
-    token: Annotated[str, typer.Argument(help="A token as the model writes it, mostly with its leading space.")],
+    token: Annotated[str, typer.Argument(help="Token as the model writes it, usually with a leading space.")],
     model: Model = DEFAULT_MODEL,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors.")] = 10,
     form: Format = "table",
 ) -> None:
     """Print the tokens whose anchors are nearest to a token's anchor."""
-    from flows.cli.console import nearest_tokens_table
     from warehouse.catalog.export import render
 
-    render(nearest_tokens_table(Home.find(), model, token, k), form, sys.stdout.buffer)
+    render(nearest_tokens(Home.find(), model, token, k), form, sys.stdout.buffer)
+
+
+def nearest_tokens(home: Home, model: str, token: str, k: int) -> "pa.Table":
+    """Return the tokens nearest to a token by anchor. Raises BadInput for an unknown token or model."""
+    from warehouse.catalog import reads
+
+    table = reads.nearest_tokens(home, model, token, k)
+    if not len(table):
+        models = reads.models_with_anchors(home)
+        if model not in models:
+            raise BadInput(f"no anchors of model {model!r}, only of {models}: run `vocabsem anchors CARD`")
+        similar = reads.similar_tokens(home, model, token)
+        hint = f"it has {', '.join(map(repr, similar))}" if similar else "it is split into several"
+        raise BadInput(f"{token!r} is no single token of {model!r}: {hint}; most words have a leading space")
+    return table
 
 
 @app.command()
 def lens(
-    text: Annotated[str | None, typer.Argument(help="The prompt, or with --dataset the text of an example.")] = None,
+    text: Annotated[str | None, typer.Argument(help="Prompt, or with --dataset the text of an example.")] = None,
     model: Model = DEFAULT_MODEL,
-    dataset: Annotated[str | None, typer.Option(help="Data set card: its template and label words are used.")] = None,
-    example: Annotated[str | None, typer.Option(help="Id of a stored example of the data set, for a text.")] = None,
-    center: Annotated[bool, typer.Option(help="Look also without the mean of stored training texts.")] = True,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many tokens of each layer.")] = 5,
-    output: Annotated[Path | None, typer.Option(help="Write a page of HTML with a heat map.")] = None,
-    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    dataset: Annotated[
+        str | None, typer.Option(metavar="CARD", help="Data set card, for its template and label words.")
+    ] = None,
+    example: Annotated[
+        str | None, typer.Option(metavar="ID", help="Stored example of the data set, in place of a text.")
+    ] = None,
+    center: Annotated[bool, typer.Option(help="Also subtract the mean state of stored training texts.")] = True,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of tokens per layer.")] = 5,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page with a heat map to write.")] = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Output format: table or json.")] = "table",
     data_dir: DataDir = None,
 ) -> None:
-    """Look at a prompt's state at every layer: its nearest anchors, and what the model would say if it ended there."""
+    """Print for every layer the anchors nearest to a prompt's state and the model's predictions from that layer."""
     from flows.cli import lens_view
     from flows.cli.console import console
     from flows.planning.plan import find_data_dir
@@ -50,7 +71,7 @@ def lens(
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
     if form not in ("table", "json"):
-        raise BadInput(f"{form!r} is no format of the lens: choose table or json")
+        raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     seen = look(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
@@ -67,56 +88,64 @@ def lens(
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Option(help="Registered model: name@alias or name/version.")],
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify; - reads one per line.")] = None,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="Registered model: NAME@ALIAS or NAME/VERSION.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts to classify; - reads one per line from standard input.")
+    ] = None,
     as_json: Json = False,
-    input: Annotated[Path | None, typer.Option(help="A .parquet or .csv file of texts, of any size.")] = None,
-    output: Annotated[Path | None, typer.Option(help="The .parquet or .csv file to write.")] = None,
+    input: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .parquet or .csv file of texts, of any size.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A .parquet or .csv file to write.")] = None,
     column: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD=NAME", help="Column of the file for a field of the model.")
+        list[str] | None,
+        typer.Option(metavar="FIELD=NAME", help="Column of the file for a field of the model; repeatable."),
     ] = None,
 ) -> None:
-    """Classify texts, or a file of them, with a registered model. A file that was stopped goes on where it was."""
+    """Classify texts, or a file of them, with a registered model. Files are resumable."""
     if (input is None) != (output is None) or (input is None) == (not texts):
-        raise BadInput("give texts, or a file with --input and where its answers go with --output")
+        raise BadInput("give texts, or a file of texts with --input and a file to write with --output")
     if input and output:
-        _score(model, str(input), str(output), column or [])
+        _predict_file(model, str(input), str(output), column or [])
     else:
-        _answer(model, texts or [], as_json)
+        _predict_texts(model, texts or [], as_json)
 
 
-def _answer(model: str, texts: list[str], as_json: bool) -> None:
-    from flows.cli.console import predictions_table
+def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
+    import pyarrow as pa
+
+    from tasks.tracking.packaging import load_classifier
     from warehouse.catalog.export import render
 
-    lines = [line for text in texts for line in (_piped() if text == "-" else [text])]
+    lines = [line for text in texts for line in (_read_stdin() if text == "-" else [text])]
     if not lines or not all(line.strip() for line in lines):
         raise BadInput("a text to classify is empty: give at least one word")
     for line in lines:
         _check_utf8(line)
-    render(predictions_table(Home.find(), model, lines), "json" if as_json else "table", sys.stdout.buffer)
+    table = pa.Table.from_pandas(load_classifier(Home.find(), model).predict(lines), preserve_index=False)
+    render(table, "json" if as_json else "table", sys.stdout.buffer)
 
 
-def _piped() -> list[str]:
+def _read_stdin() -> list[str]:
     return sys.stdin.buffer.read().decode(errors="surrogateescape").splitlines()
 
 
 def _check_utf8(text: str) -> None:
-    """Raises BadInput for a text that came as bytes of another encoding, which Python carries on as surrogates."""
+    """Raise BadInput for a text in another encoding, whose bytes Python keeps as surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"the text {text[:60]!r} is not UTF-8 at character {error.start}: convert it to UTF-8") from None
 
 
-def _score(model: str, input: str, output: str, column: list[str]) -> None:
+def _predict_file(model: str, input: str, output: str, column: list[str]) -> None:
     from flows.services.prefect_api import in_process
     from tasks.batch_predict import make_job
 
     if wrong := next((word for word in column if "=" not in word), None):
         raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
-    make_job(home, model, input, output, columns)  # what can be refused is refused before a server starts
+    make_job(home, model, input, output, columns)  # refuses bad input before a server starts
     with in_process(home):
         from flows.batch_predict import score
 

@@ -1,4 +1,4 @@
-"""The servers, and the machine they run on."""
+"""Commands on servers and on the machine: up, serve, doctor."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +11,16 @@ from warehouse.home import Home
 
 @app.command()
 def up(
-    schedule: Annotated[bool, typer.Option("--schedule", help="Register deployments and start a worker.")] = False,
-    deployments: Annotated[Path | None, typer.Option(help="Their file, if not the checkout's prefect.yaml.")] = None,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Register the deployments and start a worker.")] = False,
+    deployments: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Deployments file, by default prefect.yaml of the checkout.")
+    ] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(help="Who is told of failed runs and new champions: an address, or TYPE/NAME of a Prefect block."),
+        typer.Option(metavar="URL|TYPE/NAME", help="URL or Prefect block to notify on failed runs and new champions."),
     ] = None,
 ) -> None:
-    """Start the Prefect and MLflow servers on loopback, and with --schedule a worker; Ctrl-C stops all."""
+    """Start the Prefect and MLflow servers on localhost, and with --schedule a worker; Ctrl-C stops all."""
     from flows.services.up import up as start
 
     start(Home.find(), schedule, deployments, webhook)
@@ -26,10 +28,12 @@ def up(
 
 @app.command()
 def serve(
-    model: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model; by default its champion.")],
-    port: Annotated[int | None, typer.Option(min=1024, max=65000, help="By default 5080 or the next free one.")] = None,
+    model: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model, by default its champion.")],
+    port: Annotated[
+        int | None, typer.Option(min=1024, max=65000, help="Port, by default 5080 or the next free one.")
+    ] = None,
 ) -> None:
-    """Answer HTTP requests with a registered model, on loopback; Ctrl-C stops it."""
+    """Serve a registered model over HTTP on localhost; Ctrl-C stops it."""
     from flows.services.model_server import serve as start
 
     start(Home.find(), model, port)
@@ -37,8 +41,8 @@ def serve(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Look at the machine and the set-up: versions, device, threads, disk, and the mend of what is missing."""
-    from flows.cli.console import findings
+    """Check the machine and the installation: versions, device, threads, disk; print a fix for what is missing."""
+    from flows.cli.doctor import print_findings
 
-    if not findings(Home.find(), as_json):
+    if not print_findings(Home.find(), as_json):
         raise typer.Exit(1)

@@ -1,33 +1,36 @@
-"""The warehouse: ask it, describe it, care for it."""
+"""Commands on the warehouse: query, describe and maintain it."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from flows.cli.app import app, warehouse_app
+from flows.cli.app import TableFormat, app, warehouse_app
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 
 
 @app.command()
 def sql(
-    query: str, form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table"
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="A single statement of DuckDB's SQL.")],
+    form: TableFormat = "table",
 ) -> None:
-    """Ask the warehouse, read-only. `vocabsem schema` tells its tables."""
+    """Run a read-only SQL query. See `schema` for tables."""
     from warehouse.catalog import catalog
     from warehouse.catalog.export import render
 
-    render(catalog.query(Home.find(), query), form, sys.stdout.buffer)
+    render(catalog.query(Home.find(), statement), form, sys.stdout.buffer)
 
 
 @app.command()
-def ask(
-    name: Annotated[str | None, typer.Argument(help="A named analysis; none lists them.")] = None,
-    given: Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of it.")] = None,
-    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+def query(
+    name: Annotated[str | None, typer.Argument(help="Named query; omit it to list all.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="Parameter of the query; repeatable.")
+    ] = None,
+    form: TableFormat = "table",
 ) -> None:
-    """Ask the warehouse a question that has a name; without one, list them with their parameters."""
+    """Run a named query, or list the named queries with their parameters."""
     from warehouse.catalog import named_queries
     from warehouse.catalog.export import render
 
@@ -38,7 +41,7 @@ def ask(
                 default = "" if parameter.default is None else f" [{parameter.default}]"
                 typer.echo(f"{'':<18}   {parameter.name}{default}: {parameter.what}")
         return
-    pairs = [pair.partition("=") for pair in given or []]
+    pairs = [pair.partition("=") for pair in params or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
     render(named_queries.ask(Home.find(), name, {key: value for key, _, value in pairs}), form, sys.stdout.buffer)
@@ -47,14 +50,18 @@ def ask(
 @app.command()
 def schema() -> None:
     """Print the tables, views and columns of the warehouse with their comments."""
-    from flows.cli.console import schema_page
+    from warehouse.catalog import catalog
 
-    typer.echo(schema_page(Home.find()))
+    lines = []
+    for table in catalog.tables(Home.find()):
+        lines += ["", f"{table.name} ({table.kind}): {table.comment}"]
+        lines += [f"    {column.name:<22} {column.type:<16} {column.comment}" for column in table.columns]
+    typer.echo("\n".join(lines).strip())
 
 
 @warehouse_app.command("rebuild")
 def rebuild() -> None:
-    """Build the warehouse anew from the lake."""
+    """Rebuild the catalog from the lake."""
     from warehouse.catalog import catalog
 
     typer.echo(catalog.rebuild(Home.find()))
@@ -62,7 +69,7 @@ def rebuild() -> None:
 
 @warehouse_app.command("verify")
 def verify() -> None:
-    """Compare every published byte with its manifest; what is damaged or missing is listed with its mend."""
+    """Compare every published file with its manifest; print a fix for what is damaged or missing."""
     from rich.console import Console
     from rich.progress import track
 
@@ -81,8 +88,8 @@ def verify() -> None:
 
 
 @app.command()
-def gc(hours: Annotated[float, typer.Option(min=0, help="Keep what was written since.")] = 24.0) -> None:
-    """Remove temporary files and partitions that were never published."""
+def gc(hours: Annotated[float, typer.Option(min=0, help="Keep files younger than this many hours.")] = 24.0) -> None:
+    """Remove temporary files and unpublished partitions."""
     from datetime import timedelta
 
     from warehouse.lake.gc import sweep

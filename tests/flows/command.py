@@ -11,7 +11,13 @@ from tempfile import TemporaryDirectory
 import tests.tasks.worlds  # noqa: F401  # before Prefect is imported: it sets the level of Prefect's own log
 from tests.conftest import ROOT
 
-PRELOAD = ["tests.flows.command", "flows.cli.main", "flows.pipeline", "flows.cli.console", "warehouse.catalog.export"]
+PRELOAD = [
+    "tests.flows.command",
+    "flows.cli.main",
+    "flows.pipeline",
+    "flows.cli.leaderboard_view",
+    "warehouse.catalog.export",
+]
 PRELOAD += ["datasets", "transformers.models.llama.modeling_llama", "mlflow.pyfunc", "vocabsem.methods"]
 PRELOAD += ["mlflow.store.tracking.sqlalchemy_store", "flows.reporting.svg", "sklearn.cluster", "alembic.command"]
 _context = multiprocessing.get_context("forkserver")

@@ -31,10 +31,10 @@ def test_this_machine(home):
     assert found["threads"].value.startswith(f"{usable} of ")
     total = psutil.virtual_memory().total / 1e9
     assert found["memory"].value.endswith(f"of {total:.1f} GB available")
-    assert found["home"].value == f"{home.root}, made at the first run"
+    assert found["home"].value == f"{home.root}, created at the first run"
     assert found["warehouse"].value.startswith("none yet")
     assert found["servers"].value == "not running: vocabsem up"
-    assert not home.root.exists(), "an examination changes nothing"
+    assert not home.root.exists(), "checks change nothing"
 
 
 def test_every_direct_dependency_is_looked_at_and_no_extra_one(home):
@@ -45,10 +45,10 @@ def test_every_direct_dependency_is_looked_at_and_no_extra_one(home):
     assert len(found) == len(examine(home)), "each name once"
 
 
-def test_what_is_not_well_has_a_mend_and_only_that(home):
+def test_a_failed_check_has_a_fix_and_only_that(home):
     for finding in examine(home):
         assert finding.value
-        assert finding.ok == (not finding.mend)
+        assert finding.ok == (not finding.fix)
 
 
 def test_a_missing_package_and_a_wrong_version():
@@ -56,7 +56,7 @@ def test_a_missing_package_and_a_wrong_version():
     assert (missing.ok, missing.value) == (False, "missing, >=3 is needed")
     old = package(Requirement("numpy<1"))
     assert (old.ok, old.value) == (False, version("numpy"))
-    assert old.mend.startswith("<1 is needed: make install")
+    assert old.fix.startswith("<1 is needed: make install")
     assert package(Requirement("numpy>=1")).ok
 
 
@@ -65,7 +65,7 @@ def test_a_full_disk_and_little_memory(home, monkeypatch):
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
     found = by_name(home)
     assert not found["disk"].ok
-    assert "1e+09 GB are needed" in found["disk"].mend
+    assert "1e+09 GB are needed" in found["disk"].fix
     assert not found["memory"].ok
 
 
@@ -74,12 +74,12 @@ def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):
     finding = by_name(Home(tmp_path / "file" / "home"))["home"]
     assert not finding.ok
     assert f"cannot write to {tmp_path / 'file'}" in finding.value
-    assert "--home" in finding.mend
+    assert "--home" in finding.fix
 
 
 def test_without_pip(home, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert doctor._pip().mend == "python -m ensurepip"
+    assert doctor._pip().fix == "python -m ensurepip"
 
 
 def test_a_driver_that_torch_cannot_use(monkeypatch):
@@ -90,7 +90,7 @@ def test_a_driver_that_torch_cannot_use(monkeypatch):
     monkeypatch.setattr(doctor, "has_nvidia", lambda: True)
     finding = doctor._gpu()
     assert not finding.ok
-    assert "UV_TORCH_BACKEND" in finding.mend
+    assert "UV_TORCH_BACKEND" in finding.fix
 
 
 @pytest.mark.gpu

@@ -74,9 +74,9 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({}, CardError, r"mine\.yaml is there already: .*--force"),
+        ({}, CardError, r"mine\.yaml exists: .*--force"),
         ({"more": ["--force"], "text": "reviews"}, DataError, "did you mean 'review'"),
-        ({"more": ["--force", "--name", "my/reviews"]}, CardError, "--name 'my/reviews': give letters"),
+        ({"more": ["--force", "--name", "my/reviews"]}, CardError, "--name 'my/reviews': use only letters"),
         ({"more": ["--force", "--model", "smollm2-135m-instrukt"]}, CardError, "mean 'smollm2-135m-instruct'"),
     ],
     ids=["there already", "column", "name", "model"],
@@ -92,7 +92,7 @@ def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypa
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_is_told(
+def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_is_explained(
     reviews, make_home, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("VOCABSEM_HOME", str(make_home()))
@@ -104,5 +104,5 @@ def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_
 
 
 def test_a_card_goes_by_the_name_of_a_card(reviews, tmp_path):
-    with pytest.raises(CardError, match=r"a card's name ends in \.yaml"):
+    with pytest.raises(CardError, match=r"the name of a card ends in \.yaml"):
         init(reviews, tmp_path / "mine.txt")

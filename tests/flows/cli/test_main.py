@@ -151,12 +151,12 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
         assert not done.stdout
 
 
-def test_named_analyses_are_listed_and_asked_with_parameters(ran):
+def test_named_queries_are_listed_and_run_with_parameters(ran):
     world, _ = ran
-    listed = ask(world, "ask").stdout
+    listed = ask(world, "query").stdout
     for name, analysis in analyses().items():
         assert f"\n{name:<18} {analysis.question}\n" in f"\n{listed}"
-    words = ("ask", "confusions", "--param", "method=centroid", "--param", "shots=4", "--format")
+    words = ("query", "confusions", "--param", "method=centroid", "--param", "shots=4", "--format")
     rows = json.loads(ask(world, *words, "json").stdout)
     assert {(row["method"], row["shots"]) for row in rows} == {("centroid", "4")}
     assert "centroid" in ask(world, *words, "table").stdout
@@ -170,7 +170,7 @@ def test_named_analyses_are_listed_and_asked_with_parameters(ran):
         (["confusions", "--param", "dataset=read_text('/etc/passwd')"], "nothing matches"),
         (["confusions", "--format", "xml"], "choose one of table"),
     ):
-        done = command(world.home, "ask", *wrong)
+        done = command(world.home, "query", *wrong)
         assert done.returncode == 2, wrong
         assert said in done.stderr
         assert not done.stdout
@@ -214,7 +214,7 @@ def test_texts_of_another_encoding_are_refused(ran):
         assert (done.returncode, done.stderr.strip()) == (2, told)
 
 
-def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_path):
+def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_printed(ran, tmp_path):
     world, _ = ran
     before = ask(world, "leaderboard", "--format", "csv").stdout
     ask(world, "warehouse", "rebuild")
@@ -228,24 +228,32 @@ def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_told(ran, tmp_pa
     schema = ask(world, "schema").stdout
     for name in ("leaderboard", "label_efficiency", "examples", "states", "anchors", "nearest_tokens", "lineage"):
         assert f"\n{name} (" in f"\n{schema}"
+    described = 0
+    for block in schema.strip().split("\n\n"):
+        heading, *columns = block.splitlines()
+        assert heading.partition(": ")[2], heading
+        if "(macro)" not in heading:  # whose parameters are words
+            assert all(len(line.split(maxsplit=2)) == 3 for line in columns)
+            described += len(columns)
+    assert described > 50
 
 
 def test_a_home_that_can_be_none_is_refused(tmp_path):
     (path := tmp_path / "file").touch()
     for words in (["--home"], ["--home="], ["--home", ""]):
-        with pytest.raises(BadInput, match="--home names no folder: write --home DIR"):
+        with pytest.raises(BadInput, match="--home needs a folder: write --home DIR"):
             main._take_home(["leaderboard", *words])
     done = command(Home(path), "leaderboard")
     assert (done.returncode, done.stderr) == (
         2,
-        f"error: the home {path} is no folder: choose one with --home or VOCABSEM_HOME\n",
+        f"error: the home {path} is not a folder: choose one with --home or VOCABSEM_HOME\n",
     )
 
 
-def test_what_a_disk_refuses_is_told_with_its_mend():
-    told = main._unforeseen(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
-    assert told.startswith("/home/logs: Read-only file system: mend its permissions or free some space, or choose")
-    assert main._unforeseen(ValueError("no")) == "ValueError: no\n(--debug shows where)"
+def test_errors_of_the_file_system_are_described_with_a_fix():
+    message = main._describe(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    assert message.startswith("/home/logs: Read-only file system: fix its permissions, free disk space, or choose")
+    assert main._describe(ValueError("no")) == "ValueError: no\n(--debug prints the traceback)"
 
 
 def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):
@@ -265,14 +273,16 @@ def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran
     assert nowhere.returncode == 2, "the first of two is taken, the second is no option"
 
 
-def test_help_tells_of_every_command():
+def test_help_lists_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = "run plan extract anchors calibrate evaluate leaderboard report sql ask schema neighbors predict up doctor"
+    verbs = (
+        "run plan extract anchors calibrate evaluate leaderboard report sql query schema neighbors predict up doctor"
+    )
     for verb in [*verbs.split(), "gc", "serve", "warehouse"]:
         assert f"\n  {verb} " in done.stdout
-    assert "Exit codes: 0 done, 1 a computation failed, 2 bad input" in " ".join(done.stdout.split())
+    assert "Exit codes: 0 success, 1 a computation failed, 2 invalid input" in " ".join(done.stdout.split())
 
 
 def test_a_plan_of_another_home_shares_nothing(ran, tmp_path):

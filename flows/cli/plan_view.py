@@ -1,0 +1,50 @@
+"""Print a plan: what is published, what would be computed, and what that costs."""
+
+import json
+from collections import Counter
+
+from rich.console import Console
+
+from flows.cli.console import console, grid
+from flows.planning.cost import estimate
+from flows.planning.plan import Plan
+
+KINDS = ("examples", "anchors", "states", "predictions", "metrics", "comparisons", "runs")
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Print the partitions of each step and the cost of those to compute."""
+    counts, cost = _counts(plan), estimate(plan)
+    if as_json:
+        print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
+        return
+    out = console()
+    rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
+    out.print(grid(f"plan of {plan.experiment.name}", ("step", "partitions", "published", "to compute"), (), rows))
+    for source in plan.unfetched:
+        out.print(f"to fetch first, its steps are unknown until then: {source}")
+    out.print(
+        f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
+        f" about {cost['seconds']:,.0f} s ({cost['basis']})"
+    )
+    if cost["unread"]:
+        out.print(f"not counted, because never read: {', '.join(cost['unread'])}")
+
+
+def print_start(plan: Plan) -> None:
+    """Print on standard error how much there is to compute."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    if plan.done:
+        out.print(f"{plan.experiment.name}: everything is published, nothing to do")
+        return
+    missing = {kind: count["missing"] for kind, count in _counts(plan).items() if count["missing"]}
+    steps = ", ".join(f"{n} {kind}" for kind, n in missing.items())
+    out.print(f"{plan.experiment.name}: to compute: {steps or 'known after fetching'}; home: {plan.home.root}")
+
+
+def _counts(plan: Plan) -> dict[str, dict[str, int]]:
+    total = Counter(step.kind for step in plan.steps())
+    missing = Counter(step.kind for step in plan.missing())
+    return {
+        kind: {"all": total[kind], "published": total[kind] - missing[kind], "missing": missing[kind]} for kind in KINDS
+    }
