@@ -11,7 +11,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli.main import main
+from flows.cli import main
 from flows.planning.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
