@@ -54,7 +54,7 @@ class Setting:
     @cached_property
     def model(self) -> "LanguageModel":
         """The default model in the number format that suits this machine."""
-        from vocabsem.cards.schema import load_card
+        from vocabsem.cards.loader import load_card
         from vocabsem.language_model import load_model
 
         return load_model(load_card("models", MODEL), self.home.cache)
@@ -75,7 +75,7 @@ class Setting:
 
     def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
         from tasks.examples import SEED
-        from vocabsem.cards.schema import load_card
+        from vocabsem.cards.loader import load_card
         from vocabsem.examples import read_examples
         from vocabsem.prompting import encode_prompts
         from vocabsem.sources.fetching import fetch

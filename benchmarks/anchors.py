@@ -6,7 +6,7 @@ import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
 from vocabsem.anchors import semantic_anchors
-from vocabsem.cards.schema import load_card
+from vocabsem.cards.loader import load_card
 from vocabsem.language_model import load_model
 
 

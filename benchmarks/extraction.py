@@ -8,9 +8,11 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
-from vocabsem.cards.schema import load_card
-from vocabsem.extraction import extract, padded, shared_tokens
-from vocabsem.language_model import LanguageModel, fetch_checkpoint
+from vocabsem.batching import padded, shared_tokens
+from vocabsem.cards.loader import load_card
+from vocabsem.checkpoints import fetch_checkpoint
+from vocabsem.extraction import extract
+from vocabsem.language_model import LanguageModel
 from vocabsem.parallel import parallel_map, workers
 
 ROWS = 384

@@ -13,7 +13,8 @@ from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
 from benchmarks.anchors import beside_gram
 from benchmarks.extraction import operations
-from vocabsem.extraction import TOKEN_BUDGET, extract, padded, token_batches
+from vocabsem.batching import padded, token_batches
+from vocabsem.extraction import TOKEN_BUDGET, extract
 from vocabsem.language_model import LanguageModel
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key

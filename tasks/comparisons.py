@@ -10,7 +10,7 @@ from tasks.steps.specs import RIVAL, ComparisonsSpec
 from tasks.steps.step import Step
 from vocabsem.comparison import difference, holm
 from vocabsem.errors import DataError
-from vocabsem.metrics import BootstrapSample, resample
+from vocabsem.resampling import BootstrapSample, resample
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

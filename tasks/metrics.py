@@ -11,7 +11,8 @@ from tasks.steps.decorator import step_task
 from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
 from tasks.steps.specs import FitSpec, MetricsSpec
 from tasks.steps.step import Step
-from vocabsem.metrics import mean_and_std, resample
+from vocabsem.metrics import mean_and_std
+from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

@@ -13,7 +13,7 @@ from benchmarks.extraction import by_batches, one_at_a_time, operations
 from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, watched
 from benchmarks.profile import OTHER, by_kind
-from vocabsem.cards.schema import load_card
+from vocabsem.cards.loader import load_card
 from vocabsem.extraction import extract
 from vocabsem.sources.fetching import sha256_of
 from warehouse.home import Home

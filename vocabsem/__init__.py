@@ -9,7 +9,7 @@ from typing import Any
 
 _EXPORTS = {
     "anchors": ("semantic_anchors",),
-    "cards.schema": ("load_card",),
+    "cards.loader": ("load_card",),
     "comparison": ("paired_bootstrap",),
     "extraction": ("extract",),
     "language_model": ("load_model",),
@@ -18,8 +18,9 @@ _EXPORTS = {
         *("HeadTuning", "KNeighbors", "KnnPrompting", "LabelSpace", "LinearProbe", "PaperCalibrator"),
         *("RidgeProbe", "StateOptimization", "VocabularyCalibrator", "ZeroShot"),
     ),
-    "metrics": ("bootstrap", "evaluate"),
+    "metrics": ("evaluate",),
     "prompting": ("encode_prompts",),
+    "resampling": ("bootstrap",),
     "similarity": ("nearest_tokens",),
     "text_states": ("TextStates",),
 }

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
+from vocabsem.batching import padded
 from vocabsem.errors import TrainingFailed
-from vocabsem.extraction import extract, padded
+from vocabsem.extraction import extract
 from vocabsem.language_model import Head, LanguageModel
 from vocabsem.methods.base import Ints, check_labels
 from vocabsem.methods.info import Background

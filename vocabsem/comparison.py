@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vocabsem.errors import DataError
-from vocabsem.metrics import RESAMPLES, BootstrapSample, Floats, resample, resample_seeds
+from vocabsem.metrics import Floats
+from vocabsem.resampling import RESAMPLES, BootstrapSample, resample, resample_seeds
 
 __all__ = ["Difference", "difference", "holm", "paired_bootstrap"]
 

@@ -7,19 +7,18 @@ once, and every batch shares its keys and values.
 """
 
 import copy
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from vocabsem.batching import even_batches, padded, shared_tokens
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
 from vocabsem.parallel import parallel_map, to_host, workers
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from transformers import Cache, PreTrainedModel
 
@@ -28,13 +27,9 @@ __all__ = [
     "Pooling",
     "Prefix",
     "check_head",
-    "even_batches",
     "extract",
     "keeps_keys_and_values",
-    "padded",
     "resolve_layers",
-    "shared_tokens",
-    "token_batches",
 ]
 
 Pooling = Literal["last", "mean"]
@@ -72,87 +67,6 @@ def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[
     if wrong or not numbers:
         raise BadInput(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
     return sorted(numbers)
-
-
-def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield batches of indices, longest first, so that rows × longest ≤ `budget` (or one row) in every batch.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each prompt.
-    budget : int
-        Most padded tokens of a batch.
-
-    Yields
-    ------
-    list of int
-
-    Examples
-    --------
-    >>> list(token_batches([1, 4, 2], budget=4))
-    [[1], [2, 0]]
-    """
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    start = 0
-    while start < len(order):
-        rows = max(1, budget // lengths[order[start]])
-        yield order[start : start + rows]
-        start += rows
-
-
-def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[int]]:
-    """Return batches of similar size within the budget, equally many for each core, so that none waits at the end.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each prompt.
-    budget : int
-        Most padded tokens of a batch.
-    cores : int
-        Batches that run at a time.
-
-    Returns
-    -------
-    list of list of int
-
-    Examples
-    --------
-    >>> even_batches([2, 2, 2, 2], budget=100, cores=2)
-    [[0, 1], [2, 3]]
-    """
-    widest = list(token_batches(lengths, budget))
-    most = -(-len(widest) // cores) * cores
-    share = sum(len(batch) * lengths[batch[0]] for batch in widest) // max(most, 1)
-    while share < budget:
-        batches = list(token_batches(lengths, share))
-        if len(batches) <= most:
-            return batches
-        share += share // 64 + 1
-    return widest
-
-
-def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
-    """Return the longest common prefix of all prompts that leaves each of them a token of its own.
-
-    Parameters
-    ----------
-    token_ids : sequence of sequences of int
-        Of all prompts.
-
-    Returns
-    -------
-    list of int
-
-    Examples
-    --------
-    >>> shared_tokens([[1, 2, 3], [1, 2, 4]])
-    [1, 2]
-    """
-    together = itertools.takewhile(lambda tokens: len(set(tokens)) == 1, zip(*token_ids, strict=False))
-    shared = [tokens[0] for tokens in together]
-    return shared[: min(map(len, token_ids), default=1) - 1]
 
 
 @dataclass(frozen=True)
@@ -333,36 +247,6 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
                     " continue from stored keys and values: exclude it in vocabsem/extraction.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
-
-
-def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
-    """Return token ids (B, T), padded with 0 on the right, and their lengths (B,).
-
-    Parameters
-    ----------
-    prompts : sequence of sequences of int
-        Token ids of B prompts.
-    device : torch.device
-        Where the ids lie; the lengths lie there too.
-
-    Returns
-    -------
-    ids : Tensor of shape (B, T), int64
-    lengths : Tensor of shape (B,), int64
-
-    Examples
-    --------
-    >>> import torch
-    >>> padded([[5], [6, 7]], torch.device("cpu"))[0].tolist()
-    [[5, 0], [6, 7]]
-    """
-    import torch
-
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
-    return ids.to(device), lengths.to(device)
 
 
 def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:

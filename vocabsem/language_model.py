@@ -1,31 +1,26 @@
-"""A frozen causal language model: its tokenizer, its body, its head, and the guard that ties states to logits."""
+"""A frozen causal language model: its tokenizer, its network, its head, and the guard between them."""
 
-import hashlib
-import json
-import shutil
-import uuid
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock
-
 from vocabsem.cards.schema import ModelCard
+from vocabsem.checkpoints import fetch_checkpoint, from_folder
 from vocabsem.cpu_attention import use_fast_attention
 from vocabsem.devices import DType, resolve_device, resolve_dtype
-from vocabsem.errors import CardError, ComputationFailed, GuardFailed
-from vocabsem.sources import fetching
+from vocabsem.errors import CardError, GuardFailed
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Head", "LanguageModel", "fetch_checkpoint", "load_model", "load_tokenizer", "model_digest"]
+__all__ = [
+    "Head",
+    "LanguageModel",
+    "load_model",
+]
 
-CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
 TOLERANCE = {"float32": 5e-4, "bfloat16": 2e-2}  # of the largest logit; a few roundings of the dtype
-HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt")  # never *.bin or *.py: no pickles, no remote code
 
 
 @dataclass(frozen=True)
@@ -160,94 +155,6 @@ class LanguageModel:
         return float(difference)
 
 
-def model_digest(card: ModelCard, cache: Path) -> str | None:
-    """Return the SHA-256 that identifies a model's bytes, without loading it.
-
-    Parameters
-    ----------
-    card : ModelCard
-        The model.
-    cache : Path
-        Folder of fetched sources.
-
-    Returns
-    -------
-    str or None
-        None while a hub model was never fetched.
-    """
-    content = card.sha256
-    if content is None:
-        fetched = fetching.cached(card.source, cache)
-        content = fetched.sha256 if fetched else None
-    return None if content is None else hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest()
-
-
-def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
-    """Fetch a model's files, and convert a GGUF file.
-
-    A GGUF file is dequantized and saved once as float32 safetensors, about 30 times faster to load.
-
-    Parameters
-    ----------
-    card : ModelCard
-        The model.
-    cache : Path
-        Folder of fetched sources.
-
-    Returns
-    -------
-    folder : Path
-        With safetensors and tokenizer.
-    digest : str
-        SHA-256 that identifies the model's bytes.
-
-    Raises
-    ------
-    SourceError
-        For other bytes than the card's sha256.
-    DownloadFailed
-        Where the source does not answer.
-    CardError
-        Where the source is neither a folder nor a GGUF file.
-    """
-    fetched = fetching.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
-    digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
-    if fetched.path.is_dir():
-        return fetched.path, digest
-    if fetched.path.suffix != ".gguf":
-        raise CardError(
-            f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: fix 'source' in its card"
-        )
-    target = cache / "models" / digest[:12]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if not target.exists():
-            _convert(fetched.path, target)
-    return target, digest
-
-
-def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
-    """Load a model's tokenizer, without the weights; raises as `fetch_checkpoint` does.
-
-    Parameters
-    ----------
-    card : ModelCard
-        The model.
-    cache : Path
-        Folder of fetched sources.
-
-    Returns
-    -------
-    PreTrainedTokenizerBase
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        fetch_checkpoint(card, cache)[0], local_files_only=True, trust_remote_code=False
-    )
-    return tokenizer
-
-
 def load_model(
     card: ModelCard, cache: Path, *, dtype: DType | Literal["checkpoint"] = "auto", device: str = "auto"
 ) -> LanguageModel:
@@ -284,7 +191,7 @@ def load_model(
 
     folder, digest = fetch_checkpoint(card, cache)
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
-    network, tokenizer = _from_folder(folder, wanted)
+    network, tokenizer = from_folder(folder, wanted)
     network = network.eval().requires_grad_(False).to(resolve_device(device))
     if network.device.type == "cpu":
         use_fast_attention(network)
@@ -302,43 +209,3 @@ def load_model(
             )
     kind: Literal["float32", "bfloat16"] = "bfloat16" if network.dtype == torch.bfloat16 else "float32"
     return LanguageModel(card.name, digest, network, tokenizer, kind)
-
-
-def _from_folder(folder: Path, dtype: Any, **options: Any) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    bar = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, **options
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ComputationFailed(f"transformers cannot read the model in {folder}: {error}") from error
-    finally:
-        if bar:
-            logging.enable_progress_bar()
-    return network, tokenizer
-
-
-def _convert(gguf: Path, target: Path) -> None:
-    """Write `target` whole or not at all: a folder beside it, moved into place when it is complete."""
-    import torch
-
-    partial = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex}")
-    partial.mkdir()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            network, tokenizer = _from_folder(gguf.parent, torch.float32, gguf_file=gguf.name)
-        network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
-        del network.config.quantization_config
-        network.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        (partial / "source.json").write_text(json.dumps({"gguf": gguf.name, "conversion": CONVERSION}))
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

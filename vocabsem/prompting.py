@@ -1,39 +1,31 @@
-"""Turn examples into prompts of token ids, make content-free prompts, and map label words to their tokens."""
+"""Turn examples into prompts of token ids, none longer than a limit."""
 
 import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.errors import CardError, DataError, LabelWordError
+from vocabsem.errors import CardError, DataError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
-    "CONTENT_FREE",
-    "DOMAIN_TEXTS",
     "Ids",
     "Prompts",
-    "content_free",
-    "domain_words",
     "encode_prompts",
     "encode_texts",
     "field_names",
-    "label_tokens",
     "splits_special_tokens",
     "validate_template",
 ]
 
 Ids = list[int]
 Span = tuple[int, int]
-
-CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al., 2021
-DOMAIN_TEXTS = 20  # Fei et al., 2023
 
 
 def field_names(template: str) -> set[str]:
@@ -207,120 +199,6 @@ def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -
     return not any(token in template for token in tokenizer.all_special_tokens)
 
 
-def content_free(names: Sequence[str]) -> list[dict[str, str]]:
-    """Return content-free fields: N/A, [MASK] and the empty text (Zhao et al., 2021).
-
-    Parameters
-    ----------
-    names : sequence of str
-        Fields of the template.
-
-    Returns
-    -------
-    list of dict of str to str
-        Of length 3; the predictions for them show a model's contextual bias.
-
-    Examples
-    --------
-    >>> content_free(["text"])
-    [{'text': 'N/A'}, {'text': '[MASK]'}, {'text': ''}]
-    """
-    return [dict.fromkeys(names, text) for text in CONTENT_FREE]
-
-
-def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[str, str]]:
-    """Return twenty sets of fields of random words of the examples, as long as these are on average (Fei et al., 2023).
-
-    Parameters
-    ----------
-    examples : sequence of mappings
-        Template field → text.
-    seed : int
-        Seed of the choice of words.
-
-    Returns
-    -------
-    list of dict of str to str
-        Of length 20.
-
-    Examples
-    --------
-    >>> domain_words([{"text": "good good"}], seed=0)[0]
-    {'text': 'good good'}
-    """
-    generator = np.random.default_rng(seed)
-    made: list[dict[str, str]] = [{} for _ in range(DOMAIN_TEXTS)]
-    for name in examples[0]:
-        words = [word for example in examples for word in example[name].split()]
-        length = max(1, round(len(words) / len(examples)))
-        for fields in made:
-            fields[name] = " ".join(words[i] for i in generator.integers(len(words), size=length))
-    return made
-
-
-def label_tokens(
-    tokenizer: "PreTrainedTokenizerBase",
-    words: Sequence[str],
-    *,
-    strategy: Literal["single", "first", "mean"] = "single",
-    dataset: str | None,
-) -> list[Ids]:
-    """Return the ids of the label tokens of each word (paper, Appendix: label words).
-
-    Each word is tokenized as it would follow the prompt: after a colon and a space.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-        The model's tokenizer.
-    words : sequence of str
-        Label word of each of C classes.
-    strategy : {"single", "first", "mean"}
-        single: one token a word, others are an error; first: a word's first token; mean: all of them.
-    dataset : str or None
-        Name of the data set, for messages.
-
-    Returns
-    -------
-    list of list of int
-        Of length C; no two words have the same tokens.
-
-    Raises
-    ------
-    LabelWordError
-        With every word that is unknown, too long or not distinct.
-    """
-    of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
-    fix = f"choose others{there}"
-    token_ids = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
-    problems = []
-    for word, ids in token_ids.items():
-        if tokenizer.unk_token_id in ids or not ids:
-            problems.append(f"label word {word!r}{of} is unknown to the tokenizer: {fix}")
-        elif strategy == "single" and len(ids) > 1:
-            spelled = ", ".join(_spelled(tokenizer, token) for token in ids)
-            problems.append(
-                f"label word {word!r}{of} is {len(ids)} tokens, {spelled}: choose a word of one token{there}, or set "
-                "'word_tokens' there to 'first' or 'mean'"
-            )
-    if strategy != "single":
-        token_ids = {word: _without_space(tokenizer, ids) for word, ids in token_ids.items()}
-    if strategy == "first":
-        token_ids = {word: ids[:1] for word, ids in token_ids.items()}
-    owners: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for word in words:
-        owners[tuple(token_ids[word])].append(word)
-    for shared, sharing in owners.items():
-        if len(sharing) > 1 and shared:
-            listed = " and ".join(filter(None, [", ".join(map(repr, sharing[:-1])), repr(sharing[-1])]))
-            spelled = ", ".join(_spelled(tokenizer, token) for token in shared)
-            token = "token" if len(shared) == 1 else "tokens"
-            problems.append(f"label words {listed}{of} share the {token} {spelled}: {fix}")
-    if problems:
-        raise LabelWordError("\n".join(problems))
-    return [token_ids[word] for word in words]
-
-
 def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
     """Return the prompt, and the span of each field in it."""
     text, spans = "", {}
@@ -369,21 +247,3 @@ def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
         longest = max(left, key=lambda name: left[name])
         left[longest] = max(left[longest] - 1, 0)
     return {name: tokens for name, tokens in left.items() if tokens < len(starts[name])}
-
-
-def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
-    """Tokenize in context, as tokenizers that mark spaces treat the beginning of a text as a space of its own."""
-    before, both = encode_texts(tokenizer, [":", f": {word}"], split_special_tokens=False)
-    if both[: len(before)] == before:
-        return both[len(before) :]
-    return encode_texts(tokenizer, [f" {word}"], split_special_tokens=False)[0]
-
-
-def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:
-    """Drop leading tokens of white space alone: they do not identify the word that follows."""
-    first = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
-    return ids[first:]
-
-
-def _spelled(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
-    return f"{tokenizer.decode([token])!r} (id {token})"

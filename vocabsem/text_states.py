@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from vocabsem.anchors import Anchors, semantic_anchors
-from vocabsem.cards.schema import ModelCard, load_card
+from vocabsem.cards.loader import load_card
+from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
 from vocabsem.extraction import extract, resolve_layers
 from vocabsem.label_space import LabelSpace, Vocabulary
+from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
-from vocabsem.prompting import encode_prompts, label_tokens
+from vocabsem.prompting import encode_prompts
 
 __all__ = ["TextStates"]
 

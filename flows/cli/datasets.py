@@ -28,7 +28,7 @@ def init_dataset(
 ) -> None:
     """Write the card of your own data set, with label words proposed by the model."""
     from tasks.views.dataset_draft import propose, read_draft
-    from vocabsem.cards.schema import CARDS, load_card
+    from vocabsem.cards.loader import CARDS, load_card
 
     name = name or re.sub(r"\W+", "_", file.stem.lower()).strip("_") or "mine"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
@@ -62,7 +62,8 @@ def _write(output: Path, card: dict[str, object]) -> None:
     """Write through a temporary file, and only a card that can be read back."""
     import yaml
 
-    from vocabsem.cards.schema import DatasetCard, read_yaml
+    from vocabsem.cards.loader import read_yaml
+    from vocabsem.cards.schema import DatasetCard
 
     temporary = output.with_name(f".{output.name}.tmp")
     try:

@@ -66,7 +66,7 @@ def lens(
     from flows.planning.plan import find_data_dir
     from flows.reporting.templating import writable
     from tasks.views.lens import look
-    from vocabsem.cards.schema import load_card
+    from vocabsem.cards.loader import load_card
 
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")

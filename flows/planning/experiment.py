@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
-from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, load_card, read_yaml
+from vocabsem.cards.loader import CARDS, load_card, read_yaml
+from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.methods.extensions import resolve

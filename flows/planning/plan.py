@@ -30,9 +30,9 @@ from tasks.steps.specs import (
 )
 from tasks.steps.step import PlannedFit, Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.checkpoints import model_digest
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import CardError, SourceError
-from vocabsem.language_model import model_digest
 from vocabsem.methods.registry import method_info
 from vocabsem.sources import fetching
 from warehouse.home import Home

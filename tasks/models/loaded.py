@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.steps.decorator import step_task
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.checkpoints import fetch_checkpoint, load_tokenizer
 from vocabsem.devices import DType
 from vocabsem.errors import DownloadInterrupted
-from vocabsem.language_model import LanguageModel, fetch_checkpoint, load_model, load_tokenizer
-from vocabsem.prompting import label_tokens
+from vocabsem.label_tokens import label_tokens
+from vocabsem.language_model import LanguageModel, load_model
 from warehouse.home import Home
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.specs import SPLITS
-from vocabsem.prompting import content_free, domain_words
+from vocabsem.content_free import content_free, domain_words
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.steps.step import PlannedFit
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.checkpoints import model_digest
 from vocabsem.errors import BadInput
-from vocabsem.language_model import model_digest
 from warehouse.home import Home
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tasks.steps.step import PlannedFit
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.store import store
 from vocabsem.comparison import Difference, difference
-from vocabsem.metrics import resample
+from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.partition import Lake, Partition
 

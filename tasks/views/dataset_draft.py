@@ -16,7 +16,8 @@ from vocabsem.errors import DataError
 from vocabsem.examples import read_examples
 from vocabsem.extraction import extract
 from vocabsem.label_proposals import propose_words
-from vocabsem.prompting import encode_prompts, encode_texts, label_tokens
+from vocabsem.label_tokens import label_tokens
+from vocabsem.prompting import encode_prompts, encode_texts
 from vocabsem.shots import choose_shots
 from vocabsem.sources.readers import read_columns
 from warehouse.home import Home

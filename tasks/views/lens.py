@@ -12,10 +12,10 @@ from tasks.models.loaded import INFERENCE, label_ids, loaded, tokenizing
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.checkpoints import fetch_checkpoint
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import BadInput
 from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import fetch_checkpoint
 from vocabsem.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
 from vocabsem.prompting import Ids, encode_prompts, encode_texts
 from warehouse.catalog import reads

@@ -2,9 +2,11 @@
 
 import pytest
 
-from vocabsem.cards.schema import list_cards, load_card
-from vocabsem.language_model import load_tokenizer
-from vocabsem.prompting import content_free, encode_prompts, label_tokens
+from vocabsem.cards.loader import list_cards, load_card
+from vocabsem.checkpoints import load_tokenizer
+from vocabsem.content_free import content_free
+from vocabsem.label_tokens import label_tokens
+from vocabsem.prompting import encode_prompts
 
 CARDS = [card for card in (load_card("datasets", name) for name in list_cards("datasets")) if card.templates]
 

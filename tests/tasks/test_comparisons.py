@@ -10,7 +10,7 @@ from tests.tasks.worlds import World, compute, fit_of, snapshot
 from tests.vocabsem.method_data import make_space
 from vocabsem.comparison import holm, paired_bootstrap
 from vocabsem.methods import VocabularyCalibrator
-from vocabsem.metrics import BootstrapSample
+from vocabsem.resampling import BootstrapSample
 from warehouse.lake.partition import Lake
 
 

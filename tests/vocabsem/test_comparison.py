@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from vocabsem.comparison import difference, holm, paired_bootstrap
 from vocabsem.errors import DataError
-from vocabsem.metrics import evaluate, resample
+from vocabsem.metrics import evaluate
+from vocabsem.resampling import resample
 
 
 def predictions(seed, n=60, classes=3):

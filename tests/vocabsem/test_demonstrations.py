@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.vocabsem.made_tokenizers import byte_level, metaspace
 from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, max_demonstrations
 from vocabsem.errors import DataError
-from vocabsem.prompting import encode_prompts, label_tokens
+from vocabsem.label_tokens import label_tokens
+from vocabsem.prompting import encode_prompts
 from vocabsem.shots import choose_shots
 
 TEMPLATE = "review: {text}\nsentiment:"

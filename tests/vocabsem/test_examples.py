@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabsem.cards.schema import DatasetCard, Label, SplitRule, load_card
+from vocabsem.cards.loader import load_card
+from vocabsem.cards.schema import DatasetCard, Label, SplitRule
 from vocabsem.errors import DataError
 from vocabsem.examples import apportion, read_examples
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from vocabsem.cards.schema import load_card
+from vocabsem.batching import even_batches, shared_tokens, token_batches
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
-from vocabsem.extraction import check_head, even_batches, extract, resolve_layers, shared_tokens, token_batches
+from vocabsem.extraction import check_head, extract, resolve_layers
 from vocabsem.language_model import load_model
 
 RANDOM = np.random.default_rng(0)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from tests.vocabsem.architectures import ARCHITECTURES, VOCABULARY, save
+from vocabsem.checkpoints import fetch_checkpoint, load_tokenizer, model_digest
 from vocabsem.errors import CardError, ComputationFailed, GuardFailed, SourceError
 from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import TOLERANCE, fetch_checkpoint, load_model, load_tokenizer, model_digest
+from vocabsem.language_model import TOLERANCE, load_model
 
 PROMPTS = [[5, 9, 40, 41, 300, 7], [8, 2], [33, 34, 35, 36], [12]]
 

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vocabsem.made_tokenizers import byte_level, metaspace, word_level
-from vocabsem.cards.schema import list_cards, load_card
+from vocabsem.cards.loader import list_cards, load_card
 from vocabsem.errors import CardError, DataError, LabelWordError
-from vocabsem.prompting import encode_prompts, label_tokens
+from vocabsem.label_tokens import label_tokens
+from vocabsem.prompting import encode_prompts
 
 REVIEW = 'review: "{text}"\nsentiment:'
 PAIR = "Premise: {premise}\nHypothesis: {hypothesis}\nPrediction:"
@@ -215,7 +216,7 @@ def test_an_unknown_word_is_refused(strategy):
 
 def test_the_shipped_cards_suit_the_default_model(cache):
     """The real tokenizer, where an earlier run has fetched it."""
-    from vocabsem.language_model import load_tokenizer
+    from vocabsem.checkpoints import load_tokenizer
     from vocabsem.sources.fetching import cached
 
     card = load_card("models", "smollm2-135m-instruct")

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.vocabsem.cards.test_schema import DATASETS, GOOD
-from vocabsem.cards.schema import load_card
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError
 from vocabsem.prompting import field_names, validate_template
 

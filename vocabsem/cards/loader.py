@@ -1,17 +1,21 @@
-"""Read YAML into a typed card, with every mistake in one message, its line and the fix."""
+"""Load cards: YAML read into a typed card, with every mistake in one message, its line and the fix."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from vocabsem.cards.schema import DatasetCard, Kind, ModelCard
 from vocabsem.errors import CardError
 
-__all__ = ["read_yaml"]
+__all__ = ["CARDS", "list_cards", "load_card", "read_yaml"]
+
+CARDS = Path(__file__).parents[2] / "data"
 
 T = TypeVar("T", bound=BaseModel)
 KeyPath = tuple[int | str, ...]
@@ -77,6 +81,72 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
             f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, dict(e))}" for e in error.errors()
         )
         raise CardError("\n".join(dict.fromkeys(messages))) from None
+
+
+@overload
+def load_card(kind: Literal["models"], name_or_path: str) -> ModelCard: ...
+@overload
+def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
+def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
+    """Load a card by its name under `data/<kind>/`, or by its path.
+
+    Parameters
+    ----------
+    kind : {"models", "datasets"}
+        Folder of the card.
+    name_or_path : str
+        A name, or the path of a .yaml file; of a data set with `@` and a variant, or two: `trec@bare@words-plain`.
+
+    Returns
+    -------
+    ModelCard or DatasetCard
+
+    Raises
+    ------
+    CardError
+        For an unknown name, or a card with a wrong key or value.
+
+    Examples
+    --------
+    >>> load_card("datasets", "sst5").classes
+    5
+    """
+    folder, slash, last = name_or_path.rpartition("/")
+    last, *variants = last.split("@") if kind == "datasets" else [last]
+    name_or_path = folder + slash + last
+    if name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+    else:
+        path = CARDS / kind / f"{name_or_path}.yaml"
+        if name_or_path not in (known := list_cards(kind)):
+            near = get_close_matches(name_or_path, known, n=1, cutoff=0.5)
+            listed = f"known are {', '.join(known)}; or give the path of a .yaml file"
+            hint = f"did you mean {near[0]!r}?" if near else listed
+            raise CardError(f"unknown {kind[:-1]} {name_or_path!r} in {CARDS / kind}: {hint}")
+    card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
+    if path.parent == CARDS / kind and card.name != path.stem:
+        raise CardError(f"{path}: the card is named {card.name!r}: give it the file's name, {path.stem!r}")
+    return reduce(DatasetCard.variant, variants, card) if isinstance(card, DatasetCard) else card
+
+
+def list_cards(kind: Kind) -> list[str]:
+    """Return the names of all shipped cards of a kind, sorted.
+
+    Parameters
+    ----------
+    kind : {"models", "datasets"}
+        Folder of the cards.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> "sst5" in list_cards("datasets")
+    True
+    """
+    return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
 
 
 def _override(data: dict[str, Any], keys: list[str], value: Any) -> None:

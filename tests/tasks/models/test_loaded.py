@@ -6,8 +6,8 @@ from prefect.states import Failed
 from tasks.models.loaded import fetch_model, label_ids, loaded, retry_on
 from tests.tasks.worlds import LABELS, dataset_card, model
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.checkpoints import load_tokenizer
 from vocabsem.errors import ComputationFailed, DownloadFailed, LabelWordError, SourceError
-from vocabsem.language_model import load_tokenizer
 from warehouse.home import Home
 
 

@@ -7,9 +7,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from vocabsem.cards.schema import CARDS, Card, DatasetCard, ModelCard, list_cards, load_card, read_yaml
+from vocabsem.cards.loader import CARDS, list_cards, load_card, read_yaml
+from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.errors import CardError
-from vocabsem.sources.fetching import parse
+from vocabsem.sources.parsing import parse
 
 MODELS, DATASETS = list_cards("models"), list_cards("datasets")
 

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.errors import BadInput, DownloadFailed, SourceError
-from vocabsem.sources.fetching import Source, cached, fetch, parse, refresh, sha256_of
+from vocabsem.sources.fetching import cached, fetch, refresh, sha256_of
+from vocabsem.sources.parsing import Source, parse
 
 TEXT = "pypi:toy-data==1.0/toy_data/a.txt"
 FOLDER = "pypi:toy-data==1.0/toy_data/texts/"

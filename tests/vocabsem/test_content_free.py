@@ -1,8 +1,8 @@
-"""Prompts about nothing."""
+"""Content-free inputs and random words of the domain."""
 
 from collections import Counter
 
-from vocabsem.prompting import CONTENT_FREE, content_free, domain_words
+from vocabsem.content_free import CONTENT_FREE, content_free, domain_words
 
 EXAMPLES = [{"title": "one two", "text": "a b c d"}, {"title": "three", "text": "a a"}]
 

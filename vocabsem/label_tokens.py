@@ -1,0 +1,94 @@
+"""Map label words to the tokens that stand for them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from vocabsem.errors import LabelWordError
+from vocabsem.prompting import Ids, encode_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["label_tokens"]
+
+
+def label_tokens(
+    tokenizer: "PreTrainedTokenizerBase",
+    words: Sequence[str],
+    *,
+    strategy: Literal["single", "first", "mean"] = "single",
+    dataset: str | None,
+) -> list[Ids]:
+    """Return the ids of the label tokens of each word (paper, Appendix: label words).
+
+    Each word is tokenized as it would follow the prompt: after a colon and a space.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    words : sequence of str
+        Label word of each of C classes.
+    strategy : {"single", "first", "mean"}
+        single: one token a word, others are an error; first: a word's first token; mean: all of them.
+    dataset : str or None
+        Name of the data set, for messages.
+
+    Returns
+    -------
+    list of list of int
+        Of length C; no two words have the same tokens.
+
+    Raises
+    ------
+    LabelWordError
+        With every word that is unknown, too long or not distinct.
+    """
+    of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
+    fix = f"choose others{there}"
+    token_ids = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
+    problems = []
+    for word, ids in token_ids.items():
+        if tokenizer.unk_token_id in ids or not ids:
+            problems.append(f"label word {word!r}{of} is unknown to the tokenizer: {fix}")
+        elif strategy == "single" and len(ids) > 1:
+            spelled = ", ".join(_spelled(tokenizer, token) for token in ids)
+            problems.append(
+                f"label word {word!r}{of} is {len(ids)} tokens, {spelled}: choose a word of one token{there}, or set "
+                "'word_tokens' there to 'first' or 'mean'"
+            )
+    if strategy != "single":
+        token_ids = {word: _without_space(tokenizer, ids) for word, ids in token_ids.items()}
+    if strategy == "first":
+        token_ids = {word: ids[:1] for word, ids in token_ids.items()}
+    owners: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for word in words:
+        owners[tuple(token_ids[word])].append(word)
+    for shared, sharing in owners.items():
+        if len(sharing) > 1 and shared:
+            listed = " and ".join(filter(None, [", ".join(map(repr, sharing[:-1])), repr(sharing[-1])]))
+            spelled = ", ".join(_spelled(tokenizer, token) for token in shared)
+            token = "token" if len(shared) == 1 else "tokens"
+            problems.append(f"label words {listed}{of} share the {token} {spelled}: {fix}")
+    if problems:
+        raise LabelWordError("\n".join(problems))
+    return [token_ids[word] for word in words]
+
+
+def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
+    """Tokenize in context, as tokenizers that mark spaces treat the beginning of a text as a space of its own."""
+    before, both = encode_texts(tokenizer, [":", f": {word}"], split_special_tokens=False)
+    if both[: len(before)] == before:
+        return both[len(before) :]
+    return encode_texts(tokenizer, [f" {word}"], split_special_tokens=False)[0]
+
+
+def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:
+    """Drop leading tokens of white space alone: they do not identify the word that follows."""
+    first = next((i for i, token in enumerate(ids) if str(tokenizer.decode([token])).strip()), 0)
+    return ids[first:]
+
+
+def _spelled(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
+    return f"{tokenizer.decode([token])!r} (id {token})"

