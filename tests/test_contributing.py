@@ -7,8 +7,11 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.vocabsem.method_data import make_states
+from tests.vocabsem.method_data import make_space, make_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.methods.extensions import resolve
+from vocabsem.methods.persistence import to_arrays
+from vocabsem.methods.registry import build_method, method_info
 from warehouse.catalog import catalog
 from warehouse.home import Home
 
@@ -32,6 +35,18 @@ def test_the_method_is_an_estimator():
     ]
     assert median.predict(states).tolist() == expected
     assert set(vars(median)) == {"space", "classes_", "n_features_in_", "temperature_", "medians_"}
+
+
+def test_the_method_is_named_by_its_file(tmp_path):
+    (tmp_path / "median.py").write_text(example("Add a method", "python"))
+    first, _ = yaml.safe_load(example("Add a method", "yaml"))["methods"]
+    name = resolve(first["method"], tmp_path)
+    assert method_info(name).needs_labels
+    space = make_space()
+    states, labels = make_states()
+    median = build_method(name, {}, space, random_state=0).fit(states, labels)
+    arrays, _ = to_arrays(median)
+    assert arrays["learned.medians_"].shape == (3, states.shape[1])
 
 
 @pytest.mark.parametrize(("heading", "card"), [("Add a data set", DatasetCard), ("Add a model", ModelCard)])
