@@ -8,7 +8,8 @@ from benchmarks.overhead import own_home
 from flows.execution.stages import IN_FLIGHT
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
-from tasks.examples import build_examples, fetch_dataset
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tasks.models.loaded import loaded
 from tasks.states import extract_shard
 from vocabsem.extraction import extract
@@ -43,7 +44,7 @@ def works(setting: Setting, home: Home, layers: list[int]) -> tuple[Callable[[],
         pair.states["test"],
         plan.experiment.device,
     )
-    build_examples.fn(home, dataset, fetch_dataset.fn(home, dataset), pair.examples)
+    build_examples.fn(home, dataset, fetch_card.fn(home, dataset), pair.examples)
     model = loaded(card, home, step.spec.dtype, device)
 
     def written() -> None:

@@ -1,10 +1,29 @@
-"""The semantic anchors of an experiment's models."""
+"""Semantic anchors of an experiment's models."""
 
-from flows.execution.stages import solve_anchors, stage
-from flows.planning.plan import Plan
+from typing import Any
+
+from prefect import flow
+
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import raise_refusals, solve_anchors
 
 
-@stage("anchors")
-def anchors(plan: Plan) -> list[str]:
-    """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed."""
-    return solve_anchors(plan)
+@flow(name="anchors", log_prints=True)
+def anchors(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Folder of all data; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    plan = plan_from_parameters(experiment, overrides, home, data_dir)
+    keys = solve_anchors(plan)
+    raise_refusals(plan, "anchors")
+    return keys

@@ -8,20 +8,14 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from pydantic import PositiveInt
 
+from flows.execution.opening import plan_from_parameters
 from flows.execution.progress import progress
-from flows.execution.stages import (
-    build_datasets,
-    extract_states,
-    fit_methods,
-    plan_from_parameters,
-    score_methods,
-    solve_anchors,
-)
+from flows.execution.stages import build_datasets, extract_states, fit_methods, score_methods, solve_anchors
 from flows.pipeline import pipeline
 from flows.planning.experiment import Experiment, load_experiment
 from flows.planning.method_rules import Shots, shots_of
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.maintenance import rebuild_catalog
+from tasks.catalog import update_catalog
 from tasks.steps.specs import ComparisonsSpec
 from tasks.steps.step import Step
 from vocabsem.errors import CardError, ComputationFailed
@@ -60,7 +54,7 @@ def backfill(
     card = load_experiment(experiment, overrides)
     wanted = _combinations(card, models, datasets, shots)
     rows: list[dict[str, Any]] = []
-    with progress(f"combinations of {card.name}", len(wanted)) as advance:
+    with progress(f"combinations of {card.name}", len(wanted)) as file:
         for model, dataset, budget in wanted:
             only = (overrides or {}) | {"models": [model], "datasets": [dataset]}
             row = {"model": model, "dataset": dataset, "shots": budget, "computed": 0, "error": None}
@@ -70,13 +64,13 @@ def backfill(
                 get_run_logger().error(f"{model}, {dataset}, {budget} shots: {error}")
                 row["error"] = str(error)
             rows.append(row)
-            advance(1, 0)
+            file.advance(1)
     create_table_artifact(rows, key=f"backfill-{card.name.replace('_', '-')}", description="What was missing")
     failed = [row for row in rows if row["error"]]
     if not (failed or models or datasets or shots):
         pipeline(experiment=experiment, overrides=overrides, home=home, data_dir=data_dir)
     elif any(row["computed"] for row in rows):
-        rebuild_catalog(Home.find(home))
+        update_catalog.submit(Home.find(home)).result()
     if failed:
         raise BackfillFailed(
             f"{len(failed)} of {len(rows)} combinations failed, the first with: {failed[0]['error']}. Mend it and give"

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.execution.progress import progress
-from tasks.batch_predict import make_job, score_file, survey
+from tasks.batch_predict import make_job, predict_file, validate_input
 from warehouse.home import Home
 
 
@@ -17,18 +17,18 @@ def score(
 ) -> str:
     """Write `output`: the columns of `input`, the label predicted and every probability. Returns its path.
 
-    A run that was killed goes on where it was.
+    A run that was killed is resumed by the same call.
 
     Args:
         model: Registered model, `name@alias` or `name/version`.
         input: File of texts, .parquet or .csv.
         output: File to write, .parquet or .csv.
         columns: Field of the model's template → column of the file, where they differ.
-        home: Where data rests; the worker's own home if empty.
+        home: Folder of all data; the worker's own home if empty.
     """
-    place = Home.find(home)
-    job = make_job(place, model, input, output, columns)
-    rows, sha256 = survey(job)
-    with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", rows) as advance:
-        score_file(place, job, rows, sha256, advance)
+    root = Home.find(home)
+    job = make_job(root, model, input, output, columns)
+    rows, sha256 = validate_input(job)
+    with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", rows) as file:
+        predict_file.submit(root, job, rows, sha256, file).result()
     return str(job.output)

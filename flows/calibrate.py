@@ -1,12 +1,32 @@
-"""Fit every method of an experiment on stored states."""
+"""Every method of an experiment, fitted on stored states."""
 
-from flows.execution.stages import fit_methods, require, stage
-from flows.planning.plan import Plan
+from typing import Any
+
+from prefect import flow
+
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import fit_methods, raise_refusals, require
 
 
-@stage()
-def calibrate(plan: Plan) -> list[str]:
-    """Fit and predict. Returns the keys of the predictions. Raises NotPublished where states or anchors are missing,
-    CheckFailed where they were refused, when all else is done."""
+@flow(name="calibrate", log_prints=True)
+def calibrate(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Fit and predict. Returns the keys of the predictions.
+
+    Raises NotPublished where states or anchors are missing, CheckFailed where they were refused, when all else is done.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Folder of all data; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    plan = plan_from_parameters(experiment, overrides, home, data_dir)
     require(plan, "states", "anchors")
-    return fit_methods(plan)
+    keys = fit_methods(plan)
+    raise_refusals(plan)
+    return keys

@@ -5,11 +5,12 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.opening import plan_from_parameters
 from flows.execution.progress import progress
-from flows.execution.stages import build_datasets, extract_states, plan_from_parameters, solve_anchors
+from flows.execution.stages import build_datasets, extract_states, solve_anchors
 from flows.planning.plan import ModelDatasetPlan, Plan
+from tasks.catalog import update_catalog
 from tasks.diagnostics import ASKED, diagnose_dataset
-from tasks.maintenance import rebuild_catalog
 from tasks.steps.specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.errors import CardError
@@ -45,11 +46,11 @@ def diagnose(
         solve_anchors(plan)
     steps = [(gauges[0], _step(*gauges)) for gauges in zip(*(plan.pairs for plan in plans), strict=True)]
     if todo := [(pair, step) for pair, step in steps if not plans[0].published(step)]:
-        with progress("data sets diagnosed", len(todo)) as advance:
+        with progress("data sets diagnosed", len(todo)) as file:
             for pair, step in todo:
-                diagnose_dataset(plans[0].home, pair.model, pair.dataset, step)
-                advance(1, 0)
-    rebuild_catalog(plans[0].home)
+                diagnose_dataset.submit(plans[0].home, pair.model, pair.dataset, step).result()
+                file.advance(1)
+    update_catalog.submit(plans[0].home).result()
     return [step.key for _, step in steps]
 
 

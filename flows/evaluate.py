@@ -1,15 +1,35 @@
-"""Score the stored predictions of an experiment and bring the warehouse up to date."""
+"""Metrics of an experiment's stored predictions."""
 
-from flows.execution.stages import require, score_methods, stage
-from flows.planning.plan import Plan
-from tasks.maintenance import rebuild_catalog
+from typing import Any
+
+from prefect import flow
+
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import raise_refusals, require, score_methods
+from tasks.catalog import update_catalog
 
 
-@stage()
-def evaluate(plan: Plan) -> list[str]:
-    """Metrics with intervals. Returns their keys. Raises NotPublished where predictions are missing,
-    CheckFailed where what they read was refused, when all else is done."""
+@flow(name="evaluate", log_prints=True)
+def evaluate(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
+    """Score the predictions and bring the catalog up to date. Returns the keys of the metrics.
+
+    Raises NotPublished where predictions are missing, CheckFailed where what they read was refused, when all else is
+    done.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Folder of all data; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    plan = plan_from_parameters(experiment, overrides, home, data_dir)
     require(plan, "predictions")
     keys = score_methods(plan)
-    rebuild_catalog(plan.home)
+    update_catalog.submit(plan.home).result()
+    raise_refusals(plan)
     return keys

@@ -1,12 +1,32 @@
 """Examples and hidden states of an experiment."""
 
-from flows.execution.stages import build_datasets, extract_states, stage
-from flows.planning.plan import Plan
+from typing import Any
+
+from prefect import flow
+
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import build_datasets, extract_states, raise_refusals
 
 
-@stage("examples", "states")
-def extract(plan: Plan) -> list[str]:
+@flow(name="extract", log_prints=True)
+def extract(
+    experiment: str = "quickstart",
+    overrides: dict[str, Any] | None = None,
+    home: str | None = None,
+    data_dir: str | None = None,
+) -> list[str]:
     """Store the hidden states of every model on every data set of the card. Returns the keys of their partitions.
-    Raises CheckFailed, when all else is done."""
+
+    Raises CheckFailed, when all else is done.
+
+    Args:
+        experiment: Name in data/experiments, or the path of a card.
+        overrides: Keys of the card, dotted, with new values.
+        home: Folder of all data; the worker's own home if empty.
+        data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
+    """
+    plan = plan_from_parameters(experiment, overrides, home, data_dir)
     build_datasets(plan)
-    return extract_states(plan)
+    keys = extract_states(plan)
+    raise_refusals(plan, "examples", "states")
+    return keys

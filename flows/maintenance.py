@@ -7,11 +7,11 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
 from flows.execution.progress import progress
-from tasks.maintenance import rebuild_catalog, sweep_lake, verify_lake
+from tasks.catalog import update_catalog
+from tasks.maintenance import Maintained, verify_and_sweep
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
 from warehouse.lake.manifest import partition_folders
-from warehouse.lake.verify import summary
 
 
 @flow(name="maintenance", log_prints=True)
@@ -24,26 +24,25 @@ def maintenance(hours: Annotated[float, Field(ge=0)] = 24.0, home: str | None = 
         hours: Leftovers younger than this stay: a run may still be writing them.
         home: Where data rests; the worker's own home if empty.
     """
-    place = Home.find(home)
-    folders = sum(1 for _ in partition_folders(place.lake))
-    with progress("partitions verified", folders) as advance:
-        seen = verify_lake(place, advance)
-    removed = sweep_lake(place, hours)
-    faults = [fault for one in seen for fault in one.faults]
-    if not faults:
-        rebuild_catalog(place)
-    said = summary(seen)
-    create_markdown_artifact(_page(place, said, faults, removed), key="maintenance", description=said)
-    if faults:
-        raise CorruptPartition(f"{said} in {place.lake}; {faults[0]}. `vocabsem warehouse verify` lists all")
-    return said
+    root = Home.find(home)
+    folders = sum(1 for _ in partition_folders(root.lake))
+    with progress("partitions verified", folders) as file:
+        done = verify_and_sweep.submit(root, hours, file).result()
+    if not done.faults:
+        update_catalog.submit(root, whole=True).result()
+    create_markdown_artifact(_page(root, done), key="maintenance", description=done.summary)
+    if done.faults:
+        raise CorruptPartition(
+            f"{done.summary} in {root.lake}; {done.faults[0]}. `vocabsem warehouse verify` lists all"
+        )
+    return done.summary
 
 
-def _page(home: Home, said: str, faults: list[str], removed: list[str]) -> str:
-    rebuilt = "not rebuilt, because of what is damaged" if faults else "rebuilt"
-    lines = ["# Maintenance", "", f"- lake `{home.lake}`: {said}", f"- warehouse: {rebuilt}"]
-    lines += [f"- leftovers removed: {len(removed)}", ""]
-    for title, found in (("Damaged or missing", faults), ("Removed", removed)):
-        if found:
-            lines += [f"## {title}", "", *(f"- {line}" for line in found), ""]
+def _page(home: Home, done: Maintained) -> str:
+    rebuilt = "not rebuilt, because of what is damaged" if done.faults else "rebuilt"
+    lines = ["# Maintenance", "", f"- lake `{home.lake}`: {done.summary}", f"- catalog: {rebuilt}"]
+    lines += [f"- leftovers removed: {len(done.removed)}", ""]
+    for title, items in (("Damaged or missing", done.faults), ("Removed", done.removed)):
+        if items:
+            lines += [f"## {title}", "", *(f"- {item}" for item in items), ""]
     return "\n".join(lines)

@@ -6,19 +6,25 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from flows.anchors import anchors
-from flows.calibrate import calibrate
-from flows.evaluate import evaluate
 from flows.execution.artifacts import show, show_checks
 from flows.execution.events import emit_champion_events
-from flows.execution.stages import plan_from_parameters
-from flows.extract import extract
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import (
+    build_datasets,
+    extract_states,
+    fit_methods,
+    raise_refusals,
+    score_methods,
+    solve_anchors,
+)
 from flows.reporting.report import report
-from tasks.maintenance import rebuild_catalog
+from tasks.catalog import update_catalog
 from tasks.record import record_run
 from tasks.tracking.runs import log_page
 from tasks.tracking.system_metrics import watching
 from warehouse.errors import CheckFailed
+
+STAGES = (build_datasets, extract_states, solve_anchors, fit_methods, score_methods)
 
 
 @flow(name="pipeline", log_prints=True)
@@ -41,21 +47,20 @@ def pipeline(
     if plan.done:
         get_run_logger().info("everything is published, nothing to do")
     else:
-        same = {"experiment": experiment, "overrides": overrides, "home": home, "data_dir": data_dir}
         with watching() as watch:
-            refused = None
-            for stage in (extract, anchors, calibrate, evaluate):
-                try:
-                    stage(**same)
-                except CheckFailed as failure:
-                    refused = failure
-        if refused:
+            for stage in STAGES:
+                stage(plan)
+        try:
+            raise_refusals(plan)
+        except CheckFailed as refused:
+            update_catalog.submit(plan.home).result()
             show_checks(plan, refused)
-            raise refused
+            raise
         if not plan.published(plan.run):
             card = plan.experiment.model_dump(mode="json")
-            run_id = record_run(plan.home, card, plan.fits, plan.run, began, flow_run.id, watch.samples)
-            rebuild_catalog(plan.home)
+            recorded = record_run.submit(plan.home, card, plan.fits, plan.run, began, flow_run.id, watch.samples)
+            run_id = recorded.result()
+            update_catalog.submit(plan.home).result()
             emit_champion_events(plan)
             log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
     show(plan)

@@ -1,30 +1,24 @@
 """A model's head to the semantic anchor of every token."""
 
-from functools import lru_cache
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tasks.models.loaded import INFERENCE, label_ids
+from tasks.models.loaded import INFERENCE
 from tasks.steps.checks import finite, norm_range
 from tasks.steps.decorator import step_task
-from tasks.steps.facts import AnchorsFacts, facts_of
+from tasks.steps.facts import AnchorsFacts
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.anchors import semantic_anchors
-from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import resolve_device
-from vocabsem.label_space import Vocabulary
 from vocabsem.language_model import load_model
-from vocabsem.methods import LabelSpace
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
-from warehouse.lake.vectors import matrix, vectors
+from warehouse.lake.vectors import vectors
 
 ROWS = 65536  # tokens a file
-COLUMNS = ["token_id", "bias", "anchor", "head"]
 
 
 @step_task(task_run_name="anchors {model.name}")
@@ -83,30 +77,3 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
     ]
     step.publish(Lake(home), files, facts, checks)
     return step.key
-
-
-def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *, whole: bool = False) -> LabelSpace:
-    """Anchors, head rows and biases of the label tokens; several tokens of one word are averaged.
-
-    `whole` adds those of all tokens, for methods that compare with the whole vocabulary.
-    """
-    tokens = label_ids(model, dataset, home)
-    partition = Lake(home).partition("anchors", key, model=model.name)
-    manifest = partition.manifest()
-    assert manifest is not None
-    if whole:
-        table = partition.table(COLUMNS)
-    else:
-        table = _rows_of(home, model.name, key, tuple(sorted({token for ids in tokens for token in ids})))
-    place = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
-    head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
-    vocabulary = Vocabulary(head, bias, anchors, [[place[token] for token in ids] for ids in tokens])
-    facts = facts_of(manifest, AnchorsFacts)
-    return vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
-
-
-@lru_cache(maxsize=32)
-def _rows_of(home: Home, model: str, key: str, tokens: tuple[int, ...]) -> pa.Table:
-    """The few rows of these tokens, found in all of them once for all methods."""
-    partition = Lake(home).partition("anchors", key, model=model)
-    return partition.table(COLUMNS, filters=pc.field("token_id").isin(tokens))

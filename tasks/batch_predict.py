@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import BytesIO
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.steps.decorator import step_task
+from tasks.steps.progress import ProgressFile
 from tasks.steps.table_files import form_of, pieces, schema_of, writing
 from tasks.tracking.packaging import Registered, find_classifier, load_classifier
 from vocabsem.errors import BadInput, DataError
@@ -28,7 +29,7 @@ ROWS = 1024  # of a part
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """One file to be scored by one version of a model."""
 
     model: Registered
@@ -59,7 +60,9 @@ class Job:
         return {"step": VERSION, "input": sha256, "model": model, "columns": dict(self.columns), "part_rows": ROWS}
 
 
-def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[str, str] | None = None) -> Job:
+def make_job(
+    home: Home, model: str, input: str, output: str, columns: Mapping[str, str] | None = None
+) -> PredictionJob:
     """Everything that can be refused before a row is read is refused here. Raises BadInput.
 
     columns: field of the template → column of the file, where they differ.
@@ -73,7 +76,7 @@ def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[s
     for field in named:
         if field not in fields:
             raise BadInput(f"{found.name} has no field {field!r}{_nearest(field, fields)}")
-    job = Job(found, source, target, {field: named.get(field, field) for field in fields})
+    job = PredictionJob(found, source, target, {field: named.get(field, field) for field in fields})
     for field, column in job.columns.items():
         if column not in schema.names:
             raise DataError(
@@ -95,8 +98,7 @@ def make_job(home: Home, model: str, input: str, output: str, columns: Mapping[s
     return job
 
 
-@step_task(task_run_name="survey {job.input.name}")
-def survey(job: Job) -> tuple[int, str]:
+def validate_input(job: PredictionJob) -> tuple[int, str]:
     """Read the texts once, before any is scored: the number of rows, and the SHA-256 of the file.
 
     Raises DataError for an empty text, naming its row, and for no rows.
@@ -114,19 +116,20 @@ def survey(job: Job) -> tuple[int, str]:
     return rows, sha256_of(job.input)
 
 
-@step_task(task_run_name="score {job.input.name}")
-def score_file(home: Home, job: Job, rows: int, sha256: str, progress: Callable[[int, int], None]) -> int:
+@step_task(task_run_name="predict {job.input.name}")
+def predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, progress: ProgressFile | None = None) -> int:
     """Score what is not scored yet, then put the output in its place at once. Returns how many rows were scored now.
 
-    `rows`, `sha256`: of the input, as `survey` found them. Raises BadInput if the output exists and is not what this
-    job writes.
+    `rows`, `sha256`: of the input, as `validate_input` returns them. Raises BadInput if the output exists and is not
+    what this job writes.
     """
+    advance = progress.advance if progress else _ignore
     payload = job.payload(sha256)
     parts = job.parts(payload)
     if job.output.exists():
         if not _is_made(job, parts.key):
             raise _in_the_way(job)
-        progress(rows, 0)
+        advance(rows)
         return 0
     model, names, scored = None, [], 0
     for number, table in enumerate(pieces(job.input, ROWS)):
@@ -135,13 +138,16 @@ def score_file(home: Home, job: Job, rows: int, sha256: str, progress: Callable[
             model = model or load_classifier(home, f"{job.model.name}/{job.model.version}")
             parts.write_table(names[-1], _with_answers(job, model, table))
             scored += len(table)
-        progress(len(table), 0)
+        advance(len(table))
     _assemble(job, payload, [parts.path / name for name in names], rows)
     shutil.rmtree(parts.path)
     return scored
 
 
-def _with_answers(job: Job, model: Any, table: pa.Table) -> pa.Table:
+def _ignore(done: int) -> None: ...
+
+
+def _with_answers(job: PredictionJob, model: Any, table: pa.Table) -> pa.Table:
     texts = table.select(list(job.columns.values())).rename_columns(list(job.columns)).to_pandas()
     frame = model.predict(texts)
     for field, column in zip(job.answers, frame.columns, strict=True):
@@ -149,7 +155,7 @@ def _with_answers(job: Job, model: Any, table: pa.Table) -> pa.Table:
     return table
 
 
-def _assemble(job: Job, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:
+def _assemble(job: PredictionJob, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:
     size = sum(file.stat().st_size for file in files)
     with atomic.translate_os_errors(job.output, size), atomic.replaced(job.output) as temporary:
         with writing(temporary, form_of(job.output), pq.read_schema(files[0])) as write:
@@ -157,11 +163,11 @@ def _assemble(job: Job, payload: Mapping[str, Any], files: list[Path], rows: int
                 write(pq.read_table(file, page_checksum_verification=True))
         if form_of(job.output) == ".parquet" and (found := pq.read_metadata(temporary).num_rows) != rows:
             raise RuntimeError(f"{temporary} counts {found} rows, not {rows}: the disk is failing")
-        told = {"key": partition_key(payload), "sha256": sha256_of(temporary), "rows": rows, **payload}
-        atomic.write(job.record, canonical(told).encode())
+        record = {"key": partition_key(payload), "sha256": sha256_of(temporary), "rows": rows, **payload}
+        atomic.write(job.record, canonical(record).encode())
 
 
-def _is_made(job: Job, key: str) -> bool:
+def _is_made(job: PredictionJob, key: str) -> bool:
     try:
         record = json.loads(job.record.read_bytes())
         return bool(record["key"] == key and record["sha256"] == sha256_of(job.output))
@@ -169,7 +175,7 @@ def _is_made(job: Job, key: str) -> bool:
         return False
 
 
-def _in_the_way(job: Job) -> BadInput:
+def _in_the_way(job: PredictionJob) -> BadInput:
     return BadInput(
         f"{job.output} exists and is not what {job.model.name}/{job.model.version} makes of {job.input.name}:"
         " choose another output or remove it"

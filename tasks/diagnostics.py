@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import softmax
 
-from tasks.anchors import label_space
+from tasks.models.label_space import label_space
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import DiagnosticsFacts

@@ -5,29 +5,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.models.loaded import retry_on
 from tasks.steps.checks import balance_as_before, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ClassFacts, ExamplesFacts
 from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.errors import DownloadInterrupted
 from vocabsem.examples import read_examples
-from vocabsem.sources.fetching import fetch
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
 SEED = 0  # of the split and of the caps; experiments vary shots and weights, never the split
-
-
-@step_task(task_run_name="fetch {card.name}", **retry_on(DownloadInterrupted))
-def fetch_dataset(home: Home, card: DatasetCard) -> dict[str, Path]:
-    """The files of each split; a download where they are not cached."""
-    return {
-        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
-    }
 
 
 @step_task(task_run_name="examples {card.name}")

@@ -11,6 +11,7 @@ from tasks.steps.decorator import step_task
 from tasks.steps.facts import ExamplesFacts, SeedFacts, facts_of
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import AdapterFitSpec
 from tasks.steps.step import Step
 from vocabsem.adapters import tune
@@ -32,11 +33,14 @@ def tune_method(
     method: str,
     steps: list[Step[AdapterFitSpec]],
     device: str,
+    progress: ProgressFile | None = None,
 ) -> list[str]:
     """Fine-tune, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
     read = _read(home, model, dataset, steps[0].spec)
     for step in steps:
         _tune(home, model, dataset, step, read, device)
+        if progress:
+            progress.advance(1)
     return [step.key for step in steps]
 
 

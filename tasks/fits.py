@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import save
 
-from tasks.anchors import label_space
+from tasks.models.label_space import label_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
 from tasks.steps.lake_reads import read_states, shown
 from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -51,7 +52,12 @@ def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int,
 
 @step_task(task_run_name="{method} on {dataset.name}")
 def fit_method(
-    home: Home, model: ModelCard, dataset: DatasetCard, method: str, steps: list[Step[StatesFitSpec]]
+    home: Home,
+    model: ModelCard,
+    dataset: DatasetCard,
+    method: str,
+    steps: list[Step[StatesFitSpec]],
+    progress: ProgressFile | None = None,
 ) -> list[str]:
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
     settings, anchors = steps[0].spec.method, steps[0].spec.anchors
@@ -60,6 +66,8 @@ def fit_method(
         space = label_space(home, model, dataset, anchors, whole=True)
     for step in steps:
         _fit(home, model, dataset, step, space)
+        if progress:
+            progress.advance(1)
     return [step.key for step in steps]
 
 

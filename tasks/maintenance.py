@@ -1,34 +1,36 @@
-"""What keeps a home in order: every byte compared with its manifest, leftovers removed, the warehouse made anew."""
+"""A home in order: every byte compared with its manifest, leftovers removed."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
-from tasks.models.loaded import retry_on
 from tasks.steps.decorator import step_task
-from warehouse.catalog.catalog import rebuild
-from warehouse.errors import WriterBusy
+from tasks.steps.progress import ProgressFile
 from warehouse.home import Home
 from warehouse.lake.gc import sweep
-from warehouse.lake.verify import Verified, verify
+from warehouse.lake.verify import summary, verify
 
 
-@step_task(task_run_name="verify the lake")
-def verify_lake(home: Home, progress: Callable[[int], None]) -> list[Verified]:
-    """Re-hash every published file. What is damaged is told, never touched."""
+@dataclass(frozen=True)
+class Maintained:
+    """What was verified and removed."""
+
+    summary: str
+    """Partitions, files and bytes that were read, in a line."""
+    faults: list[str]
+    """What differs from its manifest."""
+    removed: list[str]
+    """Paths of leftovers."""
+
+
+@step_task(task_run_name="verify and sweep the lake")
+def verify_and_sweep(home: Home, hours: float, progress: ProgressFile) -> Maintained:
+    """Re-hash every published file, then remove what no manifest lists and nobody has touched for `hours`.
+
+    What is damaged is reported, never touched.
+    """
     seen = []
-    for one in verify(home):
-        seen.append(one)
-        progress(1)
-    return seen
-
-
-@step_task(task_run_name="sweep the lake")
-def sweep_lake(home: Home, hours: float) -> list[str]:
-    """Remove what no manifest lists and nobody has touched for `hours`; returns its paths."""
-    return [str(path) for path in sweep(home, timedelta(hours=hours))]
-
-
-@step_task(task_run_name="rebuild the warehouse", **retry_on(WriterBusy))
-def rebuild_catalog(home: Home) -> None:
-    """Build the catalog anew beside the old one and swap it in. Raises WriterBusy while another process does."""
-    rebuild(home)
+    for partition in verify(home):
+        seen.append(partition)
+        progress.advance(1)
+    removed = [str(path) for path in sweep(home, timedelta(hours=hours))]
+    return Maintained(summary(seen), [fault for partition in seen for fault in partition.faults], removed)

@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows.cli.app import Card, DataDir, Format, Json, Set, app
 from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from flows.planning.plan import Plan
 
 
 @app.command()
@@ -28,8 +31,8 @@ def run(
         return
     print_start(todo)
     if not todo.done:
-        _flow("pipeline", card, settings, data_dir)
-    print_summary(make_plan(todo.experiment, todo.home, todo.data_dir))
+        _flow("pipeline", card, settings, data_dir, todo)
+    print_summary(make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo)
 
 
 @app.command()
@@ -142,7 +145,7 @@ def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | Non
         typer.echo(key)
 
 
-def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> Any:
+def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
     from flows.planning.experiment import load_experiment, parse_overrides
     from flows.planning.plan import find_data_dir, make_plan
 
@@ -150,8 +153,13 @@ def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> Any
     return make_plan(experiment, Home.find(), find_data_dir(data_dir))
 
 
-def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None, **more: Any) -> Any:
-    """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or a passing one."""
+def _flow(
+    name: str, card: str, settings: list[str] | None, data_dir: str | None, plan: "Plan | None" = None, **more: Any
+) -> Any:
+    """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or an ephemeral one.
+
+    plan: what was planned for these parameters already.
+    """
     from importlib import import_module
 
     from flows.planning.experiment import parse_overrides
@@ -159,5 +167,8 @@ def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None
 
     overrides = parse_overrides(settings or [])
     with in_process(Home.find()):
+        from flows.execution.opening import known
+
         flow = getattr(import_module(f"flows.{name}"), name)
-        return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)
+        with known(plan):
+            return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

@@ -2,55 +2,89 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tasks.steps.progress import ProgressFile
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
+POLL_SECONDS = 0.2
 LINE_SECONDS = 15.0  # between lines where there is no terminal
 ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to the server
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Yields `advance(done, tokens)`, which any thread may call; `total` counts what `done` counts.
+def progress(title: str, total: int) -> Iterator[ProgressFile]:
+    """Yields a file that tasks in any thread or process `advance`; `total` counts what `done` counts.
 
-    Once an exception has left the block, Ctrl-C or another, `advance` raises CancelledError: threads that are still at
+    Once an exception has left the block, Ctrl-C or another, `advance` raises CancelledError: tasks that are still at
     work end with their batch, not with their shard.
     """
-    artifact = create_progress_artifact(progress=0.0, description=title)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    stopped = threading.Event()
-    lock, began, seen = threading.Lock(), time.monotonic(), {"done": 0, "tokens": 0, "line": 0.0, "artifact": 0.0}
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total, rate="")
-
-        def advance(done: int, tokens: int = 0) -> None:
-            if stopped.is_set():
-                raise CancelledError(f"{title}: the run was stopped")
-            with lock:
-                seen["done"] += done
-                seen["tokens"] += tokens
-                elapsed = time.monotonic() - began
-                rate = f"{seen['tokens'] / elapsed:,.0f} tokens/s" if seen["tokens"] else ""
-                bar.update(task, completed=seen["done"], rate=rate)
-                finished = seen["done"] >= total
-                if not console.is_terminal and (finished or elapsed - seen["line"] > LINE_SECONDS):
-                    seen["line"] = elapsed
-                    console.print(f"{title}: {seen['done']:g} of {total} {rate}")
-                if isinstance(artifact, UUID) and elapsed - seen["artifact"] > ARTIFACT_SECONDS:
-                    seen["artifact"] = elapsed
-                    update_progress_artifact(artifact, progress=100 * seen["done"] / total)
-
+    with (
+        TemporaryDirectory(prefix="progress-") as folder,
+        Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar,
+    ):
+        file = ProgressFile(Path(folder) / "progress")
+        file.path.touch()
+        display = _Display(title, total, file, bar)
+        stopped = threading.Event()
+        poller = threading.Thread(target=copy_context().run, args=(display.poll, stopped), daemon=True)
+        poller.start()
         try:
-            yield advance
+            yield file
         except BaseException:
-            stopped.set()
+            file.path.unlink()
             raise
-    if isinstance(artifact, UUID):
-        update_progress_artifact(artifact, progress=100 * seen["done"] / total if total else 100.0)
+        finally:
+            stopped.set()
+            poller.join()
+        display.update()
+        display.finish()
+
+
+class _Display:
+    """What is shown of a progress file."""
+
+    def __init__(self, title: str, total: int, file: ProgressFile, bar: Progress) -> None:
+        self.title, self.total, self.file, self.bar = title, total, file, bar
+        self.row = bar.add_task(title, total=total, rate="")
+        self.artifact = create_progress_artifact(progress=0.0, description=title)
+        self.began, self.line_at, self.artifact_at = time.monotonic(), 0.0, 0.0
+        self.shown = self.done = 0
+
+    def poll(self, stopped: threading.Event) -> None:
+        while not stopped.wait(POLL_SECONDS):
+            try:
+                self.update()
+            except FileNotFoundError:  # the work was stopped
+                return
+
+    def update(self) -> None:
+        self.done, tokens = self.file.totals()
+        elapsed = time.monotonic() - self.began
+        rate = f"{tokens / elapsed:,.0f} tokens/s" if tokens else ""
+        self.bar.update(self.row, completed=self.done, rate=rate)
+        due = self.done >= self.total or elapsed - self.line_at > LINE_SECONDS
+        if not console.is_terminal and due and self.done > self.shown:
+            self.line_at, self.shown = elapsed, self.done
+            console.print(f"{self.title}: {self.done} of {self.total} {rate}")
+        if elapsed - self.artifact_at > ARTIFACT_SECONDS:
+            self.artifact_at = elapsed
+            self._show_artifact()
+
+    def finish(self) -> None:
+        self._show_artifact()
+
+    def _show_artifact(self) -> None:
+        if isinstance(self.artifact, UUID):
+            percent = 100 * self.done / self.total if self.total else 100.0
+            update_progress_artifact(self.artifact, progress=percent)

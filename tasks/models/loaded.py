@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.steps.decorator import step_task
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.checkpoints import fetch_checkpoint, load_tokenizer
+from vocabsem.checkpoints import load_tokenizer
 from vocabsem.devices import DType
-from vocabsem.errors import DownloadInterrupted
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
 from warehouse.home import Home
@@ -21,15 +19,6 @@ if TYPE_CHECKING:
 
 INFERENCE = threading.Lock()
 TOKENIZING = threading.Lock()  # a tokenizer changes its own settings while it works: one thread at a time
-
-
-def retry_on(*errors: type[Exception]) -> dict[str, Any]:
-    """Task options: up to three further tries, ever later, after these errors and no other."""
-
-    def worth_another_try(_task: Any, _run: Any, state: Any) -> bool:
-        return isinstance(state.data, errors)
-
-    return {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": worth_another_try}
 
 
 @lru_cache(maxsize=1)
@@ -59,11 +48,3 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
     with tokenizing(model, home) as tokenizer:
         card = dataset.name.partition("@")[0]
         return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card)
-
-
-@step_task(task_run_name="fetch model {card.name}", **retry_on(DownloadInterrupted))
-def fetch_model(home: Home, card: ModelCard, datasets: list[DatasetCard]) -> None:
-    """Download and convert the model, and see that every data set's label words are tokens of it."""
-    fetch_checkpoint(card, home.cache)
-    for dataset in datasets:
-        label_ids(card, dataset, home)

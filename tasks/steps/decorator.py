@@ -1,8 +1,30 @@
 """A Prefect task of ours. The manifest says what is done, so Prefect caches and stores nothing."""
 
-from functools import partial
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
-step_task = partial(task, cache_policy=NO_CACHE, persist_result=False)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step_task(
+    *, task_run_name: str, retry_on: tuple[type[Exception], ...] = ()
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a task; after one of the errors `retry_on` it is tried up to three times more, ever later."""
+
+    def is_transient(_task: Any, _run: Any, state: Any) -> bool:
+        return isinstance(state.data, retry_on)
+
+    retries: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": is_transient}
+
+    def decorate(work: Callable[P, R]) -> Task[P, R]:
+        options: dict[str, Any] = retries if retry_on else {}
+        made: Task[P, R] = task(
+            work, task_run_name=task_run_name, cache_policy=NO_CACHE, persist_result=False, **options
+        )
+        return made
+
+    return decorate

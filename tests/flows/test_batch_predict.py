@@ -16,7 +16,8 @@ import pytest
 
 from flows.batch_predict import score
 from tasks import batch_predict
-from tasks.batch_predict import make_job, score_file, survey
+from tasks.batch_predict import make_job, predict_file, validate_input
+from tasks.steps.progress import ProgressFile
 from tasks.tracking.packaging import load_classifier
 from tests.conftest import ROOT
 from tests.flows.command import command
@@ -46,9 +47,9 @@ def home(ran):
     return ran[0].home
 
 
-def run(home, path, output, progress=lambda done, tokens: None, **more):
+def run(home, path, output, progress=None, **more):
     job = make_job(home, MODEL, str(path), str(output), **more)
-    return score_file.fn(home, job, *survey.fn(job), progress)
+    return predict_file.fn(home, job, *validate_input(job), progress)
 
 
 def left_over(folder):
@@ -103,11 +104,12 @@ class Stopping:
 def test_a_stopped_run_goes_on_with_the_parts_it_has(home, table, tmp_path, monkeypatch):
     model = load_classifier(home, MODEL)
     monkeypatch.setattr(batch_predict, "load_classifier", lambda *_: Stopping(model, 3))
-    output, told = tmp_path / "scored.parquet", []
+    output, progress = tmp_path / "scored.parquet", ProgressFile(tmp_path / "progress")
+    progress.path.touch()
     with pytest.raises(KeyboardInterrupt):
-        run(home, table, output, progress=lambda done, tokens: told.append(done))
+        run(home, table, output, progress=progress)
     assert not output.exists()
-    assert told == [16, 16, 16]
+    assert progress.path.read_text() == "16 0\n" * 3
     (folder,) = tmp_path.glob("scored.parquet.parts-*")
     damaged = folder / "part-00000001.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-1])
@@ -125,14 +127,14 @@ def test_a_stopped_run_goes_on_with_the_parts_it_has(home, table, tmp_path, monk
 
 def test_parts_belong_to_the_inputs_bytes_and_the_models_version(home, table, tmp_path, monkeypatch):
     job = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
-    sha256 = survey.fn(job)[1]
+    sha256 = validate_input(job)[1]
     own = job.parts(job.payload(sha256))
     renamed = table.rename(tmp_path / "renamed.parquet")
     moved = make_job(home, MODEL, str(renamed), str(tmp_path / "o.parquet"))
-    assert moved.parts(moved.payload(survey.fn(moved)[1])).path == own.path, "the name does not matter"
+    assert moved.parts(moved.payload(validate_input(moved)[1])).path == own.path, "the name does not matter"
     pq.write_table(pq.read_table(renamed).slice(1), table)
     other = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
-    assert other.parts(other.payload(survey.fn(other)[1])).path != own.path
+    assert other.parts(other.payload(validate_input(other)[1])).path != own.path
     version = job.model.__class__(job.model.name, "2", "models:/m-2", job.model.config)
     newer = batch_predict.Job(version, job.input, job.output, job.columns)
     assert newer.parts(newer.payload(sha256)).path != own.path
@@ -219,6 +221,6 @@ def test_a_killed_process_loses_at_most_a_part(home, tmp_path):
     kept = {part: part.stat().st_mtime_ns for part in tmp_path.glob("*.parts-*/*.parquet")}
     assert len(kept) >= 3
     job = make_job(home, MODEL, str(path), str(output))
-    assert score_file.fn(home, job, *survey.fn(job), lambda done, tokens: None) <= 60_000 - 1024 * (len(kept) - 1)
+    assert predict_file.fn(home, job, *validate_input(job)) <= 60_000 - 1024 * (len(kept) - 1)
     assert pq.read_table(output, columns=["text"])["text"].to_pylist() == texts(60_000)
     assert left_over(tmp_path) == []

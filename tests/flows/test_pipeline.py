@@ -12,18 +12,17 @@ import httpx
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from prefect import flow, task
+from prefect import flow
 
 from flows.pipeline import pipeline
 from flows.reporting.effects import gains
-from tasks.models.loaded import _loaded, retry_on
+from tasks.models.loaded import _loaded
+from tasks.steps.decorator import step_task
 from tests.flows.command import command
 from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
 from vocabsem.errors import ComputationFailed, DownloadFailed
 from warehouse.catalog import catalog
 from warehouse.lake.vectors import matrix, vectors
-
-STAGES = ["extract-0", "anchors-0", "calibrate-0", "evaluate-0"]  # the task runs that stand for flow runs
 
 
 def ask(what, **query):
@@ -32,18 +31,15 @@ def ask(what, **query):
     return answer.json()
 
 
-def runs_below(flow_run, needed=()):
-    """The flow runs and task runs of a flow run and of those it started, once all have ended and the task runs named
-    in `needed` have reached the database: the server writes them by and by."""
+def task_runs(flow_run, needed=()):
+    """The task runs of a flow run, once all have ended and those named in `needed` have reached the database: the
+    server writes them by and by."""
     deadline = time.monotonic() + 30
     while True:
         tasks = ask("task_runs", task_runs={"flow_run_id": {"any_": [flow_run]}})
-        children = ask("flow_runs", flow_runs={"parent_task_run_id": {"any_": [one["id"] for one in tasks]}})
-        for child in children:
-            tasks += ask("task_runs", task_runs={"flow_run_id": {"any_": [child["id"]]}})
-        ended = all(one["state_type"] in ("COMPLETED", "FAILED") for one in [*tasks, *children])
+        ended = all(one["state_type"] in ("COMPLETED", "FAILED") for one in tasks)
         if ended and set(needed) <= {one["name"] for one in tasks}:
-            return children, tasks
+            return tasks
         assert time.monotonic() < deadline, f"only these ended: {[one['name'] for one in tasks]}"
         time.sleep(0.2)
 
@@ -54,16 +50,11 @@ def flow_run_of(world):
     return plan.run.partition(plan.lake).manifest().facts["prefect_flow_run_id"]
 
 
-def test_the_flow_run_and_its_stages_are_completed(ran):
+def test_the_flow_run_is_completed(ran):
     world, _ = ran
     (run,) = ask("flow_runs", flow_runs={"id": {"any_": [flow_run_of(world)]}})
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["experiment"] == world.card
-    children, _ = runs_below(run["id"], STAGES)
-    names = {flow["id"]: flow["name"] for flow in ask("flows")}
-    stages = [names[child["flow_id"]] for child in sorted(children, key=lambda child: child["start_time"])]
-    assert stages == ["extract", "anchors", "calibrate", "evaluate"]
-    assert {child["state_type"] for child in children} == {"COMPLETED"}
 
 
 def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
@@ -73,7 +64,7 @@ def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
     methods = {fit.name for fit in world.plan().pairs[0].fits}
     expected += [f"{name} on made" for name in methods]
     expected += ["anchors tiny-llama", "examples made", "score made", "record the run"]
-    _, tasks = runs_below(flow_run_of(world), expected)
+    tasks = task_runs(flow_run_of(world), expected)
     names = [one["name"] for one in tasks]
     assert {one["state_type"] for one in tasks} == {"COMPLETED"}
     assert all(names.count(name) == 1 for name in expected)
@@ -81,10 +72,7 @@ def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
 
 
 def artifacts_of(world):
-    run = flow_run_of(world)
-    children, _ = runs_below(run, STAGES)
-    ids = [run, *(child["id"] for child in children)]
-    return ask("artifacts", artifacts={"flow_run_id": {"any_": ids}})
+    return ask("artifacts", artifacts={"flow_run_id": {"any_": [flow_run_of(world)]}})
 
 
 def test_the_leaderboard_is_a_table_artifact(ran):
@@ -194,9 +182,7 @@ def test_a_second_run_loads_no_model_computes_nothing_and_shows_the_same(ran, re
         assert pipeline(experiment=world.card, home=str(world.home.root)) == key
     assert snapshot(world.home.lake) == before
     (latest, *_) = ask("flow_runs", sort="START_TIME_DESC")
-    children, tasks = runs_below(latest["id"])
-    assert not children
-    assert not tasks
+    assert not task_runs(latest["id"])
     shown = [one for one in artifacts_of(world) if one["type"] == "table"]
     again = ask("artifacts", artifacts={"flow_run_id": {"any_": [latest["id"]]}, "type": {"any_": ["table"]}})
     assert {one["key"]: one["data"] for one in again} == {one["key"]: one["data"] for one in shown}
@@ -229,7 +215,7 @@ def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
     assert before.items() <= now.items()
     assert {path.name for path in now.keys() - before.keys()} == {"part-0.parquet", "training.parquet", "manifest.json"}
     (latest, *_) = ask("flow_runs", flow_runs={"parent_task_run_id": {"is_null_": True}}, sort="START_TIME_DESC")
-    _, tasks = runs_below(latest["id"], ["centroid on made"])
+    tasks = task_runs(latest["id"], ["centroid on made"])
     names = {one["name"] for one in tasks if "-0" not in one["name"]}
     assert not {name for name in names if name.startswith(("states", "anchors", "score", "record"))}
 
@@ -260,15 +246,16 @@ def test_back_at_earlier_settings_reports_show_them_again(ran, recorded, tmp_pat
 def test_a_failed_download_is_tried_again_and_nothing_else(world, recorded, error, calls):
     made = []
 
-    @task(**retry_on(DownloadFailed) | {"retry_delay_seconds": 0})
     def fetch():
         made.append(1)
         if len(made) < 3:
             raise error("the registry did not answer")
 
+    tried = step_task(task_run_name="fetch", retry_on=(DownloadFailed,))(fetch).with_options(retry_delay_seconds=0)
+
     @flow
     def fetching():
-        fetch()
+        tried()
 
     with recorded(world.home):
         if calls == 3:

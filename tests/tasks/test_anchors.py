@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.anchors import build_anchors, label_space
+from tasks.anchors import build_anchors
+from tasks.models.label_space import label_space
 from tests.tasks.worlds import LABELS, World, compute, model, snapshot
 from tests.vocabsem.architectures import save
 from vocabsem.language_model import load_model

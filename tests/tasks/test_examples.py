@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tasks.examples import build_examples, fetch_dataset
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tests.tasks.worlds import SPLITS, World, half_written, sentences, snapshot
 from vocabsem.errors import SourceError
 from warehouse.lake.partition import Lake
@@ -50,7 +51,7 @@ def test_facts_count_what_the_table_holds(done):
 def test_limits_are_obeyed_by_class(world):
     plan = world.plan(**{"limits.train": 12, "limits.test": 9})
     (pair,) = plan.pairs
-    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
     rows = table_of(plan).to_pylist()
     assert Counter(row["split"] for row in rows) == {"train": 12, "validation": 20, "test": 9}
     by_class = Counter((row["split"], row["label"]) for row in rows)
@@ -61,7 +62,7 @@ def test_limits_are_obeyed_by_class(world):
 def test_a_published_partition_keeps_its_bytes(world):
     plan = world.plan()
     (pair,) = plan.pairs
-    files = fetch_dataset.fn(plan.home, pair.dataset)
+    files = fetch_card.fn(plan.home, pair.dataset)
     build_examples.fn(plan.home, pair.dataset, files, pair.examples)
     before = snapshot(plan.home.lake)
     build_examples.fn(plan.home, pair.dataset, files, pair.examples)
@@ -73,7 +74,7 @@ def test_a_check_tells_of_a_class_that_a_split_lacks(tmp_path):
     rows[-24:] = [row for row in rows if row["label"] != "tale"][-24:]
     plan = World(tmp_path, rows=rows).plan()
     (pair,) = plan.pairs
-    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
     checks = {c["name"]: c for c in pair.examples.partition(Lake(plan.home)).manifest().checks}
     assert not checks["every class in test"]["passed"]
     assert checks["every class in test"]["detail"] == "2 of 3"
@@ -84,7 +85,7 @@ def test_bytes_that_the_card_does_not_declare_are_refused(tmp_path):
     world = World(tmp_path, dataset={"sha256": {"train": "0" * 64}})
     (pair,) = world.plan().pairs
     with pytest.raises(SourceError, match="its card says 0000"):
-        fetch_dataset.fn(world.home, pair.dataset)
+        fetch_card.fn(world.home, pair.dataset)
     assert not world.home.lake.exists()
     assert not half_written(world.home)
 

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from scipy.special import softmax
 
-from tasks.anchors import label_space
+from tasks.models.label_space import label_space
 from tasks.models.loaded import loaded
 from tasks.steps.lake_reads import read_states
 from tasks.steps.predictions import calibrator_file

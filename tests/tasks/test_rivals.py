@@ -7,11 +7,14 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from tasks.anchors import build_anchors, label_space
-from tasks.examples import build_examples, fetch_dataset
+from tasks.anchors import build_anchors
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tasks.fits import fit_method
+from tasks.models.label_space import label_space
 from tasks.models.loaded import loaded
-from tasks.states import extract_shard, publish_states
+from tasks.publish_states import publish_states
+from tasks.states import extract_shard
 from tasks.steps.lake_reads import prompt_rows, read_states
 from tests.tasks.worlds import World, fit_of, write_card
 from vocabsem.errors import DataError
@@ -28,7 +31,7 @@ def computed(world, **overrides):
     plan = world.plan(champion=False, **overrides)
     (pair,) = plan.pairs
     model, dataset = pair.model, pair.dataset
-    build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), pair.examples)
+    build_examples.fn(plan.home, dataset, fetch_card.fn(plan.home, dataset), pair.examples)
     build_anchors.fn(plan.home, model, pair.anchors, "cpu")
     for step in pair.states.values():
         rows = len(prompt_rows(plan.home, "made", pair.examples.key, step.spec.split))

@@ -1,14 +1,17 @@
 """States by shards: equal to a direct extraction, kept after a kill, whole or not there."""
 
 import resource
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from tasks.models.loaded import loaded
-from tasks.states import extract_shard, finished, publish_states, shard_name, shards
+from tasks.publish_states import publish_states
+from tasks.states import extract_shard
+from tasks.steps.progress import ProgressFile
+from tasks.steps.shards import finished, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
 from vocabsem.extraction import extract as extract_directly
 from vocabsem.prompting import encode_prompts
@@ -92,11 +95,19 @@ def test_facts_are_those_of_the_rows(done):
 
 def test_progress_is_told_of_every_prompt_and_token(begun):
     plan, pair = begun
-    told = []
-    step = pair.states["test"]
-    extract_shard.fn(plan.home, pair.model, pair.dataset, step, 0, 24, "cpu", lambda *n: told.append(n))
+    step, progress = pair.states["test"], ProgressFile(plan.home.root / "progress")
+    progress.path.touch()
+    extract_shard.fn(plan.home, pair.model, pair.dataset, step, 0, 24, "cpu", progress)
     prompts, _ = directly(plan, pair, "test")
-    assert np.sum(told, axis=0).tolist() == [24, sum(map(len, prompts.token_ids))]
+    assert progress.totals() == (24, sum(map(len, prompts.token_ids)))
+
+
+def test_extraction_ends_with_its_batch_once_the_run_was_stopped(begun):
+    plan, pair = begun
+    gone = ProgressFile(plan.home.root / "gone")
+    with pytest.raises(CancelledError):
+        extract_shard.fn(plan.home, pair.model, pair.dataset, pair.states["test"], 0, 24, "cpu", gone)
+    assert finished(plan.home, pair.states["test"], 0, 24) is None
 
 
 def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):

@@ -18,10 +18,13 @@ from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
-from tasks.examples import build_examples, fetch_dataset
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tasks.fits import fit_method
 from tasks.metrics import score
-from tasks.states import extract_shard, publish_states, shards
+from tasks.publish_states import publish_states
+from tasks.states import extract_shard
+from tasks.steps.shards import shards
 from tasks.tracking.store import store
 from tests.vocabsem.architectures import WORDS, save
 from warehouse.home import Home
@@ -157,7 +160,7 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
     for pair in plan.pairs:
         dataset, model = pair.dataset, pair.model
         if "examples" in kinds:
-            build_examples.fn(plan.home, dataset, fetch_dataset.fn(plan.home, dataset), pair.examples)
+            build_examples.fn(plan.home, dataset, fetch_card.fn(plan.home, dataset), pair.examples)
         if "anchors" in kinds:
             build_anchors.fn(plan.home, model, pair.anchors, "cpu")
         if "states" in kinds:

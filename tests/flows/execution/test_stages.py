@@ -6,9 +6,11 @@ import pytest
 
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
-from flows.execution.stages import plan_from_parameters, require, unique
+from flows.execution.opening import plan_from_parameters
+from flows.execution.stages import require, unique
 from flows.extract import extract
-from tasks.examples import build_examples, fetch_dataset
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tests.tasks.worlds import SPLITS, compute, dataset_card, model, snapshot, write_card
 from tests.tasks.worlds import extract as extract_shards
 from vocabsem.errors import DataError, LabelWordError
@@ -47,7 +49,7 @@ def test_a_stage_before_its_time_does_nothing(world, recorded):
 def test_shards_of_a_killed_run_are_kept_and_another_size_does_no_harm(world, recorded):
     plan = world.plan()
     (pair,) = plan.pairs
-    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
     extract_shards(plan, pair, "train", [(0, 16), (32, 48)])
     extract_shards(plan, pair, "test", [(0, 16)])
     before = {path: at for path, at in snapshot(world.home.lake).items() if path.suffix == ".parquet"}

@@ -4,7 +4,8 @@ import pytest
 
 from flows.planning.experiment import MethodSpec
 from flows.planning.method_rules import seeds_of, shots_of, splits_of
-from tasks.examples import build_examples, fetch_dataset
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
 from tasks.finetuning import tune_method
 from tests.tasks.worlds import World, fit_of
 from vocabsem.errors import CardError
@@ -82,7 +83,7 @@ def test_a_card_with_fine_tuning_leads_to_predictions_of_its_own(tmp_path):
     (pair,) = plan.pairs
     fit = fit_of(plan, "lora+steps-2+stops-1+learning_rates-0.001", 4)
     assert dict(fit.predictions.inputs) == {"examples": pair.examples.key}
-    build_examples.fn(plan.home, pair.dataset, fetch_dataset.fn(plan.home, pair.dataset), pair.examples)
+    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
     tune_method.fn(plan.home, pair.model, pair.dataset, fit.name, [fit.predictions], "cpu")
     assert plan.published(fit.predictions)
     assert len(fit.predictions.partition(Lake(plan.home)).table()) == 20 + 24

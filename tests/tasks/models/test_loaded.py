@@ -1,13 +1,13 @@
 """One model a process, label words as tokens, and which errors are worth another try."""
 
 import pytest
-from prefect.states import Failed
 
-from tasks.models.loaded import fetch_model, label_ids, loaded, retry_on
+from tasks.fetch import fetch_card
+from tasks.models.loaded import label_ids, loaded
 from tests.tasks.worlds import LABELS, dataset_card, model
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import load_tokenizer
-from vocabsem.errors import ComputationFailed, DownloadFailed, LabelWordError, SourceError
+from vocabsem.errors import LabelWordError, SourceError
 from warehouse.home import Home
 
 
@@ -36,24 +36,12 @@ def test_label_words_become_the_tokens_that_spell_them(home, tmp_path):
 
 def test_words_of_several_tokens_and_words_that_collide_are_named(home, tmp_path):
     with pytest.raises(LabelWordError, match="'wonderful' of dataset 'made' is 10 tokens"):
-        fetch_model.fn(home, model(), [dataset(tmp_path, ["bad", "wonderful", "story"])])
+        fetch_card.fn(home, model(), [dataset(tmp_path, ["bad", "wonderful", "story"])])
     collide = dataset(tmp_path, ["bad", "badness", "story"], word_tokens="first")
     with pytest.raises(LabelWordError, match=r"'bad' and 'badness' of dataset 'made' share the token"):
-        fetch_model.fn(home, model(), [collide])
+        fetch_card.fn(home, model(), [collide])
 
 
 def test_a_source_that_is_not_there_is_named(home, tmp_path):
     with pytest.raises(SourceError, match="nowhere does not exist"):
-        fetch_model.fn(home, model().model_copy(update={"source": f"file:{tmp_path}/nowhere"}), [])
-
-
-@pytest.mark.parametrize(
-    ("error", "again"),
-    [(DownloadFailed("x"), True), (ComputationFailed("x"), False), (SourceError("x"), False), (OSError("x"), False)],
-)
-def test_only_what_may_pass_is_tried_again(error, again):
-    options = retry_on(DownloadFailed)
-    assert options["retry_condition_fn"](None, None, Failed(data=error)) is again
-    assert options["retries"] == len(options["retry_delay_seconds"]) == 3
-    assert options["retry_delay_seconds"] == sorted(options["retry_delay_seconds"])
-    assert fetch_model.retries == 3
+        fetch_card.fn(home, model().model_copy(update={"source": f"file:{tmp_path}/nowhere"}), [])

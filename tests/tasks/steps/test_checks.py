@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.examples import build_examples, fetch_dataset
-from tasks.states import finished, publish_states
+from tasks.examples import build_examples
+from tasks.fetch import fetch_card
+from tasks.publish_states import publish_states
 from tasks.steps.checks import WIDEST, finite, norm_range, unique_ids
 from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.shards import finished
 from tests.tasks.worlds import SPLITS, World, compute, extract, sentences, write_rows
 from warehouse.errors import CheckFailed
 from warehouse.lake.partition import Lake
@@ -127,7 +129,7 @@ def test_broken_predictions_are_not_published(world, spoiled, said):
 def examples_of(world):
     """Publish the examples of the world as it is now. Returns their checks by name."""
     (pair,) = world.plan().pairs
-    build_examples.fn(world.home, pair.dataset, fetch_dataset.fn(world.home, pair.dataset), pair.examples)
+    build_examples.fn(world.home, pair.dataset, fetch_card.fn(world.home, pair.dataset), pair.examples)
     return {c["name"]: c for c in pair.examples.partition(Lake(world.home)).manifest().checks}
 
 

@@ -1,0 +1,28 @@
+"""A card's bytes: downloaded where they are not cached."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.models.loaded import label_ids
+from tasks.steps.decorator import step_task
+from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.checkpoints import fetch_checkpoint
+from vocabsem.errors import DownloadInterrupted
+from vocabsem.sources.fetching import fetch
+from warehouse.home import Home
+
+
+@step_task(task_run_name="fetch {card.name}", retry_on=(DownloadInterrupted,))
+def fetch_card(home: Home, card: ModelCard | DatasetCard, datasets: Sequence[DatasetCard] = ()) -> dict[str, Path]:
+    """Fetch the files of each split of a data set, or convert a model and check the label words of `datasets`.
+
+    Returns the files by split; none for a model. Raises LabelWordError.
+    """
+    if isinstance(card, ModelCard):
+        fetch_checkpoint(card, home.cache)
+        for dataset in datasets:
+            label_ids(card, dataset, home)
+        return {}
+    return {
+        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
+    }

@@ -1,0 +1,43 @@
+"""Stored anchors and head rows to the space that methods compare states in."""
+
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.models.loaded import label_ids
+from tasks.steps.facts import AnchorsFacts, facts_of
+from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.label_space import LabelSpace, Vocabulary
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
+
+COLUMNS = ["token_id", "bias", "anchor", "head"]
+
+
+def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *, whole: bool = False) -> LabelSpace:
+    """Anchors, head rows and biases of the label tokens; several tokens of one word are averaged.
+
+    `whole` adds those of all tokens, for methods that compare with the whole vocabulary.
+    """
+    tokens = label_ids(model, dataset, home)
+    partition = Lake(home).partition("anchors", key, model=model.name)
+    manifest = partition.manifest()
+    assert manifest is not None
+    if whole:
+        table = partition.table(COLUMNS)
+    else:
+        table = _rows_of(home, model.name, key, tuple(sorted({token for ids in tokens for token in ids})))
+    rows = {token: row for row, token in enumerate(table["token_id"].to_pylist())}
+    head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
+    vocabulary = Vocabulary(head, bias, anchors, [[rows[token] for token in ids] for ids in tokens])
+    facts = facts_of(manifest, AnchorsFacts)
+    return vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
+
+
+@lru_cache(maxsize=32)
+def _rows_of(home: Home, model: str, key: str, tokens: tuple[int, ...]) -> pa.Table:
+    """The few rows of these tokens, found in all of them once for all methods."""
+    partition = Lake(home).partition("anchors", key, model=model)
+    return partition.table(COLUMNS, filters=pc.field("token_id").isin(tokens))

@@ -1,0 +1,68 @@
+"""Finished shards to a published partition of states."""
+
+import json
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.steps.checks import finite, norm_range, unique_ids
+from tasks.steps.decorator import step_task
+from tasks.steps.facts import NormFacts, StatesFacts
+from tasks.steps.shards import shard_name, shards
+from tasks.steps.specs import StatesSpec
+from tasks.steps.step import Step
+from warehouse.home import Home
+from warehouse.lake.manifest import Check
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import matrix
+
+
+@step_task(task_run_name="publish states {step.spec.dataset} {step.spec.split}")
+def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> str:
+    """Write the manifest once every shard is there. Returns the partition's key."""
+    partition = step.partition(Lake(home))
+    entries = {span: partition.finished(shard_name(*span)) for span in shards(rows, size)}
+    files = [entry for entry in entries.values() if entry is not None]
+    if len(files) != len(entries):
+        lost = [shard_name(*span) for span, entry in entries.items() if entry is None]
+        raise RuntimeError(
+            f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
+        )
+    seconds, tokens, shortened, ids, norms, guard = 0.0, 0, 0, [], [], ""
+    layers = [f"layer_{layer}" for layer in step.spec.layers]
+    for entry in files:
+        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "shortened", *layers])
+        metadata = table.schema.metadata
+        seconds += float(metadata[b"seconds"])
+        guard = metadata.get(b"guard", guard.encode()).decode()
+        tokens += pc.sum(table["tokens"]).as_py()
+        shortened += pc.sum(table["shortened"]).as_py() or 0
+        ids += table["id"].to_pylist()
+        norms.append([np.linalg.norm(matrix(table[layer]), axis=1) for layer in layers])
+    every = np.concatenate(norms, axis=1)  # (layers, N)
+    norm = every[-1]
+    facts = StatesFacts(
+        layers=step.spec.layers,
+        pooling=step.spec.pooling,
+        dtype=step.spec.dtype,
+        max_tokens=step.spec.max_tokens,
+        tokens=tokens,
+        shortened=shortened,
+        seconds=round(seconds, 3),
+        demonstrations=json.loads(metadata[b"demonstrations"]),
+        norm=NormFacts(min=float(norm.min()), mean=float(norm.mean()), max=float(norm.max())),
+    )
+    checks = [
+        Check(name="a row for every example", passed=len(ids) == rows, detail=f"{len(ids)} rows of {rows} examples"),
+        unique_ids(ids),
+        finite(every, "norms of states"),
+        *(norm_range(of_layer, f" of {layer}") for layer, of_layer in zip(layers, every, strict=True)),
+        Check(
+            name="head(state) equals the model's logits",
+            passed=True,
+            detail=f"largest difference {guard} of the largest logit",
+        ),
+    ]
+    step.publish(Lake(home), files, facts, checks)
+    return step.key

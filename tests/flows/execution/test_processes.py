@@ -1,0 +1,39 @@
+"""The small card with every task in a process of its own: nothing is shared but the lake."""
+
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from flows.pipeline import pipeline
+from tests.tasks.worlds import World, with_store
+
+
+def test_the_card_runs_whole_with_every_task_in_another_process(tmp_path, ran, recorded):
+    world = with_store(World(tmp_path))
+    with recorded(world.home):
+        runner = ProcessPoolTaskRunner(max_workers=2)
+        key = pipeline.with_options(task_runner=runner)(experiment=world.card, home=str(world.home.root))
+    here = ran[0].plan()
+    assert key == ran[1]
+    assert world.plan().published(world.plan().run)
+    for fit in here.fits:
+        tables = [fit.predictions.partition(plan.lake).table() for plan in (here, world.plan())]
+        assert tables[0].equals(tables[1]), fit.name
+
+
+def test_a_command_makes_its_plan_once(tmp_path, recorded, monkeypatch):
+    from flows.execution import opening
+    from flows.planning import plan as planning
+
+    world = with_store(World(tmp_path, experiment={"methods": ["zero_shot"], "shots": [0], "champion": False}))
+    calls = []
+
+    def count(*arguments):
+        calls.append(arguments)
+        return planning.make_plan(*arguments)
+
+    monkeypatch.setattr(opening, "make_plan", count)
+    with recorded(world.home):
+        pipeline(experiment=world.card, home=str(world.home.root))
+        assert len(calls) == 1
+        with opening.known(world.plan()):
+            pipeline(experiment=world.card, home=str(world.home.root))
+    assert len(calls) == 1
