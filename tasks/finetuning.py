@@ -8,8 +8,8 @@ from safetensors.numpy import save
 from tasks.models.loaded import INFERENCE, label_ids, loaded
 from tasks.models.prompts import encode
 from tasks.steps.decorator import step_task
-from tasks.steps.facts import ExamplesFacts, SeedFacts, facts_of
-from tasks.steps.lake_reads import split_rows
+from tasks.steps.facts import SeedFacts
+from tasks.steps.lake_reads import split_rows, split_sizes
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import AdapterFitSpec
@@ -20,7 +20,6 @@ from vocabsem.methods.registry import build_adapter
 from vocabsem.prompting import Ids
 from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.home import Home
-from warehouse.lake.partition import Lake
 
 Rows = tuple[list[str], np.ndarray, list[Ids]]  # ids, labels (N,), prompts
 
@@ -45,11 +44,9 @@ def tune_method(
 
 
 def _read(home: Home, model: ModelCard, dataset: DatasetCard, spec: AdapterFitSpec) -> dict[str, Rows]:
-    manifest = Lake(home).partition("examples", spec.examples, dataset=dataset.name).manifest()
-    assert manifest is not None
     read = {}
-    for split in facts_of(manifest, ExamplesFacts).rows:
-        rows = split_rows(home, dataset.name, spec.examples, split)
+    for split in split_sizes(home, spec.dataset, spec.examples):
+        rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
         prompts = encode(home, model, dataset, [dict(fields) for fields in rows["fields"].to_pylist()], spec)
         read[split] = rows["id"].to_pylist(), rows["label"].to_numpy().astype(np.int64), prompts.token_ids
     return read

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from tasks.models.label_space import label_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
-from tasks.steps.lake_reads import read_states, shown
+from tasks.steps.lake_reads import demonstration_ids, read_states
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec
@@ -74,13 +74,13 @@ def fit_method(
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFitSpec], space: LabelSpace) -> None:
     """All seeds are fitted together; each is said to have taken the same share of the time."""
     spec, seeds = step.spec, step.spec.seeds
-    keys = [spec.keys(seed) for seed in seeds]
+    keys = [spec.state_keys(seed) for seed in seeds]
     reads = [
         {split: read_states(home, model.name, dataset.name, split, key) for split, key in of_seed.items()}
         for of_seed in keys
     ]
     given = [
-        _given(spec, seed, space, read, shown(home, model.name, dataset.name, "test", of_seed["test"]))
+        _given(spec, seed, space, read, demonstration_ids(home, model.name, dataset.name, "test", of_seed["test"]))
         for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
     ]
     began = time.perf_counter()

@@ -1,7 +1,5 @@
 """Finished shards to a published partition of states."""
 
-import json
-
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -9,6 +7,7 @@ import pyarrow.parquet as pq
 from tasks.steps.checks import finite, norm_range, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import NormFacts, StatesFacts
+from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.shards import shard_name, shards
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
@@ -29,15 +28,15 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
         raise RuntimeError(
             f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
         )
-    seconds, tokens, shortened, ids, norms, guard = 0.0, 0, 0, [], [], ""
+    seconds, tokens, truncated, ids, norms, guard = 0.0, 0, 0, [], [], ""
     layers = [f"layer_{layer}" for layer in step.spec.layers]
     for entry in files:
-        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "shortened", *layers])
+        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "truncated", *layers])
         metadata = table.schema.metadata
         seconds += float(metadata[b"seconds"])
         guard = metadata.get(b"guard", guard.encode()).decode()
         tokens += pc.sum(table["tokens"]).as_py()
-        shortened += pc.sum(table["shortened"]).as_py() or 0
+        truncated += pc.sum(table["truncated"]).as_py() or 0
         ids += table["id"].to_pylist()
         norms.append([np.linalg.norm(matrix(table[layer]), axis=1) for layer in layers])
     every = np.concatenate(norms, axis=1)  # (layers, N)
@@ -48,9 +47,9 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
         dtype=step.spec.dtype,
         max_tokens=step.spec.max_tokens,
         tokens=tokens,
-        shortened=shortened,
+        truncated=truncated,
         seconds=round(seconds, 3),
-        demonstrations=json.loads(metadata[b"demonstrations"]),
+        demonstrations=_demonstrations(home, step.spec),
         norm=NormFacts(min=float(norm.min()), mean=float(norm.mean()), max=float(norm.max())),
     )
     checks = [
@@ -66,3 +65,9 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
     ]
     step.publish(Lake(home), files, facts, checks)
     return step.key
+
+
+def _demonstrations(home: Home, spec: StatesSpec) -> list[str]:
+    if spec.demonstrations is None:
+        return []
+    return read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)[0]

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ChampionFacts, RunFacts
+from tasks.steps.kinds import spec_of
 from tasks.steps.predictions import calibrator_file
-from tasks.steps.specs import RunSpec, StatesFitSpec, StatesSpec, spec_of
+from tasks.steps.specs import RunSpec, StatesFitSpec, StatesSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.packaging import packaged_classifier
 from tasks.tracking.registry import CHAMPION, register
@@ -62,7 +63,6 @@ def record_run(
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         git_commit=commit.get("git_commit"),
     )
-    step.partition(Lake(home)).unpublish()  # it may be there, but not as the last
     step.publish(Lake(home), [], facts)
     return run_id
 
@@ -120,7 +120,7 @@ def _register(home: Home, run_id: str, card: dict[str, Any], fit: PlannedFit) ->
     spec = fit.predictions.spec
     assert isinstance(spec, StatesFitSpec)
     place = {"model": spec.model, "dataset": spec.dataset, "split": "test"}
-    manifest = Lake(home).partition("states", spec.keys()["test"], **place).manifest()
+    manifest = Lake(home).partition("states", spec.state_keys()["test"], **place).manifest()
     assert manifest is not None
     states = spec_of(manifest)
     assert isinstance(states, StatesSpec)

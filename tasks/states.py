@@ -1,6 +1,5 @@
 """Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
 
-import json
 import time
 
 import pyarrow as pa
@@ -36,8 +35,8 @@ def extract_shard(
 ) -> str:
     """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
     spec = step.spec
-    rows = prompt_rows(home, dataset.name, spec.examples, spec.split).slice(start, stop - start)
-    prompts, shown = make_prompts(home, model, dataset, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
+    rows = prompt_rows(home, spec, slice(start, stop))
+    prompts = make_prompts(home, model, dataset, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
     with INFERENCE:
         network = loaded(model, home, spec.dtype, device)
         difference = check_head(network, prompts.token_ids) if start == 0 else None
@@ -53,13 +52,13 @@ def extract_shard(
     table = pa.table(
         {
             "id": rows["id"],
+            "label": rows["label"],
             "tokens": pa.array([len(ids) for ids in prompts.token_ids], pa.int32()),
-            "shortened": pa.array(prompts.truncated, pa.bool_()),
+            "truncated": pa.array(prompts.truncated, pa.bool_()),
             **{f"layer_{layer}": vectors(values) for layer, values in states.items()},
         }
     ).replace_schema_metadata(
-        {"seconds": f"{seconds:.3f}", "demonstrations": json.dumps(shown)}
-        | ({} if difference is None else {"guard": f"{difference:.3g}"})
+        {"seconds": f"{seconds:.3f}"} | ({} if difference is None else {"guard": f"{difference:.3g}"})
     )
     name = shard_name(start, stop)
     step.partition(Lake(home)).write_table(name, table)

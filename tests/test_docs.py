@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from flows.cli.main import app
 from scripts import docs
-from tasks.steps.specs import KINDS
+from tasks.steps.kinds import KINDS
 from tests.conftest import ROOT
 from vocabsem.methods.registry import method_infos
 

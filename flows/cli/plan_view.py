@@ -9,7 +9,7 @@ from flows.cli.console import console, grid
 from flows.planning.cost import estimate
 from flows.planning.plan import Plan
 
-KINDS = ("examples", "anchors", "states", "predictions", "metrics", "comparisons", "runs")
+KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:

@@ -11,18 +11,19 @@ from flows.execution.progress import progress
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
+from tasks.demonstrations import publish_demonstrations
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.finetuning import tune_method
 from tasks.fits import fit_method
 from tasks.metrics import score
-from tasks.models.prompts import demonstrated
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
-from tasks.steps.lake_reads import prompt_rows, split_rows
+from tasks.steps.facts import ExamplesFacts, facts_of
+from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
 from tasks.steps.shards import finished, shards
-from tasks.steps.specs import AdapterFitSpec, ComparisonsSpec, ExamplesSpec, MetricsSpec, StatesSpec
+from tasks.steps.specs import AdapterFitSpec, ComparisonsSpec, DemonstrationsSpec, ExamplesSpec, MetricsSpec, StatesSpec
 from tasks.steps.step import Step
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
@@ -75,7 +76,8 @@ def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: 
 
 
 def build_datasets(plan: Plan) -> list[str]:
-    """Fetch the models whose states or anchors are missing, check their label words, and read the examples."""
+    """Fetch the models whose states or anchors are missing, check their label words, read the examples and choose the
+    demonstrations."""
     for model in {pair.model.name: pair.model for pair in plan.pairs}.values():
         mine = [pair for pair in plan.pairs if pair.model.name == model.name]
         adapters = [f.predictions for pair in mine for f in pair.fits if isinstance(f.predictions.spec, AdapterFitSpec)]
@@ -88,7 +90,7 @@ def build_datasets(plan: Plan) -> list[str]:
     for pair in plan.pairs:
         if plan.published(pair.examples):
             _check_shots(plan, pair)
-            _check_demonstrations(plan, pair)
+        _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations)
     return [step.key for step, _ in steps]
 
 
@@ -97,18 +99,16 @@ def _read_examples(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Examples
     build_examples.submit(plan.home, pair.dataset, files, *steps).result()
 
 
-def _check_demonstrations(plan: Plan, pair: ModelDatasetPlan) -> None:
-    """Fail before hours of extraction, not after, when demonstrations leave no room for a question."""
-    settings = {step.spec.demonstrations: step for step in pair.states.values() if step.spec.demonstrations}
-    for step in settings.values():
-        if not plan.published(step):
-            demonstrated(plan.home, pair.model, pair.dataset, step.spec)
+def _choose_demonstrations(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[DemonstrationsSpec]]) -> None:
+    for step in steps:
+        publish_demonstrations.submit(plan.home, pair.model, pair.dataset, step).result()
 
 
 def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
-    """The same when a class has fewer examples than a method shall see."""
-    rows = split_rows(plan.home, pair.dataset.name, pair.examples.key, "train")
-    counts = {name: rows["label_name"].to_pylist().count(name) for name in pair.dataset.label_names}
+    """Fail before hours of extraction when a class has fewer examples than a method shall see."""
+    manifest = pair.examples.partition(plan.lake).manifest()
+    assert manifest is not None
+    counts = facts_of(manifest, ExamplesFacts).counts["train"]
     least = min(counts, key=counts.__getitem__)
     sizes: list[int | str | None] = [spec.demonstrations for spec in plan.experiment.methods]
     if plan.experiment.on_insufficient == "raise":
@@ -132,7 +132,7 @@ def extract_states(plan: Plan) -> list[str]:
 def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[StatesSpec]]) -> None:
     (step,) = steps
     experiment = plan.experiment
-    rows = len(prompt_rows(plan.home, step.spec.dataset, step.spec.examples, step.spec.split))
+    rows = prompt_count(plan.home, step.spec)
     todo = [span for span in shards(rows, experiment.shard_rows) if finished(plan.home, step, *span) is None]
     kept = rows - sum(stop - start for start, stop in todo)
     with progress(f"states of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:

@@ -45,7 +45,7 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[i
     if not plan.published(pair.examples):
         rows = _cap(plan, step) or 0
         return rows, rows * step.spec.max_tokens
-    table = prompt_rows(plan.home, pair.dataset.name, step.spec.examples, step.spec.split)
+    table = prompt_rows(plan.home, step.spec)
     lengths = [sum(len(text) for _, text in fields) for fields in table["fields"].to_pylist()]
     frame = len(pair.dataset.template)
     longest = step.spec.max_tokens

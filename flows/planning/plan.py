@@ -17,7 +17,7 @@ from tasks.steps.specs import (
     AnchorsSpec,
     ComparisonsSpec,
     Contrast,
-    Demonstrations,
+    DemonstrationsSpec,
     ExamplesSpec,
     FitSpec,
     MethodSettings,
@@ -48,6 +48,8 @@ class ModelDatasetPlan:
     dataset: DatasetCard
     examples: Step[ExamplesSpec]
     anchors: Step[AnchorsSpec]
+    demonstrations: dict[str, Step[DemonstrationsSpec]]
+    """By key."""
     states: dict[str, Step[StatesSpec]]
     fits: list[PlannedFit]
     compared: list[Step[ComparisonsSpec]]
@@ -70,15 +72,23 @@ class Plan:
 
     @property
     def run(self) -> Step[RunSpec]:
-        return Step(
-            RunSpec(
-                experiment=self.experiment.name,
-                metrics=tuple(fit.metrics.key for fit in self.fits),
-                comparisons=tuple(step.key for pair in self.pairs for step in pair.compared),
-                champion=self.experiment.champion,
-                controls=tuple(spec.name for spec in self.experiment.methods if spec.is_control),
-            )
+        """The record of the run that is due: the experiment's newest if it equals it but for `previous`, else the one
+        after it."""
+        spec = RunSpec(
+            experiment=self.experiment.name,
+            metrics=tuple(fit.metrics.key for fit in self.fits),
+            comparisons=tuple(step.key for pair in self.pairs for step in pair.compared),
+            champion=self.experiment.champion,
+            controls=tuple(spec.name for spec in self.experiment.methods if spec.is_control),
         )
+        runs = [m for m in self.lake.manifests(spec.kind) if m.coordinates == spec.coordinates]
+        if not runs:
+            return Step(spec)
+        newest = max(runs, key=lambda manifest: datetime.fromisoformat(manifest.created))
+        previous = newest.payload.get("previous")
+        if newest.payload != spec.canonical() | ({"previous": previous} if previous else {}):
+            previous = newest.key
+        return Step(spec.model_copy(update={"previous": previous}))
 
     @property
     def fits(self) -> list[PlannedFit]:
@@ -88,7 +98,8 @@ class Plan:
         """Yield every step once, in the order in which they can be done."""
         seen: set[str] = set()
         for pair in self.pairs:
-            ordered: list[Step[Spec]] = [pair.examples, pair.anchors, *pair.states.values()]
+            ordered: list[Step[Spec]] = [pair.examples, pair.anchors, *pair.demonstrations.values()]
+            ordered += pair.states.values()
             for fit in pair.fits:
                 ordered += [fit.predictions, fit.metrics]
             for step in [*ordered, *pair.compared]:
@@ -98,16 +109,7 @@ class Plan:
         yield self.run
 
     def published(self, step: Step[Spec]) -> bool:
-        """A fit is done when its predictions and its calibrator are both there, a run when it is its experiment's last:
-        after one with other settings it is recorded anew, for reports show the last."""
-        kinds = ("predictions", "calibrators") if step.kind == "predictions" else (step.kind,)
-        there = all(step.partition(self.lake, kind).published for kind in kinds)
-        return there and not (step.kind == "runs" and self._superseded(step))
-
-    def _superseded(self, run: Step[Spec]) -> bool:
-        """Whether a published run of the experiment has a newer one after it."""
-        runs = (m for m in self.lake.manifests("runs") if m.coordinates == run.coordinates)
-        return max(runs, key=lambda m: datetime.fromisoformat(m.created)).key != run.key
+        return step.partition(self.lake).published
 
     def refusals(self, *kinds: str) -> list[Step[Spec]]:
         """The steps (of these kinds) whose data failed a check the last time they were done."""
@@ -205,19 +207,19 @@ def _pair(
         "prepend_bos": model.prepend_bos,
     }
     layers, evaluated = _layers(experiment, model), _evaluated(experiment, dataset)
+    demonstrations: dict[str, Step[DemonstrationsSpec]] = {}
     states: dict[str, Step[StatesSpec]] = {}
+
+    def choose(spec: MethodSpec, seed: int) -> str:
+        """Return the key of the demonstrations of a seed, which are chosen once for all splits and methods."""
+        of = {"per_class": spec.demonstrations, "random_state": seed, "order": spec.order or 0}
+        step = Step(DemonstrationsSpec(**prompts, **of, context=model.context, words=dataset.label_words))
+        demonstrations[step.key] = step
+        return step.key
 
     def stored(split: str, spec: MethodSpec, seed: int) -> StatesRef:
         """Return the states of a split, which are extracted once for all methods that read them."""
-        shown = None
-        if spec.demonstrations:
-            shown = Demonstrations(
-                per_class=spec.demonstrations,
-                random_state=seed,
-                context=model.context,
-                words=tuple(dataset.label_words),
-                order=spec.order or 0,
-            )
+        shown = choose(spec, seed) if spec.demonstrations else None
         settings = {"split": split, "layers": layers, "pooling": experiment.pooling, "demonstrations": shown}
         step = Step(StatesSpec(**prompts, **settings))
         name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
@@ -267,7 +269,7 @@ def _pair(
 
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
-    return ModelDatasetPlan(model, dataset, examples, anchors, states, fits, _compared(methods, fits))
+    return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, fits, _compared(methods, fits))
 
 
 def _compared(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[Step[ComparisonsSpec]]:

@@ -86,6 +86,17 @@ class AnchorsFacts(Facts):
     """The model's card."""
 
 
+class DemonstrationsFacts(Facts):
+    """What every prompt begins with."""
+
+    per_class: int
+    """Examples of each class."""
+    tokens: int
+    """Of all of them, with the beginning-of-sequence token."""
+    context: int
+    """The most tokens of demonstrations and question."""
+
+
 class NormFacts(Facts):
     """Norms of the last layer's states."""
 
@@ -103,7 +114,7 @@ class StatesFacts(Facts):
     max_tokens: int
     tokens: int
     """Of all prompts."""
-    shortened: int
+    truncated: int = Field(validation_alias=AliasChoices("truncated", "shortened"))
     """Prompts that lost the end of a field."""
     seconds: float
     """In the model."""

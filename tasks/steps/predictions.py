@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.steps.checks import finite, unique_ids
-from tasks.steps.facts import Facts, FitFacts, SeedFacts
+from tasks.steps.facts import FitFacts, SeedFacts
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
@@ -36,30 +36,32 @@ def publish_predictions(
     calibrator: bytes,
     seeds: list[SeedFacts],
 ) -> None:
-    """Write both partitions of a step.
+    """Write the partition of a step.
 
     `training`: seed and id of each labeled example; `calibrator`: the first seed's weights; `seeds`: facts of each.
     """
     lake, table = Lake(home), pa.concat_tables(predictions)
-    weights = step.partition(lake, "calibrators").write_bytes(_file_name(step), calibrator)
-    step.publish(lake, [weights], Facts(), kind="calibrators")
     numbers, ids = zip(*training, strict=True) if training else ((), ())
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
     answers = list(zip(*(table[name].to_pylist() for name in ("seed", "split", "id")), strict=True))
-    asked = len({(split, example) for _, split, example in answers})
+    examples = len({(split, example) for _, split, example in answers})
     sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
     checks = [
         Check(
             name="an answer of every seed to every example",
-            passed=len(table) == len(seeds) * asked,
-            detail=f"{len(table)} answers of {len(seeds)} seeds to {asked} examples",
+            passed=len(table) == len(seeds) * examples,
+            detail=f"{len(table)} answers of {len(seeds)} seeds to {examples} examples",
         ),
         unique_ids(answers),
         finite(sums, "sums of probabilities"),
         Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"),
     ]
     partition = step.partition(lake)
-    files = [partition.write_table("part-0.parquet", table), partition.write_table("training.parquet", seen)]
+    files = [
+        partition.write_table("part-0.parquet", table),
+        partition.write_table("training.parquet", seen),
+        partition.write_bytes(_file_name(step), calibrator),
+    ]
     method = step.spec.method
     facts = FitFacts(
         method=method.name,
@@ -74,7 +76,7 @@ def publish_predictions(
 
 def calibrator_file(home: Home, step: Step[FitSpec]) -> Path:
     """The stored weights of a fit, of its first seed."""
-    return step.partition(Lake(home), "calibrators").file(_file_name(step))
+    return step.partition(Lake(home)).file(_file_name(step))
 
 
 def _file_name(step: Step[FitSpec]) -> str:

@@ -50,7 +50,8 @@ class Spec(Frozen):
     @property
     def inputs(self) -> dict[str, str]:
         """Role → key."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.references}
+        keys = {name: getattr(self, name) for name in type(self).model_fields if name in self.references}
+        return {name: key for name, key in keys.items() if key is not None}
 
     def canonical(self) -> dict[str, Any]:
         """Return the spec as the plain values that are hashed and stored in the manifest."""

@@ -11,7 +11,6 @@ from pydantic import AliasChoices, Field
 
 from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, numbered, role
 from vocabsem.shots import OnInsufficient
-from warehouse.lake.manifest import Manifest
 
 Shots = int | Literal["all"]
 DType = Literal["float32", "bfloat16"]
@@ -49,21 +48,6 @@ class AnchorsSpec(Spec):
     """Which head is inverted: raw or centered."""
 
 
-class Demonstrations(Frozen):
-    """Which labeled examples every prompt begins with."""
-
-    per_class: int | Literal["fit"]
-    """Examples of each class, or as many as fit."""
-    random_state: int = Field(validation_alias=AliasChoices("random_state", "seed"), serialization_alias="seed")
-    """Draws the examples and their order."""
-    context: int
-    """The most tokens of demonstrations and question."""
-    words: tuple[str, ...]
-    """The label words."""
-    order: int = 0
-    """Which further order of the same examples; 0 is the one drawn with them."""
-
-
 class PromptSpec(ModelDatasetSpec):
     """What is computed from prompts by a model."""
 
@@ -83,12 +67,31 @@ class PromptSpec(ModelDatasetSpec):
     """Whether prompts begin with the beginning-of-sequence token."""
 
 
+class DemonstrationsSpec(PromptSpec):
+    """The labeled examples that every prompt begins with."""
+
+    kind: ClassVar[str] = "demonstrations"
+    renamed: ClassVar[Mapping[str, str]] = {"digest": "model", "random_state": "seed"}
+
+    per_class: int | Literal["fit"]
+    """Examples of each class, or as many as fit."""
+    random_state: int
+    """Draws the examples and their order."""
+    context: int
+    """The most tokens of demonstrations and question."""
+    words: tuple[str, ...]
+    """The label words."""
+    order: int = 0
+    """Which further order of the same examples; 0 is the one drawn with them."""
+
+
 class StatesSpec(PromptSpec):
     """The hidden states of the prompts of one split."""
 
     kind: ClassVar[str] = "states"
     places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "split": "split"}
     also_content: ClassVar[frozenset[str]] = frozenset({"split"})
+    references: ClassVar[frozenset[str]] = PromptSpec.references | {"demonstrations"}
     renamed: ClassVar[Mapping[str, str]] = {"digest": "model"}
 
     split: str
@@ -97,7 +100,7 @@ class StatesSpec(PromptSpec):
     """Layers stored; 0 is the embedding output."""
     pooling: Literal["last", "mean"]
     """State of the last token, or the mean of all."""
-    demonstrations: Demonstrations | None = None
+    demonstrations: Key | None = None
     """What all prompts begin with; None is a zero-shot prompt."""
 
 
@@ -169,7 +172,7 @@ class StatesFitSpec(FitSpec):
     def inputs(self) -> dict[str, str]:
         return {ref.role: ref.key for ref in self.states} | {"anchors": self.anchors}
 
-    def keys(self, seed: int | None = None) -> dict[str, str]:
+    def state_keys(self, seed: int | None = None) -> dict[str, str]:
         """Return the key of the states of each split that a seed reads; without one, those of zero-shot prompts."""
         return {ref.split: ref.key for ref in self.states if ref.random_state in (None, seed)}
 
@@ -285,6 +288,8 @@ class RunSpec(Spec):
     """Whether the best method is registered."""
     controls: tuple[str, ...]
     """Names of the methods that cannot be champion."""
+    previous: Key | None = None
+    """The experiment's run before this one."""
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -293,14 +298,3 @@ class RunSpec(Spec):
     @classmethod
     def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
         return {kind: list(keys_of(payload["inputs"], kind).values()) for kind in ("metrics", "comparisons")}
-
-
-KINDS = (ExamplesSpec, AnchorsSpec, StatesSpec, FitSpec, MetricsSpec, ComparisonsSpec, DiagnosticsSpec, RunSpec)
-
-
-def spec_of(manifest: Manifest) -> Spec:
-    """Return the spec of a published partition. Raises ValidationError for one of a version with other fields."""
-    spec: type[Spec] = {each.kind: each for each in KINDS}[manifest.kind]
-    if spec is FitSpec:
-        spec = AdapterFitSpec if "digest" in manifest.payload else StatesFitSpec
-    return spec.parse(manifest.payload)

@@ -52,8 +52,8 @@ class Step(Generic[S_co]):
     def key(self) -> str:
         return partition_key(self.payload)
 
-    def partition(self, lake: Lake, kind: str | None = None) -> Partition:
-        return lake.partition(kind or self.kind, self.key, **self.coordinates)
+    def partition(self, lake: Lake) -> Partition:
+        return lake.partition(self.kind, self.key, **self.coordinates)
 
     def publish(
         self,
@@ -61,10 +61,9 @@ class Step(Generic[S_co]):
         files: pa.Table | Iterable[FileEntry],
         facts: Facts,
         checks: Sequence[Check] = (),
-        kind: str | None = None,
     ) -> None:
         """Write the manifest, of a table as the only file or of files that are written. Raises CheckFailed."""
-        partition = self.partition(lake, kind)
+        partition = self.partition(lake)
         files = [partition.write_table("part-0.parquet", files)] if isinstance(files, pa.Table) else files
         more = {"facts": facts.dump(), "checks": checks, "versions": _versions()}
         partition.publish(files, payload=self.payload, inputs=self.inputs, **more)

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from safetensors import safe_open
 
 from tasks.steps.facts import StatesFacts, facts_of
+from tasks.steps.kinds import spec_of
 from tasks.steps.lake_reads import read_states
-from tasks.steps.specs import StatesFitSpec, spec_of
+from tasks.steps.specs import StatesFitSpec
 from vocabsem.geometry import Projection, plane
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.persistence import from_arrays
@@ -46,7 +47,9 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
 
     None too for a method that moves no states.
     """
-    calibrators = _partition(home, "calibrators", fit)
+    calibrators = _partition(home, "predictions", fit)
+    if not list(calibrators.path.glob("*.safetensors")):  # of a version whose weights lie apart
+        calibrators = _partition(home, "calibrators", fit)
     states = _states_of(home, _partition(home, "predictions", fit))
     if not calibrators.published or "test" not in states:
         return None
@@ -91,7 +94,7 @@ def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
     """The published states of prompts without demonstrations that a fit read, by split."""
     manifest, found = predictions.manifest() if predictions.published else None, {}
     spec = spec_of(manifest) if manifest else None
-    for split, key in spec.keys().items() if isinstance(spec, StatesFitSpec) else ():
+    for split, key in spec.state_keys().items() if isinstance(spec, StatesFitSpec) else ():
         place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
         states = Lake(home).partition("states", key, **place, split=split)
         if states.published:

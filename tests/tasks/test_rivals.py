@@ -8,6 +8,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from tasks.anchors import build_anchors
+from tasks.demonstrations import publish_demonstrations
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.fits import fit_method
@@ -15,7 +16,7 @@ from tasks.models.label_space import label_space
 from tasks.models.loaded import loaded
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
-from tasks.steps.lake_reads import prompt_rows, read_states
+from tasks.steps.lake_reads import prompt_count, read_states
 from tests.tasks.worlds import World, fit_of, write_card
 from vocabsem.errors import DataError
 from vocabsem.methods import Centroid
@@ -33,8 +34,10 @@ def computed(world, **overrides):
     model, dataset = pair.model, pair.dataset
     build_examples.fn(plan.home, dataset, fetch_card.fn(plan.home, dataset), pair.examples)
     build_anchors.fn(plan.home, model, pair.anchors, "cpu")
+    for step in pair.demonstrations.values():
+        publish_demonstrations.fn(plan.home, model, dataset, step)
     for step in pair.states.values():
-        rows = len(prompt_rows(plan.home, "made", pair.examples.key, step.spec.split))
+        rows = prompt_count(plan.home, step.spec)
         extract_shard.fn(plan.home, model, dataset, step, 0, rows, "cpu")
         publish_states.fn(plan.home, step, rows, rows)
     for fit in pair.fits:

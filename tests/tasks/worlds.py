@@ -18,6 +18,7 @@ from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
+from tasks.demonstrations import publish_demonstrations
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.fits import fit_method
@@ -164,6 +165,8 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
         if "anchors" in kinds:
             build_anchors.fn(plan.home, model, pair.anchors, "cpu")
         if "states" in kinds:
+            for step in pair.demonstrations.values():
+                publish_demonstrations.fn(plan.home, model, dataset, step)
             for split, step in pair.states.items():
                 extract(plan, pair, split)
                 publish_states.fn(plan.home, step, SPLITS[step.spec.split], plan.experiment.shard_rows)

@@ -95,6 +95,20 @@ def read(path: Path, columns: Sequence[str] | None, filters: Any) -> pa.Table:
     return pq.read_table(path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True)
 
 
+def read_range(path: Path, columns: Sequence[str] | None, start: int, stop: int) -> pa.Table:
+    """The rows `start` to `stop` of a Parquet file, from those of its row groups that hold any of them."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        groups, skipped, before = [], 0, 0
+        for number in range(file.num_row_groups):
+            size = file.metadata.row_group(number).num_rows
+            if before < stop and start < before + size:
+                groups.append(number)
+            elif not groups:
+                skipped += size
+            before += size
+        return file.read_row_groups(groups, columns).slice(max(start - skipped, 0), max(stop - start, 0))
+
+
 def _found(file: BinaryIO, entry: FileEntry) -> str | None:
     size = os.fstat(file.fileno()).st_size
     if size != entry.bytes:

@@ -101,21 +101,26 @@ class Partition:
             if fault := files.mismatch(self.path, entry):
                 raise files.damaged(self.path / entry.name, fault)
 
-    def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    def table(self, columns: Sequence[str] | None = None, filters: Any = None, rows: range | None = None) -> pa.Table:
         """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
-        `filters` (as in `pq.read_table`).
+        `filters` (as in `pq.read_table`), or only those of `rows`, by their place: no row group beside them is read.
 
         Raises NotPublished, or CorruptPartition if a file differs from the manifest or a page from its checksum.
         """
-        tables = []
+        tables, before = [], 0
         for entry in self._published().files:
             if entry.is_part:
+                start, stop = (0, None) if rows is None else (rows.start - before, rows.stop - before)
+                before += entry.rows or 0
                 files.require(self.path, entry)
                 path = self.path / entry.name
                 if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
                     raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
                 try:
-                    tables.append(files.read(path, columns, filters))
+                    if stop is None:
+                        tables.append(files.read(path, columns, filters))
+                    else:
+                        tables.append(files.read_range(path, columns, max(start, 0), max(stop, 0)))
                 except (OSError, pa.ArrowException) as error:
                     if "FieldRef" in str(error):  # a filter over a column that is not there
                         raise

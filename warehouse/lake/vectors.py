@@ -45,11 +45,11 @@ def writer_options(schema: pa.Schema) -> dict[str, Any]:
     and carry no dictionary and no statistics: neither says anything about a vector. Pages carry a checksum.
     """
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
+    options["row_group_size"] = ROW_GROUP
     columns = [field.name for field in schema if is_vector(field.type)]
     if columns:
         others = [field.name for field in schema if field.name not in columns]
         options |= {
-            "row_group_size": ROW_GROUP,
             "use_dictionary": others,
             "write_statistics": others,
             "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in columns},
