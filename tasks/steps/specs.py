@@ -89,6 +89,7 @@ class StatesSpec(PromptSpec):
     """The hidden states of the prompts of one split."""
 
     kind: ClassVar[str] = "states"
+    version: ClassVar[int] = 2
     places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "split": "split"}
     also_content: ClassVar[frozenset[str]] = frozenset({"split"})
     references: ClassVar[frozenset[str]] = PromptSpec.references | {"demonstrations"}
@@ -136,7 +137,7 @@ class FitSpec(ModelDatasetSpec):
     """One method at one number of shots, fitted for each seed, with its predictions."""
 
     kind: ClassVar[str] = "predictions"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "method": "name", "shots": "shots"}
     also_content: ClassVar[frozenset[str]] = frozenset({"shots"})
 

@@ -10,15 +10,7 @@ from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
 from tests.conftest import ROOT
 from warehouse.home import Home
-from warehouse.lake import keys
 
-RENAMED = {  # what was renamed in payloads since the keys were written down
-    "k_neighbors": "nearest_neighbours",
-    "state_optimization": "state_optimisation",
-    "no_center": "no_centre",
-    '"center":': '"centre":',
-    '"on_insufficient":"use_all"': '"scarce":"take_all"',
-}
 KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
 CARDS = sorted((ROOT / "data" / "experiments").glob("*.yaml"))
 
@@ -36,15 +28,6 @@ def fixed_inputs(monkeypatch):
 
     monkeypatch.setattr("flows.planning.plan.source_hashes", hashes)
     monkeypatch.setattr("flows.planning.plan.model_digest", lambda card, cache: digest(card.source))
-    canonical = keys.canonical
-
-    def with_former_names(payload):
-        text = canonical(payload)
-        for name, former in RENAMED.items():
-            text = text.replace(name, former)
-        return text
-
-    monkeypatch.setattr(keys, "canonical", with_former_names)
     monkeypatch.setattr("flows.planning.plan.resolve_dtype", lambda dtype: "bfloat16" if dtype == "auto" else dtype)
 
 
