@@ -199,11 +199,8 @@ def test_the_same_work_elsewhere_gives_the_same_keys_and_bytes(done, tmp_path):
     compute(plan)
     for here, there in zip(fits(done), fits(plan), strict=True):
         assert here.predictions.key == there.predictions.key
-        for kind in ("predictions", "calibrators"):
-            first, second = (
-                fit.predictions.partition(Lake(p.home), kind).manifest() for fit, p in ((here, done), (there, plan))
-            )
-            assert first.files == second.files, "sizes and sha256 of all files"
+        first, second = (fit.predictions.partition(Lake(p.home)).manifest() for fit, p in ((here, done), (there, plan)))
+        assert first.files == second.files, "sizes and sha256 of all files"
 
 
 def test_random_targets_are_drawn_anew_by_each_seed(done):

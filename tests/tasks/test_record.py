@@ -145,7 +145,7 @@ def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_nex
     other = Plan(plan.experiment.model_copy(update={"name": "other"}), plan.home, None, plan.pairs, [])
     _, chosen = champion_of(plan)
     (fit,) = (f for f in plan.pairs[0].fits if (f.name, f.shots) == chosen)
-    weights = fit.predictions.partition(Lake(plan.home), "calibrators").file("seed-0.safetensors")
+    weights = fit.predictions.partition(Lake(plan.home)).file("seed-0.safetensors")
     away = weights.rename(weights.with_suffix(".away"))
     try:
         with pytest.raises(CorruptPartition, match=r"seed-0\.safetensors is damaged"):

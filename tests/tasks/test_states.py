@@ -57,12 +57,12 @@ def test_states_equal_a_direct_extraction_in_the_examples_order(done, split):
     prompts, states = directly(done, pair, split)
     np.testing.assert_allclose(matrix(table["layer_3"]), states[3], **ROUNDING)
     assert table["tokens"].to_pylist() == [len(ids) for ids in prompts.token_ids]
-    assert not any(table["shortened"].to_pylist())
+    assert not any(table["truncated"].to_pylist())
     assert len(table) == SPLITS[split]
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_layers_pooling_and_shortened_prompts_are_as_asked_for(tmp_path, pooling):
+def test_layers_pooling_and_truncated_prompts_are_as_asked_for(tmp_path, pooling):
     plan = World(tmp_path, experiment={"layers": [0, 2, "last"], "pooling": pooling, "max_tokens": 16}).plan()
     compute(plan, ("examples", "states"))
     (pair,) = plan.pairs
@@ -70,9 +70,9 @@ def test_layers_pooling_and_shortened_prompts_are_as_asked_for(tmp_path, pooling
     prompts, states = directly(plan, pair, "test", (0, 2, 3), pooling, max_tokens=16)
     for layer, expected in states.items():
         np.testing.assert_allclose(matrix(table[f"layer_{layer}"]), expected, **ROUNDING)
-    assert table["shortened"].to_pylist() == prompts.shortened.tolist()
+    assert table["truncated"].to_pylist() == prompts.truncated.tolist()
     facts = pair.states["test"].partition(Lake(plan.home)).manifest().facts
-    assert facts["shortened"] == prompts.shortened.sum() > 0
+    assert facts["truncated"] == prompts.truncated.sum() > 0
     assert max(table["tokens"].to_pylist()) == 16
 
 

@@ -106,7 +106,7 @@ def test_stages_on_their_own_make_what_the_whole_run_makes(world, ran):
     steps = {
         "extract": ("states", {"examples", "states"}),
         "anchors": ("anchors", {"anchors"}),
-        "calibrate": ("predictions", {"predictions", "calibrators"}),
+        "calibrate": ("predictions", {"predictions"}),
         "evaluate": ("metrics", {"metrics", "comparisons"}),
     }
     early = command(world.home, "calibrate", world.card, api=server())

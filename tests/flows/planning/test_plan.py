@@ -51,7 +51,7 @@ def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
     compute(plan, ("anchors", "predictions", "metrics"))
     assert [step.kind for step in plan.missing()] == ["runs"]
     (fit,) = plan.pairs[0].fits
-    fit.predictions.partition(plan.lake, "calibrators").file("seed-0.safetensors").unlink()
+    fit.predictions.partition(plan.lake).file("seed-0.safetensors").unlink()
     assert [step.kind for step in plan.missing()] == ["predictions", "runs"]
 
 

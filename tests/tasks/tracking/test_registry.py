@@ -1,6 +1,5 @@
 """Champion and challenger: who is replaced, and what is said when two cannot be compared."""
 
-import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -183,13 +182,6 @@ def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
     with store(home) as client:  # the champion's version is removed, and its alias with it
         client.delete_model_version("contest", "4")
     assert register(home, run, "contest", tmp_path, contender(home, examples, 0.3))["alias"] == "champion"
-
-
-def test_a_champion_is_replaced_though_its_calibrator_is_gone(home, examples):
-    """Only predictions are compared."""
-    holder = contender(home, examples, 0.6, method="gone")
-    shutil.rmtree(holder.predictions.partition(Lake(home), "calibrators").path)
-    assert compare_with_champion(home, contender(home, examples, 0.95), champion(holder)).alias == "champion"
 
 
 def test_the_step_of_another_data_set_is_not_mistaken(home, examples):
