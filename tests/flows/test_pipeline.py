@@ -114,7 +114,7 @@ def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     states = matrix(table["layer_3"]).copy()
     states[0, 0] = np.nan
     (partition.path / f"{name}.json").unlink()
-    partition.write_table(name, table.set_column(3, "layer_3", vectors(states)))
+    partition.write_table(name, table.set_column(4, "layer_3", vectors(states)))
 
     done = command(world.home, "run", world.card, api=server())
     assert done.returncode == 1

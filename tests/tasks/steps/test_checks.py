@@ -98,7 +98,7 @@ def test_a_state_of_length_zero_is_told_and_published(begun):
     extract(plan, pair, "test")
 
     def zeroed(table):
-        return table.set_column(3, "layer_3", vectors(matrix(table["layer_3"]) * (np.arange(8) > 0)[:, None]))
+        return table.set_column(4, "layer_3", vectors(matrix(table["layer_3"]) * (np.arange(8) > 0)[:, None]))
 
     spoil(plan, step, "part-00000016-00000024.parquet", lambda t: zeroed(t).cast(t.schema))
     publish_states.fn(plan.home, step, SPLITS["test"], 16)

@@ -47,6 +47,27 @@ def snapshot(folder):
     return {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in folder.rglob("*")}
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0, 5), (0, 3), (1, 2), (2, 4), (3, 5), (4, 5), (2, 2)])
+def test_a_range_of_rows_is_read_across_files_and_row_groups(published, start, stop):
+    whole = published.table(["x"])
+    assert published.table(["x"], rows=range(start, stop)).equals(whole.slice(start, stop - start))
+
+
+def test_no_row_group_beside_the_range_is_read(partition, monkeypatch):
+    monkeypatch.setattr("warehouse.lake.vectors.ROW_GROUP", 4)
+    partition.publish([partition.write_table("part-0.parquet", rows(0, 10))], payload=PAYLOAD)
+    groups, read = [], pq.ParquetFile.read_row_groups
+
+    def record(file, numbers, *arguments):
+        groups.append(list(numbers))
+        return read(file, numbers, *arguments)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", record)
+    assert partition.table(["x"], rows=range(5, 9))["x"].to_pylist() == [5, 6, 7, 8]
+    assert partition.table(["x"], rows=range(4, 8))["x"].to_pylist() == [4, 5, 6, 7]
+    assert groups == [[1, 2], [1]]
+
+
 def test_the_path_is_made_of_kind_coordinates_and_twelve_digits(home, partition):
     assert partition.path == home.lake / "states" / "model=tiny" / "dataset=mr" / "split=train" / f"key={KEY[:12]}"
     assert str(partition) == f"states/model=tiny/dataset=mr/split=train/key={KEY[:12]}"
