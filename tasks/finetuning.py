@@ -14,8 +14,8 @@ from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import AdapterFitSpec
 from tasks.steps.step import Step
-from vocabsem.adapters import tune
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.fine_tuning import tune
 from vocabsem.methods.registry import build_adapter
 from vocabsem.prompting import Ids
 from vocabsem.shots import add_label_noise, choose_shots

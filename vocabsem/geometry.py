@@ -10,14 +10,39 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vocabsem.errors import BadInput, DataError
 
+__all__ = ["Projection", "adjusted_rand", "plane", "principal_plane", "umap_plane"]
+
 Projection = Literal["pca", "umap"]
 
 
 def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, random_state: int = 0) -> float:
-    """Adjusted Rand index of k-means clusters of the states (N, d) against labels (N,), k = classes (Table 8).
+    """Compute the adjusted Rand index of k-means clusters of states against labels, k = classes (Table 8).
 
-    1 for clusters equal to the labels, about 0 for clusters that ignore them. Raises DataError when there are fewer
-    states than classes.
+    Parameters
+    ----------
+    states : array of shape (N, d)
+        What is clustered.
+    labels : array of shape (N,)
+        Classes.
+    classes : int
+        k.
+    random_state : int, default=0
+        Of k-means.
+
+    Returns
+    -------
+    float
+        1 for clusters equal to the labels, about 0 for clusters that ignore them.
+
+    Raises
+    ------
+    DataError
+        Fewer states than classes.
+
+    Examples
+    --------
+    >>> adjusted_rand([[0.0], [0.1], [9.0], [9.1]], [0, 0, 1, 1], classes=2)
+    1.0
     """
     points = np.asarray(states, np.float32)
     if len(points) < classes:
@@ -28,13 +53,46 @@ def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, random_sta
 
 
 def plane(states: ArrayLike, projection: Projection) -> NDArray[np.float64]:
-    """States (N, d) → coordinates (N, 2), by `principal_plane` or `umap_plane`."""
+    """Return coordinates of states in two dimensions, by `principal_plane` or `umap_plane`.
+
+    Parameters
+    ----------
+    states : array of shape (N, d)
+        Points.
+    projection : {"pca", "umap"}
+        Which.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+
+    Examples
+    --------
+    >>> plane([[0.0, 0.0], [2.0, 0.0], [2.0, 0.0]], "pca").shape
+    (3, 2)
+    """
     return principal_plane(states) if projection == "pca" else umap_plane(states)
 
 
 def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
-    """States (N, d) → coordinates (N, 2) in which those of small cosine distance are near each other (McInnes et al.,
-    2018; seeded). Distances between clusters mean little. Raises BadInput where umap-learn is not installed."""
+    """Return coordinates in which states of small cosine distance are near each other (McInnes et al., 2018; seeded).
+
+    Distances between clusters mean little.
+
+    Parameters
+    ----------
+    states : array of shape (N, d)
+        Points.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+
+    Raises
+    ------
+    BadInput
+        umap-learn is not installed.
+    """
     try:
         from umap import UMAP
     except ImportError:
@@ -43,9 +101,23 @@ def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
 
 
 def principal_plane(states: ArrayLike) -> NDArray[np.float64]:
-    """States (N, d) → their coordinates (N, 2) on the two directions in which they vary most.
+    """Return coordinates of states on the two directions in which they vary most.
 
     Directions are signed so that the point farthest out has a positive coordinate. A direction that is missing is 0.
+
+    Parameters
+    ----------
+    states : array of shape (N, d)
+        Points.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+
+    Examples
+    --------
+    >>> principal_plane([[0.0, 0.0], [0.0, 6.0], [0.0, 6.0]])[:, 0].round(6).tolist()
+    [4.0, -2.0, -2.0]
     """
     points = np.asarray(states, np.float64)
     points = points - points.mean(0)

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from vocabsem.errors import DataError
-from vocabsem.methods.base import unit_rows
+from vocabsem.methods.arrays import unit_rows
+
+__all__ = ["propose_words"]
 
 SHORTEST = 3  # letters of a proposed word: shorter tokens are mostly pieces of words
 
@@ -15,12 +17,37 @@ SHORTEST = 3  # letters of a proposed word: shorter tokens are mostly pieces of 
 def propose_words(
     names: Sequence[str], means: NDArray[np.float32], anchors: NDArray[np.float32], words: Mapping[str, int]
 ) -> list[str]:
-    """A word for each of C classes, no two alike.
+    """Propose a word for each of C classes, no two alike.
 
-    names (C): what the classes are called: a name that is one of the words is its own; means (C, d): mean state of each
-    class; anchors (V, d); words: those that are single tokens, with their rows in `anchors`. The other classes get the
-    real words whose total cosine with them is highest. What all classes share, and what all anchors share, is taken
-    away first: it says nothing of a class. Raises DataError when there are fewer real words than classes.
+    A name that is one of the words is its own. The other classes get the real words whose total cosine with them is
+    highest. What all classes share, and what all anchors share, is taken away first: it does not separate classes.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the classes are called.
+    means : ndarray of shape (C, d), float32
+        Mean state of each class.
+    anchors : ndarray of shape (V, d), float32
+        Of all tokens.
+    words : mapping of str to int
+        Those that are single tokens, with their rows in `anchors`.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    DataError
+        Fewer real words than classes.
+
+    Examples
+    --------
+    >>> words = {"good": 0, "Good": 1, "bad": 2, "Bad": 3}
+    >>> anchors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    >>> propose_words(["1", "0"], np.eye(2, dtype=np.float32), anchors, words)
+    ['good', 'bad']
     """
     own = _own_words(names, words)
     # words, not pieces of them: in small letters, and tokens with a capital too

@@ -1,4 +1,4 @@
-"""What the vocabulary says about the labels of one data set, as arrays."""
+"""The label words of one data set in the vocabulary's space, as arrays."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,17 +8,30 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
 
+__all__ = ["LabelSpace", "Targets", "Vocabulary", "of_words", "target_vectors"]
+
 Targets = Literal["anchors", "head", "random"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Vocabulary:
-    """All V tokens of the model; only methods that ask for it in `fit` are given one, and none stores it.
+    """All V tokens of the model; only methods that read it in `fit` are given one, and none stores it.
 
-    head    (V, d) float32: the rows of the LM head, without padding
-    bias    (V,) float32: the head's bias, zeros where it has none
-    anchors (V, d) float32: the semantic anchors
-    label_ids  the tokens of each label word, in the order of the classes
+    Parameters
+    ----------
+    head : ndarray of shape (V, d), float32
+        The rows of the LM head, without padding.
+    bias : ndarray of shape (V,), float32
+        The head's bias, zeros where it has none.
+    anchors : ndarray of shape (V, d), float32
+        The semantic anchors.
+    label_ids : list of list of int
+        The tokens of each label word, in the order of the classes.
+
+    Examples
+    --------
+    >>> Vocabulary(np.eye(3), np.zeros(3), np.eye(3), [[0], [2]]).label_space(None, 1.0)
+    LabelSpace(classes=2, d=3)
     """
 
     head: NDArray[np.float32]
@@ -27,6 +40,7 @@ class Vocabulary:
     label_ids: list[list[int]]
 
     def __post_init__(self) -> None:
+        """Check the shapes."""
         tokens = len(self.head)
         if self.anchors.shape != self.head.shape or self.bias.shape != (tokens,):
             raise DataError(
@@ -37,7 +51,21 @@ class Vocabulary:
             raise DataError(f"label tokens {self.label_ids}: expected one at least per class, from 0 to {tokens - 1}")
 
     def label_space(self, softcap: float | None, scale: float, *, whole: bool = False) -> "LabelSpace":
-        """What it says about the label words, each the mean over its tokens; `whole` leaves the vocabulary in it."""
+        """Return the label words alone, each the mean over its tokens.
+
+        Parameters
+        ----------
+        softcap : float or None
+            The model's soft-cap.
+        scale : float
+            The model's logit multiplier.
+        whole : bool, default=False
+            Leave the vocabulary in it.
+
+        Returns
+        -------
+        LabelSpace
+        """
         anchors, head, bias = (of_words(rows, self.label_ids) for rows in (self.anchors, self.head, self.bias))
         return LabelSpace(anchors, head, bias, softcap, scale, self if whole else None)
 
@@ -46,12 +74,26 @@ class Vocabulary:
 class LabelSpace:
     """C label words in the model's d dimensions.
 
-    anchors (C, d) float32: the semantic anchor of each label word
-    head    (C, d) float32: its row of the LM head
-    bias    (C,) float32: its head bias, zeros where the head has none
-    softcap the model's final soft-cap s (logits become s·tanh(logits/s)), or None
-    scale   the model's logit multiplier
-    vocabulary  all tokens, for methods whose `reads_vocabulary` is true
+    Parameters
+    ----------
+    anchors : ndarray of shape (C, d), float32
+        The semantic anchor of each label word.
+    head : ndarray of shape (C, d), float32
+        Its row of the LM head.
+    bias : ndarray of shape (C,), float32
+        Its head bias, zeros where the head has none.
+    softcap : float, optional
+        The model's final soft-cap s: logits become s·tanh(logits/s).
+    scale : float, default=1
+        The model's logit multiplier.
+    vocabulary : Vocabulary, optional
+        All tokens, for methods whose `reads_vocabulary` is true.
+
+    Examples
+    --------
+    >>> space = LabelSpace(np.eye(2), np.eye(2), np.zeros(2), scale=0.5)
+    >>> space.label_logits(np.array([[2.0, 4.0]]))
+    array([[1., 2.]])
     """
 
     anchors: NDArray[np.float32]
@@ -62,6 +104,7 @@ class LabelSpace:
     vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
+        """Check shapes and values, and make the arrays contiguous."""
         classes, width = self.anchors.shape
         if self.head.shape != (classes, width) or self.bias.shape != (classes,):
             raise DataError(
@@ -82,30 +125,69 @@ class LabelSpace:
             )
 
     def __repr__(self) -> str:
+        """Return the sizes."""
         return f"LabelSpace(classes={self.classes}, d={self.width})"
 
     @property
     def classes(self) -> int:
+        """Return C."""
         return len(self.anchors)
 
     @property
     def width(self) -> int:
+        """Return d."""
         return int(self.anchors.shape[1])
 
     def label_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """States that meet the head (N, d) → the model's logits of the label words (N, C)."""
+        """Return the model's logits of the label words.
+
+        Parameters
+        ----------
+        states : ndarray of shape (N, d)
+            States that meet the head.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+        """
         return self.cap(self.linear_logits(states))
 
     def linear_logits(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """States (N, d) → scale · (W h + b) (N, C), before a soft-cap."""
+        """Return scale · (W h + b), before a soft-cap.
+
+        Parameters
+        ----------
+        states : ndarray of shape (N, d)
+            States that meet the head.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+        """
         scores = states.astype(np.float64) @ self.head.T.astype(np.float64) + self.bias
         return np.asarray(scores * self.scale)
 
     def cap(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logits as the model's soft-cap bends them.
+
+        Parameters
+        ----------
+        logits : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+        """
         return logits if self.softcap is None else np.asarray(self.softcap * np.tanh(logits / self.softcap))
 
     def with_other_tokens(self) -> "LabelSpace":
-        """The C label words, and after them every token of the vocabulary that is in none of them, each a class."""
+        """Return the C label words, and after them every token of the vocabulary that is in none of them, each a class.
+
+        Returns
+        -------
+        LabelSpace
+        """
         vocabulary = self.vocabulary
         assert vocabulary is not None
         others = np.setdiff1d(np.arange(len(vocabulary.head)), np.concatenate(vocabulary.label_ids))
@@ -119,14 +201,53 @@ class LabelSpace:
 
 
 def of_words(rows: NDArray[np.floating[Any]], words: list[list[int]]) -> NDArray[np.float32]:
-    """Rows (V, …) → those of the words (C, …) float32, each the mean over its tokens."""
+    """Return the mean of each word's rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (V, …)
+        One a token.
+    words : list of list of int
+        Tokens of each word.
+
+    Returns
+    -------
+    ndarray of shape (C, …), float32
+
+    Examples
+    --------
+    >>> of_words(np.arange(4.0), [[0], [1, 3]])
+    array([0., 2.], dtype=float32)
+    """
     return np.stack([rows[tokens].mean(axis=0) for tokens in words]).astype(np.float32)
 
 
 def target_vectors(space: LabelSpace, kind: Targets, random_state: int = 0) -> NDArray[np.float32]:
-    """The target of each class (C, d) float32: its anchor, or a control in the anchor's place.
+    """Return the target of each class: its anchor, or a control that stands for it.
 
-    head: the label word's head row; random: Gaussian directions with the anchors' norms, fixed by the seed.
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+    kind : {"anchors", "head", "random"}
+        Anchors, head rows, or Gaussian directions with the anchors' norms.
+    random_state : int, default=0
+        Draws the directions.
+
+    Returns
+    -------
+    ndarray of shape (C, d), float32
+
+    Raises
+    ------
+    DataError
+        Another kind.
+
+    Examples
+    --------
+    >>> space = LabelSpace(np.eye(2), 2 * np.eye(2), np.zeros(2))
+    >>> target_vectors(space, "head")[0]
+    array([2., 0.], dtype=float32)
     """
     if kind == "anchors":
         return space.anchors

@@ -17,10 +17,10 @@ from tasks.steps.predictions import calibrator_file
 from tasks.steps.specs import AdapterFitSpec, MethodSettings, MetricsSpec
 from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, sentences
-from vocabsem.adapters import tune
 from vocabsem.checkpoints import model_digest
 from vocabsem.errors import CardError
 from vocabsem.extraction import extract
+from vocabsem.fine_tuning import tune
 from vocabsem.language_model import load_model
 from vocabsem.methods import load_method
 from vocabsem.prompting import encode_prompts

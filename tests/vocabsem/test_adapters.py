@@ -16,9 +16,10 @@ from scipy.special import log_softmax, softmax
 from transformers import Trainer, TrainingArguments
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from vocabsem.adapters import LoRA, adapted, held_out_rows, label_head, random_batches, tune
+from vocabsem.adapters import LoRA, adapted
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.extraction import extract
+from vocabsem.fine_tuning import held_out_rows, label_head, random_batches, tune
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method, load_method
 from vocabsem.temperature import fit_temperature

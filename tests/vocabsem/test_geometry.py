@@ -28,7 +28,7 @@ def test_clusters_that_ignore_the_labels():
 
 def test_same_seed_same_figure():
     states, labels = blobs(2)
-    assert adjusted_rand(states, labels, 3, seed=5) == adjusted_rand(states, labels, 3, random_state=5)
+    assert adjusted_rand(states, labels, 3, random_state=5) == adjusted_rand(states, labels, 3, random_state=5)
     assert 0.1 < adjusted_rand(states, labels, 3) < 0.95
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 
 from tests.vocabsem.method_data import CLASSES, make_space, make_states
 from vocabsem.methods import Centroid, LinearProbe
-from vocabsem.temperature import PRIOR, ROWS, cross_fitted_temperature, fit_temperature
+from vocabsem.temperature import cross_fitted_temperature, fit_temperature
 
 
 def drawn(temperature, n=4000, seed=0):
@@ -22,7 +22,7 @@ def drawn(temperature, n=4000, seed=0):
 
 def objective(labels, logits, temperature):
     loss = -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].sum()
-    return loss + PRIOR * (1 / temperature + np.log(temperature))
+    return loss + (1 / temperature + np.log(temperature))
 
 
 @pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
@@ -118,5 +118,5 @@ def test_many_rows_are_capped_and_a_rare_class_is_kept():
             super()._fit(states, labels, background)
 
     cross_fitted_temperature(lambda: Watched(make_space()), X, y, X)
-    assert [rows for rows, *_ in seen] == [pytest.approx(ROWS / 2, abs=2)] * 2, "two folds: class 2 has two rows"
+    assert [rows for rows, *_ in seen] == [pytest.approx(1000 / 2, abs=2)] * 2, "two folds: class 2 has two rows"
     assert {(rare, background) for _, rare, background in seen} == {(1, 6000)}

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
-from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods.base import Method
 from vocabsem.similarity import SimilarityMetric, similarity_logits
 
 __all__ = ["AnchorSimilarity"]

@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods.arrays import Floats, Ints, check_labels, check_states
 from vocabsem.methods.info import Background
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 __all__ = ["Method"]
 
-Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.integer[Any]]
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
 ROOM = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 
@@ -211,44 +210,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return np.asarray(self.classes_[best])
 
     def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.needs_labels and not self.works_without_labels
         tags.transformer_tags = TransformerTags() if hasattr(self, "transform") else None
         return tags
-
-
-def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.float32]:
-    states = np.ascontiguousarray(X, dtype=np.float32)
-    if states.ndim != 2 or states.shape[1] == 0 or (width is not None and states.shape[1] != width):
-        raise DataError(f"{method}: states of shape {states.shape}, expected (N, {width or 'd'})")
-    if not np.isfinite(states).all():
-        row = int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
-        raise DataError(f"{method}: states hold NaN or infinite values, first in row {row}: extract them again")
-    return states
-
-
-def check_labels(y: ArrayLike | None, rows: int, classes: int, method: str) -> NDArray[np.int64]:
-    if y is None:
-        raise DataError(f"{method} needs labels: choose one shot per class or more")
-    labels = np.asarray(y)
-    if labels.shape != (rows,) or labels.dtype.kind not in "iu":
-        raise DataError(f"{method}: labels {labels.shape} of type {labels.dtype}, expected ({rows},) integers")
-    present = np.unique(labels)
-    if len(present) < 2:
-        raise DataError(f"{method}: training labels hold {len(present)} class, expected two at least")
-    if present[0] < 0 or present[-1] >= classes:
-        raise DataError(f"{method}: labels run from {present[0]} to {present[-1]}, expected 0 to {classes - 1}")
-    return labels.astype(np.int64)
-
-
-def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each column, (d,) each; 1 where a column is constant but for rounding."""
-    mean = background.mean(axis=0, dtype=np.float64)
-    deviation = background.std(axis=0, dtype=np.float64)
-    deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # also where both are 0
-    return mean.astype(np.float32), deviation.astype(np.float32)
-
-
-def unit_rows(rows: Floats) -> Floats:
-    """Rows divided by their length; a zero row stays zero."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

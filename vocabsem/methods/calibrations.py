@@ -6,9 +6,10 @@ from scipy.special import log_softmax, logsumexp
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods.base import Method
 
-__all__ = ["BatchCalibration", "ContextualCalibration", "DomainCalibration"]
+__all__ = ["BackgroundCalibration", "BatchCalibration", "ContextualCalibration", "DomainCalibration"]
 
 
 class BackgroundCalibration(Method):
@@ -16,6 +17,16 @@ class BackgroundCalibration(Method):
 
     p(c|·) is the softmax over the label words of the model's logits. The three differ in the background only, whose
     states are passed as `unlabeled`. Learns nothing from labels.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    log_prior_ : ndarray of shape (C,), float64
+        log p̄.
     """
 
     needs_labels = False

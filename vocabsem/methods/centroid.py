@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.base import Floats, Ints, Method, unit_rows
+from vocabsem.methods.arrays import Floats, Ints, unit_rows
+from vocabsem.methods.base import Method
 
 __all__ = ["Centroid"]
 

@@ -22,7 +22,24 @@ Extension = tuple[MethodInfo, type[Any]]
 
 
 def resolve(name: str, folder: Path | None) -> str:
-    """`my_probe:MyProbe` of a card in a folder → `/folder/my_probe.py:MyProbe`; other names stay as they are."""
+    """Return the name of a method in a file with the file's path; other names stay as they are.
+
+    Parameters
+    ----------
+    name : str
+        As in a card.
+    folder : Path or None
+        Of the card; None is the working directory.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> resolve("my_probe:MyProbe", Path("/cards"))
+    '/cards/my_probe.py:MyProbe'
+    """
     file, colon, attribute = name.rpartition(":")
     if not colon:
         return name
@@ -31,7 +48,22 @@ def resolve(name: str, folder: Path | None) -> str:
 
 
 def from_file(name: str) -> Extension:
-    """`path.py:Class`, or `path.py:name` by the name that the class has as a method. Raises CardError."""
+    """Run the file of a method and check its class.
+
+    Parameters
+    ----------
+    name : str
+        `path.py:Class`, or `path.py:name` by the name that the class has as a method.
+
+    Returns
+    -------
+    tuple of MethodInfo and type
+
+    Raises
+    ------
+    CardError
+        No such file or class, code that fails, or a class that is no method.
+    """
     file, _, attribute = resolve(name, None).rpartition(":")
     path = Path(file)
     try:
@@ -51,7 +83,22 @@ def from_file(name: str) -> Extension:
 
 
 def from_entry_point(name: str) -> Extension | None:
-    """The class that an installed package offers under this name, if one does. Raises CardError."""
+    """Import and check the class that an installed package offers.
+
+    Parameters
+    ----------
+    name : str
+        Of the entry point and of the method.
+
+    Returns
+    -------
+    tuple of MethodInfo and type, or None where no package does
+
+    Raises
+    ------
+    CardError
+        Code that fails, or a class that is no method of this name.
+    """
     for point in entry_points(group=GROUP, name=name):
         try:
             cls = point.load()
@@ -65,7 +112,22 @@ def from_entry_point(name: str) -> Extension | None:
 
 
 def requirement(name: str) -> str | None:
-    """`package==version` of the package that offers a method by an entry point."""
+    """Return `package==version` of the package that offers a method by an entry point.
+
+    Parameters
+    ----------
+    name : str
+        Of the entry point.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> requirement("ridge") is None
+    True
+    """
     for point in entry_points(group=GROUP, name=name):
         if point.dist is not None:
             return f"{point.dist.name}=={point.dist.version}"
@@ -87,7 +149,7 @@ def _checked(cls: Any, target: str, shown: str, sha256: str = "") -> Extension:
 
 @cache
 def _run(path: Path, source: bytes, digest: str) -> ModuleType:
-    """The module of a file; a file that has changed is another module."""
+    """Return the module of a file; a file that has changed is another module."""
     name = f"_method_{digest[:16]}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
     assert spec is not None

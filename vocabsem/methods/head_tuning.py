@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.logistic import ALPHAS, Linear, Logistic, choose_and_fit
 from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods.base import Method
 
 __all__ = ["HeadTuning"]
 

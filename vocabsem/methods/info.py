@@ -58,18 +58,40 @@ GIVEN = ("space", "random_state")  # by the run, not by a card
 PLAIN = (bool, int, float, str)
 
 
-def info_of(cls: type[Any], target: str, sha256: str = "") -> MethodInfo:
+def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
     """Return what a class says of itself: its attributes, and the parameters of its constructor.
 
-    Raises CardError on a class that is no method: it names the class, what is wrong and the fix.
+    Parameters
+    ----------
+    method : type
+        Its class.
+    target : str
+        `module:Class`.
+    sha256 : str, default=""
+        Of the file that holds the class, where it is one beside a card.
+
+    Returns
+    -------
+    MethodInfo
+
+    Raises
+    ------
+    CardError
+        The class is no method: the class, what is wrong and the fix.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import ZeroShot
+    >>> info_of(ZeroShot, "vocabsem.methods.zero_shot:ZeroShot").background
+    'none'
     """
     names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "params", "sha256")]
-    parameters = inspect.signature(cls).parameters
+    parameters = inspect.signature(method).parameters
     params = {name: p.default for name, p in parameters.items() if name not in GIVEN}
-    if missing := [name for name in names if not hasattr(cls, name)]:
+    if missing := [name for name in names if not hasattr(method, name)]:
         base = "vocabsem.methods.Method" if missing != ["name"] else "a name"
-        raise CardError(f"method {target}: {cls.__name__} has no attribute {missing[0]!r}: give it {base}")
-    info = MethodInfo(**{name: getattr(cls, name) for name in names}, target=target, params=params, sha256=sha256)
+        raise CardError(f"method {target}: {method.__name__} has no attribute {missing[0]!r}: give it {base}")
+    info = MethodInfo(**{name: getattr(method, name) for name in names}, target=target, params=params, sha256=sha256)
     if not re.fullmatch(r"[a-z0-9_.-]+", info.name):
         raise CardError(f"method {target}: its name is {info.name!r}: use small letters, digits, _, . and -")
     if info.family == "states" and next(iter(parameters), "") != "space":
@@ -86,6 +108,6 @@ def info_of(cls: type[Any], target: str, sha256: str = "") -> MethodInfo:
             fix = f"set {flag} = {parameter in parameters}"
             raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
     for name in ("_fit", "_logits"):
-        if info.family == "states" and getattr(cls, name).__module__ == "vocabsem.methods.base":
-            raise CardError(f"method {target}: {cls.__name__} does not define {name}: see vocabsem.methods.Method")
+        if info.family == "states" and getattr(method, name).__module__ == "vocabsem.methods.base":
+            raise CardError(f"method {target}: {method.__name__} does not define {name}: see vocabsem.methods.Method")
     return info

@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.base import Floats, Ints, Method, unit_rows
+from vocabsem.methods.arrays import Floats, Ints, unit_rows
+from vocabsem.methods.base import Method
 
-__all__ = ["KNeighbors"]
+__all__ = ["KNeighbors", "share_of_votes"]
 
 BLOCK = 2048  # states compared with all neighbors at a time
 
@@ -79,7 +80,28 @@ class KNeighbors(Method):
 
 
 def share_of_votes(nearness: Floats, labels: Ints, classes: int, k: int, smoothing: float) -> NDArray[np.float64]:
-    """nearness (N, M) to examples with labels (M,) → smoothed shares (N, C) of the k nearest, or of all M if fewer."""
+    """Compute the smoothed shares of the k nearest labeled examples, or of all M if fewer.
+
+    Parameters
+    ----------
+    nearness : ndarray of shape (N, M)
+        Of each row to the examples.
+    labels : ndarray of shape (M,)
+        Their classes.
+    classes, k : int
+        C, and how many vote.
+    smoothing : float
+        Votes that every class has beforehand.
+
+    Returns
+    -------
+    ndarray of shape (N, C), float64
+
+    Examples
+    --------
+    >>> share_of_votes(np.array([[0.9, 0.1, 0.8]]), np.array([0, 1, 1]), classes=2, k=1, smoothing=0.5)
+    array([[0.75, 0.25]])
+    """
     k = min(k, len(labels))
     nearest = np.argpartition(-nearness, k - 1, axis=1)[:, :k]
     votes = np.eye(classes)[labels[nearest]].sum(axis=1)

@@ -6,10 +6,11 @@ from scipy.special import log_softmax
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Vocabulary
-from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods.base import Method
 from vocabsem.methods.k_neighbors import share_of_votes
 
-__all__ = ["KnnPrompting"]
+__all__ = ["KnnPrompting", "expectations"]
 
 ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64
 
@@ -107,9 +108,28 @@ class KnnPrompting(Method):
 def expectations(
     states: Floats, vocabulary: Vocabulary, scale: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """States a (M, d) → scale · E_a[w] (M, d) and scale · E_a[b] + H(p_a) (M,): −KL(p_a ‖ p_q) but for q's own term.
+    """Compute scale · E_a[w] (M, d) and scale · E_a[b] + H(p_a) (M,): −KL(p_a ‖ p_q) but for q's own term.
 
     In log space and float64 but for the two products with the head; (M, V) never exists whole.
+
+    Parameters
+    ----------
+    states : ndarray of shape (M, d)
+        Of the labeled prompts a.
+    vocabulary : Vocabulary
+        All tokens.
+    scale : float
+        The model's logit multiplier.
+
+    Returns
+    -------
+    tuple of ndarrays of shapes (M, d), float32, and (M,), float64
+
+    Examples
+    --------
+    >>> tokens = Vocabulary(np.eye(2), np.zeros(2), np.eye(2), [[0], [1]])
+    >>> expectations(np.zeros((1, 2)), tokens, 1.0)[0]
+    array([[0.5, 0.5]], dtype=float32)
     """
     expected = np.empty(states.shape, np.float32)
     constants = np.empty(len(states))

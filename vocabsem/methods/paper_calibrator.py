@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods._solvers.paper_module import Losses, PaperModule, TrainingJob, train
-from vocabsem.methods.base import Data, Floats, Ints, Method, check_states
+from vocabsem.methods.arrays import Floats, Ints, check_states
+from vocabsem.methods.base import Data, Method
 from vocabsem.parallel import parallel_map, thread_limits
 from vocabsem.similarity import SimilarityMetric, as_tensor, similarity_logits
 
@@ -160,12 +161,12 @@ class PaperCalibrator(Method):
         return max(1, room // (5 * width**2 + compared * (width + self.batch_size)))
 
     def _targets(self) -> NDArray[np.float32]:
-        """What the loss compares λ(r) with: (C, d), or (C and the others, d)."""
+        """Return what the loss compares λ(r) with: (C, d), or (C and the others, d)."""
         space = self.space.with_other_tokens() if self.reads_vocabulary else self.space
         return target_vectors(space, "head" if self.trained_on == "matmul" else self.targets, self.random_state)
 
     def _losses(self, estimators: Sequence["PaperCalibrator"]) -> Losses:
-        """The losses of M estimators that have this one's group key."""
+        """Return the losses of M estimators that have this one's group key."""
         targets = torch.from_numpy(np.stack([e._targets() for e in estimators])).to(self.device)
         bias = torch.from_numpy(np.stack([e.space.bias for e in estimators])).to(self.device)[:, None]
         scale, cap = self.space.scale, self.space.softcap

@@ -17,13 +17,36 @@ from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Method
 from vocabsem.methods.registry import load_method
 
+__all__ = ["Arrays", "from_arrays", "to_arrays"]
+
 Arrays = dict[str, NDArray[Any]]
 
 
 def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays (contiguous, named `space.*` and `learned.*`) and metadata {method, params, space, learned}, JSON-able.
+    """Return arrays (contiguous, named `space.*` and `learned.*`) and JSON-able {method, params, space, learned}.
 
-    Raises DataError on an estimator that is not fitted.
+    Parameters
+    ----------
+    estimator : Method
+        A fitted method with a label space.
+
+    Returns
+    -------
+    tuple of dict
+        Arrays and metadata.
+
+    Raises
+    ------
+    DataError
+        An estimator that is not fitted, or has no label space.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import ZeroShot
+    >>> space = LabelSpace(np.eye(2), np.eye(2), np.zeros(2))
+    >>> arrays, metadata = to_arrays(ZeroShot(space).fit(np.eye(2)))
+    >>> sorted(arrays), metadata["method"]
+    (['learned.classes_', 'space.anchors', 'space.bias', 'space.head'], 'zero_shot')
     """
     if not hasattr(estimator, "classes_"):
         raise DataError(f"{estimator.name} is not fitted: call fit before storing it")
@@ -51,11 +74,32 @@ def _put(arrays: Arrays, plain: dict[str, Any], key: str, name: str, value: Any)
 
 
 def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = None) -> Method:
-    """The fitted estimator that `to_arrays` described; its predictions are identical to the bit.
+    """Return the fitted estimator that `to_arrays` described; its predictions are identical to the bit.
 
-    source: the file of its class, where the method is one from beside a card; its code is run.
-    Raises DataError on arrays or metadata that `to_arrays` did not write: a method, parameter or attribute that there
-    is not, an attribute that `fit` learns and that is missing, or parts that do not fit together.
+    Parameters
+    ----------
+    arrays, metadata : dict
+        What `to_arrays` returned.
+    source : Path, optional
+        The file of its class, where the method is one from beside a card; its code is run.
+
+    Returns
+    -------
+    Method
+
+    Raises
+    ------
+    DataError
+        What `to_arrays` did not write: a method, parameter or attribute that there is not, an attribute that `fit`
+        learns and that is missing, or parts that do not fit together.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import ZeroShot
+    >>> space = LabelSpace(np.eye(2), np.eye(2), np.zeros(2))
+    >>> fitted = ZeroShot(space).fit(np.eye(2))
+    >>> from_arrays(*to_arrays(fitted)).predict(np.eye(2))
+    array([0, 1])
     """
     try:
         method: type[Method] = load_method(f"{source}:{metadata['method']}" if source else metadata["method"])

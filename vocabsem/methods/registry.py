@@ -18,21 +18,64 @@ _INFOS = MappingProxyType({info.name: info for info in BUILT_IN})
 
 
 def method_infos() -> Mapping[str, MethodInfo]:
-    """Return the methods of this package by name."""
+    """Return the methods of this package by name.
+
+    Returns
+    -------
+    mapping of str to MethodInfo
+
+    Examples
+    --------
+    >>> "lora" in method_infos()
+    True
+    """
     return _INFOS
 
 
 def method_info(name: str) -> MethodInfo:
     """Return what is known of a method.
 
-    name: one of this package's, one that an installed package offers (entry points `vocabsem.methods`), or
-    `path.py:Class`. Raises CardError on an unknown name, with the nearest known one, and on a class that is no method.
+    Parameters
+    ----------
+    name : str
+        One of this package's, one that an installed package offers (entry points `vocabsem.methods`), or
+        `path.py:Class`.
+
+    Returns
+    -------
+    MethodInfo
+
+    Raises
+    ------
+    CardError
+        An unknown name, with the nearest known one; a class that is no method.
+
+    Examples
+    --------
+    >>> method_info("ridge").target
+    'vocabsem.methods.ridge:RidgeProbe'
     """
     return _find(name)[0]
 
 
 def load_method(name: str) -> type[Any]:
-    """Import the class of a method: a subclass of `Method` or of `AdapterTraining`. Raises as `method_info`."""
+    """Import the class of a method.
+
+    Parameters
+    ----------
+    name : str
+        As in `method_info`, which raises.
+
+    Returns
+    -------
+    type
+        A subclass of `Method` or of `AdapterTraining`.
+
+    Examples
+    --------
+    >>> load_method("ridge").__name__
+    'RidgeProbe'
+    """
     info, cls = _find(name)
     if cls is None:
         module, _, attribute = info.target.partition(":")
@@ -41,7 +84,7 @@ def load_method(name: str) -> type[Any]:
 
 
 def _find(name: str) -> tuple[MethodInfo, type[Any] | None]:
-    """The class only of a method that is not ours: to know it, it was imported."""
+    """Return the class only of a method that is not ours: to know it, it was imported."""
     if name in _INFOS:
         return _INFOS[name], None
     result = from_file(name) if ":" in name else from_entry_point(name)
@@ -53,7 +96,33 @@ def _find(name: str) -> tuple[MethodInfo, type[Any] | None]:
 
 
 def build_method(name: str, params: Mapping[str, Any], space: Any, random_state: int) -> Any:
-    """Return an unfitted estimator over states. Raises CardError on an unknown method, parameter or value."""
+    """Return an unfitted estimator over states.
+
+    Parameters
+    ----------
+    name : str
+        As in `method_info`.
+    params : mapping
+        Parameters that differ from the defaults.
+    space : LabelSpace
+        The label words.
+    random_state : int
+        For methods that take one.
+
+    Returns
+    -------
+    Method
+
+    Raises
+    ------
+    CardError
+        An unknown method, parameter or value.
+
+    Examples
+    --------
+    >>> build_method("ridge", {"layers": 2}, None, 0)
+    RidgeProbe(layers=2)
+    """
     check_params(name, params)
     info = method_info(name)
     seeded = {"random_state": random_state} if info.takes_random_state else {}
@@ -61,13 +130,52 @@ def build_method(name: str, params: Mapping[str, Any], space: Any, random_state:
 
 
 def build_adapter(name: str, params: Mapping[str, Any]) -> Any:
-    """Return the `AdapterTraining` of a method. Raises CardError on an unknown method, parameter or value."""
+    """Return how an adapter is trained.
+
+    Parameters
+    ----------
+    name : str
+        As in `method_info`.
+    params : mapping
+        Parameters that differ from the defaults.
+
+    Returns
+    -------
+    AdapterTraining
+
+    Raises
+    ------
+    CardError
+        An unknown method, parameter or value.
+
+    Examples
+    --------
+    >>> build_adapter("lora", {"steps": 40}).steps
+    40
+    """
     check_params(name, params)
     return load_method(name)(**params)
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
-    """Raise CardError on an unknown method, parameter or value, with the nearest known name."""
+    """Check what a card sets of a method.
+
+    Parameters
+    ----------
+    name : str
+        As in `method_info`.
+    params : mapping
+        Parameters with their values.
+
+    Raises
+    ------
+    CardError
+        An unknown method, parameter or value, with the nearest known name.
+
+    Examples
+    --------
+    >>> check_params("k_neighbors", {"n_neighbors": 3})
+    """
     info = method_info(name)
     for key, value in params.items():
         if key not in info.params:

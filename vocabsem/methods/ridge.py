@@ -10,10 +10,11 @@ from scipy.special import log_softmax
 from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.base import Floats, Ints, Method, mean_and_deviation
+from vocabsem.methods.arrays import Floats, Ints, mean_and_deviation
+from vocabsem.methods.base import Method
 from vocabsem.parallel import thread_limits
 
-__all__ = ["RidgeProbe"]
+__all__ = ["RidgeProbe", "ridge"]
 
 ALPHAS = tuple(10 ** (power / 4) for power in range(21))
 BLOCK = 4096  # rows rotated at a time
@@ -110,11 +111,38 @@ class RidgeProbe(Method):
 def ridge(
     z: Floats, y: Floats, alphas: NDArray[np.float64], alpha_prior: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
-    """Return coefficients (D, C), intercepts (C,), the chosen λ and leave-one-out estimates (N, C).
+    """Solve ridge regression for the λ that the leave-one-out errors and the prior choose.
 
-    z (N, D) float64, y (N, C). Minimizes ‖y − z W − b‖² + λ‖W‖² for the λ of `alphas` that the leave-one-out errors and
-    the prior choose. The columns are rotated onto the principal axes of the centered rows, where the normal equations
-    are diagonal. Raises TrainingFailed on rows that are not finite.
+    Minimizes ‖y − z W − b‖² + λ‖W‖². The columns are rotated onto the principal axes of the centered rows, where the
+    normal equations are diagonal.
+
+    Parameters
+    ----------
+    z : ndarray of shape (N, D), float64
+        Rows.
+    y : ndarray of shape (N, C)
+        One-hot labels.
+    alphas : ndarray of float64
+        λ among which one is chosen.
+    alpha_prior : float
+        λ without data to choose by.
+
+    Returns
+    -------
+    tuple
+        W (D, C), b (C,), the chosen λ, and leave-one-out estimates (N, C).
+
+    Raises
+    ------
+    TrainingFailed
+        Rows that are not finite.
+
+    Examples
+    --------
+    >>> z, y = np.array([[-1.0], [1.0]]), np.eye(2)
+    >>> weights, intercept, alpha, _ = ridge(z, y, np.array([2.0]), 300.0)
+    >>> weights, intercept, alpha
+    (array([[-0.25,  0.25]]), array([0.5, 0.5]), 2.0)
     """
     if not np.isfinite(z).all():
         raise TrainingFailed("ridge: standardized states became infinite: check the scale of the states")

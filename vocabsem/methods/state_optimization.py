@@ -8,7 +8,8 @@ from scipy.special import log_softmax, softmax
 
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.folds import deal_folds
-from vocabsem.methods.base import Floats, Ints, Method
+from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods.base import Method
 
 __all__ = ["StateOptimization"]
 

@@ -19,7 +19,8 @@ from vocabsem.methods._solvers.prior_ridge import (
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import sharpen, stack
-from vocabsem.methods.base import Floats, Ints, Method, check_states, mean_and_deviation, unit_rows
+from vocabsem.methods.arrays import Floats, Ints, check_states, mean_and_deviation, unit_rows
+from vocabsem.methods.base import Method
 from vocabsem.parallel import thread_limits
 
 __all__ = ["VocabularyCalibrator"]
@@ -182,7 +183,7 @@ class VocabularyCalibrator(Method):
                 self.coef_ = self._learn(z, labels, pool, prior, self_train)
 
     def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
-        """Steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
+        """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
         weights = np.zeros((pool.shape[1], self.space.classes), np.float32)
         weights[-1 - self.space.width : -1] = self._directions().T
         weights = _scaled(weights, pool)
@@ -205,7 +206,7 @@ class VocabularyCalibrator(Method):
         return train
 
     def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats, self_train: SelfTrain) -> Floats:
-        """Steps 3 to 5: weights (k·d + 1, C) of the logits."""
+        """Compute steps 3 to 5: weights (k·d + 1, C) of the logits."""
         classes = self.space.classes
         direct, held_out = self._ridge(z, labels, pool, prior)
         parts, estimates = [direct], [held_out]

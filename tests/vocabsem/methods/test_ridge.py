@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge as ScikitRidge
 from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods import RidgeProbe
-from vocabsem.methods.base import mean_and_deviation
+from vocabsem.methods.arrays import mean_and_deviation
 from vocabsem.methods.ridge import ALPHAS
 from vocabsem.methods.ridge import ridge as solve
 

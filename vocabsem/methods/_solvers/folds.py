@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vocabsem.methods.base import Ints
+from vocabsem.methods.arrays import Ints
 
 
 def deal_folds(labels: Ints, cv: int) -> Ints:

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.base import Floats, Ints
+from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.parallel import thread_limits
 
 ALPHAS = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocabsem.errors import TrainingFailed
-from vocabsem.methods.base import Floats, Ints
+from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.parallel import matmul
 
 Losses = Callable[[Tensor, Tensor], Tensor]  # λ(r) (M, b, d) and labels (M, b) → the mean loss of each module (M,)

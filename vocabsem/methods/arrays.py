@@ -1,0 +1,130 @@
+"""States and labels as arrays: checked, centered, scaled."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vocabsem.errors import DataError
+
+__all__ = ["Floats", "Ints", "check_labels", "check_states", "mean_and_deviation", "unit_rows"]
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+
+
+def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.float32]:
+    """Return states as a contiguous float32 array.
+
+    Parameters
+    ----------
+    X : array of shape (N, d)
+        States.
+    width : int or None
+        The number of columns expected, if it matters.
+    method : str
+        Named in errors.
+
+    Returns
+    -------
+    ndarray of shape (N, d), float32
+
+    Raises
+    ------
+    DataError
+        Another shape, or values that are not finite.
+
+    Examples
+    --------
+    >>> check_states([[1, 2]], 2, "zero_shot")
+    array([[1., 2.]], dtype=float32)
+    """
+    states = np.ascontiguousarray(X, dtype=np.float32)
+    if states.ndim != 2 or states.shape[1] == 0 or (width is not None and states.shape[1] != width):
+        raise DataError(f"{method}: states of shape {states.shape}, expected (N, {width or 'd'})")
+    if not np.isfinite(states).all():
+        row = int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
+        raise DataError(f"{method}: states hold NaN or infinite values, first in row {row}: extract them again")
+    return states
+
+
+def check_labels(y: ArrayLike | None, rows: int, classes: int, method: str) -> NDArray[np.int64]:
+    """Return labels as int64.
+
+    Parameters
+    ----------
+    y : array of shape (N,) or None
+        Classes.
+    rows, classes : int
+        N, and the number of classes.
+    method : str
+        Named in errors.
+
+    Returns
+    -------
+    ndarray of shape (N,), int64
+
+    Raises
+    ------
+    DataError
+        No labels, other than integers 0 to C - 1, or of a single class.
+
+    Examples
+    --------
+    >>> check_labels([0, 1, 1], 3, 2, "ridge")
+    array([0, 1, 1])
+    """
+    if y is None:
+        raise DataError(f"{method} needs labels: choose one shot per class or more")
+    labels = np.asarray(y)
+    if labels.shape != (rows,) or labels.dtype.kind not in "iu":
+        raise DataError(f"{method}: labels {labels.shape} of type {labels.dtype}, expected ({rows},) integers")
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise DataError(f"{method}: training labels hold {len(present)} class, expected two at least")
+    if present[0] < 0 or present[-1] >= classes:
+        raise DataError(f"{method}: labels run from {present[0]} to {present[-1]}, expected 0 to {classes - 1}")
+    return labels.astype(np.int64)
+
+
+def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute mean and standard deviation of each column; 1 where a column is constant but for rounding.
+
+    Parameters
+    ----------
+    background : ndarray of shape (M, d)
+        States.
+
+    Returns
+    -------
+    tuple of two ndarrays of shape (d,), float32
+
+    Examples
+    --------
+    >>> mean_and_deviation(np.array([[0.0, 5.0], [2.0, 5.0]]))
+    (array([1., 5.], dtype=float32), array([1., 1.], dtype=float32))
+    """
+    mean = background.mean(axis=0, dtype=np.float64)
+    deviation = background.std(axis=0, dtype=np.float64)
+    deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # also where both are 0
+    return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def unit_rows(rows: Floats) -> Floats:
+    """Divide rows by their length; a zero row stays zero.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, d)
+        Any vectors.
+
+    Returns
+    -------
+    ndarray of shape (N, d)
+
+    Examples
+    --------
+    >>> unit_rows(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
