@@ -1,4 +1,4 @@
-"""Figures of this machine, each beside a rival's or a limit's of the same run; nothing is asserted about time.
+"""Measurements of this machine, each beside a rival or a limit of the same run; nothing is asserted about time.
 
 Every other file is a subject: its `measure(setting)` yields rows, `python -m benchmarks --only SUBJECT` prints them.
 """
@@ -29,7 +29,7 @@ class Row:
     theirs: float
     unit: str
     wanted: str
-    """What the ratio ours / theirs should be: `≥ 10`, `≤ 1.15`; empty for a figure that is only told."""
+    """What the ratio ours / theirs should be: `≥ 10`, `≤ 1.15`; empty for a figure that is only reported."""
 
     @property
     def ratio(self) -> float:
@@ -53,24 +53,24 @@ class Setting:
 
     @cached_property
     def model(self) -> "LanguageModel":
-        """The default model in the number format that suits this machine."""
+        """The default model in the dtype that suits this machine."""
         from vocabsem.cards.loader import load_card
         from vocabsem.language_model import load_model
 
         return load_model(load_card("models", MODEL), self.home.cache)
 
     def words(self, **changes: object) -> list[str]:
-        """The end of a command of `vocabsem` on this data set, with `changes` to its experiment card."""
-        given = [f"{name}={json.dumps(value)}" for name, value in ({"datasets": [self.dataset]} | changes).items()]
-        place = ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        return [*place, *(word for change in given for word in ("--set", change))]
+        """Return arguments of a `vocabsem` command on this data set, with `changes` to its experiment card."""
+        settings = [f"{name}={json.dumps(value)}" for name, value in ({"datasets": [self.dataset]} | changes).items()]
+        data = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        return [*data, *(word for setting in settings for word in ("--set", setting))]
 
     def texts(self, rows: int) -> list[str]:
-        """The first test texts of the data set as zero-shot prompts."""
+        """Return the first test texts of the data set as zero-shot prompts."""
         return self._encoded(rows)[1]
 
     def prompts(self, rows: int) -> list[list[int]]:
-        """The tokens of `texts`."""
+        """Return the token ids of `texts`."""
         return self._encoded(rows)[0]
 
     def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
@@ -93,7 +93,7 @@ class Setting:
 
 
 def best_of(runs: int, *works: Callable[[], object]) -> list[float]:
-    """Seconds of the fastest of `runs` of each work: the one the machine's other users disturbed least.
+    """Return the seconds of the fastest of `runs` of each work: the one the machine's other users disturbed least.
 
     The works take turns, so that a slow minute of the machine is shared by all of them.
     """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every subject, or those named by `--only`, as one table."""
+"""Run `python -m benchmarks`: every subject, or those named by `--only`, as one table."""
 
 import argparse
 import importlib
@@ -35,10 +35,10 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def table(rows: list[tuple[str, Row]]) -> Table:
-    shown = Table(*HEADINGS, box=None, pad_edge=False)
+    result = Table(*HEADINGS, box=None, pad_edge=False)
     for _, row in rows:
-        shown.add_row(*cells(row), style="" if row.met else "yellow")
-    return shown
+        result.add_row(*cells(row), style="" if row.met else "yellow")
+    return result
 
 
 def write_page(rows: list[tuple[str, Row]]) -> None:
@@ -57,7 +57,7 @@ def _short(figure: float) -> str:
 
 
 def machine() -> str:
-    """The machine in words."""
+    """Describe the machine."""
     import torch
 
     from vocabsem.devices import processor_flags
@@ -81,8 +81,8 @@ def main() -> None:
     rows = list(measured(given.only or SUBJECTS, setting))
     Console(highlight=False, width=160).print(table(rows))
     if given.json:
-        found = [{"subject": subject} | asdict(row) | {"ratio": row.ratio, "met": row.met} for subject, row in rows]
-        given.json.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1, ensure_ascii=False) + "\n")
+        results = [{"subject": subject} | asdict(row) | {"ratio": row.ratio, "met": row.met} for subject, row in rows]
+        given.json.write_text(json.dumps({"machine": machine(), "rows": results}, indent=1, ensure_ascii=False) + "\n")
     if given.markdown:
         write_page(rows)
 

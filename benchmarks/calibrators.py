@@ -38,8 +38,10 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 def together(space: LabelSpace, x: np.ndarray, y: np.ndarray, epochs: int, dtype: str, device: str) -> None:
     same = {"epochs": epochs, "batch_size": BATCH, "dtype": dtype, "device": device}
-    found = [PaperCalibrator(space, random_state=s, learning_rate=r, weight_decay=d, **same) for s, r, d in VARIANTS]
-    PaperCalibrator.fit_together(found, [x] * len(found), [y] * len(found), [None] * len(found))
+    estimators = [
+        PaperCalibrator(space, random_state=s, learning_rate=r, weight_decay=d, **same) for s, r, d in VARIANTS
+    ]
+    PaperCalibrator.fit_together(estimators, [x] * len(estimators), [y] * len(estimators), [None] * len(estimators))
 
 
 def loop(targets: np.ndarray, x: np.ndarray, y: np.ndarray, epochs: int, device: str) -> None:

@@ -53,9 +53,9 @@ def against_the_peak(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> 
 
 
 def operations(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> float:
-    """What must be computed: two for each weight beside the embedding and token, and attention to what came before.
+    """Count operations: two for each weight beside the embedding and token, and attention to the tokens before.
 
-    What all prompts begin with counts once.
+    The prefix that all prompts share counts once.
     """
     config = model.network.config.get_text_config()
     embeddings = {id(module.weight) for module in (model.network.get_input_embeddings(), model.network.lm_head)}
@@ -73,7 +73,7 @@ SIDE, PRODUCTS = 2048, 128  # about as long as the extraction, so that both see 
 
 
 def matrix_products(dtype: str) -> list[Callable[[], object]]:
-    """The same square products by all cores together, and by each core for itself."""
+    """Return the same square products by all cores together, and by each core for itself."""
     a, b = (torch.randn(SIDE, SIDE).to(getattr(torch, dtype)) for _ in range(2))
     cpu = torch.device("cpu")
 
@@ -90,7 +90,7 @@ def matrix_products(dtype: str) -> list[Callable[[], object]]:
 
 
 def against_others(setting: Setting, prompts: Sequence[Sequence[int]]) -> Iterator[Row]:
-    """Prompts a second. The slower a rival, the fewer prompts it is given, of the same mix of lengths."""
+    """Yield prompts per second. The slower a rival, the fewer prompts it runs, of the same mix of lengths."""
     folder = fetch_checkpoint(load_card("models", MODEL), setting.home.cache)[0]
     model = setting.model
     rivals: list[tuple[str, str, int, Callable[[], object]]] = []
@@ -112,7 +112,7 @@ def against_others(setting: Setting, prompts: Sequence[Sequence[int]]) -> Iterat
 
 
 def stock(folder, dtype: str):
-    """The model as transformers loads it."""
+    """Load the model as transformers does."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True).eval()
@@ -128,17 +128,17 @@ def one_at_a_time(network, prompts: Sequence[Sequence[int]]) -> Callable[[], obj
 
 
 def by_batches(network, prompts: Sequence[Sequence[int]]) -> Callable[[], object]:
-    """The body alone, no logits; prompts in the order they come."""
+    """Run the body alone, no logits; prompts in the order they come."""
 
     def run() -> list[torch.Tensor]:
-        found = []
+        states = []
         with torch.inference_mode():
             for start in range(0, len(prompts), BATCH):
                 ids, lengths = padded(prompts[start : start + BATCH], network.device)
                 mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-                states = network.base_model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
-                found.append(states[-1][torch.arange(len(ids)), lengths - 1])
-        return found
+                layers = network.base_model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
+                states.append(layers[-1][torch.arange(len(ids)), lengths - 1])
+        return states
 
     return run
 

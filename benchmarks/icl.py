@@ -1,4 +1,4 @@
-"""In-context learning: what demonstrations before every question cost, and what sharing them saves."""
+"""In-context learning: what demonstrations before every prompt cost, and what sharing them saves."""
 
 from collections.abc import Iterator
 from unittest.mock import patch
@@ -11,7 +11,7 @@ QUESTIONS, FEW = 272, 6  # with and without sharing
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Ours and theirs run the same prompts through the same code, but that nothing is found to be shared."""
+    """Run the same prompts through the same code, with and without the shared prefix."""
     model = setting.model
     stream = [token for prompt in setting.prompts(384) for token in prompt]
     shown, rest = stream[:SHARED], stream[SHARED:]

@@ -18,7 +18,7 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 
 def peak(setting: Setting, rows: int) -> float:
-    """GB resident at most in the process of `vocabsem extract`, for a training split of `rows`."""
+    """Return the peak GB resident in the process of `vocabsem extract`, for a training split of `rows`."""
     limits, layers = {"train": rows, "validation": 16, "test": 16}, list(range(setting.model.layers + 1))
     words = setting.words(limits=limits, layers=layers, shard_rows=SHARD)
     command = [sys.executable, "-m", "flows.cli.main", "extract", "quickstart", *words]

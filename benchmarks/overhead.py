@@ -20,25 +20,25 @@ from flows.services.prefect_api import in_process
 from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("benchmarks", "flows", "tasks", "vocabsem", "warehouse")
-TICK = 0.01  # seconds between looks
+PACKAGES = ("benchmarks", "flows", "tasks", "vocabsem", "warehouse")
+TICK = 0.01  # seconds between samples
 
 
 def measure(setting: Setting) -> Iterator[Row]:
     from flows.pipeline import pipeline
 
-    with own_home(setting) as home, in_process(home), watched() as rooms:
+    with own_home(setting) as home, in_process(home), sampled() as seconds:
         card, which = (setting.card, {}) if setting.card else ("quickstart", {"datasets": [setting.dataset]})
         pipeline(card, which | {"champion": False}, str(home.root), str(setting.data_dir) if setting.data_dir else None)
-    whole = sum(rooms.values())
-    idle = whole - rooms["vocabsem"]
+    whole = sum(seconds.values())
+    idle = whole - seconds["vocabsem"]
     name = f"a run of {setting.card or f'quickstart on {setting.dataset}'}: all but computing"
     yield Row(name, idle, "the whole run", whole, "s", "≤ 0.05")
 
 
 @contextmanager
 def own_home(setting: Setting) -> Iterator[Home]:
-    """A home of its own, with nothing in it but the cache of models and data."""
+    """Yield a temporary home, with nothing in it but the cache of models and data."""
     before = setting.home.root
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "cache").symlink_to(setting.home.cache)
@@ -49,39 +49,39 @@ def own_home(setting: Setting) -> Iterator[Home]:
 
 
 @contextmanager
-def watched() -> Iterator[Counter[str]]:
-    """Seconds of the block by room: `vocabsem` while any thread is in it, else the room the main thread is in."""
+def sampled() -> Iterator[Counter[str]]:
+    """Yield the seconds of the block by package: `vocabsem` while any thread is in it, else that of the main thread."""
     seconds: Counter[str] = Counter()
     done = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         last = time.perf_counter()
         while not done.wait(TICK):
             now = time.perf_counter()
-            found = [_room(frame) for thread, frame in sys._current_frames().items() if thread != watcher.ident]
-            seconds["vocabsem" if "vocabsem" in found else next(filter(None, found), "elsewhere")] += now - last
+            packages = [_package(frame) for thread, frame in sys._current_frames().items() if thread != sampler.ident]
+            seconds["vocabsem" if "vocabsem" in packages else next(filter(None, packages), "elsewhere")] += now - last
             last = now
 
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
     try:
         yield seconds
     finally:
         done.set()
-        watcher.join()
+        sampler.join()
 
 
-def _room(frame: FrameType | None) -> str | None:
-    """The innermost room in the thread's calls."""
+def _package(frame: FrameType | None) -> str | None:
+    """Return the innermost of our packages in the thread's calls."""
     while frame is not None:
-        if room := _room_of(frame.f_code.co_filename):
-            return room
+        if package := _package_of(frame.f_code.co_filename):
+            return package
         frame = frame.f_back
     return None
 
 
 @cache
-def _room_of(file: str) -> str | None:
+def _package_of(file: str) -> str | None:
     path = Path(file)
-    room = path.relative_to(ROOT).parts[0] if path.is_relative_to(ROOT) else ""
-    return room if room in ROOMS else None
+    package = path.relative_to(ROOT).parts[0] if path.is_relative_to(ROOT) else ""
+    return package if package in PACKAGES else None

@@ -14,16 +14,16 @@ from pathlib import Path
 
 folder = Path(tempfile.mkdtemp(prefix="your-own-data-"))
 things, draw = ["screen", "battery", "keyboard", "case", "charger", "speaker", "strap", "lens"], random.Random(0)
-verdicts = {
+phrases = {
     "praise": ["works very well", "is a delight", "was worth every penny", "feels solid", "never lets me down"],
     "complaint": ["broke after a week", "is a disappointment", "was a waste of money", "feels cheap", "came damaged"],
 }
 rows = [
-    (f"The {thing} {verdict}{more}", label)
-    for label, said in verdicts.items()
-    for verdict in said
+    (f"The {thing} {phrase}{more}", label)
+    for label, endings in phrases.items()
+    for phrase in endings
     for thing in things
-    for more in (".", ", and I told them so.")
+    for more in (".", ", and I wrote a letter.")
 ]
 draw.shuffle(rows)
 with (folder / "reviews.csv").open("w", newline="") as file:
@@ -33,7 +33,7 @@ print(len(rows), "rows")
 # %%
 _ = (folder / "reviews.yaml").write_text(f"""\
 name: reviews
-description: What buyers say of small devices.
+description: Reviews of small devices.
 license: mine
 files: {{all: "file:{folder / "reviews.csv"}"}}
 format: csv
@@ -80,7 +80,7 @@ if cache.is_dir():
 vocabsem("run", str(folder / "experiment.yaml"))
 
 # %% [markdown]
-# The best on validation data is registered, and answers.
+# The best on validation data is registered and predicts.
 
 # %%
 vocabsem("predict", "--model", "vocabsem-reviews@champion", "The strap came damaged.", "This lens is a delight.")

@@ -1,4 +1,4 @@
-"""What the benchmarks count and how they tell it; nothing here is timed."""
+"""What the benchmarks count and how they report it; nothing here is timed."""
 
 import time
 
@@ -11,7 +11,7 @@ from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
 from benchmarks.extraction import by_batches, one_at_a_time, operations
 from benchmarks.gpu import SHAPES
-from benchmarks.overhead import own_home, watched
+from benchmarks.overhead import own_home, sampled
 from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards.loader import load_card
 from vocabsem.extraction import extract
@@ -83,17 +83,17 @@ def test_the_shapes_for_a_gpu_are_those_of_real_models():
     assert sizes["1"] == pytest.approx(1.24e9, rel=0.01)
 
 
-def test_time_belongs_to_the_room_that_computes(tmp_path):
+def test_time_belongs_to_the_package_that_computes(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(bytes(1 << 20))
-    with watched() as rooms:
+    with sampled() as seconds:
         time.sleep(0.2)
         deadline = time.perf_counter() + 0.2
         while time.perf_counter() < deadline:
             sha256_of(file)
-    assert set(rooms) >= {"elsewhere", "vocabsem"}
-    assert rooms["vocabsem"] > 0.1
-    assert rooms["elsewhere"] > 0.1
+    assert set(seconds) >= {"elsewhere", "vocabsem"}
+    assert seconds["vocabsem"] > 0.1
+    assert seconds["elsewhere"] > 0.1
 
 
 def test_a_home_of_its_own_shares_the_cache_alone(tmp_path):
