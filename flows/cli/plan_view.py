@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 
 from rich.console import Console
 
 from flows.cli.console import console, grid
+from flows.planning.changes import changes
 from flows.planning.cost import estimate
 from flows.planning.plan import Plan
 
@@ -13,14 +15,17 @@ KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metr
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:
-    """Print the partitions of each step and the cost of those to compute."""
-    counts, cost = _counts(plan), estimate(plan)
+    """Print the partitions of each step, why some are computed anew, and the cost of those to compute."""
+    counts, cost, anew = _counts(plan), estimate(plan), changes(plan)
     if as_json:
-        print(json.dumps({"steps": counts, "to_fetch": plan.unfetched, "cost": cost}, indent=1))  # noqa: T201
+        page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}
+        print(json.dumps(page, indent=1))  # noqa: T201
         return
     out = console()
     rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
     out.print(grid(f"plan of {plan.experiment.name}", ("step", "partitions", "published", "to compute"), (), rows))
+    for change in anew:
+        out.print(f"computed anew: {change.partitions} {change.kind}: {change.reason}")
     for source in plan.unfetched:
         out.print(f"to fetch first, its steps are unknown until then: {source}")
     out.print(

@@ -13,9 +13,14 @@ def role(kind: str, which: object = None) -> str:
     return kind if which is None else f"{kind}:{which}"
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of an input by its role."""
+    return name.partition(":")[0]
+
+
 def keys_of(inputs: Mapping[str, str], kind: str) -> dict[str, str]:
     """Return the keys of the inputs of one kind by which one each is; the inverse of `role`."""
-    return {name.partition(":")[2]: key for name, key in inputs.items() if name.partition(":")[0] == kind}
+    return {name.partition(":")[2]: key for name, key in inputs.items() if kind_of(name) == kind}
 
 
 def numbered(kind: str, keys: Iterable[str]) -> dict[str, str]:
