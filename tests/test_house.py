@@ -152,7 +152,6 @@ def test_solvers_are_private_to_the_methods():
     assert {folder for folder, names in STRUCTURE.folders.items() if solvers in names} <= {"vocabsem.methods"}
 
 
-@pytest.mark.xfail(reason="core: the moves of helpers out of tasks/", strict=False)
 @pytest.mark.parametrize("of", ["flows", "tasks"])
 def test_a_file_directly_in_flows_or_tasks_has_one_flow_or_task(of):
     for module, functions in STRUCTURE.decorated.items():

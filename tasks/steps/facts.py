@@ -56,7 +56,7 @@ class ExamplesFacts(Facts):
     rows: dict[str, int]
     """Rows of each split."""
     description: str
-    license: str = Field(validation_alias=AliasChoices("license", "licence"))
+    license: str = Field(validation_alias=AliasChoices("license", "licence"))  # codespell:ignore licence
     citation: str | None
     template: str
     sources: dict[str, str]

@@ -4,10 +4,12 @@ import atexit
 import json
 import os
 import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import yaml
@@ -15,7 +17,7 @@ import yaml
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # read once, when Prefect is imported
 
 from flows.planning.experiment import load_experiment
-from flows.planning.plan import make_plan
+from flows.planning.plan import ModelDatasetPlan, Plan, make_plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
 from tasks.demonstrations import publish_demonstrations
@@ -26,11 +28,13 @@ from tasks.metrics import score
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
 from tasks.steps.shards import shards
+from tasks.steps.step import PlannedFit
 from tasks.tracking.store import store
 from tests.vocabsem.architectures import WORDS, save
+from vocabsem.cards.schema import ModelCard
 from warehouse.home import Home
 
-TELLING = {"neg": ["bad", "dull", "moving"], "pos": ["good", "great", "plot"], "tale": ["story", "plot", "film"]}
+TOPICAL = {"neg": ["bad", "dull", "moving"], "pos": ["good", "great", "plot"], "tale": ["story", "plot", "film"]}
 LABELS = [
     {"name": "neg", "value": "neg", "word": "bad"},
     {"name": "pos", "value": "pos", "word": "positive"},
@@ -46,16 +50,18 @@ METHODS = [
     {"method": "k_neighbors", "params": {"n_neighbors": 3}},
     {"method": "linear_probe", "control": True},
 ]
+Row = dict[str, str]
 SPLITS = {"train": 60, "validation": 20, "test": 24}
 
 
-def sentences(seed=0):
-    """Distinct sentences, a third of each class, as rows of the source files; a few words tell the class."""
+def sentences(seed: int = 0) -> list[Row]:
+    """Distinct sentences, a third of each class, as rows of the source files; a few words determine the class."""
     rng, words = np.random.default_rng(seed), WORDS.split()
-    seen, rows = set(), []
+    seen: set[str] = set()
+    rows: list[Row] = []
     while len(rows) < SPLITS["train"] + SPLITS["validation"] + SPLITS["test"]:
-        label = list(TELLING)[len(rows) % 3]
-        body = [*rng.choice(words, rng.integers(3, 9)), *rng.choice(TELLING[label], 3)]
+        label = list(TOPICAL)[len(rows) % 3]
+        body = [*rng.choice(words, rng.integers(3, 9)), *rng.choice(TOPICAL[label], 3)]
         text = " ".join(rng.permutation(body))
         if text not in seen:
             seen.add(text)
@@ -63,11 +69,11 @@ def sentences(seed=0):
     return rows
 
 
-def write_rows(path, rows):
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def dataset_card(folder, **changes):
+def dataset_card(folder: Path, **changes: Any) -> dict[str, Any]:
     card = {
         "name": "made",
         "description": "made sentences",
@@ -83,7 +89,7 @@ def dataset_card(folder, **changes):
     return {key: value for key, value in (card | changes).items() if value is not ...}
 
 
-def experiment_card(folder, **changes):
+def experiment_card(folder: Path, **changes: Any) -> dict[str, Any]:
     card = {
         "name": "tiny",
         "description": "a tiny world",
@@ -100,13 +106,13 @@ def experiment_card(folder, **changes):
     return {key: value for key, value in (card | changes).items() if value is not ...}
 
 
-def write_card(path, card):
+def write_card(path: Path, card: Mapping[str, Any]) -> Path:
     path.write_text(yaml.safe_dump(card, sort_keys=False))
     return path
 
 
 @cache
-def model():
+def model() -> ModelCard:
     """The card of one tiny model, made once a session."""
     folder = TemporaryDirectory(prefix="tiny-model-")
     atexit.register(folder.cleanup)
@@ -116,7 +122,13 @@ def model():
 class World:
     """Cards, rows and a home in `folder`."""
 
-    def __init__(self, folder, dataset=None, experiment=None, rows=None):
+    def __init__(
+        self,
+        folder: Path,
+        dataset: Mapping[str, Any] | None = None,
+        experiment: Mapping[str, Any] | None = None,
+        rows: Sequence[Row] | None = None,
+    ) -> None:
         self.folder, self.home = Path(folder), Home(Path(folder) / "home")
         rows = sentences() if rows is None else rows
         write_rows(self.folder / "train.jsonl", rows[: -SPLITS["test"]])
@@ -126,21 +138,21 @@ class World:
         self.write_experiment(**(experiment or {}))
 
     @property
-    def card(self):
+    def card(self) -> str:
         return str(self.folder / "experiment.yaml")
 
-    def write_dataset(self, **changes):
+    def write_dataset(self, **changes: Any) -> Path:
         return write_card(self.folder / "dataset.yaml", dataset_card(self.folder, **changes))
 
-    def write_experiment(self, **changes):
+    def write_experiment(self, **changes: Any) -> Path:
         return write_card(self.folder / "experiment.yaml", experiment_card(self.folder, **changes))
 
-    def plan(self, **overrides):
+    def plan(self, **overrides: Any) -> Plan:
         return make_plan(load_experiment(self.card, overrides), self.home)
 
 
 @cache
-def _empty_store():
+def _empty_store() -> Path:
     """MLflow's database as it is made by fifty migrations, which take seconds: made once a session."""
     folder = TemporaryDirectory(prefix="mlflow-")
     atexit.register(folder.cleanup)
@@ -149,14 +161,16 @@ def _empty_store():
         return Path(home.tracking_uri.removeprefix("sqlite:///"))
 
 
-def with_store(world):
+def with_store(world: World) -> World:
     """The world, its home with an empty MLflow store."""
     world.home.root.mkdir()
     shutil.copy(_empty_store(), world.home.root)
     return world
 
 
-def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metrics", "comparisons")):
+def compute(
+    plan: Plan, kinds: Collection[str] = ("examples", "anchors", "states", "predictions", "metrics", "comparisons")
+) -> None:
     """Every task of the plan, called without Prefect and whether or not its partition is published."""
     for pair in plan.pairs:
         dataset, model = pair.dataset, pair.model
@@ -165,44 +179,45 @@ def compute(plan, kinds=("examples", "anchors", "states", "predictions", "metric
         if "anchors" in kinds:
             build_anchors.fn(plan.home, model, pair.anchors, "cpu")
         if "states" in kinds:
-            for step in pair.demonstrations.values():
-                publish_demonstrations.fn(plan.home, model, dataset, step)
+            for demonstrations in pair.demonstrations.values():
+                publish_demonstrations.fn(plan.home, model, dataset, demonstrations)
             for split, step in pair.states.items():
                 extract(plan, pair, split)
                 publish_states.fn(plan.home, step, SPLITS[step.spec.split], plan.experiment.shard_rows)
         for fit in pair.fits:
             if "predictions" in kinds:
-                fit_method.fn(plan.home, model, dataset, fit.name, [fit.predictions])
+                steps: list[Any] = [fit.predictions]
+                fit_method.fn(plan.home, model, dataset, fit.name, steps)
             if "metrics" in kinds:
                 score.fn(plan.home, dataset.name, [(fit.predictions, fit.metrics)])
         if "comparisons" in kinds:
             compare.fn(plan.home, dataset.name, pair.compared)
 
 
-def extract(plan, pair, split, spans=None):
+def extract(plan: Plan, pair: ModelDatasetPlan, split: str, spans: Iterable[tuple[int, int]] | None = None) -> None:
     step = pair.states[split]
     for span in spans if spans is not None else shards(SPLITS[step.spec.split], plan.experiment.shard_rows):
         extract_shard.fn(plan.home, pair.model, pair.dataset, step, *span, "cpu")
 
 
-def fit_of(plan, name, shots):
+def fit_of(plan: Plan, name: str, shots: int | str) -> PlannedFit:
     """The fit of a method, by its name in tables, at a number of shots."""
     return next(f for c in plan.pairs for f in c.fits if (f.name, f.shots) == (name, shots))
 
 
-def snapshot(folder):
+def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
     """Every file below with its size and time of change."""
     files = (path for path in Path(folder).rglob("*") if path.is_file())
     return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
-def half_written(home):
+def half_written(home: Home) -> list[Path]:
     """Files that no reader would look at: temporaries."""
     return [path for path in home.root.rglob("*.tmp-*") if "hub" not in path.parts]
 
 
 @cache
-def server():
+def server() -> str:
     """The address of one Prefect server for all tests of the session."""
     from flows.services.servers import ephemeral_server
 
