@@ -1,26 +1,40 @@
-"""A catalog built from nothing: tables filled from manifests, views over Parquet, macros, comments."""
+"""A catalog brought up to date with the lake: tables filled from manifests, views over Parquet, macros, comments.
 
+`build` begins with empty tables, `update` with those of an earlier catalog; from there on they are one.
+"""
+
+import hashlib
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from warehouse.catalog import index
-from warehouse.catalog.statements import quoted, statement
+from warehouse.catalog.statements import SQL, quoted, statement
 from warehouse.lake import files
+from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest, partition_folders
 from warehouse.lake.partition import Lake
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
 STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
+FORMAT = 1  # of what is filled in from here; the statements are counted too
 _PLACES = "filename = true, file_row_number = true"
+
+Connection = duckdb.DuckDBPyConnection
+Source = tuple[str, str]
+Stamps = dict[Source, tuple[int, int]]
+"""{(partition, file name of its manifest): (size, time of writing in ns)}: what tells a manifest from another."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a rebuilt catalog holds."""
+    """What a catalog holds."""
 
     partitions: int
     rows: int
@@ -36,56 +50,157 @@ def build(lake: Lake, path: Path) -> Summary:
 
     Raises CorruptPartition for a published partition that is damaged, duckdb.Error if `path` cannot be written.
     """
-    lake_index = index.Index(lake)
-    for manifest in lake_index.manifests:
+    with closing(_open(path)) as connection:
+        connection.execute(statement("tables"))
+        connection.execute(statement("set_state"), {"version": version(), "root": ""})
+        return _refresh(connection, lake)
+
+
+def update(lake: Lake, path: Path, earlier: Path) -> Summary:
+    """Make the same catalog from an `earlier` one, which stays as it is, reading only the manifests that are new.
+
+    Where `earlier` is missing, unreadable or of another version, it is built anew.
+    """
+    try:
+        shutil.copyfile(earlier, path)
+        with closing(_open(path)) as connection:
+            if _state(connection)[0] == version():
+                return _refresh(connection, lake)
+    except (FileNotFoundError, duckdb.Error):
+        pass
+    for file in (path, path.with_name(f"{path.name}.wal")):
+        file.unlink(missing_ok=True)
+    return build(lake, path)
+
+
+def version() -> str:
+    """Return what a catalog must have been built with to be brought up to date: the hash of all statements."""
+    texts = [path.read_bytes() for path in sorted(SQL.glob("*.sql"))]
+    return hashlib.sha256(b"\0".join([str(FORMAT).encode(), STORAGE.encode(), *texts])).hexdigest()
+
+
+def _open(path: Path) -> Connection:
+    return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})
+
+
+def _state(connection: Connection) -> tuple[str, str]:
+    """Return the version that the catalog was built with, and the folder of the lake that its views read."""
+    ((built_with, root),) = connection.execute(statement("state")).fetchall()
+    return built_with, root
+
+
+def _refresh(connection: Connection, lake: Lake) -> Summary:
+    root = str(lake.home.lake)
+    stored, current = _stored(connection), _stamps(lake)
+    stale = {source for source, stamp in stored.items() if current.get(source) != stamp}
+    fresh = {source: stamp for source, stamp in current.items() if stored.get(source) != stamp}
+    manifests, rejected = (_manifests(lake, fresh, name) for name in (MANIFEST, REJECTED))
+    for path, manifest in manifests.items():
         for entry in manifest.files:
-            files.require(lake.of(manifest).path, entry)
-    with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
-        connection.begin()  # one transaction: one wait for the disk, not one a statement
-        tables = _run(connection, "tables")
-        for name in index.FILLED:
-            connection.register(
-                "filling", index.table(name, lake_index, connection.table(name).to_arrow_table().schema)
-            )
-            connection.execute(statement("insert_rows").format(table=name))
-            connection.unregister("filling")
-        for comment in _comments(tables + _run(connection, "fill")):
-            connection.execute(comment)
-        _run(connection, "lake")
-        for name, scan in _scans(lake_index, lake.home.lake):
-            connection.execute(statement("view_of_files").format(name=name, files=scan))
-        for name in ("views", "analyses", "ask"):
-            _run(connection, name)
-        for (comment,) in connection.execute(statement("columns")).fetchall():
-            connection.execute(comment)
-        (found,) = connection.execute(statement("summary")).fetchall()
-        connection.commit()
-    return Summary(*(int(number or 0) for number in found))
+            files.require(lake.home.lake / path, entry)
+    if stale:  # in a transaction of its own: DuckDB takes no key back that it deleted in the same one
+        _with(connection, "remove", stale=_sources(dict.fromkeys(stale, (0, 0))))
+    connection.begin()  # one transaction: one wait for the disk, not one a statement
+    if stale or fresh or _state(connection) != (version(), root):
+        _insert(connection, lake, manifests, rejected)
+        _with(connection, "add_sources", fresh=_sources(fresh))
+        nodes, inputs = index.resolved(_graph(connection))
+        _with(connection, "resolve", nodes=nodes, inputs=inputs)
+        _views(connection, lake.home.lake)
+        connection.execute(statement("set_state"), {"version": version(), "root": root})
+    (totals,) = connection.execute(statement("summary")).fetchall()
+    connection.commit()
+    return Summary(*(int(number or 0) for number in totals))
 
 
-def _run(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+def _stamps(lake: Lake) -> Stamps:
+    """Return the stamp of every manifest in the lake, of published and rejected partitions."""
+    stamps: Stamps = {}
+    for folder in partition_folders(lake.home.lake):
+        path = folder.relative_to(lake.home.lake).as_posix()
+        for name in (MANIFEST, REJECTED):
+            try:
+                stat = (folder / name).stat()
+            except FileNotFoundError:
+                continue
+            stamps[path, name] = (stat.st_size, stat.st_mtime_ns)
+    return stamps
+
+
+def _stored(connection: Connection) -> Stamps:
+    found = connection.execute(statement("sources")).fetchall()
+    return {(partition, file): (size, written) for partition, file, size, written in found}
+
+
+def _sources(stamps: Stamps) -> pa.Table:
+    names = ("partition", "file", "size", "written")
+    rows = [dict(zip(names, (*source, *stamp), strict=True)) for source, stamp in stamps.items()]
+    types = (pa.string(), pa.string(), pa.int64(), pa.int64())
+    return pa.Table.from_pylist(rows, pa.schema(list(zip(names, types, strict=True))))
+
+
+def _manifests(lake: Lake, sources: Stamps, name: str) -> dict[str, Manifest]:
+    """Return {path of the partition: manifest} of these sources, what was removed meanwhile aside."""
+    paths = (path for path, file in sources if file == name)
+    read = ((path, lake.manifest_in(lake.home.lake / path, name)) for path in paths)
+    return {path: manifest for path, manifest in read if manifest}
+
+
+def _insert(
+    connection: Connection, lake: Lake, manifests: Mapping[str, Manifest], rejected: Mapping[str, Manifest]
+) -> None:
+    for name in index.FILLED:
+        schema = connection.table(name).to_arrow_table().schema
+        connection.register("filling", index.rows(name, lake, manifests, rejected, schema))
+        connection.execute(statement("insert_rows").format(table=name))
+        connection.unregister("filling")
+
+
+def _graph(connection: Connection) -> index.Graph:
+    found = connection.execute(statement("nodes")).fetchall()
+    return index.Graph(index.Node(*row[:-1], dict(zip(row[-1]["key"], row[-1]["value"], strict=True))) for row in found)
+
+
+def _views(connection: Connection, root: Path) -> None:
+    """Make what is derived anew: the tables from facts, the views over files and those over them, all comments."""
+    connection.execute(statement("fill"))
+    for comment in _comments(statement("tables") + statement("fill")):
+        connection.execute(comment)
+    connection.execute(statement("lake"))
+    for name, scan in _scans(connection, root):
+        connection.execute(statement("view_of_files").format(name=name, files=scan))
+    for name in ("views", "analyses", "ask"):
+        connection.execute(statement(name))
+    for (comment,) in connection.execute(statement("columns")).fetchall():
+        connection.execute(comment)
+
+
+def _with(connection: Connection, name: str, **tables: Any) -> None:
+    """Run the statements of a file over Arrow tables registered by these names."""
+    for table, rows in tables.items():
+        connection.register(table, rows)
     connection.execute(statement(name))
-    return statement(name)
+    for table in tables:
+        connection.unregister(table)
 
 
 def _comments(sql: str) -> Iterator[str]:
-    """What stands behind the columns of tables, `name type,  -- what it holds` or `… as name,  -- …`, as statements."""
-    for table, body in re.findall(r"^create table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
+    """Yield what stands behind the columns of tables, `name type,  -- comment` or `… as name,  -- …`, as statements."""
+    for table, body in re.findall(r"^create (?:or replace )?table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
         for column, text in re.findall(r"^    (?:(?:(?!  -- ).)* as )?(\w+).*?  -- (.+)$", body, re.MULTILINE):
             yield f"comment on column {table}.{column} is {quoted(text)}"
 
 
-def _scans(index: index.Index, root: Path) -> Iterator[tuple[str, str]]:
-    """The views of schema lake that have files, each with its query."""
-    for kind in ("examples", "states", "anchors", "predictions"):
-        if paths := [root / path for manifest in index.of_kind(kind) for path in index.parts(manifest)]:
-            yield kind, _scan(paths, _PLACES)
+def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the views of schema lake that have files, each with the scan of its files."""
+    of_kind: dict[str, list[Path]] = {}
     of_layer: dict[tuple[int, bool], list[Path]] = {}
-    for manifest in index.of_kind("states"):
-        layers = [int(layer) for layer in manifest.facts.get("layers", [])]
-        for layer in layers:
-            paths = [root / path for path in index.parts(manifest)]
-            of_layer.setdefault((layer, layer == max(layers)), []).extend(paths)
+    for kind, path, layers in connection.execute(statement("parts")).fetchall():
+        of_kind.setdefault(kind, []).append(root / path)
+        for layer in layers or []:
+            of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
+    for kind, paths in of_kind.items():
+        yield kind, _scan(paths, _PLACES)
     if of_layer:
         selects = [
             statement("layer_of_files").format(layer=layer, last=last, files=_scan(paths))

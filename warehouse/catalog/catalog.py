@@ -1,7 +1,7 @@
 """The catalog: one DuckDB file of small tables, and of views over the lake's Parquet; one writer of it at a time.
 
-It holds nothing that the lake does not: `rebuild` makes it anew beside the old one and swaps it in, so that readers
-never wait and never see half of it.
+It holds nothing that the lake does not: `update` and `rebuild` write a file beside the old one and swap it in, so that
+readers never wait and never see half of it.
 """
 
 import fcntl
@@ -9,7 +9,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from warehouse.catalog import sandbox
 from warehouse.catalog.build import Summary, build
+from warehouse.catalog.build import update as build_from
 from warehouse.catalog.statements import quoted, statement
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
 from warehouse.home import Home
@@ -51,14 +52,27 @@ class Table:
 def rebuild(home: Home, timeout: float = 60.0) -> Summary:
     """Build the catalog from the lake's manifests and put it in the old one's place.
 
-    Raises WriterBusy if another process rebuilds it for more than `timeout` seconds, CorruptPartition for a published
+    Raises WriterBusy if another process writes it for more than `timeout` seconds, CorruptPartition for a published
     partition that is damaged, NoSpace.
     """
+    return _write(home, timeout, lambda path: build(Lake(home), path))
+
+
+def update(home: Home, timeout: float = 60.0) -> Summary:
+    """Bring the catalog up to date with what was published, rejected and removed since it was written.
+
+    Gives the rows that `rebuild` gives; rebuilds where there is no catalog, or none of this version. Looks only at
+    files that are new: damage to others is found by `rebuild` and `verify`. Raises what `rebuild` raises.
+    """
+    return _write(home, timeout, lambda path: build_from(Lake(home), path, home.catalog))
+
+
+def _write(home: Home, timeout: float, make: Callable[[Path], Summary]) -> Summary:
     with only_writer(home, timeout):
         try:
             with atomic.replaced(home.catalog) as temporary:
                 try:
-                    return build(Lake(home), temporary)
+                    return make(temporary)
                 finally:
                     temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
         except (duckdb.IOException, duckdb.TransactionException) as error:

@@ -1,7 +1,7 @@
-"""Manifests as the rows of the catalog's tables."""
+"""Manifests as rows of the catalog's tables, and what follows from all of them together: `Graph`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.lake.keys import canonical
-from warehouse.lake.manifest import REJECTED, Manifest
+from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 
 LAST = 2**31 - 1  # sorts `all` shots after every number
@@ -17,146 +17,163 @@ LAST = 2**31 - 1  # sorts `all` shots after every number
 Record = dict[str, Any]
 
 
-class Index:
-    """The published partitions of a lake, to be found by kind and key, and those that were refused."""
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One published partition in the graph of what was computed from what."""
 
-    def __init__(self, lake: Lake) -> None:
-        self.lake = lake
-        self.manifests = list(lake.manifests())
-        self.refusals = list(lake.manifests(name=REJECTED))
-        both = self.manifests + self.refusals
-        self._paths = {id(m): lake.of(m).path.relative_to(lake.home.lake).as_posix() for m in both}
-        self._by_key: dict[tuple[str, str], list[Manifest]] = {}
-        for manifest in self.manifests:
-            self._by_key.setdefault((manifest.kind, manifest.key), []).append(manifest)
-        self._latest = self._find_latest()
+    path: str
+    """Its folder, below the lake."""
+    kind: str
+    key: str
+    created: int
+    """Microseconds since 1970."""
+    inputs: dict[str, str]
+    """Keys of the partitions it was computed from, by role."""
 
-    def of_kind(self, kind: str) -> Iterator[Manifest]:
-        return (manifest for manifest in self.manifests if manifest.kind == kind)
+    @property
+    def coordinates(self) -> dict[str, str]:
+        """Its coordinates, which its path spells."""
+        named = (name.partition("=") for name in self.path.split("/")[1:-1])
+        return {name: value for name, _, value in named}
 
-    def path(self, manifest: Manifest) -> str:
-        """The partition's folder, below the lake."""
-        return self._paths[id(manifest)]
 
-    def parts(self, manifest: Manifest) -> list[str]:
-        """The paths of a partition's part files, below the lake."""
-        return [f"{self.path(manifest)}/{entry.name}" for entry in manifest.files if entry.is_part]
+class Graph:
+    """All published partitions, linked by the inputs that each was computed from."""
 
-    def input(self, manifest: Manifest, role: str) -> Manifest | None:
-        """The partition that was `manifest`'s input in `role` (`<kind>` or `<kind>:<which>`); where two share its key,
-        the one of the same model and data set."""
-        found = self._by_key.get((_kind(role), manifest.inputs[role]), [])
-        return next((m for m in found if _agree(m.coordinates, manifest.coordinates)), None)
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = sorted(nodes, key=lambda node: node.path)
+        self._by_key: dict[tuple[str, str], list[Node]] = {}
+        for node in self.nodes:
+            self._by_key.setdefault((node.kind, node.key), []).append(node)
+        self.latest = self._find_latest()
+        """Paths of what the latest run of an experiment goes back to; and, where no run goes back to any with the same
+        coordinates, of the newest with them."""
 
-    def examples_key(self, manifest: Manifest) -> str | None:
-        """The key of the examples that a partition of one data set goes back to."""
-        if manifest.kind == "examples":
-            return manifest.key
-        if "dataset" not in manifest.coordinates:
+    def input(self, node: Node, role: str) -> Node | None:
+        """Return the partition that was the node's input in `role` (`<kind>` or `<kind>:<which>`); where two share its
+        key, the one of the same model and data set."""
+        candidates = self._by_key.get((_kind(role), node.inputs[role]), [])
+        return next((other for other in candidates if _agree(other.coordinates, node.coordinates)), None)
+
+    def examples_key(self, node: Node) -> str | None:
+        """Return the key of the examples that a partition of one data set goes back to."""
+        if node.kind == "examples":
+            return node.key
+        if "dataset" not in node.coordinates:
             return None
-        return next((m.inputs["examples"] for m in self._behind([manifest]) if "examples" in m.inputs), None)
+        return next((each.inputs["examples"] for each in self._behind([node]) if "examples" in each.inputs), None)
 
-    def latest(self, manifest: Manifest) -> bool:
-        """Whether the latest run of an experiment goes back to the partition; where no run goes back to any with its
-        coordinates, whether it is the newest of them."""
-        return id(manifest) in self._latest
+    def _find_latest(self) -> set[str]:
+        def place(node: Node) -> tuple[Any, ...]:
+            return node.kind, *node.coordinates.items()
 
-    def _find_latest(self) -> set[int]:
-        def place(manifest: Manifest) -> tuple[Any, ...]:
-            return manifest.kind, *manifest.coordinates.items()
+        by_key = sorted(self.nodes, key=lambda node: node.key, reverse=True)
+        newest = {place(node): node for node in sorted(by_key, key=lambda node: node.created)}
+        in_runs = {place(node) for node in self._behind(node for node in self.nodes if node.kind == "runs")}
+        last_runs = (node for node in newest.values() if node.kind == "runs")
+        of_no_run = (node for where, node in newest.items() if where not in in_runs)
+        return {node.path for node in (*self._behind(last_runs), *of_no_run)}
 
-        by_key = sorted(self.manifests, key=lambda m: m.key, reverse=True)
-        by_age = sorted(by_key, key=lambda m: datetime.fromisoformat(m.created).timestamp())
-        newest = {place(manifest): manifest for manifest in by_age}
-        in_runs = {place(manifest) for manifest in self._behind(self.of_kind("runs"))}
-        last_runs = (manifest for manifest in newest.values() if manifest.kind == "runs")
-        of_no_run = (manifest for where, manifest in newest.items() if where not in in_runs)
-        return {id(manifest) for manifest in (*self._behind(last_runs), *of_no_run)}
-
-    def _behind(self, manifests: Iterable[Manifest]) -> Iterator[Manifest]:
-        """The partitions that these go back to, with themselves; weights have their predictions' key."""
-        waiting, seen = list(manifests), set[int]()
+    def _behind(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """Yield the partitions that these go back to, with themselves; weights of earlier versions lie in a partition
+        of their own, with their predictions' key."""
+        waiting, seen = list(nodes), set[str]()
         while waiting:
-            at = waiting.pop()
-            if id(at) not in seen:
-                seen.add(id(at))
-                yield at
-                inputs = (self.input(at, role) for role in at.inputs)
-                waiting += [m for m in inputs if m is not None] + self._by_key.get(("calibrators", at.key), [])
+            node = waiting.pop()
+            if node.path not in seen:
+                seen.add(node.path)
+                yield node
+                inputs = (self.input(node, role) for role in sorted(node.inputs))
+                waiting += [other for other in inputs if other is not None]
+                waiting += self._by_key.get(("calibrators", node.key), [])
 
 
-def table(name: str, index: Index, schema: pa.Schema) -> pa.Table:
-    """All rows of the table `name`, which has the columns of `schema`; what a record does not name is NULL."""
+def resolved(graph: Graph) -> tuple[pa.Table, pa.Table]:
+    """Return what only the whole graph tells: of each partition whether it is the latest and its examples, and of each
+    of its inputs the path."""
+    nodes = [
+        {"path": node.path, "latest": node.path in graph.latest, "examples_key": graph.examples_key(node)}
+        for node in graph.nodes
+    ]
+    inputs = [
+        {"partition": node.path, "role": role, "input": other.path if other else None}
+        for node in graph.nodes
+        for role in node.inputs
+        for other in [graph.input(node, role)]
+    ]
+    text = pa.string()
+    of_node = pa.schema([("path", text), ("latest", pa.bool_()), ("examples_key", text)])
+    of_input = pa.schema([("partition", text), ("role", text), ("input", text)])
+    return pa.Table.from_pylist(nodes, of_node), pa.Table.from_pylist(inputs, of_input)
+
+
+def rows(
+    name: str, lake: Lake, manifests: Mapping[str, Manifest], rejected: Mapping[str, Manifest], schema: pa.Schema
+) -> pa.Table:
+    """Return the rows of the table `name`, which has the columns of `schema`, of partitions by their paths.
+
+    What only the whole lake tells is NULL or false until `resolved` is known.
+    """
+    if name == "checks":
+        return pa.Table.from_pylist([*_checks(manifests, True), *_checks(rejected, False)], schema)
     if name in _RECORDS:
-        return pa.Table.from_pylist(list(_RECORDS[name](index)), schema)
-    return pa.concat_tables([schema.empty_table(), *(_figures(index, m, schema) for m in index.of_kind(name))])
+        return pa.Table.from_pylist([row for path, m in manifests.items() for row in _RECORDS[name](path, m)], schema)
+    of_kind = (manifest for manifest in manifests.values() if manifest.kind == name)
+    return pa.concat_tables([schema.empty_table(), *(_figures(lake, manifest, schema) for manifest in of_kind)])
 
 
-def _partitions(index: Index) -> Iterator[Record]:
-    for manifest in index.manifests:
-        yield {
-            **manifest.coordinates,
-            "kind": manifest.kind,
-            "key": manifest.key,
-            "path": index.path(manifest),
-            "files": len(manifest.files),
-            "rows": manifest.rows,
-            "bytes": sum(entry.bytes for entry in manifest.files),
-            "examples_key": index.examples_key(manifest),
-            "created": datetime.fromisoformat(manifest.created),
-            "latest": index.latest(manifest),
-            **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
-        }
+def _partition(path: str, manifest: Manifest) -> Iterator[Record]:
+    yield {
+        **manifest.coordinates,
+        "kind": manifest.kind,
+        "key": manifest.key,
+        "path": path,
+        "files": len(manifest.files),
+        "rows": manifest.rows,
+        "bytes": sum(entry.bytes for entry in manifest.files),
+        "created": datetime.fromisoformat(manifest.created),
+        "latest": False,
+        **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
+    }
 
 
-def _files(index: Index) -> Iterator[Record]:
-    for manifest in index.manifests:
-        folder = index.path(manifest)
-        for entry in manifest.files:
-            yield {**asdict(entry), "path": str(PurePosixPath(folder, entry.name)), "partition": folder}
+def _files(path: str, manifest: Manifest) -> Iterator[Record]:
+    for entry in manifest.files:
+        yield {**asdict(entry), "path": str(PurePosixPath(path, entry.name)), "partition": path}
 
 
-def _lineage(index: Index) -> Iterator[Record]:
-    for manifest in index.manifests:
-        for role, key in manifest.inputs.items():
-            found = index.input(manifest, role)
-            yield {
-                **_named(index, manifest),
-                "role": role,
-                "input": index.path(found) if found else None,
-                "input_kind": _kind(role),
-                "input_key": key,
-            }
+def _lineage(path: str, manifest: Manifest) -> Iterator[Record]:
+    for role, key in manifest.inputs.items():
+        own = {"partition": path, "kind": manifest.kind, "key": manifest.key}
+        yield {**own, "role": role, "input_kind": _kind(role), "input_key": key}
 
 
-def _checks(index: Index) -> Iterator[Record]:
-    for published, manifests in ((True, index.manifests), (False, index.refusals)):
-        for manifest in manifests:
-            for check in manifest.checks:
-                # What was published although a check without severity failed was only told.
-                severity = "fail" if check["passed"] or not published else "warn"
-                found = {"severity": severity, **check, "published": published}
-                yield {**manifest.coordinates, **_named(index, manifest), **found}
-
-
-_RECORDS: Mapping[str, Callable[[Index], Iterable[Record]]] = {
-    "partitions": _partitions,
+_RECORDS: Mapping[str, Callable[[str, Manifest], Iterable[Record]]] = {
+    "partitions": _partition,
     "files": _files,
     "lineage": _lineage,
-    "checks": _checks,
 }
-FILLED = (*_RECORDS, "metrics", "comparisons", "diagnostics")
+FILLED = (*_RECORDS, "checks", "metrics", "comparisons", "diagnostics")
 
 
-def _figures(index: Index, manifest: Manifest, schema: pa.Schema) -> pa.Table:
-    """The rows of a partition, which is read whole, pages' checksums and all; its coordinates are columns too."""
-    constants: Record = {"key": manifest.key, "latest": index.latest(manifest), **manifest.coordinates}
+def _checks(manifests: Mapping[str, Manifest], published: bool) -> Iterator[Record]:
+    for path, manifest in manifests.items():
+        for check in manifest.checks:
+            # What was published although a check without severity failed was only a warning.
+            severity = "fail" if check["passed"] or not published else "warn"
+            own = {"partition": path, "kind": manifest.kind, "key": manifest.key, "published": published}
+            yield {**manifest.coordinates, "severity": severity, **check, **own}
+
+
+def _figures(lake: Lake, manifest: Manifest, schema: pa.Schema) -> pa.Table:
+    """Return the rows of a partition, read whole, pages' checksums and all; its coordinates are columns too."""
+    constants: Record = {"key": manifest.key, "latest": False, **manifest.coordinates}
     if "shots" in constants:
         constants["shots_order"] = shots_order(constants["shots"])
-    found = index.lake.of(manifest).table([name for name in schema.names if name not in constants])
+    table = lake.of(manifest).table([name for name in schema.names if name not in constants])
     for name, value in constants.items():
-        found = found.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(found)))
-    return found.select(schema.names).cast(schema)
+        table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
+    return table.select(schema.names).cast(schema)
 
 
 def shots_order(shots: str) -> int:
@@ -165,10 +182,6 @@ def shots_order(shots: str) -> int:
 
 def _kind(role: str) -> str:
     return role.partition(":")[0]
-
-
-def _named(index: Index, manifest: Manifest) -> Record:
-    return {"partition": index.path(manifest), "kind": manifest.kind, "key": manifest.key}
 
 
 def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -1,6 +1,6 @@
 -- The named analyses: what an experiment found.
 
-create view lake.scored as
+create or replace view lake.scored as
 with listed as (
     select r.experiment, r.key as run, r.latest, l.input_key as key
     from runs r join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'metrics'
@@ -12,7 +12,7 @@ with listed as (
 )
 from listed union from unlisted;
 
-create view lake.scores as
+create or replace view lake.scores as
 select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
     any_value(m.key) as key, count(distinct m.seed) as n_seeds,
@@ -31,12 +31,12 @@ from lake.scored c join metrics m on m.key = c.key
 where m.split = 'test'
 group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
-create view lake.validated as
+create or replace view lake.validated as
 select c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, m.key, m.value as validation_macro_f1
 from lake.scored c join metrics m on m.key = c.key
 where m.split = 'validation' and m.metric = 'macro_f1' and m.seed is null and isfinite(m.value);
 
-create view leaderboard as
+create or replace view leaderboard as
 select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
     nll, ece, brier, ari_before, ari_after, fit_seconds
 from lake.scores
@@ -52,7 +52,7 @@ comment on column leaderboard.ari_before is 'Adjusted Rand index of the states''
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
 comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature included, mean over the seeds.';
 
-create view best_by_validation as
+create or replace view best_by_validation as
 with fitted as (
     select v.*, s.shots_order, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
         split_part(l.role, ':', 2)::integer as place,
@@ -83,7 +83,7 @@ comment on column best_by_validation.servable is 'Whether a classifier can be pa
 comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; of equal scores the first of the card.';
 comment on column best_by_validation.champion_rank is 'Rank among the servable fits of its data set, over all models: 1 competes with the champion; NULL where it is not servable.';
 
-create view label_efficiency as
+create or replace view label_efficiency as
 select experiment, dataset, model, method, shots, shots_order, macro_f1, macro_f1_low, macro_f1_high, spread,
     macro_f1 - lag(macro_f1) over (
         partition by experiment, dataset, model, method order by shots_order
@@ -94,13 +94,13 @@ order by experiment, dataset, model, method, shots_order;
 comment on view label_efficiency is 'Macro-F1 on test data by labeled examples per class, for every method.';
 comment on column label_efficiency.gain is 'Macro-F1 gained over the next smaller number of shots.';
 
-create view lake.compared as
+create or replace view lake.compared as
 select r.experiment, r.key as run, r.latest, c.* exclude (latest)
 from runs r
 join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'comparisons'
 join comparisons c on c.key = l.input_key;
 
-create view vocabulary_helps as
+create or replace view vocabulary_helps as
 select experiment, model, dataset, shots, shots_order, method,
     split_part(question, ' over ', 1) as vectors, split_part(question, ' over ', 2) as over, difference, low, high
 from lake.compared
@@ -114,7 +114,7 @@ comment on column vocabulary_helps.difference is 'Macro-F1 gained, mean over the
 comment on column vocabulary_helps.low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column vocabulary_helps.high is 'Upper end of its 95 % interval over examples and seeds.';
 
-create view lake.ranks as
+create or replace view lake.ranks as
 with placed as (
     select *,
         rank() over (partition by run, experiment, model, dataset, shots order by macro_f1 desc nulls last)
@@ -126,7 +126,7 @@ select experiment, run, latest, model, method, shots, any_value(shots_order) as 
 from placed
 group by experiment, run, latest, model, method, shots;
 
-create view ranks as
+create or replace view ranks as
 select experiment, model, shots, shots_order, method, average_rank, datasets
 from lake.ranks
 where latest
@@ -135,7 +135,7 @@ comment on view ranks is 'Place of each method by macro-F1 among those with as m
 comment on column ranks.average_rank is 'Mean of its places; equal scores share the mean of theirs.';
 comment on column ranks.datasets is 'Number of data sets.';
 
-create view lake.sensitivity as
+create or replace view lake.sensitivity as
 with scores as (
     select c.experiment, c.run, c.latest, m.model, m.shots, m.shots_order, m.seed, m.value,
         split_part(m.dataset, '@', 1) as dataset,
@@ -169,7 +169,7 @@ from spread
 group by experiment, run, latest, model, dataset, choice, method, shots
 having variants > 1;
 
-create view sensitivity as
+create or replace view sensitivity as
 select experiment, model, dataset, choice, method, shots, shots_order, variants, mean, low, high, spread, seed_spread, slope
 from lake.sensitivity
 where latest
@@ -186,7 +186,7 @@ comment on column sensitivity.spread is 'Standard deviation over the variants at
 comment on column sensitivity.seed_spread is 'Standard deviation over the seeds of one variant, pooled over the variants; NULL with one seed.';
 comment on column sensitivity.slope is 'Of noise: change of macro-F1 for a share of 1 of wrong labels, by least squares; NULL otherwise.';
 
-create macro nearest_tokens(model, token, k := 10) as table
+create or replace macro nearest_tokens(model, token, k := 10) as table
 with candidates as (
     select a.token_id, a.token, a.leverage, a.anchor
     from anchors a join models m on m.model = a.model and m.key = a.key
@@ -203,7 +203,7 @@ limit k;
 comment on macro table nearest_tokens is
     'The k tokens whose anchors are nearest, by cosine, to a token''s anchor: from nearest_tokens(''gpt2'', '' good'', 10)';
 
-create macro nearest_examples(model, dataset, id, k := 10, within := null) as table
+create or replace macro nearest_examples(model, dataset, id, k := 10, within := null) as table
 with newest as (
     select p.key
     from partitions p

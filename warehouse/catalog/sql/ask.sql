@@ -1,20 +1,20 @@
 -- What the named analyses in warehouse/catalog/queries share: what an absent parameter means, and the fits that they look at.
 
-create macro lake.asked(wanted) as
+create or replace macro lake.asked(wanted) as
     coalesce(wanted, (select r.experiment from runs r order by r.created desc, r.key limit 1), '-');
 
-create macro lake.asked_model(wanted) as
+create or replace macro lake.asked_model(wanted) as
     coalesce(wanted, (select p.model from partitions p where p.kind = 'anchors' order by p.created desc, p.key limit 1));
 
-create macro lake.asked_dataset(wanted) as
+create or replace macro lake.asked_dataset(wanted) as
     coalesce(wanted, (select p.dataset from partitions p where p.kind = 'states' order by p.created desc, p.key limit 1));
 
-create macro lake.first_example(wanted) as (
+create or replace macro lake.first_example(wanted) as (
     select min(e.id) from examples e join datasets d on d.dataset = e.dataset and d.key = e.key
     where e.dataset = wanted and e.split = 'test'
 );
 
-create view lake.newest_states as
+create or replace view lake.newest_states as
 select s.*
 from main.layer_states s semi join (
     select p.key
@@ -23,7 +23,7 @@ from main.layer_states s semi join (
     qualify row_number() over (partition by p.model, p.dataset, p.split order by p.created desc, p.key) = 1
 ) n on n.key = s.key;
 
-create view fits as
+create or replace view fits as
 select s.experiment, s.model, s.dataset, s.method, s.shots, s.shots_order, s.n_seeds, s.macro_f1, s.ece,
     s.key as metrics_key, l.input_key as predictions_key
 from lake.scores s join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predictions'
@@ -34,7 +34,7 @@ comment on column fits.ece is 'Expected calibration error on test data, 15 bins.
 comment on column fits.metrics_key is 'Key of the metrics partition.';
 comment on column fits.predictions_key is 'Key of the predictions partition.';
 
-create macro best_fits(in_experiment, of_dataset := null, of_method := null, at_shots := null) as table
+create or replace macro best_fits(in_experiment, of_dataset := null, of_method := null, at_shots := null) as table
 select f.*
 from fits f
 where f.experiment = lake.asked(in_experiment) and f.dataset = coalesce(of_dataset, f.dataset)
@@ -45,7 +45,7 @@ qualify row_number() over (
 comment on macro table best_fits is
     'For each model and data set of an experiment the fit with the highest macro-F1 on test data, of those asked for: from best_fits(''quickstart'', of_method := ''ridge'')';
 
-create view lake.known as
+create or replace view lake.known as
 select 'experiment' as parameter, experiment as value from runs
 union all select 'model', model from models
 union all select 'dataset', dataset from datasets

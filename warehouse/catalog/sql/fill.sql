@@ -1,6 +1,6 @@
 -- Tables that say in columns what the manifests' facts hold in JSON.
 
-create table models as
+create or replace table models as
 with newest as (
     select *
     from partitions
@@ -27,7 +27,7 @@ left join newest using (model)
 order by model;
 comment on table models is 'Every model in the lake, with the figures of its newest anchors.';
 
-create table datasets as
+create or replace table datasets as
 select
     dataset,
     facts->>'$.description' as description,  -- What it is.
@@ -47,7 +47,7 @@ qualify row_number() over (partition by dataset order by created desc, key) = 1
 order by dataset;
 comment on table datasets is 'Every data set in the lake, as its newest examples have it.';
 
-create table labels as
+create or replace table labels as
 select
     dataset,
     (class->>'$.label')::integer as label,  -- The class as a number, from 0.
@@ -57,7 +57,7 @@ from (select dataset, unnest((facts->'$.classes')::json[]) as class from dataset
 order by dataset, label;
 comment on table labels is 'The classes of every data set.';
 
-create table runs as
+create or replace table runs as
 select
     key,  -- Key of the run.
     experiment,  -- Experiment card.

@@ -1,5 +1,14 @@
--- The catalog's tables that `catalog.rebuild` fills from the lake's manifests; fill.sql makes the others out of them. What
--- stands behind a column becomes its comment; columns.sql has those that many tables share.
+-- The catalog's tables that are filled from the lake's manifests; fill.sql makes the others out of them. What stands
+-- behind a column becomes its comment; columns.sql has those that many tables share.
+
+create schema state;
+
+-- What the catalog was built with: the version of its statements, and the lake's folder.
+create table state.built as
+select '' as version, '' as root;
+
+-- The manifests that the rows come from: partition, file name, size in bytes, time of writing in nanoseconds.
+create table state.sources (partition varchar, file varchar, size bigint, written bigint);
 
 create table partitions (
     kind varchar not null,  -- What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons, diagnostics or runs.

@@ -1,10 +1,10 @@
 -- The lake's large tables, for people: full keys, rows in the order they were written.
 
 -- Row within a partition: the part's first row, which its name tells, and the row in the file.
-create macro lake.part_row(filename, file_row_number) as
+create or replace macro lake.part_row(filename, file_row_number) as
     regexp_extract(filename, 'part-(\d+)[^/]*$', 1)::bigint + file_row_number;
 
-create view examples as
+create or replace view examples as
 select r.dataset, r.split, r.id, r.label, r.label_name, r.text, r.fields,
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.latest
 from lake.examples r join lake.keys k on k.kind = 'examples' and k.short_key = r.key;
@@ -17,7 +17,7 @@ comment on column examples.fields is 'Its fields, as the template names them.';
 comment on column examples.row is 'Its place in the partition.';
 comment on column examples.key is 'Key of the examples partition.';
 
-create view states as
+create or replace view states as
 select r.model, r.dataset, r.split, r.id,
     r.* exclude (model, dataset, split, id, key, filename, file_row_number),
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
@@ -27,20 +27,20 @@ comment on column states.tokens is 'Length of the prompt.';
 comment on column states.shortened is 'Whether the text was shortened to fit.';
 comment on column states.key is 'Key of the states partition.';
 
-create view layer_states as
+create or replace view layer_states as
 select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view layer_states is 'Hidden states: one stored layer of one example a row.';
 comment on column layer_states.key is 'Key of the states partition.';
 
-create view last_states as
+create or replace view last_states as
 select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key
 where r.last;
 comment on view last_states is 'Hidden states of the last stored layer, whatever its number.';
 comment on column last_states.key is 'Key of the states partition.';
 
-create view anchors as
+create or replace view anchors as
 select r.model, r.token_id, r.token, r.leverage, r.norm, r.head_norm, r.bias, r.anchor, r.head, k.key, k.latest
 from lake.anchors r join lake.keys k on k.kind = 'anchors' and k.short_key = r.key;
 comment on view anchors is 'Semantic anchors: one vocabulary token a row.';
@@ -54,7 +54,7 @@ comment on column anchors.anchor is 'Its semantic anchor, its row of the head''s
 comment on column anchors.head is 'Its row of the head.';
 comment on column anchors.key is 'Key of the anchors partition.';
 
-create view predictions as
+create or replace view predictions as
 select r.model, r.dataset, r.method, r.shots, r.split, r.seed, r.id, r.label, r.predicted, r.probabilities,
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;

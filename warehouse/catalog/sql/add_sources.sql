@@ -1,0 +1,3 @@
+-- The manifests of `fresh` are now in the catalog.
+insert into state.sources by name
+from fresh;

@@ -1,0 +1,4 @@
+-- The same, written.
+-- $version, $root: its values
+update state.built
+set version = $version, root = $root;

@@ -1,0 +1,3 @@
+-- What the catalog was built with: the version of its statements, and the lake's folder.
+select version, root
+from state.built;
