@@ -107,7 +107,7 @@ def put_states(lake: Lake, model: str, dataset: str, examples: Manifest, extra: 
             {
                 "id": [f"{split}-{i}" for i in range(rows)],
                 "tokens": pa.array(range(rows), pa.int32()),
-                "shortened": pa.array([False] * rows),
+                "truncated": pa.array([False] * rows),
                 **columns,
             }
         )

@@ -200,7 +200,8 @@ def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
         for layer in layers or []:
             of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
     for kind, paths in of_kind.items():
-        yield kind, _scan(paths, _PLACES)
+        scan = _scan(paths, _PLACES)
+        yield kind, statement("states_of_files").format(files=scan) if kind == "states" else scan
     if of_layer:
         selects = [
             statement("layer_of_files").format(layer=layer, last=last, files=_scan(paths))

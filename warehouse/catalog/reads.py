@@ -102,7 +102,7 @@ def run_partitions(home: Home, run: str) -> list[Row]:
 def run_costs(home: Home, run: str) -> list[Row]:
     """Return what the partitions of each kind behind a run hold and took.
 
-    Columns: kind, partitions, rows, megabytes, tokens, shortened, seconds.
+    Columns: kind, partitions, rows, megabytes, tokens, truncated, seconds.
     """
     return _rows(home, "run_costs", run=run)
 

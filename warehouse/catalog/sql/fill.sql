@@ -11,13 +11,13 @@ select
     model,
     facts->>'$.card.description' as description,  -- What it is.
     facts->>'$.card.source' as source,  -- Where its weights come from.
-    facts->>'$.card.license' as license,  -- License of the weights.
+    coalesce(facts->>'$.card.license', facts->>'$.card.licence') as license,  -- License of the weights.
     facts->>'$.card.citation' as citation,  -- What to cite.
     try_cast(facts->>'$.card.parameters' as bigint) as parameters,  -- Number of weights.
     try_cast(facts->>'$.card.layers' as integer) as layers,  -- Number of layers; layer 0 is the embedding output.
     try_cast(facts->>'$.card.hidden_size' as integer) as hidden_size,  -- Length d of a state.
     try_cast(facts->>'$.card.vocabulary_size' as integer) as vocabulary_size,  -- Number V of tokens.
-    facts->>'$.gauge' as gauge,  -- Which of the heads with equal probabilities was inverted: raw, or centered.
+    replace(facts->>'$.gauge', 'centred', 'centered') as gauge,  -- Which of the heads with equal probabilities was inverted: raw, or centered.
     try_cast(facts->>'$.condition' as double) as condition,  -- Condition number of the head.
     try_cast(facts->>'$.rank' as integer) as rank,  -- Rank of the head.
     try_cast(facts->>'$.residual' as double) as residual,  -- Relative residual of the anchors: |WᵀW X − Wᵀ| / |Wᵀ|.
@@ -31,7 +31,7 @@ create or replace table datasets as
 select
     dataset,
     facts->>'$.description' as description,  -- What it is.
-    facts->>'$.license' as license,  -- License of the data.
+    coalesce(facts->>'$.license', facts->>'$.licence') as license,  -- License of the data.
     facts->>'$.citation' as citation,  -- What to cite.
     facts->'$.sources' as sources,  -- Where its files come from, by split.
     facts->>'$.template' as template,  -- The prompt around a text.

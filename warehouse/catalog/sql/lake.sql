@@ -16,7 +16,7 @@ select unnest([]::struct(
 
 create or replace view lake.states as
 select unnest([]::struct(
-    model varchar, dataset varchar, split varchar, id varchar, tokens integer, shortened boolean,
+    model varchar, dataset varchar, split varchar, id varchar, tokens integer, truncated boolean, shortened boolean,
     key varchar, filename varchar, file_row_number bigint
 )[], max_depth := 2);
 

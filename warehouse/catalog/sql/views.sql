@@ -19,12 +19,13 @@ comment on column examples.key is 'Key of the examples partition.';
 
 create or replace view states as
 select r.model, r.dataset, r.split, r.id,
-    r.* exclude (model, dataset, split, id, key, filename, file_row_number),
+    r.tokens, coalesce(r.truncated, r.shortened) as truncated,
+    r.* exclude (model, dataset, split, id, tokens, truncated, shortened, key, filename, file_row_number),
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view states is 'Hidden states: one example a row, one column a stored layer.';
 comment on column states.tokens is 'Length of the prompt.';
-comment on column states.shortened is 'Whether the text was shortened to fit.';
+comment on column states.truncated is 'Whether the text was truncated to fit.';
 comment on column states.key is 'Key of the states partition.';
 
 create or replace view layer_states as

@@ -7,7 +7,8 @@ with recursive used(kind, key) as (
 )
 select p.kind, count(*) as partitions, sum(p.rows)::bigint as rows, sum(p.bytes)::double / 1e6 as megabytes,
     sum((p.facts->>'$.tokens')::bigint) filter (p.kind = 'states')::bigint as tokens,
-    sum((p.facts->>'$.shortened')::bigint) filter (p.kind = 'states')::bigint as shortened,
+    sum(coalesce(p.facts->>'$.truncated', p.facts->>'$.shortened')::bigint) filter (p.kind = 'states')::bigint
+        as truncated,
     sum(coalesce((p.facts->>'$.seconds')::double, list_sum((p.facts->>'$.seeds[*].fit_seconds')::double[]))) as seconds
 from partitions p
 where p.key in (select key from used)

@@ -1,0 +1,80 @@
+"""A home written by version 0.1, as it is: read by the catalog, its views, `verify`, `gc` and the report.
+
+tests/fixtures/home-0.1.tar.gz holds the lake and the catalog of one run of a tiny model: four methods, 0 and 4 shots.
+"""
+
+import shutil
+import tarfile
+from datetime import timedelta
+
+import pytest
+
+from flows.reporting.report import report
+from tests.conftest import ROOT
+from tests.warehouse.catalog.test_update import everything
+from warehouse.catalog import reads
+from warehouse.catalog.catalog import query, rebuild, tables, update
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+from warehouse.lake.gc import sweep
+from warehouse.lake.manifest import partition_folders
+from warehouse.lake.verify import verify
+
+FITS = 7  # zero_shot without labels; the calibrator with its two kinds of vectors at 0 and 4 shots; the probe at 4
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(ROOT / "tests" / "fixtures" / "home-0.1.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    home = Home(folder / "home")
+    update(home)
+    return home
+
+
+def test_an_update_of_the_earlier_catalog_gives_the_rows_of_a_rebuild(earlier, tmp_path):
+    other = Home(tmp_path / "home")
+    shutil.copytree(earlier.lake, other.lake)
+    rebuild(other)
+    updated, rebuilt = everything(earlier), everything(other)
+    assert {name: table.to_pylist() for name, table in updated.items()} == {
+        name: table.to_pylist() for name, table in rebuilt.items()
+    }
+
+
+def test_every_view_has_rows_in_the_words_of_this_version(earlier):
+    empty = {"diagnostics", "sensitivity", "ranks"}
+    for table in tables(earlier):
+        if table.kind != "macro":
+            assert bool(len(query(earlier, f"from {table.name}"))) == (table.name not in empty), table.name
+    assert not any(query(earlier, "from states")["truncated"].to_pylist())
+    assert set(query(earlier, "from models")["license"].to_pylist()) != {None}
+    assert query(earlier, "from datasets")["license"].to_pylist() == ["CC0-1.0"]
+    (run,) = query(earlier, "from runs").to_pylist()
+    assert len(reads.run_scores(earlier, run["key"])) == FITS
+    best = reads.best_by_validation(earlier, run["key"])
+    assert {row["method"] for row in best} == {"zero_shot", "vocabulary_calibrator"}
+    assert sorted(row["champion_rank"] for row in best) == list(range(1, len(best) + 1))
+    costs = {row["kind"]: row for row in reads.run_costs(earlier, run["key"])}
+    assert costs["states"]["truncated"] == 0
+    assert set(query(earlier, "from partitions where kind = 'calibrators'")["latest"].to_pylist()) == {True}
+
+
+def test_it_is_verified_and_nothing_of_it_is_swept(earlier):
+    assert [fault for one in verify(earlier) for fault in one.faults] == []
+    assert sweep(earlier, timedelta(0)) == []
+    assert all((folder / "manifest.json").exists() for folder in partition_folders(earlier.lake))
+
+
+def test_its_run_is_reported(earlier):
+    page = report(earlier, "tiny")
+    for row in query(earlier, "from leaderboard").to_pylist():
+        assert f"{row['macro_f1']:.3f}" in page
+
+
+def test_its_earlier_catalog_is_explained_until_it_is_brought_up_to_date(tmp_path):
+    with tarfile.open(ROOT / "tests" / "fixtures" / "home-0.1.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    with pytest.raises(WarehouseError, match="vocabsem warehouse rebuild"):
+        reads.best_by_validation(Home(tmp_path / "home"), "")
