@@ -2,14 +2,14 @@
 
 WarehouseError                 exit code 1
 ├── CorruptPartition           a published file's bytes, rows or manifest do not agree
-├── CheckFailed                what was computed does not hold what it must, so it was not published
+├── CheckFailed                what was computed fails a check, so it was not published
 ├── NoSpace                    the disk is full, read-only or not ours to write
 ├── WriterBusy                 another process holds the catalog's writer lock
 ├── InvalidName                exit code 2: a payload, coordinate or file name that cannot name a partition
-├── NotPublished               exit code 2: asked to read what was never computed
+├── NotPublished               exit code 2: what was never computed cannot be read
 └── QueryRefused               exit code 2: SQL that does not parse, writes or reaches outside
 
-Every message names the value, the place and the mend.
+Every message names the value, the place and the fix.
 """
 
 
@@ -24,7 +24,7 @@ class CheckFailed(WarehouseError):
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message)
         self.key = key
-        """Of the partition that was refused."""
+        """Of the rejected partition."""
 
 
 class NoSpace(WarehouseError): ...

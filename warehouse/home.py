@@ -1,4 +1,4 @@
-"""Where everything rests: one folder, `VOCABSEM_HOME`, by default `.vocabsem` in the working directory."""
+"""Where all data is kept: one folder, `VOCABSEM_HOME`, by default `.vocabsem` in the working directory."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Home:
 
     @classmethod
     def find(cls, root: str | Path | None = None) -> "Home":
-        """`root`, else `VOCABSEM_HOME`, else `.vocabsem` in the working directory; always absolute."""
+        """Return the home at `root`, else VOCABSEM_HOME, else .vocabsem in the working directory; always absolute."""
         return cls(Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute())
 
     @property

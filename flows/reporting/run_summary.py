@@ -69,7 +69,7 @@ class RunSummary:
     def costs(self) -> Table:
         """Tabulate rows, bytes and seconds by kind of step."""
         heads = ["step", "what", "partitions", "rows", "tokens", "truncated", "MB", "seconds"]
-        forms = dict.fromkeys(("partitions", "rows", "tokens", "shortened"), "{:,}")
+        forms = dict.fromkeys(("partitions", "rows", "tokens", "truncated"), "{:,}")
         forms |= {"megabytes": "{:,.1f}", "seconds": "{:,.1f}"}
         costs, rows = {row["kind"]: row for row in reads.run_costs(self.home, self.run.key)}, []
         for kind, description in DESCRIPTIONS.items():

@@ -119,7 +119,7 @@ def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     done = command(world.home, "run", world.card, api=server())
     assert done.returncode == 1
     assert f"error: {partition} fails 'finite' (1 of 24 norms of states are not)" in done.stderr
-    assert f"look at {partition.path}, mend the cause, and give the same command again" in done.stderr
+    assert f"look at {partition.path}, fix the cause, and run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
     steps = list(plan.steps())
     of_sound = {step.key for step in steps if step.coordinates.get("dataset") == "sound"}

@@ -106,6 +106,7 @@ def put_states(lake: Lake, model: str, dataset: str, examples: Manifest, extra: 
         table = pa.table(
             {
                 "id": [f"{split}-{i}" for i in range(rows)],
+                "label": pa.array([i % 2 for i in range(rows)], pa.int32()),
                 "tokens": pa.array(range(rows), pa.int32()),
                 "truncated": pa.array([False] * rows),
                 **columns,

@@ -24,12 +24,12 @@ from warehouse.lake.partition import Lake
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
 STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
 FORMAT = 1  # of what is filled in from here; the statements are counted too
-_PLACES = "filename = true, file_row_number = true"
+_ROWS = "filename = true, file_row_number = true"
 
 Connection = duckdb.DuckDBPyConnection
 Source = tuple[str, str]
 Stamps = dict[Source, tuple[int, int]]
-"""{(partition, file name of its manifest): (size, time of writing in ns)}: what tells a manifest from another."""
+"""{(partition, file name of its manifest): (size, time of writing in ns)}: equal stamps mean the same manifest."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def build(lake: Lake, path: Path) -> Summary:
 def update(lake: Lake, path: Path, earlier: Path) -> Summary:
     """Make the same catalog from an `earlier` one, which stays as it is, reading only the manifests that are new.
 
-    Where `earlier` is missing, unreadable or of another version, it is built anew.
+    Where `earlier` is missing, unreadable or of another version, it is built from the lake.
     """
     try:
         shutil.copyfile(earlier, path)
         with closing(_open(path)) as connection:
-            if _state(connection)[0] == version():
+            if is_current(connection):
                 return _refresh(connection, lake)
     except (FileNotFoundError, duckdb.Error):
         pass
@@ -77,6 +77,14 @@ def version() -> str:
     """Return what a catalog must have been built with to be brought up to date: the hash of all statements."""
     texts = [path.read_bytes() for path in sorted(SQL.glob("*.sql"))]
     return hashlib.sha256(b"\0".join([str(FORMAT).encode(), STORAGE.encode(), *texts])).hexdigest()
+
+
+def is_current(connection: Connection) -> bool:
+    """Return whether the connection's catalog was built by this version."""
+    try:
+        return _state(connection)[0] == version()
+    except duckdb.CatalogException:  # of a version that did not record its own
+        return False
 
 
 def _open(path: Path) -> Connection:
@@ -128,8 +136,8 @@ def _stamps(lake: Lake) -> Stamps:
 
 
 def _stored(connection: Connection) -> Stamps:
-    found = connection.execute(statement("sources")).fetchall()
-    return {(partition, file): (size, written) for partition, file, size, written in found}
+    rows = connection.execute(statement("sources")).fetchall()
+    return {(partition, file): (size, written) for partition, file, size, written in rows}
 
 
 def _sources(stamps: Stamps) -> pa.Table:
@@ -157,19 +165,19 @@ def _insert(
 
 
 def _graph(connection: Connection) -> index.Graph:
-    found = connection.execute(statement("nodes")).fetchall()
-    return index.Graph(index.Node(*row[:-1], dict(zip(row[-1]["key"], row[-1]["value"], strict=True))) for row in found)
+    rows = connection.execute(statement("nodes")).fetchall()
+    return index.Graph(index.Node(*row[:-1], dict(zip(row[-1]["key"], row[-1]["value"], strict=True))) for row in rows)
 
 
 def _views(connection: Connection, root: Path) -> None:
-    """Make what is derived anew: the tables from facts, the views over files and those over them, all comments."""
+    """Replace what is derived: the tables from facts, the views over files and those over them, all comments."""
     connection.execute(statement("fill"))
     for comment in _comments(statement("tables") + statement("fill")):
         connection.execute(comment)
     connection.execute(statement("lake"))
     for name, scan in _scans(connection, root):
         connection.execute(statement("view_of_files").format(name=name, files=scan))
-    for name in ("views", "analyses", "ask"):
+    for name in ("views", "results", "defaults"):
         connection.execute(statement(name))
     for (comment,) in connection.execute(statement("columns")).fetchall():
         connection.execute(comment)
@@ -185,7 +193,7 @@ def _with(connection: Connection, name: str, **tables: Any) -> None:
 
 
 def _comments(sql: str) -> Iterator[str]:
-    """Yield what stands behind the columns of tables, `name type,  -- comment` or `… as name,  -- …`, as statements."""
+    """Yield statements for the comments behind columns of tables: `name type,  -- comment` or `… as name,  -- …`."""
     for table, body in re.findall(r"^create (?:or replace )?table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
         for column, text in re.findall(r"^    (?:(?:(?!  -- ).)* as )?(\w+).*?  -- (.+)$", body, re.MULTILINE):
             yield f"comment on column {table}.{column} is {quoted(text)}"
@@ -200,7 +208,7 @@ def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
         for layer in layers or []:
             of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
     for kind, paths in of_kind.items():
-        scan = _scan(paths, _PLACES)
+        scan = _scan(paths, _ROWS)
         yield kind, statement("states_of_files").format(files=scan) if kind == "states" else scan
     if of_layer:
         selects = [

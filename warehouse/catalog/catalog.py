@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.build import Summary, build
+from warehouse.catalog.build import Summary, build, is_current
 from warehouse.catalog.build import update as build_from
 from warehouse.catalog.statements import quoted, statement
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
@@ -124,12 +124,27 @@ def _take(descriptor: int, path: Path, timeout: float) -> None:
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:
-    """A connection to the catalog as it is now: read-only, confined to the published files, its settings locked.
+    """Open the catalog as it is now: read-only, confined to the published files, its settings locked.
 
-    For SQL of our own; a user's goes through `query`. Raises NotPublished if there is no catalog.
+    For SQL of our own; a user's goes through `query`. A catalog of another version is rebuilt first. Raises
+    NotPublished if there is no catalog, and then what `rebuild` raises.
     """
     if not home.catalog.exists():
         raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
+    connection = _attach(home)
+    if not is_current(connection):
+        connection.close()
+        update(home)
+        connection = _attach(home)
+    try:
+        sandbox.confine(connection, [path for path, _ in _published(connection, home)])
+    except duckdb.Error as error:
+        connection.close()
+        raise _unreadable(home, error) from error
+    return connection
+
+
+def _attach(home: Home) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / f"vocabsem-{os.getpid()}-{uuid4().hex[:8]}"
     # A database in memory, for each connection its own: the file itself is attached, and may be replaced meanwhile.
     connection = duckdb.connect(
@@ -144,17 +159,19 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
         connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
         connection.execute("use warehouse")
         connection.execute("set timezone = 'UTC'")
-        sandbox.confine(connection, [path for path, _ in _published(connection, home)])
     except duckdb.Error as error:
         connection.close()
-        raise WarehouseError(
-            f"{home.catalog} cannot be opened ({files.first_line(error)}): run `{REBUILD}` to make it anew"
-        ) from error
+        raise _unreadable(home, error) from error
     return connection
 
 
+def _unreadable(home: Home, error: duckdb.Error) -> WarehouseError:
+    reason = files.first_line(error)
+    return WarehouseError(f"{home.catalog} cannot be opened ({reason}): run `{REBUILD}` to build it from the lake")
+
+
 def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
-    """The answer to one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
+    """Return the rows of one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
 
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
@@ -166,7 +183,7 @@ def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | 
         except (duckdb.Error, RuntimeError) as error:
             if changed := _changed(connection, home):
                 raise CorruptPartition(
-                    f"{changed} is not as the catalog has it: run `{REBUILD}`, which tells what to do about it"
+                    f"{changed} is not as the catalog has it: run `{REBUILD}`, which names what is damaged and the fix"
                 ) from error
             if isinstance(error, duckdb.PermissionException) and str(home.lake) not in str(error):
                 raise QueryRefused(
@@ -177,24 +194,24 @@ def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | 
 
 
 def tables(home: Home) -> list[Table]:
-    """The catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
+    """Return the catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
     with closing(connect(home)) as connection:
-        found = connection.execute(statement("describe")).fetchall()
+        rows = connection.execute(statement("describe")).fetchall()
     described: dict[str, Table] = {}
-    for name, kind, comment, column, type_, column_comment in found:
+    for name, kind, comment, column, type_, column_comment in rows:
         table = described.setdefault(name, Table(name, kind, comment, []))
         table.columns.append(Column(column, type_, column_comment))
     return list(described.values())
 
 
 def _published(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Path, int]]:
-    """Every published Parquet file and its size, as the catalog has them."""
-    found = connection.execute(statement("published")).fetchall()
-    return [(home.lake / path, size) for path, size in found]
+    """Return every published Parquet file and its size, as the catalog has them."""
+    rows = connection.execute(statement("published")).fetchall()
+    return [(home.lake / path, size) for path, size in rows]
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, home: Home) -> Path | None:
-    """The first published file that is no longer there, or has another size."""
+    """Return the first published file that is no longer there, or has another size."""
     for path, size in _published(connection, home):
         if not path.is_file() or path.stat().st_size != size:
             return path

@@ -1,4 +1,4 @@
-"""Manifests as rows of the catalog's tables, and what follows from all of them together: `Graph`."""
+"""Manifests as rows of the catalog's tables, and what follows from all of them together."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -64,14 +64,14 @@ class Graph:
         return next((each.inputs["examples"] for each in self._behind([node]) if "examples" in each.inputs), None)
 
     def _find_latest(self) -> set[str]:
-        def place(node: Node) -> tuple[Any, ...]:
+        def identity(node: Node) -> tuple[Any, ...]:
             return node.kind, *node.coordinates.items()
 
         by_key = sorted(self.nodes, key=lambda node: node.key, reverse=True)
-        newest = {place(node): node for node in sorted(by_key, key=lambda node: node.created)}
-        in_runs = {place(node) for node in self._behind(node for node in self.nodes if node.kind == "runs")}
+        newest = {identity(node): node for node in sorted(by_key, key=lambda node: node.created)}
+        in_runs = {identity(node) for node in self._behind(node for node in self.nodes if node.kind == "runs")}
         last_runs = (node for node in newest.values() if node.kind == "runs")
-        of_no_run = (node for where, node in newest.items() if where not in in_runs)
+        of_no_run = (node for name, node in newest.items() if name not in in_runs)
         return {node.path for node in (*self._behind(last_runs), *of_no_run)}
 
     def _behind(self, nodes: Iterable[Node]) -> Iterator[Node]:
@@ -89,8 +89,8 @@ class Graph:
 
 
 def resolved(graph: Graph) -> tuple[pa.Table, pa.Table]:
-    """Return what only the whole graph tells: of each partition whether it is the latest and its examples, and of each
-    of its inputs the path."""
+    """Return what follows from the whole graph: of each partition whether it is the latest and its examples, and of
+    each of its inputs the path."""
     nodes = [
         {"path": node.path, "latest": node.path in graph.latest, "examples_key": graph.examples_key(node)}
         for node in graph.nodes
@@ -112,7 +112,7 @@ def rows(
 ) -> pa.Table:
     """Return the rows of the table `name`, which has the columns of `schema`, of partitions by their paths.
 
-    What only the whole lake tells is NULL or false until `resolved` is known.
+    What follows from the whole lake is NULL or false until `resolved`.
     """
     if name == "checks":
         return pa.Table.from_pylist([*_checks(manifests, True), *_checks(rejected, False)], schema)

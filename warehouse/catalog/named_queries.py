@@ -1,4 +1,4 @@
-"""The named analyses: questions in `queries/*.sql`, each with its parameters told in its own comments.
+"""The named queries: questions in `queries/*.sql`, each with its parameters in its own comments.
 
 The first comment line is the question; `-- $name = default: what it is` declares a parameter, in YAML's spelling.
 """
@@ -29,59 +29,59 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Analysis:
+class NamedQuery:
     name: str
     question: str
     parameters: dict[str, Parameter]
     sql: str
 
 
-def analyses() -> dict[str, Analysis]:
-    """Every named analysis, in alphabetical order."""
+def named_queries() -> dict[str, NamedQuery]:
+    """Return every named query, in alphabetical order."""
     return {path.stem: _read(path) for path in sorted(QUERIES.glob("*.sql"))}
 
 
-def ask(home: Home, name: str, given: Mapping[str, str]) -> pa.Table:
-    """The answer to a named analysis; `given` values are bound, what is not given has its default.
+def run_named_query(home: Home, name: str, given: Mapping[str, str]) -> pa.Table:
+    """Return the rows of a named query; `given` values are bound, what is not given has its default.
 
-    Raises QueryRefused for an unknown analysis, parameter or value with the nearest that there is, and what
+    Raises QueryRefused for an unknown query, parameter or value, with the nearest known one, and what
     `catalog.query` raises.
     """
-    known = analyses()
+    known = named_queries()
     if name not in known:
-        raise QueryRefused(f"there is no analysis {name!r}: {_nearest(name, list(known))}")
-    analysis = known[name]
-    values = {parameter.name: parameter.default for parameter in analysis.parameters.values()}
-    for key, value in given.items():
+        raise QueryRefused(f"there is no named query {name!r}: {_nearest(name, list(known))}")
+    named = known[name]
+    values = {parameter.name: parameter.default for parameter in named.parameters.values()}
+    for key, text in given.items():
         if key not in values:
-            raise QueryRefused(f"analysis {name!r} has no parameter {key!r}: {_nearest(key, list(values))}")
-        values[key] = _number(name, key, value) if isinstance(values[key], int) else value
-    answer = query(home, analysis.sql, values)
-    if not len(answer):
-        for key, asked in values.items():
-            if isinstance(asked, str):
-                _check_known(home, name, key, asked)
-    return answer
+            raise QueryRefused(f"query {name!r} has no parameter {key!r}: {_nearest(key, list(values))}")
+        values[key] = _number(name, key, text) if isinstance(values[key], int) else text
+    rows = query(home, named.sql, values)
+    if not len(rows):
+        for key, value in values.items():
+            if isinstance(value, str):
+                _check_known(home, name, key, value)
+    return rows
 
 
-def _read(path: Path) -> Analysis:
+def _read(path: Path) -> NamedQuery:
     sql = path.read_text(encoding="utf-8")
-    found = (_PARAMETER.fullmatch(line) for line in sql.splitlines())
-    parameters = [Parameter(m["name"], yaml.safe_load(m["default"]), m["what"]) for m in found if m]
-    return Analysis(path.stem, sql.splitlines()[0].removeprefix("-- "), {p.name: p for p in parameters}, sql)
+    matches = (_PARAMETER.fullmatch(line) for line in sql.splitlines())
+    parameters = [Parameter(m["name"], yaml.safe_load(m["default"]), m["what"]) for m in matches if m]
+    return NamedQuery(path.stem, sql.splitlines()[0].removeprefix("-- "), {p.name: p for p in parameters}, sql)
 
 
 def _number(name: str, key: str, value: str) -> int:
     if not re.fullmatch(r"\d{1,9}", value):
-        raise QueryRefused(f"parameter {key!r} of analysis {name!r} is {value!r}: give a whole number, as in {key}=10")
+        raise QueryRefused(f"parameter {key!r} of query {name!r} is {value!r}: give a whole number, as in {key}=10")
     return int(value)
 
 
 def _check_known(home: Home, name: str, key: str, value: str) -> None:
-    """Where nothing was found: is the value one that the warehouse has at all?"""
-    there = query(home, statement("known"), {"parameter": key, "given": value})["value"].to_pylist()
-    if there and there[0] != value:
-        raise QueryRefused(f"nothing matches {key} = {value!r} in analysis {name!r}: {_nearest(value, there)}")
+    """Raise QueryRefused, with the nearest known value, if the warehouse has no such value at all."""
+    known = query(home, statement("known"), {"parameter": key, "given": value})["value"].to_pylist()
+    if known and known[0] != value:
+        raise QueryRefused(f"nothing matches {key} = {value!r} in query {name!r}: {_nearest(value, known)}")
 
 
 def _nearest(name: str, known: list[str]) -> str:

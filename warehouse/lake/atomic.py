@@ -1,4 +1,4 @@
-"""Writing a file so that it is either whole and on the disk, or not there at all."""
+"""Files written so that they are either whole and on the disk, or not there at all; and locks."""
 
 import errno
 import fcntl
@@ -21,8 +21,8 @@ _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 def write(
     path: Path, data: bytes | memoryview, *, accept: Callable[[BinaryIO], None] | None = None, sync: bool = True
 ) -> None:
-    """Put `data` at `path` in one step: a temporary beside it is written, closed, reopened, shown to `accept`, synced,
-    and renamed. Whatever is raised on the way, no temporary stays and `path` is as it was.
+    """Put `data` at `path` in one step: a temporary beside it is written, closed, reopened, checked by `accept`,
+    synced, and renamed. Whatever is raised on the way, no temporary stays and `path` is as it was.
 
     `sync=False` leaves the moment of reaching the disk to the system: for files whose loss costs only time.
     """
@@ -38,7 +38,7 @@ def write(
 
 @contextmanager
 def replaced(path: Path, *, sync: bool = True) -> Iterator[Path]:
-    """Yields a temporary beside `path`, which at the end of the block is synced and takes its place in one step.
+    """Yield a temporary beside `path`, which at the end of the block is synced and takes its place in one step.
 
     Whatever is raised in the block, the temporary is removed and `path` is as it was.
     """
@@ -100,10 +100,10 @@ def translate_os_errors(path: Path, size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL | _FORBIDDEN:
             raise
-        mend = "free some space" if error.errno in _FULL else "make the folder writable"
+        fix = "free some space" if error.errno in _FULL else "make the folder writable"
         raise NoSpace(
             f"cannot write {path.name} ({_readable(size)}) in {path.parent}: {os.strerror(error.errno or 0)} "
-            f"({_readable(_free(path))} free): {mend}, or choose another home with --home or VOCABSEM_HOME; "
+            f"({_readable(_free(path))} free): {fix}, or choose another home with --home or VOCABSEM_HOME; "
             "what is finished is kept"
         ) from error
 

@@ -16,20 +16,20 @@ from warehouse.lake.vectors import writer_options
 
 
 def encode(table: pa.Table) -> pa.Buffer:
-    """`table` as the bytes of a Parquet file."""
+    """Return `table` as the bytes of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **writer_options(table.schema))
     return sink.getvalue()
 
 
 def entry_of(name: str, data: Any, rows: int | None) -> FileEntry:
-    """The entry of a file with the content `data`; `rows` is None for what is no Parquet."""
+    """Return the entry of a file with the content `data`; `rows` is None for what is no Parquet."""
     digests = [hashlib.sha256(part).hexdigest() for part in (data, b"" if rows is None else footer(BytesIO(data)))]
     return FileEntry(name, rows, len(data), digests[0], None if rows is None else digests[1])
 
 
 def footer(file: BinaryIO) -> bytes:
-    """The bytes at a Parquet file's end that say what its other bytes mean."""
+    """Return the bytes at a Parquet file's end that describe its other bytes."""
     size = file.seek(-8, SEEK_END)
     length = int.from_bytes(file.read(4), "little")
     if file.read(4) != b"PAR1" or length > size:
@@ -39,26 +39,26 @@ def footer(file: BinaryIO) -> bytes:
 
 
 def verify_written(entry: FileEntry) -> Callable[[BinaryIO], None]:
-    """The test of a file reopened after writing: its footer is the one that was written, and counts the rows."""
+    """Return the check of a file reopened after writing: its footer is what was written, and counts the rows."""
 
-    def look(file: BinaryIO) -> None:
-        found = _found(file, entry)
-        if found is None and entry.rows is not None and (rows := pq.read_metadata(file).num_rows) != entry.rows:
-            found = f"it counts {rows} rows, not {entry.rows}"
-        if found:
-            raise CorruptPartition(f"{entry.name} does not read back as it was written ({found}): the disk is failing")
+    def check(file: BinaryIO) -> None:
+        fault = _difference(file, entry)
+        if fault is None and entry.rows is not None and (rows := pq.read_metadata(file).num_rows) != entry.rows:
+            fault = f"it counts {rows} rows, not {entry.rows}"
+        if fault:
+            raise CorruptPartition(f"{entry.name} does not read back as it was written ({fault}): the disk is failing")
 
-    return look
+    return check
 
 
 def quick_check(folder: Path, entry: FileEntry) -> str | None:
-    """What distinguishes a file from its entry at a glance: its size and, in Parquet, its footer; None if nothing does.
+    """Return how a file differs from its entry in size and, in Parquet, in its footer; None if it does not.
 
-    A flipped byte in the rows is found by `read`, by the page's checksum, and by comparing the sha256.
+    A flipped byte in the rows is detected by `read`, by the page's checksum, and by `mismatch`.
     """
     try:
         with (folder / entry.name).open("rb") as file:
-            return _found(file, entry)
+            return _difference(file, entry)
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:
@@ -66,9 +66,9 @@ def quick_check(folder: Path, entry: FileEntry) -> str | None:
 
 
 def mismatch(folder: Path, entry: FileEntry) -> str | None:
-    """What distinguishes a file from its entry in any byte; None if nothing does. Reads all of it."""
-    if found := quick_check(folder, entry):
-        return found
+    """Return how a file differs from its entry in any byte; None if it does not. Reads all of it."""
+    if fault := quick_check(folder, entry):
+        return fault
     try:
         with (folder / entry.name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -78,25 +78,25 @@ def mismatch(folder: Path, entry: FileEntry) -> str | None:
 
 
 def require(folder: Path, entry: FileEntry) -> None:
-    """Raises CorruptPartition where `quick_check` finds one."""
-    if found := quick_check(folder, entry):
-        raise damaged(folder / entry.name, found)
+    """Raise CorruptPartition where `quick_check` returns a fault."""
+    if fault := quick_check(folder, entry):
+        raise damaged(folder / entry.name, fault)
 
 
-def damaged(path: Path, found: str) -> CorruptPartition:
-    """The error that says what is wrong with a published file, and the mend."""
+def damaged(path: Path, fault: str) -> CorruptPartition:
+    """Return the error that names what is wrong with a published file, and the fix."""
     return CorruptPartition(
-        f"{path} is damaged ({found}): remove the folder {path.parent}; the next run computes it again"
+        f"{path} is damaged ({fault}): remove the folder {path.parent}; the next run computes it again"
     )
 
 
 def read(path: Path, columns: Sequence[str] | None, filters: Any) -> pa.Table:
-    """A Parquet file's own columns, without those its folders' names would add, its pages' checksums compared."""
+    """Return a Parquet file's own columns, without those of its folders' names, its pages' checksums compared."""
     return pq.read_table(path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True)
 
 
 def read_range(path: Path, columns: Sequence[str] | None, start: int, stop: int) -> pa.Table:
-    """The rows `start` to `stop` of a Parquet file, from those of its row groups that hold any of them."""
+    """Return the rows `start` to `stop` of a Parquet file, from those of its row groups that hold any of them."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         groups, skipped, before = [], 0, 0
         for number in range(file.num_row_groups):
@@ -109,7 +109,7 @@ def read_range(path: Path, columns: Sequence[str] | None, start: int, stop: int)
         return file.read_row_groups(groups, columns).slice(max(start - skipped, 0), max(stop - start, 0))
 
 
-def _found(file: BinaryIO, entry: FileEntry) -> str | None:
+def _difference(file: BinaryIO, entry: FileEntry) -> str | None:
     size = os.fstat(file.fileno()).st_size
     if size != entry.bytes:
         return f"it has {size} bytes, not {entry.bytes}"

@@ -16,9 +16,9 @@ _MAX_NAME = 120  # file systems allow 255 bytes; `method=` and a temporary's suf
 
 
 def canonical(payload: object) -> str:
-    """JSON with sorted keys and no spaces: equal payloads, whatever their order, give equal text.
+    """Return JSON with sorted keys and no spaces: equal payloads, whatever their order, give equal text.
 
-    Tuples read as lists. Raises InvalidName, with the place, for what JSON cannot say faithfully: NaN, infinities,
+    Tuples read as lists. Raises InvalidName, with the place, for what JSON cannot hold faithfully: NaN, infinities,
     keys that are not strings, lone surrogates, and any other type (a path, a numpy number).
     """
     _check(payload, "payload")
@@ -26,24 +26,24 @@ def canonical(payload: object) -> str:
 
 
 def partition_key(payload: Mapping[str, object]) -> str:
-    """The 64 hex digits that name the content determined by `payload`."""
+    """Return the 64 hex digits that name the content determined by `payload`."""
     return hashlib.sha256(canonical(payload).encode()).hexdigest()
 
 
 def short(key: str) -> str:
-    """The digits of a key that a folder's name carries."""
+    """Return the digits of a key that a folder's name carries."""
     return key[:SHORT_LENGTH]
 
 
 def checked_key(key: str) -> str:
-    """`key`, if it is 64 lower-case hex digits."""
+    """Return `key`, if it is 64 lower-case hex digits."""
     if not re.fullmatch(r"[0-9a-f]{64}", key):
         raise InvalidName(f"{key!r} is no partition key: expected {KEY_LENGTH} lower-case hex digits")
     return key
 
 
 def checked_name(name: str, what: str) -> str:
-    """`name`, if it may be part of a path: letters, digits and `. _ + @ -`, beginning with a letter or digit."""
+    """Return `name`, if it may be part of a path: letters, digits and `. _ + @ -`, beginning with a letter or digit."""
     if len(name) > _MAX_NAME or ".." in name or not _NAME.fullmatch(name):
         raise InvalidName(
             f"{name[:200]!r} cannot be a {what}: use at most {_MAX_NAME} letters, digits and . _ + @ -, "
@@ -52,23 +52,23 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
-def _check(value: object, place: str) -> None:
+def _check(value: object, where: str) -> None:
     if isinstance(value, Mapping):
         if not isinstance(value, dict):
-            raise InvalidName(f"{place} holds a {type(value).__name__}, which JSON cannot say: give a dict")
+            raise InvalidName(f"{where} holds a {type(value).__name__}, which JSON cannot hold: give a dict")
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise InvalidName(f"{place} has the key {key!r}: JSON's keys are strings")
-            _check(key, f"{place}'s key {key!r}")
-            _check(inner, f"{place}.{key}")
+                raise InvalidName(f"{where} has the key {key!r}: JSON's keys are strings")
+            _check(key, f"{where}'s key {key!r}")
+            _check(inner, f"{where}.{key}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            _check(inner, f"{place}[{index}]")
+            _check(inner, f"{where}[{index}]")
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidName(f"{place} holds {value!r}, which is no valid Unicode text")
+            raise InvalidName(f"{where} holds {value!r}, which is no valid Unicode text")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidName(f"{place} is {value}, which JSON cannot say: give a finite number or null")
+            raise InvalidName(f"{where} is {value}, which JSON cannot hold: give a finite number or null")
     elif value is not None and not isinstance(value, bool | int):
-        raise InvalidName(f"{place} holds a {type(value).__name__}, which JSON cannot say: {value!r}")
+        raise InvalidName(f"{where} holds a {type(value).__name__}, which JSON cannot hold: {value!r}")

@@ -30,13 +30,13 @@ class Check(TypedDict):
     name: str
     passed: bool
     detail: str
-    """What was found."""
+    """The value that was tested."""
     severity: NotRequired[Literal["fail", "warn"]]
     """Whether a partition that fails it is published nevertheless, with a warning; without one it is not."""
 
 
 def failures(checks: Sequence[Check]) -> str:
-    """The checks that forbid publishing, each with what was found; empty if there are none."""
+    """Return the checks that forbid publishing, each with its detail; empty if there are none."""
     failed = (c for c in checks if not c["passed"] and c.get("severity") != "warn")
     return ", ".join(f"{check['name']!r} ({check['detail']})" for check in failed)
 
@@ -51,7 +51,7 @@ class FileEntry:
     bytes: NonNegativeInt
     sha256: Key
     footer: Key | None = None
-    """SHA-256 of a Parquet file's footer, which says what its bytes mean; None for any other."""
+    """SHA-256 of a Parquet file's footer, which describes its bytes; None for any other."""
 
     def __post_init__(self) -> None:
         if {self.rows is None, self.footer is None} != {not self.name.endswith(".parquet")}:
@@ -98,14 +98,14 @@ class Manifest:
         return next((entry for entry in self.files if entry.name == name), None)
 
     def to_json(self) -> str:
-        """Raises InvalidName for facts that JSON cannot say."""
+        """Return the manifest's text. Raises InvalidName for facts that JSON cannot hold."""
         value = asdict(self)
         canonical(value)
         return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def read(cls, folder: Path, name: str = MANIFEST) -> "Manifest | None":
-        """The manifest in a partition's folder, None if there is none; raises CorruptPartition if it cannot be read."""
+        """Return the manifest in a partition's folder, None without one; raises CorruptPartition where unreadable."""
         file = folder / name
         try:
             return cls.from_json(file.read_bytes(), file)
@@ -113,13 +113,13 @@ class Manifest:
             return None
 
     @staticmethod
-    def from_json(text: str | bytes, place: object) -> "Manifest":
-        """The manifest read at `place`; raises CorruptPartition for anything that `to_json` does not write."""
+    def from_json(text: str | bytes, where: object) -> "Manifest":
+        """Return the manifest read at `where`; raises CorruptPartition for anything that `to_json` does not write."""
         try:
             return _READER.validate_json(text)
         except (ValidationError, InvalidName) as error:
             raise CorruptPartition(
-                f"{place} is no manifest ({_reason(error)}): remove its folder; the next run computes the partition "
+                f"{where} is no manifest ({_reason(error)}): remove its folder; the next run computes the partition "
                 "again"
             ) from None
 
@@ -128,10 +128,10 @@ _READER = TypeAdapter(Manifest)
 
 
 def partition_folders(folder: Path) -> Iterator[Path]:
-    """Every `key=` folder below `folder`, in the order of their paths; links are not followed."""
+    """Yield every `key=` folder below `folder`, in the order of their paths; links are not followed."""
     try:
-        with os.scandir(folder) as found:
-            below = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+        with os.scandir(folder) as entries:
+            below = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in below:

@@ -33,7 +33,7 @@ class Lake:
     home: Home
 
     def partition(self, kind: str, key: str, /, **coordinates: str | int) -> "Partition":
-        """The partition `<lake>/<kind>/<coordinate>=<value>/…/key=<12 digits>/`, whether it exists or not.
+        """Return the partition `<lake>/<kind>/<coordinate>=<value>/…/key=<12 digits>/`, whether it exists or not.
 
         Raises InvalidName for a kind, coordinate or key that cannot be part of a path.
         """
@@ -44,8 +44,8 @@ class Lake:
         return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
 
     def manifests(self, kind: str | None = None, name: str = MANIFEST) -> Iterator[Manifest]:
-        """The manifests of all published partitions, in the order of their paths; by the name REJECTED, those of what
-        failed a check and is not published.
+        """Yield the manifests of all published partitions, in the order of their paths; by the name REJECTED, of those
+        that failed a check and are not published.
 
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
         """
@@ -55,14 +55,14 @@ class Lake:
                 yield manifest
 
     def manifest_in(self, folder: Path, name: str = MANIFEST) -> Manifest | None:
-        """The manifest in a partition's folder, None if there is none; raises CorruptPartition as `manifests` does."""
+        """Return the manifest in a partition's folder, None without one; raises CorruptPartition as `manifests`."""
         manifest = Manifest.read(folder, name)
         if manifest and folder != (home := self.of(manifest).path):
             raise CorruptPartition(f"{folder / name} belongs to {home}: move its folder back or remove it")
         return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
-        """The partition that `manifest` describes."""
+        """Return the partition that `manifest` describes."""
         return self.partition(manifest.kind, manifest.key, **manifest.coordinates)
 
 
@@ -81,8 +81,8 @@ class Partition:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
-        """The manifest, None if there is none for this key; by the name REJECTED, that of what failed a check, until it
-        is written again. Raises CorruptPartition if it cannot be read."""
+        """Return the manifest, None without one for this key; by the name REJECTED, that of a failed check, until it is
+        written again. Raises CorruptPartition if it cannot be read."""
         manifest = Manifest.read(self.path, name)
         return manifest if manifest and manifest.key == self.key else None
 
@@ -102,8 +102,8 @@ class Partition:
                 raise files.damaged(self.path / entry.name, fault)
 
     def table(self, columns: Sequence[str] | None = None, filters: Any = None, rows: range | None = None) -> pa.Table:
-        """The rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
-        `filters` (as in `pq.read_table`), or only those of `rows`, by their place: no row group beside them is read.
+        """Return the rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
+        `filters` (as in `pq.read_table`), or only those of `rows`, by position: no row group beside them is read.
 
         Raises NotPublished, or CorruptPartition if a file differs from the manifest or a page from its checksum.
         """
@@ -130,7 +130,7 @@ class Partition:
         return pa.concat_tables(tables)
 
     def file(self, name: str) -> Path:
-        """The path of a file the manifest lists; raises NotPublished or CorruptPartition."""
+        """Return the path of a file the manifest lists; raises NotPublished or CorruptPartition."""
         manifest = self._published()
         entry = manifest.file(name)
         if entry is None:
@@ -156,8 +156,8 @@ class Partition:
         return self._write(name, data, None)
 
     def finished(self, name: str) -> FileEntry | None:
-        """The entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest, agrees
-        with its size and footer."""
+        """Return the entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest,
+        agrees with its size and footer."""
         entry = self._sidecar(name)
         if entry is None and (manifest := self._readable()):
             entry = manifest.file(name)
@@ -175,9 +175,9 @@ class Partition:
     ) -> Manifest:
         """Make the `written` files visible by writing the manifest; returns the one of whoever published first.
 
-        Raises CheckFailed for a failed check that is not a warning: the files stay for a look, REJECTED beside them,
-        and count as never written. Raises InvalidName if the key is not `partition_key(payload)`, CorruptPartition if a
-        file is no longer what was written, NoSpace.
+        Raises CheckFailed for a failed check that is not a warning: the files stay for inspection, REJECTED beside
+        them, and count as never written. Raises InvalidName if the key is not `partition_key(payload)`,
+        CorruptPartition if a file is no longer what was written, NoSpace.
         """
         if partition_key(dict(payload)) != self.key:
             raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
@@ -212,14 +212,14 @@ class Partition:
         return manifest
 
     def unpublish(self) -> None:
-        """Take the manifest back, if there is one: the partition can be published anew."""
+        """Remove the manifest, if there is one: the partition can be published again."""
         with self._writing(MANIFEST, 0):
             self._unpublish()
 
     def refused(self, checks: Sequence[Check]) -> CheckFailed:
         return CheckFailed(
             f"{self} fails {failures(checks)} and was not published, nor is anything computed from it: look at"
-            f" {self.path}, mend the cause, and give the same command again",
+            f" {self.path}, fix the cause, and run the same command again",
             self.key,
         )
 
@@ -242,8 +242,8 @@ class Partition:
             yield
 
     def _unpublish(self) -> None:
-        """The same under a lock that is held: sound files keep a sidecar, so that they stay finished. A refusal speaks
-        of files that are being replaced."""
+        """Do it under a lock that is held: sound files keep a sidecar, so that they stay finished. A rejection is of
+        files that are being replaced."""
         (self.path / REJECTED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():
@@ -272,7 +272,7 @@ class Partition:
             return None
 
     def _readable(self) -> Manifest | None:
-        """The manifest, None also where it cannot be read."""
+        """Return the manifest, None also where it is unreadable."""
         try:
             return self.manifest()
         except CorruptPartition:

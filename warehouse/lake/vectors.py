@@ -10,7 +10,7 @@ ROW_GROUP = 8192
 
 
 def vectors(array: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
-    """`array` (N, d) float32 as a column of N lists of d; zero-copy if `array` is contiguous.
+    """Return `array` (N, d) float32 as a column of N lists of d; zero-copy if `array` is contiguous.
 
     Raises ValueError for another shape or dtype: a cast, and what it loses, is the caller's to decide.
     """
@@ -20,7 +20,7 @@ def vectors(array: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
 
 
 def matrix(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
-    """A vector column as (N, d) float32; zero-copy, hence read-only, when the column is one chunk."""
+    """Return a vector column as (N, d) float32; zero-copy, hence read-only, when the column is one chunk."""
     if not is_vector(column.type):
         raise ValueError(f"expected a column of fixed-size lists of float32, not {column.type}")
     if column.null_count:
@@ -39,10 +39,10 @@ def is_vector(kind: pa.DataType) -> bool:
 
 
 def writer_options(schema: pa.Schema) -> dict[str, Any]:
-    """Arguments of `pq.write_table` for `schema`.
+    """Return the arguments of `pq.write_table` for `schema`.
 
     Vectors are split into byte streams, which brings bfloat16 values held in float32 to about a third of their size,
-    and carry no dictionary and no statistics: neither says anything about a vector. Pages carry a checksum.
+    and carry no dictionary and no statistics: neither helps to read a vector. Pages carry a checksum.
     """
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
     options["row_group_size"] = ROW_GROUP

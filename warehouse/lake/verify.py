@@ -13,14 +13,14 @@ from warehouse.lake.partition import Lake
 
 @dataclass(frozen=True)
 class Verified:
-    """One folder of the lake, as found."""
+    """One folder of the lake."""
 
     folder: Path
     published: bool
     files: int
     bytes: int
     faults: list[str]
-    """What is damaged or missing, each with its mend."""
+    """What is damaged or missing, each with its fix."""
 
 
 def verify(home: Home) -> Iterator[Verified]:
@@ -33,13 +33,13 @@ def verify(home: Home) -> Iterator[Verified]:
             yield Verified(folder, True, 0, 0, [str(error)])
             continue
         entries = manifest.files if manifest else []
-        found = [(entry, files.mismatch(folder, entry)) for entry in entries]
-        faults = [str(files.damaged(folder / entry.name, fault)) for entry, fault in found if fault]
+        checked = [(entry, files.mismatch(folder, entry)) for entry in entries]
+        faults = [str(files.damaged(folder / entry.name, fault)) for entry, fault in checked if fault]
         yield Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
 
 
 def summary(seen: list[Verified]) -> str:
-    """`12 partitions, 30 files, 4.1 MB: all as published`, or how many are not."""
+    """Return `12 partitions, 30 files, 4.1 MB: all as published`, or how many are not."""
     published = [one for one in seen if one.published]
     faults = sum(len(one.faults) for one in seen)
     size = sum(one.bytes for one in published) / 1e6

@@ -14,7 +14,7 @@ from flows.evaluate import evaluate
 from flows.extract import extract
 from vocabsem.cards.loader import CARDS, load_card
 from vocabsem.errors import CardError, DataError
-from warehouse.catalog.named_queries import ask
+from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home
 
 THINGS = ("film", "book", "hotel", "meal", "trip", "show", "phone", "game")
@@ -67,8 +67,10 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
     with recorded(home):
         for flow in (extract, anchors, calibrate, evaluate):
             flow(experiment=str(path), home=str(home.root))
-    assert max(row["accuracy"] for row in ask(home, "leaderboard", {}).to_pylist()) >= 0.8, "plain sentences"
-    assert ask(home, "failed-checks", {}).to_pylist() == []
+    assert max(row["accuracy"] for row in run_named_query(home, "leaderboard", {}).to_pylist()) >= 0.8, (
+        "plain sentences"
+    )
+    assert run_named_query(home, "failed-checks", {}).to_pylist() == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.tasks.worlds import server, snapshot
 from vocabsem.errors import BadInput
-from warehouse.catalog.named_queries import analyses
+from warehouse.catalog.named_queries import named_queries
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -154,7 +154,7 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
 def test_named_queries_are_listed_and_run_with_parameters(ran):
     world, _ = ran
     listed = ask(world, "query").stdout
-    for name, analysis in analyses().items():
+    for name, analysis in named_queries().items():
         assert f"\n{name:<18} {analysis.question}\n" in f"\n{listed}"
     words = ("query", "confusions", "--param", "method=centroid", "--param", "shots=4", "--format")
     rows = json.loads(ask(world, *words, "json").stdout)

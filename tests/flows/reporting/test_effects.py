@@ -83,7 +83,7 @@ def test_one_data_set_is_no_average(compared):
 def test_the_gains_of_a_whole_run_are_those_of_its_comparisons(ran):
     world, run = ran
     (lines,) = effects.gains(world.home, run).values()
-    stored = catalog.query(world.home, "from vocabulary_helps where method = $m order by shots_order", {"m": REFERENCE})
+    stored = catalog.query(world.home, "from anchor_gains where method = $m order by shots_order", {"m": REFERENCE})
     expected = {row["shots"]: effects.format_difference(row) for row in stored.to_pylist()}
     assert list(expected) == [str(fit.shots) for fit in world.plan().pairs[0].fits if fit.name == REFERENCE]
     assert {line.split()[0]: re.search(r"anchors: (.*)$", line)[1] for line in lines} == expected

@@ -39,7 +39,7 @@ from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
 
 LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
-VIEWS = (*LAKE, "fits", "leaderboard", "best_by_validation", "label_efficiency", "ranks", "vocabulary_helps")
+VIEWS = (*LAKE, "fits", "leaderboard", "best_by_validation", "label_efficiency", "ranks", "anchor_gains")
 VIEWS += ("sensitivity",)
 TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "diagnostics", "checks", "lineage")
 TABLES += ("partitions", "files")

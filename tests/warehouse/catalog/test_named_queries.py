@@ -44,7 +44,7 @@ def test_comparisons_are_those_of_the_lake(filled):
 
 
 def test_what_the_vocabulary_is_worth_is_told_in_macro_f1_by_shots(filled):
-    found = rows(filled, "from vocabulary_helps where model = 'small' and dataset = 'trec'")
+    found = rows(filled, "from anchor_gains where model = 'small' and dataset = 'trec'")
     assert [row["shots"] for row in found] == ["4", "4", "16", "16", "all", "all"]
     told = [(row["method"], row["vectors"], row["over"], row["difference"], row["low"], row["high"]) for row in found]
     expected = [("ours", "anchors", "random", 0.25, 0.125, 0.375), ("ours", "anchors", "head", -0.01, -0.03, 0.01)]
@@ -62,7 +62,7 @@ def test_only_the_latest_run_of_an_experiment_counts(home, lake):
     put_run(lake, "one", [put_score(lake, "mr", "ours", "4", 0.5)], [new], extra=1)
     put_run(lake, "two", [], [old])
     rebuild(home)
-    found = {row["experiment"]: row["difference"] for row in rows(home, "from vocabulary_helps")}
+    found = {row["experiment"]: row["difference"] for row in rows(home, "from anchor_gains")}
     assert found == {"one": 0.2, "two": 0.1}
     assert [(row["experiment"], row["average_rank"]) for row in rows(home, "from ranks")] == [("one", 1.0)]
 

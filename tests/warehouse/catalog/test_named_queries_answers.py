@@ -1,4 +1,4 @@
-"""The named analyses: each against an independent computation on the same rows, and what they say to wrong words."""
+"""The named queries: each against an independent computation on the same rows, and their errors."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.warehouse.lakes import SPLITS, TOKENS, anchor, put, put_anchors, put_examples, put_run, put_states, state
 from vocabsem.metrics import reliability
 from warehouse.catalog.catalog import query, rebuild
-from warehouse.catalog.named_queries import QUERIES, analyses, ask
+from warehouse.catalog.named_queries import QUERIES, named_queries, run_named_query
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -28,7 +28,7 @@ FITS = [
     ("zero_shot", "0", 0.6),
 ]
 SEEDS = 4
-ALL = sorted(analyses())
+ALL = sorted(named_queries())
 
 
 def answers(method, shots):
@@ -76,19 +76,19 @@ def asked(tmp_path_factory):
 
 
 def rows(home, name, **given):
-    return ask(home, name, {key: str(value) for key, value in given.items()}).to_pylist()
+    return run_named_query(home, name, {key: str(value) for key, value in given.items()}).to_pylist()
 
 
 def states_of(split, layer=2):
     return state("tiny", "mr", split, layer)
 
 
-# ── what every analysis has ──────────────────────────────────────────────────────────────────────────────────────────
+# ── what every named query has ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_analysis_tells_its_question_and_exactly_the_parameters_it_uses(name):
-    analysis = analyses()[name]
+    analysis = named_queries()[name]
     assert re.fullmatch(r"[A-Z].+\?( .+\.)?", analysis.question)
     code = "\n".join(line for line in analysis.sql.splitlines() if not line.startswith("--"))
     assert set(re.findall(r"\$(\w+)", code)) == set(analysis.parameters)
@@ -101,7 +101,7 @@ def test_an_analysis_answers_without_parameters_on_any_warehouse(name, asked, fi
     if not empty.catalog.exists():
         rebuild(empty)
     homes = [empty, asked, filled] if name != "disagreements" else [empty, asked]  # filled has no fit of ours
-    found = [ask(home, name, {}) for home in homes]
+    found = [run_named_query(home, name, {}) for home in homes]
     assert len({tuple(table.column_names) for table in found}) == 1
     assert len(found[0]) == 0
     assert any(len(table) for table in found)
@@ -118,32 +118,32 @@ def test_queries_travel_with_the_package():
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("leaderbord", {}, "no analysis 'leaderbord': did you mean 'leaderboard'"),
-        ("q", {}, "no analysis 'q': known are 'calibration-curve', 'confusions'"),
+        ("leaderbord", {}, "no named query 'leaderbord': did you mean 'leaderboard'"),
+        ("q", {}, "no named query 'q': known are 'anchor-gains', 'calibration-curve'"),
         ("leaderboard", {"data-set": "mr"}, "no parameter 'data-set': did you mean 'dataset'"),
         ("leaderboard", {"dataset": "mrr"}, "nothing matches dataset = 'mrr' .*did you mean 'mr'.* 'mr', 'trec'"),
         ("confusions", {"shots": "5"}, "nothing matches shots = '5' .*known are '0', '4', 'all'"),
         ("nearest-tokens", {"token": " goo"}, "nothing matches token = ' goo' .*did you mean ' good'"),
         ("meaning", {"example": "test-17"}, "nothing matches example = 'test-17' .*did you mean 'test-1'"),
-        ("nearest-tokens", {"k": "many"}, "'k' of analysis 'nearest-tokens' is 'many': give a whole number"),
+        ("nearest-tokens", {"k": "many"}, "'k' of query 'nearest-tokens' is 'many': give a whole number"),
         ("nearest-tokens", {"k": "-1"}, "give a whole number"),
     ],
 )
 def test_wrong_words_are_answered_with_the_nearest_right_ones(asked, name, given, said):
     with pytest.raises(QueryRefused, match=said):
-        ask(asked, name, given)
+        run_named_query(asked, name, given)
 
 
 @pytest.mark.parametrize("value", ["mr'; drop table models; --", "mr' or 1 = 1 --", "(select dataset from labels)"])
 def test_values_are_bound_and_never_run(asked, value):
     with pytest.raises(QueryRefused, match="nothing matches dataset"):
-        ask(asked, "leaderboard", {"dataset": value})
-    assert len(ask(asked, "leaderboard", {"dataset": "mr"})) == len(FITS)
+        run_named_query(asked, "leaderboard", {"dataset": value})
+    assert len(run_named_query(asked, "leaderboard", {"dataset": "mr"})) == len(FITS)
 
 
 def test_a_default_that_was_never_computed_is_told_too(filled):
     with pytest.raises(QueryRefused, match=r"nothing matches method = 'vocabulary_calibrator'.*'zero_shot'"):
-        ask(filled, "disagreements", {})
+        run_named_query(filled, "disagreements", {})
 
 
 def test_a_question_without_an_answer_is_no_error_where_its_values_exist(asked):
@@ -164,9 +164,9 @@ def test_the_leaderboard_has_the_best_first_and_is_cut_by_its_parameters(asked):
     assert gain == 0.25
 
 
-def test_what_anchors_add_is_told_with_its_verdict(filled):
-    found = {(row["over"], row["verdict"]) for row in rows(filled, "what-anchors-add", dataset="mr")}
-    assert found == {("random", "helps"), ("head", "cannot be told")}
+def test_anchor_gains_come_with_their_significance(filled):
+    found = {(row["over"], row["effect"]) for row in rows(filled, "anchor-gains", dataset="mr")}
+    assert found == {("random", "gain"), ("head", "not significant")}
 
 
 def test_confusions_are_those_of_scikit_learn(asked):
@@ -174,7 +174,7 @@ def test_confusions_are_those_of_scikit_learn(asked):
     given = answers("vocabulary_calibrator", "all").argmax(2)
     expected = confusion_matrix(np.tile(TEST, SEEDS), given.ravel())
     names = ["negative", "pos"]
-    assert {(r["label"], r["said"]): r["answers"] for r in found} == {
+    assert {(r["label"], r["predicted"]): r["examples"] for r in found} == {
         (names[i], names[j]): count for (i, j), count in np.ndenumerate(expected) if count
     }
     assert {r["label"]: 0 for r in found}.keys() == {"negative", "pos"}
@@ -193,7 +193,7 @@ def test_the_calibration_curve_is_the_reliability_diagram(asked):
     bins = reliability(np.tile(TEST, SEEDS), answers("linear_probe", "4").reshape(-1, 2))
     drawn = np.flatnonzero(bins.count)
     assert [row["bin"] for row in found] == drawn.tolist()
-    assert [row["answers"] for row in found] == bins.count[drawn].tolist()
+    assert [row["examples"] for row in found] == bins.count[drawn].tolist()
     np.testing.assert_allclose([row["confidence"] for row in found], bins.confidence[drawn], rtol=1e-6)
     np.testing.assert_allclose([row["accuracy"] for row in found], bins.accuracy[drawn], rtol=1e-6)
 
@@ -217,7 +217,7 @@ def test_disagreements_are_those_of_the_first_seeds(asked):
     found = rows(asked, "disagreements", method="linear_probe", other="zero_shot", other_shots=0)
     assert {row["id"] for row in found} == {f"test-{i}" for i in differing}
     right = {f"test-{i}": "linear_probe" if said[i] == TEST[i] else "zero_shot" for i in differing}
-    assert {row["id"]: row["right_is"] for row in found} == right
+    assert {row["id"]: row["correct"] for row in found} == right
     assert rows(asked, "disagreements", method="linear_probe", other="linear_probe") == []
 
 
@@ -296,4 +296,4 @@ def test_freshness_counts_what_is_behind_the_latest_run(asked):
 def test_failed_checks_are_listed_with_their_severity(asked):
     (row,) = rows(asked, "failed-checks")
     assert (row["step"], row["dataset"], row["statement"]) == ("examples", "trec", "every class in test")
-    assert (row["severity"], row["found"]) == ("warn", "1 of 2")
+    assert (row["severity"], row["detail"]) == ("warn", "1 of 2")

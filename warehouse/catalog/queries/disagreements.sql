@@ -17,17 +17,17 @@ with one as (
     where p.split = 'test'
     qualify p.seed = min(p.seed) over (partition by p.key)
 ), differing as (
-    select a.model, a.dataset, a.id, a.examples_key, a.label, a.predicted as said, b.predicted as other_said,
+    select a.model, a.dataset, a.id, a.examples_key, a.label, a.predicted, b.predicted as other_predicted,
         list_max(a.probabilities) as probability, list_max(b.probabilities) as other_probability
     from one a join other b on b.model = a.model and b.dataset = a.dataset and b.id = a.id
     where a.predicted <> b.predicted
     order by probability + other_probability desc, a.dataset, a.id
     limit $k
 )
-select d.dataset, d.id, e.label_name as label, s.name as said, d.probability, o.name as other_said, d.other_probability,
-    case d.label when d.said then $method when d.other_said then $other else 'neither' end as right_is, e.text
+select d.dataset, d.id, e.label_name as label, s.name as predicted, d.probability, o.name as other_predicted, d.other_probability,
+    case d.label when d.predicted then $method when d.other_predicted then $other else 'neither' end as correct, e.text
 from differing d
 join examples e on e.key = d.examples_key and e.id = d.id
-join labels s on s.dataset = d.dataset and s.label = d.said
-join labels o on o.dataset = d.dataset and o.label = d.other_said
+join labels s on s.dataset = d.dataset and s.label = d.predicted
+join labels o on o.dataset = d.dataset and o.label = d.other_predicted
 order by d.probability + d.other_probability desc, d.dataset, d.id;

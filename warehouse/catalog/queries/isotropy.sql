@@ -1,4 +1,4 @@
--- Do the states of a layer crowd into one direction: mean cosine between two test states, 0 if they do not?
+-- Are the states of a layer isotropic: mean cosine between two test states, 0 if they are?
 -- $dataset = null: data set card; null is every one
 -- $model = null: model card; null is the one whose anchors were solved last
 -- $k = 100: test states of each layer that are compared
@@ -10,7 +10,7 @@ with chosen as (
 ), drawn as (
     select s.dataset, s.layer, s.id, s.state, sqrt(list_inner_product(s.state, s.state)) as norm
     from lake.newest_states s join chosen c on c.key = s.examples_key and c.id = s.id
-    where s.model = lake.asked_model($model) and s.dataset = coalesce($dataset, s.dataset) and s.split = 'test'
+    where s.model = lake.model_or_newest($model) and s.dataset = coalesce($dataset, s.dataset) and s.split = 'test'
 ), pairs as (
     select a.dataset, a.layer, list_cosine_similarity(a.state, b.state)::double as cosine
     from drawn a join drawn b on b.dataset = a.dataset and b.layer = a.layer and b.id > a.id

@@ -4,6 +4,6 @@
 -- $method = null: method, with its variant; null is every one
 select dataset, model, method, shots, macro_f1, macro_f1_low, macro_f1_high, gain
 from label_efficiency
-where experiment = lake.asked($experiment) and dataset = coalesce($dataset, dataset)
+where experiment = lake.experiment_or_last($experiment) and dataset = coalesce($dataset, dataset)
     and method = coalesce($method, method)
 order by dataset, model, method, shots_order;

@@ -1,4 +1,4 @@
--- Which layer tells the classes apart: test accuracy of the nearest class mean, by stored layer?
+-- Which layer separates the classes: test accuracy of the nearest class mean, by stored layer?
 -- $dataset = null: data set card; null is every one
 -- $model = null: model card; null is the one whose anchors were solved last
 -- $per_class = 32: training examples of each class
@@ -14,7 +14,7 @@ with chosen as (
 ), labeled as (
     select s.dataset, s.layer, s.id, s.state, c.split, c.label
     from lake.newest_states s join chosen c on c.key = s.examples_key and c.id = s.id and c.split = s.split
-    where s.model = lake.asked_model($model) and s.dataset = coalesce($dataset, s.dataset)
+    where s.model = lake.model_or_newest($model) and s.dataset = coalesce($dataset, s.dataset)
 ), parts as (
     select dataset, layer, label, unnest(state) as value, generate_subscripts(state, 1) as dimension
     from labeled
@@ -27,14 +27,14 @@ with chosen as (
     select dataset, layer, label, list(value order by dimension) as centroid
     from averages
     group by all
-), answers as (
+), classified as (
     select t.dataset, t.layer, t.id, any_value(t.label) as label,
-        min_by(c.label, list_distance(t.state, c.centroid)) as said
+        min_by(c.label, list_distance(t.state, c.centroid)) as predicted
     from labeled t join centroids c on c.dataset = t.dataset and c.layer = t.layer
     where t.split = 'test'
     group by t.dataset, t.layer, t.id
 )
-select dataset, layer, avg((said = label)::integer) as accuracy, count(*) as examples
-from answers
+select dataset, layer, avg((predicted = label)::integer) as accuracy, count(*) as examples
+from classified
 group by dataset, layer
 order by dataset, layer;

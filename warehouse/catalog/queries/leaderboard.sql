@@ -4,5 +4,5 @@
 -- $shots = null: labeled examples per class, a number or all; null is every one
 select dataset, model, method, shots, n_seeds, macro_f1, macro_f1_low, macro_f1_high, accuracy, nll, ece, fit_seconds
 from leaderboard
-where experiment = lake.asked($experiment) and dataset = coalesce($dataset, dataset) and shots = coalesce($shots, shots)
+where experiment = lake.experiment_or_last($experiment) and dataset = coalesce($dataset, dataset) and shots = coalesce($shots, shots)
 order by dataset, macro_f1 desc nulls last, method, model;

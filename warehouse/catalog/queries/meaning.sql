@@ -1,19 +1,19 @@
--- What does the model have in mind at each stored layer: the tokens whose anchors are nearest to an example's state?
+-- Which tokens' anchors are nearest to an example's state, at each stored layer?
 -- $example = null: id of the example; null is the first for testing
 -- $dataset = null: data set card; null is the one whose states were stored last
 -- $model = null: model card; null is the one whose anchors were solved last
 -- $k = 6: how many tokens
--- The mean of the layer's test states (of 100) is taken away first: what all prompts have in common hides the text.
+-- The mean of the layer's test states (of 100) is subtracted first: it is what all prompts share.
 with chosen as (
     select e.key, e.id
     from examples e
-    where e.dataset = lake.asked_dataset($dataset) and e.split = 'test'
+    where e.dataset = lake.dataset_or_newest($dataset) and e.split = 'test'
     order by hash(e.id), e.id
     limit 100
 ), layers as (
     select s.layer, s.examples_key, s.id, s.state
     from lake.newest_states s
-    where s.model = lake.asked_model($model) and s.dataset = lake.asked_dataset($dataset)
+    where s.model = lake.model_or_newest($model) and s.dataset = lake.dataset_or_newest($dataset)
 ), common as (
     select layer, dimension, avg(value) as value
     from (
@@ -24,7 +24,7 @@ with chosen as (
 ), origin as (
     select layer, unnest(state) as value, generate_subscripts(state, 1) as dimension
     from layers
-    where id = coalesce($example, lake.first_example(lake.asked_dataset($dataset)))
+    where id = coalesce($example, lake.first_example(lake.dataset_or_newest($dataset)))
 ), centered as (
     select o.layer, list((o.value - c.value)::float order by o.dimension) as state
     from origin o join common c on c.layer = o.layer and c.dimension = o.dimension
@@ -32,7 +32,7 @@ with chosen as (
 ), vocabulary as (
     select a.token, a.anchor
     from anchors a join models m on m.model = a.model and m.key = a.key
-    where a.model = lake.asked_model($model)
+    where a.model = lake.model_or_newest($model)
 ), nearest as (
     select c.layer, max_by(trim(v.token), list_cosine_similarity(v.anchor, c.state), $k) as tokens,
         max(list_cosine_similarity(v.anchor, c.state))::double as cosine

@@ -1,4 +1,4 @@
--- The comments of columns that hold the same in many tables and views, as statements to be run: of those without one.
+-- Statements that comment the columns without a comment which mean the same in many tables and views.
 with shared(name, comment) as (values
     ('dataset', 'Data set card.'),
     ('examples_key', 'Key of the examples.'),
@@ -12,7 +12,7 @@ with shared(name, comment) as (values
     ('method', 'Method, with its variant.'),
     ('model', 'Model card.'),
     ('n_seeds', 'Number of seeds.'),
-    ('row', 'Place in the partition.'),
+    ('row', 'Position in the partition.'),
     ('shots', 'Labeled examples per class: a number, or all.'),
     ('shots_order', 'Shots as a number to sort by; all comes last.'),
     ('split', 'train, validation or test.'),

@@ -1,4 +1,4 @@
--- Tables that say in columns what the manifests' facts hold in JSON.
+-- Tables with the manifests' facts in columns.
 
 create or replace table models as
 with newest as (
@@ -73,4 +73,4 @@ select
 from partitions
 where kind = 'runs'
 order by created;
-comment on table runs is 'Every finished run of an experiment; lineage tells its metrics.';
+comment on table runs is 'Every finished run of an experiment; lineage lists its metrics.';

@@ -1,4 +1,4 @@
--- The lake's Parquet files as they lie, one view a kind: empty here, replaced by `catalog.rebuild` where there are
+-- The lake's Parquet files as they are, one view a kind: empty here, replaced by view_of_files.sql where there are
 -- files. Columns named by folders (model, dataset, split, …) come from the paths; key has the 12 digits of a path.
 
 create schema if not exists lake;
@@ -16,7 +16,8 @@ select unnest([]::struct(
 
 create or replace view lake.states as
 select unnest([]::struct(
-    model varchar, dataset varchar, split varchar, id varchar, tokens integer, truncated boolean, shortened boolean,
+    model varchar, dataset varchar, split varchar, id varchar, label integer, tokens integer, truncated boolean,
+    shortened boolean,
     key varchar, filename varchar, file_row_number bigint
 )[], max_depth := 2);
 

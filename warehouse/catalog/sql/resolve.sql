@@ -1,4 +1,4 @@
--- What only the whole lake tells, from the tables `nodes` and `inputs` of `index.resolved`.
+-- What follows from the whole lake, from the tables `nodes` and `inputs` of `index.resolved`.
 update partitions
 set latest = n.latest, examples_key = n.examples_key
 from nodes n

@@ -1,6 +1,7 @@
--- States as a view over files of this version and of the one before, whose column `truncated` was `shortened`.
+-- States as a view over files of this version and of the one before, which had no labels and called `truncated`
+-- `shortened`.
 (
     from {files}
     union all by name
-    select null::boolean as truncated, null::boolean as shortened where false
+    select null::integer as label, null::boolean as truncated, null::boolean as shortened where false
 )

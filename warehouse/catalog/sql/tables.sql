@@ -11,7 +11,7 @@ select '' as version, '' as root;
 create table state.sources (partition varchar, file varchar, size bigint, written bigint);
 
 create table partitions (
-    kind varchar not null,  -- What it holds: examples, states, anchors, calibrators, predictions, metrics, comparisons, diagnostics or runs.
+    kind varchar not null,  -- What it holds: examples, states, anchors, demonstrations, predictions, metrics, comparisons, diagnostics or runs; calibrators, of version 0.1.
     key varchar not null,  -- SHA-256 of the canonical JSON of all that determines its content.
     path varchar not null primary key,  -- Its folder, below the lake.
     model varchar,  -- Model card, where the content depends on a model.
@@ -59,9 +59,9 @@ create table checks (
     model varchar,  -- Model card, where the partition is of one.
     dataset varchar,  -- Data set card, where the partition is of one.
     name varchar not null,  -- The statement.
-    severity varchar not null,  -- fail: the partition is not published unless it holds; warn: it is only told.
+    severity varchar not null,  -- fail: the partition is not published unless it holds; warn: it is only reported.
     passed boolean not null,  -- Whether it held.
-    detail varchar not null,  -- What was found.
+    detail varchar not null,  -- The value that was tested.
     published boolean not null  -- Whether the partition was published; if not, nothing is computed from it.
 );
 comment on table checks is 'Statements about the data, tested when it was written.';
@@ -106,7 +106,7 @@ comment on table comparisons is 'Two methods on the same test examples and seeds
 create table diagnostics (
     model varchar not null,
     dataset varchar not null,  -- Data set card, with its variant.
-    subject varchar not null,  -- What is looked at: answers to content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head).
+    subject varchar not null,  -- What is measured: predictions for content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head).
     states varchar,  -- What the vectors are compared with: raw states, or centered on the training texts; NULL where no state is.
     similarity varchar,  -- How: dot or cosine; NULL where no state is.
     figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens).
@@ -114,4 +114,4 @@ create table diagnostics (
     key varchar not null,  -- Key of the diagnostics partition.
     latest boolean not null
 );
-comment on table diagnostics is 'Where a model leans before it reads, and how far its anchors repeat its own logits: one figure a row.';
+comment on table diagnostics is 'Bias of a model without a text, and agreement of its anchors with its own logits: one figure a row.';

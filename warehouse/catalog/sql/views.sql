@@ -1,6 +1,6 @@
 -- The lake's large tables, for people: full keys, rows in the order they were written.
 
--- Row within a partition: the part's first row, which its name tells, and the row in the file.
+-- Row within a partition: the part's first row, from its name, and the row in the file.
 create or replace macro lake.part_row(filename, file_row_number) as
     regexp_extract(filename, 'part-(\d+)[^/]*$', 1)::bigint + file_row_number;
 
@@ -14,16 +14,17 @@ comment on column examples.label is 'Its class as a number, from 0.';
 comment on column examples.label_name is 'Its class.';
 comment on column examples.text is 'Its text, all fields joined by line breaks.';
 comment on column examples.fields is 'Its fields, as the template names them.';
-comment on column examples.row is 'Its place in the partition.';
+comment on column examples.row is 'Its position in the partition.';
 comment on column examples.key is 'Key of the examples partition.';
 
 create or replace view states as
 select r.model, r.dataset, r.split, r.id,
-    r.tokens, coalesce(r.truncated, r.shortened) as truncated,
-    r.* exclude (model, dataset, split, id, tokens, truncated, shortened, key, filename, file_row_number),
+    r.label, r.tokens, coalesce(r.truncated, r.shortened) as truncated,
+    r.* exclude (model, dataset, split, id, label, tokens, truncated, shortened, key, filename, file_row_number),
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view states is 'Hidden states: one example a row, one column a stored layer.';
+comment on column states.label is 'Class of the example; NULL in states of version 0.1.';
 comment on column states.tokens is 'Length of the prompt.';
 comment on column states.truncated is 'Whether the text was truncated to fit.';
 comment on column states.key is 'Key of the states partition.';
@@ -59,7 +60,7 @@ create or replace view predictions as
 select r.model, r.dataset, r.method, r.shots, r.split, r.seed, r.id, r.label, r.predicted, r.probabilities,
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
-comment on view predictions is 'What every method said: one example of one seed a row.';
+comment on view predictions is 'Predictions of every method: one example of one seed a row.';
 comment on column predictions.split is 'validation or test.';
 comment on column predictions.seed is 'Seed of the shots and the weights.';
 comment on column predictions.label is 'Its class.';

@@ -1,12 +1,12 @@
--- What the named analyses in warehouse/catalog/queries share: what an absent parameter means, and the fits that they look at.
+-- What the named queries in warehouse/catalog/queries share: defaults of absent parameters, and the fits that they read.
 
-create or replace macro lake.asked(wanted) as
+create or replace macro lake.experiment_or_last(wanted) as
     coalesce(wanted, (select r.experiment from runs r order by r.created desc, r.key limit 1), '-');
 
-create or replace macro lake.asked_model(wanted) as
+create or replace macro lake.model_or_newest(wanted) as
     coalesce(wanted, (select p.model from partitions p where p.kind = 'anchors' order by p.created desc, p.key limit 1));
 
-create or replace macro lake.asked_dataset(wanted) as
+create or replace macro lake.dataset_or_newest(wanted) as
     coalesce(wanted, (select p.dataset from partitions p where p.kind = 'states' order by p.created desc, p.key limit 1));
 
 create or replace macro lake.first_example(wanted) as (
@@ -37,13 +37,13 @@ comment on column fits.predictions_key is 'Key of the predictions partition.';
 create or replace macro best_fits(in_experiment, of_dataset := null, of_method := null, at_shots := null) as table
 select f.*
 from fits f
-where f.experiment = lake.asked(in_experiment) and f.dataset = coalesce(of_dataset, f.dataset)
+where f.experiment = lake.experiment_or_last(in_experiment) and f.dataset = coalesce(of_dataset, f.dataset)
     and f.method = coalesce(of_method, f.method) and f.shots = coalesce(at_shots, f.shots)
 qualify row_number() over (
     partition by f.model, f.dataset order by f.macro_f1 desc nulls last, f.shots_order, f.method
 ) = 1;
 comment on macro table best_fits is
-    'For each model and data set of an experiment the fit with the highest macro-F1 on test data, of those asked for: from best_fits(''quickstart'', of_method := ''ridge'')';
+    'For each model and data set of an experiment the fit with the highest macro-F1 on test data, of those that match: from best_fits(''quickstart'', of_method := ''ridge'')';
 
 create or replace view lake.known as
 select 'experiment' as parameter, experiment as value from runs

@@ -1,4 +1,4 @@
--- The named analyses: what an experiment found.
+-- Views of the results of experiments.
 
 create or replace view lake.scored as
 with listed as (
@@ -55,7 +55,7 @@ comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature in
 create or replace view best_by_validation as
 with fitted as (
     select v.*, s.shots_order, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
-        split_part(l.role, ':', 2)::integer as place,
+        split_part(l.role, ':', 2)::integer as position,
         p.key in (select key from lineage where kind = 'predictions' and role = 'states:test') as servable
     from lake.validated v
     join lake.scores s using (run, model, dataset, method, shots, key)
@@ -67,9 +67,9 @@ with fitted as (
 )
 select experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1,
     macro_f1, macro_f1_low, macro_f1_high, key, servable,
-    row_number() over (partition by run, model, dataset order by validation_macro_f1 desc, place) as rank,
+    row_number() over (partition by run, model, dataset order by validation_macro_f1 desc, position) as rank,
     case when servable then
-        row_number() over (partition by run, dataset, servable order by validation_macro_f1 desc, place)
+        row_number() over (partition by run, dataset, servable order by validation_macro_f1 desc, position)
     end as champion_rank
 from fitted
 order by experiment, run, dataset, model, rank;
@@ -100,30 +100,30 @@ from runs r
 join lineage l on l.kind = 'runs' and l.key = r.key and l.input_kind = 'comparisons'
 join comparisons c on c.key = l.input_key;
 
-create or replace view vocabulary_helps as
+create or replace view anchor_gains as
 select experiment, model, dataset, shots, shots_order, method,
     split_part(question, ' over ', 1) as vectors, split_part(question, ' over ', 2) as over, difference, low, high
 from lake.compared
 where latest and metric = 'macro_f1' and question like '% over %'
 order by experiment, model, dataset, shots_order, method, vectors, over desc;
-comment on view vocabulary_helps is 'What the vocabulary is worth: macro-F1 of a method minus that of its variant with other vectors for the label words.';
-comment on column vocabulary_helps.experiment is 'Experiment card, in its latest run.';
-comment on column vocabulary_helps.vectors is 'Its vectors: anchors, head for the rows of the head, or both.';
-comment on column vocabulary_helps.over is 'The vectors in their place: random for none of the vocabulary''s, or fewer of them.';
-comment on column vocabulary_helps.difference is 'Macro-F1 gained, mean over the seeds.';
-comment on column vocabulary_helps.low is 'Lower end of its 95 % interval over examples and seeds.';
-comment on column vocabulary_helps.high is 'Upper end of its 95 % interval over examples and seeds.';
+comment on view anchor_gains is 'Gain in macro-F1 from the anchors: that of a method minus that of its variant with other vectors for the label words.';
+comment on column anchor_gains.experiment is 'Experiment card, in its latest run.';
+comment on column anchor_gains.vectors is 'Its vectors: anchors, head for the rows of the head, or both.';
+comment on column anchor_gains.over is 'The vectors in their place: random for none of the vocabulary''s, or fewer of them.';
+comment on column anchor_gains.difference is 'The gain, mean over the seeds.';
+comment on column anchor_gains.low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column anchor_gains.high is 'Upper end of its 95 % interval over examples and seeds.';
 
 create or replace view lake.ranks as
-with placed as (
+with ranked as (
     select *,
         rank() over (partition by run, experiment, model, dataset, shots order by macro_f1 desc nulls last)
-            + (count(*) over (partition by run, experiment, model, dataset, shots, macro_f1) - 1) / 2 as place
+            + (count(*) over (partition by run, experiment, model, dataset, shots, macro_f1) - 1) / 2 as rank
     from lake.scores
 )
 select experiment, run, latest, model, method, shots, any_value(shots_order) as shots_order,
-    avg(place) as average_rank, count(*) as datasets
-from placed
+    avg(rank) as average_rank, count(*) as datasets
+from ranked
 group by experiment, run, latest, model, method, shots;
 
 create or replace view ranks as
@@ -131,8 +131,8 @@ select experiment, model, shots, shots_order, method, average_rank, datasets
 from lake.ranks
 where latest
 order by experiment, model, shots_order, average_rank, method;
-comment on view ranks is 'Place of each method by macro-F1 among those with as many shots, averaged over the data sets; 1 is best.';
-comment on column ranks.average_rank is 'Mean of its places; equal scores share the mean of theirs.';
+comment on view ranks is 'Rank of each method by macro-F1 among those with as many shots, averaged over the data sets; 1 is best.';
+comment on column ranks.average_rank is 'Mean of its ranks; equal scores share the mean of theirs.';
 comment on column ranks.datasets is 'Number of data sets.';
 
 create or replace view lake.sensitivity as
@@ -142,18 +142,18 @@ with scores as (
         split_part(regexp_replace(m.dataset, '@words-[a-z0-9]+', ''), '@', 2) as template,
         regexp_extract(m.dataset, '@words-([a-z0-9]+)', 1) as words,
         regexp_replace(m.method, '\+(order-\d+|noise-[0-9.]+)', '', 'g') as method,
-        regexp_extract(m.method, '\+order-(\d+)', 1) as place,
+        regexp_extract(m.method, '\+order-(\d+)', 1) as order_variant,
         coalesce(try_cast(regexp_extract(m.method, '\+noise-([0-9.]+)', 1) as double), 0) as noise
     from lake.scored c join metrics m on m.key = c.key
     where m.split = 'test' and m.metric = 'macro_f1' and m.seed is not null
 ), choices as (
-    select *, 'template' as choice, template as variant from scores where words = '' and place = '' and noise = 0
+    select *, 'template' as choice, template as variant from scores where words = '' and order_variant = '' and noise = 0
     union all
-    select *, 'words', words from scores where template = '' and place = '' and noise = 0
+    select *, 'words', words from scores where template = '' and order_variant = '' and noise = 0
     union all
-    select *, 'order', place from scores where template = '' and words = '' and noise = 0
+    select *, 'order', order_variant from scores where template = '' and words = '' and noise = 0
     union all
-    select *, 'noise', noise::varchar from scores where template = '' and words = '' and place = ''
+    select *, 'noise', noise::varchar from scores where template = '' and words = '' and order_variant = ''
 ), spread as (
     select *,
         value - avg(value) over (partition by run, experiment, model, dataset, method, shots, choice, seed) as in_seed,
