@@ -166,7 +166,8 @@ def _insert(
 
 def _graph(connection: Connection) -> index.Graph:
     rows = connection.execute(statement("nodes")).fetchall()
-    return index.Graph(index.Node(*row[:-1], dict(zip(row[-1]["key"], row[-1]["value"], strict=True))) for row in rows)
+    nodes = (index.Node(path, kind, key, created, dict(inputs)) for path, kind, key, created, inputs in rows)
+    return index.Graph(nodes)
 
 
 def _views(connection: Connection, root: Path) -> None:
