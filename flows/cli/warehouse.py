@@ -35,16 +35,17 @@ def query(
     from warehouse.catalog.export import render
 
     if name is None:
-        for analysis in named_queries.named_queries().values():
-            typer.echo(f"{analysis.name:<18} {analysis.question}")
-            for parameter in analysis.parameters.values():
+        for named in named_queries.named_queries().values():
+            typer.echo(f"{named.name:<18} {named.question}")
+            for parameter in named.parameters.values():
                 default = "" if parameter.default is None else f" [{parameter.default}]"
                 typer.echo(f"{'':<18}   {parameter.name}{default}: {parameter.what}")
         return
     pairs = [pair.partition("=") for pair in params or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
-    render(named_queries.run_named_query(Home.find(), name, {key: value for key, _, value in pairs}), form, sys.stdout.buffer)
+    rows = named_queries.run_named_query(Home.find(), name, {key: value for key, _, value in pairs})
+    render(rows, form, sys.stdout.buffer)
 
 
 @app.command()
