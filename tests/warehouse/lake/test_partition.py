@@ -188,7 +188,7 @@ def test_a_failed_check_publishes_nothing_and_its_files_count_as_never_written(l
     with pytest.raises(CheckFailed) as refused:
         partition.publish(entries, payload=PAYLOAD, checks=checks)
     assert str(refused.value).startswith(f"{partition} fails 'finite' (finite as found), 'ids' (ids as found) and was")
-    assert f"look at {partition.path}, mend the cause" in str(refused.value)
+    assert f"look at {partition.path}, fix the cause" in str(refused.value)
     assert refused.value.exit_code == 1
     assert not partition.published
     assert partition.manifest() is None
