@@ -81,7 +81,7 @@ def test_impossible_requests():
 
 
 @given(labeled(), SEEDS, st.integers(1, 14))
-def test_scarce_classes_may_give_all_they_have(case, seed, shots):
+def test_insufficient_classes_may_use_all_they_have(case, seed, shots):
     labels, classes, _ = case
     chosen = choose_shots(labels, shots, seed, classes, on_insufficient="use_all")
     counts = np.bincount(labels, minlength=classes)

