@@ -5,6 +5,7 @@ import json
 import numpy as np
 from safetensors.numpy import save
 
+from tasks.models.extensions import method_name
 from tasks.models.loaded import INFERENCE, label_ids, loaded
 from tasks.models.prompts import encode
 from tasks.steps.decorator import step_task
@@ -69,7 +70,7 @@ def _tune(
                 add_label_noise(train_labels[chosen], spec.method.label_noise, seed, dataset.classes),
                 words,
                 [prompts for _, _, prompts in others.values()],
-                training=build_adapter(spec.method.name, spec.method.params),
+                training=build_adapter(method_name(home, spec.method), spec.method.params),
                 random_state=seed,
                 temperature=bool(spec.temperature),
             )

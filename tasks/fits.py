@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import save
 
+from tasks.models.extensions import method_name
 from tasks.models.label_space import label_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
@@ -62,7 +63,7 @@ def fit_method(
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
     settings, anchors = steps[0].spec.method, steps[0].spec.anchors
     space = label_space(home, model, dataset, anchors)
-    if build_method(settings.name, settings.params, space, random_state=0).reads_vocabulary:
+    if build_method(method_name(home, settings), settings.params, space, random_state=0).reads_vocabulary:
         space = label_space(home, model, dataset, anchors, whole=True)
     for step in steps:
         _fit(home, model, dataset, step, space)
@@ -80,7 +81,9 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
         for of_seed in keys
     ]
     given = [
-        _given(spec, seed, space, read, demonstration_ids(home, model.name, dataset.name, "test", of_seed["test"]))
+        _given(
+            home, spec, seed, space, read, demonstration_ids(home, model.name, dataset.name, "test", of_seed["test"])
+        )
         for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
     ]
     began = time.perf_counter()
@@ -109,9 +112,14 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
 
 
 def _given(
-    spec: StatesFitSpec, seed: int, space: LabelSpace, read: Mapping[str, Rows], demonstrations: list[str]
+    home: Home,
+    spec: StatesFitSpec,
+    seed: int,
+    space: LabelSpace,
+    read: Mapping[str, Rows],
+    demonstrations: list[str],
 ) -> Given:
-    name, shots = spec.method.name, spec.shots
+    name, shots = method_name(home, spec.method), spec.shots
     columns, several = _columns(name, read["test"][2].shape[1], space.width)
     make = partial(build_method, name, spec.method.params | several, space, seed)
     kind = method_info(name)

@@ -26,6 +26,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def methods(self) -> Path:
+        """Files of methods from beside a card, each under its SHA-256."""
+        return self.root / "methods"
+
+    @property
     def catalog(self) -> Path:
         return self.root / "warehouse.duckdb"
 

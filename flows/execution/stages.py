@@ -17,6 +17,7 @@ from tasks.fetch import fetch_card
 from tasks.finetuning import tune_method
 from tasks.fits import fit_method
 from tasks.metrics import score
+from tasks.models.extensions import keep_method
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
@@ -162,6 +163,8 @@ def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
 
 def fit_methods(plan: Plan) -> list[str]:
     """Fit and predict whatever is missing, one task for each method on each data set."""
+    for method in plan.experiment.methods:
+        keep_method(plan.home, method.method)
     todo: dict[tuple[int, str], list[Step[Any]]] = {}
     for index, pair in enumerate(plan.pairs):
         for fit in pair.fits:

@@ -131,6 +131,8 @@ class MethodSettings(Frozen):
     """Share of the training labels that are replaced by another class."""
     revision: int = 1
     """Raised when the estimator's code gives other answers."""
+    sha256: str = ""
+    """Of the file from beside a card that holds the estimator, so that a changed file is computed anew."""
 
 
 class FitSpec(ModelDatasetSpec):

@@ -11,11 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.models.extensions import method_source
 from tasks.steps.step import PlannedFit
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.errors import BadInput
+from vocabsem.methods.extensions import requirement
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         "labels": fit.dataset.label_names,
         "settings": dict(settings),
         "method": fit.name,
+        "requirement": requirement(fit.predictions.spec.method.name),
         "shots": str(fit.shots),
         "predictions": fit.predictions.key,
     }
@@ -54,6 +57,8 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         folder = Path(made)
         (folder / "config.json").write_text(json.dumps(config, indent=1))
         shutil.copyfile(calibrator, folder / "calibrator.safetensors")
+        if source := method_source(home, fit.predictions.spec.method):
+            shutil.copyfile(source, folder / "method.py")
         yield folder
 
 
@@ -63,6 +68,9 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    requirements = [f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS]
+    if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
+        requirements.append(offered)  # of the package that has the method
     fields = list(dataset.fields)
     signature = ModelSignature(
         # a column without a name takes lists and series as well as frames
@@ -77,7 +85,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
             artifacts={"classifier": str(folder)},
             code_paths=[str(LIBRARY)],
             signature=signature,
-            pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
+            pip_requirements=requirements,
         )
     return info
 

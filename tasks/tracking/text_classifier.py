@@ -37,7 +37,9 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         self.turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
         with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-            self.method = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+            source = folder / "method.py"  # of a method from beside a card
+            estimator = json.loads(file.metadata()["estimator"])
+            self.method = from_arrays(arrays, estimator, source if source.is_file() else None)
         card = ModelCard.model_validate(self.config["model"])
         self.model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
         if self.model.digest != self.config["digest"]:

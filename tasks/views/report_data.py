@@ -5,16 +5,19 @@ Read from the lake when a report is written. None where the partitions they need
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from safetensors import safe_open
 
+from tasks.models.extensions import method_source
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.kinds import spec_of
 from tasks.steps.lake_reads import read_states
-from tasks.steps.specs import StatesFitSpec
+from tasks.steps.specs import FitSpec, StatesFitSpec
+from vocabsem.errors import DataError
 from vocabsem.geometry import Projection, plane
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.persistence import from_arrays
@@ -45,7 +48,7 @@ def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray]
 def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Labels (N,) of test examples, and their last states in two dimensions before and after a calibrator, (N, 2) each.
 
-    None too for a method that moves no states.
+    None too for a method that moves no states, or that another version stored.
     """
     calibrators = _partition(home, "predictions", fit)
     if not list(calibrators.path.glob("*.safetensors")):  # of a version whose weights lie apart
@@ -56,7 +59,11 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
     (weights,) = calibrators.path.glob("*.safetensors")
     with safe_open(weights, "numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        estimator: Any = from_arrays(arrays, json.loads(file.metadata()["estimator"]))
+        described = json.loads(file.metadata()["estimator"])
+    try:
+        estimator: Any = from_arrays(arrays, described, _source(home, _partition(home, "predictions", fit)))
+    except DataError:  # stored by another version
+        return None
     if not hasattr(estimator, "transform"):
         return None
     _, labels, vectors = _read(home, states["test"])
@@ -84,6 +91,13 @@ def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, flo
             predicted = load_method(name)(space).fit(of_train, labels).predict(of_test)
             profile.setdefault(name, {})[layer] = float((predicted == truth).mean())
     return profile
+
+
+def _source(home: Home, predictions: Partition) -> Path | None:
+    """The file of a method from beside a card."""
+    manifest = predictions.manifest()
+    spec = spec_of(manifest) if manifest else None
+    return method_source(home, spec.method) if isinstance(spec, FitSpec) else None
 
 
 def _partition(home: Home, kind: str, fit: Fit) -> Partition:
