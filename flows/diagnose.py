@@ -10,7 +10,7 @@ from flows.execution.progress import progress
 from flows.execution.stages import build_datasets, extract_states, solve_anchors
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.catalog import update_catalog
-from tasks.diagnostics import ASKED, diagnose_dataset
+from tasks.diagnostics import PROMPTS, diagnose_dataset
 from tasks.steps.specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.errors import CardError
@@ -62,7 +62,7 @@ def _reading(plan: Plan) -> Plan:
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"
                 " head, which the diagnostics read: add 'last'"
             )
-    read = [replace(pair, states={split: pair.states[split] for split in (*ASKED, "test")}) for pair in plan.pairs]
+    read = [replace(pair, states={split: pair.states[split] for split in (*PROMPTS, "test")}) for pair in plan.pairs]
     return replace(plan, pairs=read)
 
 

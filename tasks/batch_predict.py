@@ -71,12 +71,12 @@ def make_job(
     form_of(source)
     form_of(target)
     schema = schema_of(source)
-    found = find_classifier(home, model)
-    fields, named = found.config["fields"], dict(columns or {})
+    classifier = find_classifier(home, model)
+    fields, named = classifier.config["fields"], dict(columns or {})
     for field in named:
         if field not in fields:
-            raise BadInput(f"{found.name} has no field {field!r}{_nearest(field, fields)}")
-    job = PredictionJob(found, source, target, {field: named.get(field, field) for field in fields})
+            raise BadInput(f"{classifier.name} has no field {field!r}{_nearest(field, fields)}")
+    job = PredictionJob(classifier, source, target, {field: named.get(field, field) for field in fields})
     for field, column in job.columns.items():
         if column not in schema.names:
             raise DataError(
@@ -161,8 +161,8 @@ def _assemble(job: PredictionJob, payload: Mapping[str, Any], files: list[Path],
         with writing(temporary, form_of(job.output), pq.read_schema(files[0])) as write:
             for file in files:
                 write(pq.read_table(file, page_checksum_verification=True))
-        if form_of(job.output) == ".parquet" and (found := pq.read_metadata(temporary).num_rows) != rows:
-            raise RuntimeError(f"{temporary} counts {found} rows, not {rows}: the disk is failing")
+        if form_of(job.output) == ".parquet" and (count := pq.read_metadata(temporary).num_rows) != rows:
+            raise RuntimeError(f"{temporary} counts {count} rows, not {rows}: the disk is failing")
         record = {"key": partition_key(payload), "sha256": sha256_of(temporary), "rows": rows, **payload}
         atomic.write(job.record, canonical(record).encode())
 

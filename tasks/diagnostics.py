@@ -17,7 +17,7 @@ from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
-ASKED = ("content_free", "domain_words", "train")  # prompts whose answers tell where the model leans
+PROMPTS = ("content_free", "domain_words", "train")  # prompts whose answers tell where the model leans
 Row = tuple[str, str | None, str | None, str, float]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("subject", "states", "similarity", "figure")] + [("value", pa.float64())]
@@ -34,20 +34,23 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     assert vocabulary is not None
     assert other is not None
     read = {
-        split: read_states(home, model.name, dataset.name, split, step.spec.states[split]) for split in (*ASKED, "test")
+        split: read_states(home, model.name, dataset.name, split, step.spec.states[split])
+        for split in (*PROMPTS, "test")
     }
     last = {split: states[:, -space.width :] for split, (_, _, states) in read.items()}  # the layer that meets the head
     rows: list[Row] = []
-    bias = {split: contextual_bias(softmax(space.label_logits(last[split]), axis=1)) for split in ASKED}
+    bias = {split: contextual_bias(softmax(space.label_logits(last[split]), axis=1)) for split in PROMPTS}
     bias["labels"] = contextual_bias(np.eye(space.classes)[read["train"][1]])
-    rows += [(asked, None, None, figure, value) for asked, found in bias.items() for figure, value in found.items()]
+    rows += [
+        (prompts, None, None, figure, value) for prompts, metrics in bias.items() for figure, value in metrics.items()
+    ]
     mean = last["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
     for name, vectors, reference in vector_variants(vocabulary, other.anchors):
         if reference is not None:
-            alike = similarity_metrics(vectors, reference, vocabulary.label_ids)
-            rows += [(name, None, None, figure, value) for figure, value in alike.items()]
-        for (where, metric), found in evaluate_vectors(vectors, space, last["test"], read["test"][1], mean).items():
-            rows += [(name, where, metric, figure, value) for figure, value in found.items()]
+            similarities = similarity_metrics(vectors, reference, vocabulary.label_ids)
+            rows += [(name, None, None, figure, value) for figure, value in similarities.items()]
+        for (where, metric), metrics in evaluate_vectors(vectors, space, last["test"], read["test"][1], mean).items():
+            rows += [(name, where, metric, figure, value) for figure, value in metrics.items()]
     _publish(home, step, rows, unbiased=not vocabulary.bias.any())
     return step.key
 

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
+from tasks.steps.samples import split_answers
 from tasks.steps.specs import FitSpec, MetricsSpec
 from tasks.steps.step import Step
 from vocabsem.metrics import mean_and_std
@@ -44,15 +44,6 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
     result = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures")
     metrics.publish(Lake(home), result, MetricsFacts(), [some, finite(result["value"].to_numpy(), "figures")])
-
-
-def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed."""
-    part = table.filter(pc.equal(table["split"], split))
-    seeds = pc.unique(part["seed"]).to_pylist()
-    labels = part["label"].to_numpy().reshape(len(seeds), -1)[0]
-    values = pc.list_flatten(part["probabilities"]).to_numpy()
-    return seeds, labels, values.reshape(len(seeds), len(labels), -1)
 
 
 def _rows(split: str, table: pa.Table, facts: list[SeedFacts]) -> list[Row]:

@@ -10,7 +10,7 @@ from tasks.steps.step import Step
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
-DEMONSTRATED = 1.8  # times the seconds of the same prompts without the demonstrations that all of them begin with
+DEMONSTRATIONS_FACTOR = 1.8  # times the seconds of the same prompts without demonstrations
 NOMINAL_FLOPS = 3e11  # of two ordinary cores, used until this machine has been measured
 
 
@@ -35,7 +35,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
             total["prompts"] += prompts
             total["tokens"] += tokens
             total["bytes"] += prompts * width * 4 * COMPRESSED[step.spec.dtype]
-            slower = DEMONSTRATED if step.spec.demonstrations else 1.0
+            slower = DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0
             total["seconds"] += slower * tokens / (rate or NOMINAL_FLOPS / (2 * pair.model.parameters))
     basis = "at the rate of earlier runs here" if measured else "a rough guess before the first run"
     return total | {"basis": basis, "unread": sorted(unread)}
@@ -61,8 +61,8 @@ def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:
 def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:
     """Tokens a second over all stored states of this model in this number format; those that prompts share are counted
     with each prompt but computed once, so states of demonstrations say nothing."""
-    found = [m for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
-    facts = [facts_of(manifest, StatesFacts) for manifest in found]
+    matches = [m for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
+    facts = [facts_of(manifest, StatesFacts) for manifest in matches]
     facts = [fact for fact in facts if fact.dtype == dtype and not fact.demonstrations]
     seconds = sum(fact.seconds for fact in facts)
     return sum(fact.tokens for fact in facts) / seconds if seconds else None

@@ -254,7 +254,7 @@ def _pair(
             read = tuple(dict.fromkeys(refs))
             fit = StatesFitSpec(model=model.name, dataset=dataset.name, states=read, anchors=anchors.key, **common)
         predictions = Step(fit)
-        place = dict(predictions.coordinates, predictions=predictions.key)
+        where = dict(predictions.coordinates, predictions=predictions.key)
         return PlannedFit(
             model=model,
             dataset=dataset,
@@ -265,7 +265,7 @@ def _pair(
             servable=not adapts and not spec.demonstrations,
             examples=examples,
             predictions=predictions,
-            metrics=Step(MetricsSpec.model_validate(place)),
+            metrics=Step(MetricsSpec.model_validate(where)),
         )
 
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
@@ -278,16 +278,16 @@ def _compared(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[Step[Co
     steps = []
     for shots in dict.fromkeys(fit.shots for fit in fits):
         at = {fit.name: fit for fit in fits if fit.shots == shots}
-        found = [Contrast(*each) for each in contrasts([spec for spec in methods if spec.name in at])]
-        named = {name for each in found for name in (each.method, each.reference)}
-        if found:
-            place = next(iter(at.values())).predictions.spec
+        pairs = [Contrast(*each) for each in contrasts([spec for spec in methods if spec.name in at])]
+        named = {name for each in pairs for name in (each.method, each.reference)}
+        if pairs:
+            where = next(iter(at.values())).predictions.spec
             spec = ComparisonsSpec(
-                model=place.model,
-                dataset=place.dataset,
+                model=where.model,
+                dataset=where.dataset,
                 shots=str(shots),
                 predictions={name: fit.predictions.key for name, fit in at.items() if name in named},
-                contrasts=tuple(found),
+                contrasts=tuple(pairs),
             )
             steps.append(Step(spec))
     return steps

@@ -28,7 +28,7 @@ def make_prompts(
     _, shown, context = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)
     with tokenizing(model, home) as tokenizer:
         start = [*([int(tokenizer.bos_token_id)] if spec.prepend_bos else []), *shown]
-    room = min(spec.max_tokens, context - len(start))
-    after = spec.model_copy(update={"prepend_bos": False, "max_tokens": room})
+    limit = min(spec.max_tokens, context - len(start))
+    after = spec.model_copy(update={"prepend_bos": False, "max_tokens": limit})
     prompts = encode(home, model, dataset, fields, after)
     return replace(prompts, token_ids=[start + ids for ids in prompts.token_ids])

@@ -37,7 +37,7 @@ class Spec(Frozen):
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
-    places: ClassVar[Mapping[str, str]]
+    path_fields: ClassVar[Mapping[str, str]]
     """Coordinate → field, in the order of the path."""
     also_content: ClassVar[frozenset[str]] = frozenset()
     """Fields that are coordinates and content."""
@@ -50,7 +50,7 @@ class Spec(Frozen):
 
     @property
     def coordinates(self) -> dict[str, str]:
-        return {name: str(getattr(self, field)) for name, field in self.places.items()}
+        return {name: str(getattr(self, field)) for name, field in self.path_fields.items()}
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -60,7 +60,7 @@ class Spec(Frozen):
 
     def canonical(self) -> dict[str, Any]:
         """Return the spec as the plain values that are hashed and stored in the manifest."""
-        apart = (set(self.places.values()) | self.references) - self.also_content
+        apart = (set(self.path_fields.values()) | self.references) - self.also_content
         content = self.model_dump(mode="json", by_alias=True, exclude=apart, exclude_defaults=True)
         frame = {"step": self.kind, "version": self.version, "coordinates": self.coordinates, "inputs": self.inputs}
         return frame | {self.renamed.get(name, name): value for name, value in content.items()}
@@ -70,9 +70,9 @@ class Spec(Frozen):
         """Return the spec whose canonical form is `payload`. Raises ValidationError."""
         names = {given: field for field, given in cls.renamed.items()}
         content = {names.get(name, name): value for name, value in payload.items() if name not in cls.frame}
-        named = {field: payload["coordinates"].get(name) for name, field in cls.places.items()}
-        place = {field: value for field, value in named.items() if field not in cls.also_content}
-        return cls.model_validate(content | place | cls._from_inputs(payload))
+        named = {field: payload["coordinates"].get(name) for name, field in cls.path_fields.items()}
+        where = {field: value for field, value in named.items() if field not in cls.also_content}
+        return cls.model_validate(content | where | cls._from_inputs(payload))
 
     @classmethod
     def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Spec(Frozen):
 class ModelDatasetSpec(Spec):
     """Of one model on one data set."""
 
-    places: ClassVar[Mapping[str, str]] = {"model": "model", "dataset": "dataset"}
+    path_fields: ClassVar[Mapping[str, str]] = {"model": "model", "dataset": "dataset"}
 
     model: str
     """Name of the card."""

@@ -21,7 +21,7 @@ class ExamplesSpec(Spec):
     """The rows of a data set, split and capped."""
 
     kind: ClassVar[str] = "examples"
-    places: ClassVar[Mapping[str, str]] = {"dataset": "dataset"}
+    path_fields: ClassVar[Mapping[str, str]] = {"dataset": "dataset"}
 
     dataset: str
     """Name of the card, with its variant."""
@@ -37,7 +37,7 @@ class AnchorsSpec(Spec):
     """The semantic anchor of every token of a model."""
 
     kind: ClassVar[str] = "anchors"
-    places: ClassVar[Mapping[str, str]] = {"model": "model"}
+    path_fields: ClassVar[Mapping[str, str]] = {"model": "model"}
     renamed: ClassVar[Mapping[str, str]] = {"digest": "model"}
 
     model: str
@@ -90,7 +90,7 @@ class StatesSpec(PromptSpec):
 
     kind: ClassVar[str] = "states"
     version: ClassVar[int] = 2
-    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "split": "split"}
+    path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "split": "split"}
     also_content: ClassVar[frozenset[str]] = frozenset({"split"})
     references: ClassVar[frozenset[str]] = PromptSpec.references | {"demonstrations"}
     renamed: ClassVar[Mapping[str, str]] = {"digest": "model"}
@@ -140,7 +140,7 @@ class FitSpec(ModelDatasetSpec):
 
     kind: ClassVar[str] = "predictions"
     version: ClassVar[int] = 4
-    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "method": "name", "shots": "shots"}
+    path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "method": "name", "shots": "shots"}
     also_content: ClassVar[frozenset[str]] = frozenset({"shots"})
 
     name: str
@@ -197,7 +197,7 @@ class MetricsSpec(ModelDatasetSpec):
 
     kind: ClassVar[str] = "metrics"
     version: ClassVar[int] = 2
-    places: ClassVar[Mapping[str, str]] = {name: name for name in FitSpec.places}
+    path_fields: ClassVar[Mapping[str, str]] = {name: name for name in FitSpec.path_fields}
     references: ClassVar[frozenset[str]] = frozenset({"predictions"})
 
     method: str
@@ -212,21 +212,18 @@ RIVAL = "rival"  # the question of a contrast with our calibrator
 
 
 class Contrast(NamedTuple):
-    """Two methods that are compared."""
+    """Two methods, by their names in tables, and what their difference says: `rival`, `anchors over random`, …"""
 
     question: str
-    """What the difference says: `rival`, `anchors over random`, …"""
     method: str
-    """Its name in tables."""
     reference: str
-    """The method that it is compared with."""
 
 
 class ComparisonsSpec(ModelDatasetSpec):
     """The contrasts between methods at one number of shots."""
 
     kind: ClassVar[str] = "comparisons"
-    places: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.places, "shots": "shots"}
+    path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "shots": "shots"}
     references: ClassVar[frozenset[str]] = frozenset({"predictions"})
     frame: ClassVar[frozenset[str]] = Spec.frame | {"methods"}
 
@@ -278,7 +275,7 @@ class RunSpec(Spec):
     """A finished run of an experiment."""
 
     kind: ClassVar[str] = "runs"
-    places: ClassVar[Mapping[str, str]] = {"experiment": "experiment"}
+    path_fields: ClassVar[Mapping[str, str]] = {"experiment": "experiment"}
     references: ClassVar[frozenset[str]] = frozenset({"metrics", "comparisons"})
 
     experiment: str

@@ -25,7 +25,7 @@ def schema_of(path: Path) -> pa.Schema:
     """Columns of the file; those of CSV are text. Raises DataError: no such file, unreadable, a column named twice."""
     if not path.is_file():
         raise DataError(f"{path} does not exist or is no file: give a {' or '.join(FORMS)} file")
-    with _explained(path):
+    with _translate_errors(path):
         schema = pq.read_schema(path) if form_of(path) == ".parquet" else _csv_schema(path)
     if twice := [name for name in schema.names if schema.names.count(name) > 1]:
         raise DataError(f"{path} has two columns named {twice[0]!r}: rename one")
@@ -65,7 +65,7 @@ def _csv_schema(path: Path) -> pa.Schema:
 
 
 def _batches(path: Path, rows: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    with _explained(path):
+    with _translate_errors(path):
         if form_of(path) == ".parquet":
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for group in range(file.num_row_groups):  # over all at once it keeps the bytes it has read
@@ -86,7 +86,7 @@ def _csv_options() -> tuple[pc.ReadOptions, pc.ParseOptions]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeError) as error:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tasks.comparisons import RESAMPLES, Samples, paired
-from tasks.metrics import split_answers
 from tasks.steps.lake_reads import split_rows
+from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
 from tasks.steps.step import PlannedFit
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.store import store

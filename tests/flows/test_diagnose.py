@@ -10,7 +10,7 @@ from scipy.stats import entropy, spearmanr
 from sklearn.metrics import f1_score
 
 from flows.cli.diagnostics_view import show
-from flows.diagnose import ASKED, GAUGES, READERS, diagnose
+from flows.diagnose import GAUGES, PROMPTS, READERS, diagnose
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
 from tests.tasks.worlds import SPLITS, World, server, snapshot
@@ -68,7 +68,7 @@ def test_one_partition_a_data_set_that_names_all_it_was_made_from(diagnosed):
     manifests = {m.key: m for m in Lake(world.home).manifests("diagnostics")}
     assert sorted(manifests) == sorted(keys)
     assert sorted(m.coordinates["dataset"] for m in manifests.values()) == sorted(WORDS)
-    roles = {f"states:{split}" for split in (*ASKED, "test")} | {f"anchors:{gauge}" for gauge in GAUGES}
+    roles = {f"states:{split}" for split in (*PROMPTS, "test")} | {f"anchors:{gauge}" for gauge in GAUGES}
     for manifest in manifests.values():
         assert set(manifest.inputs) == roles
         assert all(check["passed"] for check in manifest.checks)
@@ -82,7 +82,7 @@ def test_one_partition_a_data_set_that_names_all_it_was_made_from(diagnosed):
 
 
 @pytest.mark.parametrize("dataset", WORDS)
-@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("asked", PROMPTS)
 def test_bias_is_that_of_the_models_mean_answer(diagnosed, dataset, asked):
     world, _ = diagnosed
     tokens, head, _ = vocabulary_of(world, "raw")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.comparisons import METRICS, RESAMPLES, paired
+from tasks.comparisons import METRICS
+from tasks.steps.samples import RESAMPLES, paired
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_metrics import figures_of
 from tests.tasks.worlds import World, compute, fit_of, snapshot

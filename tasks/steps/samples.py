@@ -1,0 +1,33 @@
+"""Stored predictions as arrays, and their bootstrap samples, paired between methods on examples and seeds."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vocabsem.resampling import BootstrapSample
+
+RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
+Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its seeds, and each metric
+
+
+def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed."""
+    part = table.filter(pc.equal(table["split"], split))
+    seeds = pc.unique(part["seed"]).to_pylist()
+    labels = part["label"].to_numpy().reshape(len(seeds), -1)[0]
+    values = pc.list_flatten(part["probabilities"]).to_numpy()
+    return seeds, labels, values.reshape(len(seeds), len(labels), -1)
+
+
+def paired(
+    first: Samples, second: Samples, metric: str, single: bool
+) -> tuple[BootstrapSample, BootstrapSample] | None:
+    """One figure of two methods on the seeds that both have, None if there is none.
+
+    single: a method of one seed stands beside every seed of the other, as where there are no shots to draw.
+    """
+    (seeds, one), (others, other) = (first[0], first[1][metric]), (second[0], second[1][metric])
+    if single and 1 in (len(seeds), len(others)):
+        return one, other
+    both = [seed for seed in seeds if seed in others]
+    return (one.select_seeds(*map(seeds.index, both)), other.select_seeds(*map(others.index, both))) if both else None
