@@ -48,7 +48,7 @@ def loop(targets: np.ndarray, x: np.ndarray, y: np.ndarray, epochs: int, device:
     states, labels, anchors = (torch.from_numpy(array).to(device) for array in (x, y, targets))
     for seed, rate, decay in VARIANTS:
         generator = torch.Generator().manual_seed(seed)
-        module = PaperModule.drawn(WIDTH, generator).to(device)
+        module = PaperModule.random(WIDTH, generator).to(device)
         optimizer = torch.optim.Adam(module.parameters(), lr=rate, weight_decay=decay, fused=True)
         for _ in range(epochs):
             for rows in torch.randperm(len(y), generator=generator).to(device).split(BATCH):

@@ -128,8 +128,8 @@ def tune(
     with adapted(model, training, random_state) as adapter:
         next(done for done in train(adapter, np.arange(len(y)), rate) if done == end)
         seconds = time.perf_counter() - began
-        found = (_log_probabilities(model, head, each, progress) for each in others)
-        probabilities = [np.asarray(softmax(log_p / divisor, axis=1)) for log_p in found]
+        logs = (_log_probabilities(model, head, each, progress) for each in others)
+        probabilities = [np.asarray(softmax(log_p / divisor, axis=1)) for log_p in logs]
         weights, config = as_stored(adapter, model.name)
     facts = {"learning_rate": rate, "steps": end, "held_out": int(held_out.sum()), "temperature": divisor}
     facts["parameters"] = sum(array.size for array in weights.values())

@@ -61,8 +61,8 @@ def propose_words(
         )
     states = unit_rows(means - means.mean(axis=0))[rest]  # (R, d)
     cosine = states @ unit_rows(anchors[[words[word] for word in real]] - anchors.mean(axis=0)).T  # (R, P)
-    found, chosen = linear_sum_assignment(cosine, maximize=True)
-    proposed = {rest[row]: real[column] for row, column in zip(found, chosen, strict=True)}
+    rows, columns = linear_sum_assignment(cosine, maximize=True)
+    proposed = {rest[row]: real[column] for row, column in zip(rows, columns, strict=True)}
     return [(own | proposed)[c] for c in range(len(names))]
 
 

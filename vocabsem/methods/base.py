@@ -21,7 +21,7 @@ from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 __all__ = ["Method"]
 
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
-ROOM = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
+STATES_LIMIT = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 
 
 class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -121,11 +121,11 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     @classmethod
     def _fit_together(cls, estimators: Sequence[Self], data: Sequence[Data]) -> None:
-        """Each on a core of its own, as many at a time as ROOM holds."""
+        """Each on a core of its own, as many at a time as STATES_LIMIT holds."""
         if len(estimators) == 1:  # all threads are its own
             estimators[0]._fit(*data[0])
             return
-        most = max(1, ROOM // max(states.nbytes + background.nbytes for states, _, background in data))
+        most = max(1, STATES_LIMIT // max(states.nbytes + background.nbytes for states, _, background in data))
         with parallel_map(torch.device("cpu"), min(most, MAX_WORKERS)) as run, thread_limits(1, "blas"):
             list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 

@@ -95,8 +95,8 @@ class KnnPrompting(Method):
             )
         assert self.space.vocabulary is not None  # held by fit
         order = np.random.default_rng(self.random_state).permutation(len(labels))
-        drawn = [order[labels[order] == c][: self.per_class] for c in range(self.space.classes)]
-        chosen = np.sort(np.concatenate(drawn))
+        of_class = [order[labels[order] == c][: self.per_class] for c in range(self.space.classes)]
+        chosen = np.sort(np.concatenate(of_class))
         self.expected_, self.constants_ = expectations(states[chosen], self.space.vocabulary, self.space.scale)
         self.labels_ = np.asarray(labels[chosen], np.int64)
 

@@ -157,8 +157,8 @@ class PaperCalibrator(Method):
         """How many modules are stacked."""
         vocabulary, width = self.space.vocabulary, self.space.width
         compared = len(vocabulary.head) if vocabulary and self.reads_vocabulary else self.space.classes
-        room = STACKED["cpu" if self.device == "cpu" else "gpu"]
-        return max(1, room // (5 * width**2 + compared * (width + self.batch_size)))
+        numbers = STACKED["cpu" if self.device == "cpu" else "gpu"]
+        return max(1, numbers // (5 * width**2 + compared * (width + self.batch_size)))
 
     def _targets(self) -> NDArray[np.float32]:
         """Return what the loss compares λ(r) with: (C, d), or (C and the others, d)."""

@@ -123,12 +123,12 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = 
 
 
 def _group(arrays: Arrays, prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    grouped: dict[str, Any] = {}
     for key, array in arrays.items():
         if key.startswith(prefix):
             name, slash, part = key.removeprefix(prefix).partition("/")
             if slash:
-                found.setdefault(name, {})[part] = array
+                grouped.setdefault(name, {})[part] = array
             else:
-                found[name] = array
-    return found
+                grouped[name] = array
+    return grouped

@@ -24,7 +24,7 @@ def alone(space, states, labels, *, metric="cosine", epochs=3, batch_size=16, dt
     """λ of one calibrator by an ordinary loop of torch."""
     seed = variant["random_state"]
     generator = torch.Generator().manual_seed(seed)
-    module = PaperModule.drawn(space.width, generator).to(dtype)
+    module = PaperModule.random(space.width, generator).to(dtype)
     rates = {"lr": variant.get("learning_rate", 1e-3), "weight_decay": variant.get("weight_decay", 0.0)}
     optimizer = torch.optim.Adam(module.parameters(), **rates)
     targets = torch.from_numpy(target_vectors(space, variant.get("targets", "anchors"), seed)).to(dtype)
@@ -108,7 +108,7 @@ def test_products_in_bfloat16_answer_alike():
 
 def test_gradients_are_torch_s():
     """Every parameter of every module, ReLUs shut and open, against backward() of the plain module."""
-    modules = [PaperModule.drawn(D, torch.Generator().manual_seed(seed)) for seed in range(3)]
+    modules = [PaperModule.random(D, torch.Generator().manual_seed(seed)) for seed in range(3)]
     stack = Stack(modules, [0.0] * 3, [0.0] * 3, torch.float64)
     r, y = torch.randn(3, 7, D, dtype=torch.float64), torch.zeros(3, 7, dtype=torch.int64)
     slope = torch.randn(3, 7, D, dtype=torch.float64)
@@ -147,10 +147,10 @@ def test_the_one_that_diverges_is_named():
         )
 
 
-@pytest.mark.parametrize("room", [1, base.ROOM], ids=["one at a time", "a core each"])
+@pytest.mark.parametrize("limit", [1, base.STATES_LIMIT], ids=["one at a time", "a core each"])
 @pytest.mark.parametrize("method", [Centroid, LinearProbe, RidgeProbe, VocabularyCalibrator])
-def test_several_fits_at_once_are_the_fits_one_by_one(method, room, monkeypatch):
-    monkeypatch.setattr(base, "ROOM", room)
+def test_several_fits_at_once_are_the_fits_one_by_one(method, limit, monkeypatch):
+    monkeypatch.setattr(base, "STATES_LIMIT", limit)
     space, data = make_space(), [make_states(seed) for seed in range(3)]
     estimators = [method(space) for _ in data]
     x, y = zip(*data, strict=True)

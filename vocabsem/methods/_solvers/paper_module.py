@@ -45,7 +45,7 @@ class PaperModule(torch.nn.Module):
             torch.nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
     @classmethod
-    def drawn(cls, d: int, generator: torch.Generator) -> "PaperModule":
+    def random(cls, d: int, generator: torch.Generator) -> "PaperModule":
         """An untrained module; nothing is drawn from torch's global generator."""
         with torch.device("meta"):
             module = cls(d)
@@ -81,7 +81,7 @@ def train(
     Raises TrainingFailed where a loss is not finite.
     """
     generators = [torch.Generator().manual_seed(job.random_state) for job in jobs]
-    modules = [PaperModule.drawn(jobs[0].states.shape[1], generator) for generator in generators]
+    modules = [PaperModule.random(jobs[0].states.shape[1], generator) for generator in generators]
     rates, decays = [job.rate for job in jobs], [job.decay for job in jobs]
     stack = Stack([module.to(device) for module in modules], rates, decays, dtype)
     different = {id(job.states): job.states for job in jobs}  # seeds may share their rows
@@ -101,7 +101,7 @@ def train(
                 f"paper_calibrator: the loss became {float(total[failed])} in epoch {epoch + 1} of {epochs}: "
                 f"lower learning_rate (now {rates[failed]})"
             )
-    return [stack.state(place) for place in range(len(jobs))]
+    return [stack.state(index) for index in range(len(jobs))]
 
 
 class Stack:
@@ -132,12 +132,12 @@ class Stack:
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """(M, P) → each parameter: a matrix (M, out, in), a vector (M, 1, out)."""
-        found, start = {}, 0
+        views, start = {}, 0
         for name, shape in self.shapes.items():
             matrix = shape if len(shape) == 2 else (1, *shape)
-            found[name] = rows[:, start : start + shape.numel()].unflatten(1, matrix)
+            views[name] = rows[:, start : start + shape.numel()].unflatten(1, matrix)
             start += shape.numel()
-        return found
+        return views
 
     def step(self, r: Tensor, y: Tensor, losses: Losses) -> Tensor:
         """One step of Adam on states r (M, b, d) with labels y (M, b) → the losses before it (M,)."""
@@ -150,8 +150,8 @@ class Stack:
         scale, shift = (self.weights[f"norm.{name}"].detach().requires_grad_() for name in ("weight", "bias"))
         loss = losses(torch.nn.functional.layer_norm(moved, moved.shape[-1:]) * scale + shift, y)
         grad, *of_norm = torch.autograd.grad(loss.sum(), (moved, scale, shift))
-        for name, found in zip(("weight", "bias"), of_norm, strict=True):
-            self.gradients[f"norm.{name}"].copy_(found)
+        for name, of_one in zip(("weight", "bias"), of_norm, strict=True):
+            self.gradients[f"norm.{name}"].copy_(of_one)
         grad = self._back("narrow", hidden, grad.to(r.dtype)).mul_(hidden.sign_())  # hidden ≥ 0: 1 where it was fed
         grad = self._back("widen", weighted, grad).mul_(r).mul_(2)
         grad = self._back("excite", squeezed, grad).mul_(squeezed.sign_())
@@ -177,7 +177,7 @@ class Stack:
             weight.copy_(self.multiply(grad.mT, x))
         self.gradients[f"{name}.bias"].copy_(grad.sum(dim=1, keepdim=True, dtype=weight.dtype))
 
-    def state(self, place: int) -> dict[str, NDArray[np.float32]]:
+    def state(self, index: int) -> dict[str, NDArray[np.float32]]:
         """The parameters of one module under their names."""
-        named = {name: rows[place].reshape(self.shapes[name]) for name, rows in self.weights.items()}
+        named = {name: rows[index].reshape(self.shapes[name]) for name, rows in self.weights.items()}
         return {name: parameter.float().cpu().numpy().copy() for name, parameter in named.items()}

@@ -9,7 +9,7 @@ from vocabsem.methods.arrays import Floats
 def principal_axes(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Squared singular values (r,) of z (N, D), ascending, and right singular vectors (D, r); r = D where N > D.
 
-    Where N ≤ D, r ≤ N: directions that float64 cannot tell from none are left out.
+    Where N ≤ D, r ≤ N: directions that are zero to float64 are left out.
     """
     if len(z) > z.shape[1]:
         squares, axes = np.linalg.eigh(z.T @ z)
