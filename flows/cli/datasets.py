@@ -1,7 +1,6 @@
 """Command on data sets: write the card of a file."""
 
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from flows.cli.app import DEFAULT_MODEL, Model, app
 from vocabsem.errors import CardError
 from warehouse.home import Home
+from warehouse.lake import atomic
 
 NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
@@ -65,16 +65,11 @@ def _write(output: Path, card: dict[str, object]) -> None:
     from vocabsem.cards.loader import read_yaml
     from vocabsem.cards.schema import DatasetCard
 
-    temporary = output.with_name(f".{output.name}.tmp")
+    text = NOTE + yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(
-            NOTE + yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8"
-        )
-        read_yaml(temporary, DatasetCard)
-        temporary.replace(output)
+        with atomic.replaced(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            read_yaml(temporary, DatasetCard)
     except OSError as error:
         raise CardError(f"cannot write {output}: {error.strerror}: choose another place with --output") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

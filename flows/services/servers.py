@@ -3,7 +3,6 @@
 import contextlib
 import json
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
 from warehouse.home import Home
+from warehouse.lake import atomic
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
 DEPLOYMENTS = Path(__file__).parents[2] / "prefect.yaml"
@@ -116,7 +116,4 @@ def record(home: Home) -> dict[str, str]:
 
 
 def write_record(home: Home, addresses: Mapping[str, str]) -> None:
-    target = record_file(home)
-    partial = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex}")
-    partial.write_text(json.dumps(addresses))
-    partial.replace(target)
+    atomic.write(record_file(home), json.dumps(addresses).encode(), sync=False)

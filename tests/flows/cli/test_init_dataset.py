@@ -91,7 +91,7 @@ def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypa
         init(reviews, output, *given.get("more", ()), text=given.get("text", "review"))
     assert refused.value.exit_code == 2
     assert output.read_text() == "as it was"
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob("*.tmp-*"))
 
 
 def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_is_explained(
