@@ -34,7 +34,7 @@ def main() -> NoReturn:
         if code == INTERRUPTED:
             typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # typer's errors of usage have it
         code = 2
     except (VocabsemError, WarehouseError) as error:
         if debug:

@@ -14,8 +14,10 @@ from warehouse.catalog import reads
 from warehouse.errors import CheckFailed
 from warehouse.lake.manifest import Check
 
-COLUMNS = ("dataset", "model", "method", "shots", "macro_f1", "macro_f1_low", "macro_f1_high")
-COLUMNS += ("accuracy", "nll", "ece", "brier")
+COLUMNS = (
+    *("dataset", "model", "method", "shots", "macro_f1", "macro_f1_low", "macro_f1_high"),
+    *("accuracy", "nll", "ece", "brier"),
+)
 BEST = 5  # rows a data set in the summary
 
 

@@ -51,8 +51,8 @@ def report_figures(
     if not best or not names:
         return
     zero_shot = next((fit for fit in fits if fit["method"] == "zero_shot" and fit is not best), None)
-    found = {_title(fit): errors(summary.home, fit, len(names)) for fit in (best, zero_shot) if fit}
-    stored = {title: each for title, each in found.items() if each}
+    by_fit = {_title(fit): errors(summary.home, fit, len(names)) for fit in (best, zero_shot) if fit}
+    stored = {title: each for title, each in by_fit.items() if each}
     if stored:
         yield _reliability({title: bins for title, (bins, _) in stored.items()})
     ours = reference(results.specs)
