@@ -1,4 +1,4 @@
-"""What the lens saw, as a table for a terminal and as a page with a heat map."""
+"""Print a lens result: as a table for the terminal, and as a page with a heat map."""
 
 import math
 from typing import Any
@@ -12,24 +12,24 @@ from tasks.views.lens import Look
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
 LAST = 60  # characters of the prompt above the table
-NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and own tokens of a layer shown
+NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and predicted tokens shown per layer
 
 
-def explained(look: Look) -> str:
-    """How to read it, and what it was made of."""
+def legend(look: Look) -> str:
+    """Describe the columns, and how the result was computed."""
     centered = (
         f", and the cosine without the mean state of {look.centered_on} training texts" if look.centered_on else ""
     )
-    solved = " The anchors were not in the lake: they were solved now and stored." if look.solved else ""
+    solved = " The anchors were missing in the lake; they were solved and stored." if look.solved else ""
     return (
         "Nearest anchors: by cosine with the state after the model's final norm. A word: cosine with its anchor, its"
-        f" place among all {look.tokens:,} tokens (#){centered}. P: what the model would say if it ended at that layer."
+        f" rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is applied to that layer."
         + solved
     )
 
 
 def words_shown(look: Look, where: str) -> list[int]:
-    """Columns of the words closest to the last layer's state, in the card's order."""
+    """Return the columns of the words closest to the state of the last layer, in the order of the card."""
     kind = "centered" if look.centered_on else "cosine"
     last = look.layers[-1]["words"]
     closest = sorted(range(len(last)), key=lambda column: -(last[column][kind] or 0))
@@ -37,6 +37,7 @@ def words_shown(look: Look, where: str) -> list[int]:
 
 
 def terminal(look: Look) -> Table:
+    """Return the table for a terminal."""
     anchors, own = NEAREST["terminal"]
     title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -45,7 +46,7 @@ def terminal(look: Look) -> Table:
     columns = words_shown(look, "terminal")
     for column in columns:
         table.add_column(Text(shown(look.words[column])), justify="right", no_wrap=True)
-    table.add_column("would say", no_wrap=True, max_width=16)
+    table.add_column("prediction", no_wrap=True, max_width=16)
     for column in columns:
         table.add_column(Text(f"P({shown(look.words[column])})"), justify="right", no_wrap=True)
     for layer in look.layers:
@@ -61,6 +62,7 @@ def terminal(look: Look) -> Table:
 
 
 def html(look: Look) -> str:
+    """Return the page of HTML."""
     columns, (anchors, own) = words_shown(look, "page"), NEAREST["page"]
     rows = [
         {
@@ -75,7 +77,7 @@ def html(look: Look) -> str:
         "lens.html",
         title=f"Lens: {look.model}",
         look=look,
-        explained=explained(look),
+        legend=legend(look),
         words=[shown(look.words[column]) for column in columns],
         rows=rows,
         reach=max((abs(w["centered"]) for layer in look.layers for w in layer["words"] if w["centered"]), default=1.0),
@@ -85,13 +87,13 @@ def html(look: Look) -> str:
 
 
 def shown(token: str) -> str:
-    """Harmless to a terminal; a leading space, which most tokens have, as a dot that can be seen."""
+    """Return a token without control characters; its leading space as a visible dot."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in token)
     return "·" + text[1:] if text.startswith(" ") else text
 
 
 def _height(rank: int, tokens: int) -> float:
-    """1 for the first place, 0 for the last, by the logarithm of the place."""
+    """Return 1 for the first rank, 0 for the last, by the logarithm of the rank."""
     return 1 - math.log(rank) / math.log(max(tokens, 2))
 
 

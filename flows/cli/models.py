@@ -83,7 +83,7 @@ def lens(
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))
     else:
         console(150).print(lens_view.terminal(seen))
-        typer.echo(lens_view.explained(seen))
+        typer.echo(lens_view.legend(seen))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from warehouse.home import Home
 DESCRIPTIONS = {
     "examples": "texts read, split and limited",
     "anchors": "anchors of all tokens, solved from the head",
+    "demonstrations": "examples chosen for prompts",
     "states": "prompts encoded by the model",
     "predictions": "methods fitted; seconds are of the fits",
     "calibrators": "weights of the fitted methods",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from flows.cli.lens_view import explained, html, shown, terminal, words_shown
+from flows.cli.lens_view import html, legend, shown, terminal, words_shown
 from tasks.views.lens import Look
 from tests.flows.browser import check, tab
 from tests.flows.command import command
@@ -57,14 +57,14 @@ def test_of_many_words_the_closest_to_the_last_state_are_shown_in_their_order():
     seen = made([word(f"w{n}", n / 100, 50, centered=-n) for n in range(20)])
     assert words_shown(seen, "terminal") == [0, 1, 2], "centered similarity decides where there is one"
     assert words_shown(replace(seen, centered_on=0), "page") == list(range(12, 20))
-    assert "12 words that are further" in html(seen)
+    assert "12 words further from" in html(seen)
 
 
 def test_it_says_what_it_was_made_of():
     seen = made([word("bad", 0.1, 3)])
-    assert "without the mean state of 64 training texts" in explained(seen)
-    assert "mean" not in explained(replace(seen, centered_on=0))
-    assert "solved now" in explained(replace(seen, solved=True))
+    assert "without the mean state of 64 training texts" in legend(seen)
+    assert "mean" not in legend(replace(seen, centered_on=0))
+    assert "solved now" in legend(replace(seen, solved=True))
 
 
 def test_the_page_escapes_what_it_shows_and_is_readable(tmp_path):
