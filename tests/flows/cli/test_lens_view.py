@@ -64,7 +64,7 @@ def test_it_says_what_it_was_made_of():
     seen = made([word("bad", 0.1, 3)])
     assert "without the mean state of 64 training texts" in legend(seen)
     assert "mean" not in legend(replace(seen, centered_on=0))
-    assert "solved now" in legend(replace(seen, solved=True))
+    assert "solved and stored" in legend(replace(seen, solved=True))
 
 
 def test_the_page_escapes_what_it_shows_and_is_readable(tmp_path):
