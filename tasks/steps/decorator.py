@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
 
 P = ParamSpec("P")
@@ -18,13 +18,15 @@ def step_task(
     def is_transient(_task: Any, _run: Any, state: Any) -> bool:
         return isinstance(state.data, retry_on)
 
-    retries: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": is_transient}
-
     def decorate(work: Callable[P, R]) -> Task[P, R]:
-        options: dict[str, Any] = retries if retry_on else {}
-        made: Task[P, R] = task(
-            work, task_run_name=task_run_name, cache_policy=NO_CACHE, persist_result=False, **options
+        return Task(
+            work,
+            task_run_name=task_run_name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=3 if retry_on else None,
+            retry_delay_seconds=[2, 10, 30] if retry_on else None,
+            retry_condition_fn=is_transient if retry_on else None,
         )
-        return made
 
     return decorate
