@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from tasks.models.loaded import INFERENCE
+from tasks.models.loaded import inference
 from tasks.steps.checks import finite, norm_range
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import AnchorsFacts
@@ -24,7 +24,7 @@ ROWS = 65536  # tokens a file
 @step_task(task_run_name="anchors {model.name}")
 def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device: str) -> str:
     """Solve, and publish one row a token with its anchor and its head row. Returns the partition's key."""
-    with INFERENCE:
+    with inference():
         network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
         head, tokenizer = network.head, network.tokenizer
     anchors = semantic_anchors(

@@ -6,7 +6,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from tasks.models.extensions import method_name
-from tasks.models.loaded import INFERENCE, label_ids, loaded
+from tasks.models.loaded import inference, label_ids, loaded
 from tasks.models.prompts import encode
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
@@ -63,7 +63,7 @@ def _tune(
     for seed in spec.seeds:
         chosen = choose_shots(train_labels, spec.shots, seed, dataset.classes, on_insufficient=spec.on_insufficient)
         training += [(seed, train_ids[row]) for row in chosen]
-        with INFERENCE:
+        with inference():
             tuned = tune(
                 loaded(model, home, spec.dtype, device),
                 [train_prompts[row] for row in chosen],

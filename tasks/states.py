@@ -4,7 +4,7 @@ import time
 
 import pyarrow as pa
 
-from tasks.models.loaded import INFERENCE, loaded
+from tasks.models.loaded import inference, loaded
 from tasks.models.prompts import make_prompts
 from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import prompt_rows
@@ -37,7 +37,7 @@ def extract_shard(
     spec = step.spec
     rows = prompt_rows(home, spec, slice(start, stop))
     prompts = make_prompts(home, model, dataset, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
-    with INFERENCE:
+    with inference():
         network = loaded(model, home, spec.dtype, device)
         difference = check_head(network, prompts.token_ids) if start == 0 else None
         began = time.perf_counter()

@@ -17,8 +17,15 @@ from warehouse.home import Home
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-INFERENCE = threading.Lock()
+_INFERENCE = threading.Lock()
 TOKENIZING = threading.Lock()  # a tokenizer changes its own settings while it works: one thread at a time
+
+
+@contextmanager
+def inference() -> Iterator[None]:
+    """Hold the models of this process for this thread alone."""
+    with _INFERENCE:
+        yield
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +34,7 @@ def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
 
 
 def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageModel:
-    """The card's model, loaded at the first call. Hold `INFERENCE` while calling and while running it."""
+    """The card's model, loaded at the first call. Call and run it inside `inference`."""
     return _loaded(card.model_dump_json(), home.cache, dtype, device)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.models.loaded import INFERENCE, loaded
+from tasks.models.loaded import inference, loaded
 from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device, resolve_dtype
@@ -136,7 +136,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list
     texts, labels = _training_rows(home, draft)
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
     rows = choose_shots(labels, per_class, 0, len(names), on_insufficient="use_all")
-    with INFERENCE:
+    with inference():
         network = loaded(model, home, resolve_dtype("auto"), resolve_device())
         prompts = encode_prompts(
             network.tokenizer,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.anchors import build_anchors
-from tasks.models.loaded import INFERENCE, label_ids, loaded, tokenizing
+from tasks.models.loaded import inference, label_ids, loaded, tokenizing
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -63,7 +63,7 @@ def look(
     background = _background(home, dataset) if dataset and center else []
     anchors, names, solved = _anchors(home, model)
     prompt, ids, others = _prompts(home, model, dataset, fields, background)
-    with INFERENCE:
+    with inference():
         network = loaded(model, home, resolve_dtype("auto"), "auto")
         check_head(network, [ids])
         states = extract(network, [ids, *others], range(network.layers + 1))
