@@ -19,6 +19,9 @@ def run(
     settings: Set = None,
     data_dir: DataDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="After an error, compute whatever does not need what failed.")
+    ] = False,
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
     from flows.cli.leaderboard_view import print_summary
@@ -31,7 +34,7 @@ def run(
         return
     print_start(todo)
     if not todo.done:
-        _flow("pipeline", card, settings, data_dir, todo)
+        _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
     print_summary(make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo)
 
 
@@ -65,28 +68,6 @@ def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None) -> Non
 def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
     """Score stored predictions and update the catalog."""
     _stage("evaluate", card, settings, data_dir)
-
-
-@app.command()
-def backfill(
-    card: Card,
-    settings: Set = None,
-    data_dir: DataDir = None,
-    model: Annotated[list[str] | None, typer.Option(help="Only this model of the card; may be repeated.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set; may be repeated.")] = None,
-    shots: Annotated[list[str] | None, typer.Option(help="Only this number of shots, or all; may be repeated.")] = None,
-) -> None:
-    """Compute what is missing, one model, data set and number of shots after another; one that fails stops no other."""
-    from vocabsem.errors import BadInput
-
-    if wrong := [n for n in shots or [] if n != "all" and not n.isdecimal()]:
-        raise BadInput(f"--shots {wrong[0]!r}: expected a number of examples per class, or all")
-    budgets = [int(n) if n.isdecimal() else n for n in shots or []]
-    chosen = {"models": model or None, "datasets": dataset or None, "shots": budgets or None}
-    rows = _flow("backfill", card, settings, data_dir, **chosen)
-    done = [row for row in rows if row["computed"]]
-    partitions = sum(row["computed"] for row in done)
-    typer.echo(f"{len(rows)} combinations: {len(rows) - len(done)} were there, {partitions} partitions computed")
 
 
 @app.command()

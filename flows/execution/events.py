@@ -1,4 +1,4 @@
-"""Events of our own, which automations answer: a source that changed, a champion that did."""
+"""The event of a champion that changed, on which automations act."""
 
 from typing import Any
 
@@ -7,18 +7,11 @@ from prefect.events import emit_event
 from flows.planning.plan import Plan
 from warehouse.lake.partition import Lake
 
-SOURCE_CHANGED = "vocabsem.source.changed"
 CHAMPION_CHANGED = "vocabsem.champion.changed"
 
 
-def tell_source(dataset: str, parameters: dict[str, Any]) -> None:
-    """The data set's bytes are not those its examples were read from. parameters: of the pipeline that reads them."""
-    resource = {"prefect.resource.id": f"vocabsem.dataset.{dataset}", "prefect.resource.name": dataset}
-    emit_event(SOURCE_CHANGED, resource, payload={"dataset": dataset, "parameters": parameters})
-
-
 def emit_champion_events(plan: Plan) -> None:
-    """An event for each champion of the plan's run that is another than the last run before it had."""
+    """Emit an event for each champion of the plan's run that differs from that of the last run before it."""
     for champion in changed_champions(plan):
         name = champion["model"].partition("@")[0]
         resource = {"prefect.resource.id": f"vocabsem.champion.{name}", "prefect.resource.name": name}
@@ -26,7 +19,7 @@ def emit_champion_events(plan: Plan) -> None:
 
 
 def changed_champions(plan: Plan) -> list[dict[str, Any]]:
-    """model, version, method, shots, key, and `before`: the key of the former champion's predictions, or None."""
+    """List model, version, method, shots, key, and `before`, the key of the former champion's predictions or None."""
     runs = sorted(Lake(plan.home).manifests("runs"), key=lambda run: run.created)
     own = next(index for index, run in enumerate(runs) if run.key == plan.run.key)
     before = {c["model"]: c["key"] for run in runs[:own] for c in run.facts.get("champions", [])}

@@ -5,9 +5,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from prefect import get_run_logger
+
+from flows.execution.failures import attempt
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import Plan, find_data_dir, make_plan
 from tasks.fetch import fetch_card
+from vocabsem.cards.schema import DatasetCard
+from vocabsem.errors import DownloadFailed
+from vocabsem.sources import fetching
 from warehouse.home import Home
 
 _known: ContextVar[Plan | None] = ContextVar("plan", default=None)
@@ -24,17 +30,39 @@ def known(plan: Plan | None) -> Iterator[None]:
 
 
 def plan_from_parameters(
-    experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None
+    experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None, refresh: bool = False
 ) -> Plan:
-    """Read and validate the card, fetch the sources that keys depend on, and return the plan."""
+    """Read and validate the card, fetch the sources that keys depend on, and return the plan.
+
+    refresh: look first whether the sources of data sets that can change have changed, unless the plan is known.
+    """
     card, root, folder = load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir)
+    datasets = [dataset.located(folder) for dataset in card.dataset_cards()]
     plan = _known.get()
     if plan is None or (plan.experiment, plan.home, plan.data_dir) != (card, root, folder):
+        for dataset in datasets if refresh else []:
+            refresh_sources(root, dataset)
         plan = make_plan(card, root, folder)
     if not plan.unfetched:
         return plan
     for model in card.model_cards():
-        fetch_card.submit(root, model).result()
-    for dataset in card.dataset_cards():
-        fetch_card.submit(root, dataset.located(folder)).result()
+        with attempt(model=model.name):
+            fetch_card.submit(root, model).result()
+    for dataset in datasets:
+        with attempt(dataset=dataset.name):
+            fetch_card.submit(root, dataset).result()
     return make_plan(card, root, folder)
+
+
+def refresh_sources(home: Home, card: DatasetCard) -> None:
+    """Fetch the data set's hub sources anew whose revision names another commit by now.
+
+    A source that its card pins by sha256, one that was never fetched and all while the hub does not answer stay as
+    they are. Local files need no refresh: they are hashed when their size or time changed.
+    """
+    for split, source in card.files.items():
+        if split not in card.sha256:
+            try:
+                fetching.refresh(source, home.cache)
+            except DownloadFailed as error:
+                get_run_logger().warning(str(error))

@@ -7,6 +7,7 @@ with the refusals (`raise_refusals`).
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from flows.execution.failures import attempt, collecting
 from flows.execution.progress import progress
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
@@ -66,7 +67,10 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
 
 
 def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
-    """`work` on the steps that are missing and can be done; when a check refuses one, on those that are left."""
+    """Do `work` on the steps that are missing and can be done; when a check refuses one, on those that are left.
+
+    While errors are collected (see `failures`), one that fails does not stop those beside it.
+    """
     refused: set[str] = set()
     while todo := [s for s in steps if s.key not in refused and not plan.published(s) and plan.readable(s)]:
         try:
@@ -74,6 +78,21 @@ def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: 
             return
         except CheckFailed as refusal:
             refused.add(refusal.key)
+        except Exception:
+            if not collecting():
+                raise
+            if len(todo) > 1:
+                for step in todo:
+                    _each(plan, pair, [step], work)
+                return
+            with attempt(**_where(pair, todo[0])):
+                raise
+            return
+
+
+def _where(pair: ModelDatasetPlan, step: Step[Any]) -> dict[str, str]:
+    title = [step.kind, *(value for name, value in step.coordinates.items() if name not in ("model", "dataset"))]
+    return {"model": pair.model.name, "dataset": pair.dataset.name, "step": " ".join(title)}
 
 
 def build_datasets(plan: Plan) -> list[str]:
@@ -84,13 +103,15 @@ def build_datasets(plan: Plan) -> list[str]:
         adapters = [f.predictions for pair in mine for f in pair.fits if isinstance(f.predictions.spec, AdapterFitSpec)]
         needed = [*(step for pair in mine for step in (pair.anchors, *pair.states.values())), *adapters]
         if not all(map(plan.published, needed)):
-            fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
+            with attempt(model=model.name):
+                fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
     steps = unique((pair.examples, pair) for pair in plan.pairs)
     for step, pair in steps:
         _each(plan, pair, [step], _read_examples)
     for pair in plan.pairs:
         if plan.published(pair.examples):
-            _check_shots(plan, pair)
+            with attempt(model=pair.model.name, dataset=pair.dataset.name):
+                _check_shots(plan, pair)
         _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations)
     return [step.key for step, _ in steps]
 

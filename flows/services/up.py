@@ -3,12 +3,9 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from importlib import import_module
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import typer
 from filelock import Timeout
@@ -24,39 +21,38 @@ from flows.services.servers import (
     record,
     record_file,
     up_lock,
-    worker,
     write_record,
 )
 from tasks.tracking.store import store_lock
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
-Working = Callable[[str, threading.Event], AbstractContextManager[list[Server]]]  # of the API and the stop signal
+Workers = Callable[[str, threading.Event], AbstractContextManager[list[Server]]]  # of the API and the stop signal
 TRAINING = "/#/experiments?workflowType=machine_learning"  # MLflow's pages open on chat traces otherwise
 
 
 def up(home: Home, schedule: bool = False, deployments: Path | None = None, webhook: str | None = None) -> None:
-    """Start the servers, print where they are, and wait. Ctrl-C, SIGTERM or a closed terminal stops them.
+    """Start the servers, print their addresses, and wait. Ctrl-C, SIGTERM or a closed terminal stops them.
 
-    schedule: the deployments are registered, and a worker runs them. deployments: their file, if not `prefect.yaml`.
-    webhook: who is told of failures and of new champions (see `automations.told`).
+    schedule: register the deployments and run them with a worker. deployments: their file, if not `prefect.yaml`.
+    webhook: URL or TYPE/NAME of a block to notify on failed runs and new champions.
     Raises BadInput for deployments that cannot run, before anything starts; ServerFailed if the servers run already,
     or if one does not start or ends by itself; then the others are stopped too.
     """
-    if not schedule and (webhook or deployments):
-        raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
     if not schedule:
+        if webhook or deployments:
+            raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
         _serve(home)
         return
+    from flows.services.deployments import check_deployments, worker_running  # imports Prefect: 100 MB
+
     file = (deployments or DEPLOYMENTS).absolute()
-    # Prefect and torch are large, and this process stays for days: what needs them is done in another.
-    with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as aside:
-        coming = aside.submit(_of_schedules, "checked", file).result()
-        _serve(home, lambda api, stopping: _working(home, api, aside, file, webhook, stopping), coming)
+    next_runs = check_deployments(file)
+    _serve(home, partial(worker_running, home, file, webhook), next_runs)
 
 
-def _serve(home: Home, working: Working = lambda *_: nullcontext([]), coming: Sequence[str] = ()) -> None:
-    """The servers, and what `working` adds to them once they answer, until a signal comes."""
+def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs: Sequence[str] = ()) -> None:
+    """Run the servers, and `workers` once they answer, until a signal comes."""
     home.root.mkdir(parents=True, exist_ok=True)
     try:
         lock = up_lock(home).acquire(timeout=2)
@@ -77,42 +73,20 @@ def _serve(home: Home, working: Working = lambda *_: nullcontext([]), coming: Se
                 stack.enter_context(running(prefect, mlflow))
                 for server in (prefect, mlflow):
                     server.wait_until_healthy(stopping)
-            try:
-                api = f"{prefect.address}/api"
-                with working(api, stopping) as workers:
-                    if not stopping.is_set():
-                        write_record(home, {"prefect": api, "mlflow": mlflow.address})
-                        typer.echo("\n".join([*_addresses(prefect, mlflow), *coming, "Ctrl-C stops all of it."]))
-                    while not stopping.wait(0.5):
-                        for server in (prefect, mlflow, *workers):
-                            if not server.alive:
-                                raise server.ended()
-            finally:
-                record_file(home).unlink(missing_ok=True)
-                typer.echo("stopping …")
-
-
-@contextmanager
-def _working(
-    home: Home, api: str, aside: Executor, file: Path, webhook: str | None, stopping: threading.Event
-) -> Iterator[list[Server]]:
-    """The file's deployments registered and a worker for the time of the block, which ends before the servers do."""
-    if stopping.is_set():
-        yield []
-        return
-    typer.echo(f"registering the deployments of {file} …")
-    process = worker(home, api)
-    process.log.unlink(missing_ok=True)
-    aside.submit(_of_schedules, "make_pool", api).result()
-    with running(process):
-        aside.submit(_of_schedules, "register", home, api, file, webhook).result()
-        aside.shutdown()
-        process.wait_until_healthy(stopping)
-        yield [process]
-
-
-def _of_schedules(name: str, *arguments: Any) -> Any:
-    return getattr(import_module("flows.services.deployments"), name)(*arguments)
+            if stopping.is_set():
+                return
+            api = f"{prefect.address}/api"
+            if next_runs:
+                typer.echo("registering the deployments …")
+            servers = [prefect, mlflow, *stack.enter_context(workers(api, stopping))]
+            write_record(home, {"prefect": api, "mlflow": mlflow.address})
+            stack.callback(record_file(home).unlink, missing_ok=True)
+            stack.callback(typer.echo, "stopping …")
+            typer.echo("\n".join([*_addresses(prefect, mlflow), *next_runs, "Ctrl-C stops all of it."]))
+            while not stopping.wait(0.5):
+                for server in servers:
+                    if not server.alive:
+                        raise server.ended()
 
 
 def _addresses(prefect: Server, mlflow: Server) -> list[str]:

@@ -168,6 +168,14 @@ def with_store(world: World) -> World:
     return world
 
 
+def replace_home(world: World, folder: Path) -> World:
+    """The world with a copy of its home."""
+    copy = World.__new__(World)
+    copy.folder, copy.home = world.folder, Home(folder / "home")
+    shutil.copytree(world.home.root, copy.home.root)
+    return copy
+
+
 def compute(
     plan: Plan, kinds: Collection[str] = ("examples", "anchors", "states", "predictions", "metrics", "comparisons")
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flows.execution.events import changed_champions
-from tests.flows.test_backfill import replace_home
+from tests.tasks.worlds import replace_home
 
 
 @pytest.fixture

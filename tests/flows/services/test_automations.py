@@ -6,12 +6,17 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import yaml
+from prefect.automations import AutomationCore
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 
 from flows.execution.events import CHAMPION_CHANGED
-from flows.services.automations import WEBHOOK, automate, silent_runs_crash
+from flows.services.deployments import AUTOMATIONS, WEBHOOK, put_automations
+from flows.services.servers import HEARTBEAT_SECONDS
 from vocabsem.errors import BadInput
+
+ENTRIES = yaml.safe_load(AUTOMATIONS.read_text())
 
 
 class Hook:
@@ -86,35 +91,45 @@ CHAMPION = {"model": "vocabsem-made@champion", "method": 'cent"roid\n', "shots":
 
 
 def test_a_webhook_is_told_of_a_new_champion(client, hook):
-    automate(client, hook.url)
+    put_automations(client, hook.url)
     emit(CHAMPION)
     (call,) = hook.wait(lambda call: call["champion"] == CHAMPION)
     assert call["text"] == 'vocabsem-made@champion is now cent"roid\n with all shots, version 7'
 
 
 def test_registered_again_nothing_is_touched_and_nobody_forgotten(client, hook):
-    automate(client, hook.url)
+    put_automations(client, hook.url)
     first = updated(client)
     assert len(ours(client)) == 3
-    automate(client, None)
-    automate(client, hook.url)
+    put_automations(client, None)
+    put_automations(client, hook.url)
     assert updated(client) == first, "an updated automation forgets the heartbeats it has seen"
     assert client.read_block_document_by_name(WEBHOOK, "webhook").data["url"] == hook.url
 
 
-def test_another_version_of_ours_is_brought_up_to_date_and_a_users_switch_kept(client):
-    old = silent_runs_crash().model_copy(update={"description": "of old", "enabled": False})
+def test_another_version_of_ours_is_updated_and_a_users_switch_kept(client):
+    silent = next(entry for entry in ENTRIES if "silent" in entry["name"])
+    old = AutomationCore.model_validate(silent | {"description": "of old", "enabled": False})
     client.create_automation(old)
-    automate(client, None)
+    put_automations(client, None)
     (now,) = ours(client)
-    assert now.description == silent_runs_crash().description
+    assert now.description == silent["description"]
     assert not now.enabled
+
+
+def test_what_is_expected_is_what_runs_and_flows_emit():
+    silent, failed, champions = (entry["trigger"] for entry in ENTRIES)
+    assert silent["within"] == 3 * HEARTBEAT_SECONDS
+    assert champions["expect"] == [CHAMPION_CHANGED]
+    assert set(failed["expect"]) < set(silent["expect"])
+    sent = {event.removeprefix("prefect.flow-run.") for event in silent["expect"]}
+    assert sent == {"heartbeat", "Completed", "Failed", "TimedOut", "Crashed", "Cancelled"}
 
 
 def test_a_block_that_prefect_keeps_is_told_by_its_name(client, hook):
     block = CustomWebhookNotificationBlock(name="mine", url=hook.url, json_data={"said": "{{body}}"})
     block.save("mine", overwrite=True)
-    automate(client, "custom-webhook/mine")
+    put_automations(client, "custom-webhook/mine")
     emit(CHAMPION)
     (call,) = hook.wait(lambda call: "said" in call)
     assert call == {"said": 'vocabsem-made@champion is now cent"roid\n with all shots, version 7'}
@@ -123,4 +138,4 @@ def test_a_block_that_prefect_keeps_is_told_by_its_name(client, hook):
 @pytest.mark.parametrize("webhook", ["nowhere", "webhook/nowhere", "no-such-type/x", "ftp://127.0.0.1/"])
 def test_what_is_no_webhook_is_refused(client, webhook):
     with pytest.raises(BadInput, match=f"--webhook '{webhook}' is no address and no block .*prefect block ls"):
-        automate(client, webhook)
+        put_automations(client, webhook)

@@ -28,8 +28,7 @@ from scripts import screenshots
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.flows.services.test_automations import Hook
-from tests.flows.test_backfill import replace_home
-from tests.tasks.worlds import LABELS, World, with_store
+from tests.tasks.worlds import LABELS, World, replace_home, with_store
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog
 from warehouse.home import Home
@@ -131,7 +130,7 @@ class Api:
 
 def deployments(world, folder):
     """The checkout's deployments, about the world's card instead of the quickstart."""
-    text = DEPLOYMENTS.read_text().replace("[quickstart]", f"[{world.card}]")
+    text = DEPLOYMENTS.read_text()
     file = Path(folder) / "prefect.yaml"
     file.write_text(text.replace("experiment: quickstart", f"experiment: {world.card}"))
     assert yaml.safe_load(file.read_text())["deployments"][0]["schedules"][0]["parameters"] == {
@@ -177,7 +176,7 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
     assert running_up.returncode == 0, err
     assert err == ""
     assert re.search(rf"Prefect: .* {api.removesuffix('/api')}\nMLflow: .* {mlflow}/#/experiments", out)
-    assert re.search(rf"  nightly {world.card}: next .* 02:30 UTC\n", out)
+    assert re.search(rf"  hourly {world.card}: next .*:10 UTC\n", out)
     wait_for(lambda: gone(children), 10)  # Python's own helper of the process aside ends a moment after its parent
     assert not (home.root / "servers.json").exists()
     assert live_api(home) is None
@@ -185,11 +184,11 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
 
 
 def scheduled_runs_are_run_in_the_same_home(world, api, hook):
-    good = api.run("pipeline/nightly", experiment=world.card, overrides=COMPUTED)
+    good = api.run("pipeline/hourly", experiment=world.card, overrides=COMPUTED)
     texts, scored = world.home.root / "texts.csv", world.home.root / "scored.csv"
     texts.write_text("id,text\n7,a tale\n9,good\n")
     scoring = api.run("score/by-hand", model="vocabsem-made@champion", input=str(texts), output=str(scored))
-    bad = api.run("watch/watch", experiments=["nowhere"])
+    bad = api.run("extract/by-hand", experiment="nowhere")
     run = api.ended(good)
     assert run["state_name"] == "Completed", run["state"]["message"]
     scores = catalog.query(world.home, "select distinct method, shots from leaderboard where experiment = 'scheduled'")
@@ -208,7 +207,7 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     failed = api.ended(bad)
     assert failed["state_name"] == "Failed"
     (call,) = hook.wait(lambda call: call.get("run") == failed["name"])
-    assert call["deployment"] == "watch"
+    assert call["deployment"] == "by-hand"
     assert "unknown experiment 'nowhere'" in call["text"]
     coming = api.ask("/flow_runs/filter", flow_runs={"tags": {"all_": ["auto-scheduled"]}})
     assert {one["state_name"] for one in coming} >= {"Scheduled"}, "and what is due later is planned"
@@ -220,7 +219,7 @@ def beats(api, run, seconds=30):
 
 
 def the_pages_show_them_and_ask_nobody_else(api, url):
-    """The run, the table it left and the form of a backfill, in a browser; where there is none this is left out."""
+    """The run, the table it left and the form of the pipeline, in a browser; where there is none this is left out."""
     if not any(map(shutil.which, screenshots.BROWSERS)):
         return
     (table,) = api.ask("/artifacts/filter", artifacts={"key": {"any_": ["leaderboard-scheduled"]}})
@@ -234,8 +233,8 @@ def the_pages_show_them_and_ask_nobody_else(api, url):
 
         page.open(f"{older}/v2/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.querySelector('canvas') && document.body.innerText.includes('Completed')", "the run")
-        page.open(f"{older}/v2/deployments/deployment/{api.deployment('backfill/backfill')}/run")
-        page.wait("document.body.innerText.includes('Only these budgets of labeled examples')", "the form")
+        page.open(f"{older}/v2/deployments/deployment/{api.deployment('pipeline/hourly')}/run")
+        page.wait("document.body.innerText.includes('Name in data/experiments, or the path of a card')", "the form")
         assert hosts(page) <= {HOST, AMPLITUDE}
         assert page.errors == []
 
@@ -299,20 +298,20 @@ def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(tmp
     world = with_store(World(tmp_path, experiment=small))
     words = ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
     with started(world.home, *words) as (api, running_up):
-        hanging = api.run("pipeline/nightly", experiment=world.card)
+        hanging = api.run("pipeline/hourly", experiment=world.card)
         beats(api, hanging, seconds=480)
         process_of(hanging).suspend()
         run = api.ended(hanging)
         assert (run["state_name"], run["state"]["message"][:16]) == ("Crashed", "No heartbeat for")
         hook.wait(lambda call: call.get("run") == run["name"] and call["state"] == "Crashed")
 
-        cut_off = api.run("pipeline/nightly", experiment=world.card)
+        cut_off = api.run("pipeline/hourly", experiment=world.card)
         wait_for(lambda: process_of(cut_off))
         cut(running_up)
     with started(world.home, *words[:-2]) as (api, _):
         run = api.ended(cut_off)
-        assert run["state"]["message"] == "Its worker was killed. Run it again: it goes on."
-        assert api.ended(api.run("pipeline/nightly", experiment=world.card))["state_name"] == "Completed"
+        assert run["state"]["message"] == "Its worker was killed. Run it again: it resumes."
+        assert api.ended(api.run("pipeline/hourly", experiment=world.card))["state_name"] == "Completed"
 
 
 def test_bad_input_is_refused_before_anything_starts(tmp_path):
