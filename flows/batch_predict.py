@@ -7,8 +7,8 @@ from tasks.batch_predict import make_job, predict_file, validate_input
 from warehouse.home import Home
 
 
-@flow(name="score", log_prints=True)
-def score(
+@flow(name="batch_predict", log_prints=True)
+def batch_predict(
     model: str = "vocabsem-rotten_tomatoes@champion",
     input: str = "texts.parquet",
     output: str = "scored.parquet",

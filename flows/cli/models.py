@@ -147,6 +147,6 @@ def _predict_file(model: str, input: str, output: str, column: list[str]) -> Non
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
     make_job(home, model, input, output, columns)  # refuses bad input before a server starts
     with in_process(home):
-        from flows.batch_predict import score
+        from flows.batch_predict import batch_predict
 
-        typer.echo(score(model, input, output, columns, str(home.root)))
+        typer.echo(batch_predict(model, input, output, columns, str(home.root)))

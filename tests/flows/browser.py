@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from scripts.screenshots import BROWSERS, browser
+from tests.flows.chromium import BROWSERS, browser
 
 SCHEMES = {"light": (255, 255, 255), "dark": (18, 23, 28)}  # and the color of the paper in each
 PHONE = 360
@@ -50,17 +50,17 @@ def tab():
     if not any(map(shutil.which, BROWSERS)):
         pytest.skip("no Chromium on PATH")
     with browser() as page:
-        page.asked = []
-        hear = page._hear
+        page.requests = []
+        hear = page._keep
 
         def listen(message):
             hear(message)
             if message.get("method") == "Network.requestWillBeSent":
-                page.asked.append(message["params"]["request"]["url"])
+                page.requests.append(message["params"]["request"]["url"])
             if message.get("method") in ("Runtime.consoleAPICalled", "Log.entryAdded"):
                 page.errors.append(str(message["params"]))
 
-        page._hear = listen
+        page._keep = listen
         page.call("Network.enable")
         yield page
 
@@ -92,6 +92,6 @@ def check(page, file):
     assert page.js("[...document.querySelectorAll('table')].every(t => t.caption && t.caption.textContent.trim())")
     assert page.js("[...document.querySelectorAll('th')].every(t => t.scope)")
     assert page.js("[...document.querySelectorAll('svg.chart')].every(s => s.getAttribute('aria-label'))")
-    assert {url for url in page.asked if not url.startswith(("file:", "data:"))} == set()
-    assert [url for url in page.asked if url.startswith("file:") and url != file.as_uri()] == []
+    assert {url for url in page.requests if not url.startswith(("file:", "data:"))} == set()
+    assert [url for url in page.requests if url.startswith("file:") and url != file.as_uri()] == []
     assert page.errors == []

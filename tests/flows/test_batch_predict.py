@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.batch_predict import score
+from flows.batch_predict import batch_predict as predict_table
 from tasks import batch_predict
 from tasks.batch_predict import make_job, predict_file, validate_input
 from tasks.steps.progress import ProgressFile
@@ -59,7 +59,7 @@ def left_over(folder):
 def test_every_row_keeps_its_columns_and_gets_the_models_answer(home, table, tmp_path, recorded):
     output = tmp_path / "scored.parquet"
     with recorded(home):
-        assert score(MODEL, str(table), str(output), home=str(home.root)) == str(output)
+        assert predict_table(MODEL, str(table), str(output), home=str(home.root)) == str(output)
     scored, given = pq.read_table(output), pq.read_table(table)
     assert scored.column_names == [*given.column_names, *ADDED]
     assert scored.select(given.column_names).equals(given)

@@ -10,7 +10,7 @@ import pytest
 
 from flows.services.process import free_port, running
 from flows.services.servers import mlflow_server
-from scripts.screenshots import BROWSERS, browser
+from tests.flows.chromium import BROWSERS, browser
 from tests.flows.services.test_up import wait_for
 from warehouse.lake.partition import Lake
 
@@ -42,14 +42,14 @@ def page(site):
 
 
 def outside(page):
-    return sorted({url for url in page.asked if urlsplit(url).hostname not in (None, "127.0.0.1")})
+    return sorted({url for url in page.requests if urlsplit(url).hostname not in (None, "127.0.0.1")})
 
 
 def settled(page):
     time.sleep(3)
     page.js("1")
     assert not page.errors, page.errors
-    assert page.asked, "its requests are heard"
+    assert page.requests, "its requests are heard"
     assert not outside(page), outside(page)
 
 

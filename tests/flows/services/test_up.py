@@ -24,8 +24,8 @@ from flows.services import servers
 from flows.services.process import HOST
 from flows.services.servers import DEPLOYMENTS, live_api
 from flows.services.up import up
-from scripts import screenshots
 from tests.conftest import ROOT
+from tests.flows import chromium
 from tests.flows.command import command
 from tests.flows.services.test_automations import Hook
 from tests.tasks.worlds import LABELS, World, replace_home, with_store
@@ -187,7 +187,7 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     good = api.run("pipeline/hourly", experiment=world.card, overrides=COMPUTED)
     texts, scored = world.home.root / "texts.csv", world.home.root / "scored.csv"
     texts.write_text("id,text\n7,a tale\n9,good\n")
-    scoring = api.run("score/by-hand", model="vocabsem-made@champion", input=str(texts), output=str(scored))
+    scoring = api.run("batch_predict/by-hand", model="vocabsem-made@champion", input=str(texts), output=str(scored))
     bad = api.run("extract/by-hand", experiment="nowhere")
     run = api.ended(good)
     assert run["state_name"] == "Completed", run["state"]["message"]
@@ -220,11 +220,11 @@ def beats(api, run, seconds=30):
 
 def the_pages_show_them_and_ask_nobody_else(api, url):
     """The run, the table it left and the form of the pipeline, in a browser; where there is none this is left out."""
-    if not any(map(shutil.which, screenshots.BROWSERS)):
+    if not any(map(shutil.which, chromium.BROWSERS)):
         return
     (table,) = api.ask("/artifacts/filter", artifacts={"key": {"any_": ["leaderboard-scheduled"]}})
     older = url.removesuffix("/api")
-    with screenshots.browser() as page:
+    with chromium.browser() as page:
         page.open(f"{older}/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.body.innerText.includes('Completed')", "the run")
         page.open(f"{older}/artifacts/artifact/{table['id']}")
@@ -240,7 +240,7 @@ def the_pages_show_them_and_ask_nobody_else(api, url):
 
 
 def hosts(page):
-    return {urlsplit(address).hostname for address in page.asked if address.startswith(("http", "ws"))}
+    return {urlsplit(address).hostname for address in page.requests if address.startswith(("http", "ws"))}
 
 
 def the_second_start_is_stopped_by_the_end_of_one_server(home):
