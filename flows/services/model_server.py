@@ -20,30 +20,32 @@ EXAMPLE = "a gorgeous, witty movie"
 
 
 def serve(home: Home, model: str, port: int | None) -> None:
-    """Load the model in a server, say how to ask it, and wait. Ctrl-C stops it, and so does the end of this process.
+    """Load the model in a server, print a request, and wait. Ctrl-C or the end of this process stops it.
 
     The version is settled at the start: an alias that moves later changes nothing here.
     Raises BadInput for an unknown model and a port in use, ServerFailed or ComputationFailed if the server does not
     start or ends by itself.
     """
-    found = find_classifier(home, model)
-    server = scoring_server(home, found, _checked(port))
+    registered = find_classifier(home, model)
+    server = scoring_server(home, registered, _checked(port))
     server.log.unlink(missing_ok=True)
-    typer.echo(f"loading {found.name}/{found.version} …")
+    typer.echo(f"loading {registered.name}/{registered.version} …")
     with running(server):
         try:
             server.wait_until_healthy(threading.Event())
-            typer.echo(f"{found.name}/{found.version} answers at {server.address}/invocations; Ctrl-C stops it\n")
-            typer.echo(_curl(server.address, found))
+            typer.echo(
+                f"{registered.name}/{registered.version} answers at {server.address}/invocations; Ctrl-C stops it\n"
+            )
+            typer.echo(_curl(server.address, registered))
             while server.alive:
                 time.sleep(0.5)
         except KeyboardInterrupt:
             typer.echo("stopping …")
             return
-    raise ComputationFailed(f"{server.name} ended by itself; what it said is in {server.log}")
+    raise ComputationFailed(f"{server.name} ended by itself; its output is in {server.log}")
 
 
-def scoring_server(home: Home, found: Registered, port: int) -> Server:
+def scoring_server(home: Home, model: Registered, port: int) -> Server:
     settings = {
         "MLFLOW_TRACKING_URI": home.tracking_uri,
         "MLFLOW_REGISTRY_URI": home.tracking_uri,
@@ -51,7 +53,7 @@ def scoring_server(home: Home, found: Registered, port: int) -> Server:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
     words = ["--env-manager", "local", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command = ["mlflow", "models", "serve", "--model-uri", found.uri, *words]
+    command = ["mlflow", "models", "serve", "--model-uri", model.uri, *words]
     return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
 
 
@@ -63,9 +65,9 @@ def _checked(port: int | None) -> int:
     return port
 
 
-def _curl(address: str, found: Registered) -> str:
-    """A request that can be pasted into a shell."""
-    fields = found.config["fields"]
+def _curl(address: str, model: Registered) -> str:
+    """Return a request that can be pasted into a shell."""
+    fields = model.config["fields"]
     body: dict[str, Any] = {"inputs": [EXAMPLE]}
     if len(fields) > 1:
         body = {"dataframe_records": [dict.fromkeys(fields, EXAMPLE)]}

@@ -54,7 +54,7 @@ class Server:
         return self.home.root / "logs" / self.log_name
 
     def start(self) -> None:
-        """Start it without waiting. What it prints goes to its log."""
+        """Start it without waiting; its output goes to its log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -71,20 +71,20 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def wait_until_healthy(self, stopping: threading.Event) -> None:
-        """Return when it answers or `stopping` is set. Raises ServerFailed if it ended or does not answer in time."""
+        """Wait until it answers or `stopping` is set. Raises ServerFailed if it ended or does not answer in time."""
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.health) and not stopping.wait(0.2):
             if not self.alive:
-                raise ServerFailed(f"{self.name} ended while starting: {self._last_words()}")
+                raise ServerFailed(f"{self.name} ended while starting: {self._last_error()}")
             if time.monotonic() > deadline:
                 raise ServerFailed(
                     f"{self.name} does not answer at {self.health} after {START_SECONDS:.0f} s; see {self.log}"
                 )
 
     def ended(self) -> ServerFailed:
-        return ServerFailed(f"{self.name} ended by itself: {self._last_words()}; start again with `vocabsem up`")
+        return ServerFailed(f"{self.name} ended by itself: {self._last_error()}; start again with `vocabsem up`")
 
-    def ask_to_stop(self) -> None:
+    def terminate(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
@@ -92,11 +92,11 @@ class Server:
         if self._process is not None:
             self._process.wait()
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-        said = (errors or lines or ["it said nothing"])[-1].strip()
-        return f"{said} (whole log: {self.log})"
+        last = (errors or lines or ["it printed nothing"])[-1].strip()
+        return f"{last} (whole log: {self.log})"
 
 
 @contextlib.contextmanager
@@ -108,13 +108,13 @@ def running(*servers: Server) -> Iterator[None]:
         yield
     finally:
         for server in servers:
-            server.ask_to_stop()
+            server.terminate()
         for server in servers:
             server.wait_until_stopped()
 
 
 def answers(url: str) -> bool:
-    """Whether it says 200 within a second. No proxy is asked: it is this machine."""
+    """Return whether a URL of this machine, so without a proxy, answers 200 within a second."""
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=1) as response:
             return bool(response.status == 200)
@@ -123,7 +123,7 @@ def answers(url: str) -> bool:
 
 
 def free_port(first: int = 0) -> int:
-    """`first` or the next free port on loopback; 0 lets the system choose. Raises ServerFailed if 50 are taken."""
+    """Return `first` or the next free port; 0 lets the system choose. Raises ServerFailed if 50 are taken."""
     for port in range(first, first + 50) if first else [0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -19,7 +19,7 @@ HEARTBEAT_SECONDS = 30  # of deployed runs: the least that Prefect allows
 
 
 def prefect_server(home: Home, port: int, log: str = "prefect.log") -> Server:
-    """The UI finds its API by the port in the environment, not by the one on the command line."""
+    """Define the Prefect server; its UI reads the port of the API from the environment, not from the command line."""
     settings = {"PREFECT_SERVER_API_HOST": HOST, "PREFECT_SERVER_API_PORT": str(port)}
     settings |= {"PREFECT_API_URL": f"http://{HOST}:{port}/api"}
     return Server("the Prefect server", home, port, "/api/health", ["prefect", "server", "start"], settings, log)
@@ -34,7 +34,7 @@ def mlflow_server(home: Home, port: int) -> Server:
 
 
 def worker(home: Home, api: str) -> Server:
-    """Runs what the Prefect server at `api` has scheduled, each run in a process of its own, in the same home."""
+    """Define the worker: it runs what the server at `api` has scheduled, each run in a process, in the same home."""
     port = free_port()
     settings = {
         "PREFECT_API_URL": api,
@@ -49,9 +49,9 @@ def worker(home: Home, api: str) -> Server:
 
 @contextlib.contextmanager
 def ephemeral_server(home: Home) -> Iterator[str]:
-    """A Prefect server for the time of the block; yields the address of its API. Raises ServerFailed.
+    """Run a Prefect server for the time of the block; yields the address of its API. Raises ServerFailed.
 
-    Prefect's own temporary server is killed five seconds after it was asked to end, with all it has not written yet.
+    Prefect's own temporary server is killed five seconds after its SIGTERM, with all it has not written yet.
     """
     server = prefect_server(home, free_port(), "prefect-ephemeral.log")
     with contextlib.ExitStack() as stack:
@@ -63,7 +63,7 @@ def ephemeral_server(home: Home) -> Iterator[str]:
 
 @contextlib.contextmanager
 def first_start(server: Server) -> Iterator[None]:
-    """A block that starts a Prefect server and waits until it answers.
+    """Guard a block that starts a Prefect server and waits until it answers.
 
     One at a time makes or migrates the database: two at once both fail. One that is cut off while it makes it leaves
     what no server can bring up to date, and nothing was recorded in: it is removed by the next.
@@ -90,7 +90,7 @@ def up_lock(home: Home) -> FileLock:
 
 
 def live_api(home: Home) -> str | None:
-    """The API of the Prefect server that `vocabsem up` runs for this home, or None. A stale record is removed."""
+    """Return the API of the Prefect server that `vocabsem up` runs for this home, or None; remove a stale record."""
     url = record(home).get("prefect")
     if url is None:
         return None
@@ -109,10 +109,10 @@ def record_file(home: Home) -> Path:
 
 def record(home: Home) -> dict[str, str]:
     try:
-        found = json.loads(record_file(home).read_text())
+        content = json.loads(record_file(home).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_record(home: Home, addresses: Mapping[str, str]) -> None:
