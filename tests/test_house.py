@@ -35,7 +35,13 @@ STATEMENT = re.compile(r"\s*(select|with|from|insert|update|delete|create|drop|a
 INSIDE_FUNCTIONS = {"flows/cli/doctor.py": {"torch"}}  # imported at use, to look at it
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 SLOW = {"torch", "transformers", "datasets", "sklearn", "scipy"}
-QUICK = ("vocabsem.cards.loader", "vocabsem.errors", "vocabsem.sources.fetching", "vocabsem.shots")
+QUICK = (
+    "vocabsem.cards.loader",
+    "vocabsem.errors",
+    "vocabsem.sources.fetching",
+    "vocabsem.shots",
+    "vocabsem.methods.registry",
+)
 LONGEST = 300
 
 

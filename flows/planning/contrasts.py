@@ -20,15 +20,15 @@ def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """
     ours = reference(specs)
-    found = [(RIVAL, spec.name, ours.name) for spec in specs if ours and spec is not ours]
+    questions = [(RIVAL, spec.name, ours.name) for spec in specs if ours and spec is not ours]
     variants: dict[str, dict[str, str]] = {}
     for spec in specs:
         if targets := _targets(spec):
             variants.setdefault(_but_for_targets(spec), {}).setdefault(targets, spec.name)
     for names in variants.values():
         pairs = combinations(sorted(names, key=ORDER.index), 2)
-        found += [(f"{one} over {other}", names[one], names[other]) for one, other in pairs]
-    return found
+        questions += [(f"{one} over {other}", names[one], names[other]) for one, other in pairs]
+    return questions
 
 
 def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
