@@ -14,7 +14,7 @@ Contrast = tuple[str, str, str]
 
 
 def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
-    """(question, method, reference) by the methods' names in tables.
+    """Return (question, method, reference) by the methods' names in tables.
 
     `rival`: every method against our `reference`, if there is one.
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
@@ -32,7 +32,7 @@ def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
 
 
 def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
-    """The first entry of our calibrator that has its default targets."""
+    """Return the first entry of our calibrator that has its default targets."""
     return next((s for s in specs if s.method == REFERENCE and _targets(s) == _default(s.method)), None)
 
 

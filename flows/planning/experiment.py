@@ -110,7 +110,7 @@ class Experiment(Card):
     pooling: Literal["last", "mean"] = "last"
     """State of the last token, or of all."""
     dtype: DType = "auto"
-    """Number format of the model; auto is the machine's fast one."""
+    """dtype of the model; auto is the machine's fast one."""
     device: str = "auto"
     """cpu, cuda, or auto."""
     max_tokens: PositiveInt | None = None

@@ -9,7 +9,7 @@ Shots = int | str
 
 
 def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:
-    """At which numbers of shots it is fitted: without labels at 0, with them above; some methods at both.
+    """Return at which numbers of shots it is fitted: without labels at 0, with them above; some methods at both.
 
     Demonstrations are labeled examples too: without further labels a method has as many shots as it shows, and one
     that learns from labels shows the first of its shots and learns from the others. As many as fit are chosen among
@@ -27,7 +27,7 @@ def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:
 
 
 def seeds_of(experiment: Experiment, spec: MethodSpec, shots: Shots) -> list[int]:
-    """All seeds where one matters: it draws shots, demonstrations, noise, weights, and random stand-ins for anchors."""
+    """Return all seeds where one matters: it draws shots, demonstrations, noise, weights, and random targets."""
     random = spec.params.get("targets") == "random"
     matters = bool(spec.demonstrations) or bool(spec.label_noise) or random
     matters = matters or shots not in (0, "all") or (method_info(spec.method).trains and shots != 0)
@@ -35,7 +35,7 @@ def seeds_of(experiment: Experiment, spec: MethodSpec, shots: Shots) -> list[int
 
 
 def splits_of(spec: MethodSpec, evaluated: Sequence[str]) -> list[str]:
-    """Which splits' states it reads, besides those it is evaluated on: training rows, or prompts about nothing."""
+    """Return which splits it reads, besides those it is evaluated on: training rows, or content-free prompts."""
     kind = method_info(spec.method)
     wanted = ["train"] if kind.needs_labels or kind.background == "train" else []
     return [*wanted, *([kind.background] if kind.background in ("content_free", "domain_words") else []), *evaluated]
