@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def neighbors(
-    token: Annotated[str, typer.Argument(help="Token as the model writes it, usually with a leading space.")],
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="Token as the model writes it, usually with a leading space.")
+    ],
     model: Model = DEFAULT_MODEL,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors.")] = 10,
     form: Format = "table",
@@ -46,7 +48,9 @@ def nearest_tokens(home: Home, model: str, token: str, k: int) -> "pa.Table":
 
 @app.command()
 def lens(
-    text: Annotated[str | None, typer.Argument(help="Prompt, or with --dataset the text of an example.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Prompt, or with --dataset the text of an example.")
+    ] = None,
     model: Model = DEFAULT_MODEL,
     dataset: Annotated[
         str | None, typer.Option(metavar="CARD", help="Data set card, for its template and label words.")
@@ -90,7 +94,8 @@ def lens(
 def predict(
     model: Annotated[str, typer.Option(metavar="MODEL", help="Registered model: NAME@ALIAS or NAME/VERSION.")],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts to classify; - reads one per line from standard input.")
+        list[str] | None,
+        typer.Argument(metavar="TEXTS", help="Texts to classify; - reads one per line from standard input."),
     ] = None,
     as_json: Json = False,
     input: Annotated[

@@ -24,7 +24,7 @@ def sql(
 
 @app.command()
 def query(
-    name: Annotated[str | None, typer.Argument(help="Named query; omit it to list all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Named query; omit it to list all.")] = None,
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="Parameter of the query; repeatable.")
     ] = None,
