@@ -18,11 +18,14 @@ from flows.execution.stages import (
     score_methods,
     solve_anchors,
 )
+from flows.planning.plan import Plan
 from flows.reporting.report import report
 from tasks.catalog import update_catalog
+from tasks.log_run import log_run
 from tasks.record import record_run
+from tasks.tracking.active_run import active_run
+from tasks.tracking.outcome import followed_up
 from tasks.tracking.runs import log_page
-from tasks.tracking.system_metrics import watching
 from warehouse.errors import CheckFailed
 
 STAGES = (build_datasets, extract_states, solve_anchors, fit_methods, score_methods)
@@ -52,25 +55,41 @@ def pipeline(
         plan = plan_from_parameters(experiment, overrides, home, data_dir, refresh=True)
         if plan.done:
             get_run_logger().info("everything is published, nothing to do")
-        else:
-            with watching() as watch:
-                for stage in STAGES:
-                    stage(plan)
-    if failures or not plan.done:
-        try:
             report_failures(plan, failures)
-            raise_refusals(plan)
-        except (StepsFailed, CheckFailed) as error:
+        elif plan.published(plan.run) and followed_up(plan.home, plan.run.key):
+            _compute(plan, failures)  # what was removed since
             update_catalog.submit(plan.home).result()
-            show_checks(plan, error if isinstance(error, CheckFailed) else None)
-            raise
-        if not plan.published(plan.run):
-            card = plan.experiment.model_dump(mode="json")
-            recorded = record_run.submit(plan.home, card, plan.fits, plan.run, began, flow_run.id, watch.samples)
-            run_id = recorded.result()
-            update_catalog.submit(plan.home).result()
-            emit_champion_events(plan)
-            log_page(plan.home, run_id, report(plan.home, plan.experiment.name, html=True))
+        else:
+            _compute_and_record(plan, began, failures)
     show(plan)
     show_checks(plan)
     return plan.run.key
+
+
+def _compute_and_record(plan: Plan, began: float, failures: list[dict[str, Any]]) -> None:
+    """Compute what is missing and publish the record; then all that follows from it, which a later run completes."""
+    home, run, experiment = plan.home, plan.run, plan.experiment
+    card, flow_run_id = experiment.model_dump(mode="json"), flow_run.id or ""
+    record = run.partition(plan.lake).manifest() if plan.published(run) else None
+    with active_run(home, card, run.key, record.facts["mlflow_run_id"] if record else None, flow_run_id) as run_id:
+        _compute(plan, failures)
+        if record is None:
+            record_run.submit(home, card, run, began, flow_run_id, run_id).result()
+        update_catalog.submit(home).result()
+        logged = log_run.submit(home, plan.fits, run.key, run_id, experiment.shard_rows, experiment.champion)
+        registered = logged.result()
+        log_page(home, run_id, report(home, experiment.name, html=True))
+        emit_champion_events(experiment.name, run.key, registered)
+
+
+def _compute(plan: Plan, failures: list[dict[str, Any]]) -> None:
+    """Run every stage. Raises StepsFailed or CheckFailed for what failed, when all else is done."""
+    for stage in STAGES:
+        stage(plan)
+    try:
+        report_failures(plan, failures)
+        raise_refusals(plan)
+    except (StepsFailed, CheckFailed) as error:
+        update_catalog.submit(plan.home).result()
+        show_checks(plan, error if isinstance(error, CheckFailed) else None)
+        raise

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tasks.steps.decorator import step_task
 from tasks.steps.progress import ProgressFile
 from tasks.steps.table_files import form_of, pieces, schema_of, writing
-from tasks.tracking.packaging import Registered, find_classifier, load_classifier
+from tasks.tracking.packaging import RegisteredClassifier, find_classifier, load_classifier
 from vocabsem.errors import BadInput, DataError
 from vocabsem.sources.fetching import sha256_of
 from warehouse.home import Home
@@ -32,7 +32,7 @@ ROWS = 1024  # of a part
 class PredictionJob:
     """One file to be scored by one version of a model."""
 
-    model: Registered
+    model: RegisteredClassifier
     input: Path
     output: Path
     columns: Mapping[str, str]

@@ -8,6 +8,7 @@ from rich.table import Table
 from flows.cli.console import console, grid
 from flows.planning.plan import Plan
 from flows.reporting.effects import gains, ranks, sort_shots
+from tasks.tracking.outcome import registrations
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -28,9 +29,9 @@ def print_summary(plan: Plan) -> None:
         out.print()
     out.print("Macro-F1 on test data, mean over seeds, by labeled examples per class; 95 % interval of the best.")
     out.print("+random and +head replace the anchors by other vectors: the difference is the gain from the anchors.")
-    registered = _registered(plan)
+    registered = registrations(plan.home, plan.run.key)
     for model in registered:
-        out.print(f"{model['model']}: {model.get('why', 'registered')}")
+        out.print(f"{model.model}: {model.why}")
     commands = {
         "vocabsem up": "start the Prefect and MLflow servers",
         f"vocabsem leaderboard --experiment {plan.experiment.name}": "all metrics; --format csv or json",
@@ -38,7 +39,7 @@ def print_summary(plan: Plan) -> None:
         'vocabsem neighbors " good"': "nearest tokens by anchor",
     }
     commands |= {
-        f'vocabsem predict --model {model["model"]} "a gorgeous, witty movie"': "classify texts" for model in registered
+        f'vocabsem predict --model {model.model} "a gorgeous, witty movie"': "classify texts" for model in registered
     }
     out.print("Next:")
     width = max(map(len, commands))
@@ -82,9 +83,3 @@ def _ranks(title: str, by_method: dict[str, dict[str, float]]) -> Table:
         for method, by_shots in by_method.items()
     ]
     return grid(title, ["method"], shots, rows)
-
-
-def _registered(plan: Plan) -> list[dict[str, Any]]:
-    """Return the best of each data set, champion or not."""
-    manifest = plan.run.partition(plan.lake).manifest()
-    return [*manifest.facts["champions"], *manifest.facts.get("challengers", ())] if manifest else []

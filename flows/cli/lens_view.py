@@ -8,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.reporting.templating import render
-from tasks.views.lens import Look
+from tasks.views.lens import LensResult
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
 LAST = 60  # characters of the prompt above the table
 NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and predicted tokens shown per layer
 
 
-def legend(look: Look) -> str:
+def legend(look: LensResult) -> str:
     """Describe the columns, and how the result was computed."""
     centered = (
         f", and the cosine without the mean state of {look.centered_on} training texts" if look.centered_on else ""
@@ -28,7 +28,7 @@ def legend(look: Look) -> str:
     )
 
 
-def words_shown(look: Look, where: str) -> list[int]:
+def words_shown(look: LensResult, where: str) -> list[int]:
     """Return the columns of the words closest to the state of the last layer, in the order of the card."""
     kind = "centered" if look.centered_on else "cosine"
     last = look.layers[-1]["words"]
@@ -36,7 +36,7 @@ def words_shown(look: Look, where: str) -> list[int]:
     return sorted(closest[: MOST[where]])
 
 
-def terminal(look: Look) -> Table:
+def terminal(look: LensResult) -> Table:
     """Return the table for a terminal."""
     anchors, own = NEAREST["terminal"]
     title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
@@ -61,7 +61,7 @@ def terminal(look: Look) -> Table:
     return table
 
 
-def html(look: Look) -> str:
+def html(look: LensResult) -> str:
     """Return the page of HTML."""
     columns, (anchors, own) = words_shown(look, "page"), NEAREST["page"]
     rows = [

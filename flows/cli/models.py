@@ -69,7 +69,7 @@ def lens(
     from flows.cli.console import console
     from flows.planning.plan import find_data_dir
     from flows.reporting.templating import writable
-    from tasks.views.lens import look
+    from tasks.views.lens import inspect_prompt
     from vocabsem.cards.loader import load_card
 
     if (text is None) == (example is None) or (example is not None and dataset is None):
@@ -78,7 +78,7 @@ def lens(
         raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
-    seen = look(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
+    seen = inspect_prompt(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
     if output:
         with writable(output):
             output.write_text(lens_view.html(seen), encoding="utf-8")

@@ -9,6 +9,7 @@ from flows.reporting.effects import gains
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.svg import data_uri
 from flows.reporting.table import pipes
+from tasks.tracking.outcome import finished_run
 from tasks.tracking.runs import page_file
 from warehouse.catalog import reads
 from warehouse.errors import CheckFailed
@@ -85,8 +86,8 @@ def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
 
 def _report(plan: Plan) -> list[str]:
     """Link the report, if the run wrote one."""
-    manifest = plan.run.partition(plan.lake).manifest()
-    assert manifest is not None
-    page = page_file(plan.home, plan.experiment.name, manifest.facts["mlflow_run_id"])
-    link = f"Full report: [{page.name}]({page.as_uri()}), also an artifact of the MLflow run."
-    return [link, ""] if page.exists() else []
+    run_id = finished_run(plan.home, plan.run.key)
+    page = page_file(plan.home, plan.experiment.name, run_id) if run_id else None
+    if page is None or not page.exists():
+        return []
+    return [f"Full report: [{page.name}]({page.as_uri()}), also an artifact of the MLflow run.", ""]

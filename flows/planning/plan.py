@@ -29,6 +29,7 @@ from tasks.steps.specs import (
     StatesSpec,
 )
 from tasks.steps.step import PlannedFit, Step
+from tasks.tracking.outcome import followed_up
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.devices import resolve_dtype
@@ -126,7 +127,9 @@ class Plan:
 
     @property
     def done(self) -> bool:
-        return not self.unfetched and not self.missing() and self.home.catalog.exists()
+        """Whether nothing is to compute, and what follows from the record (catalog, MLflow, registry) is there too."""
+        there = not self.unfetched and not self.missing() and self.home.catalog.exists()
+        return there and followed_up(self.home, self.run.key)
 
     def missing(self) -> list[Step[Spec]]:
         return [step for step in self.steps() if not self.published(step)]

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from flows.services.process import HOST, Server, free_port, running
-from tasks.tracking.packaging import Registered, find_classifier
+from tasks.tracking.packaging import RegisteredClassifier, find_classifier
 from vocabsem.errors import BadInput, ComputationFailed
 from warehouse.home import Home
 
@@ -45,7 +45,7 @@ def serve(home: Home, model: str, port: int | None) -> None:
     raise ComputationFailed(f"{server.name} ended by itself; its output is in {server.log}")
 
 
-def scoring_server(home: Home, model: Registered, port: int) -> Server:
+def scoring_server(home: Home, model: RegisteredClassifier, port: int) -> Server:
     settings = {
         "MLFLOW_TRACKING_URI": home.tracking_uri,
         "MLFLOW_REGISTRY_URI": home.tracking_uri,
@@ -65,7 +65,7 @@ def _checked(port: int | None) -> int:
     return port
 
 
-def _curl(address: str, model: Registered) -> str:
+def _curl(address: str, model: RegisteredClassifier) -> str:
     """Return a request that can be pasted into a shell."""
     fields = model.config["fields"]
     body: dict[str, Any] = {"inputs": [EXAMPLE]}

@@ -173,28 +173,11 @@ class DiagnosticsFacts(Facts):
     """Test states over which similarities are taken."""
 
 
-class ChampionFacts(Facts):
-    """A registered model of a run."""
-
-    model: str
-    """Its name with its alias or version."""
-    key: str
-    """Of its predictions."""
-    seed: int
-    version: str
-    alias: str | None
-    why: str
-    difference: dict[str, float] | None
-    """Of macro-F1 on validation data against the former champion."""
-
-
 class RunFacts(Facts):
     """A finished run of an experiment."""
 
     experiment: str
     card: dict[str, JsonValue]
-    champions: list[ChampionFacts]
-    challengers: list[ChampionFacts] = []
     started: str
     seconds: float
     mlflow_run_id: str

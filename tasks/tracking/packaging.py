@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ REQUIREMENTS = (
 
 @contextmanager
 def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
-    """All that turns a text into probabilities, but for the language model: in a folder that is gone after the block.
+    """Yield a folder with all that a classifier of texts needs besides the language model; removed after the block.
 
     settings: layers, pooling, dtype, max_tokens, prepend_bos and shard_rows of the states it was fitted on.
     """
@@ -53,8 +53,8 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         "shots": str(fit.shots),
         "predictions": fit.predictions.key,
     }
-    with tempfile.TemporaryDirectory(prefix="champion-", dir=home.cache, ignore_cleanup_errors=True) as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="champion-", dir=home.cache, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
         (folder / "config.json").write_text(json.dumps(config, indent=1))
         shutil.copyfile(calibrator, folder / "calibrator.safetensors")
         if source := method_source(home, fit.predictions.spec.method):
@@ -63,12 +63,15 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
 
 
 def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInfo":
-    """Log the folder as a model of the run. Call it inside `store`. Nothing is pickled."""
+    """Log the folder as a model of the run. Call it inside `store`. Nothing is pickled.
+
+    The run need not be MLflow's active one, which `mlflow.start_run` would finish at the end of its block.
+    """
     import mlflow
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    requirements = [f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS]
+    requirements = [f"{package}=={version_of(package).partition('+')[0]}" for package in REQUIREMENTS]
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
     fields = list(dataset.fields)
@@ -77,10 +80,16 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
         Schema([ColSpec("string", name) for name in fields] if len(fields) > 1 else [ColSpec("string")]),
         Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
     )
-    with mlflow.start_run(run_id), warnings.catch_warnings():
+    client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    model = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=run.data.params)
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
-        info: ModelInfo = mlflow.pyfunc.log_model(
-            name="classifier",
+        info: ModelInfo = Model.log(
+            artifact_path=None,
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            model_id=model.model_id,
             python_model=str(SCRIPT),
             artifacts={"classifier": str(folder)},
             code_paths=[str(LIBRARY)],
@@ -91,7 +100,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredClassifier:
     """A version of a registered model. `source` names its files for good; `config` is that of `packaged_classifier`."""
 
     name: str
@@ -104,41 +113,39 @@ class Registered:
         return f"models:/{self.name}/{self.version}"
 
 
-def find_classifier(home: Home, model: str) -> Registered:
-    """A registered model: `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
+def find_classifier(home: Home, model: str) -> RegisteredClassifier:
+    """Find a registered model by `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     with store(home) as client:
         try:
             if "/" in model:
-                found = client.get_model_version(*model.split("/", 1))
+                version = client.get_model_version(*model.split("/", 1))
             else:
                 name, _, alias = model.partition("@")
-                found = client.get_model_version_by_alias(name, alias or "champion")
+                version = client.get_model_version_by_alias(name, alias or "champion")
         except MlflowException:
-            known = [f"{found.name}@{alias}" for found in client.search_registered_models() for alias in found.aliases]
+            known = [f"{each.name}@{alias}" for each in client.search_registered_models() for alias in each.aliases]
             raise BadInput(
                 f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
                 " an experiment with 'champion: true' registers one for each data set"
             ) from None
         try:
-            folder = Path(
-                download_artifacts(f"models:/{found.name}/{found.version}")
-            )  # where it lies: nothing is copied
+            folder = Path(download_artifacts(f"models:/{version.name}/{version.version}"))  # its own: nothing is copied
             (config,) = folder.glob("artifacts/*/config.json")
         except (MlflowException, OSError, ValueError):
             raise BadInput(
-                f"the files of {found.name}/{found.version} are gone from {home.artifacts}: put them back, or remove"
-                " this version in MLflow and the run's folder in the lake, and run the experiment again"
+                f"the files of {version.name}/{version.version} are gone from {home.artifacts}: put them back, or"
+                " delete this version in MLflow and the run's folder in the lake, and run the experiment again"
             ) from None
-    return Registered(found.name, str(found.version), found.source, json.loads(config.read_text()))
+    return RegisteredClassifier(version.name, str(version.version), str(version.source), json.loads(config.read_text()))
 
 
 def load_classifier(home: Home, model: str) -> "PyFuncModel":
-    """The classifier that `find_classifier` finds, with its language model. Raises BadInput."""
-    found = find_classifier(home, model)
+    """Load the classifier that `find_classifier` finds, with its language model. Raises BadInput."""
+    classifier = find_classifier(home, model)
     with store(home):
         from mlflow.pyfunc import load_model
 
-        return load_model(found.uri)
+        return load_model(classifier.uri)

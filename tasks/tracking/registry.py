@@ -1,15 +1,16 @@
-"""The registry: the best of a run becomes `challenger`, and `champion` only if it is better beyond chance."""
+"""The model registry: the best of a run is `champion` only where it is significantly better, else `challenger`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
 from tasks.steps.step import PlannedFit
+from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.store import store
 from vocabsem.comparison import Difference, difference
@@ -21,99 +22,122 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-CHAMPION, CHALLENGER = "champion", "challenger"
 FIGURE = "macro_f1"
 COMPARED = ["id", "label", "label_name", "text"]  # two validation sets are one if their rows agree in these
 
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """What becomes of the best of a run: its alias, None if it gets none, and why."""
+    """The alias that the best of a run gets, None if it gets none, and why."""
 
     alias: str | None
     why: str
     difference: Difference | None = None
 
 
-def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) -> dict[str, Any]:
+def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) -> Registration:
     """Log the classifier in `folder` to the run, register it as `name`, give it the alias it earned.
 
-    One with the same predictions is not logged again: it would be the same. Returns version, alias, why and difference;
-    the run and the version are tagged with why.
+    A version with the same predictions is not made twice, and what this run has decided before is not decided anew
+    unless there is another champion since. The run and the version are tagged with the decision.
     """
     key = fit.predictions.key
     with store(home) as client:
-        known = {found.tags.get("predictions"): found for found in client.search_model_versions(f"name = '{name}'")}
-        if key not in known:
-            model = log_classifier(folder, run_id, fit.dataset)
-            if not client.search_registered_models(f"name = '{name}'"):
-                client.create_registered_model(name, description=f"Text to {' | '.join(fit.dataset.label_names)}.")
-            tags = {"predictions": key, "examples": fit.examples.key, "model": fit.model.name}
-            tags |= {"method": fit.name, "shots": str(fit.shots)}
-            known[key] = client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id)
-        version = str(known[key].version)
-        holder = _holder(client, name)
-        verdict = compare_with_champion(home, fit, holder)
-        if verdict.alias:
-            client.set_registered_model_alias(name, verdict.alias, version)
-        if verdict.alias == CHAMPION and (holder is None or str(holder.version) != version):
-            client.delete_registered_model_alias(name, CHALLENGER)  # whoever challenged, challenged another
-        client.set_model_version_tag(name, version, "verdict", verdict.why)
-        client.set_tag(run_id, name, f"version {version}, {verdict.alias or 'no alias'}: {verdict.why}")
-    found = asdict(verdict.difference) if verdict.difference else None
-    return {"version": version, "alias": verdict.alias, "why": verdict.why, "difference": found}
+        known = client.search_model_versions(f"name = '{name}' and tags.predictions = '{key}'")
+        version = str(known[0].version) if known else _create_version(client, run_id, name, folder, fit)
+        champion = _champion(client, name)
+        registration = _decided(client, run_id, name, version, champion)
+        if registration is None:
+            decision = compare_with_champion(home, fit, champion)
+            before = champion.tags.get("predictions") if champion else None
+            described = (fit.name, str(fit.shots), key)
+            registration = Registration(name, version, decision.alias, *described, decision.why, before)
+            client.set_tag(run_id, registration.tag, registration.to_json())
+        if registration.alias:
+            client.set_registered_model_alias(name, registration.alias, version)
+        if registration.alias == CHAMPION and (champion is None or str(champion.version) != version):
+            client.delete_registered_model_alias(name, CHALLENGER)  # it challenged the champion before
+        client.set_model_version_tag(name, version, "decision", registration.why)
+        client.set_tag(run_id, name, f"version {version}, {registration.alias or 'no alias'}: {registration.why}")
+    return registration
+
+
+def _create_version(client: "MlflowClient", run_id: str, name: str, folder: Path, fit: PlannedFit) -> str:
+    model = log_classifier(folder, run_id, fit.dataset)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description=f"Text to {' | '.join(fit.dataset.label_names)}.")
+    tags = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": fit.model.name}
+    tags |= {"method": fit.name, "shots": str(fit.shots)}
+    return str(client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id).version)
+
+
+def _decided(
+    client: "MlflowClient", run_id: str, name: str, version: str, champion: "ModelVersion | None"
+) -> Registration | None:
+    """Return what this run has decided of the version in an earlier try, if it was about the same champion."""
+    text = client.get_run(run_id).data.tags.get(Registration.tag_of(name))
+    if text is None:
+        return None
+    earlier = Registration.from_json(text)
+    now = champion.tags.get("predictions") if champion else None
+    return earlier if earlier.version == version and now in (earlier.before, earlier.predictions) else None
 
 
 def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion | None") -> PromotionDecision:
     """Compare macro-F1 on validation data, paired on examples and seeds, with the registered champion.
 
-    It is replaced if the 95 % interval of the difference lies above zero. A better one within it is the challenger; so
-    is one that cannot be compared, which is said. Where there is no champion the first comer is.
+    The champion is replaced if the 95 % interval of the difference lies above zero. A better fit within it becomes
+    challenger, as does one that cannot be compared, with the reason. Without a champion, the first fit is champion.
     """
     if champion is None:
-        return PromotionDecision(CHAMPION, "there was no champion")
+        return PromotionDecision(CHAMPION, "registered as champion (first model of this name)")
     if champion.tags.get("predictions") == fit.predictions.key:
         return PromotionDecision(CHAMPION, "these are the champion's own predictions")
     against = f"version {champion.version}"
-    theirs = _stored(home, fit, champion.tags)
+    theirs = _champion_samples(home, fit, champion.tags)
     if isinstance(theirs, str):
         return PromotionDecision(
             CHALLENGER, f"{against} stays champion, for it cannot be compared: {theirs}; move the alias by hand"
         )
-    ours = _answers(fit.predictions.partition(Lake(home)))
+    ours = _samples(fit.predictions.partition(Lake(home)))
     if not (pair := paired(ours, theirs, FIGURE, single=True)):
         return PromotionDecision(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
-    found = difference(*pair)
-    said = f"macro-F1 on validation data {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] against {against}"
-    if found.low > 0:
-        return PromotionDecision(CHAMPION, said, found)
-    return PromotionDecision(CHALLENGER if found.value > 0 else None, f"{said}, which stays champion", found)
+    gain = difference(*pair)
+    why = f"macro-F1 on validation data {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] against {against}"
+    if gain.low > 0:
+        return PromotionDecision(CHAMPION, why, gain)
+    return PromotionDecision(CHALLENGER if gain.value > 0 else None, f"{why}, which stays champion", gain)
 
 
-def _holder(client: "MlflowClient", name: str) -> "ModelVersion | None":
+def _champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
     version = client.get_registered_model(name).aliases.get(CHAMPION)
     return client.get_model_version(name, version) if version else None
 
 
-def _stored(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> Samples | str:
-    """The champion's answers on the validation rows of the fit, or why there are none."""
+def _champion_samples(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> Samples | str:
+    """Return the champion's predictions of the validation rows of the fit, or why there are none."""
     if "examples" not in tags:
         return "it was registered without its examples' key"
-    place = {"model": tags["model"], "dataset": fit.dataset.name, "method": tags["method"], "shots": tags["shots"]}
-    predictions = Lake(home).partition("predictions", tags["predictions"], **place)
+    coordinates = {
+        "model": tags["model"],
+        "dataset": fit.dataset.name,
+        "method": tags["method"],
+        "shots": tags["shots"],
+    }
+    predictions = Lake(home).partition("predictions", tags["predictions"], **coordinates)
     examples = Lake(home).partition("examples", tags["examples"], dataset=fit.dataset.name)
     if not predictions.published or not examples.published:
         return "what it predicted is no longer in the lake"
     if not _rows(home, fit, tags["examples"]).equals(_rows(home, fit, fit.examples.key)):
         return "it was validated on other examples"
-    return _answers(predictions)
+    return _samples(predictions)
 
 
 def _rows(home: Home, fit: PlannedFit, key: str) -> pa.Table:
     return split_rows(home, fit.dataset.name, key, "validation").select(COMPARED)
 
 
-def _answers(predictions: Partition) -> Samples:
+def _samples(predictions: Partition) -> Samples:
     table = predictions.table(["split", "seed", "label", "probabilities"])
     seeds, labels, answers = split_answers(table, "validation")
     return seeds, resample(labels, answers, metrics=(FIGURE,), resamples=RESAMPLES)

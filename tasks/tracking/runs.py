@@ -1,13 +1,14 @@
-"""Experiments to MLflow: a parent run for each run of an experiment, a child run for each row of its leaderboard.
+"""Experiments in MLflow: a parent run for each run of an experiment, a child run for each row of its leaderboard.
 
-Everything of a run is gathered first and written in one batch, because each call to the store costs as much as a
-thousand metrics in one.
+The figures of a child are written in one batch, because each call to the store costs as much as a thousand metrics in
+one.
 """
 
 import json
 import math
-import time
+import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,53 +17,73 @@ from warehouse.home import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
 
-Sample = tuple[float, Mapping[str, float]]
-PARENT = "mlflow.parentRunId"
+KEY, PARENT, NOTE = "vocabsem.key", "mlflow.parentRunId", "mlflow.note.content"  # tags of MLflow runs
 TABLE = "leaderboard.json"  # which the tag `mlflow.loggedArtifacts` makes its pages show as a table
 PAGE = "report.html"
+MOST_CHILDREN = 50_000  # that MLflow returns at once
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
-SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds")  # columns a person can survey
-BATCH = 200  # samples of system metrics at a time: MLflow takes 1000 figures a call
-OF_CARD = ("models", "datasets", "shots", "seeds", "layers", "pooling", "dtype", "gauge", "limits")
-WITH_INTERVAL = "macro_f1"  # every other figure and interval is in the warehouse
+# Columns a person can survey; every other figure and interval is in the warehouse.
+SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high")
 
 
-def log_experiment(
+@dataclass(frozen=True)
+class ResultRow:
+    """One row of a leaderboard: a method at one number of shots, on one data set, with one model."""
+
+    model: str
+    dataset: str
+    method: str
+    shots: str
+    seeds: Sequence[int]
+    parameters: Mapping[str, Any]
+    """Of the method, its registered name included."""
+    control: bool
+    scores: Mapping[str, Any]
+    """The catalog's row of the run's scores."""
+    keys: Mapping[str, str]
+    """Of the partitions behind it, by role; `predictions` is one."""
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """A data set as MLflow names it in its runs."""
+
+    name: str
+    key: str
+    """Of its examples."""
+    rows: int
+    source: str
+
+
+def log_results(
     home: Home,
-    card: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    datasets: Sequence[Mapping[str, Any]],
-    tags: Mapping[str, str],
-    system: Sequence[Sample] = (),
-) -> str:
-    """Log one run of an experiment under the experiment of the card's name. Returns the parent's run id.
+    run_id: str,
+    rows: Sequence[ResultRow],
+    datasets: Sequence[DatasetInput],
+    best: Sequence[Mapping[str, Any]],
+) -> None:
+    """Log the rows of a leaderboard to a running MLflow run: a table, and a child run for each of them.
 
-    rows: model, dataset, method, shots, seeds, parameters, control, metrics {name: {value, low, high, spread}} and
-    keys {role: partition key}, as `tasks.record` makes them. datasets: name, digest (a partition key), rows and source.
-    system: Unix time and figures, as `Watch` samples them. On an exception the parent is marked as failed.
+    best: rows of `best_by_validation`, for the run's description.
+    What an earlier try has logged stays, and is completed: the same rows make no second child.
     """
     with store(home) as client:
-        experiment = _experiment(client, home, card)
-        name = time.strftime(f"{card['name']} %Y-%m-%d %H:%M")
-        described = {"mlflow.note.content": _note(rows), **tags}
-        parent = str(client.create_run(experiment, run_name=name, tags=described).info.run_id)
-        status = "FAILED"
-        try:
-            inputs = {dataset["name"]: _input(dataset) for dataset in datasets}
-            client.log_batch(parent, params=_params({key: card[key] for key in OF_CARD if key in card}))
-            client.set_tag(parent, "mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
-            client.log_inputs(parent, list(inputs.values()))
-            for start in range(0, len(system), BATCH):
-                client.log_batch(parent, metrics=_curves(system[start : start + BATCH], start))
-            for row in rows:
-                _log_row(client, experiment, parent, row, inputs)
-            client.log_dict(parent, dict(card), "experiment.yaml")
-            client.log_dict(parent, _leaderboard(rows), TABLE)
-            status = "FINISHED"
-        finally:
-            client.set_terminated(parent, status)
-    return parent
+        run = client.get_run(run_id)
+        experiment, started = run.info.experiment_id, run.info.start_time
+        inputs = {dataset.name: _input(dataset) for dataset in datasets}
+        client.log_inputs(run_id, list(inputs.values()))
+        logged = client.search_runs([experiment], f"tags.`{PARENT}` = '{run_id}'", max_results=MOST_CHILDREN)
+        children = {child.data.tags.get("key.predictions"): child.info for child in logged}
+        for row in rows:
+            child = children.get(row.keys["predictions"])
+            if child is None or child.status != "FINISHED":
+                child_id = child.run_id if child else _create_child(client, experiment, run_id, row)
+                _log_row(client, child_id, started, row, inputs[row.dataset])
+        client.log_dict(run_id, _leaderboard(rows), TABLE)
+        client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
+        client.set_tag(run_id, NOTE, _note(best))
 
 
 def log_page(home: Home, run_id: str, text: str) -> None:
@@ -72,88 +93,88 @@ def log_page(home: Home, run_id: str, text: str) -> None:
 
 
 def page_file(home: Home, experiment: str, run_id: str) -> Path:
-    """Where MLflow keeps the report of a run that was recorded in this home."""
+    """Return where MLflow keeps the report of a run that was recorded in this home."""
     return home.artifacts / experiment / run_id / "artifacts" / PAGE
 
 
-def _experiment(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
-    found = client.get_experiment_by_name(card["name"])
-    if found is None:  # over a bare database MLflow would put artifacts into the working directory
+def experiment_id(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
+    """Return the id of the card's MLflow experiment, made if there is none, restored if it was deleted."""
+    experiment = client.get_experiment_by_name(card["name"])
+    if experiment is None:  # over a bare database MLflow would put artifacts into the working directory
         folder = home.artifacts / card["name"]
-        return str(
-            client.create_experiment(card["name"], folder.as_uri(), {"mlflow.note.content": card["description"]})
-        )
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+        return str(client.create_experiment(card["name"], folder.as_uri(), {NOTE: card["description"]}))
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
-def _log_row(
-    client: "MlflowClient", experiment: str, parent: str, row: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> None:
-    name = f"{row['method']} {row['shots']}, {row['dataset']}"  # MLflow's pages cut long names at their end
-    keys = {f"key.{role}": key for role, key in row["keys"].items()}
-    tags = {PARENT: parent, "control": str(row["control"]).lower(), **keys}
-    run = client.create_run(experiment, run_name=name, tags=tags).info.run_id
-    what = {key: row[key] for key in ("model", "dataset", "shots", "seeds")} | {"label": row["method"]}
-    client.log_batch(run, metrics=_metrics(row["metrics"]), params=_params(what | dict(row["parameters"])))
-    client.log_inputs(run, [inputs[row["dataset"]]])
-    client.set_terminated(run)
+def git_commit() -> str | None:
+    """Return the checkout's commit, None where there is no checkout."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _metrics(figures: Mapping[str, Mapping[str, float | None]]) -> list[Any]:
-    """Those of SHOWN, and `macro_f1_low` and `macro_f1_high`; what is unknown or not finite is left out."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    named = {name: figures[name]["value"] for name in SHOWN if name in figures}
-    named |= {f"{WITH_INTERVAL}_{side}": figures[WITH_INTERVAL][side] for side in ("low", "high")}
-    return [Metric(k, v, now, 0) for k, v in named.items() if v is not None and math.isfinite(v)]
-
-
-def _curves(system: Sequence[Sample], first: int) -> list[Any]:
-    from mlflow.entities import Metric
-
-    numbered = enumerate(system, first)
-    return [Metric(k, v, int(at * 1000), step) for step, (at, figures) in numbered for k, v in figures.items()]
-
-
-def _params(values: Mapping[str, Any]) -> list[Any]:
+def params(values: Mapping[str, Any]) -> list["Param"]:
+    """Return values as MLflow's parameters: text as it is, all else as JSON."""
     from mlflow.entities import Param
 
     return [Param(key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()]
 
 
-def _input(dataset: Mapping[str, Any]) -> Any:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    source = json.dumps({"uri": dataset["source"], "partition": dataset["digest"]})
-    profile = json.dumps({"rows": dataset["rows"]})
-    entity = Dataset(dataset["name"], dataset["digest"][:DIGEST], "vocabsem", source, profile=profile)
-    return DatasetInput(entity, [InputTag("mlflow.data.context", "evaluation")])
+def _create_child(client: "MlflowClient", experiment: str, parent: str, row: ResultRow) -> str:
+    name = f"{row.method} {row.shots}, {row.dataset}"  # MLflow's pages cut long names at their end
+    keys = {f"key.{role}": key for role, key in row.keys.items()}
+    tags = {PARENT: parent, "control": str(row.control).lower(), **keys}
+    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
 
 
-def _note(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The run's description on MLflow's pages: for each data set and model the entry that validation data prefer."""
+def _log_row(client: "MlflowClient", run_id: str, at: int, row: ResultRow, dataset: Any) -> None:
+    """Log a row to its run and finish it. at: milliseconds, the same at every try, so that no figure is there twice."""
+    what = {"model": row.model, "dataset": row.dataset, "shots": row.shots, "seeds": row.seeds, "label": row.method}
+    client.log_batch(run_id, metrics=_metrics(row.scores, at), params=params(what | dict(row.parameters)))
+    client.log_inputs(run_id, [dataset])
+    client.set_terminated(run_id)
+
+
+def _metrics(scores: Mapping[str, Any], at: int) -> list["Metric"]:
+    """Return those of SHOWN; what is unknown or not finite is left out."""
+    from mlflow.entities import Metric
+
+    return [Metric(name, value, at, 0) for name in SHOWN if (value := _finite(scores, name)) is not None]
+
+
+def _input(dataset: DatasetInput) -> Any:
+    from mlflow.entities import Dataset, InputTag
+    from mlflow.entities import DatasetInput as MlflowInput
+
+    source = json.dumps({"uri": dataset.source, "partition": dataset.key})
+    profile = json.dumps({"rows": dataset.rows})
+    entity = Dataset(dataset.name, dataset.key[:DIGEST], "vocabsem", source, profile=profile)
+    return MlflowInput(entity, [InputTag("mlflow.data.context", "evaluation")])
+
+
+def _note(best: Sequence[Mapping[str, Any]]) -> str:
+    """Return the run's description on MLflow's pages: for each data set and model the fit that validation prefers."""
     lines = ["| data set | model | best on validation data | shots | macro-F1 on test data | 95 % |", "|---" * 6 + "|"]
-    validated = [row for row in rows if not row["control"] and _value(row, "validation_macro_f1") is not None]
-    for place in dict.fromkeys((row["dataset"], row["model"]) for row in validated):
-        mine = [row for row in validated if (row["dataset"], row["model"]) == place]
-        best = max(mine, key=lambda row: row["metrics"]["validation_macro_f1"]["value"])
-        f1 = best["metrics"]["macro_f1"]
-        figures = f"{f1['value']:.3f} | {f1['low']:.3f} to {f1['high']:.3f}"
-        lines.append(f"| {' | '.join((*place, best['method'], best['shots']))} | {figures} |")
+    for row in (row for row in best if row["rank"] == 1 and row["validation_macro_f1"] is not None):
+        what = " | ".join(row[name] for name in ("dataset", "model", "method", "shots"))
+        lines.append(f"| {what} | {row['macro_f1']:.3f} | {row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f} |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def _value(row: Mapping[str, Any], name: str) -> float | None:
-    value = row["metrics"].get(name, {}).get("value")
+def _finite(scores: Mapping[str, Any], name: str) -> float | None:
+    value = scores.get(name)
     return value if value is not None and math.isfinite(value) else None
 
 
-def _leaderboard(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
-    what, scores = ("dataset", "model", "method", "shots"), ("macro_f1", "accuracy", "nll", "ece", "brier")
-    ordered = sorted(rows, key=lambda row: (row["dataset"], -(_value(row, "macro_f1") or 0.0)))
-    data = [[row[name] for name in what] + [_value(row, name) for name in scores] for row in ordered]
-    return {"columns": [*what, *scores], "data": data}
+def _leaderboard(rows: Sequence[ResultRow]) -> dict[str, list[Any]]:
+    """Return MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
+    scores = ("macro_f1", "accuracy", "nll", "ece", "brier")
+    ordered = sorted(rows, key=lambda row: (row.dataset, -(_finite(row.scores, "macro_f1") or 0.0)))
+    data = [
+        [row.dataset, row.model, row.method, row.shots, *(_finite(row.scores, name) for name in scores)]
+        for row in ordered
+    ]
+    return {"columns": ["dataset", "model", "method", "shots", *scores], "data": data}

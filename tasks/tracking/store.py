@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def store_lock(home: Home) -> FileLock:
-    """Held while MLflow's database may be made: two processes that make it at once both fail."""
+    """Return the lock to hold while MLflow's database may be made: two processes that make it at once both fail."""
     home.root.mkdir(parents=True, exist_ok=True)
     return FileLock(home.root / "mlflow.lock")
 
 
 @contextmanager
 def store(home: Home) -> Iterator["MlflowClient"]:
-    """A client of the home's store, made if there is none. In this block MLflow's global functions use it too.
+    """Yield a client of the home's store, made if there is none. In the block MLflow's global functions use it too.
 
-    They must, because MLflow's registry asks the globals where a logged model is, whatever the client says.
+    They must, because MLflow's registry looks up a logged model in the global store, whatever the client's is.
     Raises ComputationFailed for a database that is damaged.
     """
     mlflow = _mlflow()
@@ -54,12 +54,12 @@ def _check(home: Home) -> None:
     except sqlite3.DatabaseError as error:
         raise ComputationFailed(
             f"{path} cannot be opened ({error}): put a copy of it back, or remove mlflow.db*, mlartifacts and lake/runs"
-            f" in {home.root} and run the experiments again, which records them anew"
+            f" in {home.root} and run the experiments again, which logs them anew"
         ) from None
 
 
 def _mlflow() -> Any:
-    """The package, with `pyfunc`, whose import warns of type hints of its own."""
+    """Import the package with `pyfunc`, whose import warns of type hints of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow
@@ -69,7 +69,7 @@ def _mlflow() -> Any:
 
 @contextmanager
 def _silent_migrations() -> Iterator[None]:
-    """A new database is made by fifty migrations, each of which is announced on the terminal."""
+    """Keep the fifty migrations that make a new database off the terminal."""
     before = {name: logging.getLogger(name).level for name in ("alembic", "mlflow.store.db.utils")}
     for name in before:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """The classifier that MLflow stores with a champion: text in, label and probabilities out.
 
-MLflow copies this file beside the weights and runs it when the model is loaded, so it imports nothing of the house but
-`vocabsem`, which is copied too.
+MLflow copies this file beside the weights and runs it when the model is loaded, so it imports nothing of this
+project but `vocabsem`, which is copied too.
 """
 
 import json
@@ -10,10 +10,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc
+import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModel
 from safetensors import safe_open
 
 from vocabsem.cards.schema import ModelCard
@@ -24,8 +25,8 @@ from vocabsem.methods.persistence import from_arrays
 from vocabsem.prompting import encode_prompts
 
 
-class TextClassifier(mlflow.pyfunc.PythonModel):
-    """Prompts, states and a fitted method, with the settings of the experiment that chose it."""
+class TextClassifier(PythonModel):
+    """A language model and a fitted method, with the settings of the experiment that chose it."""
 
     def load_context(self, context: Any) -> None:
         """Load the calibrator of the model's folder and the language model it was fitted on, fetching it if need be.
@@ -49,7 +50,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
             )
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """N texts, with a column for each field of the template, to a frame of N rows.
+        """Classify N texts, with a column for each field of the template, to a frame of N rows.
 
         Columns: `label`, and under each class's name its probability. MLflow makes the frame of a list or a series.
         Texts go through the model in the shards of the experiment, so that the texts of a stored split, in their order,
@@ -65,7 +66,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         return frame
 
     def _probabilities(self, fields: list[dict[str, str]]) -> np.ndarray:
-        """N texts → (N, C)."""
+        """Return the probabilities (N, C) of N texts."""
         settings = self.config["settings"]
         prompts = encode_prompts(
             self.model.tokenizer,
@@ -93,7 +94,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         return rows
 
     def _cache(self) -> Path:
-        """Downloads of the present home; with none named, those of the home that made the model, if they are there."""
+        """Return the folder of downloads of the named home; with none named, of the home that made the model."""
         home, made = os.environ.get("VOCABSEM_HOME"), Path(self.config["cache"])
         return made if home is None and made.is_dir() else Path(home or ".vocabsem").expanduser().absolute() / "cache"
 

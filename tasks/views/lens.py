@@ -23,28 +23,29 @@ from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
-TEXTS = 64  # of training, whose mean is taken away
-FOLLOWED = 4  # tokens of the model's own answer that are followed where there are no label words
-STILL = 1e-4  # of a state's length: what remains of it without the mean is rounding
+CENTERING_TEXTS = 64  # training texts whose mean state is subtracted
+TOP_TOKENS = 4  # the model's likeliest next tokens, which stand for label words where there are none
+ROUNDING = 1e-4  # of a state's length: a shorter difference from the mean is rounding
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was looked at and what was seen, layer 0 (the embedding) first; all of it plain values."""
+class LensResult:
+    """A prompt and what each layer holds of it, layer 0 (the embedding) first; all of it plain values."""
 
     model: str
     prompt: str
     label: str | None
     words: list[str]
     centered_on: int
-    """Training texts whose mean state was taken away; 0 for none."""
+    """Number of training texts whose mean state was subtracted; 0 for none."""
     solved: bool
-    """Whether the anchors had to be solved first."""
+    """Whether the anchors were solved for this call, because none were stored."""
     tokens: int
+    """Size of the vocabulary."""
     layers: list[dict[str, Any]]
 
 
-def look(
+def inspect_prompt(
     home: Home,
     model: ModelCard,
     text: str | None,
@@ -53,9 +54,11 @@ def look(
     *,
     k: int,
     center: bool,
-) -> Look:
-    """The state of a prompt's last token at every layer. A data set gives template and label words, and the mean of its
-    stored training texts where `center` is wanted; without it the text is the prompt.
+) -> LensResult:
+    """Compare the state of a prompt's last token at every layer with the anchors and the head.
+
+    A data set gives template and label words, and, with `center`, the mean state of its stored training texts. Without
+    one the text is the prompt. k: number of nearest tokens of each layer.
 
     Raises BadInput for an example that is not stored, and for a text that is empty, too long or not all of an example.
     """
@@ -70,18 +73,18 @@ def look(
         vectors = apply_final_norm(network, states)
         logits = network.head.logits(torch.stack([each[0] for each in vectors.values()]))[:, : len(names)]
     plain = torch.stack([each[0] for each in vectors.values()])  # (L + 1, d)
-    tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(FOLLOWED).indices.tolist()]
+    tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(TOP_TOKENS).indices.tolist()]
     words = dataset.label_words if dataset else [names[ids[0]] for ids in tokens]
     readings = {"nearest": anchor_lens(plain, anchors, tokens, k), "model": logit_lens(logits, tokens, k)}
     if others:
         means = torch.stack([each[1:].mean(0) for each in vectors.values()])
-        readings["centered"] = anchor_lens(_without(plain, means), anchors, tokens, k)
+        readings["centered"] = anchor_lens(_centered(plain, means), anchors, tokens, k)
     layers = [_layer(layer, row, readings, names, words) for row, layer in enumerate(vectors)]
-    return Look(model.name, prompt, label, words, len(others), solved, len(names), layers)
+    return LensResult(model.name, prompt, label, words, len(others), solved, len(names), layers)
 
 
 def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: str | None) -> tuple[Any, str | None]:
-    """What fills the template, or the text itself; and the true class of a stored example."""
+    """Return what fills the template, or the text itself; and the true class of a stored example."""
     if example is not None:
         assert dataset is not None
         stored = reads.example(home, dataset.name, example)
@@ -103,11 +106,11 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
 
 
 def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
-    return reads.training_fields(home, dataset.name, TEXTS) if home.catalog.exists() else []
+    return reads.training_fields(home, dataset.name, CENTERING_TEXTS) if home.catalog.exists() else []
 
 
 def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
-    """Anchors (V, d), the tokens' names, and whether they had to be solved: then they are stored for the next time."""
+    """Return anchors (V, d), the tokens' names, and whether they were solved now: then they are stored."""
     _, digest = fetch_checkpoint(model, home.cache)
     step = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
     partition = step.partition(Lake(home))
@@ -121,24 +124,24 @@ def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
 def _prompts(
     home: Home, model: ModelCard, dataset: DatasetCard | None, fields: Any, background: list[dict[str, str]]
 ) -> tuple[str, Ids, list[Ids]]:
-    """What the prompt spells, its ids, and those of the background's prompts."""
+    """Return the prompt's text, its ids, and those of the background's prompts."""
     with tokenizing(model, home) as tokenizer:
         if dataset is not None:
             rows, limit = [fields, *background], model.max_tokens
-            found = encode_prompts(tokenizer, dataset.template, rows, max_tokens=limit, prepend_bos=model.prepend_bos)
-            return found.texts[0], found.token_ids[0], found.token_ids[1:]
+            prompts = encode_prompts(tokenizer, dataset.template, rows, max_tokens=limit, prepend_bos=model.prepend_bos)
+            return prompts.texts[0], prompts.token_ids[0], prompts.token_ids[1:]
         ids = [tokenizer.bos_token_id] if model.prepend_bos else []
         ids += encode_texts(tokenizer, [fields], split_special_tokens=False)[0]
     if len(ids) > model.context:
-        raise BadInput(f"the text is {len(ids)} tokens, {model.name!r} is shown at most {model.context}: shorten it")
+        raise BadInput(f"the text is {len(ids)} tokens, {model.name!r} takes at most {model.context}: shorten it")
     return fields, ids, []
 
 
-def _without(states: Tensor, means: Tensor) -> Tensor:
-    """States less their means; where nothing but rounding remains, as at a token that all prompts share, NaN."""
+def _centered(states: Tensor, means: Tensor) -> Tensor:
+    """Subtract the means; NaN where only rounding remains, as at a token that all prompts share."""
     rest = states - means
-    still = rest.norm(dim=1) < STILL * states.norm(dim=1)
-    return rest.masked_fill(still[:, None], math.nan)
+    constant = rest.norm(dim=1) < ROUNDING * states.norm(dim=1)
+    return rest.masked_fill(constant[:, None], math.nan)
 
 
 def _layer(layer: int, row: int, readings: dict[str, LensScores], names: list[str], words: list[str]) -> dict[str, Any]:
@@ -152,15 +155,15 @@ def _layer(layer: int, row: int, readings: dict[str, LensScores], names: list[st
         value = math.nan if reading is None else float(reading.word_scores[row, column])
         return (None, None) if reading is None or math.isnan(value) else (value, int(reading.word_ranks[row, column]))
 
-    found = []
+    of_words = []
     for column, word in enumerate(words):
         values = {}
         for name, reading in (("cosine", nearest), ("centered", centered), ("log_probability", own)):
             values[name], values[f"{name}_rank"] = of_word(reading, column)
-        found.append({"word": word, **values})
+        of_words.append({"word": word, **values})
     return {
         "layer": layer,
         "nearest": [{"token": token, "cosine": score} for token, score in best(nearest)],
         "model": [{"token": token, "probability": math.exp(score)} for token, score in best(own)],
-        "words": found,
+        "words": of_words,
     }

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
+from tasks.tracking.outcome import registrations
 from tests.conftest import ROOT, vocabsem
+from warehouse.home import Home
 
 SCORES = ("model", "dataset", "method", "shots", "accuracy", "macro_f1", "macro_f1_low", "macro_f1_high", "nll", "ece")
 
@@ -58,17 +60,15 @@ def test_run_prints_the_leaderboard_and_a_second_run_changes_nothing(finished, c
 
 
 def champion_gives_the_stored_probabilities_in_a_fresh_process(home):
-    registered = json.loads(
-        vocabsem(home, "sql", "--format", "json", "select facts->>'$.champions' as c from runs").stdout
-    )
-    champion = json.loads(registered[0]["c"])[0]
+    (run,) = json.loads(vocabsem(home, "sql", "--format", "json", "select key from runs").stdout)
+    (champion,) = registrations(Home(home), run["key"])
     query = (
         "select e.text, p.probabilities from predictions p join examples e on e.key = p.examples_key and e.id = p.id"
-        f" where p.split = 'test' and p.key = '{champion['key']}' and p.seed = {champion['seed']} order by p.row"
+        f" where p.split = 'test' and p.key = '{champion.predictions}' and p.seed = 0 order by p.row"
     )
     stored = json.loads(vocabsem(home, "sql", "--format", "json", query).stdout)
     assert len(stored) == 48
-    answer = vocabsem(home, "predict", "--model", champion["model"], "--json", *(row["text"] for row in stored))
+    answer = vocabsem(home, "predict", "--model", champion.model, "--json", *(row["text"] for row in stored))
     assert answer.returncode == 0, answer.stderr
     for row, expected in zip(json.loads(answer.stdout), stored, strict=True):
         found = [row["negative"], row["positive"]]

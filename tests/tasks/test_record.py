@@ -1,4 +1,4 @@
-"""A finished experiment on record: MLflow's runs, the champion, and the run's manifest, which comes last."""
+"""A finished experiment on record: the run's manifest, then what follows from it: MLflow's runs and the champion."""
 
 import time
 from dataclasses import replace
@@ -8,20 +8,34 @@ import pytest
 
 from flows.planning.experiment import MethodSpec
 from flows.planning.plan import Plan
-from tasks.record import read_scores, record_run
+from tasks.log_run import log_run
+from tasks.record import record_run
+from tasks.tracking.active_run import active_run
+from tasks.tracking.outcome import followed_up, registrations
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.store import store
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_metrics import figures_of
 from tests.tasks.worlds import World, compute, half_written, with_store
 from vocabsem.errors import CardError
-from warehouse.errors import CorruptPartition, NotPublished
+from warehouse.catalog.catalog import rebuild
+from warehouse.errors import CorruptPartition
 from warehouse.lake.partition import Lake
 
 
 def record(plan, flow_run=""):
-    card = plan.experiment.model_dump(mode="json")
-    return record_run.fn(plan.home, card, plan.fits, plan.run, time.time() - 5, flow_run)
+    """Record the run and do what follows, as the pipeline does. Returns the MLflow run and what was registered."""
+    card, manifest = plan.experiment.model_dump(mode="json"), plan.run.partition(Lake(plan.home)).manifest()
+    resumed = manifest.facts["mlflow_run_id"] if manifest else None
+    with active_run(plan.home, card, plan.run.key, resumed, flow_run) as run_id:
+        record_run.fn(plan.home, card, plan.run, time.time() - 5, flow_run, run_id)
+        return run_id, follow_up(plan, run_id)
+
+
+def follow_up(plan, run_id):
+    rebuild(plan.home)
+    card = plan.experiment
+    return log_run.fn(plan.home, plan.fits, plan.run.key, run_id, card.shard_rows, card.champion)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,7 @@ def recorded(tmp_path_factory):
     """A plan computed and recorded, and MLflow's id of the run."""
     plan = with_store(World(tmp_path_factory.mktemp("recorded"))).plan()
     compute(plan)
-    return plan, record(plan, "a-flow-run")
+    return plan, record(plan, "a-flow-run")[0]
 
 
 def best_by(plan, split, *, controls):
@@ -43,9 +57,8 @@ def best_by(plan, split, *, controls):
 
 
 def champion_of(plan):
-    facts = plan.run.partition(Lake(plan.home)).manifest().facts
-    (champion,) = facts["champions"] + facts["challengers"]
-    (fit,) = (fit for fit in plan.pairs[0].fits if fit.predictions.key == champion["key"])
+    (champion,) = registrations(plan.home, plan.run.key)
+    (fit,) = (fit for fit in plan.pairs[0].fits if fit.predictions.key == champion.predictions)
     return champion, (fit.name, fit.shots)
 
 
@@ -54,8 +67,9 @@ def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
     champion, chosen = champion_of(plan)
     assert chosen == best_by(plan, "validation", controls=False)
     assert chosen != best_by(plan, "test", controls=False), "a world in which the choice matters"
-    assert champion["model"] == "vocabsem-made@champion"
-    assert champion["seed"] == 0
+    assert champion.model == "vocabsem-made@champion"
+    assert champion.why == "registered as champion (first model of this name)"
+    assert (champion.method, champion.shots) == (chosen[0], str(chosen[1]))
 
 
 def test_a_control_is_never_champion(recorded):
@@ -65,7 +79,7 @@ def test_a_control_is_never_champion(recorded):
         MethodSpec(**spec.model_dump() | {"control": spec.name == champion or spec.control})
         for spec in plan.experiment.methods
     ]
-    experiment = plan.experiment.model_copy(update={"methods": methods})
+    experiment = plan.experiment.model_copy(update={"name": "controls", "methods": methods})
     controls = {spec.name for spec in methods if spec.is_control}
     (pair,) = plan.pairs
     fits = [replace(fit, control=fit.name in controls) for fit in pair.fits]
@@ -88,15 +102,15 @@ def test_the_champion_gives_the_probabilities_that_were_scored(tmp_path, recorde
     plan, _ = recorded
     champion, (name, shots) = champion_of(plan)
     (fit,) = (f for f in plan.pairs[0].fits if (f.name, f.shots) == (name, shots))
-    ids, _, predicted, probabilities = predictions_of(plan, fit)[champion["seed"]]
+    ids, _, predicted, probabilities = predictions_of(plan, fit)[0]
     examples = plan.pairs[0].examples.partition(Lake(plan.home)).table().to_pylist()
     texts = {row["id"]: row["text"] for row in examples}
-    frame = load_classifier(plan.home, f"vocabsem-made/{champion['version']}").predict([texts[i] for i in ids])
+    frame = load_classifier(plan.home, f"vocabsem-made/{champion.version}").predict([texts[i] for i in ids])
     np.testing.assert_allclose(frame[["neg", "pos", "tale"]], probabilities, atol=1e-5)
     assert frame["label"].tolist() == [["neg", "pos", "tale"][p] for p in predicted]
 
 
-def test_the_manifest_tells_of_the_run(recorded):
+def test_the_manifest_describes_the_run(recorded):
     plan, run_id = recorded
     manifest = plan.run.partition(Lake(plan.home)).manifest()
     assert manifest.facts["mlflow_run_id"] == run_id
@@ -108,6 +122,7 @@ def test_the_manifest_tells_of_the_run(recorded):
     expected |= {f"comparisons:{i}": step.key for i, step in enumerate(pair.compared)}
     assert manifest.inputs == expected
     assert manifest.files == []
+    assert manifest.facts.keys().isdisjoint({"champions", "challengers"}), "these follow from it"
 
 
 def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
@@ -132,15 +147,7 @@ def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
         assert plan.pairs[0].examples.key.startswith(data.dataset.digest)
 
 
-def test_scores_are_those_of_the_metrics(recorded):
-    plan, _ = recorded
-    for fit in plan.fits:
-        scores, row = read_scores(plan.home, fit), figures_of(plan, fit)["test", None, "macro_f1"]
-        assert scores["test"]["macro_f1"] == {name: row[name] for name in ("value", "low", "high", "spread")}
-        assert set(scores) == {"validation", "test"}
-
-
-def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_next_time(recorded):
+def test_follow_ups_that_fail_half_way_leave_the_record_and_are_completed_the_next_time(recorded):
     plan, _ = recorded
     other = Plan(plan.experiment.model_copy(update={"name": "other"}), plan.home, None, plan.pairs, [])
     _, chosen = champion_of(plan)
@@ -152,15 +159,24 @@ def test_a_record_that_fails_half_way_is_not_published_and_is_made_whole_the_nex
             record(other)
     finally:
         away.rename(weights)
-    assert not other.published(other.run)
+    manifest = other.run.partition(Lake(plan.home)).path / "manifest.json"
+    before = manifest.read_bytes()
+    assert not followed_up(plan.home, other.run.key)
     assert not half_written(plan.home)
-    run_id = record(other)
-    assert other.published(other.run)
+    run_id, registered = record(other)
+    assert followed_up(plan.home, other.run.key)
+    assert registrations(plan.home, other.run.key) == registered
+    assert manifest.read_bytes() == before
     assert other.run.partition(Lake(plan.home)).manifest().facts["mlflow_run_id"] == run_id
+    with store(plan.home) as client:
+        runs = client.search_runs([client.get_experiment_by_name("other").experiment_id])
+        versions = client.search_model_versions("name = 'vocabsem-made'")
+    assert len(runs) == 1 + len(plan.pairs[0].fits), "nothing is there twice"
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert [version.tags["predictions"] for version in versions].count(registered[0].predictions) == 1
 
 
 def test_what_was_never_scored_cannot_be_recorded(tmp_path):
     plan = World(tmp_path, experiment={"methods": ["zero_shot"], "shots": [0]}).plan()
-    with pytest.raises(NotPublished):
-        record(plan)
-    assert not (plan.home.root / "mlflow.db").exists()
+    assert not plan.readable(plan.run)
+    assert not plan.done

@@ -231,7 +231,6 @@ def put_run(
         "prefect_flow_run_id": None,
         "machine": "Linux x86_64",
         "git_commit": "0" * 40,
-        "champions": [{"model": "vocabsem-mr@champion"}],
         "card": card,
     }
     inputs = {f"metrics:{i}": manifest.key for i, manifest in enumerate(metrics)}

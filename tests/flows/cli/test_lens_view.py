@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from flows.cli.lens_view import html, legend, shown, terminal, words_shown
-from tasks.views.lens import Look
+from tasks.views.lens import LensResult
 from tests.flows.browser import check, tab
 from tests.flows.command import command
 
@@ -23,7 +23,7 @@ def made(words, layers=3, centered_on=64):
     tokens = [{"token": HOSTILE, "cosine": 0.5}, {"token": " good", "cosine": 0.25}]
     said = [{"token": HOSTILE, "probability": 0.5}, {"token": "\n", "probability": 0.25}]
     rows = [{"layer": n, "nearest": tokens, "model": said, "words": words} for n in range(layers)]
-    return Look("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, rows)
+    return LensResult("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, rows)
 
 
 def printed(seen):

@@ -1,59 +1,56 @@
-"""Which champions are told: those that are another than before, whichever experiment made them."""
-
-from dataclasses import replace
+"""Which champions an event is emitted for: those that another version was, or none, before."""
 
 import pytest
 
-from flows.execution.events import changed_champions
-from tests.tasks.worlds import replace_home
+from flows.execution import events
+from flows.execution.events import CHAMPION_CHANGED, emit_champion_events
+from tasks.tracking.outcome import Registration
 
 
 @pytest.fixture
-def plan(ran, tmp_path):
-    """The plan of the world that ran, over a copy of its home."""
-    world, _ = ran
-    return replace(world.plan(), home=replace_home(world, tmp_path).home)
+def emitted(monkeypatch):
+    """The events that are emitted, as (name, resource, payload, id)."""
+    calls = []
+
+    def emit(event, resource, payload, id):
+        calls.append((event, resource, payload, id))
+
+    monkeypatch.setattr(events, "emit_event", emit)
+    return calls
 
 
-def later(plan, champions, name):
-    """The plan of a further run under another name, recorded with these champions."""
-    next_plan = replace(plan, experiment=plan.experiment.model_copy(update={"name": name}))
-    step = next_plan.run
-    step.partition(plan.lake).publish([], payload=step.payload, inputs=step.inputs, facts={"champions": champions})
-    return next_plan
+def champion(alias="champion", before=None, name="vocabsem-made"):
+    return Registration(name, "2", alias, "ridge", "4", "a" * 64, "better", before)
 
 
-def champion(plan, fit, version):
-    return {"model": "vocabsem-made@champion", "version": version, "key": fit.predictions.key, "seed": 0}
-
-
-def test_the_first_champion_is_a_change_from_none(plan):
-    recorded = plan.run.partition(plan.lake).manifest().facts["champions"][0]
-    (change,) = changed_champions(plan)
-    fit = next(fit for fit in plan.pairs[0].fits if fit.predictions.key == recorded["key"])
-    assert change == {
+def test_a_new_champion_is_reported_with_the_one_before(emitted):
+    emit_champion_events("tiny", "r" * 64, [champion(), champion(before="b" * 64, name="vocabsem-other")])
+    (event, resource, payload, _), (_, _, other, _) = emitted
+    assert event == CHAMPION_CHANGED
+    assert resource == {
+        "prefect.resource.id": "vocabsem.champion.vocabsem-made",
+        "prefect.resource.name": "vocabsem-made",
+    }
+    assert payload == {
         "model": "vocabsem-made@champion",
-        "version": "1",
-        "method": fit.name,
-        "shots": fit.shots,
-        "key": recorded["key"],
+        "experiment": "tiny",
+        "version": "2",
+        "method": "ridge",
+        "shots": "4",
+        "key": "a" * 64,
         "before": None,
     }
+    assert (other["model"], other["before"]) == ("vocabsem-other@champion", "b" * 64)
 
 
-def test_the_same_champion_again_is_no_change_and_another_is(plan):
-    first = plan.run.partition(plan.lake).manifest().facts["champions"]
-    assert changed_champions(later(plan, first, "same")) == []
-    other = next(fit for fit in plan.pairs[0].fits if fit.predictions.key != first[0]["key"])
-    (change,) = changed_champions(later(plan, [champion(plan, other, "2")], "other"))
-    assert (change["method"], change["shots"], change["version"]) == (other.name, other.shots, "2")
-    assert change["before"] == first[0]["key"]
-    assert changed_champions(later(plan, [champion(plan, other, "2")], "again")) == []
-    assert [c["before"] for c in changed_champions(later(plan, first, "back"))] == [other.predictions.key]
+def test_the_same_champion_and_a_mere_challenger_are_no_change(emitted):
+    emit_champion_events("tiny", "r" * 64, [champion(before="a" * 64), champion("challenger"), champion(None)])
+    assert emitted == []
 
 
-def test_a_run_without_a_champion_tells_nothing_and_does_not_hide_the_last(plan):
-    first = plan.run.partition(plan.lake).manifest().facts["champions"]
-    assert changed_champions(later(plan, [], "without")) == []
-    assert changed_champions(later(plan, first, "same")) == []
-    assert len(changed_champions(plan)) == 1, "what came later does not change what was a change then"
+def test_the_events_of_one_run_have_the_same_ids_at_every_try(emitted):
+    for run in ("r" * 64, "r" * 64, "s" * 64):
+        emit_champion_events("tiny", run, [champion(), champion(name="vocabsem-other")])
+    ids = [event[-1] for event in emitted]
+    assert ids[:2] == ids[2:4]
+    assert len(set(ids)) == 4

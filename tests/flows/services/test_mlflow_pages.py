@@ -78,5 +78,5 @@ def test_the_run_is_described_and_shows_its_system_metrics(page, site, ran):
     shows(page, "best on validation data", "Child runs", "vocabsem-made")
     settled(page)
     page.open(f"{run}/system-metrics")
-    shows(page, "process_cpu_percentage", "process_memory_megabytes")
+    shows(page, "cpu_utilization_percentage", "system_memory_usage_megabytes")
     settled(page)

@@ -16,7 +16,7 @@ import pytest
 
 from flows.services.model_server import _curl, serve
 from flows.services.process import HOST, free_port
-from tasks.tracking.packaging import Registered, load_classifier
+from tasks.tracking.packaging import RegisteredClassifier, load_classifier
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.flows.services.test_up import gone, wait_for
@@ -109,6 +109,6 @@ def test_a_model_whose_files_are_gone_is_explained(ran):
 
 
 def test_a_model_of_pairs_is_asked_with_both_fields():
-    found = Registered("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
+    found = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
     _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", found))
     assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}

@@ -17,9 +17,9 @@ from safetensors.numpy import save
 
 from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec
 from tasks.steps.step import PlannedFit, Step
+from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier, packaged_classifier
 from tasks.tracking.registry import register
-from tasks.tracking.runs import log_experiment
 from tasks.tracking.store import store
 from tests.vocabsem.architectures import save as save_model
 from vocabsem.cards.schema import DatasetCard
@@ -125,8 +125,8 @@ def registered(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("a home"))
     one = entry(save_model("llama", home.root / "model"))
     calibrator, expected = fit(one, home)
-    run = log_experiment(home, {"name": "films", "description": ""}, [], [], {})
-    version = enter(home, run, "vocabsem-films", calibrator, one)["version"]
+    run = open_run(home, {"name": "films", "description": ""}, {})
+    version = enter(home, run, "vocabsem-films", calibrator, one).version
     return home, one, calibrator, run, version, expected
 
 
@@ -185,11 +185,11 @@ def test_nothing_is_pickled_and_every_requirement_is_pinned(registered):
 def test_the_same_predictions_make_no_second_version_and_others_do(registered):
     home, one, calibrator, run, version, _ = registered
     again = enter(home, run, "vocabsem-films", calibrator, one)
-    assert again["version"] == version == "1"
+    assert again.version == version == "1"
 
     other = entry(one.model, key_of="second")
     newer = enter(home, run, "vocabsem-films", calibrator, other)
-    assert newer["version"] == "2"
+    assert newer.version == "2"
     with store(home) as client:
         assert client.get_registered_model("vocabsem-films").aliases == {"champion": 1, "challenger": 2}
         tags = client.get_model_version("vocabsem-films", "2").tags
@@ -219,7 +219,7 @@ def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, mon
     with store(home) as client:
         known = [found.name for found in client.search_registered_models()]
     assert (name in known) == (fails not in ("write", "log")), "no registered model without a classifier"
-    assert enter(home, run, name, calibrator, unheard)["alias"] == "champion", "the next run goes on"
+    assert enter(home, run, name, calibrator, unheard).alias == "champion", "the next run goes on"
     with store(home) as client:
         assert [str(found.version) for found in client.search_model_versions(f"name = '{name}'")] == ["1"]
 
@@ -228,7 +228,7 @@ def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
     home, one, *_ = registered
     pair = entry(one.model, fields=("first", "second"), key_of="pair")
     calibrator, expected = fit(pair, home)
-    run = log_experiment(home, {"name": "pairs", "description": ""}, [], [], {})
+    run = open_run(home, {"name": "pairs", "description": ""}, {})
     enter(home, run, "vocabsem-pairs", calibrator, pair)
     classifier = load_classifier(home, "vocabsem-pairs@champion")
     frame = classifier.predict(pd.DataFrame({"second": TEXTS, "first": TEXTS}))

@@ -12,8 +12,8 @@ from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec, StatesRef
 from tasks.steps.step import PlannedFit, Step
+from tasks.tracking.active_run import open_run
 from tasks.tracking.registry import compare_with_champion, register
-from tasks.tracking.runs import log_experiment
 from tasks.tracking.store import store
 from tests.tasks.worlds import World, dataset_card, model, with_store
 from vocabsem.cards.schema import DatasetCard
@@ -95,13 +95,13 @@ def examples(home):
 @pytest.mark.parametrize(("right", "alias"), [(0.9, "champion"), (0.62, "challenger"), (0.58, None), (0.2, None)])
 def test_only_a_difference_beyond_chance_replaces_the_champion(home, examples, right, alias):
     holder, other = (contender(home, examples, share) for share in (0.6, right))
-    verdict = compare_with_champion(home, other, champion(holder))
-    assert verdict.alias == alias
-    assert verdict.difference.value == pytest.approx(f1_of(home, other) - f1_of(home, holder), abs=1e-12)
-    assert (verdict.difference.low > 0) == (alias == "champion")
-    assert f"{verdict.difference.value:+.3f} [{verdict.difference.low:+.3f}" in verdict.why
-    assert "against version 7" in verdict.why
-    assert ("stays champion" in verdict.why) == (alias != "champion")
+    decision = compare_with_champion(home, other, champion(holder))
+    assert decision.alias == alias
+    assert decision.difference.value == pytest.approx(f1_of(home, other) - f1_of(home, holder), abs=1e-12)
+    assert (decision.difference.low > 0) == (alias == "champion")
+    assert f"{decision.difference.value:+.3f} [{decision.difference.low:+.3f}" in decision.why
+    assert "against version 7" in decision.why
+    assert ("stays champion" in decision.why) == (alias != "champion")
 
 
 def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
@@ -129,8 +129,8 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
 def test_the_first_comer_and_the_champion_itself_are_champion(home, examples):
     fit = contender(home, examples, 0.5)
     assert compare_with_champion(home, fit, None).alias == "champion"
-    verdict = compare_with_champion(home, fit, champion(fit))
-    assert (verdict.alias, verdict.difference) == ("champion", None)
+    decision = compare_with_champion(home, fit, champion(fit))
+    assert (decision.alias, decision.difference) == ("champion", None)
 
 
 def test_one_seed_stands_beside_every_seed_and_others_must_meet(home, examples):
@@ -157,31 +157,35 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples)
         (champion(again, examples="f" * 64), "what it predicted is no longer in the lake"),
         (SimpleNamespace(version="7", tags={"predictions": "f" * 64}), "it was registered without its examples' key"),
     ):
-        verdict = compare_with_champion(home, fit, holder)
-        assert (verdict.alias, verdict.difference) == ("challenger", None)
-        assert f"version 7 stays champion, for it cannot be compared: {why}" in verdict.why
-        assert verdict.why.endswith("move the alias by hand")
+        decision = compare_with_champion(home, fit, holder)
+        assert (decision.alias, decision.difference) == ("challenger", None)
+        assert f"version 7 stays champion, for it cannot be compared: {why}" in decision.why
+        assert decision.why.endswith("move the alias by hand")
 
 
 def test_aliases_and_tags_follow_in_the_registry(home, examples, tmp_path):
-    run = log_experiment(home, {"name": "aliases", "description": ""}, [], [], {})
+    run = open_run(home, {"name": "aliases", "description": ""}, {})
     (tmp_path / "config.json").write_text("{}")
-    aliases, found = [], []
+    aliases, results = [], []
     shares = (0.5, 0.52, 0.5, 0.4, 0.9, 0.9)
     for right in shares:
-        found.append(register(home, run, "contest", tmp_path, contender(home, examples, right)))
+        results.append(register(home, run, "contest", tmp_path, contender(home, examples, right)))
         with store(home) as client:
             aliases.append(client.get_registered_model("contest").aliases)
-            tags = client.get_model_version("contest", found[-1]["version"]).tags
-            assert tags["verdict"] == found[-1]["why"]
-            assert client.get_run(run).data.tags["contest"].endswith(found[-1]["why"])
+            tags = client.get_model_version("contest", results[-1].version).tags
+            assert tags["decision"] == results[-1].why
+            assert client.get_run(run).data.tags["contest"].endswith(results[-1].why)
     second = {"champion": 1, "challenger": 2}
     assert aliases == [{"champion": 1}, second, second, second, {"champion": 4}, {"champion": 4}]
-    assert [each["alias"] for each in found] == ["champion", "challenger", "champion", None, "champion", "champion"]
-    assert [each["difference"] is None for each in found] == [True, False, True, False, False, True]
+    assert [each.alias for each in results] == ["champion", "challenger", "champion", None, "champion", "champion"]
+    keys = [each.predictions for each in results]
+    assert [each.before for each in results[:5]] == [None, *[keys[0]] * 4]
+    assert results[5] == results[4], "what this run decided before stands"
+    names = ["contest@champion", "contest@challenger", "contest@champion", "contest/3"]
+    assert [each.model for each in results[:4]] == names
     with store(home) as client:  # the champion's version is removed, and its alias with it
         client.delete_model_version("contest", "4")
-    assert register(home, run, "contest", tmp_path, contender(home, examples, 0.3))["alias"] == "champion"
+    assert register(home, run, "contest", tmp_path, contender(home, examples, 0.3)).alias == "champion"
 
 
 def test_the_step_of_another_data_set_is_not_mistaken(home, examples):

@@ -10,7 +10,8 @@ from contextlib import closing
 import mlflow
 import pytest
 
-from tasks.tracking.runs import log_experiment
+from tasks.tracking.active_run import active_run, open_run
+from tasks.tracking.runs import DatasetInput, ResultRow, log_results
 from tasks.tracking.store import store
 from vocabsem.errors import ComputationFailed
 from warehouse.home import Home
@@ -25,27 +26,30 @@ CARD = {
     "limits": {"train": 8, "test": None},
     "champion": False,
 }
-FILMS = {"name": "films", "digest": "a" * 64, "rows": 20, "source": "pypi:films==1/train.csv"}
+FILMS = DatasetInput("films", "a" * 64, 20, "pypi:films==1/train.csv")
 
 
-def row(method, shots, macro_f1, **changes):
-    figures = {
-        "macro_f1": {"value": macro_f1, "low": macro_f1 - 0.1, "high": macro_f1 + 0.1, "spread": 0.02},
-        "accuracy": {"value": 0.5, "low": 0.4, "high": 0.6, "spread": 0.0},
-        "fit_seconds": {"value": 0.1, "low": None, "high": None, "spread": None},
-        "nll": {"value": math.inf, "low": math.nan, "high": None, "spread": None},
+def row(method, shots, macro_f1, *, dataset="films", control=False, key=None):
+    scores = {
+        "macro_f1": macro_f1,
+        "macro_f1_low": macro_f1 - 0.1,
+        "macro_f1_high": macro_f1 + 0.1,
+        "accuracy": 0.5,
+        "fit_seconds": 0.1,
+        "nll": math.inf,
+        "ece": math.nan,
+        "validation_macro_f1": None,
     }
-    return {
-        "model": "tiny",
-        "dataset": "films",
-        "method": method,
-        "shots": shots,
-        "seeds": [0, 1],
-        "parameters": {"method": method.partition("+")[0], "metric": "cosine", "center": True},
-        "control": False,
-        "metrics": figures,
-        "keys": {"predictions": "b" * 64, "metrics": "c" * 64, "states:test": "d" * 64},
-    } | changes
+    parameters = {"method": method.partition("+")[0], "metric": "cosine", "center": True}
+    keys = {"predictions": key or f"{method}-{shots}", "metrics": "c" * 64, "states:test": "d" * 64}
+    return ResultRow("tiny", dataset, method, shots, [0, 1], parameters, control, scores, keys)
+
+
+def log(home, rows, best=()):
+    """Log rows as a run of their own. Returns the parent's run id."""
+    with active_run(home, CARD, "e" * 64, None, "") as run_id:
+        log_results(home, run_id, rows, [FILMS], best)
+    return run_id
 
 
 ROWS = [row("zero_shot", "0", 0.3), row("centroid", "4", 0.7, control=True), row("linear_probe", "4", 0.5)]
@@ -58,7 +62,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def parent(home):
-    return log_experiment(home, CARD, ROWS, [FILMS], {"vocabsem.key": "e" * 64})
+    return log(home, ROWS)
 
 
 @pytest.fixture
@@ -78,8 +82,6 @@ def test_the_parent_carries_the_card_and_the_table(client, parent):
     assert run.info.run_name.startswith("two-methods 20")
     assert client.get_experiment(run.info.experiment_id).name == "two-methods"
     assert run.data.tags["vocabsem.key"] == "e" * 64
-    assert json.loads(run.data.params["shots"]) == [0, 4]
-    assert "description" not in run.data.params
     assert {file.path for file in client.list_artifacts(parent)} == {"experiment.yaml", "leaderboard.json"}
     table = client.load_table(run.info.experiment_id, "leaderboard.json", [parent])
     assert table["method"].tolist() == ["centroid", "linear_probe", "zero_shot"], "best first"
@@ -89,11 +91,12 @@ def test_the_parent_carries_the_card_and_the_table(client, parent):
 
 def test_the_parent_describes_the_best_on_validation_data(client, parent, home):
     assert client.get_run(parent).data.tags["mlflow.note.content"] == "", "there was no validation data"
-    rows = [row("zero_shot", "0", 0.3), row("ridge", "4", 0.7), row("centroid", "4", 0.9, control=True)]
-    for each, value in zip(rows, (0.5, 0.4, 0.9), strict=True):
-        each["metrics"]["validation_macro_f1"] = {"value": value, "low": None, "high": None, "spread": 0.0}
-    note = client.get_run(log_experiment(home, CARD, rows, [FILMS], {})).data.tags["mlflow.note.content"]
-    assert note.splitlines()[2:] == ["| films | tiny | zero_shot | 0 | 0.300 | 0.200 to 0.400 |"], "no control"
+    figures = {"macro_f1": 0.3, "macro_f1_low": 0.2, "macro_f1_high": 0.4}
+    fit = {"dataset": "films", "model": "tiny", "method": "zero_shot", "shots": "0", "validation_macro_f1": 0.5}
+    best = [fit | figures | {"rank": 1}, fit | figures | {"rank": 2, "method": "ridge"}]
+    best.append(fit | figures | {"rank": 1, "dataset": "books", "validation_macro_f1": None})
+    note = client.get_run(log(home, ROWS, best)).data.tags["mlflow.note.content"]
+    assert note.splitlines()[2:] == ["| films | tiny | zero_shot | 0 | 0.300 | 0.200 to 0.400 |"]
 
 
 def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
@@ -121,7 +124,7 @@ def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
         "metric": "cosine",
         "center": "true",
     }
-    assert run.data.tags["key.predictions"] == "b" * 64
+    assert run.data.tags["key.predictions"] == "linear_probe-4"
     assert run.data.tags["key.states:test"] == "d" * 64
     assert run.data.tags["control"] == "false"
     assert runs["centroid"].data.tags["control"] == "true"
@@ -131,25 +134,37 @@ def test_parent_and_children_name_the_data_by_its_key(client, parent):
     for run in [client.get_run(parent), *children(client, parent)]:
         (used,) = run.inputs.dataset_inputs
         assert (used.dataset.name, used.dataset.digest) == ("films", "a" * 12)
-        assert json.loads(used.dataset.source) == {"uri": FILMS["source"], "partition": "a" * 64}
+        assert json.loads(used.dataset.source) == {"uri": FILMS.source, "partition": "a" * 64}
         assert json.loads(used.dataset.profile) == {"rows": 20}
 
 
 def test_a_second_run_joins_the_experiment_even_a_deleted_one(client, parent, home):
     experiment = client.get_run(parent).info.experiment_id
-    again = log_experiment(home, CARD, ROWS[:1], [FILMS], {})
+    again = log(home, ROWS[:1])
     assert again != parent
     client.delete_experiment(experiment)
-    third = log_experiment(home, CARD, ROWS[:1], [FILMS], {})
+    third = log(home, ROWS[:1])
     assert client.get_run(third).info.experiment_id == client.get_run(again).info.experiment_id == experiment
 
 
-def test_a_failure_half_way_is_marked_and_passed_on(client, home, parent):
+def test_what_was_logged_before_a_failure_is_completed_and_not_logged_twice(client, home, parent):
+    """A child half written, one not begun, the parent without its table: as a kill leaves them, and then once more."""
+    run_id = open_run(home, CARD, {})
     with pytest.raises(KeyError, match="elsewhere"):
-        log_experiment(home, CARD, [*ROWS, row("late", "4", 0.1, dataset="elsewhere")], [FILMS], {"try": "bad"})
-    experiment = client.get_run(parent).info.experiment_id
-    (failed,) = client.search_runs([experiment], "tags.try = 'bad'")
-    assert failed.info.status == "FAILED"
+        log_results(home, run_id, [*ROWS, row("late", "4", 0.1, dataset="elsewhere")], [FILMS], [])
+    half = next(run for run in children(client, run_id) if run.data.params.get("label") == "centroid")
+    client.update_run(half.info.run_id, status="RUNNING")
+    late = row("late", "4", 0.1)
+    for _ in range(2):
+        log_results(home, run_id, [*ROWS, late], [FILMS], [])
+        runs = children(client, run_id)
+        assert sorted(run.data.params["label"] for run in runs) == ["centroid", "late", "linear_probe", "zero_shot"]
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert all(len(client.get_metric_history(run.info.run_id, "macro_f1")) == 1 for run in runs)
+        assert len(client.get_run(run_id).inputs.dataset_inputs) == 1
+        table = client.load_table(runs[0].info.experiment_id, "leaderboard.json", [run_id])
+        assert table["method"].tolist() == ["centroid", "linear_probe", "zero_shot", "late"]
+    assert client.get_run(run_id).info.status == "RUNNING", "to be finished by whoever opened it"
 
 
 def test_the_globals_of_mlflow_are_put_back(home):
@@ -166,7 +181,7 @@ def test_forty_rows_take_few_writes(home, parent):
 
     import sqlalchemy
 
-    commits = 0
+    run_id, commits = open_run(home, CARD, {}), 0
 
     def count(_connection):
         nonlocal commits
@@ -174,7 +189,7 @@ def test_forty_rows_take_few_writes(home, parent):
 
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, "commit", count)
     try:
-        log_experiment(home, CARD, [row("m", str(i), 0.5) for i in range(40)], [FILMS], {})
+        log_results(home, run_id, [row("m", str(i), 0.5) for i in range(40)], [FILMS], [])
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "commit", count)
     assert 40 * 4 <= commits <= 40 * 10 + 40
@@ -190,14 +205,14 @@ def test_two_processes_may_make_the_store_at_once(tmp_path):
         for name in ("one", "two")
     ]
     for worker in workers:
-        _, said = worker.communicate(timeout=120)
-        assert worker.returncode == 0, said
-        assert "Running upgrade" not in said
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors
+        assert "Running upgrade" not in errors
     with store(Home(tmp_path / "new")) as client:
-        assert {found.name for found in client.search_experiments()} == {"Default", "one", "two"}
+        assert {experiment.name for experiment in client.search_experiments()} == {"Default", "one", "two"}
 
 
-def test_a_damaged_store_is_told_with_its_mend(tmp_path):
+def test_a_damaged_store_is_named_with_what_to_do(tmp_path):
     home = Home(tmp_path)
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 500)
     with (

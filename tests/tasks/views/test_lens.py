@@ -1,4 +1,4 @@
-"""A look at a prompt, against states and logits computed on their own."""
+"""A prompt under the lens, against states and logits computed on their own."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.views.lens import look
+from tasks.views.lens import inspect_prompt
 from tests.tasks.worlds import World, compute, model
 from vocabsem.anchors import semantic_anchors
 from vocabsem.errors import BadInput
@@ -32,7 +32,7 @@ def stored(tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(stored):
     world, dataset = stored
-    return look(world.home, model(), TEXT, dataset, None, k=4, center=True)
+    return inspect_prompt(world.home, model(), TEXT, dataset, None, k=4, center=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -116,7 +116,7 @@ def test_anchors_are_solved_once_and_then_read_from_the_lake(stored, seen):
     world, dataset = stored
     assert seen.solved
     assert len(list(Lake(world.home).manifests("anchors"))) == 1
-    again = look(world.home, model(), TEXT, dataset, None, k=4, center=True)
+    again = inspect_prompt(world.home, model(), TEXT, dataset, None, k=4, center=True)
     assert not again.solved
     assert again.layers == seen.layers
 
@@ -124,7 +124,7 @@ def test_anchors_are_solved_once_and_then_read_from_the_lake(stored, seen):
 def test_a_stored_example_brings_its_text_and_its_class(stored):
     world, dataset = stored
     row = catalog.query(world.home, "from examples where split = 'test' order by id").to_pylist()[0]
-    found = look(world.home, model(), None, dataset, row["id"], k=1, center=False)
+    found = inspect_prompt(world.home, model(), None, dataset, row["id"], k=1, center=False)
     assert found.prompt == f"review : {row['text']} sentiment :"
     assert found.label == row["label_name"]
     assert found.centered_on == 0
@@ -133,7 +133,7 @@ def test_a_stored_example_brings_its_text_and_its_class(stored):
 
 def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_followed(stored):
     world, _ = stored
-    found = look(world.home, model(), "the film is", None, None, k=4, center=True)
+    found = inspect_prompt(world.home, model(), "the film is", None, None, k=4, center=True)
     assert found.prompt == "the film is"
     assert found.words == [each["token"] for each in found.layers[-1]["model"]]
     assert [word["log_probability_rank"] for word in found.layers[-1]["words"]] == [1, 2, 3, 4]
@@ -143,14 +143,14 @@ def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_
 
 def test_a_home_without_a_catalog_has_nothing_to_center_on(stored, tmp_path):
     _, dataset = stored
-    assert look(Home(tmp_path), model(), TEXT, dataset, None, k=1, center=True).centered_on == 0
+    assert inspect_prompt(Home(tmp_path), model(), TEXT, dataset, None, k=1, center=True).centered_on == 0
 
 
 @pytest.mark.parametrize(
     ("text", "dataset", "example", "said"),
     [
         (" \n", None, None, "the text is empty"),
-        ("a film " * 1000, None, None, "is shown at most 1024: shorten it"),
+        ("a film " * 1000, None, None, "takes at most 1024: shorten it"),
         (None, "made", "test-999", "no example 'test-999' of data set 'made' is stored"),
         ("one text", "two", None, "has the fields a, b, not one text"),
     ],
@@ -160,7 +160,7 @@ def test_what_cannot_be_looked_at_is_told(stored, text, dataset, example, said):
     two = made.model_copy(update={"fields": {"a": "a", "b": "b"}, "template": "{a} {b}"})
     card = {None: None, "made": made, "two": two}[dataset]
     with pytest.raises(BadInput, match=said):
-        look(world.home, model(), text, card, example, k=1, center=True)
+        inspect_prompt(world.home, model(), text, card, example, k=1, center=True)
 
 
 def test_every_value_is_there_for_scripts(seen):

@@ -301,7 +301,7 @@ def test_models_datasets_labels_and_runs_say_what_the_cards_said(filled):
     (run,) = rows(filled, "from runs")
     assert (run["experiment"], run["latest"], run["seconds"], run["mlflow_run_id"]) == ("quickstart", True, 12.5, "abc")
     assert run["started"].isoformat() == "2026-01-02T03:04:05+00:00"
-    assert rows(filled, "select facts->>'$.champions[0].model' as name from runs") == [{"name": "vocabsem-mr@champion"}]
+    assert rows(filled, "select facts->>'$.machine' as machine from runs") == [{"machine": "Linux x86_64"}]
 
 
 def test_the_newest_anchors_of_a_model_are_the_ones_compared(home, lake):

@@ -69,7 +69,7 @@ select
     facts->>'$.mlflow_run_id' as mlflow_run_id,  -- Its run in MLflow.
     facts->>'$.prefect_flow_run_id' as prefect_flow_run_id,  -- Its flow run in Prefect.
     created,  -- When it was recorded.
-    facts  -- The experiment card whole, the champions and the rest of the record.
+    facts  -- The experiment card whole and the rest of the record.
 from partitions
 where kind = 'runs'
 order by created;

@@ -1,0 +1,82 @@
+"""What came of a run in MLflow: whether all of it is logged, and which models it registered.
+
+Read from MLflow's database file, because importing MLflow takes seconds and `vocabsem run` asks this each time.
+"""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from warehouse.home import Home
+
+CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The best of a run's data set as a version of a registered model."""
+
+    name: str
+    """Of the registered model."""
+    version: str
+    alias: str | None
+    """champion, challenger, or None."""
+    method: str
+    shots: str
+    predictions: str
+    """Key of its predictions."""
+    why: str
+    """Why it has this alias."""
+    before: str | None = None
+    """Key of the predictions of the champion before, None if there was none."""
+
+    @property
+    def model(self) -> str:
+        """The version as `vocabsem predict --model` takes it."""
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
+
+    @property
+    def tag(self) -> str:
+        """The name of the MLflow run's tag that holds it."""
+        return self.tag_of(self.name)
+
+    @staticmethod
+    def tag_of(name: str) -> str:
+        return f"vocabsem.registered.{name}"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Registration":
+        return cls(**json.loads(text))
+
+
+def followed_up(home: Home, run: str) -> bool:
+    """Return whether the run recorded under this key is logged whole: its MLflow run is finished."""
+    return finished_run(home, run) is not None
+
+
+def finished_run(home: Home, run: str) -> str | None:
+    """Return the id of the finished MLflow run of the run recorded under this key, None if there is none."""
+    return next(iter(_read(home, "finished", run)), None)
+
+
+def registrations(home: Home, run: str) -> list[Registration]:
+    """Return what the finished MLflow run of the run recorded under this key registered, one a data set."""
+    return [Registration.from_json(value) for value in _read(home, "registrations", run)]
+
+
+def _read(home: Home, name: str, run: str) -> list[str]:
+    """Return one column; nothing where there is no database, or one that cannot be read: to log there says why."""
+    path = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return [value for (value,) in database.execute((SQL / f"{name}.sql").read_text(encoding="utf-8"), (run,))]
+    except sqlite3.DatabaseError:
+        return []
