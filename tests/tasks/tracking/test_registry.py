@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score
 
-from tasks.steps.facts import SeedFacts
+from tasks.steps.facts import ExamplesFacts, SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec, StatesRef
 from tasks.steps.step import PlannedFit, Step
@@ -28,8 +28,23 @@ def publish_examples(home, dataset, of="first", texts="text"):
     step = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits={}))
     rows = [{"id": f"all-{i}", "split": "validation", "label": i % 3, "text": f"{texts} {i}"} for i in range(N)]
     table = pa.Table.from_pylist([row | {"label_name": dataset.label_names[row["label"]]} for row in rows])
-    partition = step.partition(Lake(home))
-    partition.publish([partition.write_table("part-0.parquet", table)], payload=step.payload)
+    facts = ExamplesFacts(
+        rows_read={"all": N},
+        rows_of_other_sources=0,
+        empty_dropped=0,
+        duplicates_removed={},
+        split_rule="made",
+        counts={"validation": dict.fromkeys(dataset.label_names, N // 3)},
+        majority_share={"validation": 1 / 3},
+        rows={"validation": N},
+        description=dataset.description,
+        license=dataset.license,
+        citation=dataset.citation,
+        template=dataset.template,
+        sources=dataset.files,
+        classes=[],
+    )
+    step.publish(Lake(home), table, facts)
     return step
 
 
