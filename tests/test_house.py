@@ -137,7 +137,6 @@ def test_modules_import_in_no_circle():
     assert not circles(STRUCTURE.modules)
 
 
-@pytest.mark.xfail(reason="core, services, tracking: flows import cli, tracking imports tasks", strict=False)
 @pytest.mark.parametrize("of", ORDER)
 def test_folders_import_downwards(of):
     inside = {folder for folder in STRUCTURE.folders if folder.split(".")[0] == of}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.planning.cost import COMPRESSED, DEMONSTRATED, NOMINAL_FLOPS, estimate
+from flows.planning.cost import COMPRESSED, DEMONSTRATIONS_FACTOR, NOMINAL_FLOPS, estimate
 from tests.tasks.worlds import SPLITS, compute, model
 
 
@@ -65,6 +65,6 @@ def test_states_after_demonstrations_take_longer_and_say_nothing_of_other_states
     shown = {"methods": [{"method": "zero_shot", "demonstrations": 4}], "shots": [0], "seeds": [0]}
     plain = estimate(world.plan(**caps, methods=["zero_shot"], shots=[0]))
     after = estimate(world.plan(**caps, **shown))
-    assert after["seconds"] == pytest.approx(DEMONSTRATED * plain["seconds"])
+    assert after["seconds"] == pytest.approx(DEMONSTRATIONS_FACTOR * plain["seconds"])
     compute(world.plan(**shown), ("examples", "states"))
     assert estimate(world.plan(methods=["zero_shot"], shots=[0]))["basis"] == "a rough guess before the first run"
