@@ -14,7 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 from safetensors import safe_open
 
 from vocabsem.cards.schema import ModelCard
@@ -49,7 +49,7 @@ class TextClassifier(PythonModel):
                 f" its digest is {self.model.digest[:12]}, then {self.config['digest'][:12]}: run the experiment again"
             )
 
-    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # MLflow takes both forms
         """Classify N texts, with a column for each field of the template, to a frame of N rows.
 
         Columns: `label`, and under each class's name its probability. MLflow makes the frame of a list or a series.

@@ -87,7 +87,13 @@ def read_draft(home: Home, path: Path, text: str, label: str, name: str) -> Draf
                 pass
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
-    bare = {"name": name, "format": form, "files": {"all": ""}, "fields": {"text": text}, "label_column": label}
+    bare: dict[str, Any] = {
+        "name": name,
+        "format": form,
+        "files": {"all": ""},
+        "fields": {"text": text},
+        "label_column": label,
+    }
     columns = read_columns(DatasetCard.model_construct(**bare), {"all": path}, home.cache / "datasets")["all"]
     draft = Draft(name, path.absolute(), form, (text, label), columns[text], columns[label])
     _check(draft)

@@ -105,15 +105,16 @@ def _partition(home: Home, kind: str, fit: Fit) -> Partition:
 
 
 def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
-    """The published states of prompts without demonstrations that a fit read, by split."""
-    manifest, found = predictions.manifest() if predictions.published else None, {}
+    """Return the published states of prompts without demonstrations that a fit read, by split."""
+    manifest = predictions.manifest() if predictions.published else None
+    states: dict[str, Manifest] = {}
     spec = spec_of(manifest) if manifest else None
     for split, key in spec.state_keys().items() if isinstance(spec, StatesFitSpec) else ():
-        place = {name: predictions.coordinates[name] for name in ("model", "dataset")}
-        states = Lake(home).partition("states", key, **place, split=split)
-        if states.published:
-            found[split] = states.manifest()
-    return found
+        pair = {name: predictions.coordinates[name] for name in ("model", "dataset")}
+        partition = Lake(home).partition("states", key, **pair, split=split)
+        if partition.published and (published := partition.manifest()):
+            states[split] = published
+    return states
 
 
 def _read(home: Home, states: Manifest) -> tuple[list[str], np.ndarray, np.ndarray]:
