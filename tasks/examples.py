@@ -42,7 +42,7 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
         license=card.license,
         citation=card.citation,
         template=card.template,
-        sources=dict(card.files),
+        sources={str(split): source for split, source in card.files.items()},
         classes=[ClassFacts(label=i, name=label.name, word=label.word) for i, label in enumerate(card.labels)],
         rows=splits,
     )

@@ -105,8 +105,8 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
             probabilities = estimator.predict_proba(states[:, one.columns])
             predictions.append(prediction_rows(split, seed, ids, labels, probabilities))
         clusters = _clusters(home, model, dataset, of_seed["test"], estimator, one.columns)
-        took = {"fit_seconds": round(seconds, 4), "temperature": estimator.temperature_}
-        facts.append(SeedFacts(seed=seed, **took, **clusters))
+        took = {"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_}
+        facts.append(SeedFacts.model_validate(took | clusters))
     training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 

@@ -49,7 +49,7 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
         tokens=tokens,
         truncated=truncated,
         seconds=round(seconds, 3),
-        demonstrations=_demonstrations(home, step.spec),
+        demonstrations=tuple(_demonstrations(home, step.spec)),
         norm=NormFacts(min=float(norm.min()), mean=float(norm.mean()), max=float(norm.max())),
     )
     checks = [

@@ -214,7 +214,6 @@ def test_the_views_of_the_lake_are_private_to_the_warehouse():
             )
 
 
-@pytest.mark.xfail(reason="all: mypy strict on tasks and flows", strict=False)
 def test_types_are_checked_strictly():
     import tomllib
 

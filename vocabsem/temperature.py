@@ -57,7 +57,7 @@ def cross_fitted_temperature(
     make: Callable[[], Method],
     X: Floats,
     y: Ints,
-    unlabeled: Floats,
+    unlabeled: Floats | None,
     *,
     cv: int = 5,
     max_rows: int = 1000,

@@ -40,13 +40,18 @@ def attempt(**where: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        failures = _failures.get()
-        if failures is None:
+        if not collecting():
             raise
-        get_run_logger().error(f"{', '.join(where.values())}: {error}")
-        row = {"model": "", "dataset": "", "step": ""} | where | {"error": str(error)}
-        if row not in failures:
-            failures.append(row)
+        keep_failure(error, **where)
+
+
+def keep_failure(error: Exception, **where: str) -> None:
+    """Append an error, with `where` it was, to those that are collected."""
+    get_run_logger().error(f"{', '.join(where.values())}: {error}")
+    row = {"model": "", "dataset": "", "step": ""} | where | {"error": str(error)}
+    failures = _failures.get()
+    if failures is not None and row not in failures:
+        failures.append(row)
 
 
 def report_failures(plan: Plan, failures: list[dict[str, Any]]) -> None:

@@ -5,9 +5,10 @@ with the refusals (`raise_refusals`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
-from flows.execution.failures import attempt, collecting
+from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.progress import progress
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
@@ -78,15 +79,14 @@ def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: 
             return
         except CheckFailed as refusal:
             refused.add(refusal.key)
-        except Exception:
+        except Exception as error:
             if not collecting():
                 raise
             if len(todo) > 1:
                 for step in todo:
                     _each(plan, pair, [step], work)
                 return
-            with attempt(**_where(pair, todo[0])):
-                raise
+            keep_failure(error, **_where(pair, todo[0]))
             return
 
 
@@ -179,7 +179,8 @@ def solve_anchors(plan: Plan) -> list[str]:
 
 
 def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
-    build_anchors.submit(plan.home, pair.model, *steps, plan.experiment.device).result()
+    (step,) = steps
+    build_anchors.submit(plan.home, pair.model, step, plan.experiment.device).result()
 
 
 def fit_methods(plan: Plan) -> list[str]:
@@ -194,7 +195,7 @@ def fit_methods(plan: Plan) -> list[str]:
     if todo:
         with progress("methods fitted", sum(map(len, todo.values()))) as file:
             for (index, _), steps in todo.items():
-                _each(plan, plan.pairs[index], steps, lambda *work: _fit(*work, file))
+                _each(plan, plan.pairs[index], steps, partial(_fit, file=file))
                 left = [step for step in steps if not plan.published(step)]  # refused, or what they read is
                 file.advance(len(left))
     return [fit.predictions.key for fit in plan.fits]

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from flows.planning.experiment import Experiment, MethodSpec
+from tasks.steps.specs import Shots
 from vocabsem.methods.registry import method_info
-
-Shots = int | str
 
 
 def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:

@@ -142,7 +142,7 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) 
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
             hashes = source_hashes(dataset, home)
-            unknown = [dataset.files[split] for split, value in hashes.items() if value is None]
+            unknown = [source for split, source in dataset.files.items() if hashes[split] is None]
             unknown += [] if digest else [model.source]
             if unknown or digest is None:
                 unfetched += unknown
@@ -215,15 +215,20 @@ def _pair(
 
     def choose(spec: MethodSpec, seed: int) -> str:
         """Return the key of the demonstrations of a seed, which are chosen once for all splits and methods."""
-        of = {"per_class": spec.demonstrations, "random_state": seed, "order": spec.order or 0}
-        step = Step(DemonstrationsSpec(**prompts, **of, context=model.context, words=dataset.label_words))
+        of: dict[str, Any] = {"per_class": spec.demonstrations, "random_state": seed, "order": spec.order or 0}
+        step = Step(DemonstrationsSpec(**prompts, **of, context=model.context, words=tuple(dataset.label_words)))
         demonstrations[step.key] = step
         return step.key
 
     def stored(split: str, spec: MethodSpec, seed: int) -> StatesRef:
         """Return the states of a split, which are extracted once for all methods that read them."""
         shown = choose(spec, seed) if spec.demonstrations else None
-        settings = {"split": split, "layers": layers, "pooling": experiment.pooling, "demonstrations": shown}
+        settings: dict[str, Any] = {
+            "split": split,
+            "layers": layers,
+            "pooling": experiment.pooling,
+            "demonstrations": shown,
+        }
         step = Step(StatesSpec(**prompts, **settings))
         name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
         states[f"{split}+{name}@{seed}" if shown else split] = step

@@ -23,7 +23,7 @@ from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.states import Crashed
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from flows.planning.experiment import load_experiment
 from flows.services.environment import child_environment
@@ -77,7 +77,8 @@ def next_run(where: str, schedule: Any) -> datetime:
         dates = []
     if not dates:
         raise ScheduleError(f"{where}: {times} never fires: no day is like that; fix the schedule, or remove it")
-    return dates[0]
+    first: datetime = dates[0]
+    return first
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
@@ -126,7 +127,7 @@ def worker_running(
 def crash_unfinished(client: SyncPrefectClient) -> None:
     """Mark the runs of the pool that have not ended as crashed: they would occupy it for ever."""
     pool = WorkPoolFilter.model_validate({"name": {"any_": [POOL]}})
-    state = Crashed(message="Its worker was killed. Run it again: it resumes.")
+    state: Any = Crashed(message="Its worker was killed. Run it again: it resumes.")
     for run in client.read_flow_runs(work_pool_filter=pool, flow_run_filter=FlowRunFilter.model_validate(UNFINISHED)):
         client.set_flow_run_state(run.id, state, force=True)
 
@@ -166,7 +167,7 @@ def _block(client: SyncPrefectClient, webhook: str) -> tuple[str, Any]:
     """Return type and id of the block: the named one, or one made for the address."""
     if webhook.startswith(("http://", "https://")):
         headers: Any = {"content-type": "application/json"}
-        return "webhook", Webhook(url=webhook, headers=headers).save(WEBHOOK, overwrite=True)
+        return "webhook", Webhook(url=SecretStr(webhook), headers=headers).save(WEBHOOK, overwrite=True)
     kind, slash, name = webhook.partition("/")
     with contextlib.suppress(ObjectNotFound):
         if slash:

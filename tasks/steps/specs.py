@@ -44,8 +44,8 @@ class AnchorsSpec(Spec):
     """Name of the card."""
     digest: str
     """Of the model's bytes."""
-    gauge: str
-    """Which head is inverted: raw or centered."""
+    gauge: Literal["raw", "centered"]
+    """Which head is inverted."""
 
 
 class PromptSpec(ModelDatasetSpec):

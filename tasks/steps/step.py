@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from tasks.steps.facts import Facts
-from tasks.steps.specs import ExamplesSpec, FitSpec, MetricsSpec, Shots, Spec
+from tasks.steps.spec import Spec
+from tasks.steps.specs import ExamplesSpec, FitSpec, MetricsSpec, Shots
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from warehouse.lake.keys import partition_key
 from warehouse.lake.manifest import Check, FileEntry
@@ -65,8 +66,14 @@ class Step(Generic[S_co]):
         """Write the manifest, of a table as the only file or of files that are written. Raises CheckFailed."""
         partition = self.partition(lake)
         files = [partition.write_table("part-0.parquet", files)] if isinstance(files, pa.Table) else files
-        more = {"facts": facts.dump(), "checks": checks, "versions": _versions()}
-        partition.publish(files, payload=self.payload, inputs=self.inputs, **more)
+        partition.publish(
+            files,
+            payload=self.payload,
+            inputs=self.inputs,
+            facts=facts.dump(),
+            checks=checks,
+            versions=_versions(),
+        )
 
 
 @cache

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -50,7 +51,7 @@ def pieces(path: Path, rows: int, columns: Sequence[str] | None = None) -> Itera
 
 
 @contextmanager
-def writing(path: Path, form: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+def writing(path: Path | BinaryIO, form: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     """Yields what appends a table to a new file at `path`. Raises DataError where the form cannot hold the schema."""
     try:
         with pq.ParquetWriter(path, schema) if form == ".parquet" else pc.CSVWriter(path, schema) as writer:
