@@ -45,7 +45,7 @@ def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Sample
 
 
 def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
-    """One a contrast. The rivals of one number of shots are questions asked at once, so their p are corrected."""
+    """One a contrast. The rivals of one number of shots are tested together, so their p are corrected."""
     single, differences = spec.shots in ("0", "all"), []
     for contrast in spec.contrasts:
         pair = paired(samples[contrast.method], samples[contrast.reference], metric, single)

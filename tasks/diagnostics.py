@@ -17,7 +17,7 @@ from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
-PROMPTS = ("content_free", "domain_words", "train")  # prompts whose answers tell where the model leans
+PROMPTS = ("content_free", "domain_words", "train")  # prompts whose answers show the model's bias
 Row = tuple[str, str | None, str | None, str, float]
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("subject", "states", "similarity", "figure")] + [("value", pa.float64())]

@@ -73,7 +73,7 @@ def fit_method(
 
 
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFitSpec], space: LabelSpace) -> None:
-    """All seeds are fitted together; each is said to have taken the same share of the time."""
+    """All seeds are fitted together; the time is divided equally among them."""
     spec, seeds = step.spec, step.spec.seeds
     keys = [spec.state_keys(seed) for seed in seeds]
     reads = [

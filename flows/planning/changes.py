@@ -10,7 +10,7 @@ from tasks.steps.spec import kind_of
 from warehouse.lake.manifest import Manifest
 
 LONGEST = 40  # characters of a value in a reason
-Place = tuple[str, tuple[tuple[str, str], ...]]
+Location = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ def changes(plan: Plan) -> list[Change]:
     A partition whose place in the lake is empty is new, not changed, and has no reason. Runs are records that are
     appended: they are never computed anew.
     """
-    older = _newest_by_place(plan)
+    older = _newest_by_location(plan)
     reasons: Counter[tuple[str, str]] = Counter()
     for step in plan.missing():
-        before = older.get(_place(step.kind, step.coordinates))
+        before = older.get(_location(step.kind, step.coordinates))
         if before is not None and before.key != step.key and step.kind != "runs":
             reasons.update((step.kind, reason) for reason in set(_differences(before.payload, step.payload)))
     return [Change(kind, reason, partitions) for (kind, reason), partitions in reasons.items()]
 
 
-def _newest_by_place(plan: Plan) -> dict[Place, Manifest]:
+def _newest_by_location(plan: Plan) -> dict[Location, Manifest]:
     kinds = {step.kind for step in plan.missing()}
     manifests = [manifest for kind in sorted(kinds) for manifest in plan.lake.manifests(kind)]
-    return {_place(m.kind, m.coordinates): m for m in sorted(manifests, key=lambda m: m.created)}
+    return {_location(m.kind, m.coordinates): m for m in sorted(manifests, key=lambda m: m.created)}
 
 
-def _place(kind: str, coordinates: Mapping[str, str]) -> Place:
+def _location(kind: str, coordinates: Mapping[str, str]) -> Location:
     return kind, tuple(sorted(coordinates.items()))
 
 

@@ -1,4 +1,4 @@
-"""What the missing states of a plan will cost: prompts, tokens, bytes, seconds, and on what basis that is said."""
+"""Estimate what the missing states of a plan cost: prompts, tokens, bytes and seconds, and on what basis."""
 
 from typing import Any
 
@@ -53,13 +53,13 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[i
 
 
 def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:
-    """The most rows of the step's split; prompts about nothing are so few that they count as none."""
+    """The most rows of the step's split; content-free prompts are so few that they count as none."""
     split = step.spec.split
     return getattr(plan.experiment.limits, split) if split in SPLITS else 0
 
 
 def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:
-    """Tokens a second over all stored states of this model in this number format; those that prompts share are counted
+    """Tokens a second over all stored states of this model in this dtype; those that prompts share are counted
     with each prompt but computed once, so states of demonstrations say nothing."""
     matches = [m for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
     facts = [facts_of(manifest, StatesFacts) for manifest in matches]

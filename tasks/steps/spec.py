@@ -24,7 +24,7 @@ def keys_of(inputs: Mapping[str, str], kind: str) -> dict[str, str]:
 
 
 def numbered(kind: str, keys: Iterable[str]) -> dict[str, str]:
-    """Return inputs of one kind, told apart by their place."""
+    """Return inputs of one kind, numbered in their order."""
     return {role(kind, index): key for index, key in enumerate(keys)}
 
 

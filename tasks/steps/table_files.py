@@ -91,7 +91,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise DataError(f"cannot read {path} as {form_of(path)} ({_reason(error)}): mend or convert it") from error
+        raise DataError(f"cannot read {path} as {form_of(path)} ({_reason(error)}): fix or convert it") from error
 
 
 def _reason(error: Exception) -> str:

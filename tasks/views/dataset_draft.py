@@ -180,8 +180,8 @@ def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:
     """The words that are single tokens where a label word stands, after a colon and a space, with their tokens."""
     texts = tokenizer.batch_decode([[token] for token in range(tokens)])
     words = sorted({word for text in texts if (word := text.lstrip(" Ġ▁")).isalpha()})  # Ġ, ▁: marks of a space
-    before, *found = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], split_special_tokens=False)
-    return {word: ids[-1] for word, ids in zip(words, found, strict=True) if ids[:-1] == before}
+    before, *encoded = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], split_special_tokens=False)
+    return {word: ids[-1] for word, ids in zip(words, encoded, strict=True) if ids[:-1] == before}
 
 
 def _number(text: str) -> float:

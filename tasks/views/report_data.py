@@ -29,7 +29,7 @@ from warehouse.lake.partition import Lake, Partition
 
 POINTS = 300  # of a picture of states
 READERS = ("centroid", "linear_probe")  # of single layers
-PLACE = ("model", "dataset", "method", "shots")
+LOCATION = ("model", "dataset", "method", "shots")
 
 Fit = Mapping[str, Any]  # the coordinates and the key of a partition of predictions
 
@@ -101,7 +101,7 @@ def _source(home: Home, predictions: Partition) -> Path | None:
 
 
 def _partition(home: Home, kind: str, fit: Fit) -> Partition:
-    return Lake(home).partition(kind, fit["key"], **{name: fit[name] for name in PLACE})
+    return Lake(home).partition(kind, fit["key"], **{name: fit[name] for name in LOCATION})
 
 
 def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
