@@ -127,8 +127,9 @@ def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | Non
 
 
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
+    from flows.planning.data_dir import find_data_dir
     from flows.planning.experiment import load_experiment, parse_overrides
-    from flows.planning.plan import find_data_dir, make_plan
+    from flows.planning.plan import make_plan
 
     experiment = load_experiment(card, parse_overrides(settings or []))
     return make_plan(experiment, Home.find(), find_data_dir(data_dir))

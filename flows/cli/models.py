@@ -67,7 +67,7 @@ def lens(
     """Print for every layer the anchors nearest to a prompt's state and the model's predictions from that layer."""
     from flows.cli import lens_view
     from flows.cli.console import console
-    from flows.planning.plan import find_data_dir
+    from flows.planning.data_dir import find_data_dir
     from flows.reporting.templating import writable
     from tasks.views.lens import inspect_prompt
     from vocabsem.cards.loader import load_card

@@ -8,8 +8,9 @@ from typing import Any
 from prefect import get_run_logger
 
 from flows.execution.failures import attempt
+from flows.planning.data_dir import find_data_dir
 from flows.planning.experiment import load_experiment
-from flows.planning.plan import Plan, find_data_dir, make_plan
+from flows.planning.plan import Plan, make_plan
 from tasks.fetch import fetch_card
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadFailed

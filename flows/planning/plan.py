@@ -1,6 +1,5 @@
 """What an experiment needs, and what of it is there already: keys against manifests, for run, plan and status alike."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +32,7 @@ from tasks.tracking.outcome import followed_up
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.devices import resolve_dtype
-from vocabsem.errors import CardError, SourceError
+from vocabsem.errors import CardError
 from vocabsem.methods.registry import method_info
 from vocabsem.sources import fetching
 from warehouse.home import Home
@@ -150,14 +149,6 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) 
                 known = {name: value for name, value in hashes.items() if value is not None}
                 pairs.append(_pair(experiment, model, digest, dataset, known))
     return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)))
-
-
-def find_data_dir(data_dir: str | None) -> Path | None:
-    """`data_dir`, else `VOCABSEM_DATA_DIR`; raises SourceError if it is no folder."""
-    named = data_dir or os.environ.get("VOCABSEM_DATA_DIR")
-    if named and not Path(named).is_dir():
-        raise SourceError(f"data folder {named!r} does not exist: fix --data-dir or VOCABSEM_DATA_DIR")
-    return Path(named) if named else None
 
 
 def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:

@@ -78,7 +78,7 @@ def instrument(steps):
     before(Path, "unlink", lambda self, missing_ok=False: f"removing {kind_of(self)}")
     before(Path, "mkdir", lambda self, **_: f"making {kind_of(self)}")
     before(os, "fsync", lambda fd: f"syncing {kind_of(Path(f'/proc/self/fd/{fd}').readlink())}")
-    before(build, "_run", lambda connection, name: f"running {name}.sql")
+    before(build, "statement", lambda name: f"running {name}.sql")
 
 
 def partition_of(home):

@@ -89,8 +89,8 @@ def test_bias_cap_and_scale_of_the_head_reach_the_label_space(tmp_path, architec
     world = World(tmp_path)
     card = save(architecture, tmp_path / "other")
     (pair,) = world.plan().pairs
-    step = pair.anchors
-    build_anchors.fn(world.home, card, _at(step, card), "cpu")
+    step = _at(pair.anchors, card)
+    build_anchors.fn(world.home, card, step, "cpu")
     space = label_space(world.home, card, pair.dataset, step.key)
     head = load_model(card, world.home.cache, dtype="float32", device="cpu").head
     network = load_model(card, world.home.cache, dtype="float32", device="cpu")

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from flows.planning.plan import find_data_dir
+from flows.planning.data_dir import find_data_dir
 from tests.tasks.worlds import World, compute, dataset_card, fit_of, snapshot, write_card
 from vocabsem.errors import CardError, SourceError
 from vocabsem.methods.registry import method_info
@@ -120,7 +120,8 @@ def test_orders_and_noise_are_fits_of_their_own_and_change_no_other(world):
     new = [step for step in after.steps() if step.key not in old and step.kind != "runs"]
     assert old - {before.run.key} < {step.key for step in after.steps()}
     states = [step for step in new if step.kind == "states"]
-    assert [step.spec.demonstrations.order for step in states] == [1] * 4, "two splits, two seeds"
+    orders = {step.key: step.spec.order for step in new if step.kind == "demonstrations"}
+    assert [orders[step.spec.demonstrations] for step in states] == [1] * 4, "two splits, two seeds"
     methods = {step.coordinates["method"] for step in new if step.kind == "predictions"}
     assert methods == {"zero_shot+demos-2+order-1", "linear_probe+noise-0.2"}
     noisy = fit_of(after, "linear_probe+noise-0.2", 4).predictions

@@ -1,0 +1,14 @@
+"""Where local copies of data sets lie."""
+
+import os
+from pathlib import Path
+
+from vocabsem.errors import SourceError
+
+
+def find_data_dir(data_dir: str | None) -> Path | None:
+    """`data_dir`, else `VOCABSEM_DATA_DIR`; raises SourceError if it is no folder."""
+    named = data_dir or os.environ.get("VOCABSEM_DATA_DIR")
+    if named and not Path(named).is_dir():
+        raise SourceError(f"data folder {named!r} does not exist: fix --data-dir or VOCABSEM_DATA_DIR")
+    return Path(named) if named else None
