@@ -57,7 +57,7 @@ def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path):
 
 def test_killed_at_any_step_of_rebuilding_the_catalog_the_old_one_stays(tmp_path):
     steps = kill_everywhere("rebuild", tmp_path)
-    assert {"before running tables.sql", "before running analyses.sql"} <= set(steps)
+    assert {"before running tables.sql", "before running results.sql"} <= set(steps)
     assert {"before syncing warehouse.duckdb temporary", "before renaming warehouse.duckdb temporary"} <= set(steps)
 
 
