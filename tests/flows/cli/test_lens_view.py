@@ -110,7 +110,7 @@ def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
     [
         ([], "give a text, or --dataset with --example"),
         (["--example", "test-1"], "give a text, or"),
-        (["text", "--format", "csv"], "'csv' is no format of the lens"),
+        (["text", "--format", "csv"], "'csv' is not a format of lens"),
         (["text", "--model", "MODEL", "--output", "/proc"], "/proc is a folder"),
         (["text", "--model", "MODEL", "--output", "/proc/lens.html"], "cannot write /proc/lens.html: No such file"),
     ],
