@@ -110,7 +110,7 @@ def test_a_run_stopped_and_killed_during_extraction_goes_on_and_ends_the_same(ma
     killed = make_home("killed")
     code, said, _ = stopped(killed, card, 1, signal.SIGINT)
     assert code == 130
-    assert said.splitlines()[-1] == "stopped: the same command goes on from here"
+    assert said.splitlines()[-1] == "interrupted: run the same command to resume"
     assert "Traceback" not in said
     code, _, kept = stopped(killed, card, 3, signal.SIGKILL)
     assert code == -signal.SIGKILL

@@ -136,7 +136,7 @@ def test_parts_belong_to_the_inputs_bytes_and_the_models_version(home, table, tm
     other = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
     assert other.parts(other.payload(validate_input(other)[1])).path != own.path
     version = job.model.__class__(job.model.name, "2", "models:/m-2", job.model.config)
-    newer = batch_predict.Job(version, job.input, job.output, job.columns)
+    newer = batch_predict.PredictionJob(version, job.input, job.output, job.columns)
     assert newer.parts(newer.payload(sha256)).path != own.path
 
 

@@ -53,7 +53,7 @@ def test_a_sound_lake_is_swept_and_cataloged(home, recorded):
     assert not leftover.exists()
     count = catalog.query(home, "select count(*) as n from partitions")["n"][0].as_py()
     assert said.startswith(f"{count} partitions, ")
-    assert f"{said}\n- warehouse: rebuilt\n- leftovers removed: 1\n" in page(home)
+    assert f"{said}\n- catalog: rebuilt\n- leftovers removed: 1\n" in page(home)
     assert str(leftover) in page(home)
 
 
