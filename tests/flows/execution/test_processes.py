@@ -1,11 +1,13 @@
 """The small card with every task in a process of its own: nothing is shared but the lake."""
 
+import pytest
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.pipeline import pipeline
 from tests.tasks.worlds import World, with_store
 
 
+@pytest.mark.slow
 def test_the_card_runs_whole_with_every_task_in_another_process(tmp_path, ran, recorded):
     few = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "champion": False}
     world = with_store(World(tmp_path, experiment=few))

@@ -140,6 +140,7 @@ def deployments(world, folder):
 
 
 @pytest.mark.timeout(900)  # a minute on a quiet machine
+@pytest.mark.slow
 def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tmp_path, busy, hook):
     world = replace_home(ran[0], tmp_path)
     home, words = world.home, ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
