@@ -32,7 +32,7 @@ from warehouse.home import Home
 Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
 
 
-class Given(NamedTuple):
+class FitInputs(NamedTuple):
     """What one seed's estimator is fitted on."""
 
     make: Callable[[], Method]
@@ -81,7 +81,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
         for of_seed in keys
     ]
     given = [
-        _given(
+        _fit_inputs(
             home, spec, seed, space, read, demonstration_ids(home, model.name, dataset.name, "test", of_seed["test"])
         )
         for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
@@ -111,14 +111,14 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
-def _given(
+def _fit_inputs(
     home: Home,
     spec: StatesFitSpec,
     seed: int,
     space: LabelSpace,
     read: Mapping[str, Rows],
     demonstrations: list[str],
-) -> Given:
+) -> FitInputs:
     name, shots = method_name(home, spec.method), spec.shots
     columns, several = _columns(name, read["test"][2].shape[1], space.width)
     make = partial(build_method, name, spec.method.params | several, space, seed)
@@ -126,7 +126,7 @@ def _given(
     unlabeled = read[kind.background][2][:, columns] if kind.background in read else None
     if shots == 0 or not kind.needs_labels:
         nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
-        return Given(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
+        return FitInputs(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
     ids, labels, states = read["train"]
     chosen = choose_shots(labels, shots, seed, space.classes, on_insufficient=spec.on_insufficient)
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
@@ -134,7 +134,7 @@ def _given(
         states, labels = states[chosen], labels[chosen]
     labels = add_label_noise(labels, spec.method.label_noise, seed, space.classes)
     seen = demonstrations + [ids[row] for row in chosen]
-    return Given(make, columns, states[:, columns], labels, unlabeled, seen)
+    return FitInputs(make, columns, states[:, columns], labels, unlabeled, seen)
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:
