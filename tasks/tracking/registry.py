@@ -12,7 +12,7 @@ from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
 from tasks.steps.step import PlannedFit
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
-from tasks.tracking.store import store
+from tasks.tracking.store import store, store_lock
 from vocabsem.comparison import Difference, difference
 from vocabsem.resampling import resample
 from warehouse.home import Home
@@ -43,8 +43,9 @@ def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) 
     """
     key = fit.predictions.key
     with store(home) as client:
-        known = client.search_model_versions(f"name = '{name}' and tags.predictions = '{key}'")
-        version = str(known[0].version) if known else _create_version(client, run_id, name, folder, fit)
+        with store_lock(home):  # two processes make no version twice
+            known = client.search_model_versions(f"name = '{name}' and tags.predictions = '{key}'")
+            version = str(known[0].version) if known else _create_version(client, run_id, name, folder, fit)
         champion = _champion(client, name)
         registration = _decided(client, run_id, name, version, champion)
         if registration is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.tracking.store import store
+from tasks.tracking.store import store, store_lock
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def page_file(home: Home, experiment: str, run_id: str) -> Path:
 
 def experiment_id(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -> str:
     """Return the id of the card's MLflow experiment, made if there is none, restored if it was deleted."""
-    experiment = client.get_experiment_by_name(card["name"])
-    if experiment is None:  # over a bare database MLflow would put artifacts into the working directory
-        folder = home.artifacts / card["name"]
-        return str(client.create_experiment(card["name"], folder.as_uri(), {NOTE: card["description"]}))
+    with store_lock(home):  # of two processes that make it at once one would fail
+        experiment = client.get_experiment_by_name(card["name"])
+        if experiment is None:  # over a bare database MLflow would put artifacts into the working directory
+            folder = home.artifacts / card["name"]
+            return str(client.create_experiment(card["name"], folder.as_uri(), {NOTE: card["description"]}))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def store_lock(home: Home) -> FileLock:
-    """Return the lock to hold while MLflow's database may be made: two processes that make it at once both fail."""
+    """Return the lock to hold while the database, an experiment or a model may be made: two at once would fail."""
     home.root.mkdir(parents=True, exist_ok=True)
     return FileLock(home.root / "mlflow.lock")
 

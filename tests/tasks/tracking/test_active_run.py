@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import psutil
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tasks.tracking import active_run as module
 from tasks.tracking.active_run import PROCESS, active_run, open_run
 from tasks.tracking.outcome import finished_run, followed_up
-from tasks.tracking.runs import KEY
+from tasks.tracking.runs import KEY, experiment_id
 from tasks.tracking.store import store
 from tests.conftest import ROOT
 from tests.tasks.worlds import World, with_store
@@ -92,6 +94,18 @@ def test_the_run_of_a_dead_process_is_killed_at_the_next_start_and_that_of_a_liv
     assert {run_of(home, run).info.status for run in (theirs, child.info.run_id)} == {"KILLED"}
     open_run(home, CARD, {})
     assert run_of(home, ours).info.status == "RUNNING", "this very process is alive"
+
+
+def test_runs_that_open_at_once_make_one_experiment(home):
+    at_once = Barrier(4)
+
+    with store(home) as client, ThreadPoolExecutor(4) as pool:
+
+        def opened(_):
+            at_once.wait()
+            return experiment_id(client, home, CARD | {"name": "contended"})
+
+        assert len(set(pool.map(opened, range(4)))) == 1
 
 
 def test_a_run_of_another_machine_or_of_nobody_is_left_alone(home):
