@@ -53,26 +53,26 @@ def test_operations_are_those_that_torch_counts(model):
 
 def test_the_time_of_every_operation_is_of_one_kind():
     names = {"aten::mm": 8.0, "aten::bmm": 1.0, "aten::baddbmm": 0.5, "aten::_softmax": 0.25, "aten::view": 0.125}
-    found = by_kind(names)
-    assert (found["products with weights"], found["products of attention"], found["softmax"]) == (8.0, 1.5, 0.25)
-    assert found[OTHER] == 0.125
-    assert sum(found.values()) == sum(names.values())
+    result = by_kind(names)
+    assert (result["products with weights"], result["products of attention"], result["softmax"]) == (8.0, 1.5, 0.25)
+    assert result[OTHER] == 0.125
+    assert sum(result.values()) == sum(names.values())
 
 
 def test_what_is_shared_is_counted_once(model):
-    (beginning,) = random_prompts(1, 60, VOCABULARY)
-    apart = [operations(model, [[*beginning, token]]) for token in (1, 2)]
-    assert operations(model, [[*beginning, 1], [*beginning, 2]]) == pytest.approx(
-        sum(apart) - operations(model, [beginning]), rel=0.01
+    (prefix,) = random_prompts(1, 60, VOCABULARY)
+    apart = [operations(model, [[*prefix, token]]) for token in (1, 2)]
+    assert operations(model, [[*prefix, 1], [*prefix, 2]]) == pytest.approx(
+        sum(apart) - operations(model, [prefix]), rel=0.01
     )
 
 
 @pytest.mark.parametrize("rival", [one_at_a_time, by_batches])
 def test_rivals_give_the_same_states(model, rival):
     prompts = random_prompts(20, 8, VOCABULARY)
-    found = torch.cat([each.reshape(-1, 128) for each in rival(model.network, prompts)()])
+    result = torch.cat([each.reshape(-1, 128) for each in rival(model.network, prompts)()])
     expected = torch.from_numpy(extract(model, prompts, [2])[2])
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_shapes_for_a_gpu_are_those_of_real_models():

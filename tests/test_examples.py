@@ -67,23 +67,23 @@ def run(cache):
 
 @pytest.mark.slow
 def test_quickstart(run):
-    said = run("quickstart")
-    positive = {text: float(share) for share, text in re.findall(r"([\d.]+) positive: (.*)", said)}
+    output = run("quickstart")
+    positive = {text: float(share) for share, text in re.findall(r"([\d.]+) positive: (.*)", output)}
     assert min(positive["a gorgeous, witty movie"], positive["I loved every minute"]) > 0.5
     assert max(positive["dull from start to end"], positive["a waste of two hours"]) < 0.5
 
 
 @pytest.mark.slow
 def test_your_own_data(run):
-    said = run("your_own_data")
-    assert "reviews, smollm2-135m-instruct" in said
-    assert re.search(r"vocabulary_calibrator +0\.\d+", said)
-    assert "vocabsem-reviews@champion" in said
-    assert {"complaint", "praise"} <= set(said.split())
+    output = run("your_own_data")
+    assert "reviews, smollm2-135m-instruct" in output
+    assert re.search(r"vocabulary_calibrator +0\.\d+", output)
+    assert "vocabsem-reviews@champion" in output
+    assert {"complaint", "praise"} <= set(output.split())
 
 
 @pytest.mark.slow
 def test_lens(run):
-    said = run("lens")
-    assert len(re.findall(r"^layer +\d+:", said, re.MULTILINE)) == 11
-    assert " Paris" in said.partition("nearest anchors:")[2]
+    output = run("lens")
+    assert len(re.findall(r"^layer +\d+:", output, re.MULTILINE)) == 11
+    assert " Paris" in output.partition("nearest anchors:")[2]

@@ -36,7 +36,7 @@ def install(machine, venv, **variables):
 
 
 def interpreter(log, supported=True):
-    """Says what it was asked to do; makes itself a virtual environment when asked to."""
+    """Prints its arguments; makes itself a virtual environment where `-m venv` is among them."""
     check = "exit 0" if supported else "exit 1"
     return (
         f'echo "python $*" >> {log}\n'
@@ -53,7 +53,7 @@ def log(tmp_path):
     return path
 
 
-def test_a_machine_without_a_python_that_fits_is_told_which_do(machine, tmp_path):
+def test_a_machine_without_a_python_that_fits_is_reported_which_do(machine, tmp_path):
     program(machine / "python3", 'case "$1" in --version) echo "Python 3.9.1";; *) exit 1;; esac')
     done = install(machine, tmp_path / "venv")
     assert done.returncode == 1

@@ -46,11 +46,11 @@ class Steps:
 def kind_of(path):
     """A path's part in the protocol, whatever its number."""
     name = Path(path).name
-    ending = " temporary" if atomic.TEMPORARY in name else ""
+    suffix = " temporary" if atomic.TEMPORARY in name else ""
     base = name.split(atomic.TEMPORARY)[0]
     if base.startswith("part-"):
         base = "sidecar" if base.endswith(".json") else "part"
-    return ("folder" if "=" in base or base in ("lake", "toys", "home") else base) + ending
+    return ("folder" if "=" in base or base in ("lake", "toys", "home") else base) + suffix
 
 
 def instrument(steps):

@@ -1,4 +1,4 @@
-"""What cannot be used is said in one clear error, with an exit code, and leaves nothing half-written."""
+"""What cannot be used is stated in one clear error, with an exit code, and leaves nothing half-written."""
 
 import os
 import subprocess
@@ -202,7 +202,7 @@ def test_a_parquet_source_that_is_none(make):
     assert not manifests(world.home)
 
 
-def test_the_mend_of_a_wrong_row_lets_the_run_go_on(make):
+def test_the_fix_of_a_wrong_row_lets_the_run_go_on(make):
     world = with_store(make(rows=bad_rows(text="")))
     refused(world, "run", world.card, api=server())
     write_rows(world.folder / "train.jsonl", sentences()[: -SPLITS["test"]])
@@ -213,7 +213,7 @@ def test_the_mend_of_a_wrong_row_lets_the_run_go_on(make):
 # A lake that was damaged, a disk that is full, a second writer.
 
 
-def test_a_published_file_with_a_flipped_byte_is_named_with_its_mend(world):
+def test_a_published_file_with_a_flipped_byte_is_named_with_its_fix(world):
     assert command(world.home, "run", world.card, api=server()).returncode == 0
     (part,) = world.home.lake.glob("states/*/*/split=test/*/part-00000000-*.parquet")
     data = bytearray(part.read_bytes())

@@ -71,9 +71,9 @@ def champion_gives_the_stored_probabilities_in_a_fresh_process(home):
     answer = vocabsem(home, "predict", "--model", champion.model, "--json", *(row["text"] for row in stored))
     assert answer.returncode == 0, answer.stderr
     for row, expected in zip(json.loads(answer.stdout), stored, strict=True):
-        found = [row["negative"], row["positive"]]
-        assert found == pytest.approx(expected["probabilities"], abs=1e-5)
-        assert row["label"] == ["negative", "positive"][found.index(max(found))]
+        result = [row["negative"], row["positive"]]
+        assert result == pytest.approx(expected["probabilities"], abs=1e-5)
+        assert row["label"] == ["negative", "positive"][result.index(max(result))]
 
 
 def the_warehouse_answers(home):
@@ -101,17 +101,17 @@ def stopped(home, card, shards, number):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, number)
-    _, said = process.communicate(timeout=30)
-    return process.returncode, said, kept
+    _, output = process.communicate(timeout=30)
+    return process.returncode, output, kept
 
 
 def test_a_run_stopped_and_killed_during_extraction_goes_on_and_ends_the_same(make_home, card, finished):
     home, _ = finished
     killed = make_home("killed")
-    code, said, _ = stopped(killed, card, 1, signal.SIGINT)
+    code, output, _ = stopped(killed, card, 1, signal.SIGINT)
     assert code == 130
-    assert said.splitlines()[-1] == "interrupted: run the same command to resume"
-    assert "Traceback" not in said
+    assert output.splitlines()[-1] == "interrupted: run the same command to resume"
+    assert "Traceback" not in output
     code, _, kept = stopped(killed, card, 3, signal.SIGKILL)
     assert code == -signal.SIGKILL
     kept = [path.with_suffix("") for path in kept]

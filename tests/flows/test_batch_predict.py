@@ -92,12 +92,12 @@ class Stopping:
     """A model that is interrupted after some parts."""
 
     def __init__(self, model, parts):
-        self.model, self.parts, self.asked = model, parts, 0
+        self.model, self.parts, self.calls = model, parts, 0
 
     def predict(self, frame):
-        if self.asked == self.parts:
+        if self.calls == self.parts:
             raise KeyboardInterrupt
-        self.asked += 1
+        self.calls += 1
         return self.model.predict(frame)
 
 
@@ -119,7 +119,7 @@ def test_a_stopped_run_goes_on_with_the_parts_it_has(home, table, tmp_path, monk
     again = Stopping(model, 99)
     monkeypatch.setattr(batch_predict, "load_classifier", lambda *_: again)
     assert run(home, table, output) == 70 - 2 * 16, "two sound parts are kept"
-    assert again.asked == 3
+    assert again.calls == 3
     assert left_over(tmp_path) == []
     assert run(home, table, tmp_path / "at_once.parquet") == 70
     assert output.read_bytes() == (tmp_path / "at_once.parquet").read_bytes()

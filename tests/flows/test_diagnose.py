@@ -40,9 +40,9 @@ def diagnosed(tmp_path_factory):
 def figures(world, dataset):
     """{(subject, states, similarity, figure): value}"""
     rows = catalog.query(world.home, "from diagnostics where dataset = $dataset", {"dataset": dataset}).to_pylist()
-    found = {tuple(row[name] for name in COLUMNS): row["value"] for row in rows}
-    assert len(found) == len(rows), "each figure once"
-    return found
+    result = {tuple(row[name] for name in COLUMNS): row["value"] for row in rows}
+    assert len(result) == len(rows), "each figure once"
+    return result
 
 
 def states_of(world, dataset, split):
@@ -82,22 +82,22 @@ def test_one_partition_a_data_set_that_names_all_it_was_made_from(diagnosed):
 
 
 @pytest.mark.parametrize("dataset", WORDS)
-@pytest.mark.parametrize("asked", PROMPTS)
-def test_bias_is_that_of_the_models_mean_answer(diagnosed, dataset, asked):
+@pytest.mark.parametrize("prompts", PROMPTS)
+def test_bias_is_that_of_the_models_mean_answer(diagnosed, dataset, prompts):
     world, _ = diagnosed
     tokens, head, _ = vocabulary_of(world, "raw")
     rows = head[[tokens.index(f"Ġ{word}") for word in WORDS[dataset]]]
-    mean = softmax(states_of(world, dataset, asked) @ rows.T, axis=1).mean(axis=0)
-    found = figures(world, dataset)
-    assert found[asked, None, None, "deficit"] == pytest.approx(np.log(3) - entropy(mean), abs=1e-5)
-    assert found[asked, None, None, "largest_share"] == pytest.approx(mean.max(), abs=1e-5)
+    mean = softmax(states_of(world, dataset, prompts) @ rows.T, axis=1).mean(axis=0)
+    result = figures(world, dataset)
+    assert result[prompts, None, None, "deficit"] == pytest.approx(np.log(3) - entropy(mean), abs=1e-5)
+    assert result[prompts, None, None, "largest_share"] == pytest.approx(mean.max(), abs=1e-5)
 
 
 def test_the_labels_own_imbalance_stands_beside_it(diagnosed):
     world, _ = diagnosed
     counts = np.bincount(labels_of(world, "made", "train"))
-    found = figures(world, "made")
-    assert found["labels", None, None, "deficit"] == pytest.approx(np.log(3) - entropy(counts / counts.sum()))
+    result = figures(world, "made")
+    assert result["labels", None, None, "deficit"] == pytest.approx(np.log(3) - entropy(counts / counts.sum()))
 
 
 @pytest.mark.parametrize(("subject", "gauge"), [("anchors", "raw"), ("anchors.centered", "centered")])
@@ -111,27 +111,27 @@ def test_agreement_and_zero_label_scores_are_those_of_the_stored_rows(diagnosed,
         seen @ (anchors / np.linalg.norm(anchors, axis=1, keepdims=True)).T / np.linalg.norm(seen, axis=1)[:, None]
     )
     own = rows @ head.T
-    found = figures(world, "made")
+    result = figures(world, "made")
     expected = np.mean([spearmanr(a, b).statistic for a, b in zip(own, similar, strict=True)])
     # float32 sums of 32 terms order near-equal pairs of 350 tokens anew, here and there
-    assert found[subject, states, "cosine", "spearman"] == pytest.approx(expected, abs=1e-4)
+    assert result[subject, states, "cosine", "spearman"] == pytest.approx(expected, abs=1e-4)
     first = np.mean(own.argmax(axis=1) == similar.argmax(axis=1))
-    assert found[subject, states, "cosine", "top1"] == pytest.approx(first)
-    said = similar[:, [tokens.index(f"Ġ{word}") for word in WORDS["made"]]].argmax(axis=1)
-    f1 = f1_score(labels_of(world, "made", "test"), said, labels=[0, 1, 2], average="macro", zero_division=0)
-    assert found[subject, states, "cosine", "macro_f1"] == pytest.approx(f1)
+    assert result[subject, states, "cosine", "top1"] == pytest.approx(first)
+    output = similar[:, [tokens.index(f"Ġ{word}") for word in WORDS["made"]]].argmax(axis=1)
+    f1 = f1_score(labels_of(world, "made", "test"), output, labels=[0, 1, 2], average="macro", zero_division=0)
+    assert result[subject, states, "cosine", "macro_f1"] == pytest.approx(f1)
 
 
 def test_a_head_agrees_with_itself_and_fewer_bits_with_it_less(diagnosed):
     world, _ = diagnosed
-    found = figures(world, "made")
-    own = [found["head", "raw", "dot", figure] for figure in ("spearman", "top1", "top10")]
+    result = figures(world, "made")
+    own = [result["head", "raw", "dot", figure] for figure in ("spearman", "top1", "top10")]
     assert own == pytest.approx([1, 1, 1], abs=1e-6)
     for figure in ("spearman", "top10"):
-        eight, four = (found[f"head.int{bits}", "raw", "dot", figure] for bits in (8, 4))
+        eight, four = (result[f"head.int{bits}", "raw", "dot", figure] for bits in (8, 4))
         assert 1 >= eight > four > 0.5
     for kind in ("head", "anchors"):
-        eight, four = (found[f"{kind}.int{bits}", None, None, "label_cosine"] for bits in (8, 4))
+        eight, four = (result[f"{kind}.int{bits}", None, None, "label_cosine"] for bits in (8, 4))
         assert 1 > eight > four > 0.5
 
 
@@ -166,7 +166,7 @@ def test_layers_without_the_one_that_meets_the_head_are_refused(diagnosed):
 
 def test_the_table_has_every_figure(diagnosed, capsys):
     world, keys = diagnosed
-    found = figures(world, "made")
+    result = figures(world, "made")
     one = [m.key for m in Lake(world.home).manifests("diagnostics") if m.coordinates["dataset"] == "made"]
     assert set(one) < set(keys)
     show(world.home, one, as_json=False)
@@ -174,7 +174,7 @@ def test_the_table_has_every_figure(diagnosed, capsys):
     assert "made, tiny-llama" in shown
     assert "made@bare" not in shown
     lines = [re.split(r" {2,}", line.strip()) for line in shown.splitlines()]
-    for (subject, states, similarity, figure), value in found.items():
+    for (subject, states, similarity, figure), value in result.items():
         names = [name for name in (subject, states, similarity) if name]
         assert any(line[: len(names)] == names and f"{value:.3f}" in line for line in lines), (subject, figure)
 

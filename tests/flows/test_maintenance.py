@@ -1,4 +1,4 @@
-"""The lake verified, swept and cataloged; and what is said when it is damaged."""
+"""The lake verified, swept and cataloged; and what is stated when it is damaged."""
 
 import shutil
 
@@ -21,7 +21,7 @@ def home(ran, tmp_path):
     return Home(tmp_path / "home")
 
 
-def care(home, recorded, **parameters):
+def maintain(home, recorded, **parameters):
     with recorded(home):
         return maintenance(home=str(home.root), **parameters)
 
@@ -46,27 +46,27 @@ def test_a_sound_lake_is_swept_and_cataloged(home, recorded):
     leftover = home.lake / "states" / "model=x" / "dataset=y" / "split=test" / "key=00aa00aa00aa"
     leftover.mkdir(parents=True)
     (leftover / "part-0.parquet.tmp-1").write_bytes(b"half")
-    said = care(home, recorded)
-    assert said.endswith(": all as published")
+    output = maintain(home, recorded)
+    assert output.endswith(": all as published")
     assert leftover.exists(), "it is young: a run may be writing it"
-    assert care(home, recorded, hours=0.0) == said
+    assert maintain(home, recorded, hours=0.0) == output
     assert not leftover.exists()
     count = catalog.query(home, "select count(*) as n from partitions")["n"][0].as_py()
-    assert said.startswith(f"{count} partitions, ")
-    assert f"{said}\n- catalog: rebuilt\n- leftovers removed: 1\n" in page(home)
+    assert output.startswith(f"{count} partitions, ")
+    assert f"{output}\n- catalog: rebuilt\n- leftovers removed: 1\n" in page(home)
     assert str(leftover) in page(home)
 
 
 def test_damage_fails_the_run_after_the_page_that_lists_it(home, recorded):
     path, before = damage(home), home.catalog.read_bytes()
     with pytest.raises(CorruptPartition, match=rf"1 damaged or missing in .*{path.name} is damaged \(its sha256"):
-        care(home, recorded)
+        maintain(home, recorded)
     assert home.catalog.read_bytes() == before
     assert "not rebuilt" in page(home)
     assert f"## Damaged or missing\n\n- {path} is damaged" in page(home)
 
 
-def test_the_command_lists_what_is_damaged_and_the_mend_mends(home):
+def test_the_command_lists_what_is_damaged_and_the_fix_fixes(home):
     done = command(home, "warehouse", "verify")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(": all as published\n")

@@ -83,7 +83,7 @@ def test_a_local_copy_stands_for_the_source(tmp_path, opened):
     assert examples_of(opened(world, str(folder.parent))).key != first
 
 
-def test_a_source_pinned_by_its_hash_is_never_asked_for(world, opened, monkeypatch):
+def test_a_source_pinned_by_its_hash_is_never_requested(world, opened, monkeypatch):
     hashes = {split: fetching.sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
     world.write_dataset(sha256=hashes)
     monkeypatch.setattr(fetching, "refresh", lambda *_: pytest.fail("it cannot change"))

@@ -45,7 +45,7 @@ def task_runs(flow_run, needed=()):
 
 
 def flow_run_of(world):
-    """The flow run in which the world's experiment was recorded, as its manifest tells."""
+    """The flow run in which the world's experiment was recorded, as its manifest states."""
     plan = world.plan()
     return plan.run.partition(plan.lake).manifest().facts["prefect_flow_run_id"]
 
@@ -94,8 +94,8 @@ def test_the_checks_are_a_table_artifact(ran):
         world.home,
         "select kind, name, count(*) as n, count_if(passed) as passed from checks group by all order by all",
     ).to_pylist()
-    told = sorted((row["step"], row["check"], row["partitions"], row["passed"]) for row in rows)
-    assert told == [tuple(row.values()) for row in stored]
+    messages = sorted((row["step"], row["check"], row["partitions"], row["passed"]) for row in rows)
+    assert messages == [tuple(row.values()) for row in stored]
     assert {row["step"] for row in rows} == {"examples", "anchors", "states", "predictions", "metrics", "comparisons"}
 
 
@@ -127,8 +127,8 @@ def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
         s.key for s in steps if s.kind in ("predictions", "metrics", "comparisons") and s.key not in of_sound
     } | {step.key}
     assert not plan.published(plan.run)
-    (told,) = catalog.query(world.home, "select * from checks where not passed and severity = 'fail'").to_pylist()
-    assert (told["kind"], told["dataset"], told["name"], told["published"]) == ("states", "made", "finite", False)
+    (check,) = catalog.query(world.home, "select * from checks where not passed and severity = 'fail'").to_pylist()
+    assert (check["kind"], check["dataset"], check["name"], check["published"]) == ("states", "made", "finite", False)
     (shown,) = ask("artifacts", artifacts={"key": {"any_": ["checks-broken"]}})
     first, *others = json.loads(shown["data"])
     assert (first["step"], first["passed"]) == ("refused", 0)

@@ -18,12 +18,12 @@ from warehouse.lake.partition import Lake
 @pytest.fixture(scope="module")
 def rows(done):
     """{(shots, question, method, reference, metric): row}"""
-    found = {}
+    result = {}
     for step in done.pairs[0].compared:
         for row in step.partition(Lake(done.home)).table().to_pylist():
             key = tuple(row[name] for name in ("question", "method", "reference", "metric"))
-            assert found.setdefault((step.spec.shots, *key), row) is row, "each once"
-    return found
+            assert result.setdefault((step.spec.shots, *key), row) is row, "each once"
+    return result
 
 
 def test_every_contrast_of_the_plan_has_a_row_for_each_figure(done, rows):
@@ -57,8 +57,8 @@ def test_an_interval_is_that_of_the_paired_bootstrap(done, rows, method, shots):
     answers = [np.stack([probabilities for *_, probabilities in each.values()]) for each in stored]
     expected = paired_bootstrap(labels, *answers, metric="macro_f1", resamples=RESAMPLES)
     row = rows[str(shots), "rival", method, "vocabulary_calibrator", "macro_f1"]
-    found = [row[name] for name in ("difference", "low", "high", "p")]
-    assert found == pytest.approx([expected.value, expected.low, expected.high, expected.p], abs=1e-9)
+    result = [row[name] for name in ("difference", "low", "high", "p")]
+    assert result == pytest.approx([expected.value, expected.low, expected.high, expected.p], abs=1e-9)
 
 
 def test_the_rivals_of_one_number_of_shots_are_corrected_together(rows):

@@ -69,7 +69,7 @@ def test_a_published_partition_keeps_its_bytes(world):
     assert snapshot(plan.home.lake) == before
 
 
-def test_a_check_tells_of_a_class_that_a_split_lacks(tmp_path):
+def test_a_check_states_of_a_class_that_a_split_lacks(tmp_path):
     rows = sentences()
     rows[-24:] = [row for row in rows if row["label"] != "tale"][-24:]
     plan = World(tmp_path, rows=rows).plan()

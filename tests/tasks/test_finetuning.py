@@ -112,7 +112,7 @@ def test_predictions_equal_tuning_directly(plan, method, shots):
             [prompts[row] for row in rows],
             labels[rows],
             words,
-            [asked for _, _, asked in others],
+            [requested for _, _, requested in others],
             training=load_method(method)(**QUICK),
             random_state=seed,
         )
@@ -163,7 +163,7 @@ def test_peft_gives_the_stored_predictions_from_the_stored_adapter(plan, tmp_pat
     np.testing.assert_allclose(stored, softmax(logits[:, words], axis=1), atol=2e-5)  # other batches
 
 
-def test_facts_tell_what_was_chosen_and_how_long_it_took(plan):
+def test_facts_state_what_was_chosen_and_how_long_it_took(plan):
     step = step_of(plan, "lora", "all")
     facts = step.partition(Lake(plan.home)).manifest().facts
     assert {key: facts[key] for key in ("method", "params", "shots")} == {
@@ -179,8 +179,8 @@ def test_facts_tell_what_was_chosen_and_how_long_it_took(plan):
         assert seed["fit_seconds"] > 0
     metrics = Step(MetricsSpec(**step.coordinates, predictions=step.key))
     score.fn(plan.home, "made", [(step, metrics)])
-    found = metrics.partition(Lake(plan.home)).table().to_pylist()
-    assert {"accuracy", "macro_f1", "nll", "fit_seconds"} <= {row["metric"] for row in found}
+    result = metrics.partition(Lake(plan.home)).table().to_pylist()
+    assert {"accuracy", "macro_f1", "nll", "fit_seconds"} <= {row["metric"] for row in result}
 
 
 def test_the_loaded_model_gives_the_states_it_gave_before(plan):

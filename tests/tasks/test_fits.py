@@ -22,11 +22,11 @@ from warehouse.lake.partition import Lake
 
 def predictions_of(plan, fit, split="test"):
     """{seed: (ids, labels (N,), predicted (N,), probabilities (N, C))} as stored."""
-    found = {}
+    result = {}
     for row in fit.predictions.partition(Lake(plan.home)).table().to_pylist():
         if row["split"] == split:
-            found.setdefault(row["seed"], []).append((row["id"], row["label"], row["predicted"], row["probabilities"]))
-    return {seed: tuple(map(np.array, zip(*rows, strict=True))) for seed, rows in found.items()}
+            result.setdefault(row["seed"], []).append((row["id"], row["label"], row["predicted"], row["probabilities"]))
+    return {seed: tuple(map(np.array, zip(*rows, strict=True))) for seed, rows in result.items()}
 
 
 def training_of(plan, fit):
@@ -62,22 +62,22 @@ def test_every_method_is_fitted_at_the_shots_it_can_use(done):
     shots = {fit.method: set() for fit in fits(done)}
     for fit in fits(done):
         shots[fit.method].add(fit.shots)
-    for name, found in shots.items():
+    for name, result in shots.items():
         without = {0} if method_info(name).works_without_labels or not method_info(name).needs_labels else set()
-        assert found == without | ({1, 4, "all"} if method_info(name).needs_labels else set())
+        assert result == without | ({1, 4, "all"} if method_info(name).needs_labels else set())
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_predictions_equal_the_estimators_own(done, split):
     ids, labels, states = states_of(done, split)
     train_ids, train_labels, train_states = states_of(done, "train")
-    place = {example: row for row, example in enumerate(train_ids)}
+    index = {example: row for row, example in enumerate(train_ids)}
     for fit in fits(done):
         training, stored = training_of(done, fit), predictions_of(done, fit, split)
         assert list(stored) == list(fit.predictions.spec.seeds)
-        for seed, (found_ids, found_labels, predicted, probabilities) in stored.items():
+        for seed, (result_ids, result_labels, predicted, probabilities) in stored.items():
             estimator = build_method(fit.method, fit.predictions.spec.method.params, space_of(done), seed)
-            rows = [place[example] for example in training.get(seed, [])]
+            rows = [index[example] for example in training.get(seed, [])]
             if fit.shots == 0:
                 estimator.fit(train_states)
             else:
@@ -85,8 +85,8 @@ def test_predictions_equal_the_estimators_own(done, split):
             expected = estimator.predict_proba(states)
             np.testing.assert_array_equal(probabilities, expected.astype(np.float32))
             np.testing.assert_array_equal(predicted, expected.argmax(axis=1))
-            assert found_ids.tolist() == ids
-            assert found_labels.tolist() == labels.tolist()
+            assert result_ids.tolist() == ids
+            assert result_labels.tolist() == labels.tolist()
 
 
 def test_every_method_sees_the_same_examples(done):

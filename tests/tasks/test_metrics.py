@@ -15,16 +15,16 @@ OF_PREDICTIONS = ("accuracy", "macro_f1", "nll", "ece", "brier")
 def figures_of(plan, fit):
     """{(split, seed, metric): row}; the seed is None for the figure over seeds."""
     rows = fit.metrics.partition(Lake(plan.home)).table().to_pylist()
-    found = {(row["split"], row["seed"], row["metric"]): row for row in rows}
-    assert len(found) == len(rows), "each figure once"
-    return found
+    result = {(row["split"], row["seed"], row["metric"]): row for row in rows}
+    assert len(result) == len(rows), "each figure once"
+    return result
 
 
 def expected_ece(labels, probabilities, bins=15):
     """By its definition, bin by bin."""
     confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    place = np.minimum(np.floor(confidence.astype(np.float64) * bins), bins - 1)
-    gaps = [abs(hit[place == b].sum() - confidence[place == b].sum()) for b in range(bins)]
+    index = np.minimum(np.floor(confidence.astype(np.float64) * bins), bins - 1)
+    gaps = [abs(hit[index == b].sum() - confidence[index == b].sum()) for b in range(bins)]
     return sum(gaps) / len(labels)
 
 

@@ -91,7 +91,7 @@ def test_a_control_is_never_champion(recorded):
     assert champion_of(other)[1][0] != champion
 
 
-def test_without_validation_data_no_champion_can_be_asked_for(tmp_path):
+def test_without_validation_data_no_champion_can_be_requested(tmp_path):
     world = World(tmp_path, dataset={"split": {}})
     with pytest.raises(CardError, match="chosen on validation data, and dataset 'made' has none"):
         world.plan()

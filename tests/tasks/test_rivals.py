@@ -97,10 +97,10 @@ def test_in_context_learning_is_the_models_answer_to_the_whole_prompt(plan, name
     train = {row["id"]: row for row in rows_of(plan, "train")}
     shown = [train[example] for example in seen(plan, f"zero_shot+{name}", 2, seed)]
     assert np.bincount([row["label"] for row in shown]).tolist() == [2, 2, 2]
-    beginning = "".join(prompt(row["text"], row["label"]) for row in shown)
-    expected = [own_answer(plan, beginning + prompt(row["text"])) for row in rows_of(plan, "test")[:6]]
-    found = predicted(plan, f"zero_shot+{name}", 2, seed)[:6]
-    np.testing.assert_allclose(found, np.exp(expected), **ROUNDING)
+    prefix = "".join(prompt(row["text"], row["label"]) for row in shown)
+    expected = [own_answer(plan, prefix + prompt(row["text"])) for row in rows_of(plan, "test")[:6]]
+    result = predicted(plan, f"zero_shot+{name}", 2, seed)[:6]
+    np.testing.assert_allclose(result, np.exp(expected), **ROUNDING)
 
 
 def test_demonstrations_are_the_shots_that_every_method_sees(plan):
@@ -174,15 +174,15 @@ def test_contextual_calibration_divides_by_the_answer_to_nothing(plan):
     nothing = np.mean([np.exp(own_answer(plan, prompt(text))) for text in ("N/A", "[MASK]", "")], axis=0)
     own = np.array([own_answer(plan, prompt(row["text"])) for row in rows_of(plan, "test")])
     expected = np.exp(own) / nothing
-    found = predicted(plan, "contextual_calibration", 0, 0)
-    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-4)
+    result = predicted(plan, "contextual_calibration", 0, 0)
+    np.testing.assert_allclose(result, expected / expected.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-4)
 
 
 def test_batch_calibration_divides_by_the_mean_answer_to_the_training_texts(plan):
     batch = np.mean([np.exp(own_answer(plan, prompt(row["text"]))) for row in rows_of(plan, "train")], axis=0)
     own = np.array([own_answer(plan, prompt(row["text"])) for row in rows_of(plan, "test")])
-    found = predicted(plan, "batch_calibration", 0, 0)
-    np.testing.assert_allclose(found, softmax(own - np.log(batch), axis=1), rtol=1e-3, atol=1e-4)
+    result = predicted(plan, "batch_calibration", 0, 0)
+    np.testing.assert_allclose(result, softmax(own - np.log(batch), axis=1), rtol=1e-3, atol=1e-4)
 
 
 def test_domain_words_stand_under_the_same_demonstrations(plan):

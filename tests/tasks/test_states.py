@@ -62,7 +62,7 @@ def test_states_equal_a_direct_extraction_in_the_examples_order(done, split):
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_layers_pooling_and_truncated_prompts_are_as_asked_for(tmp_path, pooling):
+def test_layers_pooling_and_truncated_prompts_are_as_requested(tmp_path, pooling):
     plan = World(tmp_path, experiment={"layers": [0, 2, "last"], "pooling": pooling, "max_tokens": 16}).plan()
     compute(plan, ("examples", "states"))
     (pair,) = plan.pairs
@@ -82,8 +82,8 @@ def test_facts_are_those_of_the_rows(done):
     table = table_of(done, pair, "train")
     norms = np.linalg.norm(matrix(table["layer_3"]), axis=1)
     assert manifest.facts["tokens"] == sum(table["tokens"].to_pylist())
-    found = [manifest.facts["norm"][name] for name in ("min", "mean", "max")]
-    np.testing.assert_allclose(found, [norms.min(), norms.mean(), norms.max()], rtol=1e-6)
+    result = [manifest.facts["norm"][name] for name in ("min", "mean", "max")]
+    np.testing.assert_allclose(result, [norms.min(), norms.mean(), norms.max()], rtol=1e-6)
     assert manifest.rows == SPLITS["train"]
     checks = {check["name"]: check for check in manifest.checks}
     assert len(checks) == 5
@@ -93,7 +93,7 @@ def test_facts_are_those_of_the_rows(done):
     assert float(guard.split()[2]) < 5e-4, "the guard's largest difference is told"
 
 
-def test_progress_is_told_of_every_prompt_and_token(begun):
+def test_progress_is_reported_of_every_prompt_and_token(begun):
     plan, pair = begun
     step, progress = pair.states["test"], ProgressFile(plan.home.root / "progress")
     progress.path.touch()

@@ -117,8 +117,8 @@ def state_of(network):
 
 
 def assert_same(network, before):
-    (shape, values), (found, new) = before, state_of(network)
-    assert found == shape
+    (shape, values), (result, new) = before, state_of(network)
+    assert result == shape
     assert all(torch.equal(value, values[name]) for name, value in new.items())
 
 
@@ -128,28 +128,28 @@ def test_a_new_adapter_gives_the_models_own_answers(model, kind):
     with adapted(model, load_method(kind)(), random_state=3):
         assert any(isinstance(module, BaseTunerLayer) for module in model.network.modules())
         states = extract(model, PROMPTS[:6], [model.layers])[model.layers]
-    found = softmax(label_head(model, WORDS).logits(torch.from_numpy(states)).double().numpy(), axis=1)
-    np.testing.assert_allclose(found, expected, **ROUNDING)
+    result = softmax(label_head(model, WORDS).logits(torch.from_numpy(states)).double().numpy(), axis=1)
+    np.testing.assert_allclose(result, expected, **ROUNDING)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tuning_changes_answers_and_leaves_the_model_as_it_was_to_the_bit(model, kind):
     before, logits = state_of(model.network), whole_logits(model.network, PROMPTS[:3])
     extract(model, PROMPTS[:3], [model.layers])  # nothing that inference caches may be in the way of gradients
-    found = tuned(model, kind, 9, slice(9, 15), steps=3, learning_rates=[0.03])
+    result = tuned(model, kind, 9, slice(9, 15), steps=3, learning_rates=[0.03])
     assert_same(model.network, before)
     assert torch.equal(whole_logits(model.network, PROMPTS[:3]), logits)
-    assert np.abs(found.probabilities[0] - answers(model.network, PROMPTS[9:15])).max() > 1e-3
-    assert {array.dtype for array in found.weights.values()} == {np.dtype("float32")}
+    assert np.abs(result.probabilities[0] - answers(model.network, PROMPTS[9:15])).max() > 1e-3
+    assert {array.dtype for array in result.weights.values()} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["gptj", "cohere"])
-def test_a_task_that_a_token_tells_is_learned(load, name, kind):
-    (found,) = tuned(load(name), kind, 36, slice(36, 48), steps=40, learning_rates=[0.02]).probabilities
-    assert found.shape == (12, 3)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert (found.argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
+def test_a_task_that_a_token_states_is_learned(load, name, kind):
+    (result,) = tuned(load(name), kind, 36, slice(36, 48), steps=40, learning_rates=[0.02]).probabilities
+    assert result.shape == (12, 3)
+    np.testing.assert_allclose(result.sum(axis=1), 1)
+    assert (result.argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_steps_equal_those_of_transformers_trainer(gptj, tmp_path, kind, config)
     data = []
     for ids, label in zip(PROMPTS[:rows], LABELS[:rows], strict=True):
         rest = width - len(ids)
-        place = [-100] * (len(ids) - 1) + [int(label)] + [-100] * rest
-        data.append({"input_ids": ids + [1] * rest, "attention_mask": [1] * len(ids) + [0] * rest, "labels": place})
+        index = [-100] * (len(ids) - 1) + [int(label)] + [-100] * rest
+        data.append({"input_ids": ids + [1] * rest, "attention_mask": [1] * len(ids) + [0] * rest, "labels": index})
 
     def loss(outputs, labels, num_items_in_batch=None):
         row, column = (labels >= 0).nonzero(as_tuple=True)
@@ -189,10 +189,10 @@ def test_steps_equal_those_of_transformers_trainer(gptj, tmp_path, kind, config)
     Trainer(adapter, arguments, train_dataset=data, compute_loss_func=loss).train()
     expected = get_peft_model_state_dict(adapter)
 
-    found = tuned(gptj, kind, rows, seed=4, steps=steps, stops=1, learning_rates=[rate])
-    assert found.weights.keys() == expected.keys()
+    result = tuned(gptj, kind, rows, seed=4, steps=steps, stops=1, learning_rates=[rate])
+    assert result.weights.keys() == expected.keys()
     for name, tensor in expected.items():
-        np.testing.assert_allclose(found.weights[name], tensor.numpy(), err_msg=name, **ROUNDING)
+        np.testing.assert_allclose(result.weights[name], tensor.numpy(), err_msg=name, **ROUNDING)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,11 +218,11 @@ def test_rate_and_end_are_those_of_the_lowest_loss_on_rows_held_out(gptj, kind):
 
 
 def test_the_temperature_suits_the_rows_held_out_and_divides_the_logits_of_all_others(gptj):
-    rows, asked, seed = 18, slice(18, 30), 2
+    rows, queries, seed = 18, slice(18, 30), 2
     labels = np.random.default_rng(1).permuted(LABELS[:rows])
     settings = {"seed": seed, "steps": 5, "stops": 1, "learning_rates": [0.03]}
-    plain = tuned(gptj, "lora", rows, asked, labels, **settings)
-    found = tuned(gptj, "lora", rows, asked, labels, **settings, temperature=True)
+    plain = tuned(gptj, "lora", rows, queries, labels, **settings)
+    result = tuned(gptj, "lora", rows, queries, labels, **settings, temperature=True)
     held_out = held_out_rows(labels, np.random.default_rng(seed))
     seen, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     with adapted(gptj, LoRA(), seed) as made:
@@ -232,32 +232,34 @@ def test_the_temperature_suits_the_rows_held_out_and_divides_the_logits_of_all_o
     held_out_answers = np.log(answers(trained, [PROMPTS[i] for i in unseen]))
     expected = fit_temperature(labels[unseen], held_out_answers)
     assert abs(expected - 1) > 0.05
-    assert found.facts["temperature"] == pytest.approx(expected, rel=1e-3)
+    assert result.facts["temperature"] == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(
-        found.probabilities[0], softmax(np.log(plain.probabilities[0]) / found.facts["temperature"], axis=1), rtol=1e-6
+        result.probabilities[0],
+        softmax(np.log(plain.probabilities[0]) / result.facts["temperature"], axis=1),
+        rtol=1e-6,
     )
 
 
 def test_with_one_row_of_a_class_the_middle_choices_are_taken(gptj):
     rates, labels, counted = [0.5, 1e-4, 2e-3], np.array([0, 1, 1, 0, 2]), []
-    found = tuned(
+    result = tuned(
         *(gptj, "ia3", 5, slice(5, 9), labels),
         steps=10,
         learning_rates=rates,
         progress=lambda prompts, tokens: counted.append((prompts, tokens)),
     )
     chosen = {"learning_rate": 2e-3, "steps": 6, "held_out": 0, "temperature": 1.0}
-    assert found.facts == chosen | {"parameters": 3 * (32 + 32 + 128)}
+    assert result.facts == chosen | {"parameters": 3 * (32 + 32 + 128)}
     seen = 6 * PROMPTS[:5] + PROMPTS[5:9]
     assert np.sum(counted, axis=0).tolist() == [len(seen), sum(map(len, seen))]
-    assert found.seconds > 0
+    assert result.seconds > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seed_decides_all(gptj, kind):
     def probabilities(seed):
-        found = tuned(gptj, kind, 24, slice(24, 48), seed=seed, steps=6, learning_rates=[0.01])
-        return found.probabilities[0], found.weights
+        result = tuned(gptj, kind, 24, slice(24, 48), seed=seed, steps=6, learning_rates=[0.01])
+        return result.probabilities[0], result.weights
 
     (first, weights), (again, same_weights) = probabilities(1), probabilities(1)
     np.testing.assert_array_equal(first, again)
@@ -271,14 +273,14 @@ def test_the_seed_decides_all(gptj, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_peft_reads_what_is_stored_and_gives_the_same_answers(load, tmp_path, name, kind):
     model = load(name)
-    found = tuned(model, kind, 9, slice(9, 15), steps=5, learning_rates=[0.03])
-    save_file(found.weights, tmp_path / "adapter_model.safetensors")
-    (tmp_path / "adapter_config.json").write_text(json.dumps(found.config))
-    assert found.config["base_model_name_or_path"] == model.name
+    result = tuned(model, kind, 9, slice(9, 15), steps=5, learning_rates=[0.03])
+    save_file(result.weights, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(result.config))
+    assert result.config["base_model_name_or_path"] == model.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         adapter = PeftModel.from_pretrained(deepcopy(model.network), tmp_path)
-    np.testing.assert_allclose(answers(adapter, PROMPTS[9:15]), found.probabilities[0], **ROUNDING)
+    np.testing.assert_allclose(answers(adapter, PROMPTS[9:15]), result.probabilities[0], **ROUNDING)
 
 
 @pytest.mark.parametrize("name", ["gptj", "gemma2", "cohere", "granite"])
@@ -291,18 +293,18 @@ def test_several_tokens_of_a_word_count_as_their_mean_as_in_zero_shot(load, name
     space = LabelSpace(anchors=rows, head=rows, bias=offsets, softcap=whole.softcap, scale=whole.scale)
     states = extract(model, PROMPTS[:6], [model.layers])[model.layers]
     expected = build_method("zero_shot", {}, space, 0).fit(states).predict_proba(states)
-    found = softmax(head.logits(torch.from_numpy(states)).numpy(), axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    result = softmax(head.logits(torch.from_numpy(states)).numpy(), axis=1)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_bfloat16_the_adapter_learns_in_float32(load, kind):
     model = load("gptj", "bfloat16")
     before = state_of(model.network)
-    found = tuned(model, kind, 36, slice(36, 48), steps=40, learning_rates=[0.02])
+    result = tuned(model, kind, 36, slice(36, 48), steps=40, learning_rates=[0.02])
     assert_same(model.network, before)
-    assert {array.dtype for array in found.weights.values()} == {np.dtype("float32")}
-    assert (found.probabilities[0].argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
+    assert {array.dtype for array in result.weights.values()} == {np.dtype("float32")}
+    assert (result.probabilities[0].argmax(axis=1) == LABELS[36:]).mean() >= 10 / 12
 
 
 class Interrupted(Exception): ...
@@ -336,10 +338,10 @@ def test_labels_that_cannot_be_used_are_refused(gptj):
 @given(st.integers(1, 60), st.integers(0, 2**32))
 def test_every_row_is_seen_as_often_as_the_others(rows, seed):
     batches = random_batches(rows, 16, np.random.default_rng(seed))
-    drawn = [row for _, batch in zip(range(12), batches, strict=False) for row in batch]
-    assert len(drawn) == 12 * min(rows, 16)
-    for start in range(0, len(drawn) - rows + 1, rows):
-        assert sorted(drawn[start : start + rows]) == list(range(rows))
+    sampled = [row for _, batch in zip(range(12), batches, strict=False) for row in batch]
+    assert len(sampled) == 12 * min(rows, 16)
+    for start in range(0, len(sampled) - rows + 1, rows):
+        assert sorted(sampled[start : start + rows]) == list(range(rows))
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=3000), st.integers(0, 2**32))

@@ -27,8 +27,8 @@ def reference(head):
     return np.linalg.pinv(np.asarray(head, np.float64), rcond=1e-13).T
 
 
-def relative(found, expected):
-    return np.linalg.norm(np.asarray(found) - expected) / np.linalg.norm(expected)
+def relative(result, expected):
+    return np.linalg.norm(np.asarray(result) - expected) / np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("condition", [1, 30, 900, 1.1e3, 1e4])
@@ -36,21 +36,21 @@ def relative(found, expected):
 def test_equals_the_pseudo_inverse(condition, gauge):
     head = head_of(condition)
     shifted = head - head.mean(0) if gauge == "centered" else head
-    found = semantic_anchors(head, gauge=gauge)
+    result = semantic_anchors(head, gauge=gauge)
     singular = np.linalg.svd(shifted.numpy(), compute_uv=False)
 
-    assert relative(found.vectors, reference(shifted)) < 1e-9
-    assert found.condition == pytest.approx(singular[0] / singular[-1], rel=1e-6)
-    assert found.residual < 1e-9
-    assert (found.solver, found.rank, found.gauge) == ("cholesky", 24, gauge)
+    assert relative(result.vectors, reference(shifted)) < 1e-9
+    assert result.condition == pytest.approx(singular[0] / singular[-1], rel=1e-6)
+    assert result.residual < 1e-9
+    assert (result.solver, result.rank, result.gauge) == ("cholesky", 24, gauge)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_solves_the_stored_weights_in_float64(dtype):
     head = head_of(100).to(dtype)
-    found = semantic_anchors(head)
-    assert found.vectors.dtype == found.leverage.dtype == torch.float64
-    assert relative(found.vectors, reference(head.double())) < 1e-9
+    result = semantic_anchors(head)
+    assert result.vectors.dtype == result.leverage.dtype == torch.float64
+    assert relative(result.vectors, reference(head.double())) < 1e-9
 
 
 def test_the_float32_pseudo_inverse_would_have_lost_directions():
@@ -79,45 +79,45 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
 @settings(max_examples=40, deadline=None)
 def test_identities(seed, rows, d, gauge):
     weight = torch.from_numpy(np.random.default_rng(seed).standard_normal((rows + 1, d)))
-    found = semantic_anchors(weight, gauge=gauge)
+    result = semantic_anchors(weight, gauge=gauge)
     centered = weight - weight.mean(0) if gauge == "centered" else weight
 
-    assert float(found.leverage.sum()) == pytest.approx(found.rank, rel=1e-9)
-    assert float(found.leverage.min()) >= -1e-12
-    assert float(found.leverage.max()) <= 1 + 1e-9
-    assert np.allclose((centered * found.vectors).sum(1), found.leverage, atol=1e-9)
+    assert float(result.leverage.sum()) == pytest.approx(result.rank, rel=1e-9)
+    assert float(result.leverage.min()) >= -1e-12
+    assert float(result.leverage.max()) <= 1 + 1e-9
+    assert np.allclose((centered * result.vectors).sum(1), result.leverage, atol=1e-9)
     # W⁺W = 1 on a full-rank head, and W⁺ (h's logits) = h for every state h
-    assert np.allclose(found.vectors.mT @ centered, np.eye(d), atol=1e-7)
+    assert np.allclose(result.vectors.mT @ centered, np.eye(d), atol=1e-7)
     if gauge == "centered":
-        assert np.allclose(found.vectors.sum(0), 0, atol=1e-7)
+        assert np.allclose(result.vectors.sum(0), 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("rank", [1, 7, 23])
 def test_rank_deficient_head_warns_and_takes_the_pseudo_inverse(rank):
     head = head_of(20, rank=rank)
     with pytest.warns(RankDeficientHead, match=f"span {rank} of 24 dimensions"):
-        found = semantic_anchors(head)
-    assert relative(found.vectors, reference(head)) < 1e-9
-    assert (found.solver, found.rank) == ("eigh", rank)
-    assert float(found.leverage.sum()) == pytest.approx(rank, rel=1e-9)
-    assert found.condition == pytest.approx(20 ** ((rank - 1) / 23), rel=1e-6)
-    assert found.residual < 1e-9
+        result = semantic_anchors(head)
+    assert relative(result.vectors, reference(head)) < 1e-9
+    assert (result.solver, result.rank) == ("eigh", rank)
+    assert float(result.leverage.sum()) == pytest.approx(rank, rel=1e-9)
+    assert result.condition == pytest.approx(20 ** ((rank - 1) / 23), rel=1e-6)
+    assert result.residual < 1e-9
 
 
 def test_fewer_rows_than_dimensions():
     head = torch.from_numpy(np.random.default_rng(0).standard_normal((5, 9)))
     with pytest.warns(RankDeficientHead, match="5 rows span 5 of 9"):
-        found = semantic_anchors(head)
-    assert relative(found.vectors, reference(head)) < 1e-9
+        result = semantic_anchors(head)
+    assert relative(result.vectors, reference(head)) < 1e-9
 
 
 def test_padding_rows_do_not_enter():
     head = head_of(30)
     padded = torch.cat([head, torch.full((56, 24), 7.0, dtype=torch.float64)])
     alone = semantic_anchors(head)
-    found = semantic_anchors(padded, rows=400)
-    assert found.vectors.shape == (400, 24)
-    assert torch.equal(found.vectors, alone.vectors)
+    result = semantic_anchors(padded, rows=400)
+    assert result.vectors.shape == (400, 24)
+    assert torch.equal(result.vectors, alone.vectors)
     assert relative(semantic_anchors(padded).vectors[:400], alone.vectors.numpy()) > 0.1
 
 
@@ -126,12 +126,12 @@ def test_bias_is_the_least_squares_solution(gauge):
     """s_i minimizes ‖W s + b − e_i‖; centered, both the head's and the bias's mean row are removed first."""
     head = head_of(30)
     bias = torch.from_numpy(np.random.default_rng(2).standard_normal(500))
-    found = semantic_anchors(torch.cat([head, head[:100]]), bias=bias, rows=400, gauge=gauge)
+    result = semantic_anchors(torch.cat([head, head[:100]]), bias=bias, rows=400, gauge=gauge)
     weight, shift = head.numpy(), bias[:400].numpy()
     if gauge == "centered":
         weight, shift = weight - weight.mean(0), shift - shift.mean()
     expected = np.linalg.lstsq(weight, np.eye(400) - shift[:, None], rcond=None)[0].T
-    assert relative(found.vectors, expected) < 1e-9
+    assert relative(result.vectors, expected) < 1e-9
 
 
 def test_a_constant_bias_moves_nothing_in_the_centered_gauge():
@@ -152,9 +152,9 @@ def test_the_centered_gauge_forgets_a_common_row():
 def test_the_head_is_left_as_it_was():
     head = torch.nn.Parameter(head_of(30).float())
     before = head.detach().clone()
-    found = semantic_anchors(head, gauge="centered", bias=torch.ones(400))
+    result = semantic_anchors(head, gauge="centered", bias=torch.ones(400))
     assert torch.equal(head, before)
-    assert not found.vectors.requires_grad
+    assert not result.vectors.requires_grad
 
 
 @pytest.mark.parametrize(

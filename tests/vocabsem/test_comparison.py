@@ -30,7 +30,7 @@ def answers(hits):
 @pytest.mark.parametrize("metric", ["macro_f1", "nll", "brier", "ece"])
 @pytest.mark.parametrize("second", [SECOND, SECOND[:1]], ids=["three seeds", "one seed"])
 def test_equals_a_naive_loop_over_examples_and_seeds(metric, second):
-    found = paired_bootstrap(LABELS, FIRST, second, metric=metric, resamples=200, seed=4)
+    result = paired_bootstrap(LABELS, FIRST, second, metric=metric, resamples=200, seed=4)
     pairs = list(zip(FIRST, np.broadcast_to(second, FIRST.shape), strict=True))
 
     def gap(rows, pair):
@@ -39,12 +39,12 @@ def test_equals_a_naive_loop_over_examples_and_seeds(metric, second):
 
     examples = np.random.default_rng(4).integers(60, size=(200, 60))
     seeds = np.random.default_rng([4, 1]).integers(3, size=(200, 3))
-    drawn = np.array(
+    sampled = np.array(
         [np.mean([gap(rows, pairs[s]) for s in several]) for rows, several in zip(examples, seeds, strict=True)]
     )
-    assert found.value == pytest.approx(np.mean([gap(np.arange(60), pair) for pair in pairs]))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-12)
-    assert found.p == pytest.approx(2 * (min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1) / 201)
+    assert result.value == pytest.approx(np.mean([gap(np.arange(60), pair) for pair in pairs]))
+    assert (result.low, result.high) == pytest.approx(tuple(np.quantile(sampled, [0.025, 0.975])), abs=1e-12)
+    assert result.p == pytest.approx(2 * (min((sampled <= 0).sum(), (sampled >= 0).sum()) + 1) / 201)
 
 
 def test_a_method_does_not_differ_from_itself():
@@ -62,25 +62,25 @@ def test_the_interval_and_p_are_those_of_a_paired_normal_test():
     """Right where the other is wrong on 80 of 2,000 examples, the reverse on 40: McNemar's situation."""
     hits = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [1000, 80, 40, 880], axis=0).T
     labels = np.zeros(2000, np.int64)
-    found = paired_bootstrap(labels, answers(hits[0])[None], answers(hits[1])[None], metric="accuracy", resamples=4000)
+    result = paired_bootstrap(labels, answers(hits[0])[None], answers(hits[1])[None], metric="accuracy", resamples=4000)
     error = np.std(hits[0] - hits[1]) / 2000**0.5
-    assert found.value == pytest.approx(0.02)
+    assert result.value == pytest.approx(0.02)
     # a quantile of 4,000 draws has a standard error of about 1/30 of the half-width, and steps of 1/2000
-    assert (found.low, found.high) == pytest.approx((0.02 - 1.96 * error, 0.02 + 1.96 * error), abs=error / 4)
-    assert found.p == pytest.approx(2 * norm.sf(0.02 / error), abs=1e-3)
+    assert (result.low, result.high) == pytest.approx((0.02 - 1.96 * error, 0.02 + 1.96 * error), abs=error / 4)
+    assert result.p == pytest.approx(2 * norm.sf(0.02 / error), abs=1e-3)
     unpaired = 1.96 * 2**0.5 * 0.5 / 2000**0.5
-    assert found.high - found.low < unpaired, "pairing takes the examples' difficulty out"
+    assert result.high - result.low < unpaired, "pairing takes the examples' difficulty out"
 
 
 def test_p_is_uniform_where_nothing_differs():
     """Two methods of the same accuracy: p is below .1 about every tenth time."""
     labels = np.zeros(200, np.int64)
-    found = []
+    result = []
     for seed in range(200):
         hits = np.random.default_rng(seed).random((2, 200)) < 0.7
         pair = (answers(one)[None] for one in hits)
-        found.append(paired_bootstrap(labels, *pair, metric="accuracy", resamples=200, seed=seed).p)
-    share = np.mean(np.array(found) < 0.1)
+        result.append(paired_bootstrap(labels, *pair, metric="accuracy", resamples=200, seed=seed).p)
+    share = np.mean(np.array(result) < 0.1)
     assert share == pytest.approx(0.1, abs=0.06), "three standard errors of 200 trials"
 
 

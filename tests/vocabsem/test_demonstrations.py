@@ -26,7 +26,7 @@ def test_a_demonstration_is_its_prompt_its_word_and_a_blank_line():
 
 
 @pytest.mark.parametrize("make", [byte_level, metaspace])
-def test_its_word_is_the_label_token_that_a_question_is_asked_for(make):
+def test_its_word_is_the_label_token_that_a_question_is_requested(make):
     tokenizer = make()
     prompts = encode_prompts(tokenizer, TEMPLATE, FIELDS, max_tokens=64, prepend_bos=False).token_ids
     encoded = encode_demonstrations(tokenizer, TEMPLATE, FIELDS, WORDS, max_tokens=64)
@@ -35,7 +35,7 @@ def test_its_word_is_the_label_token_that_a_question_is_asked_for(make):
         assert ids[: len(prompt) + len(answer)] == prompt + answer
 
 
-def test_a_long_text_is_shortened_and_its_word_is_kept():
+def test_a_long_text_is_truncated_and_its_word_is_kept():
     tokenizer = byte_level()
     (ids,) = encode_demonstrations(tokenizer, TEMPLATE, [{"text": "dull " * 50}], ["negative"], max_tokens=20)
     assert tokenizer.decode(ids).endswith("\nsentiment: negative\n\n")
@@ -51,19 +51,19 @@ def test_they_are_the_first_shots_of_the_seed_in_an_order_of_their_own():
 
 
 @given(st.lists(st.integers(1, 9), min_size=10, max_size=10), st.integers(0, 3), st.integers(20, 100))
-def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, room):
+def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, budget):
     questions = [5] * 19 + [50]
 
     def needed(per_class):
         return 5 + sum(lengths[row] for row in choose_demonstrations(LABELS, per_class, seed, 2))
 
-    if needed(1) > room:
-        with pytest.raises(DataError, match=f"does not fit: {room} tokens, the prompt needs 5"):
-            max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
+    if needed(1) > budget:
+        with pytest.raises(DataError, match=f"does not fit: {budget} tokens, the prompt needs 5"):
+            max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=budget)
         return
-    most = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=room)
-    assert needed(most) <= room
-    assert most == 5 or needed(most + 1) > room
+    most = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=budget)
+    assert needed(most) <= budget
+    assert most == 5 or needed(most + 1) > budget
 
 
 def test_further_orders_are_of_the_same_rows_and_none_is_the_first():

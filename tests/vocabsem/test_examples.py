@@ -159,7 +159,7 @@ def test_json_lines_and_parquet(read, tmp_path):
     assert parquet.labels.tolist() == lines.labels.tolist() == [0, 1, 1, 0]
 
 
-def test_a_hub_folder_is_told_apart_by_datasets_itself(tmp_path):
+def test_a_hub_folder_is_distinguished_by_datasets_itself(tmp_path):
     import pandas as pd
 
     snapshot = tmp_path / "snapshot"
@@ -382,12 +382,12 @@ def test_a_csv_file_with_another_separator_is_recognized(read, tmp_path):
 
 def test_lists_and_objects_are_no_text(read, tmp_path):
     path = tmp_path / "train.jsonl"
-    for row, told in (
+    for row, messages in (
         ({"text": ["a", "b"], "label": 0}, "'text' .*a.*b"),
         ({"text": "a", "label": {"is": 0}}, "'label'"),
     ):
         path.write_text(json.dumps(row))
-        with pytest.raises(DataError, match=f"column {told}.*, no text: write it out as text"):
+        with pytest.raises(DataError, match=f"column {messages}.*, no text: write it out as text"):
             read({"train": path, "test": path}, format="jsonl")
 
 

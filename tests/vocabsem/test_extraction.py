@@ -15,7 +15,7 @@ from vocabsem.language_model import load_model
 
 RANDOM = np.random.default_rng(0)
 PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9, 9, 30, 2, 12)]
-DEMONSTRATED = [[5, 4, 3, 7, 11, 2, 13, *prompt] for prompt in PROMPTS]
+LONG_PREFIX = [[5, 4, 3, 7, 11, 2, 13, *prompt] for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -36,16 +36,16 @@ def one_by_one(model, prompts, pooling):
     return {layer: np.stack(rows) for layer, rows in states.items()}
 
 
-@pytest.mark.parametrize("prompts", [PROMPTS, DEMONSTRATED], ids=["plain", "demonstrated"])
+@pytest.mark.parametrize("prompts", [PROMPTS, LONG_PREFIX], ids=["plain", "demonstrated"])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_states_equal_transformers_one_prompt_at_a_time(model, prompts, pooling):
     expected = one_by_one(model, prompts, pooling)
-    found = extract(model, prompts, list(expected), pooling=pooling, budget=40)
-    assert list(found) == list(expected)
+    result = extract(model, prompts, list(expected), pooling=pooling, budget=40)
+    assert list(result) == list(expected)
     for layer in expected:
-        assert found[layer].dtype == np.float32
+        assert result[layer].dtype == np.float32
         # rounding of float32 through at most three layers
-        np.testing.assert_allclose(found[layer], expected[layer], rtol=1e-4, atol=1e-4 * np.abs(expected[layer]).max())
+        np.testing.assert_allclose(result[layer], expected[layer], rtol=1e-4, atol=1e-4 * np.abs(expected[layer]).max())
 
 
 def test_states_do_not_depend_on_the_batch_or_the_order(model):
@@ -59,18 +59,18 @@ def test_states_do_not_depend_on_the_batch_or_the_order(model):
 def test_what_all_prompts_begin_with_is_computed_once(model):
     computed = []
     hook = model.network.get_input_embeddings().register_forward_hook(lambda *call: computed.append(call[1][0].numel()))
-    extract(model, DEMONSTRATED, [model.layers], budget=1)  # a prompt a batch: no padding
+    extract(model, LONG_PREFIX, [model.layers], budget=1)  # a prompt a batch: no padding
     hook.remove()
     assert sum(computed) == 7 + sum(map(len, PROMPTS))
 
 
 def test_the_guard_looks_at_states_after_a_shared_beginning(model):
-    assert check_head(model, DEMONSTRATED) < 1e-4
+    assert check_head(model, LONG_PREFIX) < 1e-4
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), max_size=5), st.lists(st.integers(0, 2)))
-def test_the_shared_beginning_is_the_longest_that_leaves_a_token(endings, beginning):
-    prompts = [beginning + ending for ending in endings]
+def test_the_shared_beginning_is_the_longest_that_leaves_a_token(endings, prefix):
+    prompts = [prefix + suffix for suffix in endings]
     shared = shared_tokens(prompts)
     assert all(prompt[: len(shared)] == shared and len(prompt) > len(shared) for prompt in prompts)
     longer = {tuple(prompt[: len(shared) + 1]) for prompt in prompts}
@@ -78,7 +78,7 @@ def test_the_shared_beginning_is_the_longest_that_leaves_a_token(endings, beginn
 
 
 def test_progress_counts_every_prompt_and_token(model):
-    for prompts in (PROMPTS, DEMONSTRATED):
+    for prompts in (PROMPTS, LONG_PREFIX):
         seen = []
         extract(model, prompts, [0], budget=40, progress=lambda *done, seen=seen: seen.append(done))
         assert tuple(np.sum(seen, axis=0)) == (len(prompts), sum(map(len, prompts)))
@@ -133,7 +133,7 @@ def test_a_model_that_forgets_the_beginning_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(model.network.model, "forward", forgetful)
     with pytest.raises(GuardFailed, match="states after a shared prefix of 7 tokens have a cosine of"):
-        check_head(model, DEMONSTRATED)
+        check_head(model, LONG_PREFIX)
 
 
 def test_bfloat16_states_point_where_float32_ones_do(cache):
@@ -143,10 +143,10 @@ def test_bfloat16_states_point_where_float32_ones_do(cache):
     exact.network.set_attn_implementation("sdpa")
     words = extract.__doc__.split()
     beginnings, endings = " ".join(words[:40]), [" ".join(words[start : start + 12]) for start in range(40, 52, 2)]
-    prompts = quick.tokenizer([f"{beginnings} {ending}" for ending in endings])["input_ids"]
+    prompts = quick.tokenizer([f"{beginnings} {suffix}" for suffix in endings])["input_ids"]
     expected = one_by_one(exact, prompts, "last")
-    found = extract(quick, prompts, list(expected))
+    result = extract(quick, prompts, list(expected))
     for layer in expected:
-        norms = np.linalg.norm(found[layer], axis=1) * np.linalg.norm(expected[layer], axis=1)
+        norms = np.linalg.norm(result[layer], axis=1) * np.linalg.norm(expected[layer], axis=1)
         # 0.9999 measured, as by transformers' own bfloat16; of a single prompt in a single layer 0.998 has been seen
-        assert ((found[layer] * expected[layer]).sum(1) / norms).mean() > 0.9995
+        assert ((result[layer] * expected[layer]).sum(1) / norms).mean() > 0.9995

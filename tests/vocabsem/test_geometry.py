@@ -55,11 +55,11 @@ def test_states_on_a_line_have_no_second_direction():
 def test_umap_keeps_neighbors_together():
     pytest.importorskip("umap.umap_", reason="umap-learn is an extra")
     states, labels = blobs(30)
-    drawn = plane(states, "umap")
-    assert drawn.shape == (len(states), 2)
-    nearest = np.argsort(np.linalg.norm(drawn[:, None] - drawn, axis=2), axis=1)[:, 1]
+    sampled = plane(states, "umap")
+    assert sampled.shape == (len(states), 2)
+    nearest = np.argsort(np.linalg.norm(sampled[:, None] - sampled, axis=2), axis=1)[:, 1]
     assert (labels[nearest] == labels).all()
-    assert (drawn == plane(states, "umap")).all()
+    assert (sampled == plane(states, "umap")).all()
 
 
 def test_umap_is_refused_where_it_is_not_installed(monkeypatch):

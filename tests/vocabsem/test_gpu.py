@@ -29,8 +29,8 @@ def test_states_are_those_of_the_processor(name, tmp_path):
 @pytest.mark.parametrize("gauge", ["raw", "centered"])
 def test_anchors_are_those_of_the_processor(gauge):
     head = torch.randn(3000, 64, generator=torch.Generator().manual_seed(0))
-    found = semantic_anchors(head, gauge=gauge, device="cuda")
+    result = semantic_anchors(head, gauge=gauge, device="cuda")
     expected = semantic_anchors(head, gauge=gauge, device="cpu")
-    assert found.vectors.device.type == "cpu"
-    torch.testing.assert_close(found.vectors, expected.vectors, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(found.leverage, expected.leverage, rtol=1e-9, atol=1e-12)
+    assert result.vectors.device.type == "cpu"
+    torch.testing.assert_close(result.vectors, expected.vectors, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(result.leverage, expected.leverage, rtol=1e-9, atol=1e-12)

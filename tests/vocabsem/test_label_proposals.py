@@ -48,17 +48,17 @@ def test_the_assignment_is_the_best_of_all(seed):
             for h, r in zip(centered, rows, strict=True)
         )
 
-    found = propose_words(["a1", "a2", "a3"], means, anchors, WORDS)
-    assert worth(found) == pytest.approx(max(worth(words) for words in permutations(REAL, 3)), abs=1e-5)
+    result = propose_words(["a1", "a2", "a3"], means, anchors, WORDS)
+    assert worth(result) == pytest.approx(max(worth(words) for words in permutations(REAL, 3)), abs=1e-5)
 
 
 def test_two_classes_that_point_to_one_word_share_it_with_nobody():
     anchors = space()
     means = means_at(anchors, ["bad", "bad", "film"], noise=1e-3)
-    found = propose_words(["1", "2", "3"], means, anchors, WORDS)
-    assert len(set(found)) == 3
-    assert found[2] == "film"
-    assert "bad" in found[:2]
+    result = propose_words(["1", "2", "3"], means, anchors, WORDS)
+    assert len(set(result)) == 3
+    assert result[2] == "film"
+    assert "bad" in result[:2]
 
 
 def test_a_name_that_is_a_word_stands_for_itself():
@@ -70,9 +70,9 @@ def test_a_name_that_is_a_word_stands_for_itself():
 
 def test_a_word_that_names_a_class_is_proposed_to_no_other():
     anchors = space()
-    found = propose_words(["1", "good"], means_at(anchors, ["good", "film"]), anchors, WORDS)
-    assert found[1] == "good"
-    assert found[0] != "good"
+    result = propose_words(["1", "good"], means_at(anchors, ["good", "film"]), anchors, WORDS)
+    assert result[1] == "good"
+    assert result[0] != "good"
 
 
 def test_pieces_of_words_are_never_proposed():
@@ -82,7 +82,7 @@ def test_pieces_of_words_are_never_proposed():
     assert set(propose_words(names, anchors[rows], anchors, WORDS)) == set(REAL)
 
 
-def test_more_classes_than_words_is_told():
+def test_more_classes_than_words_is_reported():
     anchors = space()
     names = [str(number) for number in range(6)]
     with pytest.raises(DataError, match=r"5 whole words for 6 classes: .* word_tokens: first"):

@@ -68,11 +68,11 @@ def test_the_model_is_left_as_it_was(model):
 
 
 def test_a_model_without_a_stack_of_layers_is_refused():
-    found = network("llama")
-    found.base_model.layers = torch.nn.ModuleList(list(found.base_model.layers)[:2])
+    result = network("llama")
+    result.base_model.layers = torch.nn.ModuleList(list(result.base_model.layers)[:2])
     with pytest.raises(ComputationFailed, match="no list of 3 layers"):
         apply_final_norm(
-            LanguageModel("odd", "0" * 64, found, tokenizer(), "float32"), {1: np.zeros((1, 32), np.float32)}
+            LanguageModel("odd", "0" * 64, result, tokenizer(), "float32"), {1: np.zeros((1, 32), np.float32)}
         )
 
 

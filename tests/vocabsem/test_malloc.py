@@ -1,4 +1,4 @@
-"""Where freed memory is kept, as glibc itself tells."""
+"""Where freed memory is kept, as glibc itself states."""
 
 import platform
 import subprocess

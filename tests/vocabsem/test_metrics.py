@@ -34,15 +34,15 @@ def ece_by_loop(labels, probabilities, bins=15):
 def test_equals_scikit_learn(seed, n, classes):
     labels, probabilities = predictions(seed, n, classes)
     every = np.arange(classes)
-    found = evaluate(labels, probabilities)
+    result = evaluate(labels, probabilities)
     predicted = probabilities.argmax(1)
-    assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
-    assert found["macro_f1"] == pytest.approx(
+    assert result["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert result["macro_f1"] == pytest.approx(
         f1_score(labels, predicted, labels=every, average="macro", zero_division=0)
     )
-    assert found["nll"] == pytest.approx(log_loss(labels, probabilities, labels=every))
-    assert found["ece"] == pytest.approx(ece_by_loop(labels, probabilities))
-    assert found["brier"] == pytest.approx(brier_score_loss(labels, probabilities, labels=every, scale_by_half=False))
+    assert result["nll"] == pytest.approx(log_loss(labels, probabilities, labels=every))
+    assert result["ece"] == pytest.approx(ece_by_loop(labels, probabilities))
+    assert result["brier"] == pytest.approx(brier_score_loss(labels, probabilities, labels=every, scale_by_half=False))
     assert np.array_equal(confusion(labels, predicted, classes), confusion_matrix(labels, predicted, labels=every))
 
 
@@ -66,18 +66,18 @@ def test_certainty():
 
 def test_reliability_diagram():
     labels, probabilities = predictions(n=500)
-    found = reliability(labels, probabilities)
+    result = reliability(labels, probabilities)
     top = probabilities.max(1)
     for number in range(15):
         inside = (top >= number / 15) & (top < (number + 1) / 15)
-        assert found.count[number] == inside.sum()
+        assert result.count[number] == inside.sum()
         if inside.any():
-            assert found.confidence[number] == pytest.approx(top[inside].mean())
-            assert found.accuracy[number] == pytest.approx((probabilities.argmax(1) == labels)[inside].mean())
+            assert result.confidence[number] == pytest.approx(top[inside].mean())
+            assert result.accuracy[number] == pytest.approx((probabilities.argmax(1) == labels)[inside].mean())
         else:
-            assert np.isnan(found.accuracy[number])
-    gaps = np.nansum(found.count * np.abs(found.accuracy - found.confidence)) / 500
-    assert found.count.sum() == 500
+            assert np.isnan(result.accuracy[number])
+    gaps = np.nansum(result.count * np.abs(result.accuracy - result.confidence)) / 500
+    assert result.count.sum() == 500
     assert gaps == pytest.approx(ece_by_loop(labels, probabilities))
 
 

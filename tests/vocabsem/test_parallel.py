@@ -37,11 +37,11 @@ def test_torchs_threads_are_as_before():
     with parallel_map(CPU) as each:
         list(each(lambda number: torch.ones(1000, 1000).sum(), range(4)))
     assert torch.get_num_threads() == before
-    found = []
-    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    result = []
+    thread = threading.Thread(target=lambda: result.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    assert found == [before]
+    assert result == [before]
 
 
 def test_an_error_ends_the_block_and_what_waits_is_not_begun():

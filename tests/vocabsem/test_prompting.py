@@ -29,7 +29,7 @@ def test_a_prompt_is_the_template_with_the_text_in_it():
 
 
 @pytest.mark.parametrize("make", [byte_level, metaspace])
-def test_the_beginning_token_comes_exactly_once_and_only_when_asked(make):
+def test_the_beginning_token_comes_exactly_once_and_only_when_requested(make):
     tokenizer = make()
     rows = [{"text": "a good film"}, {"text": "the film " * 40}]
     without = encode(REVIEW, *rows, tokenizer=tokenizer)

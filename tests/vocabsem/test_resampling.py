@@ -13,10 +13,10 @@ from vocabsem.resampling import bootstrap, resample
 
 def test_bootstrap_equals_a_naive_loop():
     labels, probabilities = predictions(n=60)
-    found = bootstrap(labels, probabilities, resamples=200, seed=3)
+    result = bootstrap(labels, probabilities, resamples=200, seed=3)
     draws = np.random.default_rng(3).integers(60, size=(200, 60))
     values = [evaluate(labels[draw], probabilities[draw]) for draw in draws]
-    for name, interval in found.items():
+    for name, interval in result.items():
         expected = np.quantile([value[name] for value in values], [0.025, 0.975])
         assert interval == pytest.approx(expected, abs=1e-12), name
 
@@ -24,13 +24,13 @@ def test_bootstrap_equals_a_naive_loop():
 def test_an_interval_over_seeds_draws_examples_and_seeds():
     labels, first = predictions(n=60)
     stack = np.stack([first, predictions(1, n=60)[1], predictions(2, n=60)[1]])
-    found = bootstrap(labels, stack, resamples=200, seed=3)
+    result = bootstrap(labels, stack, resamples=200, seed=3)
     draws = np.random.default_rng(3).integers(60, size=(200, 60))
     seeds = np.random.default_rng([3, 1]).integers(3, size=(200, 3))
-    for name, interval in found.items():
+    for name, interval in result.items():
         means = [
-            np.mean([evaluate(labels[draw], stack[s][draw])[name] for s in drawn])
-            for draw, drawn in zip(draws, seeds, strict=True)
+            np.mean([evaluate(labels[draw], stack[s][draw])[name] for s in sampled])
+            for draw, sampled in zip(draws, seeds, strict=True)
         ]
         assert interval == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12), name
     assert bootstrap(labels, first[None], resamples=20) == bootstrap(labels, first, resamples=20)

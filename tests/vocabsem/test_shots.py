@@ -113,11 +113,11 @@ def test_more_noise_contains_less(case, seed):
 
 def test_noise_picks_rows_and_wrong_classes_evenly():
     labels = np.arange(400) % 4
-    drawn = np.stack([add_label_noise(labels, 0.2, seed, 4) for seed in range(500)])
-    replaced = drawn != labels
+    sampled = np.stack([add_label_noise(labels, 0.2, seed, 4) for seed in range(500)])
+    replaced = sampled != labels
     # a row: a share of .2, within five standard errors of 500 draws
     np.testing.assert_allclose(replaced.mean(axis=0), 0.2, atol=5 * np.sqrt(0.2 * 0.8 / 500))
-    steps = ((drawn - labels) % 4)[replaced]  # 40,000 of them, over the three other classes
+    steps = ((sampled - labels) % 4)[replaced]  # 40,000 of them, over the three other classes
     np.testing.assert_allclose(np.bincount(steps, minlength=4) / len(steps), [0, 1 / 3, 1 / 3, 1 / 3], atol=0.012)
 
 

@@ -43,8 +43,8 @@ def test_cosine_ignores_lengths(seed, scale):
 @pytest.mark.parametrize("metric", METRICS)
 def test_stacks_are_compared_each_with_its_own(metric):
     states, anchors = (np.stack(pair) for pair in zip(arrays(0), arrays(1), strict=True))
-    for place, found in enumerate(similarity_logits(states, anchors, metric)):
-        assert np.allclose(found, by_definition(states[place], anchors[place], metric), atol=1e-12)
+    for index, result in enumerate(similarity_logits(states, anchors, metric)):
+        assert np.allclose(result, by_definition(states[index], anchors[index], metric), atol=1e-12)
 
 
 @given(seed=st.integers(0, 1000))
@@ -108,7 +108,7 @@ def test_the_nearest_may_share_a_group():
     ]
 
 
-def test_all_tokens_can_be_asked_for():
+def test_all_tokens_can_be_requested():
     states, anchors = arrays(c=9)
     assert np.array_equal(np.sort(nearest_tokens(states, anchors, 9, block=4)[1]), np.tile(np.arange(9), (7, 1)))
 

@@ -1,4 +1,4 @@
-"""The temperature against a grid, a closed form and scikit-learn's folds; that it mends what it should."""
+"""The temperature against a grid, a closed form and scikit-learn's folds; that it fixes what it should."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from vocabsem.methods import Centroid, LinearProbe
 from vocabsem.temperature import cross_fitted_temperature, fit_temperature
 
 
-def drawn(temperature, n=4000, seed=0):
+def sampled(temperature, n=4000, seed=0):
     """Labels drawn from softmax(logits / temperature)."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(size=(n, 4)) * 3
@@ -28,13 +28,13 @@ def objective(labels, logits, temperature):
 @pytest.mark.parametrize("truth", [0.3, 1.0, 4.0])
 def test_finds_the_temperature_the_labels_were_drawn_with(truth):
     # log T has a standard error of about 1/60 with 4,000 rows of this information
-    assert fit_temperature(*drawn(truth)) == pytest.approx(truth, rel=0.08)
+    assert fit_temperature(*sampled(truth)) == pytest.approx(truth, rel=0.08)
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(0, 30), scale=st.floats(0.01, 100))
 @settings(max_examples=60, deadline=None)
 def test_nothing_near_or_far_is_better(seed, n, scale):
-    labels, logits = drawn(1.0, n, seed)
+    labels, logits = sampled(1.0, n, seed)
     logits = logits * scale
     best = fit_temperature(labels, logits)
     least = objective(labels, logits, best)
@@ -57,7 +57,7 @@ def test_where_every_row_is_right_it_stays_above_zero():
 
 
 def test_huge_logits_are_no_trouble():
-    labels, logits = drawn(1.0)
+    labels, logits = sampled(1.0)
     assert fit_temperature(labels, logits * 1e6 + 1e8) == pytest.approx(1e6 * fit_temperature(labels, logits), rel=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Variants of a data set: other templates and label words, of one card, under a name that tells."""
+"""Variants of a data set: other templates and label words, of one card, under a name that states."""
 
 import pytest
 import yaml
@@ -47,7 +47,7 @@ def test_one_of_each_kind_in_either_order(write):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("requested", "message"),
     [
         ("@bear", "dataset 'toy' has no variant 'bear': its card has 'bare', 'line', 'words-plain'"),
         ("@plain", "no variant 'plain'"),
@@ -57,9 +57,9 @@ def test_one_of_each_kind_in_either_order(write):
         ("@words-plain@words-plain", "no variant 'words-plain'"),
     ],
 )
-def test_a_variant_that_is_not_there(write, asked, message):
+def test_a_variant_that_is_not_there(write, requested, message):
     with pytest.raises(CardError) as caught:
-        load_card("datasets", write() + asked)
+        load_card("datasets", write() + requested)
     assert message in str(caught.value)
 
 

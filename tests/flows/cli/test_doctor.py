@@ -23,26 +23,26 @@ def home(tmp_path):
 
 
 def test_this_machine(home):
-    found = by_name(home)
-    assert found["python"].value.startswith(platform.python_version())
-    assert found["torch"].value == version("torch")
-    assert "bfloat16" in found["processor"].value
+    result = by_name(home)
+    assert result["python"].value.startswith(platform.python_version())
+    assert result["torch"].value == version("torch")
+    assert "bfloat16" in result["processor"].value
     usable = len(os.sched_getaffinity(0))
-    assert found["threads"].value.startswith(f"{usable} of ")
+    assert result["threads"].value.startswith(f"{usable} of ")
     total = psutil.virtual_memory().total / 1e9
-    assert found["memory"].value.endswith(f"of {total:.1f} GB available")
-    assert found["home"].value == f"{home.root}, created at the first run"
-    assert found["warehouse"].value.startswith("none yet")
-    assert found["servers"].value == "not running: vocabsem up"
+    assert result["memory"].value.endswith(f"of {total:.1f} GB available")
+    assert result["home"].value == f"{home.root}, created at the first run"
+    assert result["warehouse"].value.startswith("none yet")
+    assert result["servers"].value == "not running: vocabsem up"
     assert not home.root.exists(), "checks change nothing"
 
 
 def test_every_direct_dependency_is_looked_at_and_no_extra_one(home):
     wanted = {Requirement(line).name for line in requires("vocabsem") if "extra ==" not in line}
-    found = by_name(home)
-    assert wanted <= found.keys()
-    assert "pytest" not in found
-    assert len(found) == len(examine(home)), "each name once"
+    result = by_name(home)
+    assert wanted <= result.keys()
+    assert "pytest" not in result
+    assert len(result) == len(examine(home)), "each name once"
 
 
 def test_a_failed_check_has_a_fix_and_only_that(home):
@@ -63,10 +63,10 @@ def test_a_missing_package_and_a_wrong_version():
 def test_a_full_disk_and_little_memory(home, monkeypatch):
     monkeypatch.setattr(doctor, "LEAST_DISK", 1e9)
     monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e6)
-    found = by_name(home)
-    assert not found["disk"].ok
-    assert "1e+09 GB are needed" in found["disk"].fix
-    assert not found["memory"].ok
+    result = by_name(home)
+    assert not result["disk"].ok
+    assert "1e+09 GB are needed" in result["disk"].fix
+    assert not result["memory"].ok
 
 
 def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):

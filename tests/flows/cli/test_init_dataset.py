@@ -18,7 +18,7 @@ from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home
 
 THINGS = ("film", "book", "hotel", "meal", "trip", "show", "phone", "game")
-SAID = {
+EXPECTED = {
     "1": ("terrible and dull", "awful, a waste of money", "bad in every way"),
     "5": ("wonderful and moving", "excellent, worth every penny", "great in every way"),
 }
@@ -29,7 +29,7 @@ def reviews(tmp_path_factory):
     path = tmp_path_factory.mktemp("reviews") / "My reviews.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerow(("review", "stars"))
-        for stars, each in SAID.items():
+        for stars, each in EXPECTED.items():
             csv.writer(file).writerows((f"the {thing} was {how}", stars) for thing, how in product(THINGS, each))
     return path
 
@@ -74,7 +74,7 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "said"),
+    ("given", "error", "printed"),
     [
         ({}, CardError, r"mine\.yaml exists: .*--force"),
         ({"more": ["--force"], "text": "reviews"}, DataError, "did you mean 'review'"),
@@ -83,11 +83,11 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
     ],
     ids=["there already", "column", "name", "model"],
 )
-def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypatch, given, error, said):
+def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypatch, given, error, printed):
     monkeypatch.setenv("VOCABSEM_HOME", str(tmp_path / "home"))
     output = tmp_path / "mine.yaml"
     output.write_text("as it was")
-    with pytest.raises(error, match=said) as refused:
+    with pytest.raises(error, match=printed) as refused:
         init(reviews, output, *given.get("more", ()), text=given.get("text", "review"))
     assert refused.value.exit_code == 2
     assert output.read_text() == "as it was"

@@ -21,8 +21,8 @@ def word(name, cosine, rank, centered=0.1):
 
 def made(words, layers=3, centered_on=64):
     tokens = [{"token": HOSTILE, "cosine": 0.5}, {"token": " good", "cosine": 0.25}]
-    said = [{"token": HOSTILE, "probability": 0.5}, {"token": "\n", "probability": 0.25}]
-    rows = [{"layer": n, "nearest": tokens, "model": said, "words": words} for n in range(layers)]
+    output = [{"token": HOSTILE, "probability": 0.5}, {"token": "\n", "probability": 0.25}]
+    rows = [{"layer": n, "nearest": tokens, "model": output, "words": words} for n in range(layers)]
     return LensResult("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, rows)
 
 
@@ -100,13 +100,13 @@ def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
         patch.setenv("VOCABSEM_HOME", str(world.home.root))
         cards = {"model": str(world.folder / "model.yaml"), "dataset": str(world.folder / "dataset.yaml")}
         lens("a great film", **cards, example=None, center=True, k=2, output=None, form="json", data_dir=None)
-    found = json.loads(capsys.readouterr().out)
-    assert [len(layer["nearest"]) for layer in found["layers"]] == [2] * 4
-    assert [word["word"] for word in found["layers"][0]["words"]] == ["bad", "positive", "story"]
+    result = json.loads(capsys.readouterr().out)
+    assert [len(layer["nearest"]) for layer in result["layers"]] == [2] * 4
+    assert [word["word"] for word in result["layers"][0]["words"]] == ["bad", "positive", "story"]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         ([], "give a text, or --dataset with --example"),
         (["--example", "test-1"], "give a text, or"),
@@ -115,8 +115,8 @@ def test_scripts_are_given_every_layer_word_and_token(ran, capsys):
         (["text", "--model", "MODEL", "--output", "/proc/lens.html"], "cannot write /proc/lens.html: No such file"),
     ],
 )
-def test_wrong_words_are_told_at_once(ran, words, said):
+def test_wrong_words_are_reported_at_once(ran, words, output):
     world, _ = ran
     done = command(world.home, "lens", *(world.folder / "model.yaml" if word == "MODEL" else word for word in words))
     assert done.returncode == 2
-    assert said in done.stderr
+    assert output in done.stderr

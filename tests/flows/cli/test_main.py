@@ -71,8 +71,8 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
         assert float(other["macro_f1"]) == one["macro_f1"]
         assert one["method"] in table
     lines = [line for line in table.splitlines() if "gain over random anchors: " in line]
-    told = [line.split(", ")[:3] for line in lines]
-    assert told[-3:] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
+    messages = [line.split(", ")[:3] for line in lines]
+    assert messages[-3:] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
     scores = [row["macro_f1"] for row in from_json]
     assert scores == sorted(scores, reverse=True)
 
@@ -161,7 +161,7 @@ def test_named_queries_are_listed_and_run_with_parameters(ran):
     assert {(row["method"], row["shots"]) for row in rows} == {("centroid", "4")}
     assert "centroid" in ask(world, *words, "table").stdout
     assert len(list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))) == len(rows)
-    for wrong, said in (
+    for wrong, output in (
         (["confusion"], "did you mean 'confusions'"),
         (["confusions", "--param", "methods=centroid"], "did you mean 'method'"),
         (["confusions", "--param", "method=centriod"], "did you mean 'centroid'"),
@@ -172,7 +172,7 @@ def test_named_queries_are_listed_and_run_with_parameters(ran):
     ):
         done = command(world.home, "query", *wrong)
         assert done.returncode == 2, wrong
-        assert said in done.stderr
+        assert output in done.stderr
         assert not done.stdout
 
 
@@ -204,14 +204,14 @@ def test_a_champion_classifies_words_and_lines(ran):
 
 def test_texts_of_another_encoding_are_refused(ran):
     model = ("predict", "--model", "vocabsem-made@champion")
-    told = r"error: the text 'voil\udce0' is not UTF-8 at character 4: convert it to UTF-8"
+    messages = r"error: the text 'voil\udce0' is not UTF-8 at character 4: convert it to UTF-8"
     for words, stdin in (
         (("lens", "voil\udce0"), b""),
         ((*model, "voil\udce0"), b""),
         ((*model, "-"), b"good\nvoil\xe0\n"),
     ):
         done = command(ran[0].home, *words, stdin=stdin.decode(errors="surrogateescape"))
-        assert (done.returncode, done.stderr.strip()) == (2, told)
+        assert (done.returncode, done.stderr.strip()) == (2, messages)
 
 
 def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_printed(ran, tmp_path):

@@ -15,13 +15,13 @@ def test_neighbors_are_nearest_by_the_cosine_of_anchors(ran):
     table = plan.pairs[0].anchors.partition(Lake(world.home)).table()
     anchors = matrix(table["anchor"]).astype(np.float64)
     tokens = table["token"].to_pylist()
-    place = tokens.index("Ġbad")
+    position = tokens.index("Ġbad")
     units = anchors / np.linalg.norm(anchors, axis=1, keepdims=True)
-    cosines = units @ units[place]
-    nearest = [i for i in np.argsort(-cosines) if i != place][:5]
-    found = nearest_tokens(world.home, "tiny-llama", "Ġbad", 5).to_pylist()
-    assert [row["token"] for row in found] == [tokens[i] for i in nearest]
-    assert [row["cosine"] for row in found] == pytest.approx(cosines[nearest], abs=1e-6)
+    cosines = units @ units[position]
+    nearest = [i for i in np.argsort(-cosines) if i != position][:5]
+    result = nearest_tokens(world.home, "tiny-llama", "Ġbad", 5).to_pylist()
+    assert [row["token"] for row in result] == [tokens[i] for i in nearest]
+    assert [row["cosine"] for row in result] == pytest.approx(cosines[nearest], abs=1e-6)
 
 
 def test_a_token_in_another_spelling_is_suggested(ran):

@@ -79,7 +79,7 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         {"shots": [0, 21]},
         {"methods": [{"method": "linear_probe", "shots": [21]}]},
@@ -87,22 +87,22 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
     ],
     ids=["experiment", "method", "demonstrations"],
 )
-def test_too_many_shots_are_told_before_any_state_is_computed(world, recorded, asked):
+def test_too_many_shots_are_reported_before_any_state_is_computed(world, recorded, requested):
     with recorded(world.home), pytest.raises(DataError, match=r"21 shots of dataset 'made', whose class '\w+' has 20"):
-        extract(**arguments(world, **asked))
+        extract(**arguments(world, **requested))
     assert not list(world.home.lake.rglob("states/**/*.parquet"))
 
 
-def test_demonstrations_that_leave_no_room_are_told_before_any_state_is_computed(world, recorded):
+def test_demonstrations_that_leave_no_room_are_reported_before_any_state_is_computed(world, recorded):
     write_card(world.folder / "model.yaml", model().model_dump(mode="json") | {"context": 64, "max_tokens": 32})
-    asked = {"methods": ["centroid", {"method": "zero_shot", "demonstrations": 4}]}
-    told = r"4 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no room for a question in 64"
-    with recorded(world.home), pytest.raises(DataError, match=told):
-        extract(**arguments(world, **asked))
+    requested = {"methods": ["centroid", {"method": "zero_shot", "demonstrations": 4}]}
+    messages = r"4 demonstrations per class of dataset 'made' are \d+ tokens, which leaves no room for a question in 64"
+    with recorded(world.home), pytest.raises(DataError, match=messages):
+        extract(**arguments(world, **requested))
     assert not list(world.home.lake.rglob("states/**/*.parquet"))
 
 
-def test_one_bad_data_set_is_told_before_the_work_on_another(world, recorded):
+def test_one_bad_data_set_is_reported_before_the_work_on_another(world, recorded):
     labels = dataset_card(world.folder)["labels"]
     wrong = dataset_card(world.folder, name="wrong", labels=[labels[0] | {"word": "wonderful"}, *labels[1:]])
     path = write_card(world.folder / "wrong.yaml", wrong)

@@ -23,13 +23,13 @@ def test_what_was_never_computed_has_no_reason(world):
 
 
 def test_a_setting_is_named_with_both_values_and_what_reads_it_follows(world):
-    found = changes(world.plan(max_tokens=9))
-    states = [change for change in found if change.kind == "states"]
+    result = changes(world.plan(max_tokens=9))
+    states = [change for change in result if change.kind == "states"]
     before = world.plan().pairs[0].states["test"].spec.max_tokens
     assert states == [Change("states", f"max_tokens {before} → 9", 3)]
-    assert Change("predictions", "other states", 1) in found
-    assert Change("metrics", "other predictions", 1) in found
-    assert {change.kind for change in found} == {"states", "predictions", "metrics"}
+    assert Change("predictions", "other states", 1) in result
+    assert Change("metrics", "other predictions", 1) in result
+    assert {change.kind for change in result} == {"states", "predictions", "metrics"}
 
 
 def test_a_step_of_another_version(world, monkeypatch):

@@ -16,18 +16,18 @@ OURS = spec("vocabulary_calibrator")
 DEFAULT = VocabularyCalibrator(make_space()).targets
 
 
-def asked(specs, question):
+def contrasts_of(specs, question):
     return [(method, reference) for kind, method, reference in contrasts(specs) if kind == question]
 
 
 def test_every_other_method_is_a_rival_of_the_first_entry_with_default_targets():
     small = spec("vocabulary_calibrator", layers=2)
     specs = [spec("linear_probe", control=True), spec("vocabulary_calibrator", targets="random"), OURS, small]
-    rivals = asked(specs, "rival")
+    rivals = contrasts_of(specs, "rival")
     assert rivals == [(s.name, "vocabulary_calibrator") for s in specs if s is not OURS]
-    assert {reference for _, reference in asked([small, OURS], "rival")} == {small.name}
+    assert {reference for _, reference in contrasts_of([small, OURS], "rival")} == {small.name}
     named = spec("vocabulary_calibrator", targets=DEFAULT, label="ours")
-    assert asked([spec("centroid"), named], "rival") == [("centroid", "ours")]
+    assert contrasts_of([spec("centroid"), named], "rival") == [("centroid", "ours")]
 
 
 @pytest.mark.parametrize("specs", [[], [OURS], [spec("centroid"), spec("linear_probe")]], ids=str)
@@ -37,7 +37,7 @@ def test_without_ours_or_without_a_rival_there_is_nothing_to_compare(specs):
 
 def test_a_model_that_is_changed_is_a_rival_too_and_so_is_one_that_is_shown_examples():
     shown = MethodSpec(method="zero_shot", demonstrations=4)
-    rivals = asked([spec("lora"), shown, OURS], "rival")
+    rivals = contrasts_of([spec("lora"), shown, OURS], "rival")
     assert rivals == [("lora", OURS.name), ("zero_shot+demos-4", OURS.name)]
 
 
@@ -50,7 +50,7 @@ def test_variants_are_shown_the_same_examples():
 
 
 def test_a_control_alone_is_no_reference():
-    assert asked([spec("vocabulary_calibrator", targets="random"), spec("centroid")], "rival") == []
+    assert contrasts_of([spec("vocabulary_calibrator", targets="random"), spec("centroid")], "rival") == []
 
 
 def test_vectors_are_compared_where_nothing_else_differs():
@@ -66,8 +66,8 @@ def test_vectors_are_compared_where_nothing_else_differs():
 
 def test_our_default_comes_first():
     random, head = (spec("vocabulary_calibrator", targets=kind) for kind in ("random", "head"))
-    assert asked([random, OURS], f"{DEFAULT} over random") == [(OURS.name, random.name)]
-    assert asked([head, random], "head over random") == [(head.name, random.name)]
+    assert contrasts_of([random, OURS], f"{DEFAULT} over random") == [(OURS.name, random.name)]
+    assert contrasts_of([head, random], "head over random") == [(head.name, random.name)]
     assert set(VocabularyCalibrator.choices["targets"]) <= set(ORDER)
 
 

@@ -30,13 +30,13 @@ def test_prompts_are_counted_once_the_examples_are_there(world):
     assert cost["prompts"] == sum(SPLITS.values())
     assert 5 * cost["prompts"] < cost["tokens"] < 30 * cost["prompts"], "six to thirteen words and the template"
     assert cost["unread"] == []
-    shortened = estimate(world.plan(max_tokens=3))
-    assert shortened["tokens"] == 3 * cost["prompts"]
+    truncated = estimate(world.plan(max_tokens=3))
+    assert truncated["tokens"] == 3 * cost["prompts"]
     deeper = estimate(world.plan(layers=[1, 2, 3]))
     assert deeper["bytes"] == pytest.approx(3 * cost["bytes"])
 
 
-def test_what_is_there_costs_nothing_and_its_rate_tells_of_the_rest(world):
+def test_what_is_there_costs_nothing_and_its_rate_states_of_the_rest(world):
     plan = world.plan()
     compute(plan, ("examples", "states"))
     cost = estimate(plan)

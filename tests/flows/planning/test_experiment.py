@@ -30,14 +30,14 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted((CARDS / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_card_of_the_house_is_valid(path):
+def test_every_card_of_the_project_is_valid(path):
     experiment = load_experiment(path.stem)
     assert experiment.name == path.stem
     assert experiment.model_cards()
     assert len(experiment.dataset_cards()) == len(experiment.datasets)
 
 
-def test_names_of_methods_tell_their_parameters(write):
+def test_names_of_methods_state_their_parameters(write):
     names = [spec.name for spec in load_experiment(write()).methods]
     assert names == ["zero_shot", "anchor_similarity+no_center+random"]
     assert [spec.is_control for spec in load_experiment(write()).methods] == [False, True]
@@ -94,7 +94,7 @@ def test_unknown_cards_are_named_with_the_nearest(write):
         load_experiment("quikstart")
 
 
-def test_two_cards_of_one_name_are_told(write, tmp_path):
+def test_two_cards_of_one_name_are_reported(write, tmp_path):
     for kind, own in (("datasets", "rotten_tomatoes"), ("models", "smollm2-135m-instruct")):
         copy = shutil.copy(CARDS / kind / f"{own}.yaml", tmp_path / f"{kind}.yaml")
         experiment = load_experiment(write(**{kind: [own, str(copy)]}))
@@ -105,12 +105,12 @@ def test_two_cards_of_one_name_are_told(write, tmp_path):
 def test_overrides_are_applied_before_validation(write):
     changed = load_experiment(write(), parse_overrides(["shots=[16,64]", "limits.train=100", "champion=true"]))
     assert (changed.shots, changed.limits.train, changed.champion) == ([16, 64], 100, True)
-    for setting, told in (
+    for setting, messages in (
         ("limits.train=none", "with limits.train set: limits.train: "),
         ("limits={train:5}", "with limits set: unknown key 'train:5' in limits: did you mean 'train'?"),
         ("shotz=[1]", "with shotz set: unknown key 'shotz' in the card: did you mean 'shots'?"),
     ):
-        with pytest.raises(CardError, match=rf"\.yaml, {re.escape(told)}"):
+        with pytest.raises(CardError, match=rf"\.yaml, {re.escape(messages)}"):
             load_experiment(write(), parse_overrides([setting]))
     for wrong in ("shots", "shots=[1"):
         with pytest.raises(CardError, match="--set"):

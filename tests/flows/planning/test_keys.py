@@ -37,7 +37,7 @@ def test_every_card_has_its_keys_written_down():
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
 def test_no_key_has_changed(card, tmp_path):
-    found = {}
+    result = {}
     for step in make_plan(load_experiment(str(card)), Home(tmp_path)).steps():
-        found.setdefault(step.kind, []).append(step.key)
-    assert {kind: [len(keys), digest("\n".join(keys))] for kind, keys in found.items()} == KEYS[card.stem]
+        result.setdefault(step.kind, []).append(step.key)
+    assert {kind: [len(keys), digest("\n".join(keys))] for kind, keys in result.items()} == KEYS[card.stem]

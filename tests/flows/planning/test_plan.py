@@ -145,8 +145,8 @@ def test_a_method_that_answers_otherwise_than_before_is_fitted_again_and_no_othe
 def test_a_temperature_is_fitted_for_methods_that_do_not_calibrate_themselves(world):
     shown = ["linear_probe", "ridge", "paper_calibrator", {"method": "lora", "params": {"steps": 2}}]
     fits = world.plan(methods=shown, shots=[4], temperature=True).pairs[0].fits
-    asked = {fit.method: fit.predictions.spec.temperature for fit in fits}
-    assert asked == {"linear_probe": 5, "ridge": 0, "paper_calibrator": 2, "lora": True}
+    requested = {fit.method: fit.predictions.spec.temperature for fit in fits}
+    assert requested == {"linear_probe": 5, "ridge": 0, "paper_calibrator": 2, "lora": True}
     plain = world.plan(methods=shown, shots=[4]).pairs[0].fits
     assert all("temperature" not in fit.predictions.payload for fit in plain)
     same = [fit.method for fit, other in zip(fits, plain, strict=True) if fit.predictions == other.predictions]
@@ -187,7 +187,7 @@ def test_layers_are_counted_from_both_ends(world):
             world.plan(layers=[wrong])
 
 
-def test_entries_tell_which_are_controls(world):
+def test_entries_state_which_are_controls(world):
     controls = {fit.name for fit in world.plan().fits if fit.control}
     assert controls == {"vocabulary_calibrator+random", "linear_probe"}
 

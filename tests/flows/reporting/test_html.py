@@ -31,7 +31,7 @@ class Tables(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.found, self.rows, self.caption, self.inside = {}, [], "", ""
+        self.tables, self.rows, self.caption, self.inside = {}, [], "", ""
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -50,7 +50,7 @@ class Tables(HTMLParser):
         if tag in ("td", "th", "caption"):
             self.inside = ""
         if tag == "table":
-            self.found.setdefault(self.caption, []).append(self.rows)
+            self.tables.setdefault(self.caption, []).append(self.rows)
 
     def handle_data(self, data):
         if self.inside == "caption":
@@ -70,16 +70,16 @@ def page(ran, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(page):
-    return Tables(page.read_text()).found
+    return Tables(page.read_text()).tables
 
 
 def test_the_page_is_offline_quiet_readable_and_fits_a_phone(page):
     with tab() as browser:
         check(browser, page)
         show(browser, page, width=1200)
-        drawn = browser.js("[...document.querySelectorAll('svg.chart')].map(s => s.getBoundingClientRect().height)")
-        assert len(drawn) == 4
-        assert min(drawn) > 100
+        sampled = browser.js("[...document.querySelectorAll('svg.chart')].map(s => s.getBoundingClientRect().height)")
+        assert len(sampled) == 4
+        assert min(sampled) > 100
         pdf = browser.call("Page.printToPDF", printBackground=True)["data"]
         assert len(pdf) > 10_000
 
@@ -90,9 +90,9 @@ def test_the_leaderboard_has_the_warehouses_figures_best_first(ran, tables):
     scores = reads.run_scores(world.home, key)
     assert [row[0] for row in rows[1:]] != []
     f1 = []
-    for method, found, _, shots, *others in rows[1:]:
+    for method, result, _, shots, *others in rows[1:]:
         (row,) = (row for row in scores if (row["method"], row["shots"]) == (method, shots))
-        assert found == f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
+        assert result == f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
         assert others[:4] == [f"{row[name]:.3f}" for name in ("accuracy", "nll", "ece", "brier")]
         f1.append(row["macro_f1"])
     assert f1 == sorted(f1, reverse=True)
@@ -167,9 +167,9 @@ def test_the_page_is_an_artifact_of_the_run_in_mlflow(ran, tmp_path):
 
 def test_a_page_can_be_written_when_only_scores_are_left(home, tmp_path):  # noqa: F811
     text = report(home, "paper", tmp_path / "page.html", html=True)
-    found = Tables(text).found
-    assert len(found["The paper's Table 3"]) == 1
-    assert "Confusion" not in found
+    result = Tables(text).tables
+    assert len(result["The paper's Table 3"]) == 1
+    assert "Confusion" not in result
     assert "States before and after" not in text
     with tab() as browser:
         check(browser, tmp_path / "page.html")
@@ -253,9 +253,9 @@ def test_errors_are_those_of_the_stored_predictions(layered):
     table = Lake(plan.home).partition("predictions", fit.pop("key"), **fit).table().to_pylist()
     rows = [row for row in table if row["split"] == "test"]
     assert bins.count.sum() == counts.sum() == len(rows)
-    found = evaluate(np.array([row["label"] for row in rows]), np.array([row["probabilities"] for row in rows]))
-    assert np.trace(counts) / counts.sum() == pytest.approx(found["accuracy"])
-    assert np.nansum(bins.count * np.abs(bins.accuracy - bins.confidence)) / len(rows) == pytest.approx(found["ece"])
+    result = evaluate(np.array([row["label"] for row in rows]), np.array([row["probabilities"] for row in rows]))
+    assert np.trace(counts) / counts.sum() == pytest.approx(result["accuracy"])
+    assert np.nansum(bins.count * np.abs(bins.accuracy - bins.confidence)) / len(rows) == pytest.approx(result["ece"])
 
 
 def test_the_card_on_the_page_is_the_card_that_was_run(layered):

@@ -29,10 +29,10 @@ def series(rows):
 def test_shots_stand_in_order_on_a_log_axis():
     axes = label_efficiency("made", ROWS).axes
     assert list(axes.x_ticks) == ["0", "4", "16", "all"]
-    places = list(axes.x_ticks.values())
-    assert (np.diff(places) > 0).all()
-    assert places[2] - places[1] == 2, "from 4 to 16 is two doublings"
-    assert axes.x[0] < places[0] < places[-1] < axes.x[1]
+    positions = list(axes.x_ticks.values())
+    assert (np.diff(positions) > 0).all()
+    assert positions[2] - positions[1] == 2, "from 4 to 16 is two doublings"
+    assert axes.x[0] < positions[0] < positions[-1] < axes.x[1]
     assert [y for _, y in series(ROWS)["linear_probe"].points] == [0.5, 0.7, 0.9]
 
 
@@ -49,15 +49,15 @@ def test_each_point_is_within_its_interval_and_the_axis_has_room_for_all():
 
 
 def test_the_reference_is_highlighted_and_named_first():
-    found = series(scores(**{name: [("4", 0.5), ("16", 0.6)] for name in ("centroid", REFERENCE, "ours+random")}))
-    assert list(found) == [REFERENCE, "centroid", "ours+random"]
-    assert [name for name, one in found.items() if one.highlighted] == [REFERENCE]
+    result = series(scores(**{name: [("4", 0.5), ("16", 0.6)] for name in ("centroid", REFERENCE, "ours+random")}))
+    assert list(result) == [REFERENCE, "centroid", "ours+random"]
+    assert [name for name, one in result.items() if one.highlighted] == [REFERENCE]
 
 
 def test_many_methods_at_many_shots_stay_apart():
     shots = ["4", "16", "64", "256", "all"]
-    found = series(scores(**{f"method_{i}": [(n, 0.5) for n in shots] for i in range(16)}))
-    columns = np.array([[x for x, _ in one.points] for one in found.values()])  # (methods, shots)
+    result = series(scores(**{f"method_{i}": [(n, 0.5) for n in shots] for i in range(16)}))
+    columns = np.array([[x for x, _ in one.points] for one in result.values()])  # (methods, shots)
     assert (np.diff(columns, axis=0) > 0).all(), "no two intervals on each other"
     assert (columns.max(axis=0)[:-1] < columns.min(axis=0)[1:]).all(), "and none among those of other shots"
 

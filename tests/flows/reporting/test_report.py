@@ -63,10 +63,10 @@ def home(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("report"))
     lake, made, compared = Lake(home), [], []
     for dataset in ("mr", "trec"):
-        for place in F1:
-            if (dataset, *place) != ("trec", VDS, "4"):  # this fit is missing
-                others = {"accuracy": f1(dataset, *place) + 0.05, "nll": 0.4, "ece": 0.03, "brier": 0.2}
-                made.append(put_score(lake, dataset, *place, f1(dataset, *place), **others))
+        for index in F1:
+            if (dataset, *index) != ("trec", VDS, "4"):  # this fit is missing
+                others = {"accuracy": f1(dataset, *index) + 0.05, "nll": 0.4, "ece": 0.03, "brier": 0.2}
+                made.append(put_score(lake, dataset, *index, f1(dataset, *index), **others))
         compared.append(put_comparisons(lake, "tiny", dataset, "4", contrasts(0.001 if dataset == "mr" else 0.2)))
     put_run(lake, "paper", made, compared, card=CARD)
     plain = CARD | {"name": "plain", "methods": [{"method": "zero_shot"}]}
@@ -95,23 +95,23 @@ def table(page, title):
 
 
 def test_the_papers_table_has_its_methods_its_metrics_and_its_figures(page):
-    found = table(page, "The paper's Table 3")
+    result = table(page, "The paper's Table 3")
     theirs = {
         f"GPT-2 small: {name}": figure
         for name, figure in zip(("ICL", "kNN Prompting", "VDS"), (".501", ".730", ".810"), strict=True)
     }
-    assert found["mr"] == {
+    assert result["mr"] == {
         "metric": "accuracy", ICL: "0.400 (0)", KNN: "0.600", VDS: "0.850", OURS: "**0.900**",
         **{name: f"0{figure}" for name, figure in theirs.items()},
     }  # fmt: skip
-    assert found["trec"]["metric"] == "macro-F1"
-    assert found["trec"][ICL] == "0.250 (0)"
-    assert found["trec"]["GPT-2 small: VDS"] == "0.896"
+    assert result["trec"]["metric"] == "macro-F1"
+    assert result["trec"][ICL] == "0.250 (0)"
+    assert result["trec"]["GPT-2 small: VDS"] == "0.896"
 
 
 def test_the_ablation_stands_beside_the_published_one_without_controls(page):
-    found = table(page, "The paper's ablation (Table 6)")
-    assert found == {
+    result = table(page, "The paper's ablation (Table 6)")
+    assert result == {
         "mr": {VDS: "**0.800**", MM: "0.700"},
         "trec": {VDS: "**0.700**", MM: "0.600"},
         "mean": {VDS: "**0.750**", MM: "0.650"},
@@ -119,18 +119,18 @@ def test_the_ablation_stands_beside_the_published_one_without_controls(page):
 
 
 def test_means_are_over_all_data_sets_or_left_out(page):
-    found = table(page, "On average")
-    assert found["zero_shot"] == {"0": "0.200", "4": "", "all": ""}
-    assert found[OURS] == {"0": "", "4": "**0.600**", "all": "**0.800**"}
-    assert found[f"{OURS}+random"]["all"] == "**0.800**", "a tie is shown as one"
-    assert found[VDS] == {"0": "", "4": "", "all": "0.750"}, "at 4 shots one data set is missing"
+    result = table(page, "On average")
+    assert result["zero_shot"] == {"0": "0.200", "4": "", "all": ""}
+    assert result[OURS] == {"0": "", "4": "**0.600**", "all": "**0.800**"}
+    assert result[f"{OURS}+random"]["all"] == "**0.800**", "a tie is shown as one"
+    assert result[VDS] == {"0": "", "4": "", "all": "0.750"}, "at 4 shots one data set is missing"
 
 
 def test_ranks_are_those_of_the_warehouse(home, page):
-    found = table(page, "Average ranks")
+    result = table(page, "Average ranks")
     for row in catalog.query(home, "from ranks where experiment = 'paper' and datasets = 2").to_pylist():
-        assert found[row["method"]][row["shots"]].strip("*") == f"{row['average_rank']:.1f}"
-    assert found[OURS]["4"] == "**1.0**"
+        assert result[row["method"]][row["shots"]].strip("*") == f"{row['average_rank']:.1f}"
+    assert result[OURS]["4"] == "**1.0**"
 
 
 def test_rivals_are_counted_where_the_difference_survives_the_correction(page):
@@ -144,10 +144,10 @@ def test_gains_over_random_anchors(page):
 
 def test_probabilities_and_label_efficiency(page):
     assert table(page, "Probabilities")[KNN] == {"0": "", "4": "0.400 / 0.030 / 0.200", "all": "0.400 / 0.030 / 0.200"}
-    found = table(page, "trec")
-    assert found[KNN]["4"] == "0.400 [0.300, 0.500]"
-    assert found[OURS]["4"] == "**0.550 [0.450, 0.650]**"
-    assert found[VDS] == {"0": "", "4": "", "all": "0.700 [0.600, 0.800]"}
+    result = table(page, "trec")
+    assert result[KNN]["4"] == "0.400 [0.300, 0.500]"
+    assert result[OURS]["4"] == "**0.550 [0.450, 0.650]**"
+    assert result[VDS] == {"0": "", "4": "", "all": "0.700 [0.600, 0.800]"}
 
 
 def test_the_page_says_where_its_numbers_come_from(home, page):
@@ -208,9 +208,9 @@ def test_a_whole_run_is_reported_by_the_command(ran, tmp_path):
     done = command(world.home, "report", "tiny", "--markdown")
     assert done.returncode == 0, done.stderr
     assert done.stdout == report(world.home, "tiny")
-    found = table(done.stdout, "made")
+    result = table(done.stdout, "made")
     for row in catalog.query(world.home, "from leaderboard").to_pylist():
-        assert found[row["method"]][row["shots"]].strip("*").startswith(f"{row['macro_f1']:.3f} [")
+        assert result[row["method"]][row["shots"]].strip("*").startswith(f"{row['macro_f1']:.3f} [")
     written = command(world.home, "report", "tiny", "--output", tmp_path / "page.md")
     assert written.stdout == f"{tmp_path / 'page.md'}\n"
     assert (tmp_path / "page" / "made-tiny-llama.svg").stat().st_size > 5000

@@ -34,13 +34,13 @@ def test_every_figure_of_the_view_is_in_its_cell(home):
     rows = catalog.query(home, "from sensitivity where experiment = 'one'").to_pylist()
     assert len(cells) == len({(row["choice"], row["method"]) for row in rows})
     for row in rows:
-        said = cells[row["choice"], f"`{row['method']}`", row["shots"]][row["dataset"] == "trec"]
-        assert f"({row['low']:.3f} to {row['high']:.3f})" in said
+        output = cells[row["choice"], f"`{row['method']}`", row["shots"]][row["dataset"] == "trec"]
+        assert f"({row['low']:.3f} to {row['high']:.3f})" in output
         if row["choice"] == "noise":
-            assert f"{row['slope'] * 0.1:+.3f}" in said
+            assert f"{row['slope'] * 0.1:+.3f}" in output
         else:
-            assert f"{row['mean']:.3f} ± {row['spread']:.3f}" in said
-        assert (f"± {row['seed_spread']:.3f}" in said) == (row["choice"] == "order")
+            assert f"{row['mean']:.3f} ± {row['spread']:.3f}" in output
+        assert (f"± {row['seed_spread']:.3f}" in output) == (row["choice"] == "order")
     assert list(table(page, "Sensitivity"))[-1] == "noise", "words, templates, orders, noise"
 
 

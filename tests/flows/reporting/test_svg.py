@@ -43,8 +43,8 @@ def test_points_stand_where_the_axes_put_them_and_the_highlighted_are_on_top():
 
 def test_intervals_are_drawn_through_their_points_and_a_level_goes_all_the_way():
     svg = inline("", SERIES)
-    drawn = [path.get("d") for path in elements(svg, "path") if path.get("class") == "interval"]
-    ends = [tuple(map(float, re.fullmatch(r"M([\d.]+) ([\d.]+)V([\d.]+)", path).groups())) for path in drawn]
+    sampled = [path.get("d") for path in elements(svg, "path") if path.get("class") == "interval"]
+    ends = [tuple(map(float, re.fullmatch(r"M([\d.]+) ([\d.]+)V([\d.]+)", path).groups())) for path in sampled]
     _, *points = ((float(c.get("cx")), float(c.get("cy"))) for c in elements(svg, "circle"))
     assert [(across, pytest.approx(low)) for across, low, _ in ends[:1]] == [points[0]]
     assert [(across, pytest.approx(high)) for across, _, high in ends[1:]] == [points[1]]
@@ -63,10 +63,10 @@ def test_a_scatter_keeps_proportions_and_leaves_no_point_out():
     points = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 2.0], [4.0, 2.0]])
     svg = scatter("", points, np.array([0, 0, 1, 1]), 3)
     paths = [path.get("d") for path in elements(svg, "path")]
-    drawn = np.array(
+    sampled = np.array(
         [[tuple(map(float, dot)) for dot in re.findall(r"M([\d.]+) ([\d.]+)h0", path)] for path in paths[:2]]
     )
-    assert drawn[0, 1, 0] - drawn[0, 0, 0] == pytest.approx(2 * (drawn[0, 0, 1] - drawn[1, 0, 1]), abs=0.3)
+    assert sampled[0, 1, 0] - sampled[0, 0, 0] == pytest.approx(2 * (sampled[0, 0, 1] - sampled[1, 0, 1]), abs=0.3)
     assert paths[2] == "", "a class without points"
     scatter("", np.zeros((3, 2)), np.zeros(3, int), 1)
 
@@ -132,7 +132,7 @@ SEEN = {
 @pytest.mark.parametrize("eyes", SEEN)
 def test_colors_differ_for_the_color_blind(eyes):
     colors = [color for name, color in LIGHT.items() if re.fullmatch(r"c\d", name)]
-    channels = np.array([[int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)] for color in colors])
+    channels = np.array([[int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)] for color in colors])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     seen = linear @ np.array(SEEN[eyes]).T
     for one, other in itertools.combinations(seen, 2):

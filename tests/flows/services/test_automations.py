@@ -42,10 +42,10 @@ class Hook:
 
     def wait(self, condition, seconds=60):
         deadline = time.monotonic() + seconds
-        while not (found := [call for call in self.calls if condition(call)]):
+        while not (result := [call for call in self.calls if condition(call)]):
             assert time.monotonic() < deadline, f"not called; these came: {self.calls}"
             time.sleep(0.1)
-        return found
+        return result
 
     def close(self):
         self.server.shutdown()
@@ -72,7 +72,7 @@ def client(recorded, tmp_path):
 
 
 def ours(client):
-    return [found for found in client.read_automations() if found.name.startswith("vocabsem: ")]
+    return [result for result in client.read_automations() if result.name.startswith("vocabsem: ")]
 
 
 def updated(client):
@@ -90,7 +90,7 @@ def emit(payload):
 CHAMPION = {"model": "vocabsem-made@champion", "method": 'cent"roid\n', "shots": "all", "version": "7"}
 
 
-def test_a_webhook_is_told_of_a_new_champion(client, hook):
+def test_a_webhook_is_reported_of_a_new_champion(client, hook):
     put_automations(client, hook.url)
     emit(CHAMPION)
     (call,) = hook.wait(lambda call: call["champion"] == CHAMPION)
@@ -126,7 +126,7 @@ def test_what_is_expected_is_what_runs_and_flows_emit():
     assert sent == {"heartbeat", "Completed", "Failed", "TimedOut", "Crashed", "Cancelled"}
 
 
-def test_a_block_that_prefect_keeps_is_told_by_its_name(client, hook):
+def test_a_block_that_prefect_keeps_is_reported_by_its_name(client, hook):
     block = CustomWebhookNotificationBlock(name="mine", url=hook.url, json_data={"said": "{{body}}"})
     block.save("mine", overwrite=True)
     put_automations(client, "custom-webhook/mine")

@@ -63,8 +63,8 @@ def test_prefect_and_mlflow_believe_it(tmp_path):
         "  s.server.services.task_run_recorder.batch_size, s.server.services.task_run_recorder.read_batch_size,\n"
         "  s.server.ui.show_promotional_content, is_telemetry_disabled()]))"
     )
-    found = python(code, {"VOCABSEM_HOME": str(tmp_path), "DO_NOT_TRACK": "1"})
-    assert found == [str(tmp_path / "prefect"), False, 120, 200, 200, False, True]
+    result = python(code, {"VOCABSEM_HOME": str(tmp_path), "DO_NOT_TRACK": "1"})
+    assert result == [str(tmp_path / "prefect"), False, 120, 200, 200, False, True]
 
 
 def test_what_the_user_set_is_kept(clean, monkeypatch):

@@ -38,7 +38,7 @@ def page(site):
         for key, value in settings.items():
             page.js(f"localStorage.setItem({json.dumps(key)}, {json.dumps(value)})")
         yield page
-        page.js("1")  # what came meanwhile is heard
+        page.js("1")  # what came meanwhile is received
 
 
 def outside(page):
@@ -72,7 +72,7 @@ def test_the_registered_model_shows_its_alias(page, site):
 
 def test_the_run_is_described_and_shows_its_system_metrics(page, site, ran):
     world, key = ran
-    (manifest,) = [found for found in Lake(world.home).manifests("runs") if found.key == key]
+    (manifest,) = [result for result in Lake(world.home).manifests("runs") if result.key == key]
     run = f"{site}/#/experiments/1/runs/{manifest.facts['mlflow_run_id']}"
     page.open(run)
     shows(page, "best on validation data", "Child runs", "vocabsem-made")

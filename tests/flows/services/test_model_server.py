@@ -1,4 +1,4 @@
-"""`vocabsem serve`: a real scoring server, asked over HTTP, stopped by one Ctrl-C."""
+"""`vocabsem serve`: a real scoring server, queried over HTTP, stopped by one Ctrl-C."""
 
 import json
 import os
@@ -49,10 +49,10 @@ def test_it_answers_as_the_classifier_does_and_one_signal_stops_it(ran):
         words, cwd=ROOT, env=bare, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        said = [serving.stdout.readline() for _ in range(4)]
-        assert "vocabsem-made/1 answers at" in said[1], serving.stderr.read()
+        output = [serving.stdout.readline() for _ in range(4)]
+        assert "vocabsem-made/1 answers at" in output[1], serving.stderr.read()
         address = f"http://{HOST}:{port}/invocations"
-        _, url, *options = shlex.split(said[3])
+        _, url, *options = shlex.split(output[3])
         assert url == address
         assert options[::2] == ["-H", "-d"]
         (answer,) = ask(url, json.loads(options[3]))
@@ -64,8 +64,8 @@ def test_it_answers_as_the_classifier_does_and_one_signal_stops_it(ran):
         ]
         expected = load_classifier(home, "vocabsem-made").predict(texts).to_dict("records")
         with ThreadPoolExecutor(4) as pool:  # at once: the tokenizer of a model serves one thread at a time
-            found = [rows[0] for rows in pool.map(lambda text: ask(address, {"inputs": [text]}), texts * 5)]
-        for row, wanted in zip(found, expected * 5, strict=True):
+            result = [rows[0] for rows in pool.map(lambda text: ask(address, {"inputs": [text]}), texts * 5)]
+        for row, wanted in zip(result, expected * 5, strict=True):
             assert [row[name] for name in NAMES] == pytest.approx([wanted[name] for name in NAMES], abs=1e-6)
         with pytest.raises(urllib.error.HTTPError) as refused:
             ask(address, {"inputs": ["good", " "]})
@@ -108,7 +108,7 @@ def test_a_model_whose_files_are_gone_is_explained(ran):
         away.rename(home.artifacts)
 
 
-def test_a_model_of_pairs_is_asked_with_both_fields():
-    found = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
-    _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", found))
+def test_a_model_of_pairs_is_requested_with_both_fields():
+    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
+    _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", result))
     assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}

@@ -34,16 +34,16 @@ def test_the_checkouts_own_file_says_what_comes():
 
 
 def test_the_next_time_is_that_of_the_time_zone():
-    found = next_run("here", {"cron": "15 7 * * *", "timezone": "Asia/Kolkata"})
-    assert (found.hour, found.minute) == (7, 15)
-    assert found.utcoffset() == timedelta(hours=5, minutes=30)
-    assert timedelta(0) < found - datetime.now(UTC) <= timedelta(days=1)
+    result = next_run("here", {"cron": "15 7 * * *", "timezone": "Asia/Kolkata"})
+    assert (result.hour, result.minute) == (7, 15)
+    assert result.utcoffset() == timedelta(hours=5, minutes=30)
+    assert timedelta(0) < result - datetime.now(UTC) <= timedelta(days=1)
 
 
 def test_an_interval_counts_from_its_anchor():
     anchor = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=30)
-    found = next_run("here", {"interval": 3600, "anchor_date": anchor.isoformat(), "parameters": {"hours": 1}})
-    assert found == anchor
+    result = next_run("here", {"interval": 3600, "anchor_date": anchor.isoformat(), "parameters": {"hours": 1}})
+    assert result == anchor
 
 
 NEVER = {
@@ -59,21 +59,21 @@ NEVER = {
 
 @pytest.mark.parametrize("what", NEVER)
 def test_a_schedule_that_never_fires_is_refused(write, what):
-    schedule, said = NEVER[what]
-    with pytest.raises(ScheduleError, match=f"deployment 'nightly' of .*prefect.yaml: .*{said}"):
+    schedule, output = NEVER[what]
+    with pytest.raises(ScheduleError, match=f"deployment 'nightly' of .*prefect.yaml: .*{output}"):
         check_deployments(write(schedules=[schedule]))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "output"),
     [
         ({"parameters": {"experiment": "quikstart"}}, "unknown experiment 'quikstart' .*did you mean 'quickstart'"),
         ({"parameters": {"experiment": "quickstart", "overrides": {"shotz": [1]}}}, "shotz"),
         ({"schedules": [{"cron": "0 5 * * *", "parameters": {"experiment": "gone.yaml"}}]}, "gone.yaml"),
     ],
 )
-def test_a_card_that_is_not_there_is_refused(write, changes, said):
-    with pytest.raises(ScheduleError, match=f"deployment 'nightly' of .*: .*{said}"):
+def test_a_card_that_is_not_there_is_refused(write, changes, output):
+    with pytest.raises(ScheduleError, match=f"deployment 'nightly' of .*: .*{output}"):
         check_deployments(write(**changes))
 
 
@@ -85,7 +85,7 @@ def test_a_schedule_names_its_own_card_and_whether_it_is_paused(write):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         (None, "cannot be read .*No such file"),
         ("deployments: [", "is not YAML"),
@@ -94,10 +94,10 @@ def test_a_schedule_names_its_own_card_and_whether_it_is_paused(write):
         ("deployments: [{name: nightly}]", "has no deployments with a name and an entrypoint"),
     ],
 )
-def test_a_file_without_deployments_is_refused(tmp_path, text, said):
+def test_a_file_without_deployments_is_refused(tmp_path, text, output):
     file = tmp_path / "prefect.yaml"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(ScheduleError, match=said):
+    with pytest.raises(ScheduleError, match=output):
         check_deployments(file)
     assert ScheduleError.exit_code == 2

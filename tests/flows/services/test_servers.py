@@ -60,7 +60,7 @@ def test_one_that_cannot_start_says_its_last_words(home):
         server.wait_until_healthy(threading.Event())
 
 
-def test_of_its_last_words_the_error_is_told(home):
+def test_of_its_last_words_the_error_is_reported(home):
     server = fake(home, ["timeit", "-s", "import atexit; atexit.register(print, 'Server stopped!')", "1 / 0"])
     with running(server), pytest.raises(ServerFailed, match="starting: ZeroDivisionError: division by zero"):
         server.wait_until_healthy(threading.Event())
@@ -129,7 +129,7 @@ def test_the_next_free_port_is_taken_and_none_is_an_error(monkeypatch):
             free_port(taken)
 
 
-def test_a_proxy_of_the_user_is_not_asked_for_this_machine(home, monkeypatch):
+def test_a_proxy_of_the_user_is_not_requested_this_machine(home, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     server = web(home)
     with running(server):

@@ -81,9 +81,9 @@ def test_one_that_will_not_end_is_killed(tmp_path):
     held = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     processes = family(tmp_path / "ids")
     began = time.monotonic()
-    _, said = held.communicate(timeout=10)
+    _, output = held.communicate(timeout=10)
     assert 0.5 <= time.monotonic() - began < 5
-    assert b"did not end in 0.5 s and is killed" in said
+    assert b"did not end in 0.5 s and is killed" in output
     wait_for(lambda: gone(processes))
 
 

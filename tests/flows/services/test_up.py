@@ -46,10 +46,10 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 def wait_for(condition, seconds=240.0):
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.2)
-    return found
+    return result
 
 
 def start(home, *words):
@@ -110,8 +110,8 @@ class Api:
         """The id of a deployment, by the names of its flow and its own."""
         flow, deployment = name.split("/")
         named = {"deployments": {"name": {"any_": [deployment]}}, "flows": {"name": {"any_": [flow]}}}
-        (found,) = self.ask("/deployments/filter", **named)
-        return found["id"]
+        (result,) = self.ask("/deployments/filter", **named)
+        return result["id"]
 
     def run(self, name, **parameters):
         """A run of the deployment, scheduled for now. Returns its id."""
@@ -122,8 +122,8 @@ class Api:
         """The run, once it has ended."""
 
         def look():
-            (found,) = self.ask("/flow_runs/filter", flow_runs={"id": {"any_": [run]}})
-            return found if found["state_type"] in ENDED else None
+            (result,) = self.ask("/flow_runs/filter", flow_runs={"id": {"any_": [run]}})
+            return result if result["state_type"] in ENDED else None
 
         return wait_for(look)
 
@@ -215,8 +215,8 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
 
 
 def beats(api, run, seconds=30):
-    asked = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
-    return wait_for(lambda: api.ask("/events/filter", filter=asked)["events"], seconds)
+    requested = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
+    return wait_for(lambda: api.ask("/events/filter", filter=requested)["events"], seconds)
 
 
 def the_pages_show_them_and_ask_nobody_else(api, url):
@@ -294,7 +294,7 @@ def environment_of(process):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_run_that_hangs_or_was_cut_off_is_crashed_told_and_frees_its_place(tmp_path, hook):
+def test_a_run_that_hangs_or_was_cut_off_is_crashed_reported_and_frees_its_place(tmp_path, hook):
     small = {"methods": ["centroid"], "shots": [4], "seeds": [0], "champion": False}
     world = with_store(World(tmp_path, experiment=small))
     words = ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)

@@ -69,7 +69,7 @@ def with_repeated_id(table):
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "said"),
+    ("spoiled", "output"),
     [
         (with_nan, r"'finite' \(1 of 24 norms of states are not\)"),
         (with_repeated_id, r"'unique ids' \(24 rows, repeated: 'test-000017'\)"),
@@ -77,12 +77,12 @@ def with_repeated_id(table):
     ],
     ids=["nan", "repeated id", "lost row"],
 )
-def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, said):
+def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, output):
     plan, pair, step = begun
     extract(plan, pair, "test")
     spoil(plan, step, "part-00000016-00000024.parquet", spoiled)
     partition = step.partition(Lake(plan.home))
-    with pytest.raises(CheckFailed, match=said) as refused:
+    with pytest.raises(CheckFailed, match=output) as refused:
         publish_states.fn(plan.home, step, SPLITS["test"], 16)
     assert str(refused.value).startswith(f"{partition} fails ")
     assert str(partition.path) in str(refused.value)
@@ -93,7 +93,7 @@ def test_broken_states_are_not_published_and_are_computed_again(begun, spoiled, 
     assert all(check["passed"] for check in partition.manifest().checks)
 
 
-def test_a_state_of_length_zero_is_told_and_published(begun):
+def test_a_state_of_length_zero_is_reported_and_published(begun):
     plan, pair, step = begun
     extract(plan, pair, "test")
 
@@ -108,7 +108,7 @@ def test_a_state_of_length_zero_is_told_and_published(begun):
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "said"),
+    ("spoiled", "output"),
     [
         (lambda rows: [rows, rows], "answer of every seed .*'unique ids'"),
         (lambda rows: [rows.set_column(5, "probabilities", pa.array([[np.nan, 1, 0]] * 4))], "'finite'"),
@@ -116,10 +116,10 @@ def test_a_state_of_length_zero_is_told_and_published(begun):
     ],
     ids=["twice", "nan", "no distribution"],
 )
-def test_broken_predictions_are_not_published(world, spoiled, said):
+def test_broken_predictions_are_not_published(world, spoiled, output):
     step = world.plan().pairs[0].fits[0].predictions
     rows = prediction_rows("test", 0, list("abcd"), np.array([0, 1, 2, 0]), np.full((4, 3), 1 / 3))
-    with pytest.raises(CheckFailed, match=said):
+    with pytest.raises(CheckFailed, match=output):
         publish_predictions(world.home, step, spoiled(rows), [], b"weights", [SeedFacts(seed=0, fit_seconds=0)])
     assert not step.partition(Lake(world.home)).published
     publish_predictions(world.home, step, [rows], [], b"weights", [SeedFacts(seed=0, fit_seconds=0)])
@@ -133,7 +133,7 @@ def examples_of(world):
     return {c["name"]: c for c in pair.examples.partition(Lake(world.home)).manifest().checks}
 
 
-def test_a_class_that_a_split_lacks_is_told_and_published(tmp_path):
+def test_a_class_that_a_split_lacks_is_reported_and_published(tmp_path):
     rows = sentences()
     rows[-24:] = [row for row in rows if row["label"] != "tale"][-24:]
     checks = examples_of(World(tmp_path, rows=rows))
@@ -142,7 +142,7 @@ def test_a_class_that_a_split_lacks_is_told_and_published(tmp_path):
     assert checks["every class in train"]["passed"]
 
 
-def test_a_drift_of_the_labels_since_the_last_run_is_told(world):
+def test_a_drift_of_the_labels_since_the_last_run_is_reported(world):
     rows = sentences()
     train, test = rows[:-24], rows[-24:]
     first = examples_of(world)
@@ -152,9 +152,9 @@ def test_a_drift_of_the_labels_since_the_last_run_is_told(world):
     write_rows(world.folder / "train.jsonl", [row for row in train if row["label"] != "neg"] + train[:3])
     checks = examples_of(world)
     assert checks["classes of test as frequent as before"]["passed"]
-    told = checks["classes of train as frequent as before"]
-    assert (told["passed"], told["severity"]) == (False, "warn")
+    messages = checks["classes of train as frequent as before"]
+    assert (messages["passed"], messages["severity"]) == (False, "warn")
     share = Counter(row["label"] for row in train[1:])["neg"] / len(train[1:])
-    found = float(told["detail"].split("'neg' by ")[1].rstrip("%")) / 100
-    assert found == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows a class one is left"
+    result = float(messages["detail"].split("'neg' by ")[1].rstrip("%")) / 100
+    assert result == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows a class one is left"
     assert len(test) == 24

@@ -51,7 +51,7 @@ def test_shared_states_cannot_be_written_to(done):
         states[0] = 0
 
 
-def test_what_was_never_published_is_said(world):
+def test_what_was_never_published_is_stated(world):
     (pair,) = world.plan().pairs
     with pytest.raises(NotPublished, match="never published"):
         split_rows(world.home, "made", pair.examples.key, "train")

@@ -97,12 +97,12 @@ def test_the_run_of_a_dead_process_is_killed_at_the_next_start_and_that_of_a_liv
 
 
 def test_runs_that_open_at_once_make_one_experiment(home):
-    at_once = Barrier(4)
+    barrier = Barrier(4)
 
     with store(home) as client, ThreadPoolExecutor(4) as pool:
 
         def opened(_):
-            at_once.wait()
+            barrier.wait()
             return experiment_id(client, home, CARD | {"name": "contended"})
 
         assert len(set(pool.map(opened, range(4)))) == 1
@@ -159,8 +159,8 @@ def test_system_metrics_are_those_of_mlflow(home, monkeypatch):
 
 def history(home, run_id):
     with store(home) as client:
-        found = client.get_metric_history(run_id, "system/system_memory_usage_megabytes")
-    return sorted(found, key=lambda sample: sample.step)
+        result = client.get_metric_history(run_id, "system/system_memory_usage_megabytes")
+    return sorted(result, key=lambda sample: sample.step)
 
 
 def test_no_database_and_a_damaged_one_hold_no_finished_run(tmp_path):

@@ -217,11 +217,11 @@ def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, mon
             enter(home, run, name, calibrator, unheard)
     assert not list(home.cache.glob("champion-*"))
     with store(home) as client:
-        known = [found.name for found in client.search_registered_models()]
+        known = [result.name for result in client.search_registered_models()]
     assert (name in known) == (fails not in ("write", "log")), "no registered model without a classifier"
     assert enter(home, run, name, calibrator, unheard).alias == "champion", "the next run goes on"
     with store(home) as client:
-        assert [str(found.version) for found in client.search_model_versions(f"name = '{name}'")] == ["1"]
+        assert [str(result.version) for result in client.search_model_versions(f"name = '{name}'")] == ["1"]
 
 
 def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):

@@ -1,4 +1,4 @@
-"""Champion and challenger: who is replaced, and what is said when two cannot be compared."""
+"""Champion and challenger: who is replaced, and what is stated when two cannot be compared."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -130,15 +130,15 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
         return np.mean([2 * ((y == c) & (p == c)).sum() / ((y == c).sum() + (p == c).sum()) for c in range(3)])
 
     assert macro_f1(labels, first[0]) == pytest.approx(f1_score(labels, first[0], average="macro"))
-    drawn = []
+    sampled = []
     for _ in range(draws):
         rows, seeds = rng.integers(N, size=N), rng.integers(3, size=3)
         each = [macro_f1(labels[rows], first[s][rows]) - macro_f1(labels[rows], second[s][rows]) for s in seeds]
-        drawn.append(np.mean(each))
-    found = compare_with_champion(home, other, champion(holder)).difference
+        sampled.append(np.mean(each))
+    result = compare_with_champion(home, other, champion(holder)).difference
     # a 2.5 % quantile of n normal draws has the deviation 2.67 σ/√n; here n is 4000 and 2000 of our own
-    noise = 2.67 * np.std(drawn) * (1 / draws + 1 / 2000) ** 0.5
-    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=4 * noise)
+    noise = 2.67 * np.std(sampled) * (1 / draws + 1 / 2000) ** 0.5
+    assert (result.low, result.high) == pytest.approx(np.quantile(sampled, (0.025, 0.975)), abs=4 * noise)
 
 
 def test_the_first_comer_and_the_champion_itself_are_champion(home, examples):
@@ -159,7 +159,7 @@ def test_one_seed_stands_beside_every_seed_and_others_must_meet(home, examples):
     assert "no seed in common" in compare_with_champion(home, strange, champion(holder)).why
 
 
-def test_who_cannot_be_compared_is_challenger_and_it_is_said_why(home, examples):
+def test_who_cannot_be_compared_is_challenger_and_it_is_stated_why(home, examples):
     fit, dataset = contender(home, examples, 0.95), DatasetCard.model_validate(dataset_card(home.root))
     elsewhere = contender(home, publish_examples(home, dataset, of="other", texts="other"), 0.5, method="centroid")
     again = contender(home, publish_examples(home, dataset, of="more training rows"), 0.5, method="centroid")

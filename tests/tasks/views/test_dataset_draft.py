@@ -1,4 +1,4 @@
-"""A file that is to become a data set: what is read from it, and what is told of files that cannot."""
+"""A file that is to become a data set: what is read from it, and what is reported of files that cannot."""
 
 import csv
 import json
@@ -53,7 +53,7 @@ def test_names_of_columns_may_hold_what_templates_mean(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "output"),
     [
         ([*ROWS, ("", "a"), (" ", "b")], "row 12 of .* has an empty 'review', as 2 of 14 rows have: fill them in"),
         ([*ROWS, ("text", "")], "row 12 of .* has an empty 'stars', as 1 of 13"),
@@ -69,19 +69,19 @@ def test_names_of_columns_may_hold_what_templates_mean(tmp_path):
     ],
     ids=["empty text", "empty label", "one class", "no rows", "too many classes", "a rare class", "a space", "label"],
 )
-def test_rows_that_no_data_set_can_have_are_told(tmp_path, rows, said):
-    with pytest.raises(DataError, match=said):
+def test_rows_that_no_data_set_can_have_are_reported(tmp_path, rows, output):
+    with pytest.raises(DataError, match=output):
         read(write(tmp_path / "mine.csv", rows))
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path):
+def test_files_that_cannot_be_read_are_reported(tmp_path):
     path = write(tmp_path / "mine.csv")
-    for columns, said in [
+    for columns, output in [
         (("reviex", "stars"), "no column 'reviex'.*did you mean 'review'"),
         (("review", "starz"), "no column 'starz'.*did you mean 'stars'"),
         (("review", "review"), "'review' is given as text and as label"),
     ]:
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=output):
             read(path, *columns)
     with pytest.raises(DataError, match=r"there is no file .*absent\.csv"):
         read(tmp_path / "absent.csv")
@@ -111,7 +111,7 @@ def test_words_are_chosen_by_training_rows_alone(tmp_path):
     assert [(r["text"], r["label"]) for r in rows if r["split"] == "train"] == list(zip(texts, labels, strict=True))
 
 
-def test_a_class_whose_texts_are_all_the_same_is_told(tmp_path):
+def test_a_class_whose_texts_are_all_the_same_is_reported(tmp_path):
     draft = read(write(tmp_path / "mine.csv", [*ROWS, *[("again", "c")] * 3]))
     with pytest.raises(DataError, match=r"class 'c' .* no training rows left once repeated texts are removed"):
         propose(Home(tmp_path / "home"), model(), draft)

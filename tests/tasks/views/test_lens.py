@@ -53,9 +53,9 @@ def own_states(network, prompt):
     """Of the prompt's last token: the states of all layers through the model's norm, and its logits."""
     ids = torch.tensor([network.tokenizer(prompt, add_special_tokens=False)["input_ids"]])
     with torch.inference_mode():
-        found = network.network(ids, output_hidden_states=True)
-        inner = [network.network.model.norm(h[0, -1]) for h in found.hidden_states[:-1]]
-    return torch.stack([*inner, found.hidden_states[-1][0, -1]]).double(), found.logits[0, -1].double()
+        result = network.network(ids, output_hidden_states=True)
+        inner = [network.network.model.norm(h[0, -1]) for h in result.hidden_states[:-1]]
+    return torch.stack([*inner, result.hidden_states[-1][0, -1]]).double(), result.logits[0, -1].double()
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_the_last_layer_is_the_models_own_answer(seen, direct, network):
     tokens = len(network.tokenizer)
     probabilities = logits[:tokens].softmax(0)
     best = probabilities.topk(4)
-    found = seen.layers[-1]["model"]
-    assert [each["token"] for each in found] == [network.tokenizer.decode([i]) for i in best.indices.tolist()]
-    np.testing.assert_allclose([each["probability"] for each in found], best.values, rtol=1e-4)  # float32's rounding
+    result = seen.layers[-1]["model"]
+    assert [each["token"] for each in result] == [network.tokenizer.decode([i]) for i in best.indices.tolist()]
+    np.testing.assert_allclose([each["probability"] for each in result], best.values, rtol=1e-4)  # float32's rounding
 
 
 def test_similarities_and_ranks_are_those_of_a_direct_computation(seen, direct, network):
@@ -124,21 +124,21 @@ def test_anchors_are_solved_once_and_then_read_from_the_lake(stored, seen):
 def test_a_stored_example_brings_its_text_and_its_class(stored):
     world, dataset = stored
     row = catalog.query(world.home, "from examples where split = 'test' order by id").to_pylist()[0]
-    found = inspect_prompt(world.home, model(), None, dataset, row["id"], k=1, center=False)
-    assert found.prompt == f"review : {row['text']} sentiment :"
-    assert found.label == row["label_name"]
-    assert found.centered_on == 0
-    assert all(word["centered"] is None for layer in found.layers for word in layer["words"])
+    result = inspect_prompt(world.home, model(), None, dataset, row["id"], k=1, center=False)
+    assert result.prompt == f"review : {row['text']} sentiment :"
+    assert result.label == row["label_name"]
+    assert result.centered_on == 0
+    assert all(word["centered"] is None for layer in result.layers for word in layer["words"])
 
 
 def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_followed(stored):
     world, _ = stored
-    found = inspect_prompt(world.home, model(), "the film is", None, None, k=4, center=True)
-    assert found.prompt == "the film is"
-    assert found.words == [each["token"] for each in found.layers[-1]["model"]]
-    assert [word["log_probability_rank"] for word in found.layers[-1]["words"]] == [1, 2, 3, 4]
-    best = [math.exp(word["log_probability"]) for word in found.layers[-1]["words"]]
-    assert best == pytest.approx([each["probability"] for each in found.layers[-1]["model"]])
+    result = inspect_prompt(world.home, model(), "the film is", None, None, k=4, center=True)
+    assert result.prompt == "the film is"
+    assert result.words == [each["token"] for each in result.layers[-1]["model"]]
+    assert [word["log_probability_rank"] for word in result.layers[-1]["words"]] == [1, 2, 3, 4]
+    best = [math.exp(word["log_probability"]) for word in result.layers[-1]["words"]]
+    assert best == pytest.approx([each["probability"] for each in result.layers[-1]["model"]])
 
 
 def test_a_home_without_a_catalog_has_nothing_to_center_on(stored, tmp_path):
@@ -147,7 +147,7 @@ def test_a_home_without_a_catalog_has_nothing_to_center_on(stored, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "dataset", "example", "said"),
+    ("text", "dataset", "example", "output"),
     [
         (" \n", None, None, "the text is empty"),
         ("a film " * 1000, None, None, "takes at most 1024: shorten it"),
@@ -155,11 +155,11 @@ def test_a_home_without_a_catalog_has_nothing_to_center_on(stored, tmp_path):
         ("one text", "two", None, "has the fields a, b, not one text"),
     ],
 )
-def test_what_cannot_be_looked_at_is_told(stored, text, dataset, example, said):
+def test_what_cannot_be_looked_at_is_reported(stored, text, dataset, example, output):
     world, made = stored
     two = made.model_copy(update={"fields": {"a": "a", "b": "b"}, "template": "{a} {b}"})
     card = {None: None, "made": made, "two": two}[dataset]
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=output):
         inspect_prompt(world.home, model(), text, card, example, k=1, center=True)
 
 

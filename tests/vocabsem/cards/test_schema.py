@@ -29,7 +29,7 @@ GOOD = {
 
 @pytest.fixture
 def card_file(tmp_path):
-    """Writes a dataset card that differs from a good one as told; None removes a key."""
+    """Writes a dataset card that differs from a good one as reported; None removes a key."""
 
     def write(**changes):
         data = {key: value for key, value in (GOOD | changes).items() if value is not None}
@@ -241,7 +241,7 @@ def test_a_card_does_not_change(card_file):
 # What a card determines
 
 
-def test_content_changes_with_what_is_read_and_not_with_what_is_said_of_it(card_file):
+def test_content_changes_with_what_is_read_and_not_with_what_is_stated_of_it(card_file):
     card = load_card("datasets", card_file())
     same = [{"description": "another"}, {"template": "{text}\ntype:"}, {"license": "MIT"}, {"word_tokens": "first"}]
     other = [{"where": {"source": "x"}}, {"fields": {"text": "title"}}, {"split": {"validation": 0.1}}]

@@ -46,12 +46,12 @@ def all_fits(z, answer, y):
 def test_the_fit_is_the_weighted_mean_of_all_fits(n):
     """Fewer rows than columns, as many, and more."""
     z, answer, _, y = draw(n)
-    found = ridge_with_prior(z, answer, y, PriorRidge())
+    result = ridge_with_prior(z, answer, y, PriorRidge())
     prior_weights, log_weights, weights, errors = all_fits(z, answer, y)
     share = softmax(log_weights)
-    assert found.prior_weight == pytest.approx(share @ prior_weights, rel=1e-5)
-    assert np.allclose(found.weights, np.tensordot(share, weights, 1), atol=1e-5)
-    assert np.allclose(found.held_out, y - np.tensordot(share, errors, 1), atol=1e-5)
+    assert result.prior_weight == pytest.approx(share @ prior_weights, rel=1e-5)
+    assert np.allclose(result.weights, np.tensordot(share, weights, 1), atol=1e-5)
+    assert np.allclose(result.held_out, y - np.tensordot(share, errors, 1), atol=1e-5)
 
 
 def test_a_good_answer_is_kept_and_a_bad_one_left():
@@ -67,7 +67,7 @@ def test_a_good_answer_is_kept_and_a_bad_one_left():
 
 
 def test_eight_rows_decide_about_an_answer():
-    """In many columns rows tell little of each other: who agrees with the labels is kept, who contradicts is not."""
+    """In many columns rows state little of each other: who agrees with the labels is kept, who contradicts is not."""
     z, _, _, y = draw(8, d=200, classes=2)
     assert ridge_with_prior(z, y / y.std(), y, PriorRidge()).prior_weight > 0.35
     assert ridge_with_prior(z, -y / y.std(), y, PriorRidge()).prior_weight < 0.1
@@ -108,10 +108,10 @@ def test_a_great_scale_is_an_intercept_without_a_penalty():
     z, answer, _, y = draw(12)
     z += 1.0
     fit = Ridge(alpha=1.0).fit(z, y)
-    found = ridge_with_prior(np.hstack([z, np.full((12, 1), 0.3)]), answer, y, one)
+    result = ridge_with_prior(np.hstack([z, np.full((12, 1), 0.3)]), answer, y, one)
     away = 40 / 300**2  # the penalty that is left is f⁻² of the others; what it changes falls as fast
-    assert np.allclose(found.weights[:-1], fit.coef_.T, atol=away)
-    assert np.allclose(0.3 * found.weights[-1], fit.intercept_, atol=away)
+    assert np.allclose(result.weights[:-1], fit.coef_.T, atol=away)
+    assert np.allclose(0.3 * result.weights[-1], fit.intercept_, atol=away)
 
 
 # ---------------------------------------------------------------------------------------------- self-training
@@ -195,23 +195,23 @@ def posterior(n, shares, given, seed=0):
 @pytest.mark.parametrize("given", [[1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6]])
 @pytest.mark.parametrize("shares", [[0.8, 0.15, 0.05], [1 / 3, 1 / 3, 1 / 3]])
 def test_shares_are_found_whatever_was_given(shares, given):
-    """Those of the rows, to noise of .01 and what well-told classes owe to the pull: a sixth of the way to equality."""
-    found = estimate_shares(posterior(6000, shares, given), np.array(given), 0.2)
-    assert found.sum() == pytest.approx(1)
-    assert np.allclose(found, (np.array(shares) + 0.2 / 3) / 1.2, atol=0.025)
+    """Those of the rows, to noise of .01 and what separated classes owe to the pull: a sixth of the way to equality."""
+    result = estimate_shares(posterior(6000, shares, given), np.array(given), 0.2)
+    assert result.sum() == pytest.approx(1)
+    assert np.allclose(result, (np.array(shares) + 0.2 / 3) / 1.2, atol=0.025)
 
 
 def test_shares_maximize_the_penalized_likelihood():
     """Σ log Σ_c p(x|c) π_c / M + .2/3 Σ log π_c: a move to either side of any class costs."""
     given = np.array([0.5, 0.3, 0.2])
     logits = posterior(500, [0.8, 0.1, 0.1], given)
-    found = estimate_shares(logits, given, 0.2)
+    result = estimate_shares(logits, given, 0.2)
 
     def objective(shares):
         return np.log(np.exp(logits - np.log(given)) @ shares).mean() + 0.2 / 3 * np.log(shares).sum()
 
     for move in np.random.default_rng(1).standard_normal((20, 3)):
-        assert objective(found + 0.005 * (move - move.mean())) < objective(found)
+        assert objective(result + 0.005 * (move - move.mean())) < objective(result)
 
 
 def test_an_answer_that_says_nothing_leaves_the_shares_equal():
@@ -227,9 +227,9 @@ def test_the_stack_is_at_its_minimum():
     """The gradient of the docstring's loss vanishes, and any step away costs: the loss is convex."""
     _, answers, labels, _ = draw(50)
     start = 0.5 * np.eye(3)
-    found = stack(answers, labels, start, alpha=3.0)
-    excess = softmax(answers @ found, axis=1) - np.eye(3)[labels]
-    assert np.abs(answers.T @ excess + 3.0 * (found - start)).max() < 1e-3
+    result = stack(answers, labels, start, alpha=3.0)
+    excess = softmax(answers @ result, axis=1) - np.eye(3)[labels]
+    assert np.abs(answers.T @ excess + 3.0 * (result - start)).max() < 1e-3
 
     def loss(weights):
         log_p = log_softmax(answers @ weights, axis=1)
@@ -237,7 +237,7 @@ def test_the_stack_is_at_its_minimum():
 
     generator = np.random.default_rng(0)
     for step in generator.standard_normal((20, 3, 3)):
-        assert loss(found + step) > loss(found)
+        assert loss(result + step) > loss(result)
 
 
 def test_a_stiff_stack_stays_where_it_starts():
@@ -251,8 +251,8 @@ def test_the_stack_finds_the_scale_of_the_answers():
     generator = np.random.default_rng(0)
     answers = generator.standard_normal((5000, 3))
     labels = (np.cumsum(softmax(2 * answers, axis=1), axis=1) < generator.random((5000, 1))).sum(1)
-    found = stack(answers, labels, np.eye(3), alpha=1.0)
-    centered = found - found.mean(1, keepdims=True)
+    result = stack(answers, labels, np.eye(3), alpha=1.0)
+    centered = result - result.mean(1, keepdims=True)
     assert np.allclose(centered, 2 * (np.eye(3) - 1 / 3), atol=0.15)
 
 
@@ -268,8 +268,8 @@ def test_the_factor_is_the_most_probable(seed, n):
         return 2 * t**2 - log_softmax(np.exp(t) * logits + shift, axis=1)[np.arange(n), labels].sum()
 
     expected = minimize_scalar(loss, bounds=(-1.5, 3), method="bounded").x
-    found = np.log(sharpen(logits, shift, labels, 0.5))
-    assert abs(found - expected) < 0.051 or loss(found) <= loss(expected)
+    result = np.log(sharpen(logits, shift, labels, 0.5))
+    assert abs(result - expected) < 0.051 or loss(result) <= loss(expected)
 
 
 def test_few_labels_leave_the_sharpness():

@@ -35,8 +35,8 @@ def test_contextual_calibration(space, background):
     states, _ = make_states()
     p_cf = label_probabilities(space, background).mean(axis=0)
     q = (np.linalg.inv(np.diag(p_cf)) @ label_probabilities(space, states).T).T
-    found = ContextualCalibration(space).fit(states, unlabeled=background)
-    assert np.allclose(found.predict_proba(states), normalized(q), atol=1e-12)
+    result = ContextualCalibration(space).fit(states, unlabeled=background)
+    assert np.allclose(result.predict_proba(states), normalized(q), atol=1e-12)
 
 
 def test_domain_calibration(space, background):
@@ -44,9 +44,9 @@ def test_domain_calibration(space, background):
     states, _ = make_states()
     mean = sum(label_probabilities(space, background[t : t + 1])[0] for t in range(12)) / 12
     ratio = label_probabilities(space, states) / mean
-    found = DomainCalibration(space).fit(states, unlabeled=background)
-    assert np.array_equal(found.predict(states), ratio.argmax(axis=1))
-    assert np.allclose(found.predict_proba(states), normalized(ratio), atol=1e-12)
+    result = DomainCalibration(space).fit(states, unlabeled=background)
+    assert np.array_equal(result.predict(states), ratio.argmax(axis=1))
+    assert np.allclose(result.predict_proba(states), normalized(ratio), atol=1e-12)
 
 
 def test_batch_calibration(space):
@@ -54,17 +54,17 @@ def test_batch_calibration(space):
     states, _ = make_states()
     batch = make_states(seed=2, n=50)[0]
     shifted = np.log(label_probabilities(space, states)) - np.log(label_probabilities(space, batch).mean(axis=0))
-    found = BatchCalibration(space).fit(states[:0], unlabeled=batch)
-    assert np.allclose(found.predict_proba(states), softmax(shifted, axis=1), atol=1e-12)
+    result = BatchCalibration(space).fit(states[:0], unlabeled=batch)
+    assert np.allclose(result.predict_proba(states), softmax(shifted, axis=1), atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ALL)
 def test_an_answer_that_is_always_the_same_is_calibrated_away(method):
     """Calibrated on one input, that input's classes are equally probable, whatever the model prefers."""
     space, (states, _) = make_space(), make_states()
-    found = method(space).fit(states, unlabeled=states[:1])
-    assert np.allclose(found.predict_proba(states[:1]), 1 / 3)
-    assert found.predict_proba(states).max() > 0.5
+    result = method(space).fit(states, unlabeled=states[:1])
+    assert np.allclose(result.predict_proba(states[:1]), 1 / 3)
+    assert result.predict_proba(states).max() > 0.5
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -81,9 +81,9 @@ def test_improbable_classes_do_not_underflow(method):
     """Probabilities down to e^-4000, beyond the smallest double."""
     space, (states, _) = make_space(scale=100.0), make_states()
     assert label_probabilities(space, states).min() == 0
-    found = method(space).fit(states).predict_proba(states)
-    assert np.isfinite(found).all()
-    assert np.allclose(found.sum(axis=1), 1)
+    result = method(space).fit(states).predict_proba(states)
+    assert np.isfinite(result).all()
+    assert np.allclose(result.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("method", ALL)

@@ -39,11 +39,13 @@ def directions(space, targets):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     space, (states, _) = make_space(), make_states(d=D * layers)
-    found = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
+    result = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
     *_, last = by_hand(states, states, layers)
     answer = last @ directions(space, targets).T
     answer = answer / answer.std()
-    assert np.allclose(found.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5)
+    assert np.allclose(
+        result.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5
+    )
 
 
 def test_without_labels_the_states_are_the_background():
@@ -60,8 +62,8 @@ def weighted(z, prior, labels):
     weight = np.bincount(labels)[labels] ** -0.5
     root = np.sqrt(weight / weight.mean())[:, None]
     y = np.eye(3)[labels]
-    found = ridge_with_prior(z * root, prior * root, (y - weight @ y / weight.sum()) * root, PriorRidge())
-    return found, found.held_out / root
+    result = ridge_with_prior(z * root, prior * root, (y - weight @ y / weight.sum()) * root, PriorRidge())
+    return result, result.held_out / root
 
 
 def log_shares(labels):
@@ -88,7 +90,7 @@ def test_all_five_steps_by_hand(layers, rounds):
     states, labels = make_states(d=D * layers)
     few = np.r_[:12, 12:24:3, 25:34:3, 35]  # eight of the first class, seven and five of the others
     states, labels = states[few], labels[few]
-    found = VocabularyCalibrator(space, layers=layers, rounds=rounds).fit(states, labels, pool)
+    result = VocabularyCalibrator(space, layers=layers, rounds=rounds).fit(states, labels, pool)
     (z, z_mean, z_last), (p, p_mean, p_last) = by_hand(states, pool, layers), by_hand(pool, pool, layers)
     test, test_mean, test_last = by_hand(make_states(2, d=D * layers)[0], pool, layers)
 
@@ -98,14 +100,14 @@ def test_all_five_steps_by_hand(layers, rounds):
     def balanced(answers, shares):
         return [each + balance(answers[0], shares) for each in answers]
 
-    def trained(answer, rows, classes, asked, shares):
+    def trained(answer, rows, classes, queries, shares):
         weights = self_train(p_mean, p_mean.T @ p_mean, answer, rows, classes, shares, SelfTraining(rounds=rounds))
-        return balanced(unit([x @ weights for x in (p_mean, *asked)]), shares)
+        return balanced(unit([x @ weights for x in (p_mean, *queries)]), shares)
 
     def left(rows):
         """Step 3 from these labeled rows: answers for the pool, the labeled rows and the test, and held out."""
-        found, held_out = weighted(z[rows], prior[1][rows], labels[rows])
-        direct = [found.prior_weight * x + m @ found.weights for x, m in zip(prior, (p, z, test), strict=True)]
+        result, held_out = weighted(z[rows], prior[1][rows], labels[rows])
+        direct = [result.prior_weight * x + m @ result.weights for x, m in zip(prior, (p, z, test), strict=True)]
         return unit(direct), held_out / direct[0].std()
 
     prior = unit([x @ directions(space, "both").T for x in (p_last, z_last, test_last)])
@@ -128,7 +130,7 @@ def test_all_five_steps_by_hand(layers, rounds):
         held_out.append(spread)
     expected = stacked(answers, held_out, labels)
     # float32 in the estimator, over a chain of solves
-    assert np.allclose(found.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
+    assert np.allclose(result.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
 
 
 def test_where_all_are_labeled_no_text_is_learned_from():
@@ -136,7 +138,7 @@ def test_where_all_are_labeled_no_text_is_learned_from():
     space, (states, labels) = make_space(), make_states()
     rows = np.r_[:30, 30:90:3]  # 30 of the first class, 10 of either other
     states, labels = states[rows], labels[rows]
-    found = VocabularyCalibrator(space).fit(states, labels)
+    result = VocabularyCalibrator(space).fit(states, labels)
     z, z_mean, last = by_hand(states, states)
     answer = last @ directions(space, "both").T
     answer = answer / answer.std()
@@ -148,7 +150,7 @@ def test_where_all_are_labeled_no_text_is_learned_from():
     left, held_out = weighted(z, prior, labels)
     direct = left.prior_weight * prior + z @ left.weights
     expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
-    assert np.allclose(found.predict_proba(states), expected, atol=1e-3)
+    assert np.allclose(result.predict_proba(states), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("targets", ["both", "anchors", "random"])
@@ -156,10 +158,10 @@ def test_where_all_are_labeled_no_text_is_learned_from():
 def test_calibrated_states_have_the_logits(layers, targets):
     """softmax(t Tᵀ) is the answer, and t − z_L lies in the span of T."""
     space, (states, labels) = make_space(), make_states(d=D * layers)
-    found = VocabularyCalibrator(space, layers=layers, targets=targets).fit(states, labels)
-    moved, targets = found.transform(states), directions(space, targets)
+    result = VocabularyCalibrator(space, layers=layers, targets=targets).fit(states, labels)
+    moved, targets = result.transform(states), directions(space, targets)
     assert moved.shape == (90, D)
-    assert np.allclose(softmax(moved @ targets.T, axis=1), found.predict_proba(states), atol=1e-4)
+    assert np.allclose(softmax(moved @ targets.T, axis=1), result.predict_proba(states), atol=1e-4)
     *_, last = by_hand(states, states, layers)
     move = moved - last
     outside = move - move @ np.linalg.pinv(targets, rcond=1e-9) @ targets
@@ -167,10 +169,10 @@ def test_calibrated_states_have_the_logits(layers, targets):
 
 
 def test_a_control_exchanges_the_targets_and_nothing_else():
-    """Told the same directions under another name, it does the same."""
+    """Reported the same directions under another name, it does the same."""
     space, (states, labels) = make_space(), make_states()
-    drawn = target_vectors(space, "random", 5)
-    renamed = type(space)(drawn, drawn, space.bias)
+    sampled = target_vectors(space, "random", 5)
+    renamed = type(space)(sampled, sampled, space.bias)
     control = VocabularyCalibrator(space, targets="random", random_state=5).fit(states[:9], labels[:9], states)
     for targets in ("anchors", "head", "both"):
         named = VocabularyCalibrator(renamed, targets=targets).fit(states[:9], labels[:9], states)
@@ -194,10 +196,10 @@ def test_a_handful_of_labels_undoes_wrong_words():
     test = states[4000:], labels[4000:]
     assert VocabularyCalibrator(wrong).fit(states[:4000]).score(*test) < 0.1
     for n in (6, 12, 4000):
-        found, probe = (
+        result, probe = (
             kind(wrong).fit(states[:n], labels[:n], states[:4000]) for kind in (VocabularyCalibrator, LinearProbe)
         )
-        assert found.score(*test) > probe.score(*test) - 0.02
+        assert result.score(*test) > probe.score(*test) - 0.02
 
 
 def test_right_words_help_at_few_labels():
@@ -214,12 +216,12 @@ def test_right_words_help_at_few_labels():
 def test_labels_calibrate_the_probabilities():
     """With many labels the confidence is the share of right answers, to the noise of 2000 examples (.01) and a bit."""
     space, states, labels = worlds([0, 1, 2])
-    found = VocabularyCalibrator(space).fit(states[:4000], labels[:4000])
-    confidence = found.predict_proba(states[4000:]).max(1).mean()
-    assert confidence == pytest.approx(found.score(states[4000:], labels[4000:]), abs=0.03)
+    result = VocabularyCalibrator(space).fit(states[:4000], labels[:4000])
+    confidence = result.predict_proba(states[4000:]).max(1).mean()
+    assert confidence == pytest.approx(result.score(states[4000:], labels[4000:]), abs=0.03)
 
 
-def test_classes_of_unlike_size_are_told_apart(monkeypatch):
+def test_classes_of_unlike_size_are_distinguished(monkeypatch):
     """Nine rows of a class in ten. All labels find rare classes as a probe does; 16 of each need their shares."""
     space, states, labels = worlds([0, 1, 2])
     kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in enumerate((1800, 140, 60))]))

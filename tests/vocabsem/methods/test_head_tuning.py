@@ -16,13 +16,13 @@ def space():
 def test_it_is_the_model_with_other_head_rows(space):
     """Its changes added to the head and the bias, the model's own answer is its answer."""
     states, labels = make_states()
-    found = HeadTuning(space).fit(states, labels)
-    change = found.coef_.T.astype(np.float64) / found.scale_ / space.scale  # (C, d)
-    bias = found.intercept_ / space.scale - change @ found.mean_
+    result = HeadTuning(space).fit(states, labels)
+    change = result.coef_.T.astype(np.float64) / result.scale_ / space.scale  # (C, d)
+    bias = result.intercept_ / space.scale - change @ result.mean_
     tuned = LabelSpace(space.anchors, space.head + change, space.bias + bias, scale=space.scale)
     queries, _ = make_states(1)
-    assert np.allclose(found.predict_proba(queries), ZeroShot(tuned).fit(states).predict_proba(queries), atol=1e-4)
-    assert np.abs(found.predict_proba(queries) - ZeroShot(space).fit(states).predict_proba(queries)).max() > 0.1
+    assert np.allclose(result.predict_proba(queries), ZeroShot(tuned).fit(states).predict_proba(queries), atol=1e-4)
+    assert np.abs(result.predict_proba(queries) - ZeroShot(space).fit(states).predict_proba(queries)).max() > 0.1
 
 
 @pytest.mark.parametrize("softcap", [None, 4.0])
@@ -30,15 +30,15 @@ def test_the_objective_is_minimized(softcap):
     """The gradient of the docstring's loss, written out in float64, vanishes."""
     space, (states, labels) = make_space(scale=0.05, softcap=softcap), make_states()
     background, _ = make_states(4, n=300)
-    found = HeadTuning(space).fit(states, labels, unlabeled=background)
+    result = HeadTuning(space).fit(states, labels, unlabeled=background)
     centered = states - background.mean(0, dtype=np.float64)
     rms = np.sqrt(((background - background.mean(0, dtype=np.float64)) ** 2).mean())
     own = (states.astype(np.float64) @ space.head.T + space.bias) * 0.05
     own = softcap * np.tanh(own / softcap) if softcap else own
-    excess = softmax(own + centered / rms @ found.coef_ + found.intercept_, axis=1) - np.eye(3)[labels]
-    gradient = (centered / rms).T @ excess + found.alpha_ * found.coef_
+    excess = softmax(own + centered / rms @ result.coef_ + result.intercept_, axis=1) - np.eye(3)[labels]
+    gradient = (centered / rms).T @ excess + result.alpha_ * result.coef_
     start = (centered / rms).T @ (softmax(own, axis=1) - np.eye(3)[labels])
-    assert found.scale_ == pytest.approx(rms, rel=1e-5)
+    assert result.scale_ == pytest.approx(rms, rel=1e-5)
     # the stopping rule is a relative decrease of 1e-7 in the loss
     assert np.linalg.norm(gradient) < 1e-3 * np.linalg.norm(start)
 
@@ -57,9 +57,9 @@ def test_a_head_that_knows_helps_at_few_labels():
     states = (space.head[labels] * 0.3 + generator.standard_normal((300, 64))).astype(np.float32)
     space = LabelSpace(space.anchors, space.head, np.zeros(3))
     own = ZeroShot(space).fit(states).score(states, labels)
-    found = HeadTuning(space).fit(states[:6], labels[:6], unlabeled=states)
+    result = HeadTuning(space).fit(states[:6], labels[:6], unlabeled=states)
     assert own > 0.8
-    assert found.score(states[6:], labels[6:]) > own - 0.05
+    assert result.score(states[6:], labels[6:]) > own - 0.05
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
@@ -74,5 +74,5 @@ def test_the_length_of_states_does_not_matter(space, factor):
 
 def test_equal_states_are_not_divided_by_zero(space):
     states = np.repeat(make_states(n=1)[0], 6, axis=0)
-    found = HeadTuning(space).fit(states, np.array([0, 0, 0, 0, 1, 2]))
-    assert np.isfinite(found.predict_proba(states)).all()
+    result = HeadTuning(space).fit(states, np.array([0, 0, 0, 0, 1, 2]))
+    assert np.isfinite(result.predict_proba(states)).all()

@@ -35,9 +35,9 @@ def test_votes_of_the_nearest_distributions(seed, scale, k):
     apart = np.take_along_axis(direct, order, 1)
     clear = apart[:, k] - apart[:, k - 1] > 1e-4  # others are equal but for the rounding of float32
     counts = np.stack([(labels[order[:, :k]] == c).sum(axis=1) for c in range(3)], axis=1)
-    found = KnnPrompting(space, n_neighbors=k, smoothing=0.5).fit(states, labels).predict_proba(queries)
+    result = KnnPrompting(space, n_neighbors=k, smoothing=0.5).fit(states, labels).predict_proba(queries)
     assert clear.any()
-    assert np.allclose(found[clear], ((counts + 0.5) / (k + 1.5))[clear], atol=1e-12)
+    assert np.allclose(result[clear], ((counts + 0.5) / (k + 1.5))[clear], atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 100.0])
@@ -49,9 +49,9 @@ def test_the_kept_vectors_give_the_divergence(scale):
     assert (np.exp(log_probabilities(space, states)) == 0).any() == (scale == 100)
     vectors, constants = expectations(states, space.vocabulary, scale)
     logits = scale * (queries.astype(np.float64) @ space.vocabulary.head.T.astype(np.float64) + space.vocabulary.bias)
-    found = logsumexp(logits, axis=1)[:, None] - (queries.astype(np.float64) @ vectors.T + constants)
+    result = logsumexp(logits, axis=1)[:, None] - (queries.astype(np.float64) @ vectors.T + constants)
     # of logits of about 100 · scale, float32 keeps six digits
-    assert np.allclose(found, divergences(space, states, queries), rtol=1e-5, atol=2e-4 * scale)
+    assert np.allclose(result, divergences(space, states, queries), rtol=1e-5, atol=2e-4 * scale)
 
 
 def test_blocks_change_nothing(monkeypatch):
@@ -78,10 +78,10 @@ def test_at_most_so_many_anchors_of_a_class():
 
 def test_no_prediction_reads_the_vocabulary():
     space, (states, labels) = make_whole_space(), make_states()
-    found = KnnPrompting(space).fit(states, labels)
-    expected = found.predict_proba(states)
-    found.space = type(space)(space.anchors, space.head, space.bias)
-    assert np.array_equal(found.predict_proba(states), expected)
+    result = KnnPrompting(space).fit(states, labels)
+    expected = result.predict_proba(states)
+    result.space = type(space)(space.anchors, space.head, space.bias)
+    assert np.array_equal(result.predict_proba(states), expected)
 
 
 @pytest.mark.parametrize("params", [{"n_neighbors": 0}, {"per_class": 0}, {"smoothing": 0.0}])

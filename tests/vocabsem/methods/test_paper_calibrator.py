@@ -46,7 +46,7 @@ LOSSES = {"labels": by_labels, "vocabulary": by_vocabulary, "truth": by_truth, "
 @pytest.mark.parametrize("trained_on", TRAINED)
 def test_each_loss_equals_torch_by_hand(trained_on, softcap):
     space, (states, labels) = make_whole_space(scale=0.5, softcap=softcap), make_states(n=50)
-    found = PaperCalibrator(space, trained_on=trained_on, epochs=2, batch_size=16, random_state=4).fit(states, labels)
+    result = PaperCalibrator(space, trained_on=trained_on, epochs=2, batch_size=16, random_state=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
     module.initialize(generator)
@@ -58,7 +58,7 @@ def test_each_loss_equals_torch_by_hand(trained_on, softcap):
             optimizer.step()
     for name, tensor in module.state_dict().items():
         # Adam divides by √v: gradients that are rounding may move a weight by a step of 1e-3, hence the mean
-        assert np.abs(found.state_dict_[name] - tensor.numpy()).mean() < 1e-5, name
+        assert np.abs(result.state_dict_[name] - tensor.numpy()).mean() < 1e-5, name
 
 
 def test_the_four_losses_differ():
@@ -87,12 +87,12 @@ def test_inferred_by_matmul_is_the_model_s_answer_to_the_moved_state(trained_on,
 def test_training_finds_the_labels(trained_on):
     space, (states, labels) = make_whole_space(scale=0.5), make_states(n=240, distance=8)
     by = "matmul" if trained_on == "matmul" else "similarity"
-    found = PaperCalibrator(space, trained_on=trained_on, inferred_by=by, epochs=60, batch_size=32)
-    assert found.fit(states[:120], labels[:120]).score(states[120:], labels[120:]) > 0.8
+    result = PaperCalibrator(space, trained_on=trained_on, inferred_by=by, epochs=60, batch_size=32)
+    assert result.fit(states[:120], labels[:120]).score(states[120:], labels[120:]) > 0.8
 
 
 @pytest.mark.parametrize("trained_on", TRAINED)
-def test_only_the_whole_vocabulary_is_asked_for(trained_on):
+def test_only_the_whole_vocabulary_is_requested(trained_on):
     estimator = PaperCalibrator(make_space(), trained_on=trained_on, epochs=1)
     assert estimator.reads_vocabulary is (trained_on == "vocabulary")
     if estimator.reads_vocabulary:
@@ -105,10 +105,10 @@ def test_only_the_whole_vocabulary_is_asked_for(trained_on):
 
 def test_stored_without_the_vocabulary():
     space, (states, labels) = make_whole_space(), make_states()
-    found = PaperCalibrator(space, trained_on="vocabulary", targets="random", epochs=2).fit(states, labels)
-    again = from_arrays(*to_arrays(found))
+    result = PaperCalibrator(space, trained_on="vocabulary", targets="random", epochs=2).fit(states, labels)
+    again = from_arrays(*to_arrays(result))
     assert again.space.vocabulary is None
-    assert again.predict_proba(states).tobytes() == found.predict_proba(states).tobytes()
+    assert again.predict_proba(states).tobytes() == result.predict_proba(states).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["anchors", "head", "random"])

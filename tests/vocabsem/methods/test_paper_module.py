@@ -48,8 +48,8 @@ def together(space, data, variants, **settings):
 def test_in_float64_each_is_what_it_would_be_alone(metric):
     space, data = make_space(), [make_states(seed, n=50) for seed in range(5)]
     settings = {"metric": metric, "epochs": 3, "batch_size": 16}
-    found = together(space, data, VARIANTS, dtype="float64", **settings)
-    for estimator, (states, labels), variant in zip(found, data, VARIANTS, strict=True):
+    result = together(space, data, VARIANTS, dtype="float64", **settings)
+    for estimator, (states, labels), variant in zip(result, data, VARIANTS, strict=True):
         expected = alone(space, states, labels, **settings, **variant)
         for name, weights in estimator.state_dict_.items():
             # stored as float32, whose rounding of weights below 1 is 6e-8
@@ -113,14 +113,14 @@ def test_gradients_are_torch_s():
     r, y = torch.randn(3, 7, D, dtype=torch.float64), torch.zeros(3, 7, dtype=torch.int64)
     slope = torch.randn(3, 7, D, dtype=torch.float64)
     losses = stack.step(r, y, lambda moved, _: (moved * slope).sum(dim=(1, 2)))
-    for place, module in enumerate(modules):
+    for index, module in enumerate(modules):
         module.double()
-        loss = (module(r[place]) * slope[place]).sum()
+        loss = (module(r[index]) * slope[index]).sum()
         loss.backward()
-        assert losses[place] == pytest.approx(loss.item())
+        assert losses[index] == pytest.approx(loss.item())
         for name, parameter in module.named_parameters():
-            found = stack.gradients[name][place].reshape(parameter.shape)
-            torch.testing.assert_close(found, parameter.grad, atol=1e-12, rtol=1e-10)
+            result = stack.gradients[name][index].reshape(parameter.shape)
+            torch.testing.assert_close(result, parameter.grad, atol=1e-12, rtol=1e-10)
 
 
 @pytest.mark.gpu

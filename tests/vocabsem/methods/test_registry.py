@@ -12,9 +12,9 @@ from vocabsem.methods.registry import check_params, load_method, method_info, me
 @pytest.mark.parametrize("name", method_infos())
 def test_each_entry_is_what_its_class_says(name):
     info, cls = method_info(name), load_method(name)
-    found = info_of(cls, info.target)
-    assert found == info
-    assert [type(value) for value in found.params.values()] == [type(value) for value in info.params.values()]
+    result = info_of(cls, info.target)
+    assert result == info
+    assert [type(value) for value in result.params.values()] == [type(value) for value in info.params.values()]
     assert issubclass(cls, {"states": Method, "adapters": AdapterTraining}[info.family])
     assert {*info.choices, *info.positive} <= info.params.keys()
     assert all(info.params[key] in words for key, words in info.choices.items())

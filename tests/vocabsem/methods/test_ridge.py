@@ -82,26 +82,26 @@ def test_the_prior_on_the_alpha_fades_as_labels_grow():
 def test_probabilities_by_definition(layers):
     states, labels = make_states(n=60, d=D * layers)
     background, _ = make_states(3, n=200, d=D * layers)
-    found = RidgeProbe(make_space(), layers=layers).fit(states, labels, unlabeled=background)
+    result = RidgeProbe(make_space(), layers=layers).fit(states, labels, unlabeled=background)
     z = lambda rows: (rows - background.mean(0, dtype=np.float64)) / background.std(0, dtype=np.float64) / layers**0.5  # noqa: E731
-    rival = ScikitRidge(found.alpha_).fit(z(states), np.eye(3)[labels])
+    rival = ScikitRidge(result.alpha_).fit(z(states), np.eye(3)[labels])
     queries, _ = make_states(1, d=D * layers)
-    expected = softmax(found.sharpness_ * rival.predict(z(queries)), axis=1)
-    assert np.allclose(found.predict_proba(queries), expected, atol=1e-4)  # μ and σ are kept in float32
+    expected = softmax(result.sharpness_ * rival.predict(z(queries)), axis=1)
+    assert np.allclose(result.predict_proba(queries), expected, atol=1e-4)  # μ and σ are kept in float32
 
 
 def test_the_temperature_has_the_largest_likelihood_of_the_left_out():
     states, labels = make_states(n=60, distance=3)
-    found = RidgeProbe(make_space()).fit(states, labels)
+    result = RidgeProbe(make_space()).fit(states, labels)
     z, _, y = prepared(n=60, distance=3)
-    estimates = left_out(z, y, found.alpha_)
+    estimates = left_out(z, y, result.alpha_)
 
     def cost(beta):
         p = softmax(beta * estimates, axis=1)[np.arange(60), labels]
         return 0.5 * np.log(beta / 5) ** 2 - np.log(p).sum()
 
     grid = np.geomspace(0.2, 90, 2000)
-    assert found.sharpness_ == pytest.approx(grid[np.argmin([cost(beta) for beta in grid])], rel=0.01)
+    assert result.sharpness_ == pytest.approx(grid[np.argmin([cost(beta) for beta in grid])], rel=0.01)
 
 
 def test_noise_is_not_trusted_and_signal_is():
@@ -111,9 +111,9 @@ def test_noise_is_not_trusted_and_signal_is():
 
 def test_the_same_states_say_nothing():
     states = np.repeat(make_states(n=1)[0], 6, axis=0)
-    found = RidgeProbe(make_space()).fit(states, np.array([0, 0, 0, 1, 1, 2]))
-    assert found.predict(states).tolist() == [0] * 6
-    assert np.isfinite(found.predict_proba(states)).all()
+    result = RidgeProbe(make_space()).fit(states, np.array([0, 0, 0, 1, 1, 2]))
+    assert result.predict(states).tolist() == [0] * 6
+    assert np.isfinite(result.predict_proba(states)).all()
 
 
 def test_infinite_states_are_an_error():

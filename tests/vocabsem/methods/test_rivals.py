@@ -23,21 +23,21 @@ from vocabsem.methods.arrays import mean_and_deviation, unit_rows
 def test_centroid_l2_is_scikit_learn_s_nearest_centroid(seed):
     states, labels = make_states(seed)
     queries, _ = make_states(seed + 1)
-    found = Centroid(make_space(), metric="l2").fit(states, labels)
+    result = Centroid(make_space(), metric="l2").fit(states, labels)
     expected = NearestCentroid().fit(states.astype(np.float64), labels)
-    assert np.array_equal(found.predict(queries), expected.predict(queries.astype(np.float64)))
-    assert np.allclose(found.centroids_ + found.mean_, expected.centroids_, atol=1e-5)
+    assert np.array_equal(result.predict(queries), expected.predict(queries.astype(np.float64)))
+    assert np.allclose(result.centroids_ + result.mean_, expected.centroids_, atol=1e-5)
 
 
 @pytest.mark.parametrize("center", [True, False])
 def test_centroid_cosine_by_definition(center):
     states, labels = make_states()
     shift = states.astype(np.float64).mean(0) * center
-    found = Centroid(make_space(), center=center).fit(states, labels)
+    result = Centroid(make_space(), center=center).fit(states, labels)
     means = np.stack([states[labels == c].astype(np.float64).mean(0) - shift for c in range(3)])
     similar = unit_rows(states.astype(np.float64) - shift) @ unit_rows(means).T
     expected = np.exp(similar) / np.exp(similar).sum(1, keepdims=True)
-    assert np.allclose(found.predict_proba(states), expected, atol=1e-5)
+    assert np.allclose(result.predict_proba(states), expected, atol=1e-5)
 
 
 def test_centroid_gives_an_absent_class_nothing():
@@ -50,11 +50,11 @@ def test_centroid_gives_an_absent_class_nothing():
 def test_neighbors_are_scikit_learn_s(k):
     states, labels = make_states()
     queries, _ = make_states(1)
-    found = KNeighbors(make_space(), n_neighbors=k, smoothing=1e-9).fit(states, labels)
+    result = KNeighbors(make_space(), n_neighbors=k, smoothing=1e-9).fit(states, labels)
     rival = KNeighborsClassifier(min(k, 90), metric="cosine")
     rival.fit(states.astype(np.float64) - states.mean(0), labels)
     expected = rival.predict_proba(queries.astype(np.float64) - states.mean(0))
-    assert np.allclose(found.predict_proba(queries), expected, atol=1e-6)
+    assert np.allclose(result.predict_proba(queries), expected, atol=1e-6)
 
 
 def test_neighbors_are_smoothed_and_blocked(monkeypatch):
@@ -112,24 +112,24 @@ def test_logistic_is_scikit_learn_s(penalty, distance):
     states, labels = make_states(n=300, distance=distance)
     mean, deviation = mean_and_deviation(states)
     z = (states - mean) / deviation
-    found = fit_logistic(z, np.zeros((300, 3), np.float32), labels, penalty)
-    logits = found.logits(z, np.zeros((300, 3))).astype(np.float64)
+    result = fit_logistic(z, np.zeros((300, 3), np.float32), labels, penalty)
+    logits = result.logits(z, np.zeros((300, 3))).astype(np.float64)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     rival = scikit_probe(z, labels, penalty)
     expected = rival.predict_proba(np.hstack([z, np.full((300, 1), 10.0)]))
     assert np.abs(probabilities - expected).max() < 2e-3  # ours stops at a relative decrease of 1e-7
-    assert np.allclose(found.coef, rival.coef_[:, :-1].T, atol=2e-3)
+    assert np.allclose(result.coef, rival.coef_[:, :-1].T, atol=2e-3)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_probe_is_scikit_learn_s_on_standardized_states(layers):
     states, labels = make_states(n=120, d=D * layers, distance=3)
     queries, _ = make_states(1, d=D * layers)
-    found = LinearProbe(make_space(), layers=layers).fit(states, labels)
+    result = LinearProbe(make_space(), layers=layers).fit(states, labels)
     scaler = StandardScaler().fit(states.astype(np.float64))
     columns = lambda rows: np.hstack([scaler.transform(rows) / layers**0.5, np.full((len(rows), 1), 10.0)])  # noqa: E731
-    rival = scikit_probe(columns(states)[:, :-1], labels, found.alpha_)
-    assert np.allclose(found.predict_proba(queries), rival.predict_proba(columns(queries)), atol=2e-3)
+    rival = scikit_probe(columns(states)[:, :-1], labels, result.alpha_)
+    assert np.allclose(result.predict_proba(queries), rival.predict_proba(columns(queries)), atol=2e-3)
 
 
 @pytest.mark.parametrize("n", [5, 16, 17, 200])
@@ -201,10 +201,10 @@ def test_folds_share_out_each_class(counts, folds, seed):
 
 def test_large_sets_choose_on_a_part_and_fit_on_all():
     states, labels = make_states(n=600, distance=4)
-    found = LinearProbe(make_space(), max_cv_rows=50).fit(states, labels)
-    z = (states - found.mean_) / found.scale_
-    whole = fit_logistic(z, np.zeros((600, 3), np.float32), labels, found.alpha_)
-    assert np.array_equal(found.coef_, whole.coef)
+    result = LinearProbe(make_space(), max_cv_rows=50).fit(states, labels)
+    z = (states - result.mean_) / result.scale_
+    whole = fit_logistic(z, np.zeros((600, 3), np.float32), labels, result.alpha_)
+    assert np.array_equal(result.coef_, whole.coef)
 
 
 def test_infinite_states_are_an_error():

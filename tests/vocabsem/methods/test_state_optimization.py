@@ -37,19 +37,19 @@ def loss(space, states, labels, shift=0.0):
 @pytest.mark.parametrize("n", [5, 60])
 def test_the_shift_is_that_of_gradient_descent(softcap, scale, n):
     space, (states, labels) = make_space(softcap=softcap, scale=scale), make_states(n=n)
-    found = StateOptimization(space).fit(states, labels)
-    shift = descend(space, states, labels, found.n_iter_, found.step_size_)
-    assert np.allclose(found.shift_, shift, atol=1e-9)
+    result = StateOptimization(space).fit(states, labels)
+    shift = descend(space, states, labels, result.n_iter_, result.step_size_)
+    assert np.allclose(result.shift_, shift, atol=1e-9)
     moved = ZeroShot(space).fit(states).predict_proba(states + shift.astype(np.float32))
-    assert np.allclose(found.predict_proba(states), moved, atol=1e-4)  # h + δ rounded to float32
+    assert np.allclose(result.predict_proba(states), moved, atol=1e-4)  # h + δ rounded to float32
 
 
 @given(seed=st.integers(0, 100), scale=st.sampled_from([0.01, 0.1, 1.0]), size=st.sampled_from(STEP_SIZES))
 @settings(max_examples=15, deadline=None)
 def test_no_step_overshoots(seed, scale, size):
     space, (states, labels) = make_space(seed, scale=scale), make_states(seed)
-    found = StateOptimization(space)
-    shifts = found._shifts(space.linear_logits(states), labels, size, STEPS)
+    result = StateOptimization(space)
+    shifts = result._shifts(space.linear_logits(states), labels, size, STEPS)
     losses = [loss(space, states, labels, shifts[steps]) for steps in STEPS]
     assert np.diff(losses).max() < 1e-12  # the last steps of a loss that has settled are rounding
 
@@ -65,14 +65,14 @@ def test_steps_and_size_are_those_of_a_naive_search():
             costs[steps, size] = sum(
                 loss(space, states[fold == f], labels[fold == f], shifts[f]) * (fold == f).sum() for f in range(5)
             )
-    found = StateOptimization(space).fit(states, labels)
-    assert costs[found.n_iter_, found.step_size_] == pytest.approx(min(costs.values()), rel=1e-12)
+    result = StateOptimization(space).fit(states, labels)
+    assert costs[result.n_iter_, result.step_size_] == pytest.approx(min(costs.values()), rel=1e-12)
     assert np.ptp(list(costs.values())) > 0.1
 
 
 def test_few_rows_take_the_usual_steps():
-    found = StateOptimization(make_space()).fit(*make_states(n=9))
-    assert (found.n_iter_, found.step_size_) == (10, 1.0)
+    result = StateOptimization(make_space()).fit(*make_states(n=9))
+    assert (result.n_iter_, result.step_size_) == (10, 1.0)
 
 
 def test_a_bias_of_the_model_is_learned_away():
@@ -84,8 +84,8 @@ def test_a_bias_of_the_model_is_learned_away():
     fair, biased = (LabelSpace(plain.anchors, plain.head, np.float32([b, 0, 0])) for b in (0, 20))
     assert ZeroShot(fair).fit(states).score(states, labels) > 0.9
     assert ZeroShot(biased).fit(states).score(states, labels) < 0.4
-    found = StateOptimization(biased).fit(states[:60], labels[:60])
-    assert found.score(states[60:], labels[60:]) > 0.9
+    result = StateOptimization(biased).fit(states[:60], labels[:60])
+    assert result.score(states[60:], labels[60:]) > 0.9
 
 
 def test_a_model_that_is_right_is_left_alone():
@@ -94,5 +94,5 @@ def test_a_model_that_is_right_is_left_alone():
     states = generator.standard_normal((3000, D)).astype(np.float32) * 5
     own = ZeroShot(space).fit(states).predict_proba(states)
     labels = np.array([generator.choice(3, p=p) for p in own])
-    found = StateOptimization(space).fit(states, labels)
-    assert np.abs(found.predict_proba(states) - own).max() < 0.05
+    result = StateOptimization(space).fit(states, labels)
+    assert np.abs(result.predict_proba(states) - own).max() < 0.05

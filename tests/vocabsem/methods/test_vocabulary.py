@@ -70,15 +70,15 @@ def test_zero_shot_needs_no_states():
 def test_similarity_by_definition(center):
     space, (states, _) = make_space(), make_states()
     centered = states - states.mean(0, dtype=np.float64) * center
-    found = AnchorSimilarity(space, center=center).fit(states)
-    assert np.allclose(found.predict_proba(states), softmax(cosine(centered, space.anchors), axis=1), atol=1e-6)
-    assert np.allclose(found.transform(states), centered, atol=1e-5)
+    result = AnchorSimilarity(space, center=center).fit(states)
+    assert np.allclose(result.predict_proba(states), softmax(cosine(centered, space.anchors), axis=1), atol=1e-6)
+    assert np.allclose(result.transform(states), centered, atol=1e-5)
 
 
 def test_similarity_centers_on_the_unlabeled():
     space, (states, _) = make_space(), make_states()
-    found = AnchorSimilarity(space).fit(states[:5], unlabeled=states)
-    assert np.array_equal(found.mean_, AnchorSimilarity(space).fit(states).mean_)
+    result = AnchorSimilarity(space).fit(states[:5], unlabeled=states)
+    assert np.array_equal(result.mean_, AnchorSimilarity(space).fit(states).mean_)
     with pytest.raises(DataError, match="no states to center on"):
         AnchorSimilarity(space).fit(np.empty((0, D)))
     AnchorSimilarity(space, center=False).fit(np.empty((0, D))).predict(states)
@@ -133,7 +133,7 @@ def test_it_is_initialized_as_torch_does():
 def test_one_epoch_equals_torch_by_hand():
     """The same draws, an ordinary loop with torch's own cosine: the same weights."""
     space, (states, labels) = make_space(), make_states(n=50)
-    found = PaperCalibrator(space, epochs=2, batch_size=16, random_state=4).fit(states, labels)
+    result = PaperCalibrator(space, epochs=2, batch_size=16, random_state=4).fit(states, labels)
     generator = torch.Generator().manual_seed(4)
     module = PaperModule(D)
     module.initialize(generator)
@@ -147,7 +147,7 @@ def test_one_epoch_equals_torch_by_hand():
             optimizer.step()
     for name, tensor in module.state_dict().items():
         # Adam divides by √v: gradients that are rounding may move a weight by a step of 1e-3, hence the mean
-        assert np.abs(found.state_dict_[name] - tensor.numpy()).mean() < 1e-5, name
+        assert np.abs(result.state_dict_[name] - tensor.numpy()).mean() < 1e-5, name
 
 
 def test_training_lowers_the_loss():

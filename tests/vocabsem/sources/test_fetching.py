@@ -243,7 +243,7 @@ def test_a_truncated_wheel_is_no_wheel(tmp_path):
         unpack(wheel, "a.bin", tmp_path / "out")
 
 
-def test_an_unreachable_registry_is_said_at_once(registry, tmp_path, monkeypatch):
+def test_an_unreachable_registry_is_stated_at_once(registry, tmp_path, monkeypatch):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed_port()}/simple")
@@ -361,7 +361,7 @@ REPOSITORY = {"config.json": b'{"model_type": "gpt2"}', "data/train.csv": b"text
 class Hub(BaseHTTPRequestHandler):
     """As much of the hub's protocol as a download of one small repository needs."""
 
-    asked: list[str]
+    requested: list[str]
     gated = False
     commit = COMMIT
     repository = REPOSITORY
@@ -377,7 +377,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, *, body):
         path = self.path.split("?")[0].removeprefix("/api")
-        self.asked.append(f"{self.command} {path}")
+        self.requests.append(f"{self.command} {path}")
         known = (
             "/models/org/name" in path or "/datasets/org/name" in path or path.startswith(("/org/name/", "/datasets/"))
         )
@@ -408,7 +408,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch):
-    handler = type("ThisHub", (Hub,), {"asked": []})
+    handler = type("ThisHub", (Hub,), {"requests": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -425,10 +425,10 @@ def test_a_repository_at_its_commit(hub, tmp_path):
     assert fetched.revision == COMMIT
     assert [p.name for p in fetched.path.rglob("*") if p.is_file()] == ["config.json"]
     assert fetched.sha256 == sha(f"config.json {sha(REPOSITORY['config.json'])}\n".encode())
-    asked = len(hub.asked)
+    requested = len(hub.requests)
     assert fetch("hf:org/name@main", tmp_path / "cache", patterns=["*.json"]) == fetched
     assert cached("hf:org/name@main", tmp_path / "cache") == fetched
-    assert len(hub.asked) == asked, "the second time the hub is not asked"
+    assert len(hub.requests) == requested, "the second time the hub gets no request"
 
 
 def test_one_file_or_one_folder_of_a_data_set(hub, tmp_path):
@@ -436,7 +436,7 @@ def test_one_file_or_one_folder_of_a_data_set(hub, tmp_path):
     assert (file.path.read_bytes(), file.sha256) == (REPOSITORY["data/train.csv"], sha(REPOSITORY["data/train.csv"]))
     folder = fetch("hf:datasets/org/name@main/data/", tmp_path / "cache")
     assert [p.name for p in folder.path.iterdir()] == ["train.csv"]
-    assert not any("big.bin" in path for path in hub.asked)
+    assert not any("big.bin" in path for path in hub.requests)
 
 
 def test_what_the_hub_does_not_have(hub, tmp_path):
@@ -448,7 +448,7 @@ def test_what_the_hub_does_not_have(hub, tmp_path):
         fetch("hf:datasets/org/name@main/absent/", tmp_path)
 
 
-def test_a_license_to_accept_is_said(hub, tmp_path):
+def test_a_license_to_accept_is_stated(hub, tmp_path):
     hub.gated = True
     with pytest.raises(
         DownloadFailed, match="asks for a license to be accepted: accept it on its page, then set HF_TOKEN"
@@ -485,12 +485,12 @@ def test_offline_takes_what_is_there(hub, tmp_path, monkeypatch):
     from vocabsem.sources.hub import fetch_from_hub
 
     path, _ = fetch_from_hub("org/name", COMMIT, ["*.json"], tmp_path)
-    asked = len(hub.asked)
+    requested = len(hub.requests)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert fetch_from_hub("org/name", COMMIT, ["*.json"], tmp_path) == (path, COMMIT)
     with pytest.raises(DownloadFailed, match=r"org/other is not in .* and HF_HUB_OFFLINE is set"):
         fetch_from_hub("org/other", "main", None, tmp_path)
-    assert len(hub.asked) == asked
+    assert len(hub.requests) == requested
 
 
 MOVED = "d" * 40
@@ -500,7 +500,7 @@ MAIN = "hf:org/name@main"
 def test_a_revision_that_moved_is_fetched_anew_with_the_same_patterns(hub, tmp_path):
     before = fetch(MAIN, tmp_path, patterns=["*.json"])
     hub.commit, hub.repository = MOVED, REPOSITORY | {"config.json": b"{}"}
-    assert cached(MAIN, tmp_path) == before, "nobody asked"
+    assert cached(MAIN, tmp_path) == before, "no request was made"
     refresh(MAIN, tmp_path)
     now = cached(MAIN, tmp_path)
     assert now.revision == MOVED
@@ -511,9 +511,9 @@ def test_a_revision_that_moved_is_fetched_anew_with_the_same_patterns(hub, tmp_p
 
 def test_a_revision_that_did_not_move_costs_one_question(hub, tmp_path):
     before = fetch(MAIN, tmp_path, patterns=["*.json"])
-    hub.asked.clear()
+    hub.requests.clear()
     refresh(MAIN, tmp_path)
-    assert len(hub.asked) == 1
+    assert len(hub.requests) == 1
     assert cached(MAIN, tmp_path) == before
 
 
@@ -524,14 +524,14 @@ def test_another_commit_of_the_same_files_has_the_same_hash(hub, tmp_path):
     assert cached(MAIN, tmp_path).sha256 == before.sha256
 
 
-def test_what_cannot_move_or_was_never_fetched_is_not_asked_for(hub, tmp_path):
+def test_what_cannot_move_or_was_never_fetched_is_not_requested(hub, tmp_path):
     (tmp_path / "rows.jsonl").write_text("{}")
     pinned = f"hf:org/name@{COMMIT}"
     fetch(pinned, tmp_path, patterns=["*.json"])
-    hub.asked.clear()
+    hub.requests.clear()
     for source in (pinned, MAIN, f"file:{tmp_path / 'rows.jsonl'}", "pypi:wares==1.0/wares/x.csv"):
         refresh(source, tmp_path)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_without_an_answer_the_old_copy_stays(hub, tmp_path, monkeypatch):

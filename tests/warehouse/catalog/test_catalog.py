@@ -79,26 +79,26 @@ def test_empty_and_filled_views_have_the_same_columns(tmp_path_factory, filled, 
 def test_examples_are_those_of_the_lake(filled):
     for dataset in DATASETS:
         (manifest,) = [m for m in Lake(filled).manifests("examples") if m.coordinates["dataset"] == dataset]
-        found = query(filled, "from examples where dataset = $d order by row", {"d": dataset})
+        result = query(filled, "from examples where dataset = $d order by row", {"d": dataset})
         stored = Lake(filled).of(manifest).table()
-        assert found["key"].to_pylist() == [manifest.key] * 10
-        assert found["row"].to_pylist() == list(range(10))
+        assert result["key"].to_pylist() == [manifest.key] * 10
+        assert result["row"].to_pylist() == list(range(10))
         for column in stored.column_names:
-            assert found[column].to_pylist() == stored[column].to_pylist(), column
+            assert result[column].to_pylist() == stored[column].to_pylist(), column
 
 
 def test_states_of_all_layers_and_parts_come_in_order(filled):
     for model, (width, layers) in MODELS.items():
         for dataset in DATASETS:
             for split, count in SPLITS.items():
-                found = rows(
+                result = rows(
                     filled,
                     "from states where model = ? and dataset = ? and split = ? order by row",
                     [model, dataset, split],
                 )
-                assert [row["id"] for row in found] == [f"{split}-{i}" for i in range(count)]
+                assert [row["id"] for row in result] == [f"{split}-{i}" for i in range(count)]
                 for layer in (1, 2, 3):
-                    values = [row[f"layer_{layer}"] for row in found]
+                    values = [row[f"layer_{layer}"] for row in result]
                     if layer in layers:
                         assert np.array_equal(np.array(values, np.float32), state(model, dataset, split, layer))
                         assert len(values[0]) == width
@@ -108,12 +108,12 @@ def test_states_of_all_layers_and_parts_come_in_order(filled):
 
 def test_last_states_take_the_highest_layer_of_each_model(filled):
     for model, (_, layers) in MODELS.items():
-        found = rows(
+        result = rows(
             filled, "from last_states where model = ? and dataset = 'mr' and split = 'test' order by id", [model]
         )
-        assert {row["layer"] for row in found} == {max(layers)}
+        assert {row["layer"] for row in result} == {max(layers)}
         assert np.array_equal(
-            np.array([row["state"] for row in found], np.float32), state(model, "mr", "test", max(layers))
+            np.array([row["state"] for row in result], np.float32), state(model, "mr", "test", max(layers))
         )
 
 
@@ -139,10 +139,10 @@ def test_nearest_tokens_are_those_of_numpy(filled, model, token):
     vectors = anchor(model)
     expected = cosine(vectors, vectors[token])
     order = [i for i in np.argsort(-expected) if i != token][:3]
-    found = rows(filled, "from nearest_tokens($m, $t, $k)", {"m": model, "t": TOKENS[token], "k": 3})
-    assert [row["token_id"] for row in found] == order
-    assert [row["token"] for row in found] == [TOKENS[i] for i in order]
-    assert [row["cosine"] for row in found] == pytest.approx(expected[order], abs=1e-6)  # float32 sums of 4 to 6 terms
+    result = rows(filled, "from nearest_tokens($m, $t, $k)", {"m": model, "t": TOKENS[token], "k": 3})
+    assert [row["token_id"] for row in result] == order
+    assert [row["token"] for row in result] == [TOKENS[i] for i in order]
+    assert [row["cosine"] for row in result] == pytest.approx(expected[order], abs=1e-6)  # float32 sums of 4 to 6 terms
     assert query(filled, "from nearest_tokens($m, $t)", {"m": model, "t": TOKENS[token]}).num_rows == 4
 
 
@@ -159,10 +159,10 @@ def test_nearest_examples_are_those_of_numpy(filled, model, dataset, origin):
     vectors = np.concatenate([state(model, dataset, split, layer) for split in SPLITS])
     expected = cosine(vectors, vectors[ids.index(origin)])
     order = [i for i in np.argsort(-expected) if ids[i] != origin][:4]
-    found = rows(filled, "from nearest_examples(?, ?, ?, ?)", [model, dataset, origin, 4])
-    assert [row["id"] for row in found] == [ids[i] for i in order]
-    assert [row["cosine"] for row in found] == pytest.approx(expected[order], abs=1e-6)
-    assert found[0]["text"] == f"{dataset} text {ids[order[0]]}, it's fine"
+    result = rows(filled, "from nearest_examples(?, ?, ?, ?)", [model, dataset, origin, 4])
+    assert [row["id"] for row in result] == [ids[i] for i in order]
+    assert [row["cosine"] for row in result] == pytest.approx(expected[order], abs=1e-6)
+    assert result[0]["text"] == f"{dataset} text {ids[order[0]]}, it's fine"
 
 
 def cells():
@@ -185,17 +185,17 @@ def test_the_leaderboard_shows_the_seeds_mean_on_test_data(filled):
 
 def test_the_leaderboard_is_ordered_best_first_in_each_data_set(filled):
     board = rows(filled, "from leaderboard")
-    places = [(row["experiment"], row["dataset"], -row["macro_f1"]) for row in board]
-    assert places == sorted(places)
+    positions = [(row["experiment"], row["dataset"], -row["macro_f1"]) for row in board]
+    assert positions == sorted(positions)
     one = rows(filled, "from leaderboard where dataset = 'trec'")
     assert [row["macro_f1"] for row in one] == sorted((row["macro_f1"] for row in one), reverse=True)
 
 
 def test_label_efficiency_follows_the_shots_with_all_last(filled):
-    found = rows(filled, "from label_efficiency where model = 'tiny' and dataset = 'mr' and method = 'linear_probe'")
-    assert [row["shots"] for row in found] == ["4", "16", "all"]
-    assert found[0]["gain"] is None
-    assert found[2]["gain"] == pytest.approx(found[2]["macro_f1"] - found[1]["macro_f1"])
+    result = rows(filled, "from label_efficiency where model = 'tiny' and dataset = 'mr' and method = 'linear_probe'")
+    assert [row["shots"] for row in result] == ["4", "16", "all"]
+    assert result[0]["gain"] is None
+    assert result[2]["gain"] == pytest.approx(result[2]["macro_f1"] - result[1]["macro_f1"])
 
 
 def test_a_second_run_of_an_experiment_takes_the_place_of_the_first(home, lake):
@@ -206,7 +206,7 @@ def test_a_second_run_of_an_experiment_takes_the_place_of_the_first(home, lake):
     loose = put_fit(lake, "tiny", "mr", "linear_probe", "4", states, anchors)
     put_run(lake, "quickstart", [old], extra=1)
     put_run(lake, "paper", [old])
-    time.sleep(0.002)  # manifests tell milliseconds
+    time.sleep(0.002)  # manifests state milliseconds
     put_run(lake, "quickstart", [new], extra=2)
     rebuild(home)
     keys = "select l.input_key as key from runs r join lineage l on l.key = r.key where latest and experiment = $e"
@@ -250,7 +250,7 @@ def test_latest_is_what_the_latest_runs_used_whatever_was_published_last(home, l
     )
     put_run(lake, "paper", [old])
     put_run(lake, "quickstart", [oldest, dropped], [of_oldest], extra=1)
-    time.sleep(0.002)  # manifests tell milliseconds
+    time.sleep(0.002)  # manifests state milliseconds
     put_run(lake, "quickstart", [new], [of_new], extra=2)
     time.sleep(0.002)
     put_fit(lake, *cell, states, anchors, extra="of a run that was killed")
@@ -286,7 +286,7 @@ def test_where_no_run_was_finished_the_newest_is_latest(home, lake):
     assert latest(home, "diagnostics") == {bias.key}
 
 
-def test_models_datasets_labels_and_runs_say_what_the_cards_said(filled):
+def test_models_datasets_labels_and_runs_say_what_the_cards_stated(filled):
     models = {row["model"]: row for row in rows(filled, "from models")}
     assert models["tiny"]["hidden_size"] == 4
     assert models["small"]["description"] == "the small model"
@@ -312,8 +312,8 @@ def test_the_newest_anchors_of_a_model_are_the_ones_compared(home, lake):
     assert rows(home, "select gauge, key from models") == [{"gauge": "centered", "key": newest.key}]
     vectors = -anchor("tiny")[::-1]
     expected = cosine(vectors, vectors[2])
-    found = rows(home, "from nearest_tokens('tiny', ' bad', 1)")
-    assert found[0]["token_id"] == max((i for i in range(5) if i != 2), key=lambda i: expected[i])
+    result = rows(home, "from nearest_tokens('tiny', ' bad', 1)")
+    assert result[0]["token_id"] == max((i for i in range(5) if i != 2), key=lambda i: expected[i])
     assert rows(home, "select count(*) as n from anchors") == [{"n": 10}]
 
 
@@ -336,16 +336,16 @@ def test_lineage_finds_every_input_and_leads_back_to_the_examples(filled):
     ]
 
 
-def test_an_input_that_is_gone_is_told_as_gone(home, lake):
+def test_an_input_that_is_gone_is_reported_as_gone(home, lake):
     examples = put_examples(lake, "mr")
     states = put_states(lake, "tiny", "mr", examples)
     shutil.rmtree(lake.of(examples).path)
     rebuild(home)
-    found = rows(home, "select input, input_key from lineage")
-    assert found == [{"input": None, "input_key": examples.key}] * len(states)
+    result = rows(home, "select input, input_key from lineage")
+    assert result == [{"input": None, "input_key": examples.key}] * len(states)
 
 
-def test_two_models_with_the_same_weights_are_told_apart(home, lake):
+def test_two_models_with_the_same_weights_are_distinguished(home, lake):
     """Their anchors have one key, in two places; lineage follows the model's name."""
     payload = {"step": "anchors", "model": "the same bytes"}
     key = partition_key(payload)
@@ -353,9 +353,9 @@ def test_two_models_with_the_same_weights_are_told_apart(home, lake):
         lake.partition("anchors", key, model=model).publish([], payload=payload)
         put(lake, "predictions", {}, inputs={"anchors": key}, model=model, dataset="mr", method="x", shots="0")
     rebuild(home)
-    found = rows(home, "select partition, input from lineage order by 1")
-    assert [row["input"].split("/")[1] for row in found] == ["model=one", "model=two"]
-    assert [row["partition"].split("/")[1] for row in found] == ["model=one", "model=two"]
+    result = rows(home, "select partition, input from lineage order by 1")
+    assert [row["input"].split("/")[1] for row in result] == ["model=one", "model=two"]
+    assert [row["partition"].split("/")[1] for row in result] == ["model=one", "model=two"]
 
 
 def test_partitions_and_files_add_up(filled):
@@ -367,15 +367,15 @@ def test_partitions_and_files_add_up(filled):
     assert rows(filled, "select distinct name, passed from checks") == [{"name": "unique ids", "passed": True}]
 
 
-def test_checks_are_told_with_their_severity_and_old_ones_as_what_they_were(home, lake):
-    told = {"name": "drift", "passed": False, "severity": "warn", "detail": "9 %"}
-    put(lake, "examples", {}, checks=[told], dataset="mr")
+def test_checks_are_reported_with_their_severity_and_old_ones_as_what_they_were(home, lake):
+    messages = {"name": "drift", "passed": False, "severity": "warn", "detail": "9 %"}
+    put(lake, "examples", {}, checks=[messages], dataset="mr")
     manifest = next((home.lake / "examples").rglob("manifest.json"))
     old = [{"name": name, "passed": passed, "detail": ""} for name, passed in (("held", True), ("did not", False))]
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"checks": [told, *old]}))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"checks": [messages, *old]}))
     rebuild(home)
-    found = rows(home, "select name, severity, passed, detail from checks order by all")
-    assert {row["name"]: (row["severity"], row["passed"]) for row in found} == {
+    result = rows(home, "select name, severity, passed, detail from checks order by all")
+    assert {row["name"]: (row["severity"], row["passed"]) for row in result} == {
         "did not": ("warn", False),
         "drift": ("warn", False),
         "held": ("fail", True),
@@ -497,25 +497,25 @@ def test_a_disk_too_small_is_explained_and_leaves_nothing(full):
 
 
 def test_every_table_view_and_column_has_a_comment(filled):
-    found = tables(filled)
-    assert [table.name for table in found] == sorted(table.name for table in found)
-    assert {table.name for table in found if table.kind == "table"} == set(TABLES)
-    assert {table.name for table in found if table.kind == "view"} == set(VIEWS)
-    assert {table.name for table in found if table.kind == "macro"} == {
+    result = tables(filled)
+    assert [table.name for table in result] == sorted(table.name for table in result)
+    assert {table.name for table in result if table.kind == "table"} == set(TABLES)
+    assert {table.name for table in result if table.kind == "view"} == set(VIEWS)
+    assert {table.name for table in result if table.kind == "macro"} == {
         "nearest_tokens",
         "nearest_examples",
         "best_fits",
     }
-    keyed = {table.name for table in found if "key" in [column.name for column in table.columns]}
-    marked = {table.name for table in found if "latest" in [column.name for column in table.columns]}
+    keyed = {table.name for table in result if "key" in [column.name for column in table.columns]}
+    marked = {table.name for table in result if "latest" in [column.name for column in table.columns]}
     assert keyed - marked == {"models", "datasets", "lineage", "checks"}, "the newest alone; and records of the past"
-    for table in found:
+    for table in result:
         assert table.comment, table.name
         for column in table.columns:
             assert table.kind == "macro" or (column.comment and column.type), f"{table.name}.{column.name}"
-    states = next(table for table in found if table.name == "states")
+    states = next(table for table in result if table.name == "states")
     assert {c.name: c.comment for c in states.columns}["layer_2"] == "State of layer 2."
-    tokens = next(table for table in found if table.name == "nearest_tokens")
+    tokens = next(table for table in result if table.name == "nearest_tokens")
     assert [column.name for column in tokens.columns] == ["model", "token", "k"]
 
 
@@ -539,18 +539,18 @@ def test_values_are_bound_by_name_and_by_place(filled):
         rows(filled, "select $missing")
 
 
-def test_what_sql_gets_wrong_is_told_plainly(filled):
-    for sql, said in [
+def test_what_sql_gets_wrong_is_reported_plainly(filled):
+    for sql, output in [
         ("select * fro leaderboard", "does not parse"),
         ("from leaderbord", "leaderboard"),
         ("select acuracy from leaderboard", "accuracy"),
         ("select 'x'::integer", "Could not convert"),
     ]:
-        with pytest.raises(QueryRefused, match=said):
+        with pytest.raises(QueryRefused, match=output):
             query(filled, sql)
 
 
-def test_a_catalog_is_opened_and_asked_quickly(filled):
+def test_a_catalog_is_opened_and_requested_quickly(filled):
     query(filled, "from leaderboard")
     began = time.process_time()
     for _ in range(10):

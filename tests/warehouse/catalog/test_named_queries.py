@@ -1,4 +1,4 @@
-"""What an experiment found, as the views tell it: places among the methods, and what the vocabulary is worth."""
+"""What an experiment found, as the views state it: places among the methods, and what the vocabulary is worth."""
 
 import time
 
@@ -31,11 +31,11 @@ def put_score(lake, dataset, method, shots, macro_f1, model="tiny", **others):
 
 
 def test_comparisons_are_those_of_the_lake(filled):
-    found = rows(filled, "from comparisons")
-    assert len(found) == len(MODELS) * len(DATASETS) * len(METHODS["linear_probe"]) * len(CONTRASTS)
-    assert {row["shots"]: row["shots_order"] for row in found} == {"4": 4, "16": 16, "all": 2**31 - 1}
+    result = rows(filled, "from comparisons")
+    assert len(result) == len(MODELS) * len(DATASETS) * len(METHODS["linear_probe"]) * len(CONTRASTS)
+    assert {row["shots"]: row["shots_order"] for row in result} == {"4": 4, "16": 16, "all": 2**31 - 1}
     names = ("question", "method", "reference", "metric", "difference", "low", "high", "p", "p_holm")
-    cell = [row for row in found if (row["model"], row["dataset"], row["shots"]) == ("tiny", "mr", "16")]
+    cell = [row for row in result if (row["model"], row["dataset"], row["shots"]) == ("tiny", "mr", "16")]
     assert [tuple(row[name] for name in names) for row in cell] == CONTRASTS
     (manifest,) = [
         m for m in Lake(filled).manifests("comparisons") if list(m.coordinates.values()) == ["tiny", "mr", "16"]
@@ -43,13 +43,15 @@ def test_comparisons_are_those_of_the_lake(filled):
     assert {row["key"] for row in cell} == {manifest.key}
 
 
-def test_what_the_vocabulary_is_worth_is_told_in_macro_f1_by_shots(filled):
-    found = rows(filled, "from anchor_gains where model = 'small' and dataset = 'trec'")
-    assert [row["shots"] for row in found] == ["4", "4", "16", "16", "all", "all"]
-    told = [(row["method"], row["vectors"], row["over"], row["difference"], row["low"], row["high"]) for row in found]
+def test_what_the_vocabulary_is_worth_is_reported_in_macro_f1_by_shots(filled):
+    result = rows(filled, "from anchor_gains where model = 'small' and dataset = 'trec'")
+    assert [row["shots"] for row in result] == ["4", "4", "16", "16", "all", "all"]
+    messages = [
+        (row["method"], row["vectors"], row["over"], row["difference"], row["low"], row["high"]) for row in result
+    ]
     expected = [("ours", "anchors", "random", 0.25, 0.125, 0.375), ("ours", "anchors", "head", -0.01, -0.03, 0.01)]
-    assert told == expected * 3
-    assert {row["experiment"] for row in found} == {"quickstart"}
+    assert messages == expected * 3
+    assert {row["experiment"] for row in result} == {"quickstart"}
 
 
 def test_only_the_latest_run_of_an_experiment_counts(home, lake):
@@ -58,12 +60,12 @@ def test_only_the_latest_run_of_an_experiment_counts(home, lake):
         for value in (0.1, 0.2)
     )
     put_run(lake, "one", [], [old])
-    time.sleep(0.002)  # manifests tell milliseconds
+    time.sleep(0.002)  # manifests state milliseconds
     put_run(lake, "one", [put_score(lake, "mr", "ours", "4", 0.5)], [new], extra=1)
     put_run(lake, "two", [], [old])
     rebuild(home)
-    found = {row["experiment"]: row["difference"] for row in rows(home, "from anchor_gains")}
-    assert found == {"one": 0.2, "two": 0.1}
+    result = {row["experiment"]: row["difference"] for row in rows(home, "from anchor_gains")}
+    assert result == {"one": 0.2, "two": 0.1}
     assert [(row["experiment"], row["average_rank"]) for row in rows(home, "from ranks")] == [("one", 1.0)]
 
 
@@ -80,12 +82,12 @@ def test_places_are_those_of_scipy_with_ties_shared(tmp_path_factory, scores):
     put_run(Lake(home), "tiny", made)
     rebuild(home)
     expected = rankdata(-np.array(scores), axis=1).mean(axis=0)
-    found = rows(home, "from ranks")
-    assert {row["method"]: row["average_rank"] for row in found} == pytest.approx(
+    result = rows(home, "from ranks")
+    assert {row["method"]: row["average_rank"] for row in result} == pytest.approx(
         {f"method{m}": rank for m, rank in enumerate(expected)}
     )
-    assert {row["datasets"] for row in found} == {len(scores)}
-    assert [row["average_rank"] for row in found] == sorted(expected)
+    assert {row["datasets"] for row in result} == {len(scores)}
+    assert [row["average_rank"] for row in result] == sorted(expected)
 
 
 def test_shots_and_models_are_ranked_apart(home, lake):
@@ -93,8 +95,8 @@ def test_shots_and_models_are_ranked_apart(home, lake):
     made.append(put_score(lake, "mr", "two", "4", 0.75, model="small"))
     put_run(lake, "tiny", made)
     rebuild(home)
-    found = {(row["model"], row["shots"], row["method"]): row["average_rank"] for row in rows(home, "from ranks")}
-    assert found == {
+    result = {(row["model"], row["shots"], row["method"]): row["average_rank"] for row in rows(home, "from ranks")}
+    assert result == {
         ("tiny", "4", "one"): 1,
         ("tiny", "4", "two"): 2,
         ("tiny", "all", "one"): 1,

@@ -61,9 +61,9 @@ def put_answers(lake, states, anchors, method, shots, macro_f1):
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory):
+def populated(tmp_path_factory):
     """A home with one run of four fits, and a check that failed."""
-    home = Home(tmp_path_factory.mktemp("asked"))
+    home = Home(tmp_path_factory.mktemp("populated"))
     lake = Lake(home)
     examples, anchors = put_examples(lake, "mr"), put_anchors(lake, "tiny")
     states = put_states(lake, "tiny", "mr", examples)
@@ -87,7 +87,7 @@ def states_of(split, layer=2):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_analysis_tells_its_question_and_exactly_the_parameters_it_uses(name):
+def test_an_analysis_states_its_question_and_exactly_the_parameters_it_uses(name):
     analysis = named_queries()[name]
     assert re.fullmatch(r"[A-Z].+\?( .+\.)?", analysis.question)
     code = "\n".join(line for line in analysis.sql.splitlines() if not line.startswith("--"))
@@ -96,15 +96,15 @@ def test_an_analysis_tells_its_question_and_exactly_the_parameters_it_uses(name)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_analysis_answers_without_parameters_on_any_warehouse(name, asked, filled, tmp_path_factory):
+def test_an_analysis_answers_without_parameters_on_any_warehouse(name, populated, filled, tmp_path_factory):
     empty = Home(tmp_path_factory.getbasetemp() / "empty-asked")
     if not empty.catalog.exists():
         rebuild(empty)
-    homes = [empty, asked, filled] if name != "disagreements" else [empty, asked]  # filled has no fit of ours
-    found = [run_named_query(home, name, {}) for home in homes]
-    assert len({tuple(table.column_names) for table in found}) == 1
-    assert len(found[0]) == 0
-    assert any(len(table) for table in found)
+    homes = [empty, populated, filled] if name != "disagreements" else [empty, populated]  # filled has no fit of ours
+    result = [run_named_query(home, name, {}) for home in homes]
+    assert len({tuple(table.column_names) for table in result}) == 1
+    assert len(result[0]) == 0
+    assert any(len(table) for table in result)
 
 
 def test_queries_travel_with_the_package():
@@ -116,7 +116,7 @@ def test_queries_travel_with_the_package():
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "said"),
+    ("name", "given", "output"),
     [
         ("leaderbord", {}, "no named query 'leaderbord': did you mean 'leaderboard'"),
         ("q", {}, "no named query 'q': known are 'anchor-gains', 'calibration-curve'"),
@@ -129,117 +129,121 @@ def test_queries_travel_with_the_package():
         ("nearest-tokens", {"k": "-1"}, "give a whole number"),
     ],
 )
-def test_wrong_words_are_answered_with_the_nearest_right_ones(asked, name, given, said):
-    with pytest.raises(QueryRefused, match=said):
-        run_named_query(asked, name, given)
+def test_wrong_words_are_answered_with_the_nearest_right_ones(populated, name, given, output):
+    with pytest.raises(QueryRefused, match=output):
+        run_named_query(populated, name, given)
 
 
 @pytest.mark.parametrize("value", ["mr'; drop table models; --", "mr' or 1 = 1 --", "(select dataset from labels)"])
-def test_values_are_bound_and_never_run(asked, value):
+def test_values_are_bound_and_never_run(populated, value):
     with pytest.raises(QueryRefused, match="nothing matches dataset"):
-        run_named_query(asked, "leaderboard", {"dataset": value})
-    assert len(run_named_query(asked, "leaderboard", {"dataset": "mr"})) == len(FITS)
+        run_named_query(populated, "leaderboard", {"dataset": value})
+    assert len(run_named_query(populated, "leaderboard", {"dataset": "mr"})) == len(FITS)
 
 
-def test_a_default_that_was_never_computed_is_told_too(filled):
+def test_a_default_that_was_never_computed_is_reported_too(filled):
     with pytest.raises(QueryRefused, match=r"nothing matches method = 'vocabulary_calibrator'.*'zero_shot'"):
         run_named_query(filled, "disagreements", {})
 
 
-def test_a_question_without_an_answer_is_no_error_where_its_values_exist(asked):
-    assert rows(asked, "failed-checks", dataset="mr") == []
-    assert rows(asked, "leaderboard", dataset="trec") == []
+def test_a_question_without_an_answer_is_no_error_where_its_values_exist(populated):
+    assert rows(populated, "failed-checks", dataset="mr") == []
+    assert rows(populated, "leaderboard", dataset="trec") == []
 
 
 # ── what each finds ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_leaderboard_has_the_best_first_and_is_cut_by_its_parameters(asked):
-    assert [row["macro_f1"] for row in rows(asked, "leaderboard")] == [0.75, 0.7, 0.6, 0.5]
-    assert [row["method"] for row in rows(asked, "leaderboard", shots="all")] == [
+def test_the_leaderboard_has_the_best_first_and_is_cut_by_its_parameters(populated):
+    assert [row["macro_f1"] for row in rows(populated, "leaderboard")] == [0.75, 0.7, 0.6, 0.5]
+    assert [row["method"] for row in rows(populated, "leaderboard", shots="all")] == [
         "linear_probe",
         "vocabulary_calibrator",
     ]
-    (gain,) = [row["gain"] for row in rows(asked, "label-efficiency", method="linear_probe") if row["shots"] == "all"]
+    (gain,) = [
+        row["gain"] for row in rows(populated, "label-efficiency", method="linear_probe") if row["shots"] == "all"
+    ]
     assert gain == 0.25
 
 
 def test_anchor_gains_come_with_their_significance(filled):
-    found = {(row["over"], row["effect"]) for row in rows(filled, "anchor-gains", dataset="mr")}
-    assert found == {("random", "gain"), ("head", "not significant")}
+    result = {(row["over"], row["effect"]) for row in rows(filled, "anchor-gains", dataset="mr")}
+    assert result == {("random", "gain"), ("head", "not significant")}
 
 
-def test_confusions_are_those_of_scikit_learn(asked):
-    found = rows(asked, "confusions", method="vocabulary_calibrator")
+def test_confusions_are_those_of_scikit_learn(populated):
+    result = rows(populated, "confusions", method="vocabulary_calibrator")
     given = answers("vocabulary_calibrator", "all").argmax(2)
     expected = confusion_matrix(np.tile(TEST, SEEDS), given.ravel())
     names = ["negative", "pos"]
-    assert {(r["label"], r["predicted"]): r["examples"] for r in found} == {
+    assert {(r["label"], r["predicted"]): r["examples"] for r in result} == {
         (names[i], names[j]): count for (i, j), count in np.ndenumerate(expected) if count
     }
-    assert {r["label"]: 0 for r in found}.keys() == {"negative", "pos"}
-    assert sum(r["share"] for r in found) == pytest.approx(2)
+    assert {r["label"]: 0 for r in result}.keys() == {"negative", "pos"}
+    assert sum(r["share"] for r in result) == pytest.approx(2)
 
 
-def test_without_a_method_the_best_fit_is_taken(asked):
-    assert {(row["method"], row["shots"]) for row in rows(asked, "confusions")} == {("linear_probe", "all")}
-    assert {(row["method"], row["shots"]) for row in rows(asked, "calibration-curve", shots="0")} == {
+def test_without_a_method_the_best_fit_is_taken(populated):
+    assert {(row["method"], row["shots"]) for row in rows(populated, "confusions")} == {("linear_probe", "all")}
+    assert {(row["method"], row["shots"]) for row in rows(populated, "calibration-curve", shots="0")} == {
         ("zero_shot", "0")
     }
 
 
-def test_the_calibration_curve_is_the_reliability_diagram(asked):
-    found = rows(asked, "calibration-curve", method="linear_probe", shots="4")
+def test_the_calibration_curve_is_the_reliability_diagram(populated):
+    result = rows(populated, "calibration-curve", method="linear_probe", shots="4")
     bins = reliability(np.tile(TEST, SEEDS), answers("linear_probe", "4").reshape(-1, 2))
-    drawn = np.flatnonzero(bins.count)
-    assert [row["bin"] for row in found] == drawn.tolist()
-    assert [row["examples"] for row in found] == bins.count[drawn].tolist()
-    np.testing.assert_allclose([row["confidence"] for row in found], bins.confidence[drawn], rtol=1e-6)
-    np.testing.assert_allclose([row["accuracy"] for row in found], bins.accuracy[drawn], rtol=1e-6)
+    sampled = np.flatnonzero(bins.count)
+    assert [row["bin"] for row in result] == sampled.tolist()
+    assert [row["examples"] for row in result] == bins.count[sampled].tolist()
+    np.testing.assert_allclose([row["confidence"] for row in result], bins.confidence[sampled], rtol=1e-6)
+    np.testing.assert_allclose([row["accuracy"] for row in result], bins.accuracy[sampled], rtol=1e-6)
 
 
-def test_the_hardest_examples_are_those_that_most_answers_miss(asked):
+def test_the_hardest_examples_are_those_that_most_answers_miss(populated):
     given = np.concatenate([answers(method, shots) for method, shots, _ in FITS])  # (F·S, N, C)
     wrong = (given.argmax(2) != TEST).mean(axis=0)
     certain = given[:, range(len(TEST)), TEST].mean(axis=0)
-    found = rows(asked, "hardest-examples", k=2)
+    result = rows(populated, "hardest-examples", k=2)
     order = sorted(range(len(TEST)), key=lambda i: (-wrong[i], certain[i]))[:2]
-    assert [row["id"] for row in found] == [f"test-{i}" for i in order]
-    np.testing.assert_allclose([row["wrong"] for row in found], wrong[order])
-    np.testing.assert_allclose([row["probability"] for row in found], certain[order], rtol=1e-5)
-    assert found[0]["text"] == f"mr text test-{order[0]}, it's fine"
+    assert [row["id"] for row in result] == [f"test-{i}" for i in order]
+    np.testing.assert_allclose([row["wrong"] for row in result], wrong[order])
+    np.testing.assert_allclose([row["probability"] for row in result], certain[order], rtol=1e-5)
+    assert result[0]["text"] == f"mr text test-{order[0]}, it's fine"
 
 
-def test_disagreements_are_those_of_the_first_seeds(asked):
+def test_disagreements_are_those_of_the_first_seeds(populated):
     one, other = (answers(*fit)[0] for fit in (("linear_probe", "all"), ("zero_shot", "0")))
-    said, other_said = one.argmax(1), other.argmax(1)
-    differing = {i for i in range(len(TEST)) if said[i] != other_said[i]}
-    found = rows(asked, "disagreements", method="linear_probe", other="zero_shot", other_shots=0)
-    assert {row["id"] for row in found} == {f"test-{i}" for i in differing}
-    right = {f"test-{i}": "linear_probe" if said[i] == TEST[i] else "zero_shot" for i in differing}
-    assert {row["id"]: row["correct"] for row in found} == right
-    assert rows(asked, "disagreements", method="linear_probe", other="linear_probe") == []
+    output, other_output = one.argmax(1), other.argmax(1)
+    differing = {i for i in range(len(TEST)) if output[i] != other_output[i]}
+    result = rows(populated, "disagreements", method="linear_probe", other="zero_shot", other_shots=0)
+    assert {row["id"] for row in result} == {f"test-{i}" for i in differing}
+    right = {f"test-{i}": "linear_probe" if output[i] == TEST[i] else "zero_shot" for i in differing}
+    assert {row["id"]: row["correct"] for row in result} == right
+    assert rows(populated, "disagreements", method="linear_probe", other="linear_probe") == []
 
 
-def test_nearest_tokens_and_training_examples_are_those_of_the_macros(asked):
-    near = rows(asked, "nearest-tokens", token=" bad", k=3)
+def test_nearest_tokens_and_training_examples_are_those_of_the_macros(populated):
+    near = rows(populated, "nearest-tokens", token=" bad", k=3)
     assert (
         near
-        == query(asked, "select token, token_id, cosine, leverage from nearest_tokens('tiny', ' bad', 3)").to_pylist()
+        == query(
+            populated, "select token, token_id, cosine, leverage from nearest_tokens('tiny', ' bad', 3)"
+        ).to_pylist()
     )
     train, origin = states_of("train").astype(np.float64), states_of("test")[1].astype(np.float64)
     cosine = train @ origin / np.linalg.norm(train, axis=1) / np.linalg.norm(origin)
-    found = rows(asked, "nearest-examples", example="test-1", k=2)
-    assert [row["id"] for row in found] == [f"train-{i}" for i in np.argsort(-cosine)[:2]]
-    assert [row["cosine"] for row in found] == pytest.approx(np.sort(cosine)[::-1][:2], abs=1e-6)
+    result = rows(populated, "nearest-examples", example="test-1", k=2)
+    assert [row["id"] for row in result] == [f"train-{i}" for i in np.argsort(-cosine)[:2]]
+    assert [row["cosine"] for row in result] == pytest.approx(np.sort(cosine)[::-1][:2], abs=1e-6)
 
 
 @pytest.mark.parametrize("example", [0, 2])
-def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centering(asked, example):
+def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centering(populated, example):
     anchors = anchor("tiny").astype(np.float64)
-    found = rows(asked, "meaning", example=f"test-{example}", k=2)
-    assert [row["layer"] for row in found] == [1, 2]
-    for row in found:
+    result = rows(populated, "meaning", example=f"test-{example}", k=2)
+    assert [row["layer"] for row in result] == [1, 2]
+    for row in result:
         states = states_of("test", row["layer"]).astype(np.float64)
         centered = states[example] - states.mean(axis=0)
         cosine = anchors @ centered / np.linalg.norm(anchors, axis=1) / np.linalg.norm(centered)
@@ -247,33 +251,35 @@ def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centering(asked, ex
         assert row["cosine"] == pytest.approx(cosine.max(), abs=1e-5)
 
 
-def test_the_layer_profile_is_the_accuracy_of_scikit_learns_nearest_centroid(asked):
-    found = rows(asked, "layer-profile")
-    assert [(row["dataset"], row["layer"], row["examples"]) for row in found] == [("mr", 1, 3), ("mr", 2, 3)]
-    for row in found:
+def test_the_layer_profile_is_the_accuracy_of_scikit_learns_nearest_centroid(populated):
+    result = rows(populated, "layer-profile")
+    assert [(row["dataset"], row["layer"], row["examples"]) for row in result] == [("mr", 1, 3), ("mr", 2, 3)]
+    for row in result:
         model = NearestCentroid().fit(states_of("train", row["layer"]), LABELS[: SPLITS["train"]])
         assert row["accuracy"] == pytest.approx(model.score(states_of("test", row["layer"]), TEST))
 
 
-def test_isotropy_is_the_mean_cosine_of_all_pairs(asked):
-    for row in rows(asked, "isotropy"):
+def test_isotropy_is_the_mean_cosine_of_all_pairs(populated):
+    for row in rows(populated, "isotropy"):
         states = states_of("test", row["layer"])
         assert row["mean_cosine"] == pytest.approx(np.mean(1 - pdist(states, "cosine")), abs=1e-6)
         assert row["mean_norm"] == pytest.approx(np.linalg.norm(states, axis=1).mean(), rel=1e-6)
         assert row["states"] == len(states)
 
 
-def test_cost_adds_up_to_the_lake(asked):
-    found = rows(asked, "cost")
-    (total,) = query(asked, "select sum(bytes)::bigint as bytes, count(*) as partitions from partitions").to_pylist()
-    assert {key: sum(row[key] for row in found) for key in total} == total
-    (fits,) = rows(asked, "cost", step="predictions")
+def test_cost_adds_up_to_the_lake(populated):
+    result = rows(populated, "cost")
+    (total,) = query(
+        populated, "select sum(bytes)::bigint as bytes, count(*) as partitions from partitions"
+    ).to_pylist()
+    assert {key: sum(row[key] for row in result) for key in total} == total
+    (fits,) = rows(populated, "cost", step="predictions")
     assert fits["seconds"] == len(FITS) * sum(0.5 + seed for seed in range(SEEDS))
 
 
-def test_lineage_goes_from_a_figure_to_every_byte_behind_it(asked):
-    found = rows(asked, "lineage", method="vocabulary_calibrator")
-    lake = Lake(asked)
+def test_lineage_goes_from_a_figure_to_every_byte_behind_it(populated):
+    result = rows(populated, "lineage", method="vocabulary_calibrator")
+    lake = Lake(populated)
     used = [
         m
         for m in lake.manifests()
@@ -281,19 +287,19 @@ def test_lineage_goes_from_a_figure_to_every_byte_behind_it(asked):
     ]
     used += [m for m in lake.manifests("examples") if m.coordinates["dataset"] == "mr"]
     hashes = {entry.sha256 for manifest in used for entry in manifest.files}
-    assert {row["sha256"] for row in found if row["step"] != "source"} == hashes
-    assert [row["step"] for row in found if row["depth"] == 0] == ["metrics"]
-    assert {row["path"] for row in found if row["step"] == "source"} == {"hf:x/y@z"}
+    assert {row["sha256"] for row in result if row["step"] != "source"} == hashes
+    assert [row["step"] for row in result if row["depth"] == 0] == ["metrics"]
+    assert {row["path"] for row in result if row["step"] == "source"} == {"hf:x/y@z"}
 
 
-def test_freshness_counts_what_is_behind_the_latest_run(asked):
-    (row,) = rows(asked, "freshness")
+def test_freshness_counts_what_is_behind_the_latest_run(populated):
+    (row,) = rows(populated, "freshness")
     # the run, metrics and predictions of four fits, three splits of states, anchors, examples
     assert (row["experiment"], row["partitions"], row["missing_inputs"], row["runs"]) == ("small", 1 + 8 + 5, 0, 1)
     assert 0 <= row["hours_old"] < 24
 
 
-def test_failed_checks_are_listed_with_their_severity(asked):
-    (row,) = rows(asked, "failed-checks")
+def test_failed_checks_are_listed_with_their_severity(populated):
+    (row,) = rows(populated, "failed-checks")
     assert (row["step"], row["dataset"], row["statement"]) == ("examples", "trec", "every class in test")
     assert (row["severity"], row["detail"]) == ("warn", "1 of 2")

@@ -101,7 +101,7 @@ def test_controls_and_what_cannot_be_served_win_nothing(home, lake):
 def put_fits(lake, methods):
     """{role of a run: key of the metrics}, all with the same scores; `adapters` is fitted without states."""
     made = {}
-    for place, method in enumerate(methods):
+    for index, method in enumerate(methods):
         where = {"model": "tiny", "dataset": "mr", "method": method, "shots": "4"}
         inputs = {"examples" if method == "adapters" else "states:test": "0" * 64}
         fit = put(lake, "predictions", {}, inputs=inputs, **where)
@@ -109,7 +109,7 @@ def put_fits(lake, methods):
         table = pa.table(
             {"split": ["validation", "test"], "seed": pa.nulls(2, pa.int32()), "metric": ["macro_f1"] * 2, **figures}
         )
-        made[f"metrics:{place}"] = put(
+        made[f"metrics:{index}"] = put(
             lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": fit.key}, **where
         ).key
     return made
@@ -136,17 +136,17 @@ def test_everything_behind_a_run_is_listed_and_counted(filled):
 
 
 def test_the_latest_run_and_every_experiment_are_named(filled):
-    found = reads.latest_run(filled, "quickstart")
-    assert found is not None
-    assert (found["key"], found["seconds"]) == (run(filled), 12.5)
+    result = reads.latest_run(filled, "quickstart")
+    assert result is not None
+    assert (result["key"], result["seconds"]) == (run(filled), 12.5)
     assert reads.latest_run(filled, "other") is None
     assert reads.experiments(filled) == ["quickstart"]
 
 
 def test_ranks_and_sensitivity_of_a_run_are_those_of_the_public_views(filled):
     public = query(filled, "from ranks").to_pylist()
-    found = [{name: row[name] for name in public[0]} for row in reads.run_ranks(filled, run(filled))]
-    assert sorted(found, key=str) == sorted(public, key=str)
+    result = [{name: row[name] for name in public[0]} for row in reads.run_ranks(filled, run(filled))]
+    assert sorted(result, key=str) == sorted(public, key=str)
     assert reads.run_sensitivity(filled, run(filled)) == []
 
 

@@ -175,7 +175,7 @@ def test_a_python_variable_is_no_table(fort):
 
 
 def test_refusals_say_what_is_allowed(fort):
-    for sql, said in [
+    for sql, output in [
         ("drop table models", "is no SELECT"),
         ("select 1; select 2", "2 statements"),
         ("", "0 statements"),
@@ -184,7 +184,7 @@ def test_refusals_say_what_is_allowed(fort):
         ("from read_csv('x')", "'read_csv' may not be used"),
         ("with x as (from read_csv('x')) select (select 1 from x)", "'read_csv' may not be used"),
     ]:
-        with pytest.raises(QueryRefused, match=said) as refused:
+        with pytest.raises(QueryRefused, match=output) as refused:
             query(fort, sql)
         assert "a single SELECT" in str(refused.value)
 
@@ -225,8 +225,8 @@ def test_a_query_too_deep_is_refused_and_not_a_crash(fort):
     ],
 )
 def test_honest_queries_pass(fort, sql, expected):
-    found = query(fort, sql).to_pylist()
-    assert found == expected if expected is not None else len(found) == 3
+    result = query(fort, sql).to_pylist()
+    assert result == expected if expected is not None else len(result) == 3
 
 
 @pytest.mark.parametrize("sql", ["show tables", "describe leaderboard", "summarize labels", "explain select 1"])
@@ -239,5 +239,5 @@ def test_showing_what_there_is(fort, sql):
 
 
 def test_order_is_kept_through_views(fort):
-    found = query(fort, "select id from examples order by id desc")["id"].to_pylist()
-    assert found == sorted(found, reverse=True)
+    result = query(fort, "select id from examples order by id desc")["id"].to_pylist()
+    assert result == sorted(result, reverse=True)

@@ -17,8 +17,8 @@ METHODS = ("zero_shot", *(f"probe{noise}" for noise in NOISE), *(f"icl+demos-2{o
 
 
 def value(dataset, method, seed):
-    place = [SETS.index(dataset), METHODS.index(method), seed]
-    return float(np.random.default_rng(place).uniform())
+    row = [SETS.index(dataset), METHODS.index(method), seed]
+    return float(np.random.default_rng(row).uniform())
 
 
 def put_seeds(lake, dataset, method, seeds=SEEDS):
@@ -35,7 +35,7 @@ def put_seeds(lake, dataset, method, seeds=SEEDS):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def result(tmp_path_factory):
     """{(dataset, choice, method): row}"""
     home = Home(tmp_path_factory.mktemp("sensitivity"))
     lake = Lake(home)
@@ -61,8 +61,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_one_thing_varies_and_all_else_is_as_the_card_has_it(found, case):
-    row, values = found["one", *case], figures(CASES[case])
+def test_one_thing_varies_and_all_else_is_as_the_card_has_it(result, case):
+    row, values = result["one", *case], figures(CASES[case])
     assert row["variants"] == len(values)
     assert row["mean"] == pytest.approx(values.mean())
     assert (row["low"], row["high"]) == pytest.approx((values.mean(axis=1).min(), values.mean(axis=1).max()))
@@ -75,8 +75,8 @@ def test_one_thing_varies_and_all_else_is_as_the_card_has_it(found, case):
         assert row["slope"] is None
 
 
-def test_nothing_is_said_where_nothing_varies(found):
-    cases = {place[1:] for place in found if place[0] == "one"}
+def test_nothing_is_stated_where_nothing_varies(result):
+    cases = {index[1:] for index in result if index[0] == "one"}
     expected = {(dataset, "template", m) for dataset in ("mr", "trec") for m in ("zero_shot", "probe", "icl+demos-2")}
     expected |= {("mr", "words", method) for method in ("zero_shot", "probe", "icl+demos-2")}
     expected |= {(dataset, "noise", "probe") for dataset in ("mr", "trec")}
@@ -84,8 +84,8 @@ def test_nothing_is_said_where_nothing_varies(found):
     assert cases == expected
 
 
-def test_one_seed_has_no_spread_over_seeds(found):
-    row = found["few", "mr", "template", "zero_shot"]
+def test_one_seed_has_no_spread_over_seeds(result):
+    row = result["few", "mr", "template", "zero_shot"]
     values = [value(dataset, "zero_shot", 0) for dataset in ("mr", "mr@bare")]
     assert row["seed_spread"] is None
     assert row["spread"] == pytest.approx(np.std(values, ddof=1))

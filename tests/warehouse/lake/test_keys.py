@@ -49,7 +49,7 @@ def test_different_values_differ(one, other):
 
 
 @pytest.mark.parametrize(
-    ("payload", "place"),
+    ("payload", "index"),
     [
         ({"a": [1.0, float("nan")]}, "payload.a[1] is nan"),
         ({"a": {"b": float("inf")}}, "payload.a.b is inf"),
@@ -62,10 +62,10 @@ def test_different_values_differ(one, other):
         ({"\udfff": 1}, "no valid Unicode"),
     ],
 )
-def test_what_json_cannot_say_is_refused_with_its_place(payload, place):
+def test_what_json_cannot_say_is_refused_with_its_place(payload, index):
     with pytest.raises(InvalidName) as refused:
         partition_key(payload)
-    assert place in str(refused.value)
+    assert index in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "a", "0", "A.b_c-d+e@f", "x" * 120])

@@ -118,7 +118,7 @@ def test_what_is_published_reads_back(published):
     published.verify()
 
 
-def test_the_manifest_tells_all(published):
+def test_the_manifest_states_all(published):
     manifest = published.manifest()
     assert (manifest.kind, manifest.key, manifest.rows) == ("states", KEY, 5)
     assert manifest.coordinates == {"model": "tiny", "dataset": "mr", "split": "train"}
@@ -278,8 +278,8 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(published):
     path, right = published.path / PARTS[0], published.table()
     content = path.read_bytes()
     silent = 0
-    for place in range(len(content)):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 0x10]) + content[index + 1 :])
         with pytest.raises(CorruptPartition):
             published.verify()
         try:
@@ -407,7 +407,7 @@ WRITER = """
 
 
 def test_five_writers_of_the_same_partitions_agree_on_one_answer(home, lake):
-    """After delta-rs: five processes publish the same eight partitions; each is published once, and everyone is told
+    """After delta-rs: five processes publish the same eight partitions; each is published once, and everyone gets
     the same manifest, whose files are exactly those on the disk."""
     command = [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root)]
     writers = [

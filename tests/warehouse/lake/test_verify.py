@@ -1,4 +1,4 @@
-"""Every published byte looked at: whatever is changed is found, named with its mend, and left as it is."""
+"""Every published byte looked at: whatever is changed is found, named with its fix, and left as it is."""
 
 import shutil
 
@@ -51,15 +51,15 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_one_damaged_file_is_found_with_its_mend_and_not_touched(full, damage):
-    change, found = DAMAGE[damage]
+def test_one_damaged_file_is_found_with_its_fix_and_not_touched(full, damage):
+    change, result = DAMAGE[damage]
     target = partition(full, "states")
     path = target.path / target.manifest().files[0].name
     change(path)
     before = contents(full)
     (fault,) = faults(full)
     assert fault.startswith(f"{path} is damaged (")
-    assert found in fault
+    assert result in fault
     assert f"remove the folder {target.path}; the next run computes it again" in fault
     assert summary(list(verify(full))).endswith(": 1 damaged or missing")
     assert contents(full) == before
@@ -76,9 +76,9 @@ def test_a_broken_and_a_misplaced_manifest_are_faults(full):
     broken, moved = partition(full, "examples").path, partition(full, "anchors").path
     (broken / MANIFEST).write_text("{")
     shutil.move(moved, moved.with_name("key=000000000000"))
-    found = dict(zip(("anchors", "examples"), faults(full), strict=True))
-    assert f"{broken / MANIFEST} is no manifest" in found["examples"]
-    assert f"belongs to {moved}: move its folder back" in found["anchors"]
+    result = dict(zip(("anchors", "examples"), faults(full), strict=True))
+    assert f"{broken / MANIFEST} is no manifest" in result["examples"]
+    assert f"belongs to {moved}: move its folder back" in result["anchors"]
 
 
 def test_what_was_never_published_is_nobodys(full, lake):

@@ -27,7 +27,7 @@ def holder(home, seconds):
     return process
 
 
-def test_a_second_writer_is_told_who_the_first_is_and_since_when(home):
+def test_a_second_writer_is_reported_who_the_first_is_and_since_when(home):
     first = holder(home, 60)
     began = time.monotonic()
     with pytest.raises(WriterBusy) as refused:

@@ -141,8 +141,8 @@ def test_modules_import_in_no_circle():
 def test_folders_import_downwards(of):
     inside = {folder for folder in STRUCTURE.folders if folder.split(".")[0] == of}
     assert inside == set(ORDER[of])
-    for place, folder in enumerate(ORDER[of]):
-        above = STRUCTURE.folders[folder] & set(ORDER[of][:place])
+    for index, folder in enumerate(ORDER[of]):
+        above = STRUCTURE.folders[folder] & set(ORDER[of][:index])
         culprits = [
             f"{module} imports {name}"
             for module, names in STRUCTURE.modules.items()
@@ -202,8 +202,10 @@ def test_statements_are_recognized():
 
 
 def test_every_statement_is_in_a_file_of_its_own():
-    found = [f"{names(path)}:{line}: {text}" for path in source() for text, line in strings(path) if is_statement(text)]
-    assert not found
+    result = [
+        f"{names(path)}:{line}: {text}" for path in source() for text, line in strings(path) if is_statement(text)
+    ]
+    assert not result
 
 
 def test_the_views_of_the_lake_are_private_to_the_warehouse():
@@ -240,9 +242,9 @@ def lines(paths):
 
 
 # spelled in pieces, so that this file does not mention them
-PLACES = (("wor", "k"), ("roo", "t"), ("home", "/[a-z]+"), ("User", "s"), ("o", "pt"))
+ROOTS = (("wor", "k"), ("roo", "t"), ("home", "/[a-z]+"), ("User", "s"), ("o", "pt"))
 HOSTS = (("py" + "pi", "org"), ("python" + "hosted", "org"), ("deb.deb" + "ian", "org"))
-MACHINES = "|".join(f"/{one}{two}/" for one, two in PLACES)
+MACHINES = "|".join(f"/{one}{two}/" for one, two in ROOTS)
 INDEXES = "|".join(f"{one}[.]{two}" for one, two in HOSTS)
 
 
@@ -253,8 +255,8 @@ def test_no_machine_and_no_index_is_mentioned(words, what):
             text = path.read_text()
         except UnicodeDecodeError:
             continue
-        found = re.search(words, text)
-        assert not found, f"{names(path)} mentions {what}: {found.group()}"
+        result = re.search(words, text)
+        assert not result, f"{names(path)} mentions {what}: {result.group()}"
 
 
 def test_nothing_is_left_undone():
