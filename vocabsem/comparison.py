@@ -43,6 +43,8 @@ def paired_bootstrap(
 ) -> Difference:
     """Return the difference of a metric between two methods, on the same examples and seeds.
 
+    Resamples have as many examples of each class as the data; the interval always holds the difference.
+
     Parameters
     ----------
     labels : array-like of shape (N,)
@@ -78,10 +80,10 @@ def paired_bootstrap(
 
 
 def difference(first: BootstrapSample, second: BootstrapSample, seed: int = 0) -> Difference:
-    """Return the difference between two samples that `metrics.resample` drew with one N, `resamples` and seed.
+    """Return the difference between two samples that `resample` drew with the same labels, `resamples` and seed.
 
-    The interval holds 95 % of the differences on resampled examples and seeds; p is the smallest level at which such
-    an interval leaves out 0, and never below 2/(B + 1).
+    The interval holds 95 % of the differences on resampled examples and seeds, and the difference itself; p is the
+    smallest level at which such an interval leaves out 0, and never below 2/(B + 1).
 
     Parameters
     ----------
@@ -105,15 +107,10 @@ def difference(first: BootstrapSample, second: BootstrapSample, seed: int = 0) -
             f"samples {first.replicates.shape} and {second.replicates.shape} (resamples, seeds) cannot be paired: "
             "score both methods with the same seeds, or one of them with a single seed"
         )
-    replicates = resample_seeds(first.replicates - second.replicates, seed)
-    low, high = np.quantile(replicates, (0.025, 0.975))
-    beyond = min((replicates <= 0).sum(), (replicates >= 0).sum())
-    return Difference(
-        value=float(np.mean(first.values - second.values)),
-        low=float(low),
-        high=float(high),
-        p=min(1.0, 2 * (float(beyond) + 1) / (len(replicates) + 1)),
-    )
+    gaps = BootstrapSample(first.values - second.values, first.replicates - second.replicates)
+    value, replicates = float(np.mean(gaps.values)), resample_seeds(gaps.replicates, seed)
+    beyond = (replicates * np.sign(value) <= 0).sum()  # on the other side of 0, or at it
+    return Difference(value, *gaps.interval(seed), p=min(1.0, 2 * (float(beyond) + 1) / (len(replicates) + 1)))
 
 
 def holm(p: ArrayLike) -> Floats:

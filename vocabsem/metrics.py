@@ -50,8 +50,8 @@ class Metric:
 def evaluate(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
     """Return accuracy, macro_f1, nll, ece and brier of probabilities.
 
-    macro_f1 averages over all C classes; a class that is neither present nor predicted has F1 0. nll is the mean
-    log-loss in nats. ece has 15 equal-width bins of the highest probability. brier is the mean squared distance of
+    macro_f1 averages over the classes that occur in labels or predictions, as scikit-learn does; a class in neither has
+    no F1. nll is the mean log-loss in nats. ece has 15 equal-width bins of the highest probability. brier is the mean squared distance of
     the probabilities from certainty of the label, 0 to 2 (Brier, 1950).
 
     Parameters
@@ -196,7 +196,7 @@ def _confusion_terms(y: Ints, p: Floats) -> Floats:
 def _macro_f1(means: Floats) -> Floats:
     true_positives, occurrences = np.split(means, 2, axis=-1)
     f1 = np.divide(2 * true_positives, occurrences, out=np.zeros_like(occurrences), where=occurrences > 0)
-    return np.asarray(f1.mean(-1))
+    return np.asarray(f1.sum(-1) / (occurrences > 0).sum(-1))
 
 
 def _log_losses(y: Ints, p: Floats) -> Floats:

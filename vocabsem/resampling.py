@@ -1,7 +1,8 @@
 """Bootstrap intervals of metrics, over examples and over seeds.
 
 A metric is a function of means over examples, so a bootstrap over examples is one matrix product of resampling counts
-(B, N) with the terms of each example.
+(B, N) with the terms of each example. Examples are drawn class by class, so that each resample has as many of every class
+as the data: the macro-F1 of a rare class is never that of a class left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,8 @@ class BootstrapSample:
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """Return the 95 % percentile interval of the mean over seeds, with examples and seeds both resampled.
 
+        Where the mean on all examples lies outside, as a calibration error near 0 does, it is the nearer end.
+
         Parameters
         ----------
         seed : int
@@ -46,9 +49,9 @@ class BootstrapSample:
         -------
         low, high : float
         """
-        means = resample_seeds(self.replicates, seed)
-        low, high = np.quantile(means, (0.025, 0.975))
-        return float(low), float(high)
+        value = np.mean(self.values)
+        low, high = np.quantile(resample_seeds(self.replicates, seed), (0.025, 0.975))
+        return float(min(low, value)), float(max(high, value))
 
     def select_seeds(self, *indices: int) -> "BootstrapSample":
         """Return the sample of some seeds alone.
@@ -73,9 +76,9 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, BootstrapSample]:
-    """Compute metrics on resamples of the examples, drawn with replacement.
+    """Compute metrics on resamples of the examples, drawn with replacement within each class.
 
-    The S seeds share the resamples, as do all calls with the same N, `resamples` and `seed`.
+    The S seeds share the resamples, as do all calls with the same labels, `resamples` and `seed`.
 
     Parameters
     ----------
@@ -105,7 +108,7 @@ def resample(
     wanted = {name: METRICS[name] for name in metrics or METRICS}
     parts = [metric.terms(y, p) for metric in wanted.values() for y, p in pairs]
     columns = np.concatenate(parts, axis=1)  # (N, all terms of all seeds)
-    counts, n = _resampling_counts(len(columns), resamples, seed), len(columns)
+    counts, n = _resampling_counts(pairs[0][0].tobytes(), resamples, seed), len(columns)
     sums = [counts[rows.start : rows.stop].astype(np.float64) @ columns for rows in _batches(resamples, n)]
     resampled = np.concatenate(sums) / n
     widths = np.cumsum([part.shape[1] for part in parts])
@@ -141,7 +144,9 @@ def resample_seeds(values: Floats, seed: int = 0) -> Floats:
 def bootstrap(
     labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % interval of each metric of `evaluate`.
+    """Return the 95 % interval of each metric of `evaluate`, from resamples with as many examples of each class.
+
+    It always holds the metric itself.
 
     Parameters
     ----------
@@ -175,11 +180,15 @@ def bootstrap(
 
 
 @lru_cache(maxsize=3)
-def _resampling_counts(n: int, resamples: int, seed: int) -> NDArray[np.uint16]:
-    """Return how often each of n examples is drawn, (resamples, n); kept, as drawing takes most of the time."""
+def _resampling_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint16]:
+    """Return how often each example is drawn (B, N), given the labels as int64; kept, as drawing takes most time."""
+    y = np.frombuffer(labels, np.int64)
+    n, order, size = len(y), y.argsort(kind="stable"), np.unique(y, return_counts=True)[1]
+    first, size = (np.repeat(each, size) for each in (size.cumsum() - size, size))  # of each example's class, sorted
     generator, counts = np.random.default_rng(seed), np.empty((resamples, n), np.uint16)
     for rows in _batches(resamples, n):
-        indices = generator.integers(n, size=(len(rows), n)) + np.arange(len(rows))[:, None] * n
+        drawn = first + generator.integers(size, size=(len(rows), n))
+        indices = order[drawn] + np.arange(len(rows))[:, None] * n
         counts[rows.start : rows.stop] = np.bincount(indices.ravel(), minlength=len(rows) * n).reshape(len(rows), n)
     counts.flags.writeable = False
     return counts

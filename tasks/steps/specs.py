@@ -196,7 +196,7 @@ class MetricsSpec(ModelDatasetSpec):
     """The metrics of a fit's predictions."""
 
     kind: ClassVar[str] = "metrics"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     path_fields: ClassVar[Mapping[str, str]] = {name: name for name in FitSpec.path_fields}
     references: ClassVar[frozenset[str]] = frozenset({"predictions"})
 
@@ -223,6 +223,7 @@ class ComparisonsSpec(ModelDatasetSpec):
     """The contrasts between methods at one number of shots."""
 
     kind: ClassVar[str] = "comparisons"
+    version: ClassVar[int] = 2
     path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "shots": "shots"}
     references: ClassVar[frozenset[str]] = frozenset({"predictions"})
     frame: ClassVar[frozenset[str]] = Spec.frame | {"methods"}
@@ -250,6 +251,7 @@ class DiagnosticsSpec(ModelDatasetSpec):
     """The figures of one model on one data set that no method is needed for."""
 
     kind: ClassVar[str] = "diagnostics"
+    version: ClassVar[int] = 2
     references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
 
     states: dict[str, Key]

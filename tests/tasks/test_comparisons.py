@@ -45,7 +45,7 @@ def test_a_difference_is_that_of_the_two_scores(done, rows):
         fits = [fit_of(done, name, shots if shots == "all" else int(shots)) for name in (method, reference)]
         one, other = (figures_of(done, fit)["test", None, metric]["value"] for fit in fits)
         assert row["difference"] == pytest.approx(one - other, abs=1e-6)
-        assert row["low"] <= row["high"]
+        assert row["low"] <= row["difference"] <= row["high"]
         assert 2 / (RESAMPLES + 1) <= row["p"] <= 1
 
 

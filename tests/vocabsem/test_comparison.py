@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from tests.vocabsem.test_resampling import answers as few_answers
+from tests.vocabsem.test_resampling import draws_by_class, holding
 from vocabsem.comparison import difference, holm, paired_bootstrap
 from vocabsem.errors import DataError
-from vocabsem.metrics import evaluate
+from vocabsem.metrics import METRICS, evaluate
 from vocabsem.resampling import resample
 
 
@@ -37,14 +39,28 @@ def test_equals_a_naive_loop_over_examples_and_seeds(metric, second):
         one, other = (evaluate(LABELS[rows], p[rows])[metric] for p in pair)
         return one - other
 
-    examples = np.random.default_rng(4).integers(60, size=(200, 60))
+    examples = draws_by_class(LABELS, 200, 4)
     seeds = np.random.default_rng([4, 1]).integers(3, size=(200, 3))
     sampled = np.array(
         [np.mean([gap(rows, pairs[s]) for s in several]) for rows, several in zip(examples, seeds, strict=True)]
     )
     assert result.value == pytest.approx(np.mean([gap(np.arange(60), pair) for pair in pairs]))
-    assert (result.low, result.high) == pytest.approx(tuple(np.quantile(sampled, [0.025, 0.975])), abs=1e-12)
-    assert result.p == pytest.approx(2 * (min((sampled <= 0).sum(), (sampled >= 0).sum()) + 1) / 201)
+    expected = holding(np.quantile(sampled, [0.025, 0.975]), result.value)
+    assert (result.low, result.high) == pytest.approx(expected, abs=1e-12)
+    assert result.p == pytest.approx(min(1, 2 * ((sampled * result.value <= 0).sum() + 1) / 201))
+
+
+@given(few_answers(), st.integers(0, 3), st.integers(0, 2), st.sampled_from(sorted(METRICS)))
+@settings(max_examples=150, deadline=None)
+def test_an_interval_holds_its_difference_and_p_agrees_with_it(case, rows, classes, metric):
+    labels, one = case
+    other = np.roll(one[:1], (rows, classes), axis=(1, 2))  # the answers of other rows or classes
+    result = paired_bootstrap(labels, one, other, metric=metric, resamples=100)
+    assert result.low <= result.value <= result.high
+    if result.low <= 0 <= result.high:  # the ends lie between the third and the fourth of 100 from outside
+        assert result.p >= 2 * 4 / 101
+    else:
+        assert result.p <= 2 * 4 / 101
 
 
 def test_a_method_does_not_differ_from_itself():

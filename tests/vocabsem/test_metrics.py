@@ -37,9 +37,7 @@ def test_equals_scikit_learn(seed, n, classes):
     result = evaluate(labels, probabilities)
     predicted = probabilities.argmax(1)
     assert result["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
-    assert result["macro_f1"] == pytest.approx(
-        f1_score(labels, predicted, labels=every, average="macro", zero_division=0)
-    )
+    assert result["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert result["nll"] == pytest.approx(log_loss(labels, probabilities, labels=every))
     assert result["ece"] == pytest.approx(ece_by_loop(labels, probabilities))
     assert result["brier"] == pytest.approx(brier_score_loss(labels, probabilities, labels=every, scale_by_half=False))
@@ -52,6 +50,13 @@ def test_a_constant_predictor_has_the_paper_s_cells():
     always = lambda c: evaluate(labels, np.eye(6)[np.full(len(labels), c)])["macro_f1"]  # noqa: E731
     assert round(always(3), 3) == 0.038
     assert round(always(1), 3) == 0.053
+
+
+def test_a_class_in_neither_labels_nor_predictions_has_no_f1():
+    labels = np.array([0] * 8 + [2] * 8)
+    assert evaluate(labels, np.eye(3)[labels])["macro_f1"] == 1
+    assert evaluate(labels, np.eye(3)[np.full(16, 0)])["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+    assert evaluate(labels, np.eye(3)[np.full(16, 1)])["macro_f1"] == 0, "all three occur"
 
 
 def test_certainty():

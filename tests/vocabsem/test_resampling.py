@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.vocabsem.test_metrics import predictions
 from vocabsem import resampling
@@ -11,13 +13,64 @@ from vocabsem.metrics import evaluate
 from vocabsem.resampling import bootstrap, resample
 
 
+def draws_by_class(labels, resamples, seed):
+    """(resamples, N) indices: the examples class by class, each replaced by one drawn from its class."""
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    sizes = np.concatenate([np.full(len(group), len(group)) for group in groups])
+    drawn = np.random.default_rng(seed).integers(sizes, size=(resamples, len(labels)))
+    first = np.cumsum([0, *map(len, groups)])[:-1]
+    within = np.split(drawn, first[1:], axis=1)
+    return np.concatenate([group[part] for group, part in zip(groups, within, strict=True)], axis=1)
+
+
+def holding(interval, value):
+    """The interval, with the value as its end where it lies outside."""
+    return min(interval[0], value), max(interval[1], value)
+
+
+@st.composite
+def answers(draw):
+    """Labels (N,) and probabilities (S, N, C) of few examples: some classes are absent, some answers alike or certain."""
+    classes, n = draw(st.integers(2, 5)), draw(st.integers(1, 12))
+    labels = draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n))
+    chosen = st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)
+    confidence = draw(st.sampled_from([0.6, 0.93, 1.0]))
+    predicted = np.array(draw(st.lists(chosen, min_size=1, max_size=3)))
+    return np.array(labels), np.eye(classes)[predicted] * confidence + (1 - confidence) / classes
+
+
+@given(answers(), st.integers(0, 5))
+@settings(max_examples=150, deadline=None)
+def test_an_interval_holds_its_estimate(case, seed):
+    labels, stack = case
+    for sample in resample(labels, stack, resamples=20, seed=seed).values():
+        low, high = sample.interval(seed)
+        assert low <= sample.values.mean() <= high
+        for index, value in enumerate(sample.values):
+            low, high = sample.select_seeds(index).interval(seed)
+            assert low <= value <= high
+
+
+@given(answers(), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_a_resample_has_the_classes_of_the_data(case, seed):
+    labels, _ = case
+    for counts in resampling._resampling_counts(labels.tobytes(), 10, seed):
+        assert np.array_equal(np.bincount(labels, counts), np.bincount(labels))
+
+
+def test_perfect_answers_have_an_interval_of_one_however_rare_a_class_is():
+    labels = np.array([0] * 72 + [1])
+    assert bootstrap(labels, np.eye(2)[labels] * 0.98 + 0.01)["macro_f1"] == (1, 1)
+
+
 def test_bootstrap_equals_a_naive_loop():
     labels, probabilities = predictions(n=60)
     result = bootstrap(labels, probabilities, resamples=200, seed=3)
-    draws = np.random.default_rng(3).integers(60, size=(200, 60))
-    values = [evaluate(labels[draw], probabilities[draw]) for draw in draws]
+    draws = draws_by_class(labels, 200, 3)
+    values, whole = [evaluate(labels[draw], probabilities[draw]) for draw in draws], evaluate(labels, probabilities)
     for name, interval in result.items():
-        expected = np.quantile([value[name] for value in values], [0.025, 0.975])
+        expected = holding(np.quantile([value[name] for value in values], [0.025, 0.975]), whole[name])
         assert interval == pytest.approx(expected, abs=1e-12), name
 
 
@@ -25,14 +78,15 @@ def test_an_interval_over_seeds_draws_examples_and_seeds():
     labels, first = predictions(n=60)
     stack = np.stack([first, predictions(1, n=60)[1], predictions(2, n=60)[1]])
     result = bootstrap(labels, stack, resamples=200, seed=3)
-    draws = np.random.default_rng(3).integers(60, size=(200, 60))
+    draws = draws_by_class(labels, 200, 3)
     seeds = np.random.default_rng([3, 1]).integers(3, size=(200, 3))
     for name, interval in result.items():
         means = [
             np.mean([evaluate(labels[draw], stack[s][draw])[name] for s in sampled])
             for draw, sampled in zip(draws, seeds, strict=True)
         ]
-        assert interval == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12), name
+        expected = holding(np.quantile(means, [0.025, 0.975]), np.mean([evaluate(labels, p)[name] for p in stack]))
+        assert interval == pytest.approx(expected, abs=1e-12), name
     assert bootstrap(labels, first[None], resamples=20) == bootstrap(labels, first, resamples=20)
 
 

@@ -16,6 +16,7 @@ from tasks.tracking.active_run import open_run
 from tasks.tracking.registry import compare_with_champion, register
 from tasks.tracking.store import store
 from tests.tasks.worlds import World, dataset_card, model, with_store
+from tests.vocabsem.test_resampling import draws_by_class
 from vocabsem.cards.schema import DatasetCard
 from warehouse.lake.partition import Lake
 
@@ -120,7 +121,7 @@ def test_only_a_difference_beyond_chance_replaces_the_champion(home, examples, r
 
 
 def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
-    """By a plain loop: seeds and examples drawn with replacement, macro-F1 as it is defined."""
+    """By a plain loop: seeds and, class by class, examples drawn with replacement, macro-F1 as it is defined."""
     holder, other = contender(home, examples, 0.6), contender(home, examples, 0.7)
     tables = [fit.predictions.partition(Lake(home)).table().to_pandas() for fit in (other, holder)]
     first, second = ([rows["predicted"].to_numpy() for _, rows in table.groupby("seed")] for table in tables)
@@ -132,7 +133,7 @@ def test_the_interval_is_that_of_examples_and_seeds_drawn_anew(home, examples):
     assert macro_f1(labels, first[0]) == pytest.approx(f1_score(labels, first[0], average="macro"))
     sampled = []
     for _ in range(draws):
-        rows, seeds = rng.integers(N, size=N), rng.integers(3, size=3)
+        rows, seeds = draws_by_class(labels, 1, rng)[0], rng.integers(3, size=3)
         each = [macro_f1(labels[rows], first[s][rows]) - macro_f1(labels[rows], second[s][rows]) for s in seeds]
         sampled.append(np.mean(each))
     result = compare_with_champion(home, other, champion(holder)).difference
