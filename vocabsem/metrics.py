@@ -51,8 +51,8 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
     """Return accuracy, macro_f1, nll, ece and brier of probabilities.
 
     macro_f1 averages over the classes that occur in labels or predictions, as scikit-learn does; a class in neither has
-    no F1. nll is the mean log-loss in nats. ece has 15 equal-width bins of the highest probability. brier is the mean squared distance of
-    the probabilities from certainty of the label, 0 to 2 (Brier, 1950).
+    no F1. nll is the mean log-loss in nats. ece has 15 equal-width bins of the highest probability. brier is the mean
+    squared distance of the probabilities from certainty of the label, 0 to 2 (Brier, 1950).
 
     Parameters
     ----------

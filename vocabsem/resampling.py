@@ -1,8 +1,8 @@
 """Bootstrap intervals of metrics, over examples and over seeds.
 
 A metric is a function of means over examples, so a bootstrap over examples is one matrix product of resampling counts
-(B, N) with the terms of each example. Examples are drawn class by class, so that each resample has as many of every class
-as the data: the macro-F1 of a rare class is never that of a class left out.
+(B, N) with the terms of each example. Examples are drawn class by class: each resample has as many of every class as
+the data, so that a rare class is in all of them.
 """
 
 from collections.abc import Iterator, Sequence

@@ -89,7 +89,7 @@ def _reliability(bins: dict[str, Reliability]) -> ReportFigure:
 
 def _confusion(method: str, counts: np.ndarray, names: list[str]) -> ReportFigure:
     """Tabulate `counts` (C, C), a row for each true class; of many classes the most frequent confusions."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = [row / row.sum() if row.any() else [None] * len(row) for row in counts]  # none of a class without rows
     if len(names) <= MAX_CLASSES:
         heads = ["true class", *names]
         rows = [(name, [*zip(*row, strict=True)]) for name, *row in zip(names, counts, shares, strict=True)]
@@ -97,7 +97,7 @@ def _confusion(method: str, counts: np.ndarray, names: list[str]) -> ReportFigur
     else:
         heads = ["true class", "predicted", "count"]
         wrong = [(-int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j and counts[i, j]]
-        rows = [(names[i], [(names[j], None), (-n, shares[i, j])]) for n, i, j in sorted(wrong)[:MAX_CONFUSIONS]]
+        rows = [(names[i], [(names[j], None), (-n, shares[i][j])]) for n, i, j in sorted(wrong)[:MAX_CONFUSIONS]]
         note = f"{method}: the most frequent confusions of {len(names)} classes, test predictions of all seeds."
     return ReportFigure("Confusion", note, Markup(render("confusion.html", heads=heads, rows=rows)))  # noqa: S704
 

@@ -1,6 +1,7 @@
 """Render a report as one page of HTML: its tables, and figures of what the lake holds of the run."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import yaml
@@ -56,7 +57,7 @@ def _part(
         "gains": lines.get((dataset, results.model), []),
         "low": max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN),
         "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
-        "board": sorted(rows, key=lambda row: -row["macro_f1"]),
+        "board": sorted(rows, key=itemgetter("rank")),
         "tables": of_dataset(results, dataset),
         "figures": list(report_figures(summary, results, dataset, projection)),
     }
@@ -106,5 +107,5 @@ def _gains(results: Results) -> list[dict[str, Any]]:
 
 def _best(results: Results, dataset: str, shots: str) -> str:
     rows = [row for row in results.of(dataset) if row["shots"] == shots]
-    best = max(rows, key=lambda row: row["macro_f1"], default=None)
+    best = min(rows, key=itemgetter("rank"), default=None)
     return f"`{best['method']}` {with_interval(best)}" if best else ""

@@ -60,7 +60,7 @@ class RunSummary:
 
     @cached_property
     def fits(self) -> list[dict[str, Any]]:
-        """Return one row a fit, best macro-F1 on validation data first, on test data where there is none."""
+        """Return one row a fit: in each model and data set best on validation data first, controls last."""
         return reads.run_fits(self.home, self.run.key)
 
     def fits_of(self, model: str, dataset: str) -> list[dict[str, Any]]:

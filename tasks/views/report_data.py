@@ -4,6 +4,7 @@ Read from the lake when a report is written. None where the partitions they need
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray]
 def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Labels (N,) of test examples, and their last states in two dimensions before and after a calibrator, (N, 2) each.
 
-    None too for a method that moves no states, or that another version stored.
+    None too for a method that moves no states, and, with a warning, for one that another version stored.
     """
     calibrators = _partition(home, "predictions", fit)
     if not list(calibrators.path.glob("*.safetensors")):  # of a version whose weights lie apart
@@ -62,7 +63,8 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
         described = json.loads(file.metadata()["estimator"])
     try:
         estimator: Any = from_arrays(arrays, described, _source(home, _partition(home, "predictions", fit)))
-    except DataError:  # stored by another version
+    except DataError as error:
+        logging.getLogger(__name__).warning("no picture of states before and after %s: %s", fit["method"], error)
         return None
     if not hasattr(estimator, "transform"):
         return None

@@ -30,7 +30,7 @@ def holding(interval, value):
 
 @st.composite
 def answers(draw):
-    """Labels (N,) and probabilities (S, N, C) of few examples: some classes are absent, some answers alike or certain."""
+    """Labels (N,) and probabilities (S, N, C) of few examples: absent classes, answers alike or certain."""
     classes, n = draw(st.integers(2, 5)), draw(st.integers(1, 12))
     labels = draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n))
     chosen = st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)

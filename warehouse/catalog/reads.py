@@ -25,9 +25,10 @@ def leaderboard_datasets(home: Home) -> list[tuple[str, str]]:
 
 
 def run_scores(home: Home, run: str) -> list[Row]:
-    """Return one row a fit of a run, the best macro-F1 of each data set first.
+    """Return one row a fit of a run, the best macro-F1 on test data of each data set first.
 
-    Columns: those of the leaderboard, run, latest, shots_order, key (of the metrics) and validation_macro_f1.
+    Columns: those of the leaderboard, run, latest, shots_order, key (of the metrics), validation_macro_f1 and rank
+    (1 is the best of its model and data set: the highest macro-F1, of equals the lowest NLL, then the most labels).
     """
     return _rows(home, "run_scores", run=run)
 
@@ -35,9 +36,10 @@ def run_scores(home: Home, run: str) -> list[Row]:
 def best_by_validation(home: Home, run: str) -> list[Row]:
     """Return the fits of a run in the order of macro-F1 on validation data, by data set and model, controls aside.
 
-    Columns: experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1, macro_f1,
-    macro_f1_low, macro_f1_high (on test data), key (of the metrics), servable, rank (1 is the best of its model and
-    data set), champion_rank (the same among servable fits of a data set over all models, else None).
+    Columns: experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1, validation_nll,
+    macro_f1, macro_f1_low, macro_f1_high (on test data), key (of the metrics), servable, rank (1 is the best of its
+    model and data set; equals as in `run_scores`), champion_rank (the same among servable fits of a data set over all
+    models, else None).
     """
     return _rows(home, "best_by_validation", run=run)
 
@@ -84,9 +86,10 @@ def experiments(home: Home) -> list[str]:
 
 
 def run_fits(home: Home, run: str) -> list[Row]:
-    """Return the fits of a run, the best macro-F1 on validation data first.
+    """Return the fits of a run, in each model and data set as `best_by_validation` has them, then by test scores.
 
-    Columns: model, dataset, method, shots, key (of the predictions), validation and test (macro-F1).
+    Columns: model, dataset, method, shots, key (of the predictions), rank (None for a control, and without validation
+    data), validation and test (macro-F1).
     """
     return _rows(home, "run_fits", run=run)
 

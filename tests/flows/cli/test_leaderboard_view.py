@@ -24,10 +24,13 @@ def test_the_summary_shows_each_methods_best_and_what_to_run_next(ran, capsys):
     rows = leaderboard_view.leaderboard_table(world.home, "tiny", "made").to_pylist()
     for name in {row["method"] for row in rows}:
         scores = [row for row in rows if row["method"] == name]
-        best = max(scores, key=lambda row: row["macro_f1"])
+        best = max(scores, key=lambda row: (row["macro_f1"], -row["nll"]))
         line = next(line for line in shown.splitlines() if line.split()[:1] == [name])
         assert all(f"{row['macro_f1']:.3f}" in line for row in scores)
         assert f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}" in line
+        assert f"*{best['macro_f1']:.3f}" in line
+        assert line.count("*") == 1
+        assert [f"{best[name]:.3f}" for name in ("nll", "ece")] == line.split()[-3:-1]
     (lines,) = gains(world.home, world.plan().run.key).values()
     assert len(lines) >= 3
     assert [line.strip() for line in shown.splitlines() if "gain over random anchors: " in line] == lines

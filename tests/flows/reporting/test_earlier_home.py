@@ -74,6 +74,14 @@ def test_its_run_is_reported(earlier):
         assert f"{row['macro_f1']:.3f}" in page
 
 
+def test_a_calibrator_that_cannot_be_read_leaves_out_its_picture_with_a_line(earlier, caplog):
+    page = report(earlier, "tiny", html=True)
+    assert "States before and after calibration" not in page
+    (line,) = caplog.messages
+    assert line.startswith("no picture of states before and after vocabulary_calibrator: stored method cannot be read")
+    assert "\n" not in line
+
+
 def test_its_earlier_catalog_is_rebuilt_at_the_first_read(tmp_path):
     with tarfile.open(ROOT / "tests" / "fixtures" / "home-0.1.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from flows.reporting.figures import _confusion
 from flows.reporting.report import report
 from tasks.tracking.runs import page_file
 from tasks.views.report_data import errors, layer_profile, moved
@@ -129,8 +130,9 @@ def test_the_confusion_and_the_reliability_are_those_of_the_best_on_validation_d
     world, _ = ran
     best = catalog.query(
         world.home,
-        "from metrics where split = 'validation' and metric = 'macro_f1' and seed is null"
-        " and method not in ('linear_probe', 'vocabulary_calibrator+random') order by value desc, method, shots",
+        "select method, shots, max(value) filter (metric = 'macro_f1') as f1, max(value) filter (metric = 'nll') as nll"
+        " from metrics where split = 'validation' and seed is null"
+        " and method not in ('linear_probe', 'vocabulary_calibrator+random') group by all order by f1 desc, nll",
     ).to_pylist()[0]
     assert f"{best['method']}, {best['shots']} shots: test predictions" in page.read_text()
     (rows,) = tables["Confusion"]
@@ -143,6 +145,13 @@ def test_the_confusion_and_the_reliability_are_those_of_the_best_on_validation_d
     for row in predicted:
         counts[row["label"], row["predicted"]] += 1
     assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == counts.tolist()
+
+
+def test_a_class_without_test_rows_has_counts_and_no_shares():
+    drawing = _confusion("ridge", np.array([[3, 1], [0, 0]]), ["food", "money"]).drawing
+    present, absent = re.findall(r"<tr><th scope=\"row\">.*?</tr>", drawing)
+    assert re.findall(r"--share:([0-9.]+)", present) == ["0.750", "0.250"]
+    assert ("share" in absent, re.findall(r"<td>(\d+)</td>", absent)) == (False, ["0", "0"])
 
 
 def test_provenance_names_the_run_its_keys_and_versions(ran, page):

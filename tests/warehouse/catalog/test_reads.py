@@ -3,8 +3,10 @@
 import inspect
 import re
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import rankdata
 
 from tests.warehouse.lakes import CONTRASTS, DATASETS, METHODS, MODELS, SEEDS, SPLITS, TOKENS, put, score
 from warehouse.catalog import reads
@@ -53,13 +55,17 @@ def test_the_leaderboard_is_cut_by_experiment_and_data_set(filled):
 
 def test_a_runs_fits_come_best_on_validation_data_first(filled):
     rows = reads.run_fits(filled, run(filled))
-    values = []
+    values: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         cell = (row["model"], row["dataset"], row["method"], row["shots"])
         test = sum(score(*cell, "macro_f1", seed) for seed in SEEDS) / len(SEEDS)
         assert (row["test"], row["validation"]) == (pytest.approx(test), pytest.approx(test + 1))
-        values.append(row["validation"])
-    assert values == sorted(values, reverse=True)
+        values.setdefault(cell[:2], []).append(row["validation"])
+    for each in values.values():
+        assert each == sorted(each, reverse=True)
+    best = {row["key"] for row in reads.best_by_validation(filled, run(filled)) if row["rank"] == 1}
+    behind = {m.key: m.inputs["predictions"] for m in Lake(filled).manifests("metrics")}
+    assert {row["key"] for row in rows if row["rank"] == 1} == {behind[key] for key in best}
     keys = {manifest.key for manifest in Lake(filled).manifests("predictions")}
     assert {row["key"] for row in rows} == keys
 
@@ -98,18 +104,60 @@ def test_controls_and_what_cannot_be_served_win_nothing(home, lake):
     ]
 
 
-def put_fits(lake, methods):
-    """{role of a run: key of the metrics}, all with the same scores; `adapters` is fitted without states."""
+TIED = [  # (macro-F1, NLL, shots), worst first, the first of the card first
+    (0.9, 0.01, "all"),
+    (1.0, 0.455, "0"),
+    (1.0 + 1e-15, 0.084, "0"),  # larger by rounding alone
+    (1.0, 0.024, "4"),
+    (1.0 - 1e-15, 0.024, "all"),
+]
+
+
+def test_a_tie_goes_to_the_lower_nll_then_to_more_labels(home, lake):
+    """On validation data for the champion, on test data for what is shown: all of one order."""
+    names = [f"m{place}" for place in range(len(TIED))]
+    key = put(lake, "runs", {}, inputs=put_fits(lake, names, TIED), experiment="e").key
+    rebuild(home)
+    rows = reads.best_by_validation(home, key)
+    assert [(row["method"], row["rank"], row["champion_rank"]) for row in rows] == [
+        (name, place, place) for place, name in enumerate(reversed(names), 1)
+    ]
+    assert [row["validation_nll"] for row in rows] == [nll for _, nll, _ in reversed(TIED)]
+    assert [(row["method"], row["rank"]) for row in reads.run_scores(home, key)] == [
+        (name, place) for place, name in enumerate(reversed(names), 1)
+    ]
+    for found in (reads.run_fits(home, key), reads.leaderboard(home).to_pylist()):
+        assert [row["method"] for row in found] == names[::-1]
+    (best,) = query(home, "from best_fits('e')").to_pylist()
+    assert best["method"] == names[-1]
+
+
+def test_ranks_share_the_mean_of_equals(home, lake):
+    values = [0.1, 0.3, 0.3 + 6e-17, 0.9, 0.3 - 6e-17, 0.1]
+    assert len(set(values)) > 3, "some are equal but for rounding"
+    names = [f"m{place}" for place in range(len(values))]
+    put(lake, "runs", {}, inputs=put_fits(lake, names, [(v, 1.0, "4") for v in values]), experiment="e")
+    rebuild(home)
+    found = {row["method"]: row["average_rank"] for row in query(home, "from ranks").to_pylist()}
+    assert [found[name] for name in names] == rankdata(-np.round(values, 12)).tolist()
+
+
+def put_fits(lake, methods, figures=()):
+    """{role of a run: key of the metrics}; `adapters` is fitted without states.
+
+    figures: macro-F1, NLL and shots of each on both splits; else the scores are the same, and there is no NLL.
+    """
     made = {}
-    for index, method in enumerate(methods):
-        where = {"model": "tiny", "dataset": "mr", "method": method, "shots": "4"}
+    for place, method in enumerate(methods):
+        f1, nll, shots = figures[place] if figures else (0.5, None, "4")
+        where = {"model": "tiny", "dataset": "mr", "method": method, "shots": shots}
         inputs = {"examples" if method == "adapters" else "states:test": "0" * 64}
         fit = put(lake, "predictions", {}, inputs=inputs, **where)
-        figures = {name: pa.array([0.5, 0.5], pa.float64()) for name in ("value", "low", "high", "spread")}
-        table = pa.table(
-            {"split": ["validation", "test"], "seed": pa.nulls(2, pa.int32()), "metric": ["macro_f1"] * 2, **figures}
-        )
-        made[f"metrics:{index}"] = put(
+        rows = [(s, m, v) for s in ("validation", "test") for m, v in (("macro_f1", f1), ("nll", nll)) if v is not None]
+        splits, metrics, values = zip(*rows, strict=True)
+        numbers = {name: pa.array(values, pa.float64()) for name in ("value", "low", "high", "spread")}
+        table = pa.table({"split": splits, "seed": pa.nulls(len(rows), pa.int32()), "metric": metrics, **numbers})
+        made[f"metrics:{place}"] = put(
             lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": fit.key}, **where
         ).key
     return made

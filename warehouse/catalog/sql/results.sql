@@ -1,5 +1,9 @@
 -- Views of the results of experiments.
 
+create or replace macro lake.merit(macro_f1, nll, shots_order) as
+    -- To sort by, best first: equal macro-F1, but for rounding, goes to the lower NLL, then to more labels.
+    [coalesce(-round(macro_f1, 12), 'inf'::double), coalesce(round(nll, 12), 'inf'::double), -shots_order];
+
 create or replace view lake.scored as
 with listed as (
     select r.experiment, r.key as run, r.latest, l.input_key as key
@@ -32,16 +36,21 @@ where m.split = 'test'
 group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
 create or replace view lake.validated as
-select c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, m.key, m.value as validation_macro_f1
+select
+    c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, m.key,
+    max(m.value) filter (m.metric = 'macro_f1') as validation_macro_f1,
+    max(m.value) filter (m.metric = 'nll') as validation_nll
 from lake.scored c join metrics m on m.key = c.key
-where m.split = 'validation' and m.metric = 'macro_f1' and m.seed is null and isfinite(m.value);
+where m.split = 'validation' and m.seed is null
+group by all
+having isfinite(validation_macro_f1);
 
 create or replace view leaderboard as
 select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
     nll, ece, brier, ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
-order by experiment, dataset, macro_f1 desc nulls last, method, shots_order, model;
+order by experiment, dataset, lake.merit(macro_f1, nll, shots_order), method, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
 comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds.';
 comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the seeds.';
@@ -66,21 +75,22 @@ with fitted as (
     where not list_contains(coalesce((r.payload->>'$.controls[*]'), []), v.method)
 )
 select experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1,
-    macro_f1, macro_f1_low, macro_f1_high, key, servable,
-    row_number() over (partition by run, model, dataset order by validation_macro_f1 desc, position) as rank,
+    validation_nll, macro_f1, macro_f1_low, macro_f1_high, key, servable,
+    row_number() over (partition by run, model, dataset order by merit, position) as rank,
     case when servable then
-        row_number() over (partition by run, dataset, servable order by validation_macro_f1 desc, position)
+        row_number() over (partition by run, dataset, servable order by merit, position)
     end as champion_rank
-from fitted
+from (select *, lake.merit(validation_macro_f1, validation_nll, shots_order) as merit from fitted)
 order by experiment, run, dataset, model, rank;
 comment on view best_by_validation is 'The fits of every run in the order of macro-F1 on validation data, controls aside: where rank is 1, the best of its model and data set.';
 comment on column best_by_validation.run is 'Key of the run.';
 comment on column best_by_validation.latest is 'Whether the run is the latest of its experiment.';
 comment on column best_by_validation.validation_macro_f1 is 'Macro-F1 on validation data, mean over the seeds.';
+comment on column best_by_validation.validation_nll is 'Negative log-likelihood on validation data, in nats, mean over the seeds.';
 comment on column best_by_validation.macro_f1 is 'Macro-F1 on test data, mean over the seeds.';
 comment on column best_by_validation.key is 'Key of the metrics partition.';
 comment on column best_by_validation.servable is 'Whether a classifier can be packaged from it: fitted to states of prompts without demonstrations.';
-comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; of equal scores the first of the card.';
+comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; equal macro-F1 goes to the lower NLL, then to more labels, then to the first of the card.';
 comment on column best_by_validation.champion_rank is 'Rank among the servable fits of its data set, over all models: 1 competes with the champion; NULL where it is not servable.';
 
 create or replace view label_efficiency as
@@ -117,9 +127,9 @@ comment on column anchor_gains.high is 'Upper end of its 95 % interval over exam
 create or replace view lake.ranks as
 with ranked as (
     select *,
-        rank() over (partition by run, experiment, model, dataset, shots order by macro_f1 desc nulls last)
-            + (count(*) over (partition by run, experiment, model, dataset, shots, macro_f1) - 1) / 2 as rank
-    from lake.scores
+        rank() over (partition by run, experiment, model, dataset, shots order by rounded desc nulls last)
+            + (count(*) over (partition by run, experiment, model, dataset, shots, rounded) - 1) / 2 as rank
+    from (select *, round(macro_f1, 12) as rounded from lake.scores)  -- equal but for rounding is equal
 )
 select experiment, run, latest, model, method, shots, any_value(shots_order) as shots_order,
     avg(rank) as average_rank, count(*) as datasets
@@ -161,7 +171,8 @@ with scores as (
     from choices
 )
 select experiment, run, latest, model, dataset, choice, method, shots, any_value(shots_order) as shots_order,
-    count(distinct variant) as variants, avg(value) as mean, min(mean) as low, max(mean) as high,
+    count(distinct variant) as variants, avg(value) as mean,
+    least(min(mean), avg(value)) as low, greatest(max(mean), avg(value)) as high,  -- a mean of equals may round outside
     sqrt(sum(in_seed ** 2) / nullif(count(*) - count(distinct seed), 0)) as spread,
     sqrt(sum((value - mean) ** 2) / nullif(count(*) - count(distinct variant), 0)) as seed_spread,
     case when choice = 'noise' then regr_slope(value, noise) end as slope

@@ -1,11 +1,10 @@
--- The fits of one run with their macro-F1, the best on validation data first, on test data where there is none.
+-- The fits of one run: in the order of `best_by_validation`; then those without a rank in it, best on test data first.
 -- $run: key of the run
-select p.model, p.dataset, p.method, p.shots, p.key,
-    max(m.value) filter (m.split = 'validation') as validation, max(m.value) filter (m.split = 'test') as test
-from lineage r
-join metrics m on m.key = r.input_key and m.seed is null and m.metric = 'macro_f1'
-join lineage l on l.kind = 'metrics' and l.key = r.input_key and l.input_kind = 'predictions'
-join partitions p on p.kind = 'predictions' and p.key = l.input_key
-where r.kind = 'runs' and r.key = $run and r.input_kind = 'metrics'
-group by all
-order by coalesce(validation, test) desc, p.method, p.shots;
+select s.model, s.dataset, s.method, s.shots, l.input_key as key, b.rank,
+    v.validation_macro_f1 as validation, s.macro_f1 as test
+from lake.scores s
+join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predictions'
+left join lake.validated v on v.run = s.run and v.key = s.key
+left join best_by_validation b on b.run = s.run and b.key = s.key
+where s.run = $run
+order by s.model, s.dataset, b.rank nulls last, lake.merit(s.macro_f1, s.nll, s.shots_order), s.method;

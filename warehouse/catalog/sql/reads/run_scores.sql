@@ -1,6 +1,9 @@
--- The scores of one run on test data, one row a fit, the best macro-F1 of each data set first.
+-- The scores of one run on test data, one row a fit, the best of each data set first; rank among those of its model.
 -- $run: key of the run
-select s.*, v.validation_macro_f1
+select s.*, v.validation_macro_f1,
+    row_number() over (
+        partition by s.model, s.dataset order by lake.merit(s.macro_f1, s.nll, s.shots_order), s.method
+    ) as rank
 from lake.scores s left join lake.validated v using (run, model, dataset, method, shots, key)
 where s.run = $run
-order by s.dataset, s.macro_f1 desc nulls last, s.method, s.shots_order, s.model;
+order by s.dataset, lake.merit(s.macro_f1, s.nll, s.shots_order), s.method, s.model;
