@@ -46,8 +46,9 @@ class Run:
         rows = f" Row limits of a data set: {', '.join(caps)}." if caps else ""
         return (
             f"Written by `vocabsem report {self.experiment} {form}` from run {self.key[:12]} of"
-            f" {self.started:%Y-%m-%d}{commit}. Test data; {means};"
-            f" 95 % intervals by bootstrap over examples and seeds. The best is in bold.{rows}"
+            f" {self.started:%Y-%m-%d}{commit}. Test data; {means}; macro-F1"
+            " over the classes that occur in labels or predictions; 95 % intervals by bootstrap over examples, class by"
+            f" class, and over seeds. The best is in bold.{rows}"
         )
 
 
