@@ -187,8 +187,8 @@ def _resampling_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.u
     first, size = (np.repeat(each, size) for each in (size.cumsum() - size, size))  # of each example's class, sorted
     generator, counts = np.random.default_rng(seed), np.empty((resamples, n), np.uint16)
     for rows in _batches(resamples, n):
-        drawn = first + generator.integers(size, size=(len(rows), n))
-        indices = order[drawn] + np.arange(len(rows))[:, None] * n
+        picked = first + generator.integers(size, size=(len(rows), n))
+        indices = order[picked] + np.arange(len(rows))[:, None] * n
         counts[rows.start : rows.stop] = np.bincount(indices.ravel(), minlength=len(rows) * n).reshape(len(rows), n)
     counts.flags.writeable = False
     return counts

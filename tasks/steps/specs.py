@@ -15,6 +15,7 @@ from vocabsem.shots import OnInsufficient
 Shots = int | Literal["all"]
 DType = Literal["float32", "bfloat16"]
 SPLITS = ("train", "validation", "test")
+RIVAL = "rival"  # the question of a contrast with our calibrator
 
 
 class ExamplesSpec(Spec):
@@ -206,9 +207,6 @@ class MetricsSpec(ModelDatasetSpec):
     """Labeled examples per class."""
     predictions: Key
     """What is measured."""
-
-
-RIVAL = "rival"  # the question of a contrast with our calibrator
 
 
 class Contrast(NamedTuple):

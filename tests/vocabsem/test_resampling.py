@@ -17,9 +17,9 @@ def draws_by_class(labels, resamples, seed):
     """(resamples, N) indices: the examples class by class, each replaced by one drawn from its class."""
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     sizes = np.concatenate([np.full(len(group), len(group)) for group in groups])
-    drawn = np.random.default_rng(seed).integers(sizes, size=(resamples, len(labels)))
+    picked = np.random.default_rng(seed).integers(sizes, size=(resamples, len(labels)))
     first = np.cumsum([0, *map(len, groups)])[:-1]
-    within = np.split(drawn, first[1:], axis=1)
+    within = np.split(picked, first[1:], axis=1)
     return np.concatenate([group[part] for group, part in zip(groups, within, strict=True)], axis=1)
 
 

@@ -115,19 +115,19 @@ TIED = [  # (macro-F1, NLL, shots), worst first, the first of the card first
 
 def test_a_tie_goes_to_the_lower_nll_then_to_more_labels(home, lake):
     """On validation data for the champion, on test data for what is shown: all of one order."""
-    names = [f"m{place}" for place in range(len(TIED))]
+    names = [f"m{index}" for index in range(len(TIED))]
     key = put(lake, "runs", {}, inputs=put_fits(lake, names, TIED), experiment="e").key
     rebuild(home)
     rows = reads.best_by_validation(home, key)
     assert [(row["method"], row["rank"], row["champion_rank"]) for row in rows] == [
-        (name, place, place) for place, name in enumerate(reversed(names), 1)
+        (name, index, index) for index, name in enumerate(reversed(names), 1)
     ]
     assert [row["validation_nll"] for row in rows] == [nll for _, nll, _ in reversed(TIED)]
     assert [(row["method"], row["rank"]) for row in reads.run_scores(home, key)] == [
-        (name, place) for place, name in enumerate(reversed(names), 1)
+        (name, index) for index, name in enumerate(reversed(names), 1)
     ]
-    for found in (reads.run_fits(home, key), reads.leaderboard(home).to_pylist()):
-        assert [row["method"] for row in found] == names[::-1]
+    for result in (reads.run_fits(home, key), reads.leaderboard(home).to_pylist()):
+        assert [row["method"] for row in result] == names[::-1]
     (best,) = query(home, "from best_fits('e')").to_pylist()
     assert best["method"] == names[-1]
 
@@ -135,11 +135,11 @@ def test_a_tie_goes_to_the_lower_nll_then_to_more_labels(home, lake):
 def test_ranks_share_the_mean_of_equals(home, lake):
     values = [0.1, 0.3, 0.3 + 6e-17, 0.9, 0.3 - 6e-17, 0.1]
     assert len(set(values)) > 3, "some are equal but for rounding"
-    names = [f"m{place}" for place in range(len(values))]
+    names = [f"m{index}" for index in range(len(values))]
     put(lake, "runs", {}, inputs=put_fits(lake, names, [(v, 1.0, "4") for v in values]), experiment="e")
     rebuild(home)
-    found = {row["method"]: row["average_rank"] for row in query(home, "from ranks").to_pylist()}
-    assert [found[name] for name in names] == rankdata(-np.round(values, 12)).tolist()
+    result = {row["method"]: row["average_rank"] for row in query(home, "from ranks").to_pylist()}
+    assert [result[name] for name in names] == rankdata(-np.round(values, 12)).tolist()
 
 
 def put_fits(lake, methods, figures=()):
@@ -148,8 +148,8 @@ def put_fits(lake, methods, figures=()):
     figures: macro-F1, NLL and shots of each on both splits; else the scores are the same, and there is no NLL.
     """
     made = {}
-    for place, method in enumerate(methods):
-        f1, nll, shots = figures[place] if figures else (0.5, None, "4")
+    for index, method in enumerate(methods):
+        f1, nll, shots = figures[index] if figures else (0.5, None, "4")
         where = {"model": "tiny", "dataset": "mr", "method": method, "shots": shots}
         inputs = {"examples" if method == "adapters" else "states:test": "0" * 64}
         fit = put(lake, "predictions", {}, inputs=inputs, **where)
@@ -157,7 +157,7 @@ def put_fits(lake, methods, figures=()):
         splits, metrics, values = zip(*rows, strict=True)
         numbers = {name: pa.array(values, pa.float64()) for name in ("value", "low", "high", "spread")}
         table = pa.table({"split": splits, "seed": pa.nulls(len(rows), pa.int32()), "metric": metrics, **numbers})
-        made[f"metrics:{place}"] = put(
+        made[f"metrics:{index}"] = put(
             lake, "metrics", {"part-0.parquet": table}, inputs={"predictions": fit.key}, **where
         ).key
     return made

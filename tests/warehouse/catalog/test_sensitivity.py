@@ -19,8 +19,8 @@ METHODS = ("zero_shot", *(f"probe{noise}" for noise in NOISE), *(f"icl+demos-2{o
 def value(dataset, method, seed):
     if method == "constant":
         return 0.1  # nine of it have a mean just below those of three
-    place = [SETS.index(dataset), METHODS.index(method), seed]
-    return float(np.random.default_rng(place).uniform())
+    index = [SETS.index(dataset), METHODS.index(method), seed]
+    return float(np.random.default_rng(index).uniform())
 
 
 def put_seeds(lake, dataset, method, seeds=SEEDS):
@@ -83,8 +83,8 @@ def test_a_mean_lies_between_the_worst_and_the_best(result):
     assert result["equal", "mr", "template", "constant"]["mean"] == pytest.approx(0.1)
 
 
-def test_nothing_is_said_where_nothing_varies(result):
-    cases = {place[1:] for place in result if place[0] == "one"}
+def test_nothing_is_stated_where_nothing_varies(result):
+    cases = {index[1:] for index in result if index[0] == "one"}
     expected = {(dataset, "template", m) for dataset in ("mr", "trec") for m in ("zero_shot", "probe", "icl+demos-2")}
     expected |= {("mr", "words", method) for method in ("zero_shot", "probe", "icl+demos-2")}
     expected |= {(dataset, "noise", "probe") for dataset in ("mr", "trec")}
