@@ -5,20 +5,26 @@ import json
 import shutil
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from vocabsem.cards.schema import ModelCard
-from vocabsem.errors import CardError, ComputationFailed
+from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
+from vocabsem.errors import CardError, SourceError
 from vocabsem.sources import fetching
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["fetch_checkpoint", "from_folder", "load_tokenizer", "model_digest"]
 
+SLACK = 1 << 26  # numbers that are computed, not stored: masks, tables of rotary positions; 256 MiB
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
 HUB_FILES = (
     "*.json",
@@ -108,25 +114,20 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     -------
     PreTrainedTokenizerBase
     """
-    from transformers import AutoTokenizer
-
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        fetch_checkpoint(card, cache)[0], local_files_only=True, trust_remote_code=False
-    )
-    return tokenizer
+    folder = fetch_checkpoint(card, cache)[0]
+    with open_checkpoint(folder) as checkpoint, _reading(folder):
+        return _tokenizer(folder, checkpoint)
 
 
-def from_folder(folder: Path, dtype: Any, **options: Any) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """Read a model and its tokenizer, executing nothing of the folder's.
 
     Parameters
     ----------
     folder : Path
-        With safetensors or a GGUF file, and a tokenizer.
+        With safetensors and a tokenizer; or a GGUF file.
     dtype : torch.dtype or "auto"
         As `from_pretrained` takes it.
-    **options
-        Passed on to `from_pretrained`.
 
     Returns
     -------
@@ -135,26 +136,88 @@ def from_folder(folder: Path, dtype: Any, **options: Any) -> "tuple[PreTrainedMo
 
     Raises
     ------
-    ComputationFailed
-        Where transformers cannot read it.
+    SourceError
+        Where transformers cannot read it, or it is not safe to read.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
+
+    with open_checkpoint(folder) as checkpoint, _reading(folder):
+        tokenizer = _tokenizer(folder, checkpoint)
+        with _at_most(folder, checkpoint.elements):
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                checkpoint.path,
+                gguf_file=checkpoint.gguf,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        network, loading = loaded
+        network.config.name_or_path = network.name_or_path = str(folder)
+    if missing := sorted(loading["missing_keys"]):
+        raise SourceError(f"{folder} lacks {len(missing)} of its model's weights, as {missing[0]!r}: fetch it again")
+    return network, tokenizer
+
+
+def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        checkpoint.path, gguf_file=checkpoint.gguf, local_files_only=True, trust_remote_code=False
+    )
+    tokenizer.name_or_path = str(folder)
+    return tokenizer
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Make one error of whatever transformers raises, and draw no bars."""
     from transformers.utils import logging
 
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, **options
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ComputationFailed(f"transformers cannot read the model in {folder}: {error}") from error
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # struct.error, SafetensorError, validation errors: no common root short of this one
+        reason = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
+        raise SourceError(f"transformers cannot read the model in {folder}: {reason}") from error
     finally:
         if bar:
             logging.enable_progress_bar()
-    return network, tokenizer
+
+
+@contextmanager
+def _at_most(folder: Path, elements: int) -> Iterator[None]:
+    """Stop a model whose configuration asks for more numbers than its files hold while it is still without memory.
+
+    transformers first makes the modules on the meta device; that alone takes for ever where there are a million.
+    """
+    from torch.nn.modules.module import (
+        register_module_buffer_registration_hook,
+        register_module_parameter_registration_hook,
+    )
+
+    thread, total = get_ident(), 0
+
+    def count(module: object, name: str, tensor: "Tensor | None") -> None:
+        nonlocal total
+        if get_ident() == thread and tensor is not None and tensor.device.type == "meta":
+            total += tensor.numel()
+            if total > 2 * elements + SLACK:
+                raise SourceError(
+                    f"the configuration of {folder} asks for more than {total:,} numbers, its weights hold at most"
+                    f" {elements:,}: fix the configuration or fetch the weights again"
+                )
+
+    hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _convert(gguf: Path, target: Path) -> None:
@@ -166,7 +229,7 @@ def _convert(gguf: Path, target: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network, tokenizer = from_folder(gguf.parent, torch.float32, gguf_file=gguf.name)
+            network, tokenizer = from_folder(gguf, torch.float32)
         network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
         del network.config.quantization_config
         network.save_pretrained(partial)

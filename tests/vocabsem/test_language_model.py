@@ -5,7 +5,7 @@ import torch
 
 from tests.vocabsem.architectures import ARCHITECTURES, VOCABULARY, save
 from vocabsem.checkpoints import fetch_checkpoint, load_tokenizer, model_digest
-from vocabsem.errors import CardError, ComputationFailed, GuardFailed, SourceError
+from vocabsem.errors import CardError, GuardFailed, SourceError
 from vocabsem.extraction import check_head, extract
 from vocabsem.language_model import TOLERANCE, load_model
 
@@ -77,7 +77,7 @@ def test_a_card_that_is_wrong_about_its_model_is_refused(tmp_path):
 def test_a_folder_without_a_model_is_a_clear_failure(tmp_path):
     card = save("llama", tmp_path / "llama")
     (tmp_path / "llama" / "model.safetensors").write_bytes(b"not a model")
-    with pytest.raises(ComputationFailed, match="transformers cannot read the model"):
+    with pytest.raises(SourceError, match="transformers cannot read the model"):
         load_model(card, tmp_path / "cache")
     with pytest.raises(SourceError, match="nowhere"):
         fetch_checkpoint(card.model_copy(update={"source": "file:nowhere"}), tmp_path / "cache")

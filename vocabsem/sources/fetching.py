@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.sources.hub import commit_of, fetch_from_hub
+from vocabsem.sources.local import check_local
 from vocabsem.sources.parsing import Source, parse
 from vocabsem.sources.wheels import fetch_from_wheel
 
@@ -76,14 +77,14 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
     fetched = cached(text, cache)
     if fetched is None:
         if source.scheme == "file":
-            raise SourceError(f"source {text!r}: {_local(source)} does not exist")
+            raise SourceError(f"source {text[:200]!r}: {str(_local(source))[:200]} does not exist")
         try:
             (cache / "locks").mkdir(parents=True, exist_ok=True)
             with FileLock(cache / "locks" / _key(text)):
                 # Another process may have fetched it while this one waited.
                 fetched = cached(text, cache) or _download(text, source, cache, sha256, patterns)
         except OSError as error:
-            raise DownloadFailed(f"cannot keep {text!r} in {cache}: {error.strerror or error}") from error
+            raise DownloadFailed(f"cannot keep {text[:200]!r} in {cache}: {error.strerror or error}") from error
     _check(text, fetched.sha256, sha256)
     return fetched
 
@@ -107,8 +108,9 @@ def cached(text: str, cache: Path) -> Fetched | None:
     receipt = _read_receipt(text, cache)
     if source.scheme == "file":
         local = _local(source)
-        if not local.exists():
+        if not _exists(local):
             return None
+        check_local(local)
         if receipt and receipt.path == str(local) and receipt.state == _state(local, None, times=True):
             return Fetched(local, receipt.sha256, None)
         return _keep(text, cache, local, str(local), None, None)
@@ -249,13 +251,20 @@ def _state(path: Path, patterns: Sequence[str] | None, *, times: bool) -> str:
 def _check(text: str, actual: str, expected: str | None) -> None:
     if expected is not None and actual != expected:
         raise SourceError(
-            f"source {text!r} has the sha256 {actual}, its card says {expected}: "
+            f"source {text[:200]!r} has the sha256 {actual}, its card says {expected}: "
             "these are other bytes; fix 'sha256' in the card only if you trust them"
         )
 
 
 def _local(source: Source) -> Path:
     return Path(source.path).expanduser().absolute()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+        raise SourceError(f"cannot read {str(path)[:200]!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _key(text: str) -> str:

@@ -64,10 +64,12 @@ def parse(text: str) -> Source:
     scheme = next((known for known in FORMS if text.startswith(f"{known}:")), None)
     match = FORMS[scheme].fullmatch(text.removeprefix(f"{scheme}:")) if scheme else None
     if scheme is None or match is None:
-        raise SourceError(f"source {text!r} cannot be read: {EXPECTED}")
+        raise SourceError(f"source {text[:200]!r} cannot be read: {EXPECTED}")
     parts = {key: value or "" for key, value in match.groupdict().items()}
     inside = PurePosixPath(parts["path"])
     if scheme != "file" and (inside.is_absolute() or ".." in inside.parts or "\\" in parts["path"]):
-        raise SourceError(f"source {text!r} leaves its archive: give a path inside it")
+        raise SourceError(f"source {text[:200]!r} leaves its archive: give a path inside it")
     name, version = parts.get("name", ""), unquote(parts.get("version", ""))
+    if any(set(part) == {"."} for part in [*name.split("/"), *version.split("/")]):
+        raise SourceError(f"source {text[:200]!r} cannot be read: {EXPECTED}")
     return Source(scheme, name, version, parts["path"])

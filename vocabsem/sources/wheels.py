@@ -1,18 +1,25 @@
 """Fetch one file or folder of a package's wheel by pip; nothing of the package is installed or run."""
 
+import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from vocabsem.errors import DownloadFailed, DownloadInterrupted, SourceError
+from vocabsem.sources.local import MAX_FILES
 
 __all__ = ["fetch_from_wheel", "unpack"]
 
 UNREACHABLE = ("NewConnectionError", "ConnectionError", "ConnectTimeout", "ReadTimeout", "Max retries", "Retrying (")
+
+MAX_RATIO = 200  # of a wheel unpacked to it packed: text reaches 20, a bomb 1,000
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 def fetch_from_wheel(package: str, version: str, path: str, target: Path) -> None:
@@ -56,27 +63,57 @@ def unpack(wheel: Path, path: str, target: Path) -> None:
     Raises
     ------
     SourceError
-        For a member that is absent, a link, or named to land outside `target`, and for a broken wheel.
+        For a member that is absent, a link, encrypted, named to land outside `target` or of a kind that
+        wheels do not hold, and for a wheel that is broken or far larger
+        unpacked than packed. Nothing is written before all members are checked.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
             wanted = [name for name in members if name.startswith(path)] if path.endswith("/") else [path]
             if not wanted or wanted[0] not in members:
-                near = get_close_matches(path, members, n=1, cutoff=0.3)
-                hint = f": did you mean {near[0]!r}?" if near else ""
-                raise SourceError(f"no {path!r} in {wheel.name}{hint}")
-            for name in wanted:
-                inside = PurePosixPath(name)
-                unsafe = inside.is_absolute() or ".." in inside.parts or "\\" in name
-                if unsafe or stat.S_ISLNK(members[name].external_attr >> 16):
-                    raise SourceError(f"{wheel.name} holds the unsafe member {name!r}: it is not unpacked")
-                file = target / name.removeprefix(path) if path.endswith("/") else target
+                near = get_close_matches(path[:200], members, n=1, cutoff=0.3) if len(members) < 1000 else []
+                hint = f": did you mean {near[0][:200]!r}?" if near else ""
+                raise SourceError(f"no {path[:200]!r} in {wheel.name}{hint}")
+            files = {
+                target / name.removeprefix(path) if path.endswith("/") else target: members[name] for name in wanted
+            }
+            _check_members(wheel, target, files)
+            for file, member in files.items():
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(members[name]) as packed, file.open("wb") as unpacked:
+                with archive.open(member) as packed, file.open("xb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise SourceError(f"{wheel.name} is not a whole wheel: {error}: fetch it again") from error
+    except BROKEN as error:
+        raise SourceError(f"{wheel.name} is not a whole wheel: {str(error)[:200]}: fetch it again") from error
+
+
+def _check_members(wheel: Path, target: Path, files: dict[Path, zipfile.ZipInfo]) -> None:
+    """Refuse what would be written elsewhere, is no plain file, or is made to fill the disk."""
+    root, size = os.path.normpath(target), wheel.stat().st_size
+    folders = {parent for file in files for parent in file.parents}
+    for file, member in files.items():
+        name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
+        inside = file == target or os.path.normpath(file).startswith(root + os.sep)
+        if not inside or ".." in PurePosixPath(name).parts or "\\" in name:
+            reason = "its name leaves its folder"
+        elif file in folders:
+            reason = "it is a file and a folder"
+        elif len(os.fsencode(file)) > 4000 or any(len(os.fsencode(part)) > 255 for part in file.parts):
+            reason = "its name is too long"
+        elif kind not in {0, stat.S_IFREG}:
+            reason = "it is a link or a device"
+        elif member.flag_bits & 1:
+            reason = "it is encrypted"
+        elif member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            reason = "it is packed in another way than wheels are"
+        else:
+            continue
+        raise SourceError(f"{wheel.name} holds the unsafe member {name[:200]!r}: {reason}; nothing is unpacked")
+    unpacked = sum(member.file_size for member in files.values())
+    if unpacked > max(MAX_RATIO * size, 1 << 24) or sum(member.compress_size for member in files.values()) > size:
+        raise SourceError(f"{wheel.name} has {size:,} bytes and would unpack to {unpacked:,}: nothing is unpacked")
+    if len(files) > MAX_FILES:
+        raise SourceError(f"{wheel.name} holds {len(files):,} files, more than {MAX_FILES:,}: name a folder in it")
 
 
 def _download(package: str, version: str, folder: Path) -> Path:
