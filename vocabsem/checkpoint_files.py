@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,10 @@ class SafeFolder:
     """Folder of links and checked copies, removed afterwards."""
     gguf: str | None
     """The GGUF file in it."""
+    tensors: int
+    """How many its weights are."""
     elements: int
-    """Most numbers that its weights can hold."""
+    """Numbers in them."""
 
 
 @contextmanager
@@ -76,7 +79,7 @@ def open_checkpoint(source: Path) -> Iterator[SafeFolder]:
             header = read_gguf_header(source)
             _check_counts(source, header.values.items())
             (folder / "model.gguf").symlink_to(source.absolute())
-            yield SafeFolder(folder, "model.gguf", header.elements)
+            yield SafeFolder(folder, "model.gguf", header.tensors, header.elements)
             return
         (folder / CONFIG).write_text(json.dumps(_model_config(source / CONFIG)), encoding="utf-8")
         for option in TOKENIZER_OPTIONS:
@@ -92,7 +95,8 @@ def open_checkpoint(source: Path) -> Iterator[SafeFolder]:
             (folder / file.name).symlink_to(file.absolute())
         if (source / INDEX).is_file() and not (source / WEIGHTS).is_file():
             (folder / INDEX).symlink_to((source / INDEX).absolute())
-        yield SafeFolder(folder, None, sum(file.stat().st_size for file in weights))
+        sizes = [size for file in weights for size in _tensor_sizes(file)]
+        yield SafeFolder(folder, None, len(sizes), sum(sizes))
 
 
 def _weights(source: Path) -> list[Path]:
@@ -107,6 +111,13 @@ def _weights(source: Path) -> list[Path]:
         if not re.fullmatch(r"[\w.-]+\.safetensors", name) or not (source / name).is_file():
             raise SourceError(f"{source / INDEX} names the weights {name[:200]!r}: give a .safetensors file beside it")
     return [source / name for name in sorted(set(shards.values()))]
+
+
+def _tensor_sizes(file: Path) -> list[int]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        return [prod(tensors.get_slice(name).get_shape()) for name in tensors.keys()]  # noqa: SIM118  no mapping
 
 
 def _model_config(path: Path) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     PreTrainedTokenizerBase
     """
     folder = fetch_checkpoint(card, cache)[0]
-    with open_checkpoint(folder) as checkpoint, _reading(folder):
+    with _reading(folder), open_checkpoint(folder) as checkpoint:
         return _tokenizer(folder, checkpoint)
 
 
@@ -141,9 +141,9 @@ def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedT
     """
     from transformers import AutoModelForCausalLM
 
-    with open_checkpoint(folder) as checkpoint, _reading(folder):
+    with _reading(folder), open_checkpoint(folder) as checkpoint:
         tokenizer = _tokenizer(folder, checkpoint)
-        with _at_most(folder, checkpoint.elements):
+        with _no_larger_than(folder, checkpoint):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 checkpoint.path,
                 gguf_file=checkpoint.gguf,
@@ -172,11 +172,12 @@ def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Make one error of whatever transformers raises, and draw no bars."""
+    """Make one error of whatever transformers raises; no bars, no warnings."""
     from transformers.utils import logging
 
-    bar = logging.is_progress_bar_enabled()
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     except SourceError:
@@ -185,31 +186,32 @@ def _reading(folder: Path) -> Iterator[None]:
         reason = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
         raise SourceError(f"transformers cannot read the model in {folder}: {reason}") from error
     finally:
+        logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
 
 
 @contextmanager
-def _at_most(folder: Path, elements: int) -> Iterator[None]:
-    """Stop a model whose configuration asks for more numbers than its files hold while it is still without memory.
+def _no_larger_than(folder: Path, checkpoint: SafeFolder) -> Iterator[None]:
+    """Stop a model whose configuration asks for more than its files hold, while its modules are without memory.
 
-    transformers first makes the modules on the meta device; that alone takes for ever where there are a million.
+    transformers first makes them on the meta device; that alone takes minutes where there are thousands.
     """
     from torch.nn.modules.module import (
         register_module_buffer_registration_hook,
         register_module_parameter_registration_hook,
     )
 
-    thread, total = get_ident(), 0
+    thread, tensors, elements = get_ident(), 0, 0
 
     def count(module: object, name: str, tensor: "Tensor | None") -> None:
-        nonlocal total
+        nonlocal tensors, elements
         if get_ident() == thread and tensor is not None and tensor.device.type == "meta":
-            total += tensor.numel()
-            if total > 2 * elements + SLACK:
+            tensors, elements = tensors + 1, elements + tensor.numel()
+            if tensors > 4 * checkpoint.tensors + 500 or elements > 2 * checkpoint.elements + SLACK:
                 raise SourceError(
-                    f"the configuration of {folder} asks for more than {total:,} numbers, its weights hold at most"
-                    f" {elements:,}: fix the configuration or fetch the weights again"
+                    f"the configuration of {folder} asks for {tensors:,} tensors of {elements:,} numbers or more, its"
+                    f" weights are {checkpoint.tensors:,} of {checkpoint.elements:,}: fix it, or fetch both again"
                 )
 
     hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]

@@ -18,8 +18,10 @@ MAX_VALUES = 4_000_000  # of one list: vocabularies reach 300,000
 class GgufHeader:
     """What the header of a GGUF file holds."""
 
+    tensors: int
+    """How many it has."""
     elements: int
-    """Numbers in all its tensors."""
+    """Numbers in them."""
     values: dict[str, int | float | bool | str | None] = field(default_factory=dict)
     """Key → value; None for a list."""
 
@@ -68,7 +70,7 @@ class _Walk:
         for name, _, offset, size in sizes:
             if start + offset + size > len(self.data):
                 raise ValueError(f"its tensor {name[:80]!r} reaches beyond the end of the file")
-        return GgufHeader(sum(elements for _, elements, _, _ in sizes), values)
+        return GgufHeader(tensors, sum(elements for _, elements, _, _ in sizes), values)
 
     def tensor(self) -> tuple[str, int, int, int]:
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType

@@ -78,7 +78,7 @@ def unpack(wheel: Path, path: str, target: Path) -> None:
             files = {
                 target / name.removeprefix(path) if path.endswith("/") else target: members[name] for name in wanted
             }
-            _check_members(wheel, target, files)
+            _check_members(wheel, path, target, files)
             for file, member in files.items():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as packed, file.open("xb") as unpacked:
@@ -87,13 +87,13 @@ def unpack(wheel: Path, path: str, target: Path) -> None:
         raise SourceError(f"{wheel.name} is not a whole wheel: {str(error)[:200]}: fetch it again") from error
 
 
-def _check_members(wheel: Path, target: Path, files: dict[Path, zipfile.ZipInfo]) -> None:
+def _check_members(wheel: Path, path: str, target: Path, files: dict[Path, zipfile.ZipInfo]) -> None:
     """Refuse what would be written elsewhere, is no plain file, or is made to fill the disk."""
     root, size = os.path.normpath(target), wheel.stat().st_size
     folders = {parent for file in files for parent in file.parents}
     for file, member in files.items():
         name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
-        inside = file == target or os.path.normpath(file).startswith(root + os.sep)
+        inside = name == path or os.path.normpath(file).startswith(root + os.sep)
         if not inside or ".." in PurePosixPath(name).parts or "\\" in name:
             reason = "its name leaves its folder"
         elif file in folders:
@@ -104,6 +104,8 @@ def _check_members(wheel: Path, target: Path, files: dict[Path, zipfile.ZipInfo]
             reason = "it is a link or a device"
         elif member.flag_bits & 1:
             reason = "it is encrypted"
+        elif not 0 <= member.header_offset < size:
+            reason = "it lies outside the wheel"
         elif member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             reason = "it is packed in another way than wheels are"
         else:
