@@ -1,7 +1,7 @@
 """Open a model's folder or GGUF file for transformers: known files only, no field that names code or other files.
 
-transformers also reads pickles (`pytorch_model.bin`, `.metadata` of distributed checkpoints), adapters that name
-another model, and kernels from the hub. It never sees the folder itself, but one with links to what is safe.
+transformers also reads pickles (`pytorch_model.bin`), adapters that name another model, weights in other folders, and
+kernels from the hub. It never sees the folder itself but a temporary one with links to what is safe.
 """
 
 import json

@@ -61,7 +61,6 @@ def load(path):
 
 def test_pickled_weights_are_not_read(folder, trap):
     data, sprung = trap
-    (folder / ".metadata").write_bytes(data)  # of a distributed checkpoint
     (folder / "pytorch_model.bin").write_bytes(data)
     load(folder)
     (folder / "model.safetensors").unlink()
