@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from flows.services.access import basic, link
+from warehouse.home import Home
+
 ROOT = Path(__file__).parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = (
@@ -38,8 +41,9 @@ def picture(url: str, file: Path, height: int = SIZE[1]) -> None:
     sys.stdout.write(f"{file} ({file.stat().st_size / 1000:.0f} kB)\n")
 
 
-def post(url: str, body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310
+def post(home: Home, url: str, body: Any) -> Any:
+    headers = {"content-type": "application/json", "authorization": f"Basic {basic(home)}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
     with DIRECT.open(request, timeout=30) as response:
         return json.load(response)
 
@@ -62,23 +66,23 @@ def servers(home: Path) -> Iterator[dict[str, str]]:
             up.terminate()
 
 
-def prefect_pages(api: str, folder: Path) -> None:
+def prefect_pages(home: Home, api: str, folder: Path) -> None:
     """Picture the pipeline run that took longest, and the summary it left."""
     completed = {"flows": {"name": {"any_": ["pipeline"]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    run = max(post(f"{api}/flow_runs/filter", completed), key=lambda run: run["total_run_time"])["id"]
+    run = max(post(home, f"{api}/flow_runs/filter", completed), key=lambda run: run["total_run_time"])["id"]
     left = {"artifacts": {"type": {"any_": ["markdown"]}, "flow_run_id": {"any_": [run]}}}
-    (summary,) = post(f"{api}/artifacts/filter", left)
+    (summary,) = post(home, f"{api}/artifacts/filter", left)
     site = api.removesuffix("/api")
-    picture(f"{site}/runs/flow-run/{run}", folder / "prefect-run.png")
-    picture(f"{site}/artifacts/artifact/{summary['id']}", folder / "prefect-summary.png", 1250)
+    picture(link(home, f"{site}/runs/flow-run/{run}"), folder / "prefect-run.png")
+    picture(link(home, f"{site}/artifacts/artifact/{summary['id']}"), folder / "prefect-summary.png", 1250)
 
 
-def mlflow_page(site: str, folder: Path) -> None:
+def mlflow_page(home: Home, site: str, folder: Path) -> None:
     """Picture the runs of the newest experiment, best first."""
-    experiments = post(f"{site}/ajax-api/2.0/mlflow/experiments/search", {"max_results": 100})["experiments"]
+    experiments = post(home, f"{site}/ajax-api/2.0/mlflow/experiments/search", {"max_results": 100})["experiments"]
     newest = max(experiments, key=lambda one: (one["name"] != "Default", int(one["last_update_time"])))
     order = urlencode({"orderByKey": "metrics.`macro_f1`", "orderByAsc": "false", "workflowType": "machine_learning"})
-    picture(f"{site}/#/experiments/{newest['experiment_id']}/runs?{order}", folder / "mlflow-runs.png")
+    picture(link(home, f"{site}/#/experiments/{newest['experiment_id']}/runs?{order}"), folder / "mlflow-runs.png")
 
 
 def own_pages(home: Path, folder: Path) -> None:
@@ -107,5 +111,5 @@ if __name__ == "__main__":
     own_pages(given.home.absolute(), given.out)
     if not given.own:
         with servers(given.home.absolute()) as addresses:
-            prefect_pages(addresses["prefect"], given.out)
-            mlflow_page(addresses["mlflow"], given.out)
+            prefect_pages(Home.find(given.home), addresses["prefect"], given.out)
+            mlflow_page(Home.find(given.home), addresses["mlflow"], given.out)

@@ -13,7 +13,10 @@ import pytest
 from flows.services.environment import set_environment
 
 ROOT = Path(__file__).parent.parent
-for variable in ("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"):
+for variable in (
+    *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
+    *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"),
+):
     os.environ.pop(variable, None)
 # Prefect makes its own folder when it is imported, but not the home above it: a fresh checkout has none yet.
 _home = tempfile.TemporaryDirectory(prefix="vocabsem-tests-")

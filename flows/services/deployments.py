@@ -26,6 +26,7 @@ from prefect.states import Crashed
 from pydantic import SecretStr, ValidationError
 
 from flows.planning.experiment import load_experiment
+from flows.services.access import secret
 from flows.services.environment import child_environment
 from flows.services.prefect_api import recorded_by
 from flows.services.process import Server, ServerFailed, running
@@ -111,7 +112,7 @@ def worker_running(
     What the server knows already is updated. Runs that a killed worker left as running are marked as crashed.
     Raises BadInput for a webhook that is none, ServerFailed if Prefect refuses the deployments.
     """
-    with recorded_by(api), get_client(sync_client=True) as client:
+    with recorded_by(api, secret(home)), get_client(sync_client=True) as client:
         with contextlib.suppress(ObjectAlreadyExists):  # then its limit stays, which a user may have changed
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process", concurrency_limit=1))
         crash_unfinished(client)
@@ -136,7 +137,7 @@ def _deploy(home: Home, api: str, file: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         cwd=DEPLOYMENTS.parent,  # Prefect notes this folder: the worker runs the flows there
-        env=child_environment(home) | {"PREFECT_API_URL": api},
+        env=child_environment(home) | {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": secret(home)},
         capture_output=True,
         text=True,
         check=False,

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from flows.services.servers import ephemeral_server, live_api
+from flows.services.access import secret
+from flows.services.servers import ephemeral_server, live_api, record
 from warehouse.home import Home
 
 
@@ -16,30 +18,39 @@ def in_process(home: Home) -> Iterator[str]:
     No heartbeat is sent: the process itself shows that it lives, and its thread makes every flow a second longer.
     """
     with ExitStack() as stack:
-        url = os.environ.get("PREFECT_API_URL") or live_api(home) or stack.enter_context(ephemeral_server(home))
-        stack.enter_context(recorded_by(url))
+        url, auth = os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_API_AUTH_STRING")
+        if url is None or url == record(home).get("prefect"):
+            url, auth = live_api(home) or stack.enter_context(ephemeral_server(home)), secret(home)
+        stack.enter_context(recorded_by(url, auth))
         yield url
 
 
 @contextmanager
-def recorded_by(url: str) -> Iterator[None]:
-    """Point Prefect to `url` for the time of the block; at its end everything queued has been sent."""
-    before = os.environ.get("PREFECT_API_URL")
-    os.environ["PREFECT_API_URL"] = url  # background threads do not see temporary settings
+def recorded_by(url: str, auth: str | None) -> Iterator[None]:
+    """Point Prefect to `url` for the time of the block; at its end everything queued has been sent.
+
+    auth: the secret of that server, if it has one.
+    """
+    ours = {"PREFECT_API_URL": url} | ({"PREFECT_API_AUTH_STRING": auth} if auth else {})
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)  # background threads do not see temporary settings
     try:
         # imported at use: the commands that run no flow start in a fraction of the time
+        import prefect.settings
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker
-        from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+        settings: dict[Any, Any] = {getattr(prefect.settings, name): value for name, value in ours.items()}
+        settings |= {prefect.settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         try:
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            with prefect.settings.temporary_settings(settings):
                 yield
         finally:
             EventsWorker.drain_all()
             APILogWorker.drain_all()
     finally:
-        if before is None:
-            del os.environ["PREFECT_API_URL"]
-        else:
-            os.environ["PREFECT_API_URL"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.services.access import secret
 from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
 from warehouse.home import Home
 from warehouse.lake import atomic
@@ -21,13 +22,13 @@ HEARTBEAT_SECONDS = 30  # of deployed runs: the least that Prefect allows
 def prefect_server(home: Home, port: int, log: str = "prefect.log") -> Server:
     """Define the Prefect server; its UI reads the port of the API from the environment, not from the command line."""
     settings = {"PREFECT_SERVER_API_HOST": HOST, "PREFECT_SERVER_API_PORT": str(port)}
-    settings |= {"PREFECT_API_URL": f"http://{HOST}:{port}/api"}
-    return Server("the Prefect server", home, port, "/api/health", ["prefect", "server", "start"], settings, log)
+    settings |= {"PREFECT_API_URL": f"http://{HOST}:{port}/api", "PREFECT_SERVER_API_AUTH_STRING": secret(home)}
+    command = ["flows.services.apps", "prefect", str(port)]
+    return Server("the Prefect server", home, port, "/api/health", command, settings, log)
 
 
 def mlflow_server(home: Home, port: int) -> Server:
-    store = ["--backend-store-uri", home.tracking_uri, "--artifacts-destination", str(home.artifacts)]
-    command = ["mlflow", "server", *store, "--host", HOST, "--port", str(port), "--workers", "1"]
+    command = ["flows.services.apps", "mlflow", str(port)]
     # without the job runner, of which nothing here makes use: eight processes and 600 MB less
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return Server("the MLflow server", home, port, "/health", command, settings, "mlflow.log")
@@ -38,6 +39,7 @@ def worker(home: Home, api: str) -> Server:
     port = free_port()
     settings = {
         "PREFECT_API_URL": api,
+        "PREFECT_API_AUTH_STRING": secret(home),
         "PREFECT_WORKER_WEBSERVER_HOST": HOST,
         "PREFECT_WORKER_WEBSERVER_PORT": str(port),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),

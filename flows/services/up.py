@@ -1,5 +1,6 @@
 """`vocabsem up`: the servers of a home, and with a schedule its worker, until one signal stops them all."""
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import typer
 from filelock import Timeout
 
+from flows.services.access import discard_tickets, link, secret_file
 from flows.services.process import Server, ServerFailed, free_port, running
 from flows.services.servers import (
     DEPLOYMENTS,
@@ -59,10 +61,16 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
     except Timeout:
         where = ", ".join(record(home).values()) or "starting just now"
         raise ServerFailed(
-            f"the servers of {home.root} run already ({where}): use them, or stop them with"
-            " Ctrl-C where they were started"
+            "\n".join(
+                [
+                    f"the servers of {home.root} run already ({where}): use them, or stop them with Ctrl-C where they"
+                    " were started",
+                    *_links(home),
+                ]
+            )
         ) from None
     with lock, _stop_signals() as stopping:
+        discard_tickets(home)
         prefect = prefect_server(home, free_port(PREFECT_PORT))
         mlflow = mlflow_server(home, free_port(MLFLOW_PORT))
         typer.echo(f"starting the Prefect and MLflow servers of {home.root} …")
@@ -82,19 +90,31 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
             write_record(home, {"prefect": api, "mlflow": mlflow.address})
             stack.callback(record_file(home).unlink, missing_ok=True)
             stack.callback(typer.echo, "stopping …")
-            typer.echo("\n".join([*_addresses(prefect, mlflow), *next_runs, "Ctrl-C stops all of it."]))
+            typer.echo("\n".join([*_links(home), *_for_programs(home, api), *next_runs, "Ctrl-C stops all of it."]))
             while not stopping.wait(0.5):
                 for server in servers:
                     if not server.alive:
                         raise server.ended()
 
 
-def _addresses(prefect: Server, mlflow: Server) -> list[str]:
+def _links(home: Home) -> list[str]:
+    """Return what to open in a browser, a line each: a link lets one browser in, for good."""
+    addresses = record(home)
+    if not addresses:
+        return []
+    prefect = addresses["prefect"].removesuffix("/api")
     return [
-        f"Prefect: runs, schedules, leaderboards   {prefect.address}",
-        f"MLflow: experiments, figures, champions  {mlflow.address}{TRAINING}",
-        "Flows started by vocabsem are recorded here. For Prefect's own commands:"
-        f" export PREFECT_API_URL={prefect.address}/api",
+        f"Prefect: runs, schedules, leaderboards   {link(home, prefect)}",
+        f"MLflow: experiments, figures, champions  {link(home, addresses['mlflow'] + TRAINING)}",
+        "A link opens once, and that browser may return without it; for another link run `vocabsem up` again.",
+    ]
+
+
+def _for_programs(home: Home, api: str) -> list[str]:
+    file = shlex.quote(str(secret_file(home)))
+    return [
+        "Flows started by vocabsem are recorded here. For Prefect's own commands:",
+        f'export PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {file})"',
     ]
 
 

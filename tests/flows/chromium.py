@@ -72,7 +72,7 @@ class Page:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Page]:
+def browser(*options: str) -> Iterator[Page]:
     """Yield a tab of a new browser with a profile of its own, which is removed afterwards."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
@@ -81,6 +81,7 @@ def browser() -> Iterator[Page]:
         command = [
             program,
             *OPTIONS,
+            *options,
             "--remote-debugging-port=0",
             f"--user-data-dir={profile}",
             f"--window-size={SIZE[0]},{SIZE[1]}",

@@ -38,6 +38,8 @@ class Command:
         self.folder = TemporaryDirectory(prefix="command-")
         (Path(self.folder.name) / "stdin").write_text(stdin, errors="surrogateescape")
         environment = {"PREFECT_API_URL": api} if api else {}
+        if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
+            environment["PREFECT_API_AUTH_STRING"] = auth
         arguments = (["--home", str(home.root), *map(str, words)], self.folder.name, environment)
         self.process = _context.Process(target=_main, args=arguments, daemon=True)
         self.process.start()

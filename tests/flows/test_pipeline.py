@@ -19,14 +19,14 @@ from flows.reporting.effects import gains
 from tasks.models.loaded import _loaded
 from tasks.steps.decorator import step_task
 from tests.flows.command import command
-from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, server, snapshot, write_card
+from tests.tasks.worlds import METHODS, World, compute, dataset_card, extract, login, server, snapshot, write_card
 from vocabsem.errors import ComputationFailed, DownloadFailed
 from warehouse.catalog import catalog
 from warehouse.lake.vectors import matrix, vectors
 
 
 def ask(what, **query):
-    answer = httpx.post(f"{server()}/{what}/filter", json=query | {"limit": 200}, trust_env=False)
+    answer = httpx.post(f"{server()}/{what}/filter", json=query | {"limit": 200}, auth=login(), trust_env=False)
     answer.raise_for_status()
     return answer.json()
 

@@ -226,10 +226,18 @@ def half_written(home: Home) -> list[Path]:
 
 @cache
 def server() -> str:
-    """The address of one Prefect server for all tests of the session."""
+    """The address of one Prefect server for all tests of the session, whose secret is in PREFECT_API_AUTH_STRING."""
+    from flows.services.access import secret
     from flows.services.servers import ephemeral_server
 
     stack = ExitStack()
     atexit.register(stack.close)
-    folder = stack.enter_context(TemporaryDirectory(prefix="prefect-"))
-    return stack.enter_context(ephemeral_server(Home(Path(folder))))
+    home = Home(Path(stack.enter_context(TemporaryDirectory(prefix="prefect-"))))
+    os.environ["PREFECT_API_AUTH_STRING"] = secret(home)
+    return stack.enter_context(ephemeral_server(home))
+
+
+def login() -> tuple[str, str]:
+    """What httpx sends to that server."""
+    user, _, password = os.environ["PREFECT_API_AUTH_STRING"].partition(":")
+    return user, password

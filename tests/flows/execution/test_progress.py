@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flows.execution import progress as module
 from flows.execution.progress import progress
-from tests.tasks.worlds import server
+from tests.tasks.worlds import login, server
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def messages(world, recorded, monkeypatch):
 def shown(title):
     """The percentage of the artifact with this description."""
     query = {"sort": "CREATED_DESC", "limit": 50}
-    result = httpx.post(f"{server()}/artifacts/filter", json=query, trust_env=False).json()
+    result = httpx.post(f"{server()}/artifacts/filter", json=query, auth=login(), trust_env=False).json()
     return next(one["data"] for one in result if one["description"] == title)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flows.services.access import link
 from flows.services.process import free_port, running
 from flows.services.servers import mlflow_server
 from tests.flows.chromium import BROWSERS, browser
@@ -29,10 +30,10 @@ def site(ran):
 
 
 @pytest.fixture
-def page(site):
+def page(site, ran):
     """A tab with MLflow's settings of somebody who was there before."""
     with browser() as page:
-        page.open(f"{site}/version")
+        page.open(link(ran[0].home, f"{site}/version"))
         page.wait("document.body.innerText.length", "MLflow's version")
         settings = {"mlflow.workflowType_v1": '"machine_learning"', "mlflow.assistant.panelOpen_v1": "false"}
         for key, value in settings.items():

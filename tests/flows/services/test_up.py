@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from flows.services import servers
+from flows.services.access import link, secret
 from flows.services.process import HOST
 from flows.services.servers import DEPLOYMENTS, live_api
 from flows.services.up import up
@@ -96,12 +97,13 @@ def hook():
 class Api:
     """Prefect's, patient: right after a start its database may be locked for seconds."""
 
-    def __init__(self, url):
+    def __init__(self, url, home):
         self.url = url
+        self.auth = httpx.BasicAuth(*secret(home).split(":"))
 
     def ask(self, path, **body):
         def answer():
-            response = httpx.post(f"{self.url}{path}", json=body, trust_env=False, timeout=60)
+            response = httpx.post(f"{self.url}{path}", json=body, auth=self.auth, trust_env=False, timeout=60)
             return response if response.status_code != 503 else None
 
         return wait_for(answer, 60).raise_for_status().json()
@@ -156,10 +158,10 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
         assert json.loads(get(api.removesuffix("/api") + "/ui-settings"))["api_url"] == api, (
             "the page finds its own API"
         )
-        assert "<title>MLflow</title>" in get(mlflow)
+        assert "<title>MLflow</title>" in httpx.get(mlflow, auth=Api(api, home).auth, trust_env=False).text
 
-        scheduled_runs_are_run_in_the_same_home(world, Api(api), hook)
-        the_pages_show_them_and_ask_nobody_else(Api(api), api)
+        scheduled_runs_are_run_in_the_same_home(world, Api(api, home), hook)
+        the_pages_show_them_and_ask_nobody_else(Api(api, home), api, home)
 
         children = psutil.Process(running_up.pid).children(recursive=True)
         assert sum(p.cmdline()[1:5] == ["-m", "prefect", "worker", "start"] for p in children) == 1
@@ -176,7 +178,9 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
         out, err = running_up.communicate(timeout=60)
     assert running_up.returncode == 0, err
     assert err == ""
-    assert re.search(rf"Prefect: .* {api.removesuffix('/api')}\nMLflow: .* {mlflow}/#/experiments", out)
+    assert re.search(
+        rf"Prefect: .* {api.removesuffix('/api')}/\?key=\w+\nMLflow: .* {mlflow}/\?key=\w+#/experiments", out
+    )
     assert re.search(rf"  hourly {world.card}: next .*:10 UTC\n", out)
     wait_for(lambda: gone(children), 10)  # Python's own helper of the process aside ends a moment after its parent
     assert not (home.root / "servers.json").exists()
@@ -219,13 +223,15 @@ def beats(api, run, seconds=30):
     return wait_for(lambda: api.ask("/events/filter", filter=requested)["events"], seconds)
 
 
-def the_pages_show_them_and_ask_nobody_else(api, url):
+def the_pages_show_them_and_ask_nobody_else(api, url, home):
     """The run, the table it left and the form of the pipeline, in a browser; where there is none this is left out."""
     if not any(map(shutil.which, chromium.BROWSERS)):
         return
     (table,) = api.ask("/artifacts/filter", artifacts={"key": {"any_": ["leaderboard-scheduled"]}})
     older = url.removesuffix("/api")
     with chromium.browser() as page:
+        page.open(link(home, older))
+        page.wait("document.body.innerText.includes('Dashboard')", "what the link opens")
         page.open(f"{older}/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.body.innerText.includes('Completed')", "the run")
         page.open(f"{older}/artifacts/artifact/{table['id']}")
@@ -248,7 +254,7 @@ def the_second_start_is_stopped_by_the_end_of_one_server(home):
     again = start(home)
     wait_for(lambda: live_api(home) or again.poll() is not None)
     children = psutil.Process(again.pid).children(recursive=True)
-    victim = next(p for p in children if p.cmdline()[1:4] == ["-m", "mlflow", "server"])
+    victim = next(p for p in children if p.cmdline()[1:4] == ["-m", "flows.services.apps", "mlflow"])
     victim.kill()
     _, err = again.communicate(timeout=60)
     assert again.returncode == 1
@@ -267,7 +273,7 @@ def started(home, *words):
     try:
         url = wait_for(lambda: live_api(home) or running_up.poll() is not None)
         assert running_up.poll() is None, running_up.stderr.read()
-        yield Api(url), running_up
+        yield Api(url, home), running_up
     finally:
         if running_up.poll() is None:
             cut(running_up)
