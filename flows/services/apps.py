@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import os
 import sys
 from urllib.parse import urlencode
 
@@ -29,19 +28,9 @@ def prefect_app(home: Home) -> ASGIApp:
 
 def mlflow_app(home: Home) -> ASGIApp:
     """Return MLflow's server, which knows no secret: the gate checks it."""
-    from mlflow.server import constants, handlers
-    from mlflow.server.fastapi_app import app
+    from tasks.tracking.app import tracking_app
 
-    artifacts = "mlflow-artifacts:/"  # through the server
-    os.environ |= {
-        constants.BACKEND_STORE_URI_ENV_VAR: home.tracking_uri,
-        constants.REGISTRY_STORE_URI_ENV_VAR: home.tracking_uri,
-        constants.ARTIFACT_ROOT_ENV_VAR: artifacts,
-        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
-        constants.ARTIFACTS_DESTINATION_ENV_VAR: str(home.artifacts),
-    }
-    handlers.initialize_backend_stores(home.tracking_uri, home.tracking_uri, artifacts)
-    return Gate(app, keep_in_cookie(home))
+    return Gate(tracking_app(home), keep_in_cookie(home))
 
 
 def keep_in_storage(home: Home) -> Admit:
