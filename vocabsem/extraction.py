@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vocabsem.batching import even_batches, padded, shared_tokens
-from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
+from vocabsem.errors import ComputationFailed, DataError, GuardFailed
 from vocabsem.language_model import LanguageModel
 from vocabsem.parallel import parallel_map, to_host, workers
 
@@ -54,18 +54,20 @@ def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[
 
     Raises
     ------
-    BadInput
-        For no layers, or one out of range.
+    DataError
+        For anything but a sequence of such numbers, none, or one out of range.
 
     Examples
     --------
     >>> resolve_layers(["last", 0, -2], depth=12)
     [0, 11, 12]
     """
+    known = isinstance(layers, Sequence) and not isinstance(layers, str)
+    if not known or not all(layer == "last" or isinstance(layer, int | np.integer) for layer in layers):
+        raise DataError(f"layers is {layers!r:.200}: give a list of numbers or 'last', as in [18, 'last']")
     numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in layers}
-    wrong = sorted(number for number in numbers if not 0 <= number <= depth)
-    if wrong or not numbers:
-        raise BadInput(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
+    if not numbers or min(numbers) < 0 or max(numbers) > depth:
+        raise DataError(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
     return sorted(numbers)
 
 
@@ -166,7 +168,7 @@ def extract(
 
     Raises
     ------
-    BadInput
+    DataError
         For layers that the model does not have.
     ComputationFailed
         For a state that is not finite.
@@ -203,10 +205,7 @@ def extract(
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
-            raise ComputationFailed(
-                f"model {model.name!r}, layer {layer}: the state of prompt {row} is not finite in {model.dtype}:"
-                " use dtype float32"
-            )
+            raise _not_finite(model, f"layer {layer}: the state of prompt {row}")
     return states
 
 
@@ -229,6 +228,8 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
     ------
     GuardFailed
         Beyond rounding, or where the first state after a shared prefix is not that of the whole prompt.
+    ComputationFailed
+        For a state that is not finite.
     """
     import torch
 
@@ -237,6 +238,8 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
         prefix = _prefix(model, token_ids, last)
         ids, lengths = padded([ids[prefix.length :] for ids in some], device)
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
+        if not torch.isfinite(states).all():
+            raise _not_finite(model, f"layer {model.layers}: a state of the first {len(some)} prompts")
         if prefix.length:
             whole = _forward(model, NO_PREFIX, *padded(some[:1], device), last, "last")[model.layers]
             cosine = float(torch.cosine_similarity(states[:1].float(), whole.float()))
@@ -247,6 +250,11 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
                     " continue from stored keys and values: exclude it in vocabsem/extraction.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
+
+
+def _not_finite(model: LanguageModel, where: str) -> ComputationFailed:
+    advice = "" if model.dtype == "float32" else ": use dtype float32"
+    return ComputationFailed(f"model {model.name!r}, {where} is not finite in {model.dtype}{advice}")
 
 
 def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:

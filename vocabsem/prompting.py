@@ -2,7 +2,7 @@
 
 import string
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ __all__ = [
     "encode_texts",
     "field_names",
     "splits_special_tokens",
+    "validate_row",
     "validate_template",
 ]
 
@@ -80,6 +81,50 @@ def validate_template(template: str) -> str:
     if template != template.rstrip():
         raise ValueError("ends in white space: the label word brings its own leading space")
     return template
+
+
+def validate_row(row: object, fields: Collection[str], number: int) -> dict[str, str]:
+    """Return the texts of a row by field, stripped as those of data sets are; other keys of the row are ignored.
+
+    Parameters
+    ----------
+    row : mapping of str to str
+        Field → text.
+    fields : collection of str
+        Names of the template's fields.
+    number : int
+        Of the row, for messages.
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    DataError
+        For a field that is missing, or is no text that can be encoded, or an empty one.
+
+    Examples
+    --------
+    >>> validate_row({"text": "a witty movie", "id": 3}, ["text"], 0)
+    {'text': 'a witty movie'}
+    """
+    if not isinstance(row, Mapping):
+        listed = ", ".join(map(repr, sorted(fields)))
+        raise DataError(f"row {number} is {row!r:.200}: give a text for each of the fields {listed}")
+    for field in fields:
+        if field not in row:
+            raise DataError(f"row {number} has no {field!r}, only {list(row)!r:.200}: name the text {field!r}")
+        text = row[field]
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"row {number}: {field} is {text!r:.200}: give a text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"row {number}: {field} is {text!r:.200}, no UTF-8 at character {error.start}: decode it anew"
+            ) from None
+    return {field: row[field].strip() for field in fields}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Transform texts to states: a frozen language model as a scikit-learn transformer."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,15 @@ from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
-from vocabsem.extraction import extract, resolve_layers
+from vocabsem.extraction import check_head, extract, resolve_layers
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
-from vocabsem.prompting import encode_prompts
+from vocabsem.prompting import encode_prompts, encode_texts, field_names, validate_row, validate_template
 
 __all__ = ["TextStates"]
+
+WordTokens = Literal["single", "first", "mean"]
 
 
 class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -70,7 +72,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         words: Mapping[str, str] | None = None,
         *,
         layers: Sequence[int | Literal["last"]] = ("last",),
-        word_tokens: Literal["single", "first", "mean"] = "single",
+        word_tokens: WordTokens = "single",
         dtype: DType = "auto",
         device: str = "auto",
         cache: str | Path | None = None,
@@ -104,7 +106,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
         Parameters
         ----------
-        X : iterable of str or mapping
+        X : list, Series, or array or frame of one column
             Texts, or mappings of the template's fields to texts.
 
         Returns
@@ -115,20 +117,24 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Raises
         ------
         DataError
-            For an empty text, with its row.
+            For settings that a card could not have, input of another form, or an empty text, with its row.
         """
-        if isinstance(X, str):
-            raise DataError(f"one text {X[:40]!r} was given: give a list of texts")
-        rows: list[Mapping[str, str]] = [{"text": each} if isinstance(each, str) else each for each in X]
-        for number, row in enumerate(rows):
-            if not isinstance(row, Mapping) or not all(isinstance(text, str) and text.strip() for text in row.values()):
-                raise DataError(f"row {number} is {row!r}: give a text, or a mapping of the template's fields to texts")
+        self._validate()
+        fields = field_names(self.template)
+        rows = [
+            validate_row(
+                {next(iter(fields)): each} if len(fields) == 1 and not isinstance(each, Mapping) else each,
+                fields,
+                number,
+            )
+            for number, each in enumerate(_one_column(X))
+        ]
         model, card = self.language_model, self._card
+        layers = resolve_layers(self.layers, model.layers)
         prompts = encode_prompts(
             model.tokenizer, self.template, rows, max_tokens=card.max_tokens, prepend_bos=card.prepend_bos
         )
-        states = extract(model, prompts.token_ids, resolve_layers(self.layers, model.layers))
-        return np.concatenate(list(states.values()), axis=1)
+        return np.concatenate(list(extract(model, prompts.token_ids, layers).values()), axis=1)
 
     def label_space(self, *, whole: bool = False) -> LabelSpace:
         """Return anchors and head rows of the label words, which methods compare states with.
@@ -145,10 +151,11 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Raises
         ------
         DataError
-            Without words.
+            Without words, or for words that a card could not have.
         LabelWordError
             For words that are not distinct tokens of the model.
         """
+        self._validate()
         if not self.words:
             raise DataError("a label space needs label words: give TextStates words={class: word}")
         model, solved = self.language_model, _anchors(*self._key)
@@ -158,6 +165,28 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
         vocabulary = Vocabulary(rows, bias, solved.vectors.float().numpy(), tokens)
         return vocabulary.label_space(head.softcap, head.scale, whole=whole)
+
+    def _validate(self) -> None:
+        """Raise DataError for a setting that a card could not have."""
+        try:
+            fields = field_names(validate_template(self.template))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the template {self.template!r:.200} {error}") from None
+        if not fields:
+            raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
+        for name, known in (("word_tokens", WordTokens), ("dtype", DType)):
+            if (value := getattr(self, name)) not in get_args(known):
+                raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
+        if not self.words:
+            return
+        if not isinstance(self.words, Mapping) or len(self.words) < 2:
+            raise DataError(f"words is {self.words!r:.200}: give a mapping of two or more classes to words")
+        given = list(self.words.values())
+        for label, word in self.words.items():
+            if not isinstance(word, str) or not word.strip():
+                raise DataError(f"the label word of class {label!r:.200} is {word!r:.200}: give a word")
+            if given.count(word) > 1:
+                raise DataError(f"label word {word!r:.200} is given to two classes: choose another")
 
     @property
     def language_model(self) -> LanguageModel:
@@ -186,9 +215,26 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return tags
 
 
+def _one_column(X: Any) -> Iterable[Any]:
+    """Return the rows of a list or of one column. Raises DataError for what iterates over names or is a table."""
+    import pandas as pd
+
+    shape: tuple[int, ...] = getattr(X, "shape", (0,))
+    if isinstance(X, str | bytes | Mapping | Set | pd.Index) or not isinstance(X, Iterable):
+        raise DataError(f"{type(X).__name__} {X!r:.200} was given: give a list of texts, or one column of texts")
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        raise DataError(
+            f"a {type(X).__name__} of shape {shape} was given: give the one column of texts, or for several fields a"
+            " list of mappings, as frame.to_dict('records')"
+        )
+    return np.asarray(X, dtype=object)[:, 0] if len(shape) == 2 else X
+
+
 @lru_cache(maxsize=1)
 def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
-    return load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
+    model = load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
+    check_head(model, encode_texts(model.tokenizer, ["a text", "another text"], split_special_tokens=True))
+    return model
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.batching import even_batches, shared_tokens, token_batches
 from vocabsem.cards.loader import load_card
-from vocabsem.errors import BadInput, ComputationFailed, GuardFailed
+from vocabsem.errors import ComputationFailed, DataError, GuardFailed
 from vocabsem.extraction import check_head, extract, resolve_layers
 from vocabsem.language_model import load_model
 
@@ -93,6 +93,16 @@ def test_a_state_that_is_not_finite_is_refused(tmp_path):
         extract(model, [*PROMPTS[:3], [7, 360, 9], *PROMPTS[3:]], [0], pooling="mean")
 
 
+@pytest.mark.parametrize(("dtype", "advice"), [("float32", ""), ("bfloat16", ": use dtype float32")])
+def test_a_model_that_overflows_is_not_taken_for_one_that_forgets(tmp_path, dtype, advice):
+    model = load_model(save("llama", tmp_path), tmp_path / "cache", dtype=dtype)
+    with torch.no_grad():
+        model.network.model.layers[1].mlp.down_proj.weight.fill_(torch.finfo(getattr(torch, dtype)).max)
+    for check in (lambda: check_head(model, DEMONSTRATED), lambda: extract(model, DEMONSTRATED, [model.layers])):
+        with pytest.raises(ComputationFailed, match=rf"is not finite in {dtype}{advice}$"):
+            check()
+
+
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(1, 400))
 def test_batches_hold_every_prompt_once_within_the_budget(lengths, budget):
     batches = list(token_batches(lengths, budget))
@@ -120,7 +130,7 @@ def test_even_batches_share_few_prompts_among_the_cores():
 def test_layers_are_named_as_in_a_list():
     assert resolve_layers(["last", 0, -2, 3], 12) == [0, 3, 11, 12]
     for wrong in ([13], [-14], []):
-        with pytest.raises(BadInput, match=r"0 \(embedding\) to 12"):
+        with pytest.raises(DataError, match=r"0 \(embedding\) to 12"):
             resolve_layers(wrong, 12)
 
 

@@ -1,15 +1,28 @@
 """From texts to probabilities: the transformer against the functions it puts together."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from tests.vocabsem.architectures import WORDS, save
-from vocabsem import RidgeProbe, TextStates, VocabularyCalibrator, extract, load_model, semantic_anchors
-from vocabsem.errors import BadInput, DataError, LabelWordError
+from vocabsem import (
+    RidgeProbe,
+    TextStates,
+    VocabularyCalibrator,
+    extract,
+    language_model,
+    load_model,
+    semantic_anchors,
+    text_states,
+)
+from vocabsem.errors import BadInput, DataError, GuardFailed, LabelWordError
 
 TEMPLATE = "review : {text} sentiment :"
 WORD_OF = {"negative": "bad", "positive": "positive"}
@@ -87,18 +100,95 @@ def test_several_fields_come_as_mappings(folder):
     np.testing.assert_allclose(states[1], extract(model, [ids], [model.layers])[model.layers][0], atol=1e-5)
 
 
-def test_what_cannot_be_read_is_explained(folder):
+def test_a_series_and_a_single_column_are_read_as_a_list(folder):
     one = reader(folder)
-    with pytest.raises(DataError, match="one text 'good film' was given: give a list of texts"):
-        one.transform("good film")
-    for wrong in ("", " ", None, 3, {"text": ""}):
-        with pytest.raises(DataError, match=r"row 1 is .*: give a text"):
-            one.transform(["good", wrong])
+    expected = one.transform(TEXTS)
+    frame = pd.DataFrame({"text": TEXTS})
+    for form in (
+        tuple(TEXTS),
+        np.array(TEXTS),
+        frame["text"],
+        frame,
+        frame.to_numpy(),
+        [f" {each}\n" for each in TEXTS],
+    ):
+        np.testing.assert_array_equal(one.transform(form), expected)
+    np.testing.assert_array_equal(reader(folder, template="review : {film} sentiment :").transform(TEXTS), expected)
+    selected = ColumnTransformer([("states", one, ["text"])])
+    np.testing.assert_array_equal(selected.fit_transform(frame.assign(title="bad")), expected)
+
+
+TWO = pd.DataFrame({"title": ["good film", "bad film"], "text": ["I loved it", "I hated it"]})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("good film", b"good", {"text": TEXTS}, {"a", "b"}, {"a": 1}.keys(), 3, None),
+        *(TWO, TWO.columns, TWO[[]], TWO.to_numpy(), np.array([[["a"]]])),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_what_is_no_column_of_texts_is_refused(folder, given):
+    with pytest.raises(DataError, match=r"was given: give .*column of texts"):
+        reader(folder).transform(given)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", " ", None, 3, float("nan"), ["a"], {"text": ""}, {"sentence": "a"}, "bad \ud83d"]
+)
+def test_a_row_that_is_no_text_is_named(folder, wrong):
+    for form in (["good", wrong], pd.Series(["good", wrong], dtype=object), iter(["good", wrong])):
+        with pytest.raises(DataError, match=r"^row 1(: text)? (is|has) .*: (give|name|decode)"):
+            reader(folder).transform(form)
+    with pytest.raises(DataError, match="row 0 is 'good': give a text for each of the fields 'first', 'second'"):
+        reader(folder, template="{first} and {second} :").transform(["good"])
+
+
+def test_no_texts_have_no_states(folder):
+    assert reader(folder).transform([]).shape == (0, 32)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"template": "hello"}, "has no field: write {text}"),
+        ({"template": "{text} is "}, "ends in white space"),
+        ({"template": "<|im_start|>{text}<|im_end|>\n"}, "ends in white space"),
+        ({"template": "{}"}, "has the field {}: write only plain names"),
+        ({"template": '{"text": "{text}"}'}, "template"),
+        ({"template": "{text:>9}"}, "write only plain names"),
+        ({"template": None}, "template None"),
+        ({"words": {"a": "", "b": "bad"}}, "the label word of class 'a' is ''"),
+        ({"words": {"a": "bad", "b": "bad"}}, "label word 'bad' is given to two classes"),
+        ({"words": {"a": "bad", "b": None}}, "the label word of class 'b' is None"),
+        ({"words": ["good", "bad"]}, "give a mapping of two or more classes"),
+        ({"words": {"a": "good"}}, "give a mapping of two or more classes"),
+        ({"layers": 30}, "layers is 30: give a list"),
+        ({"layers": "last"}, "layers is 'last': give a list"),
+        ({"layers": [1.5]}, "give a list of numbers"),
+        ({"layers": (99,)}, "the model has layers 0"),
+        ({"dtype": "float16"}, "dtype is 'float16': choose one of 'auto', 'float32', 'bfloat16'"),
+        ({"word_tokens": "last"}, "word_tokens is 'last': choose one of"),
+    ],
+)
+def test_settings_that_a_card_could_not_have_are_refused(folder, setting, message):
+    one = reader(folder, **setting)
+    with pytest.raises(DataError, match=re.escape(message)):
+        (one.label_space if "words" in setting else lambda: one.transform(TEXTS))()
+
+
+def test_a_model_whose_head_is_not_that_of_its_states_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(language_model.Head, "logits", lambda self, states: states @ self.weight.T + 1)
+    text_states._loaded.cache_clear()
+    with pytest.raises(GuardFailed, match="differs from the model's own logits"):
+        reader(folder).transform(TEXTS)
+
+
+def test_what_cannot_be_read_is_explained(folder):
     with pytest.raises(DataError, match=r"a label space needs label words: give TextStates words="):
         reader(folder, words=None).label_space()
     with pytest.raises(LabelWordError, match=r"^label word 'nosuchword' is unknown|is . tokens"):
         reader(folder, words={"a": "bad", "b": "nosuchword"}).label_space()
-    with pytest.raises(BadInput, match="the model has layers 0"):
-        reader(folder, layers=(99,)).transform(TEXTS)
     with pytest.raises(BadInput, match="unknown model 'smollm2-135'"):
         TextStates("smollm2-135").transform(TEXTS)
