@@ -83,7 +83,7 @@ def validate_template(template: str) -> str:
     return template
 
 
-def validate_row(row: object, fields: Collection[str], number: int) -> dict[str, str]:
+def validate_row(row: object, fields: Collection[str], number: object) -> dict[str, str]:
     """Return the texts of a row by field, stripped as those of data sets are; other keys of the row are ignored.
 
     Parameters
@@ -92,8 +92,8 @@ def validate_row(row: object, fields: Collection[str], number: int) -> dict[str,
         Field → text.
     fields : collection of str
         Names of the template's fields.
-    number : int
-        Of the row, for messages.
+    number : object
+        Number or label of the row, for messages.
 
     Returns
     -------

@@ -117,9 +117,10 @@ def predict(
 
 
 def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
+    import pandas as pd
     import pyarrow as pa
 
-    from tasks.tracking.packaging import load_classifier
+    from tasks.tracking.packaging import find_classifier, load_classifier
     from warehouse.catalog.export import render
 
     lines = [line for text in texts for line in (_read_stdin() if text == "-" else [text])]
@@ -127,7 +128,12 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
         raise BadInput("a text to classify is empty: give at least one word")
     for line in lines:
         _check_utf8(line)
-    table = pa.Table.from_pandas(load_classifier(Home.find(), model).predict(lines), preserve_index=False)
+    home = Home.find()
+    field, *others = find_classifier(home, model).config["fields"]
+    if others:
+        raise BadInput(f"{model} has the fields {', '.join([field, *others])}: give a file of them with --input")
+    answers = load_classifier(home, model).predict(pd.DataFrame({field: lines}))
+    table = pa.Table.from_pandas(answers, preserve_index=False)
     render(table, "json" if as_json else "table", sys.stdout.buffer)
 
 

@@ -32,11 +32,16 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=1024, max=65000, help="Port, by default 5080 or the next free one.")
     ] = None,
+    max_texts: Annotated[int, typer.Option(min=1, help="Most texts of a request.")] = 1000,
+    max_characters: Annotated[int, typer.Option(min=1, help="Most characters of a text.")] = 100_000,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Largest body of a request.")] = 16,
+    max_seconds: Annotated[int, typer.Option(min=1, help="Longest time for an answer.")] = 60,
 ) -> None:
     """Serve a registered model over HTTP on localhost; Ctrl-C stops it."""
     from flows.services.model_server import serve as start
+    from tasks.tracking.scoring_app import Limits
 
-    start(Home.find(), model, port)
+    start(Home.find(), model, port, Limits(max_texts, max_characters, max_megabytes, max_seconds))
 
 
 @app.command()

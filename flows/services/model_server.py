@@ -1,17 +1,16 @@
 """`vocabsem serve`: MLflow's scoring server for one registered model, on loopback, while this process lives."""
 
 import json
-import os
-import sys
 import threading
 import time
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import typer
 
 from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.packaging import RegisteredClassifier, find_classifier
+from tasks.tracking.scoring_app import Limits
 from vocabsem.errors import BadInput, ComputationFailed
 from warehouse.home import Home
 
@@ -19,7 +18,7 @@ PORT = 5080  # where to look first for a free one
 EXAMPLE = "a gorgeous, witty movie"
 
 
-def serve(home: Home, model: str, port: int | None) -> None:
+def serve(home: Home, model: str, port: int | None, limits: Limits) -> None:
     """Load the model in a server, print a request, and wait. Ctrl-C or the end of this process stops it.
 
     The version is settled at the start: an alias that moves later changes nothing here.
@@ -27,7 +26,7 @@ def serve(home: Home, model: str, port: int | None) -> None:
     start or ends by itself.
     """
     registered = find_classifier(home, model)
-    server = scoring_server(home, registered, _checked(port))
+    server = scoring_server(home, registered, _checked(port), limits)
     server.log.unlink(missing_ok=True)
     typer.echo(f"loading {registered.name}/{registered.version} …")
     with running(server):
@@ -45,15 +44,9 @@ def serve(home: Home, model: str, port: int | None) -> None:
     raise ComputationFailed(f"{server.name} ended by itself; its output is in {server.log}")
 
 
-def scoring_server(home: Home, model: RegisteredClassifier, port: int) -> Server:
-    settings = {
-        "MLFLOW_TRACKING_URI": home.tracking_uri,
-        "MLFLOW_REGISTRY_URI": home.tracking_uri,
-        # MLflow looks for uvicorn on the path, where it is not unless the environment is activated
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-    }
-    words = ["--env-manager", "local", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command = ["mlflow", "models", "serve", "--model-uri", model.uri, *words]
+def scoring_server(home: Home, model: RegisteredClassifier, port: int, limits: Limits) -> Server:
+    settings = {"MLFLOW_TRACKING_URI": home.tracking_uri, "MLFLOW_REGISTRY_URI": home.tracking_uri}
+    command = ["tasks.tracking.scoring_app", model.uri, str(port), json.dumps(asdict(limits))]
     return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
 
 

@@ -69,16 +69,15 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
     """
     import mlflow
     from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     requirements = [f"{package}=={version_of(package).partition('+')[0]}" for package in REQUIREMENTS]
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
-    fields = list(dataset.fields)
     signature = ModelSignature(
-        # a column without a name takes lists and series as well as frames
-        Schema([ColSpec("string", name) for name in fields] if len(fields) > 1 else [ColSpec("string")]),
+        Schema([ColSpec("string", name) for name in dataset.fields]),
         Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
+        ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)

@@ -18,11 +18,11 @@ from mlflow.pyfunc.model import PythonModel
 from safetensors import safe_open
 
 from vocabsem.cards.schema import ModelCard
-from vocabsem.errors import SourceError
+from vocabsem.errors import DataError, SourceError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods.persistence import from_arrays
-from vocabsem.prompting import encode_prompts
+from vocabsem.prompting import Prompts, encode_prompts, validate_row
 
 
 class TextClassifier(PythonModel):
@@ -49,32 +49,49 @@ class TextClassifier(PythonModel):
                 f" its digest is {self.model.digest[:12]}, then {self.config['digest'][:12]}: run the experiment again"
             )
 
-    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # MLflow takes both forms
+    def predict(  # type: ignore[override]  # MLflow takes all of its forms
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """Classify N texts, with a column for each field of the template, to a frame of N rows.
 
-        Columns: `label`, and under each class's name its probability. MLflow makes the frame of a list or a series.
+        Columns: `label`, and under each class's name its probability. Other columns than the fields are ignored.
+        params: `truncate`, whether a text over the limit of the experiment loses its end (the default) or is refused.
         Texts go through the model in the shards of the experiment, so that the texts of a stored split, in their order,
         meet the same batches and get the same probabilities; in bfloat16 others differ by its rounding.
         Raises MlflowException, which a server answers with 400, for a missing or empty text.
         """
-        fields = self._fields(model_input)
-        with self.turn:
-            probabilities = self._probabilities(fields)
-        labels = self.config["labels"]
+        fields, labels = self.config["fields"], self.config["labels"]
+        try:
+            records = model_input[fields].to_dict("records")
+            rows = [validate_row(row, fields, number) for number, row in zip(model_input.index, records, strict=True)]
+            with self.turn:
+                prompts = self._prompts(rows)
+                if prompts.truncated.any() and not (params or {}).get("truncate", True):
+                    number = model_input.index[prompts.truncated.argmax()]
+                    limit = self.config["settings"]["max_tokens"]
+                    raise DataError(f"row {number} is over {limit} tokens with its template: shorten it, or truncate")
+                probabilities = self._probabilities(prompts)
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
         frame = pd.DataFrame(probabilities, columns=labels)
         frame.insert(0, "label", [labels[index] for index in probabilities.argmax(axis=1)])
         return frame
 
-    def _probabilities(self, fields: list[dict[str, str]]) -> np.ndarray:
-        """Return the probabilities (N, C) of N texts."""
+    def _prompts(self, rows: list[dict[str, str]]) -> Prompts:
         settings = self.config["settings"]
-        prompts = encode_prompts(
+        return encode_prompts(
             self.model.tokenizer,
             self.config["template"],
-            fields,
+            rows,
             max_tokens=settings["max_tokens"],
             prepend_bos=settings["prepend_bos"],
         )
+
+    def _probabilities(self, prompts: Prompts) -> np.ndarray:
+        """Return the probabilities (N, C) of N prompts."""
+        settings = self.config["settings"]
+        if not prompts.token_ids:
+            return np.empty((0, len(self.config["labels"])))
         parts = []
         for start in range(0, len(prompts.token_ids), settings["shard_rows"]):
             shard = prompts.token_ids[start : start + settings["shard_rows"]]
@@ -82,16 +99,6 @@ class TextClassifier(PythonModel):
             parts.append(np.concatenate(list(states.values()), axis=1))  # (shard, k·d)
         columns = np.concatenate(parts)[:, -self.method.n_features_in_ :]  # a method of one layer reads the last
         return self.method.predict_proba(columns)
-
-    def _fields(self, frame: pd.DataFrame) -> list[dict[str, str]]:
-        names = self.config["fields"]
-        frame = frame[names] if len(names) > 1 else frame.set_axis(names, axis=1)
-        rows = [{name: row[name] for name in names} for row in frame.to_dict("records")]
-        for number, row in enumerate(rows):
-            for name, text in row.items():
-                if not isinstance(text, str) or not text.strip():
-                    raise MlflowException.invalid_parameter_value(f"row {number}: {name} is {text!r}: give a text")
-        return rows
 
     def _cache(self) -> Path:
         """Return the folder of downloads of the named home; with none named, of the home that made the model."""

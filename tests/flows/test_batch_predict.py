@@ -63,7 +63,7 @@ def test_every_row_keeps_its_columns_and_gets_the_models_answer(home, table, tmp
     scored, given = pq.read_table(output), pq.read_table(table)
     assert scored.column_names == [*given.column_names, *ADDED]
     assert scored.select(given.column_names).equals(given)
-    expected = load_classifier(home, MODEL).predict(texts())
+    expected = load_classifier(home, MODEL).predict(pd.DataFrame({"text": texts()}))
     np.testing.assert_allclose(scored.select(ADDED[1:]).to_pandas(), expected.iloc[:, 1:], atol=1e-6)
     assert scored["predicted"].to_pylist() == expected["label"].tolist()
     record = json.loads((tmp_path / "scored.parquet.json").read_text())
@@ -84,7 +84,7 @@ def test_csv_of_other_columns_gives_csv(home, tmp_path):
     assert scored.columns.tolist() == ["review", "stars", *ADDED]
     assert scored["review"].tolist() == awkward
     assert set(scored["stars"]) == {"05"}
-    expected = load_classifier(home, MODEL).predict(awkward)
+    expected = load_classifier(home, MODEL).predict(pd.DataFrame({"text": awkward}))
     np.testing.assert_allclose(scored[ADDED[1:]], expected.iloc[:, 1:], atol=1e-6)
 
 

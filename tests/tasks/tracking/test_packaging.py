@@ -42,6 +42,10 @@ SETTINGS = {
 TEXTS = ["the good film", "a bad dull story", "great", "the plot of this film was moving and good"]
 
 
+def column(texts):
+    return pd.DataFrame({"text": pd.Series(texts, dtype=object)})
+
+
 def entry(model, fields=("text",), key_of="first"):
     template = " ".join(f"{name} : {{{name}}}" for name in fields) + " sentiment :"
     dataset = DatasetCard.model_validate(
@@ -132,18 +136,40 @@ def registered(tmp_path_factory):
 
 def test_gives_the_probabilities_of_the_method_it_was_made_from(registered):
     home, *_, expected = registered
-    frame = load_classifier(home, "vocabsem-films@champion").predict(TEXTS)
+    frame = load_classifier(home, "vocabsem-films@champion").predict(column(TEXTS))
     assert list(frame.columns) == ["label", "negative", "positive", "so-so"]
     np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)  # float32 states, other batches
     assert frame["label"].tolist() == [["negative", "positive", "so-so"][i] for i in expected.argmax(axis=1)]
 
 
 @pytest.mark.parametrize("model", ["vocabsem-films", "vocabsem-films@champion", "vocabsem-films/1"])
-def test_takes_a_list_a_series_or_a_frame(registered, model):
+def test_takes_the_column_of_its_name_wherever_it_stands(registered, model):
     classifier = load_classifier(registered[0], model)
-    from_list = classifier.predict(TEXTS)
-    pd.testing.assert_frame_equal(classifier.predict(pd.Series(TEXTS, name="text")), from_list)
-    pd.testing.assert_frame_equal(classifier.predict(pd.DataFrame({"text": TEXTS})), from_list)
+    expected = classifier.predict(column(TEXTS))
+    pd.testing.assert_frame_equal(classifier.predict(pd.Series(TEXTS, name="text")), expected)
+    wide = pd.DataFrame({"id": TEXTS[::-1], "text": TEXTS, "stars": range(4)})
+    pd.testing.assert_frame_equal(classifier.predict(wide), expected)
+    assert len(classifier.predict(column([]))) == 0
+    for other in (TEXTS, pd.Series(TEXTS), pd.DataFrame({"Text": TEXTS, "id": TEXTS})):
+        with pytest.raises(mlflow.MlflowException, match=r"Model is missing inputs \['text'\]"):
+            classifier.predict(other)
+
+
+def test_the_signature_names_the_fields_and_the_params(registered):
+    signature = load_classifier(registered[0], "vocabsem-films").metadata.signature
+    assert signature.inputs.to_dict() == [{"name": "text", "type": "string", "required": True}]
+    (param,) = signature.params.params
+    assert (param.name, param.dtype.name, param.default) == ("truncate", "boolean", True)
+    assert signature.outputs.input_names() == ["label", "negative", "positive", "so-so"]
+
+
+def test_a_text_over_the_limit_is_truncated_or_refused(registered):
+    classifier = load_classifier(registered[0], "vocabsem-films")
+    texts = column(["good", "the plot of this film was moving and good " * 5])
+    assert len(classifier.predict(texts)) == 2
+    with pytest.raises(mlflow.MlflowException, match="row 1 is over 24 tokens with its template"):
+        classifier.predict(texts, params={"truncate": False})
+    assert len(classifier.predict(texts[:1], params={"truncate": False})) == 1
 
 
 def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registered, tmp_path):
@@ -152,7 +178,7 @@ def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registere
         "import json, mlflow, sys\n"
         "model = mlflow.pyfunc.load_model('models:/vocabsem-films@champion')\n"
         "import vocabsem; assert 'code' in vocabsem.__file__, vocabsem.__file__\n"
-        f"print(model.predict({TEXTS!r}).to_json(orient='records'))"
+        f"import pandas; print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='records'))"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("VOCABSEM", "MLFLOW", "PREFECT"))}
     done = subprocess.run(
@@ -235,11 +261,11 @@ def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
     np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "  \n"])
-def test_an_empty_text_is_named(registered, text):
+@pytest.mark.parametrize("text", ["", "  \n", 5, True, None, float("nan"), ["good"], "bad \ud83d"])
+def test_what_is_no_text_is_named(registered, text):
     classifier = load_classifier(registered[0], "vocabsem-films@champion")
     with pytest.raises(mlflow.MlflowException, match="row 1: text is"):
-        classifier.predict(["good", text])
+        classifier.predict(pd.DataFrame({"text": pd.Series(["good", text], dtype=object)}))
 
 
 @pytest.mark.parametrize("model", ["vocabsem-flims@champion", "vocabsem-films/99", "vocabsem-films@best", "", "a/b/c"])
