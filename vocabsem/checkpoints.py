@@ -93,6 +93,8 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
             f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: fix 'source' in its card"
         )
     target = cache / "models" / digest[:12]
+    if target.exists():
+        return target, digest
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
         if not target.exists():

@@ -17,6 +17,11 @@ class Home:
         return cls(Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute())
 
     @property
+    def read_only(self) -> bool:
+        """Whether it exists and this process cannot write in it."""
+        return self.root.exists() and not os.access(self.root, os.W_OK)
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

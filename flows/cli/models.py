@@ -151,12 +151,16 @@ def _check_utf8(text: str) -> None:
 
 def _predict_file(model: str, input: str, output: str, column: list[str]) -> None:
     from flows.services.prefect_api import in_process
-    from tasks.batch_predict import make_job
+    from tasks.batch_predict import make_job, predict_file, validate_input
 
     if wrong := next((word for word in column if "=" not in word), None):
         raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
-    make_job(home, model, input, output, columns)  # refuses bad input before a server starts
+    job = make_job(home, model, input, output, columns)  # refuses bad input before a server starts
+    if home.read_only:  # where no server could record it
+        predict_file.fn(home, job, *validate_input(job))
+        typer.echo(output)
+        return
     with in_process(home):
         from flows.batch_predict import batch_predict
 

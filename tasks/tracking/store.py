@@ -1,10 +1,13 @@
 """The home's MLflow store: one SQLite file, made once, used by clients and by MLflow's global functions."""
 
 import logging
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -27,8 +30,16 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     """Yield a client of the home's store, made if there is none. In the block MLflow's global functions use it too.
 
     They must, because MLflow's registry looks up a logged model in the global store, whatever the client's is.
+    Of a home that cannot be written, it is a copy for the time of the block: what is written is lost.
     Raises ComputationFailed for a database that is damaged.
     """
+    if home.read_only:
+        with TemporaryDirectory() as copy:
+            for file in home.root.glob("mlflow.db*"):
+                shutil.copyfile(file, Path(copy, file.name))
+            with store(Home(Path(copy))) as client:
+                yield client
+        return
     mlflow = _mlflow()
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     mlflow.set_tracking_uri(home.tracking_uri)

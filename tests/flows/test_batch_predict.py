@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from vocabsem.errors import BadInput, DataError
 
 ADDED = ["predicted", "p_neg", "p_pos", "p_tale"]
 MODEL = "vocabsem-made"
+UNPRIVILEGED = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override"]
 
 
 def texts(n=70):
@@ -86,6 +88,30 @@ def test_csv_of_other_columns_gives_csv(home, tmp_path):
     assert set(scored["stars"]) == {"05"}
     expected = load_classifier(home, MODEL).predict(pd.DataFrame({"text": awkward}))
     np.testing.assert_allclose(scored[ADDED[1:]], expected.iloc[:, 1:], atol=1e-6)
+
+
+@pytest.mark.skipif(not os.geteuid() and not shutil.which("setpriv"), reason="root writes everywhere")
+def test_a_home_that_cannot_be_written_answers_texts_and_files(home, tmp_path):
+    kept = tmp_path / "kept"
+    shutil.copytree(home.root, kept)
+    folders = [kept, *(path for path in kept.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        given, output = tmp_path / "texts.csv", tmp_path / "scored.csv"
+        pd.DataFrame({"text": texts(5)}).to_csv(given)
+        predict = [*UNPRIVILEGED, sys.executable, "-m", "flows.cli.main", "--home", kept, "predict", "--model", MODEL]
+        answers = []
+        for words in (["--json", *texts(5)], ["--input", given, "--output", output]):
+            done = subprocess.run([*predict, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            answers.append(done.stdout)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    labels = [row["label"] for row in json.loads(answers[0])]
+    assert pd.read_csv(output)["predicted"].tolist() == labels
+    assert len(labels) == 5
 
 
 class Stopping:
