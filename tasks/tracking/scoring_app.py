@@ -107,7 +107,8 @@ class ScoringApp:
             batch = rows[start : start + BATCH]
             frame = pd.DataFrame(batch, index=range(start, start + len(batch)), columns=self.fields, dtype=object)
             predict = partial(self.model.predict, frame, params=params)
-            answers += (await asyncio.get_running_loop().run_in_executor(self.turns, predict)).to_dict("records")
+            answered: Any = await asyncio.get_running_loop().run_in_executor(self.turns, predict)
+            answers += answered.to_dict("records")
         return answers
 
     async def _body(self, request: Request) -> bytes:

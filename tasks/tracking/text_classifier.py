@@ -67,7 +67,7 @@ class TextClassifier(PythonModel):
             with self.turn:
                 prompts = self._prompts(rows)
                 if prompts.truncated.any() and not (params or {}).get("truncate", True):
-                    number = model_input.index[prompts.truncated.argmax()]
+                    number = model_input.index[int(prompts.truncated.argmax())]
                     limit = self.config["settings"]["max_tokens"]
                     raise DataError(f"row {number} is over {limit} tokens with its template: shorten it, or truncate")
                 probabilities = self._probabilities(prompts)
