@@ -1,4 +1,4 @@
-"""`vocabsem serve`: a real scoring server of a user's own method, asked over HTTP, stopped by one Ctrl-C."""
+"""`vocabsem serve`: a real scoring server of a user's own method, queried over HTTP, stopped by one Ctrl-C."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(home):
-    """Process and address of one server for all questions."""
+    """Process and address of one server for all requests."""
     port = free_port(5300)
     words = [sys.executable, "-m", "flows.cli.main", "--home", str(home.root), "serve", "vocabsem-made"]
     words += ["--port", str(port), "--max-texts", "300", "--max-characters", "3000", "--max-megabytes", "1"]
@@ -123,7 +123,7 @@ def test_what_cannot_be_answered_is_explained(served, body, status, message):
     assert message in json.load(refused.value)["message"]
 
 
-def test_fifty_clients_are_served_beside_large_requests_and_the_server_says_that_it_lives(served):
+def test_fifty_clients_are_served_beside_large_requests(served):
     serving, address, _ = served
     ping = address.replace("invocations", "ping")
     process = psutil.Process(serving.pid).children(recursive=True)[-1]  # below its supervisor
@@ -176,7 +176,7 @@ def test_a_model_whose_files_are_gone_is_explained(home):
         away.rename(home.artifacts)
 
 
-def test_a_model_of_pairs_is_asked_with_both_fields():
-    found = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
-    _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", found))
+def test_a_model_of_pairs_is_requested_with_both_fields():
+    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
+    _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", result))
     assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}
