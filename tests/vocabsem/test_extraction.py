@@ -98,7 +98,7 @@ def test_a_model_that_overflows_is_not_taken_for_one_that_forgets(tmp_path, dtyp
     model = load_model(save("llama", tmp_path), tmp_path / "cache", dtype=dtype)
     with torch.no_grad():
         model.network.model.layers[1].mlp.down_proj.weight.fill_(torch.finfo(getattr(torch, dtype)).max)
-    for check in (lambda: check_head(model, DEMONSTRATED), lambda: extract(model, DEMONSTRATED, [model.layers])):
+    for check in (lambda: check_head(model, LONG_PREFIX), lambda: extract(model, LONG_PREFIX, [model.layers])):
         with pytest.raises(ComputationFailed, match=rf"is not finite in {dtype}{advice}$"):
             check()
 
