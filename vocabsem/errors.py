@@ -12,8 +12,10 @@ VocabsemError                  exit code 1
     ├── GuardFailed            head(state) differs from the model's own logits
     └── TrainingFailed         a calibrator's loss or states became infinite
 
-Every message names the value, where it was read, and the fix.
+Every message names the value, where it was read, and the fix. Of a long value it holds the start.
 """
+
+import re
 
 __all__ = [
     "BadInput",
@@ -27,7 +29,40 @@ __all__ = [
     "SourceError",
     "TrainingFailed",
     "VocabsemError",
+    "shorten",
 ]
+
+LONGEST_QUOTE = 200
+_QUOTE = r"""(?:(?<!\w)'(?:\\.|[^'\\]|'(?=\w))*'|"(?:\\.|[^"\\])*")"""
+_QUOTED = re.compile(rf"{_QUOTE}(?:, {_QUOTE})*", re.DOTALL)
+
+
+def shorten(message: str) -> str:
+    """Cut every quotation of a message, list of quotations, or word without a space to 200 characters.
+
+    Parameters
+    ----------
+    message : str
+        Text that quotes input of any length.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> len(shorten(f"unknown key {'k' * 10_000!r} in the card"))
+    224
+    """
+    return re.sub(r"\S+", lambda word: _cut(word[0]), _QUOTED.sub(lambda quoted: _cut(quoted[0]), message))
+
+
+def _cut(text: str) -> str:
+    """Return text of at most 200 characters, with the quotation mark or the colon at its end."""
+    if len(text) <= LONGEST_QUOTE:
+        return text
+    last = text[-1] if text[-1] in "'\":" else ""
+    return text[: LONGEST_QUOTE - 1 - len(last)] + "…" + last
 
 
 class VocabsemError(Exception):
@@ -35,6 +70,9 @@ class VocabsemError(Exception):
 
     exit_code = 1
     """What the command line returns to the shell."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(shorten(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class BadInput(VocabsemError):

@@ -1,14 +1,15 @@
 """The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
 
+from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from vocabsem.cards.loader import CARDS, load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
+from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.methods.extensions import resolve
@@ -140,7 +141,7 @@ class Experiment(Card):
             ("shots", [str(n) for n in self.shots]),
             ("seeds", [str(seed) for seed in self.seeds]),
         ):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
+            if twice := sorted(name for name, count in Counter(names).items() if count > 1):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         return self
 
@@ -196,8 +197,5 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
-        try:
-            overrides[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise CardError(f"--set {setting!r}: the value is not YAML: {error}") from error
+        overrides[key.strip()], _ = read_yaml_text(value, f"--set {key}")
     return overrides

@@ -11,25 +11,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vocabsem.cards.schema import DatasetCard, Kind, ModelCard
-from vocabsem.errors import CardError
+from vocabsem.cards.yaml_text import LONGEST, MOST_DEPTH, read_yaml_text
+from vocabsem.errors import CardError, shorten
 
 __all__ = ["CARDS", "list_cards", "load_card", "read_yaml"]
 
 CARDS = Path(__file__).parents[2] / "data"
+MOST_MISTAKES = 20
 
 T = TypeVar("T", bound=BaseModel)
 KeyPath = tuple[int | str, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader for which a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (key_node, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = None) -> T:
@@ -54,33 +45,24 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
     CardError
         With file, line, key and fix, for all mistakes at once.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CardError(f"cannot read the card {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CardError(f"{path} is not UTF-8 text") from None
-    try:
-        data = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-        tree = yaml.compose(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CardError(f"{path}:{line}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise CardError(f"{path}: not YAML: {error}") from None
+    data, tree = read_yaml_text(_read_text(path), str(path))
     if not isinstance(data, dict):
-        raise CardError(f"{path}: expected 'key: value' lines, found {'nothing' if data is None else repr(data)[:60]}")
+        given = "nothing" if data is None else shorten(repr(data))
+        raise CardError(f"{path}: expected 'key: value' lines, found {given}")
+    if overrides:
+        data = json.loads(json.dumps(data))  # so that an alias does not change with what it names
     for key, value in (overrides or {}).items():
         _override(data, key.split("."), value)
     try:
         # Through JSON, so that strict types still take YAML's lists for tuples and its text for enums.
-        return model.model_validate_json(json.dumps(data, default=str), context={"folder": path.parent})
+        return model.model_validate_json(json.dumps(data), context={"folder": path.parent})
     except ValidationError as error:
         overridden = [key.split(".") for key in overrides or {}]
-        messages = (
-            f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, dict(e))}" for e in error.errors()
+        mistakes, more = error.errors()[:MOST_MISTAKES], error.error_count() - MOST_MISTAKES
+        messages = dict.fromkeys(
+            f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, dict(e))}" for e in mistakes
         )
-        raise CardError("\n".join(dict.fromkeys(messages))) from None
+        raise CardError("\n".join([*messages, *([f"and {more:,} more mistakes"] if more > 0 else [])])) from None
 
 
 @overload
@@ -149,12 +131,27 @@ def list_cards(kind: Kind) -> list[str]:
     return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
 
 
+def _read_text(path: Path) -> str:
+    """Return the text of a card, or of its start where it is longer than a card can be. Raises CardError."""
+    try:
+        if path.exists() and not path.is_file():
+            raise CardError(f"the card {path} is no file")
+        with path.open(encoding="utf-8") as file:
+            return file.read(LONGEST + 1)
+    except OSError as error:
+        raise CardError(f"cannot read the card {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CardError(f"{path} is not UTF-8 text") from None
+
+
 def _override(data: dict[str, Any], keys: list[str], value: Any) -> None:
     *parents, last = keys
+    if len(parents) > MOST_DEPTH:
+        raise CardError(f"cannot set {'.'.join(keys)}: no key of a card is nested more than {MOST_DEPTH} deep")
     for depth, key in enumerate(parents, 1):
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
-            raise CardError(f"cannot set {'.'.join(keys)}: {'.'.join(keys[:depth])} holds {data!r}, no keys")
+            raise CardError(f"cannot set {'.'.join(keys)}: {'.'.join(keys[:depth])} holds {str(data)!r}, no keys")
     data[last] = value
 
 

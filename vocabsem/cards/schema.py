@@ -1,5 +1,6 @@
 """Cards of models and data sets: typed, read from YAML under `data/`, rejected whole if one key is wrong."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -286,7 +287,7 @@ class DatasetCard(Card):
 
 
 def _check_distinct(items: list[str], what: str) -> None:
-    if twice := sorted({item for item in items if items.count(item) > 1}):
+    if twice := sorted(item for item, count in Counter(items).items() if count > 1):
         raise ValueError(f"{what} {twice[0]!r} is given to two labels")
 
 
