@@ -9,6 +9,7 @@ from pydantic import Field
 from flows.execution.progress import progress
 from tasks.catalog import update_catalog
 from tasks.maintenance import Maintained, verify_and_sweep
+from tasks.tracking.markdown import escape
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
 from warehouse.lake.manifest import partition_folders
@@ -40,9 +41,9 @@ def maintenance(hours: Annotated[float, Field(ge=0)] = 24.0, home: str | None = 
 
 def _page(home: Home, done: Maintained) -> str:
     rebuilt = "not rebuilt, because of what is damaged" if done.faults else "rebuilt"
-    lines = ["# Maintenance", "", f"- lake `{home.lake}`: {done.summary}", f"- catalog: {rebuilt}"]
+    lines = ["# Maintenance", "", f"- lake {escape(str(home.lake))}: {done.summary}", f"- catalog: {rebuilt}"]
     lines += [f"- leftovers removed: {len(done.removed)}", ""]
     for title, items in (("Damaged or missing", done.faults), ("Removed", done.removed)):
         if items:
-            lines += [f"## {title}", "", *(f"- {item}" for item in items), ""]
+            lines += [f"## {title}", "", *(f"- {escape(str(item))}" for item in items), ""]
     return "\n".join(lines)

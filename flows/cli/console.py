@@ -8,9 +8,12 @@ from rich.table import Column, Table
 
 
 def console(width: int = 120) -> Console:
-    """Return a console as wide as the terminal; where there is none, wide enough for a row of the leaderboard."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=width)
+    """Return a console as wide as the terminal; where there is none, wide enough for a row of the leaderboard.
+
+    Text is printed as it is: `[red]` is no style, `:smile:` no picture.
+    """
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def grid(title: str, heads: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -29,6 +29,7 @@ def init_dataset(
     """Write the card of your own data set, with label words proposed by the model."""
     from tasks.views.dataset_draft import propose, read_draft
     from vocabsem.cards.loader import CARDS, load_card
+    from warehouse.catalog.export import printable
 
     name = name or re.sub(r"\W+", "_", file.stem.lower()).strip("_") or "mine"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
@@ -46,10 +47,10 @@ def init_dataset(
     _write(output, draft.card(words))
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
     for (label_name, count), word in zip(draft.counts.items(), words, strict=True):
-        typer.echo(f"{label_name:<20} {count:>8,}  {word}")
+        typer.echo(f"{printable(label_name):<20} {count:>8,}  {word}")
     of_class = dict(zip(draft.counts, words, strict=True))
     for prompt, label_name in prompts:
-        typer.echo(f"\n{prompt} {of_class[label_name]}")
+        typer.echo(f"\n{printable(prompt, keep=chr(10))} {of_class[label_name]}")
     known = name if output.parent == CARDS / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--set name={experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"

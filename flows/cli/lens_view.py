@@ -9,6 +9,7 @@ from rich.text import Text
 
 from flows.reporting.templating import render
 from tasks.views.lens import LensResult
+from warehouse.catalog.export import printable
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
 LAST = 60  # characters of the prompt above the table
@@ -88,7 +89,7 @@ def html(look: LensResult) -> str:
 
 def shown(token: str) -> str:
     """Return a token without control characters; its leading space as a visible dot."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in token)
+    text = printable(token)
     return "·" + text[1:] if text.startswith(" ") else text
 
 

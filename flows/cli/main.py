@@ -12,7 +12,7 @@ import typer
 from flows.cli import datasets, experiments, models, services, warehouse  # noqa: F401  # each adds its commands
 from flows.cli.app import app
 from flows.services.environment import set_environment
-from vocabsem.errors import BadInput, VocabsemError
+from vocabsem.errors import BadInput, VocabsemError, shorten
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # typer's code for Ctrl-C
@@ -34,19 +34,27 @@ def main() -> NoReturn:
         if code == INTERRUPTED:
             typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # typer's errors of usage have it
+        error.message = _harmless(error.message)  # type: ignore[attr-defined]  # typer's errors of usage have both
+        error.show()  # type: ignore[attr-defined]
         code = 2
     except (VocabsemError, WarehouseError) as error:
         if debug:
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_harmless(str(error))}", err=True)
         code = error.exit_code
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"error: {_describe(error)}", err=True)
+        typer.echo(f"error: {_harmless(_describe(error))}", err=True)
         code = 1
     _leave(code if isinstance(code, int) else 0)
+
+
+def _harmless(message: str) -> str:
+    """Return a message without control characters, and with the start of what it quotes."""
+    from warehouse.catalog.export import printable
+
+    return printable(shorten(message), keep="\n")
 
 
 def _leave(code: int) -> NoReturn:

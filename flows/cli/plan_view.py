@@ -38,7 +38,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
 
 def print_start(plan: Plan) -> None:
     """Print on standard error how much there is to compute."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if plan.done:
         out.print(f"{plan.experiment.name}: everything is published, nothing to do")
         return

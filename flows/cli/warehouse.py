@@ -1,6 +1,7 @@
 """Commands on the warehouse: query, describe and maintain it."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,17 +10,23 @@ from flows.cli.app import TableFormat, app, warehouse_app
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=1e6, help="Longest time the query may take.")]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Most memory the query may take, as in 500MB or 8GB.")]
+
 
 @app.command()
 def sql(
     statement: Annotated[str, typer.Argument(metavar="SQL", help="A single statement of DuckDB's SQL.")],
     form: TableFormat = "table",
+    timeout: Timeout = 60.0,
+    memory: Memory = "2GB",
 ) -> None:
     """Run a read-only SQL query. See `schema` for tables."""
-    from warehouse.catalog import catalog
+    from warehouse.catalog import limited
     from warehouse.catalog.export import render
 
-    render(catalog.query(Home.find(), statement), form, sys.stdout.buffer)
+    rows = limited.query(Home.find(), statement, timeout=timeout, memory=memory)
+    render(rows, form, sys.stdout.buffer)
 
 
 @app.command()
@@ -29,9 +36,11 @@ def query(
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="Parameter of the query; repeatable.")
     ] = None,
     form: TableFormat = "table",
+    timeout: Timeout = 60.0,
+    memory: Memory = "2GB",
 ) -> None:
     """Run a named query, or list the named queries with their parameters."""
-    from warehouse.catalog import named_queries
+    from warehouse.catalog import limited, named_queries
     from warehouse.catalog.export import render
 
     if name is None:
@@ -44,7 +53,8 @@ def query(
     pairs = [pair.partition("=") for pair in params or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
-    rows = named_queries.run_named_query(Home.find(), name, {key: value for key, _, value in pairs})
+    given, run = {key: value for key, _, value in pairs}, partial(limited.query, timeout=timeout, memory=memory)
+    rows = named_queries.run_named_query(Home.find(), name, given, run)
     render(rows, form, sys.stdout.buffer)
 
 

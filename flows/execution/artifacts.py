@@ -8,7 +8,7 @@ from flows.planning.plan import Plan
 from flows.reporting.effects import gains
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.svg import data_uri
-from flows.reporting.table import pipes
+from tasks.tracking.markdown import escape, inline, pipes
 from tasks.tracking.outcome import finished_run
 from tasks.tracking.runs import page_file
 from warehouse.catalog import reads
@@ -68,7 +68,7 @@ def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, A
 
 
 def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
-    lines = [f"# {plan.experiment.name}", "", plan.experiment.description, "", *_report(plan)]
+    lines = [f"# {plan.experiment.name}", "", escape(plan.experiment.description), "", *_report(plan)]
     lines_of = gains(plan.home, plan.run.key)
     for pair in plan.pairs:
         model, dataset = pair.model.name, pair.dataset.name
@@ -78,7 +78,7 @@ def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
             interval = f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"
             best.append([row["method"], row["shots"], f"{row['macro_f1']:.3f}", interval, f"{row['accuracy']:.3f}"])
         lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", "macro-F1", "95 %", "accuracy"], best)]
-        lines += ["", *(f"- {line}" for line in lines_of.get((dataset, model), []))]
+        lines += ["", *(f"- {inline(line)}" for line in lines_of.get((dataset, model), []))]
         picture = data_uri(label_efficiency(dataset, scores).picture(f"{dataset}, {model}"))
         lines += ["", f"![macro-F1 by labeled examples per class]({picture})", ""]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
 from flows.planning.plan import Plan
-from vocabsem.errors import ComputationFailed
+from vocabsem.errors import ComputationFailed, shorten
 
 _failures: ContextVar[list[dict[str, Any]] | None] = ContextVar("failures", default=None)
 
@@ -47,8 +47,8 @@ def attempt(**where: str) -> Iterator[None]:
 
 def keep_failure(error: Exception, **where: str) -> None:
     """Append an error, with `where` it was, to those that are collected."""
-    get_run_logger().error(f"{', '.join(where.values())}: {error}")
-    row = {"model": "", "dataset": "", "step": ""} | where | {"error": str(error)}
+    get_run_logger().error(f"{', '.join(where.values())}: {shorten(str(error))}")
+    row = {"model": "", "dataset": "", "step": ""} | where | {"error": shorten(str(error))}
     failures = _failures.get()
     if failures is not None and row not in failures:
         failures.append(row)

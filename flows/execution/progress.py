@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks.steps.progress import ProgressFile
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 POLL_SECONDS = 0.2
 LINE_SECONDS = 15.0  # between lines where there is no terminal
 ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to the server

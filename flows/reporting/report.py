@@ -12,6 +12,7 @@ from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.run_summary import Run
 from flows.reporting.sections import SECTIONS, Results, of_dataset
 from flows.reporting.templating import writable
+from tasks.tracking import markdown
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -64,7 +65,7 @@ def results_of(home: Home, run: Run) -> list[Results]:
 
 
 def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
-    lines = [f"# {run.experiment}", "", run.card["description"], "", run.origin("--markdown")]
+    lines = [f"# {run.experiment}", "", markdown.escape(run.card["description"]), "", run.origin("--markdown")]
     for results in every:
         lines += ["", f"## {results.model}"]
         for section in SECTIONS:

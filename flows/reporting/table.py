@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from tasks.tracking import markdown
+
 INTERVAL = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 NAME, BEST = re.compile(r"`([^`]*)`"), re.compile(r"\*\*(.+?)\*\*")
 BREAKS = re.compile(r"(?<=[_+])")  # where a long name may wrap
@@ -22,7 +24,8 @@ class Table:
 
     def markdown(self) -> list[str]:
         """Return the lines of a section: title, note, table."""
-        return ["", f"### {self.title}", "", self.note, "", *pipes(self.heads, self.rows)]
+        pipes = markdown.pipes(self.heads, self.rows)
+        return ["", f"### {markdown.escape(self.title)}", "", markdown.inline(self.note), "", *pipes]
 
     def html(self) -> Markup:
         """Return the table in a box that scrolls on narrow screens, its title for screen readers; text is escaped."""
@@ -37,11 +40,6 @@ class Table:
             '<caption class="hidden">{0}</caption>'
             "<thead><tr>{1}</tr></thead>\n<tbody>\n{2}\n</tbody></table></div>"
         ).format(self.title, heads, Markup("\n").join(rows))
-
-
-def pipes(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table in Markdown."""
-    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
 def inline(text: str) -> Markup:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tasks.tracking.markdown import escape
 from tasks.tracking.runs import KEY, NOTE, PARENT, experiment_id, git_commit, params
 from tasks.tracking.store import store
 from warehouse.home import Home
@@ -48,7 +49,7 @@ def active_run(home: Home, card: Mapping[str, Any], key: str, recorded: str | No
     finally:
         with store(home) as client:
             if error:
-                client.set_tag(run_id, NOTE, error[:LONGEST_NOTE])
+                client.set_tag(run_id, NOTE, escape(error[:LONGEST_NOTE]))
             client.set_terminated(run_id, status)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
 from tasks.steps.step import PlannedFit
+from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.store import store, store_lock
@@ -66,7 +67,7 @@ def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) 
 def _create_version(client: "MlflowClient", run_id: str, name: str, folder: Path, fit: PlannedFit) -> str:
     model = log_classifier(folder, run_id, fit.dataset)
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=f"Text to {' | '.join(fit.dataset.label_names)}.")
+        client.create_registered_model(name, description=f"Text to {', '.join(map(escape, fit.dataset.label_names))}.")
     tags = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": fit.model.name}
     tags |= {"method": fit.name, "shots": str(fit.shots)}
     return str(client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id).version)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.tracking.markdown import escape, pipes
 from tasks.tracking.store import store, store_lock
 from warehouse.home import Home
 
@@ -103,7 +104,7 @@ def experiment_id(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -
         experiment = client.get_experiment_by_name(card["name"])
         if experiment is None:  # over a bare database MLflow would put artifacts into the working directory
             folder = home.artifacts / card["name"]
-            return str(client.create_experiment(card["name"], folder.as_uri(), {NOTE: card["description"]}))
+            return str(client.create_experiment(card["name"], folder.as_uri(), {NOTE: escape(card["description"])}))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
@@ -158,11 +159,16 @@ def _input(dataset: DatasetInput) -> Any:
 
 def _note(best: Sequence[Mapping[str, Any]]) -> str:
     """Return the run's description on MLflow's pages: for each data set and model the fit that validation prefers."""
-    lines = ["| data set | model | best on validation data | shots | macro-F1 on test data | 95 % |", "|---" * 6 + "|"]
-    for row in (row for row in best if row["rank"] == 1 and row["validation_macro_f1"] is not None):
-        what = " | ".join(row[name] for name in ("dataset", "model", "method", "shots"))
-        lines.append(f"| {what} | {row['macro_f1']:.3f} | {row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f} |")
-    return "\n".join(lines) if len(lines) > 2 else ""
+    heads = ["data set", "model", "best on validation data", "shots", "macro-F1 on test data", "95 %"]
+    rows = [
+        [
+            *(row[name] for name in ("dataset", "model", "method", "shots")),
+            *(f"{row['macro_f1']:.3f}", f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"),
+        ]
+        for row in best
+        if row["rank"] == 1 and row["validation_macro_f1"] is not None
+    ]
+    return "\n".join(pipes(heads, rows)) if rows else ""
 
 
 def _finite(scores: Mapping[str, Any], name: str) -> float | None:

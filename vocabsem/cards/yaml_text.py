@@ -27,10 +27,10 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.nodes = self.depth = 0
-        self.sizes: dict[yaml.Node, int] = {}
+        self.sizes: dict[yaml.Node | None, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         before, self.depth = self.nodes, self.depth + 1
         if self.depth > MOST_DEPTH:
             raise _error(f"values are nested more than {MOST_DEPTH} deep", event)

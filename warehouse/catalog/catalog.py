@@ -30,6 +30,7 @@ from warehouse.lake import atomic, files
 from warehouse.lake.partition import Lake
 
 REBUILD = "vocabsem warehouse rebuild"
+SPILL = 4  # times the memory limit, on disk
 
 
 @dataclass(frozen=True)
@@ -123,19 +124,20 @@ def _take(descriptor: int, path: Path, timeout: float) -> None:
             time.sleep(0.02)
 
 
-def connect(home: Home) -> duckdb.DuckDBPyConnection:
+def connect(home: Home, memory: int | None = None) -> duckdb.DuckDBPyConnection:
     """Open the catalog as it is now: read-only, confined to the published files, its settings locked.
 
-    For SQL of our own; a user's goes through `query`. A catalog of another version is rebuilt first. Raises
+    For SQL of our own; a user's goes through `query`. memory: bytes that DuckDB's operators may use.
+    A catalog of another version is rebuilt first. Raises
     NotPublished if there is no catalog, and then what `rebuild` raises.
     """
     if not home.catalog.exists():
         raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
-    connection = _attach(home)
+    connection = _attach(home, memory)
     if not is_current(connection):
         connection.close()
         update(home)
-        connection = _attach(home)
+        connection = _attach(home, memory)
     try:
         sandbox.confine(connection, [path for path, _ in _published(connection, home)])
     except duckdb.Error as error:
@@ -144,8 +146,9 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _attach(home: Home) -> duckdb.DuckDBPyConnection:
+def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / f"vocabsem-{os.getpid()}-{uuid4().hex[:8]}"
+    limits = {"memory_limit": f"{memory}B", "max_temp_directory_size": f"{SPILL * memory}B"} if memory else {}
     # A database in memory, for each connection its own: the file itself is attached, and may be replaced meanwhile.
     connection = duckdb.connect(
         config={
@@ -153,6 +156,7 @@ def _attach(home: Home) -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
             "temp_directory": str(spill),
+            **limits,
         }
     )
     try:
@@ -170,13 +174,17 @@ def _unreadable(home: Home, error: duckdb.Error) -> WarehouseError:
     return WarehouseError(f"{home.catalog} cannot be opened ({reason}): run `{REBUILD}` to build it from the lake")
 
 
-def query(home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
+def query(
+    home: Home, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None, memory: int | None = None
+) -> pa.Table:
     """Return the rows of one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
+
+    Without a limit of time, and with none on the memory of functions: a user's SQL goes through `limited.query`.
 
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
     """
-    with closing(connect(home)) as connection:
+    with closing(connect(home, memory)) as connection:
         sandbox.check(connection, sql)
         try:
             return connection.sql(sql, params=parameters).to_arrow_table()

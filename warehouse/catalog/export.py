@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from warehouse.errors import QueryRefused
 
 WIDTH = 60  # characters of one cell of a text table
+ROWS = 10_000  # of a text table
 ITEMS = 4  # items of a list in one cell
 
 
@@ -32,7 +33,7 @@ def render(table: pa.Table, form: str, out: BinaryIO) -> None:
 
 
 def _text(table: pa.Table, out: BinaryIO) -> None:
-    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    columns = [[_cell(value) for value in column.to_pylist()] for column in table[:ROWS].columns]
     numeric = [
         pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema
     ]
@@ -47,6 +48,8 @@ def _text(table: pa.Table, out: BinaryIO) -> None:
     out.write(line(["─" * width for width in widths]).encode())
     for row in zip(*columns, strict=True):
         out.write(line(row).encode())
+    if (more := len(table) - ROWS) > 0:
+        out.write(f"… {more:,} more rows: use --format csv, json or parquet\n".encode())
 
 
 def _csv(table: pa.Table, out: BinaryIO) -> None:
@@ -110,6 +113,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Return text harmless to a terminal: control characters but those to `keep` as Python escapes them."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
 def _cell(value: Any) -> str:
     """One line of at most WIDTH characters, harmless to a terminal."""
     if value is None:
@@ -121,5 +129,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         shown = ", ".join(_cell(inner) for inner in value[:ITEMS])
         return f"[{shown}, … {len(value)}]" if len(value) > ITEMS else f"[{shown}]"
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    text = printable(str(value)[: WIDTH + 1])
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"

@@ -4,7 +4,7 @@ The first comment line is the question; `-- $name = default: what it is` declare
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -41,8 +41,10 @@ def named_queries() -> dict[str, NamedQuery]:
     return {path.stem: _read(path) for path in sorted(QUERIES.glob("*.sql"))}
 
 
-def run_named_query(home: Home, name: str, given: Mapping[str, str]) -> pa.Table:
+def run_named_query(home: Home, name: str, given: Mapping[str, str], run: Callable[..., pa.Table] = query) -> pa.Table:
     """Return the rows of a named query; `given` values are bound, what is not given has its default.
+
+    run: as `catalog.query`.
 
     Raises QueryRefused for an unknown query, parameter or value, with the nearest known one, and what
     `catalog.query` raises.
@@ -56,7 +58,7 @@ def run_named_query(home: Home, name: str, given: Mapping[str, str]) -> pa.Table
         if key not in values:
             raise QueryRefused(f"query {name!r} has no parameter {key!r}: {_nearest(key, list(values))}")
         values[key] = _number(name, key, text) if isinstance(values[key], int) else text
-    rows = query(home, named.sql, values)
+    rows = run(home, named.sql, values)
     if not len(rows):
         for key, value in values.items():
             if isinstance(value, str):

@@ -1,0 +1,75 @@
+"""A user's SQL ends within its limits of time and memory; no text is a crash."""
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.warehouse.lakes import put_examples
+from warehouse.catalog import limited
+from warehouse.catalog.catalog import query, rebuild
+from warehouse.errors import QueryRefused
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("sql") / "home")
+    put_examples(Lake(home), "mr")
+    rebuild(home)
+    return home
+
+
+def test_a_query_within_its_limits_is_answered(home):
+    sql = "select count(*) as n from examples where dataset = $name"
+    assert limited.query(home, sql, {"name": "mr"}, timeout=60, memory="1GB").to_pylist() == [{"n": 10}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from range(1000000) a, range(1000000) b",
+        "select levenshtein(repeat('a', 200000), repeat('b', 200000))",  # one call, which DuckDB does not interrupt
+    ],
+)
+def test_a_query_without_end_is_stopped(home, sql):
+    start = time.monotonic()
+    with pytest.raises(QueryRefused, match=r"takes more than 1 s.*--timeout"):
+        limited.query(home, sql, timeout=1, memory="500MB")
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("sql", ["select repeat('x', 2000000000) as x", "select format('{:2000000000d}', 1) as x"])
+def test_a_query_that_fills_the_memory_is_stopped(home, sql):
+    with pytest.raises(QueryRefused, match=r"takes more than 200MB of memory.*--memory"):
+        limited.query(home, sql, timeout=60, memory="200MB")
+
+
+def test_a_refused_query_is_refused_as_without_limits(home):
+    with pytest.raises(QueryRefused, match="is no SELECT"):
+        limited.query(home, "drop table models", timeout=60, memory="1GB")
+
+
+@pytest.mark.parametrize("memory", ["", "2", "0GB", "-1GB", "1e9GB", "2 PB", "GB"])
+def test_a_size_that_is_none(home, memory):
+    with pytest.raises(QueryRefused, match=r"--memory .*as in 500MB"):
+        limited.query(home, "select 1", timeout=60, memory=memory)
+
+
+WORDS = st.sampled_from([
+    *("select", "from", "where", "with", "as", "union all", "order by", "group by", "limit 3", "values", "table"),
+    *("examples", "models", "labels", "leaderboard", "*", "1", "-1", "1e999", "'x'", "null", "x", "$name", "?", '"'),
+    *("(", ")", ",", ";", "--", "/*", "'", "=", "::int", "::blob", "[1]", "{'a': 1}", "lambda x: x", "\0", "\ud800"),
+    *("count(*)", "unnest", "range(3)", "copy", "attach", "insert into", "set", "pragma", "case when", "end", "é"),
+])  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=10_000)
+@given(st.lists(WORDS, max_size=12).map(" ".join))
+def test_no_sql_is_a_crash(home, sql):
+    try:
+        query(home, sql)
+    except QueryRefused as error:
+        assert str(error)
