@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from flows.services.environment import set_environment
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("chaos", deadline=None, max_examples=5000)  # pytest --hypothesis-profile chaos
 for variable in (
     *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
     *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"),
