@@ -34,8 +34,8 @@ def main() -> NoReturn:
         if code == INTERRUPTED:
             typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:
-        error.message = _harmless(error.message)  # type: ignore[attr-defined]  # typer's errors of usage have both
-        error.show()  # type: ignore[attr-defined]
+        error.message = _harmless(error.message)
+        error.show()  # type: ignore[attr-defined]  # typer's errors of usage have it
         code = 2
     except (VocabsemError, WarehouseError) as error:
         if debug:

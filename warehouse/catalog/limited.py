@@ -35,7 +35,7 @@ def query(
     """
     size = _bytes(memory)
     with TemporaryDirectory(prefix="vocabsem-sql-") as folder:
-        job = {"home": str(home.root), "sql": sql, "parameters": parameters, "memory": size}
+        job: dict[str, Any] = {"home": str(home.root), "sql": sql, "parameters": parameters, "memory": size}
         job |= {"timeout": timeout, "folder": folder}
         # -P: a module in the working directory is not imported
         command = [sys.executable, "-P", "-m", "warehouse.catalog.limited"]
