@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def build(lake: Lake, path: Path) -> Summary:
 
     Raises CorruptPartition for a published partition that is damaged, duckdb.Error if `path` cannot be written.
     """
-    with closing(_open(path)) as connection:
+    with _written(path) as connection:
         connection.execute(statement("tables"))
         connection.execute(statement("set_state"), {"version": version(), "root": ""})
         return _refresh(connection, lake)
@@ -63,7 +63,7 @@ def update(lake: Lake, path: Path, earlier: Path) -> Summary:
     """
     try:
         shutil.copyfile(earlier, path)
-        with closing(_open(path)) as connection:
+        with _written(path) as connection:
             if is_current(connection):
                 return _refresh(connection, lake)
     except (FileNotFoundError, duckdb.Error):
@@ -87,8 +87,24 @@ def is_current(connection: Connection) -> bool:
         return False
 
 
-def _open(path: Path) -> Connection:
-    return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})
+@contextmanager
+def _written(path: Path) -> Iterator[Connection]:
+    """Yield a connection to the file at `path`; then close it, reopen it and count the rows of every table.
+
+    Closing alone ignores a full disk. Raises duckdb.Error if the file does not hold what was written.
+    """
+    with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
+        yield connection
+        connection.execute("checkpoint")
+        counted = _row_counts(connection)
+    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+        if _row_counts(connection) != counted:
+            raise duckdb.IOException(f"{path.name} does not read back as it was written")
+
+
+def _row_counts(connection: Connection) -> dict[str, int]:
+    names = connection.execute(statement("stored")).fetchall()
+    return {name: len(connection.table(name)) for (name,) in names}
 
 
 def _state(connection: Connection) -> tuple[str, str]:

@@ -71,15 +71,17 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
 def _write(home: Home, timeout: float, make: Callable[[Path], Summary]) -> Summary:
     with only_writer(home, timeout):
         try:
-            with atomic.replaced(home.catalog) as temporary:
+            with atomic.translate_os_errors(home.catalog, 0), atomic.replaced(home.catalog) as temporary:
                 try:
                     return make(temporary)
                 finally:
                     temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
-        except (duckdb.IOException, duckdb.TransactionException) as error:
+        except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+            full = next((os.strerror(number) for number in atomic.FULL if os.strerror(number) in str(error)), None)
+            reason, fix = full or files.first_line(error), "free some space" if full else "make the folder writable"
             raise NoSpace(
-                f"cannot write the catalog in {home.root}: {files.first_line(error)}: free some space or choose "
-                "another home with --home or VOCABSEM_HOME"
+                f"cannot write the catalog in {home.root}: {reason}: {fix}, or choose another home with --home or"
+                f" VOCABSEM_HOME; what is finished is kept, and `{REBUILD}` reads it"
             ) from error
         except (duckdb.Error, pa.ArrowException, KeyError, NotPublished) as error:
             raise WarehouseError(

@@ -14,7 +14,7 @@ from warehouse.errors import NoSpace
 
 TEMPORARY = ".tmp-"
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -98,9 +98,9 @@ def translate_os_errors(path: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL | _FORBIDDEN:
+        if error.errno not in FULL | _FORBIDDEN:
             raise
-        fix = "free some space" if error.errno in _FULL else "make the folder writable"
+        fix = "free some space" if error.errno in FULL else "make the folder writable"
         raise NoSpace(
             f"cannot write {path.name} ({_readable(size)}) in {path.parent}: {os.strerror(error.errno or 0)} "
             f"({_readable(_free(path))} free): {fix}, or choose another home with --home or VOCABSEM_HOME; "
