@@ -9,13 +9,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from warehouse.catalog import index
+from warehouse.catalog import index, verified
 from warehouse.catalog.statements import SQL, quoted, statement
 from warehouse.lake import files
 from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest, partition_folders
@@ -71,6 +71,13 @@ def update(lake: Lake, path: Path, earlier: Path) -> Summary:
     for file in (path, path.with_name(f"{path.name}.wal")):
         file.unlink(missing_ok=True)
     return build(lake, path)
+
+
+def renew(path: Path, earlier: Path, renewed: Mapping[str, verified.Stamp]) -> None:
+    """Make the same catalog from an `earlier` one, with stamps of files that are verified by now."""
+    shutil.copyfile(earlier, path)
+    with _written(path) as connection:
+        _with(connection, "renew", renewed=verified.rows(renewed))
 
 
 def version() -> str:
@@ -132,6 +139,11 @@ def _refresh(connection: Connection, lake: Lake) -> Summary:
         _with(connection, "resolve", nodes=nodes, inputs=inputs)
         _views(connection, lake.home.lake)
         connection.execute(statement("set_state"), {"version": version(), "root": root})
+    seen = verified.verification(connection, lake.home.lake)
+    for name, fault in seen.damaged.items():
+        if PurePosixPath(name).parent.as_posix() in manifests:  # what is damaged since is reported when it is read
+            raise files.damaged(lake.home.lake / name, fault)
+    _with(connection, "renew", renewed=verified.rows(seen.renewed))
     (totals,) = connection.execute(statement("summary")).fetchall()
     connection.commit()
     return Summary(*(int(number or 0) for number in totals))

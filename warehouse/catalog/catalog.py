@@ -10,25 +10,27 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.build import Summary, build, is_current
+from warehouse.catalog.build import Summary, build, is_current, renew
 from warehouse.catalog.build import update as build_from
 from warehouse.catalog.statements import quoted, statement
+from warehouse.catalog.verified import verification
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic, files
 from warehouse.lake.partition import Lake
 
+T = TypeVar("T")
 REBUILD = "vocabsem warehouse rebuild"
 SPILL = 4  # times the memory limit, on disk
 
@@ -68,7 +70,7 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
     return _write(home, timeout, lambda path: build_from(Lake(home), path, home.catalog))
 
 
-def _write(home: Home, timeout: float, make: Callable[[Path], Summary]) -> Summary:
+def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
     with only_writer(home, timeout):
         try:
             with atomic.translate_os_errors(home.catalog, 0), atomic.replaced(home.catalog) as temporary:
@@ -127,7 +129,7 @@ def _take(descriptor: int, path: Path, timeout: float) -> None:
 
 
 def connect(home: Home, memory: int | None = None) -> duckdb.DuckDBPyConnection:
-    """Open the catalog as it is now: read-only, confined to the published files, its settings locked.
+    """Open the catalog as it is now: read-only, confined to the published files that are sound, its settings locked.
 
     For SQL of our own; a user's goes through `query`. memory: bytes that DuckDB's operators may use.
     A catalog of another version is rebuilt first. Raises
@@ -136,15 +138,19 @@ def connect(home: Home, memory: int | None = None) -> duckdb.DuckDBPyConnection:
     if not home.catalog.exists():
         raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
     connection = _attach(home, memory)
-    if not is_current(connection):
-        connection.close()
-        update(home)
-        connection = _attach(home, memory)
     try:
-        sandbox.confine(connection, [path for path, _ in _published(connection, home)])
+        if not is_current(connection):
+            connection.close()
+            update(home)
+            connection = _attach(home, memory)
+        seen = verification(connection, home.lake)
+        sandbox.confine(connection, [home.lake / path for path in seen.sound])
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error
+    if seen.renewed:
+        with suppress(WarehouseError):  # of a home that cannot be written: then they are verified at each opening
+            _write(home, 0, lambda path: renew(path, home.catalog, seen.renewed))
     return connection
 
 
@@ -191,10 +197,14 @@ def query(
         try:
             return connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, RuntimeError) as error:
-            if changed := _changed(connection, home):
+            damaged = verification(connection, home.lake).damaged
+            for path, fault in damaged.items():
                 raise CorruptPartition(
-                    f"{changed} is not as the catalog has it: run `{REBUILD}`, which names what is damaged and the fix"
+                    f"{home.lake / path} is not as it was published ({fault}): remove its folder, run `{REBUILD}`, and"
+                    " run the experiment again, which computes it anew"
                 ) from error
+            if type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.FatalException):
+                raise _unreadable(home, error) from error
             if isinstance(error, duckdb.PermissionException) and str(home.lake) not in str(error):
                 raise QueryRefused(
                     f"{files.first_line(error)}: files outside {home.lake} are out of reach; if the home was moved, run"
@@ -212,17 +222,3 @@ def tables(home: Home) -> list[Table]:
         table = described.setdefault(name, Table(name, kind, comment, []))
         table.columns.append(Column(column, type_, column_comment))
     return list(described.values())
-
-
-def _published(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Path, int]]:
-    """Return every published Parquet file and its size, as the catalog has them."""
-    rows = connection.execute(statement("published")).fetchall()
-    return [(home.lake / path, size) for path, size in rows]
-
-
-def _changed(connection: duckdb.DuckDBPyConnection, home: Home) -> Path | None:
-    """Return the first published file that is no longer there, or has another size."""
-    for path, size in _published(connection, home):
-        if not path.is_file() or path.stat().st_size != size:
-            return path
-    return None

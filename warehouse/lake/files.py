@@ -67,14 +67,19 @@ def quick_check(folder: Path, entry: FileEntry) -> str | None:
 
 def mismatch(folder: Path, entry: FileEntry) -> str | None:
     """Return how a file differs from its entry in any byte; None if it does not. Reads all of it."""
-    if fault := quick_check(folder, entry):
-        return fault
+    return quick_check(folder, entry) or other_bytes(folder / entry.name, entry.sha256)
+
+
+def other_bytes(path: Path, sha256: str) -> str | None:
+    """Return how a file differs from what has this checksum; None if it does not. Reads all of it."""
     try:
-        with (folder / entry.name).open("rb") as file:
+        with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "it is missing"
     except OSError as error:
         return first_line(error)
-    return None if digest == entry.sha256 else f"its sha256 is {digest}, not {entry.sha256}"
+    return None if digest == sha256 else f"its sha256 is {digest}, not {sha256}"
 
 
 def require(folder: Path, entry: FileEntry) -> None:

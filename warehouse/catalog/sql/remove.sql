@@ -24,6 +24,10 @@ delete from lineage l
 using stale s
 where s.file = 'manifest.json' and l.partition = s.partition;
 
+delete from state.verified v
+using stale s, files f
+where s.file = 'manifest.json' and f.partition = s.partition and v.path = f.path;
+
 delete from files f
 using stale s
 where s.file = 'manifest.json' and f.partition = s.partition;

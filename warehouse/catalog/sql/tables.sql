@@ -10,6 +10,9 @@ select '' as version, '' as root;
 -- The manifests that the rows come from: partition, file name, size in bytes, time of writing in nanoseconds.
 create table state.sources (partition varchar, file varchar, size bigint, written bigint);
 
+-- Files that were equal to their checksums, with the time of writing in nanoseconds and the inode that they had then.
+create table state.verified (path varchar, written bigint, inode ubigint);
+
 create table partitions (
     kind varchar not null,  -- What it holds: examples, states, anchors, demonstrations, predictions, metrics, comparisons, diagnostics or runs; calibrators, of version 0.1.
     key varchar not null,  -- SHA-256 of the canonical JSON of all that determines its content.

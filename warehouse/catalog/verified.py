@@ -1,0 +1,60 @@
+"""The files behind the catalog's views, read only if their bytes were compared with their checksums since they changed.
+
+DuckDB compares no page of a Parquet file with its checksum. So the catalog keeps a stamp of each file that was found
+equal to its manifest, and a file with another stamp is compared again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.catalog.statements import statement
+from warehouse.lake import files
+
+Stamp = tuple[int, int]
+"""Time of writing in ns, and inode; the size is that in the manifest."""
+
+
+@dataclass
+class Verification:
+    """What became of the files, by their paths below the lake."""
+
+    sound: list[str] = field(default_factory=list)
+    renewed: dict[str, Stamp] = field(default_factory=dict)
+    """Those of `sound` that had another stamp and were read whole."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """With what is wrong with each."""
+
+
+def verification(connection: duckdb.DuckDBPyConnection, root: Path) -> Verification:
+    """Compare with its checksum every file behind a view whose stamp is not the one in the catalog."""
+    seen = Verification()
+    for path, size, sha256, written, inode in connection.execute(statement("published")).fetchall():
+        stamp = _stamp(root / path, size)
+        if stamp is not None and stamp == (written, inode):
+            seen.sound.append(path)
+        elif fault := files.other_bytes(root / path, sha256):
+            seen.damaged[path] = fault
+        elif stamp is not None:
+            seen.sound.append(path)
+            seen.renewed[path] = stamp
+    return seen
+
+
+def rows(renewed: Mapping[str, Stamp]) -> pa.Table:
+    """Return stamps as rows of the table state.verified."""
+    schema = pa.schema([("path", pa.string()), ("written", pa.int64()), ("inode", pa.uint64())])
+    values = [{"path": path, "written": written, "inode": inode} for path, (written, inode) in renewed.items()]
+    return pa.Table.from_pylist(values, schema)
+
+
+def _stamp(path: Path, size: int) -> Stamp | None:
+    """Return the stamp of a file of `size` bytes, None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_ino) if stat.st_size == size else None
