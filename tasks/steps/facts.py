@@ -5,8 +5,9 @@ Facts written by a version before may lack fields or have others: these have def
 
 from typing import Any, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from warehouse.errors import CorruptPartition
 from warehouse.lake.manifest import Manifest
 
 F = TypeVar("F", bound="Facts")
@@ -21,8 +22,15 @@ class Facts(BaseModel):
 
 
 def facts_of(manifest: Manifest, facts: type[F]) -> F:
-    """Return the facts of a published partition."""
-    return facts.model_validate(manifest.facts)
+    """Return the facts of a published partition. Raises CorruptPartition where some are missing."""
+    try:
+        return facts.model_validate(manifest.facts)
+    except ValidationError as error:
+        lacking = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CorruptPartition(
+            f"the manifest of {manifest.kind} {manifest.key} is damaged (its fact {lacking!r} is missing or another):"
+            " remove its folder; the next run computes it again"
+        ) from None
 
 
 class ClassFacts(Facts):

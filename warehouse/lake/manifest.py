@@ -1,9 +1,10 @@
 """The manifest: the only evidence that a partition exists, written last."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
@@ -17,6 +18,7 @@ from warehouse.lake.keys import canonical, checked_key, checked_name, partition_
 
 MANIFEST = "manifest.json"
 REJECTED = "rejected.json"  # a manifest too, of what a check kept from being published
+_CHECKSUM = ',\n "checksum": '  # before the last of a manifest's values
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 Key = Annotated[str, AfterValidator(checked_key)]
@@ -84,6 +86,8 @@ class Manifest:
     versions: dict[str, Any]
     created: str
     """UTC, ISO 8601."""
+    checksum: Key | None = field(default=None, compare=False)
+    """SHA-256 of the text before it, set as the manifest is written; None in one of version 0.1."""
 
     def __post_init__(self) -> None:
         datetime.fromisoformat(self.created)
@@ -100,8 +104,10 @@ class Manifest:
     def to_json(self) -> str:
         """Return the manifest's text. Raises InvalidName for facts that JSON cannot hold."""
         value = asdict(self)
+        del value["checksum"]
         canonical(value)
-        return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+        return f'{text}{_CHECKSUM}"{hashlib.sha256(text.encode()).hexdigest()}"\n}}\n'
 
     @classmethod
     def read(cls, folder: Path, name: str = MANIFEST) -> "Manifest | None":
@@ -111,17 +117,20 @@ class Manifest:
             return cls.from_json(file.read_bytes(), file)
         except (FileNotFoundError, NotADirectoryError):  # not published yet, or removed since
             return None
+        except OSError as error:
+            raise _unreadable(file, error.strerror or str(error)) from None
 
     @staticmethod
     def from_json(text: str | bytes, where: object) -> "Manifest":
         """Return the manifest read at `where`; raises CorruptPartition for anything that `to_json` does not write."""
         try:
-            return _READER.validate_json(text)
+            manifest = _READER.validate_json(text)
         except (ValidationError, InvalidName) as error:
-            raise CorruptPartition(
-                f"{where} is no manifest ({_reason(error)}): remove its folder; the next run computes the partition "
-                "again"
-            ) from None
+            raise _unreadable(where, _reason(error)) from None
+        before = (text if isinstance(text, str) else text.decode()).rpartition(_CHECKSUM)[0]
+        if manifest.checksum not in (None, hashlib.sha256(before.encode()).hexdigest()):
+            raise _unreadable(where, "it was changed after it was written")
+        return manifest
 
 
 _READER = TypeAdapter(Manifest)
@@ -139,6 +148,12 @@ def partition_folders(folder: Path) -> Iterator[Path]:
             yield folder / name
         else:
             yield from partition_folders(folder / name)
+
+
+def _unreadable(where: object, reason: str) -> CorruptPartition:
+    return CorruptPartition(
+        f"{where} is no manifest ({reason}): remove its folder; the next run computes the partition again"
+    )
 
 
 def _reason(error: ValidationError | InvalidName) -> str:

@@ -238,8 +238,11 @@ class Partition:
 
     @contextmanager
     def _writing(self, name: str, size: int) -> Iterator[None]:
-        with atomic.translate_os_errors(self.path / name, size), atomic.locked(self.path):
-            yield
+        try:
+            with atomic.translate_os_errors(self.path / name, size), atomic.locked(self.path):
+                yield
+        except IsADirectoryError as error:
+            raise files.damaged(Path(error.filename2 or error.filename), "it is a folder") from None
 
     def _unpublish(self) -> None:
         """Do it under a lock that is held: sound files keep a sidecar, so that they stay finished. A rejection is of

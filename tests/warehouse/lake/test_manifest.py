@@ -96,6 +96,11 @@ def entry(**fields):
         entry(sha256="x"),
         entry(more=1),
         lambda value: value | {"files": [value["files"][0]] * 2, "rows": 6},
+        change(files=[], rows=0),
+        change(facts={}),
+        change(facts={"layers": [2]}),
+        change(created="2026-01-02T00:00:00+00:00"),
+        change(checksum="0" * 64),
     ],
 )
 def test_what_was_not_written_here_is_refused(damage):
@@ -115,6 +120,22 @@ def test_noise_is_refused_and_nothing_else_is_raised(noise):
 def test_deep_nesting_is_refused():
     with pytest.raises(CorruptPartition):
         Manifest.from_json("[" * 100_000, "here")
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_no_byte_of_a_manifest_changes_unseen(at, difference):
+    content = bytearray(make().to_json().encode())
+    content[at % len(content)] ^= difference
+    try:
+        assert Manifest.from_json(bytes(content), "here") == make()  # a space in place of a line's end
+    except CorruptPartition as error:
+        assert "is no manifest" in str(error)  # noqa: PT017
+
+
+def test_a_manifest_of_version_0_1_has_no_checksum():
+    value = json.loads(make().to_json())
+    del value["checksum"]
+    assert Manifest.from_json(json.dumps(value), "here") == make()
 
 
 @given(st.integers(0, 10_000))
