@@ -11,6 +11,7 @@ import typer
 
 from flows.cli import datasets, experiments, models, services, warehouse  # noqa: F401  # each adds its commands
 from flows.cli.app import app
+from flows.cli.streams import drop, keep_streams
 from flows.services.environment import set_environment
 from vocabsem.errors import BadInput, VocabsemError, shorten
 from warehouse.errors import WarehouseError
@@ -21,6 +22,7 @@ WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQU
 
 def main() -> NoReturn:
     """Run the console script and end the process with its exit code."""
+    keep_streams()
     words = sys.argv[1:]
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -61,7 +63,13 @@ def _leave(code: int) -> NoReturn:
     """End the process. After a flow, without taking the interpreter apart: Prefect's idle threads hold frames with
     objects of DuckDB, whose bindings would report them on the terminal as leaks. All that was queued is sent by then.
     """
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # output goes to a disk that is full
+        if not code:
+            typer.echo(f"error: {_describe(error)}", err=True)
+        code = code or 1
+        drop(sys.stdout.fileno())
     sys.stderr.flush()
     if "prefect" in sys.modules:
         logging.shutdown()
