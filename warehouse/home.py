@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from warehouse.errors import InvalidName
+
 
 @dataclass(frozen=True)
 class Home:
@@ -13,8 +15,17 @@ class Home:
 
     @classmethod
     def find(cls, root: str | Path | None = None) -> "Home":
-        """Return the home at `root`, else VOCABSEM_HOME, else .vocabsem in the working directory; always absolute."""
-        return cls(Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute())
+        """Return the home at `root`, else VOCABSEM_HOME, else .vocabsem in the working directory; always absolute.
+
+        Raises InvalidName for a path with a question mark: the databases take what follows it for their options.
+        """
+        path = Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute()
+        if "?" in str(path):
+            raise InvalidName(
+                f"the home {str(path)[:200]} has a question mark, behind which DuckDB and SQLite expect options: choose"
+                " another with --home or VOCABSEM_HOME"
+            )
+        return cls(path)
 
     @property
     def read_only(self) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from vocabsem.malloc import keep_freed_memory
 from warehouse.home import Home
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def variables(home: Home) -> dict[str, str]:
     """Return the variables that `set_environment` sets, unless the user did: all state under the home, no telemetry."""
@@ -20,6 +22,10 @@ def variables(home: Home) -> dict[str, str]:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # 20, the default, is missed on a busy small machine
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",  # or task runs are lost when the server stops
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+        # Prefect's database: flow runs for a month, and events, four fifths of it, for a day.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 24 * 60 * 60),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
         # torch's idle threads spin for some microseconds, then sleep. Spinning on, as they would, slows a shared
         # machine several times; sleeping at once makes every small operation of a model two to four times slower.
         "GOMP_SPINCOUNT": "2000",
@@ -38,7 +44,16 @@ def child_environment(home: Home) -> dict[str, str]:
     """
     earlier = variables(Home.find())
     ours = {name for name, value in earlier.items() if os.environ.get(name, value) == value} | {"VOCABSEM_HOME"}
-    return dict(os.environ) | {name: value for name, value in variables(home).items() if name in ours}
+    return dict(os.environ) | {name: value for name, value in variables(home).items() if name in ours} | _proxies()
+
+
+def _proxies() -> dict[str, str]:
+    """Return the variables that keep connections to this machine off the user's proxy, where there is one."""
+    names = ("NO_PROXY", "no_proxy")
+    if not any(name.lower().endswith("_proxy") and name not in names for name in os.environ):
+        return {}
+    given = [each.strip() for name in names for each in os.environ.get(name, "").split(",")]
+    return dict.fromkeys(names, ",".join(dict.fromkeys([*filter(None, given), *LOOPBACK])))
 
 
 def set_environment(home: str | Path | None = None) -> Home:

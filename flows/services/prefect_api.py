@@ -7,7 +7,10 @@ from typing import Any
 
 from flows.services.access import secret
 from flows.services.servers import ephemeral_server, live_api, record
+from tasks.tracking.databases import check_database
+from vocabsem.errors import BadInput
 from warehouse.home import Home
+from warehouse.lake.files import first_line
 
 
 @contextmanager
@@ -15,14 +18,31 @@ def in_process(home: Home) -> Iterator[str]:
     """Run the flows of this block in this process; yields the address of the Prefect API that records them.
 
     That is the user's (PREFECT_API_URL), else that of `vocabsem up`, else a server for the time of the block.
+    Raises BadInput where the user's does not answer, or this home's database of Prefect's cannot be read.
     No heartbeat is sent: the process itself shows that it lives, and its thread makes every flow a second longer.
     """
+    given = os.environ.get("PREFECT_API_URL")
+    if not given:
+        check_database(home.prefect / "prefect.db", "prefect")
     with ExitStack() as stack:
-        url, auth = os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_API_AUTH_STRING")
-        if url is None or url == record(home).get("prefect"):
+        url, auth = given, os.environ.get("PREFECT_API_AUTH_STRING")
+        if not url or url == record(home).get("prefect"):
             url, auth = live_api(home) or stack.enter_context(ephemeral_server(home)), secret(home)
         stack.enter_context(recorded_by(url, auth))
+        if given:
+            _require(url)
         yield url
+
+
+def _require(url: str) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        if error := client.api_healthcheck():
+            raise BadInput(
+                f"the Prefect API at {url[:200]} does not answer ({first_line(error)}): start its server, or unset"
+                " PREFECT_API_URL to have one for the time of the command"
+            )
 
 
 @contextmanager

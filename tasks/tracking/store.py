@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from vocabsem.errors import ComputationFailed
+from tasks.tracking.databases import check_database
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
 
     They must, because MLflow's registry looks up a logged model in the global store, whatever the client's is.
     Of a home that cannot be written, it is a copy for the time of the block: what is written is lost.
-    Raises ComputationFailed for a database that is damaged.
+    Raises BadInput for a database that is damaged or of a newer version.
     """
     if home.read_only:
         with TemporaryDirectory() as copy:
@@ -46,7 +46,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     mlflow.set_registry_uri(home.tracking_uri)
     try:
         with store_lock(home), _silent_migrations():
-            _check(home)
+            check_database(Path(home.tracking_uri.removeprefix("sqlite:///")), "mlflow")
             client = mlflow.MlflowClient()
             client.search_experiments(max_results=1)
             with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
@@ -55,18 +55,6 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
-
-
-def _check(home: Home) -> None:
-    path = home.tracking_uri.removeprefix("sqlite:///")
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("pragma schema_version")
-    except sqlite3.DatabaseError as error:
-        raise ComputationFailed(
-            f"{path} cannot be opened ({error}): put a copy of it back, or remove mlflow.db*, mlartifacts and lake/runs"
-            f" in {home.root} and run the experiments again, which logs them anew"
-        ) from None
 
 
 def _mlflow() -> Any:

@@ -164,3 +164,44 @@ def test_flows_in_process_are_recorded_whole_and_send_no_heartbeat(tmp_path):
         sent = {event for (event,) in database.execute("select distinct event from events")}
         assert "prefect.flow-run.Completed" in sent
         assert "prefect.flow-run.heartbeat" not in sent
+
+
+@pytest.mark.parametrize("given", [{}, {"no_proxy": "corp.example, localhost"}, {"NO_PROXY": "corp.example"}])
+def test_a_proxy_is_never_used_for_this_machine(clean, monkeypatch, given):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"http_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"} | given).items():
+        monkeypatch.setenv(name, value)
+    set_environment(clean)
+    set_environment(clean)
+    code = (
+        "import httpx, urllib.request; client = httpx.Client()\n"
+        "for host in ('127.0.0.1:4200', 'localhost:1', '[::1]:1', 'example.com'):\n"
+        "    proxied = client._transport_for_url(httpx.URL(f'http://{host}/')) is not client._transport\n"
+        "    print(host, proxied, not urllib.request.proxy_bypass(host.rpartition(':')[0].strip('[]') or host))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = ["127.0.0.1:4200 False False", "localhost:1 False False", "[::1]:1 False False", "example.com True True"]
+    assert done.stdout.splitlines() == lines
+    kept = [each for each in os.environ["NO_PROXY"].split(",") if each == "corp.example"]
+    assert len(kept) == bool(given)
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"]
+
+
+def test_without_a_proxy_nothing_is_set(clean, monkeypatch):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    set_environment(clean)
+    assert "NO_PROXY" not in os.environ
+
+
+def test_prefect_keeps_flow_runs_for_a_month_and_events_for_a_day(clean):
+    set_environment(clean)
+    code = (
+        "from prefect.settings import get_current_settings\n"
+        "server = get_current_settings().server\n"
+        "vacuum = server.services.db_vacuum\n"
+        "print(sorted(vacuum.enabled_vacuum_types), vacuum.retention_period.days, server.events.retention_period.days)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['events', 'flow_runs', 'orphans'] 30 1\n"

@@ -13,7 +13,7 @@ import pytest
 from tasks.tracking.active_run import active_run, open_run
 from tasks.tracking.runs import DatasetInput, ResultRow, log_results
 from tasks.tracking.store import store
-from vocabsem.errors import ComputationFailed
+from vocabsem.errors import BadInput
 from warehouse.home import Home
 
 CARD = {
@@ -216,7 +216,7 @@ def test_a_damaged_store_is_named_with_what_to_do(tmp_path):
     home = Home(tmp_path)
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 500)
     with (
-        pytest.raises(ComputationFailed, match=r"mlflow\.db cannot be opened \(file is not a database\): .*lake/runs"),
+        pytest.raises(BadInput, match=r"mlflow\.db cannot be opened \(file is not a database\): .*lake/runs"),
         store(home),
     ):
         pytest.fail("opened")

@@ -1,0 +1,49 @@
+"""The SQLite databases of other programs in a home, examined before anything is computed and recorded there."""
+
+import sqlite3
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from tasks.tracking.outcome import SQL
+from vocabsem.errors import BadInput
+
+MIGRATIONS = {"prefect": "server/database/_migrations/versions/sqlite", "mlflow": "store/db_migrations/versions"}
+FIXES = {
+    "prefect": "put a copy of it back, or remove it: Prefect begins with an empty history, and all results are kept",
+    "mlflow": "put a copy of it back, or remove mlflow.db*, mlartifacts and lake/runs in the home and run the"
+    " experiments again, which logs them anew",
+}
+
+
+def check_database(path: Path, program: Literal["prefect", "mlflow"]) -> None:
+    """Raise BadInput where the program's database is damaged or of a version that is newer than the installed one."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            ((state,),) = database.execute("pragma quick_check(1)").fetchall()
+            versions = [version for (version,) in _schema_versions(database)]
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):  # by a program that can read it
+            return
+        state, versions = str(error), []
+    if state != "ok":
+        raise BadInput(f"{path} cannot be opened ({state.splitlines()[-1]}): {FIXES[program]}")
+    spec = find_spec(program)
+    folders = spec.submodule_search_locations if spec else None
+    known = [file.stem for folder in folders or [] for file in Path(folder, MIGRATIONS[program]).glob("*.py")]
+    if unknown := [version for version in versions if not any(version in name for name in known)]:
+        raise BadInput(
+            f"{path} was written by a version of {program} that is newer than the installed one (schema"
+            f" {unknown[0][:40]}): update {program}, or choose another home with --home or VOCABSEM_HOME"
+        )
+
+
+def _schema_versions(database: sqlite3.Connection) -> list[tuple[str]]:
+    """Return the schema's versions, none where they are not recorded yet."""
+    try:
+        return database.execute((SQL / "schema_version.sql").read_text(encoding="utf-8")).fetchall()
+    except sqlite3.OperationalError:
+        return []
