@@ -99,11 +99,19 @@ def verify() -> None:
 
 
 @app.command()
-def gc(hours: Annotated[float, typer.Option(min=0, help="Keep files younger than this many hours.")] = 24.0) -> None:
-    """Remove temporary files and unpublished partitions."""
+def gc(
+    hours: Annotated[float, typer.Option(min=0, help="Keep files younger than this many hours.")] = 24.0,
+    cache_days: Annotated[
+        float, typer.Option(min=0, help="Keep downloads and converted models read in this many days.")
+    ] = 30.0,
+) -> None:
+    """Remove temporary files, unpublished partitions, and downloads that nothing reads."""
     from datetime import timedelta
 
+    from warehouse.cache import sweep_cache
     from warehouse.lake.gc import sweep
 
     for path in sweep(Home.find(), timedelta(hours=hours)):
         typer.echo(path)
+    for path, size in sweep_cache(Home.find(), timedelta(days=cache_days)):
+        typer.echo(f"{path} ({size / 1e6:,.1f} MB)")
