@@ -11,7 +11,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 class _Pipe(io.FileIO):
     """A stream whose reader may leave: what comes after is dropped, and the command goes on."""
 
-    def write(self, data: Any, /) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
