@@ -1,5 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
+# make chaos    kills, damage and full disks: all cases, counted; takes long
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed
 # make screenshots   the pictures in docs/images, of the main job's pages
@@ -17,7 +18,7 @@ JUPYTER := jupytext==1.19.6 nbclient==0.11.0 ipykernel==7.4.0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint ui bench docs notebooks screenshots clean
+.PHONY: help install run test chaos lint ui bench docs notebooks screenshots clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -34,6 +35,9 @@ run: $(READY)
 
 test: $(READY)
 	@$(BIN)/pytest
+
+chaos: $(READY)
+	@$(BIN)/python scripts/chaos.py
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -1,6 +1,6 @@
 """Kill a process at every step of the publish protocol, one step after another, and see what is left.
 
-`python -m tests.crash.publisher fresh|repair|rebuild FOLDER` forks a child for each step: the n-th child is killed,
+`python -m tests.chaos.publisher fresh|repair|rebuild FOLDER` forks a child for each step: the n-th child is killed,
 by SIGKILL from its own hand, at its n-th step. A second child then looks at what readers see and finishes the work.
 Prints one line a step; a child that fails stops everything with its traceback.
 """

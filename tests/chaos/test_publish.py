@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 def kill_everywhere(scenario, folder):
     """The names of the steps at which a process was killed; fails if one of them did not recover."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.crash.publisher", scenario, str(folder)],
+        [sys.executable, "-m", "tests.chaos.publisher", scenario, str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -27,7 +27,7 @@ def kill_everywhere(scenario, folder):
     return done.stdout.splitlines()
 
 
-def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path):
+def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("fresh", tmp_path)
     assert {
         "before making folder",
@@ -44,6 +44,7 @@ def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path)
         "before removing sidecar",
     } <= set(steps)
     assert len(steps) > 30
+    cases(len(steps))
 
 
 def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path):
