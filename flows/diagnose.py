@@ -8,6 +8,7 @@ from prefect import flow
 from flows.execution.opening import plan_from_parameters
 from flows.execution.progress import progress
 from flows.execution.stages import build_datasets, extract_states, solve_anchors
+from flows.execution.turns import turn
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.catalog import update_catalog
 from tasks.diagnostics import PROMPTS, diagnose_dataset
@@ -48,7 +49,9 @@ def diagnose(
     if todo := [(pair, step) for pair, step in steps if not plans[0].published(step)]:
         with progress("data sets diagnosed", len(todo)) as file:
             for pair, step in todo:
-                diagnose_dataset.submit(plans[0].home, pair.model, pair.dataset, step).result()
+                with turn(plans[0].home, [step], f"diagnostics of {pair.model.name}/{pair.dataset.name}"):
+                    if not plans[0].published(step):
+                        diagnose_dataset.submit(plans[0].home, pair.model, pair.dataset, step).result()
                 file.advance(1)
     update_catalog.submit(plans[0].home).result()
     return [step.key for _, step in steps]

@@ -18,6 +18,7 @@ from flows.execution.stages import (
     score_methods,
     solve_anchors,
 )
+from flows.execution.turns import turn
 from flows.planning.plan import Plan
 from flows.reporting.report import report
 from tasks.catalog import update_catalog
@@ -50,24 +51,30 @@ def pipeline(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
         keep_going: After an error, compute whatever does not need what failed. The run is recorded once nothing fails.
     """
-    began = time.time()
     with collect_failures(keep_going) as failures:
         plan = plan_from_parameters(experiment, overrides, home, data_dir, refresh=True)
-        if plan.done:
-            get_run_logger().info("everything is published, nothing to do")
-            report_failures(plan, failures)
-        elif plan.published(plan.run) and followed_up(plan.home, plan.run.key):
-            _compute(plan, failures)  # what was removed since
-            update_catalog.submit(plan.home).result()
-        else:
-            _compute_and_record(plan, began, failures)
+        with turn(plan.home, [plan.run], f"experiment {plan.experiment.name!r}"):
+            _run(plan, failures)
     show(plan)
     show_checks(plan)
     return plan.run.key
 
 
-def _compute_and_record(plan: Plan, began: float, failures: list[dict[str, Any]]) -> None:
+def _run(plan: Plan, failures: list[dict[str, Any]]) -> None:
+    """Do what is missing of the run, alone."""
+    if plan.done:
+        get_run_logger().info("everything is published, nothing to do")
+        report_failures(plan, failures)
+    elif plan.published(plan.run) and followed_up(plan.home, plan.run.key):
+        _compute(plan, failures)  # what was removed since
+        update_catalog.submit(plan.home).result()
+    else:
+        _compute_and_record(plan, failures)
+
+
+def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
     """Compute what is missing and publish the record; then all that follows from it, which a later run completes."""
+    began = time.time()
     home, run, experiment = plan.home, plan.run, plan.experiment
     card, flow_run_id = experiment.model_dump(mode="json"), flow_run.id or ""
     record = run.partition(plan.lake).manifest() if plan.published(run) else None

@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from glob import escape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from vocabsem.sources.fetching import sha256_of
 from warehouse.home import Home
 from warehouse.lake import atomic
 from warehouse.lake.keys import canonical, partition_key, short
+from warehouse.lake.lease import lease
 from warehouse.lake.partition import Partition
 
 VERSION = 1  # raise it when the same file and model would give other rows
@@ -123,12 +125,19 @@ def predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, progres
     `rows`, `sha256`: of the input, as `validate_input` returns them. Raises BadInput if the output exists and is not
     what this job writes.
     """
-    advance = progress.advance if progress else _ignore
+    with lease(job.output.with_name(f"{job.output.name}.lease")):
+        for left in job.output.parent.glob(f"{escape(job.output.name)}*{atomic.TEMPORARY}*"):
+            left.unlink()
+        return _predict_file(home, job, rows, sha256, progress.advance if progress else _ignore)
+
+
+def _predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, advance: Callable[[int], None]) -> int:
     payload = job.payload(sha256)
     parts = job.parts(payload)
     if job.output.exists():
         if not _is_made(job, parts.key):
             raise _in_the_way(job)
+        shutil.rmtree(parts.path, ignore_errors=True)  # of a run that was killed before it did
         advance(rows)
         return 0
     model, names, scored = None, [], 0

@@ -27,13 +27,14 @@ def run(
     from flows.cli.leaderboard_view import print_summary
     from flows.cli.plan_view import print_start, show_plan
     from flows.planning.plan import make_plan
+    from flows.services.ghosts import ghosts
 
     todo = _planned(card, settings, data_dir)
     if dry_run:
         show_plan(todo, as_json=False)
         return
     print_start(todo)
-    if not todo.done:
+    if not todo.done or ghosts(todo.home):
         _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
     print_summary(make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo)
 

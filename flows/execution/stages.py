@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.progress import progress
+from flows.execution.turns import turn
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -68,10 +69,16 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
 
 
 def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
-    """Do `work` on the steps that are missing and can be done; when a check refuses one, on those that are left.
+    """Do `work` on the steps that are missing and can be done, alone; when a check refuses one, on those that are left.
 
     While errors are collected (see `failures`), one that fails does not stop those beside it.
     """
+    if any(not plan.published(step) and plan.readable(step) for step in steps):
+        with turn(plan.home, steps, f"{steps[0].kind} of {_title(steps[0])}"):
+            _work(plan, pair, steps, work)
+
+
+def _work(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
     refused: set[str] = set()
     while todo := [s for s in steps if s.key not in refused and not plan.published(s) and plan.readable(s)]:
         try:
@@ -84,10 +91,14 @@ def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: 
                 raise
             if len(todo) > 1:
                 for step in todo:
-                    _each(plan, pair, [step], work)
+                    _work(plan, pair, [step], work)
                 return
             keep_failure(error, **_where(pair, todo[0]))
             return
+
+
+def _title(step: Step[Any]) -> str:
+    return "/".join(value for name, value in step.coordinates.items() if name != "shots")
 
 
 def _where(pair: ModelDatasetPlan, step: Step[Any]) -> dict[str, str]:
@@ -195,9 +206,10 @@ def fit_methods(plan: Plan) -> list[str]:
     if todo:
         with progress("methods fitted", sum(map(len, todo.values()))) as file:
             for (index, _), steps in todo.items():
+                before, _ = file.totals()
                 _each(plan, plan.pairs[index], steps, partial(_fit, file=file))
-                left = [step for step in steps if not plan.published(step)]  # refused, or what they read is
-                file.advance(len(left))
+                fitted = file.totals()[0] - before
+                file.advance(len(steps) - fitted)  # refused, or what they read is, or fitted by another process
     return [fit.predictions.key for fit in plan.fits]
 
 

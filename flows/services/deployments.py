@@ -28,6 +28,7 @@ from pydantic import SecretStr, ValidationError
 from flows.planning.experiment import load_experiment
 from flows.services.access import secret
 from flows.services.environment import child_environment
+from flows.services.ghosts import UNFINISHED
 from flows.services.prefect_api import recorded_by
 from flows.services.process import Server, ServerFailed, running
 from flows.services.servers import DEPLOYMENTS, POOL, worker
@@ -39,7 +40,6 @@ AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 WEBHOOK = "vocabsem"  # name of the block that keeps the address
 SCHEDULES = {"cron": CronSchedule, "interval": IntervalSchedule, "rrule": RRuleSchedule}
 SCHEDULE_KEYS = (*SCHEDULES, "timezone", "anchor_date", "day_or")
-UNFINISHED = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
 
 
 class ScheduleError(BadInput):

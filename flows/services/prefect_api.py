@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flows.services.access import secret
+from flows.services.ghosts import close_ghosts, marked
 from flows.services.servers import ephemeral_server, live_api, record
 from tasks.tracking.databases import check_database
 from vocabsem.errors import BadInput
@@ -20,6 +21,7 @@ def in_process(home: Home) -> Iterator[str]:
     That is the user's (PREFECT_API_URL), else that of `vocabsem up`, else a server for the time of the block.
     Raises BadInput where the user's does not answer, or this home's database of Prefect's cannot be read.
     No heartbeat is sent: the process itself shows that it lives, and its thread makes every flow a second longer.
+    What a killed process left open is closed first.
     """
     given = os.environ.get("PREFECT_API_URL")
     if not given:
@@ -31,6 +33,8 @@ def in_process(home: Home) -> Iterator[str]:
         stack.enter_context(recorded_by(url, auth))
         if given:
             _require(url)
+        close_ghosts(home)
+        stack.enter_context(marked(home))
         yield url
 
 

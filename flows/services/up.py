@@ -12,6 +12,7 @@ import typer
 from filelock import Timeout
 
 from flows.services.access import discard_tickets, link, secret_file
+from flows.services.ghosts import close_ghosts, ghosts
 from flows.services.process import Server, ServerFailed, free_port, running
 from flows.services.servers import (
     DEPLOYMENTS,
@@ -84,6 +85,11 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
             if stopping.is_set():
                 return
             api = f"{prefect.address}/api"
+            if ghosts(home):
+                from flows.services.prefect_api import recorded_by
+
+                with recorded_by(api):
+                    close_ghosts(home)
             if next_runs:
                 typer.echo("registering the deployments …")
             servers = [prefect, mlflow, *stack.enter_context(workers(api, stopping))]

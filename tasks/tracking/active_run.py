@@ -1,23 +1,21 @@
 """The MLflow run of a pipeline: running while it computes, with MLflow's own system metrics, then closed as it ended.
 
-A killed process leaves its run open. Each run is tagged with its process, so that the next run of the experiment closes
-it; where the record is in the lake already, its MLflow run is taken up again.
+A killed process leaves its run open. Each run is tagged with its process, so that the next run closes it, and one of
+the same key takes it up again.
 """
 
 import logging
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from tasks.tracking.markdown import escape
-from tasks.tracking.runs import KEY, NOTE, PARENT, experiment_id, git_commit, params
+from tasks.tracking.runs import KEY, MOST_CHILDREN, NOTE, PARENT, experiment_id, git_commit, params
 from tasks.tracking.store import store
 from warehouse.home import Home
+from warehouse.process import has_ended, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 OF_CARD = ("models", "datasets", "shots", "seeds", "layers", "pooling", "dtype", "gauge", "limits")
 PROCESS = "vocabsem.process"  # tag: host, process id and start of the process
 SAMPLING_SECONDS = 5.0  # MLflow's own default, 10, leaves a run of a minute almost without a curve
-CLOCK_SECONDS = 60.0  # by which a process's start may move when the clock is set; a number is not given again so soon
 LONGEST_NOTE = 2000
 
 
@@ -56,23 +53,37 @@ def active_run(home: Home, card: Mapping[str, Any], key: str, recorded: str | No
 def open_run(home: Home, card: Mapping[str, Any], tags: Mapping[str, str], recorded: str | None = None) -> str:
     """Return the id of a running MLflow run in the experiment of the card's name, with the card as its parameters.
 
-    Runs of processes that have ended are closed as KILLED first.
+    Runs of processes that have ended are closed as KILLED first. One of the same key that was killed is taken up again.
     """
+    close_abandoned(home)
     with store(home) as client:
         experiment = experiment_id(client, home, card)
-        _close_abandoned(client, experiment)
-        started = psutil.Process().create_time()
-        tags = {**tags, PROCESS: f"{platform.node()} {os.getpid()} {started:.2f}"}
-        if recorded and _resumable(client, recorded):
-            client.update_run(recorded, status="RUNNING")
+        tags = {**tags, PROCESS: this_process()}
+        run_id = recorded if recorded and _resumable(client, recorded) else _killed(client, experiment, tags.get(KEY))
+        if run_id:
+            client.update_run(run_id, status="RUNNING")
             for name, value in tags.items():
-                client.set_tag(recorded, name, value)
-            return recorded
-        name = time.strftime(f"{card['name']} %Y-%m-%d %H:%M")
-        run_id = str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
-        client.log_batch(run_id, params=params({name: card[name] for name in OF_CARD if name in card}))
+                client.set_tag(run_id, name, value)
+        else:
+            name = time.strftime(f"{card['name']} %Y-%m-%d %H:%M")
+            run_id = str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+        known = client.get_run(run_id).data.params
+        client.log_batch(run_id, params=params({n: card[n] for n in OF_CARD if n in card and n not in known}))
         client.log_dict(run_id, dict(card), "experiment.yaml")
     return run_id
+
+
+def close_abandoned(home: Home) -> None:
+    """Close the runs, with their children, whose process has ended, as KILLED."""
+    if not Path(home.tracking_uri.removeprefix("sqlite:///")).exists():
+        return
+    with store(home) as client:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=MOST_CHILDREN)
+        ended = {run.info.run_id for run in running if has_ended(run.data.tags.get(PROCESS))}
+        for run in running:
+            if not ended.isdisjoint((run.info.run_id, run.data.tags.get(PARENT))):
+                client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _resumable(client: "MlflowClient", run_id: str) -> bool:
@@ -86,23 +97,10 @@ def _resumable(client: "MlflowClient", run_id: str) -> bool:
     return info.lifecycle_stage == "active" and info.status in ("FAILED", "KILLED")
 
 
-def _close_abandoned(client: "MlflowClient", experiment: str) -> None:
-    running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
-    ended = {run.info.run_id for run in running if _has_ended(run.data.tags.get(PROCESS))}
-    for run in running:
-        if not ended.isdisjoint((run.info.run_id, run.data.tags.get(PARENT))):
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _has_ended(process: str | None) -> bool:
-    """Return whether the process of a tag ran on this machine and runs no more; False for what cannot be known."""
-    if process is None or process.split()[0] != platform.node():
-        return False
-    _, pid, started = process.split()
-    try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) > CLOCK_SECONDS)
-    except psutil.NoSuchProcess:
-        return True
+def _killed(client: "MlflowClient", experiment: str, key: str | None) -> str | None:
+    """Return the newest run of a key that was killed, None without one."""
+    killed = f"tags.`{KEY}` = '{key}' and attributes.status = 'KILLED'"
+    return next((str(run.info.run_id) for run in client.search_runs([experiment], killed, max_results=1)), None)
 
 
 @contextmanager

@@ -65,12 +65,22 @@ def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) 
 
 
 def _create_version(client: "MlflowClient", run_id: str, name: str, folder: Path, fit: PlannedFit) -> str:
+    _remove_unregistered(client, run_id)
     model = log_classifier(folder, run_id, fit.dataset)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=f"Text to {', '.join(map(escape, fit.dataset.label_names))}.")
     tags = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": fit.model.name}
     tags |= {"method": fit.name, "shots": str(fit.shots)}
     return str(client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id).version)
+
+
+def _remove_unregistered(client: "MlflowClient", run_id: str) -> None:
+    """Remove the models that an earlier try of the run has logged and not registered."""
+    experiment = client.get_run(run_id).info.experiment_id
+    registered = {version.model_id for version in client.search_model_versions(f"run_id = '{run_id}'")}
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if model.model_id not in registered:
+            client.delete_logged_model(model.model_id)
 
 
 def _decided(

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from tasks.tracking.databases import check_database
 from warehouse.home import Home
+from warehouse.lake import atomic
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,9 +47,14 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     mlflow.set_registry_uri(home.tracking_uri)
     try:
         with store_lock(home), _silent_migrations():
-            check_database(Path(home.tracking_uri.removeprefix("sqlite:///")), "mlflow")
+            path = Path(home.tracking_uri.removeprefix("sqlite:///"))
+            if not path.exists() or not path.stat().st_size:
+                for left in home.root.glob(f"{path.name}{atomic.TEMPORARY}*"):
+                    left.unlink()
+                with atomic.replaced(path) as temporary:  # a kill between two migrations leaves what no start can open
+                    mlflow.MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+            check_database(path, "mlflow")
             client = mlflow.MlflowClient()
-            client.search_experiments(max_results=1)
             with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
                 database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
         yield client

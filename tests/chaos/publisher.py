@@ -136,7 +136,7 @@ def recover_catalog(home):
         assert connection.execute("select count(*) from leaderboard").fetchone()[0] == 0
     assert catalog.rebuild(home, timeout=1).partitions == 1
     sweep(home, timedelta(seconds=-60))
-    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.duckdb", "warehouse.lock"]
+    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.duckdb"]
 
 
 def set_up_catalog(home):

@@ -21,7 +21,8 @@ from tests.tasks.worlds import (
     write_card,
     write_rows,
 )
-from warehouse.catalog.catalog import only_writer
+from warehouse.catalog.catalog import LEASE
+from warehouse.lake.lease import lease
 from warehouse.lake.manifest import MANIFEST
 
 QUICK = {"methods": ["zero_shot", "linear_probe"], "shots": [0, 2], "champion": False, "shard_rows": 8}
@@ -282,7 +283,7 @@ def test_two_runs_at_once_both_end_well(world):
 def test_a_second_writer_waits_its_turn(make):
     world = make()
     world.home.lake.mkdir(parents=True)
-    with only_writer(world.home, 5):
+    with lease(world.home.root / LEASE, timeout=5):
         waiting = Command(world.home, "warehouse", "rebuild")
         time.sleep(1)
         assert waiting.process.exitcode is None
@@ -292,7 +293,5 @@ def test_a_second_writer_waits_its_turn(make):
 @pytest.mark.slow
 def test_a_second_writer_gives_up_in_the_end_and_names_the_first(make):
     world = make()
-    with only_writer(world.home, 5):
-        refused(
-            world, "warehouse", "rebuild", code=1, says=["being written by process", str(os.getpid()), "waited 60 s"]
-        )
+    with lease(world.home.root / LEASE, timeout=5):
+        refused(world, "warehouse", "rebuild", code=1, says=[f"is held by pid {os.getpid()}", "waited 60 s"])

@@ -32,15 +32,15 @@ class Done:
 
 
 class Command:
-    """`vocabsem --home HOME WORDS`, begun."""
+    """`vocabsem --home HOME WORDS`, begun; `before`, which pickles, is called in its process first."""
 
-    def __init__(self, home, *words, api=None, stdin=""):
+    def __init__(self, home, *words, api=None, stdin="", before=None):
         self.folder = TemporaryDirectory(prefix="command-")
         (Path(self.folder.name) / "stdin").write_text(stdin, errors="surrogateescape")
         environment = {"PREFECT_API_URL": api} if api else {}
         if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
             environment["PREFECT_API_AUTH_STRING"] = auth
-        arguments = (["--home", str(home.root), *map(str, words)], self.folder.name, environment)
+        arguments = (["--home", str(home.root), *map(str, words)], self.folder.name, environment, before)
         self.process = _context.Process(target=_main, args=arguments, daemon=True)
         self.process.start()
 
@@ -56,7 +56,7 @@ def command(home, *words, **options):
     return Command(home, *words, **options).wait()
 
 
-def _main(words, folder, environment):
+def _main(words, folder, environment, before):
     from flows.cli.main import main
 
     os.dup2(os.open(f"{folder}/stdin", os.O_RDONLY), 0)
@@ -66,4 +66,6 @@ def _main(words, folder, environment):
     os.environ.update(environment)
     os.chdir(ROOT)
     sys.argv[1:] = words
+    if before:
+        before()
     main()

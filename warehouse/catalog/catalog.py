@@ -4,15 +4,11 @@ It holds nothing that the lake does not: `update` and `rebuild` write a file bes
 readers never wait and never see half of it.
 """
 
-import fcntl
 import os
-import platform
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -25,14 +21,16 @@ from warehouse.catalog.build import Summary, build, is_current, renew
 from warehouse.catalog.build import update as build_from
 from warehouse.catalog.statements import quoted, statement
 from warehouse.catalog.verified import verification
-from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError, WriterBusy
+from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError
 from warehouse.home import Home
 from warehouse.lake import atomic, files
+from warehouse.lake.lease import lease
 from warehouse.lake.partition import Lake
 
 T = TypeVar("T")
 REBUILD = "vocabsem warehouse rebuild"
 SPILL = 4  # times the memory limit, on disk
+LEASE = "warehouse.lease"  # of the catalog's one writer
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,9 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
 
 
 def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
-    with only_writer(home, timeout):
+    with lease(home.root / LEASE, timeout=timeout):
+        for left in home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"):  # by writers that were killed
+            left.unlink()
         try:
             with atomic.translate_os_errors(home.catalog, 0), atomic.replaced(home.catalog) as temporary:
                 try:
@@ -90,42 +90,6 @@ def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
                 f"{home.lake} holds what this version does not write ({files.first_line(error)}): remove the "
                 "partitions of another version, or give this one a home of its own with --home or VOCABSEM_HOME"
             ) from error
-
-
-@contextmanager
-def only_writer(home: Home, timeout: float) -> Iterator[None]:
-    """Hold the catalog's writer lock; the system frees it when its holder dies.
-
-    Raises WriterBusy, naming the holder, if it is not free within `timeout` seconds.
-    """
-    path = home.catalog.with_suffix(".lock")
-    with atomic.translate_os_errors(path, 0):
-        atomic.make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _take(descriptor, path, timeout)
-        holder = f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
-        yield
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path, timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
-                raise WriterBusy(
-                    f"the catalog of {path.parent} is being written by {holder}: waited {timeout:g} s; try again "
-                    "when it is done, or end that process"
-                ) from None
-            time.sleep(0.02)
 
 
 def connect(home: Home, memory: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from warehouse.errors import CorruptPartition
+from warehouse.errors import CorruptPartition, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic
+from warehouse.lake.lease import lease, lease_of
 from warehouse.lake.manifest import MANIFEST, Manifest, partition_folders
 from warehouse.lake.partition import SIDECAR
 
@@ -18,16 +19,34 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
     """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`.
 
     A writer's partition is young as a whole: as long as any of its files is, all of them stay, finished parts
-    included. What is published, and what a damaged manifest may still describe, is never touched. Returns the paths of
-    what was removed, folders for whole partitions.
+    included; one that is being computed stays at any age. What is published, and what a damaged manifest may still
+    describe, is never touched. Returns the paths of what was removed, folders for whole partitions.
     """
     deadline = time.time() - older_than.total_seconds()
     unfinished = sorted(home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"))  # catalogs
     removed = [path for path in unfinished if _remove_old(path, deadline)]
     for folder in partition_folders(home.lake):
-        with suppress(FileNotFoundError), atomic.locked(folder, create=False):
+        with suppress(FileNotFoundError, WriterBusy), atomic.locked(folder, create=False):
             removed += _sweep_partition(folder, deadline)
     return removed
+
+
+def sweep_temporaries(home: Home) -> None:
+    """Remove what killed writers left in partitions: temporaries, and the sidecars of what is published since.
+
+    Files are written and listed under their folder's lock: who holds it knows that nobody is at it.
+    """
+    for folder in partition_folders(home.lake):
+        if any(_left_by_writer(folder)):
+            with suppress(FileNotFoundError), atomic.locked(folder, create=False):
+                for path in _left_by_writer(folder):
+                    path.unlink()
+
+
+def _left_by_writer(folder: Path) -> list[Path]:
+    ours = (atomic.TEMPORARY, f".parquet{SIDECAR}", f".safetensors{SIDECAR}")
+    wanted = ours if (folder / MANIFEST).exists() else ours[:1]
+    return [path for path in folder.iterdir() if any(part in path.name for part in wanted)]
 
 
 def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
@@ -35,7 +54,8 @@ def _sweep_partition(folder: Path, deadline: float) -> list[Path]:
         return []
     if (folder / MANIFEST).exists():
         return [path for path in _orphans(folder) if _remove_old(path, deadline)]
-    shutil.rmtree(folder)
+    with lease(lease_of(folder), timeout=1):  # it is nobody's, or its process is gone
+        shutil.rmtree(folder)
     return [folder]
 
 

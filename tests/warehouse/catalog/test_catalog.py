@@ -397,7 +397,7 @@ def test_a_catalog_rebuilt_elsewhere_equals_the_original(filled, full):
 
 def test_a_rebuilt_catalog_leaves_nothing_beside_it(full):
     rebuild(full)
-    assert sorted(path.name for path in full.root.iterdir()) == ["lake", "warehouse.duckdb", "warehouse.lock"]
+    assert sorted(path.name for path in full.root.iterdir()) == ["lake", "warehouse.duckdb"]
 
 
 def test_readers_are_not_disturbed_by_a_rebuild(home, lake):
@@ -493,7 +493,7 @@ def test_a_disk_too_small_is_explained_and_leaves_nothing(full):
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     assert done.stderr.startswith("refused: cannot write the catalog"), done.stderr
-    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.lock"]
+    assert sorted(path.name for path in home.root.iterdir()) == ["lake"]
 
 
 def test_every_table_view_and_column_has_a_comment(filled):

@@ -174,7 +174,7 @@ def test_readers_are_not_disturbed_by_an_update(home, lake):
     assert reader.execute("select count(*) from datasets").fetchall() == [(1,)]
     assert len(query(home, "from datasets")) == 2
     reader.close()
-    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.duckdb", "warehouse.lock"]
+    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.duckdb"]
 
 
 def test_what_is_damaged_stops_the_update_and_the_old_catalog_stays(full):

@@ -1,0 +1,66 @@
+"""What a killed process leaves open: its flow runs, its MLflow runs, temporaries. The next start of a flow closes them.
+
+A process that runs flows keeps a file with its name while it does; one whose process is gone was left by a kill.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.tracking.active_run import close_abandoned
+from warehouse.home import Home
+from warehouse.lake.gc import sweep_temporaries
+from warehouse.process import has_ended, this_process
+
+UNFINISHED = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
+
+
+def ghosts(home: Home) -> list[Path]:
+    """Return the files of the processes that were killed."""
+    folder = _folder(home)
+    return [file for file in folder.iterdir() if has_ended(file.name)] if folder.is_dir() else []
+
+
+@contextmanager
+def marked(home: Home) -> Iterator[None]:
+    """Keep the file of this process, and tag with its name the flow runs that the block begins."""
+    from prefect import tags
+
+    file = _folder(home) / this_process()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    try:
+        with tags(file.name):
+            yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def close_ghosts(home: Home) -> None:
+    """Mark the flow runs of killed processes as crashed, in the API that Prefect is pointed to, their MLflow runs as
+    killed, and remove the temporaries that they left in the lake."""
+    if not (files := ghosts(home)):
+        return
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+    from prefect.states import Crashed
+
+    state: Any = Crashed(message="Its process was killed. Run the same command: it resumes.")
+    with get_client(sync_client=True) as client:
+        for file in files:
+            of_process = FlowRunFilter.model_validate({"tags": {"all_": [file.name]}})
+            left = TaskRunFilter.model_validate(UNFINISHED)
+            for task in client.read_task_runs(flow_run_filter=of_process, task_run_filter=left):
+                client.set_task_run_state(task.id, state, force=True)
+            left_flows = FlowRunFilter.model_validate(UNFINISHED | {"tags": {"all_": [file.name]}})
+            for run in client.read_flow_runs(flow_run_filter=left_flows):
+                client.set_flow_run_state(run.id, state, force=True)
+    close_abandoned(home)
+    sweep_temporaries(home)
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _folder(home: Home) -> Path:
+    return home.prefect / "processes"

@@ -1,0 +1,182 @@
+"""SIGKILL at every named point of a run and of what follows its record: the same command ends as if it had not been."""
+
+import random
+import time
+from functools import partial
+
+import pytest
+
+from tasks.tracking.active_run import PROCESS
+from tasks.tracking.runs import KEY, PARENT
+from tasks.tracking.store import store
+from tests.chaos.points import COMPUTING, PREDICTING, RECORDING, die
+from tests.flows.command import Command, command
+from tests.flows.test_pipeline import ask
+from tests.tasks.worlds import World, compute, replace_home, server, with_store
+from warehouse.catalog import catalog
+from warehouse.lake.verify import verify
+
+SMALL = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "seeds": [0]}
+FAST = ("after the record", "after the model's files", "after MLflow's end")
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A world with an empty MLflow store."""
+    return with_store(World(tmp_path_factory.mktemp("fresh"), experiment=SMALL))
+
+
+@pytest.fixture(scope="session")
+def computed(fresh, tmp_path_factory):
+    """The same with all partitions but the run's record."""
+    world = replace_home(fresh, tmp_path_factory.mktemp("computed"))
+    plan = world.plan()
+    compute(plan)
+    return world
+
+
+@pytest.fixture(scope="session")
+def whole(computed, tmp_path_factory):
+    """A world in which an uninterrupted run ended, and what that printed."""
+    world = replace_home(computed, tmp_path_factory.mktemp("whole"))
+    done = run(world)
+    assert done.returncode == 0, done.stderr
+    return world, done.stdout
+
+
+@pytest.fixture(scope="session")
+def expected(whole):
+    world, board = whole
+    return state(world), board
+
+
+def run(world, *words, **options):
+    return command(world.home, "run", world.card, *words, api=server(), **options)
+
+
+def state(world):
+    """All that a run leaves, but for times and ids that are drawn."""
+    home = world.home
+    assert [fault for one in verify(home) for fault in one.faults] == []
+    lake = sorted(str(path.relative_to(home.lake)) for path in home.lake.rglob("*") if path.is_file())
+    board = catalog.query(home, "select method, shots, macro_f1, nll from leaderboard order by all").to_pylist()
+    with store(home) as client:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = client.search_runs(experiments)
+        parents = [run for run in runs if PARENT not in run.data.tags]
+        logged = [
+            (run.info.status, run.data.params, sorted(run.data.metrics), sorted(run.data.tags))
+            for run in runs
+            if PARENT in run.data.tags
+        ]
+        top = [
+            (run.info.status, run.data.params, sorted(run.data.tags), artifacts(client, run.info.run_id))
+            for run in parents
+        ]
+        models = [(model.name, model.status) for model in client.search_logged_models(experiments)]
+        versions = [(v.name, v.version, dict(v.tags), list(v.aliases)) for v in client.search_model_versions()]
+        processes = {run.data.tags[PROCESS] for run in parents if KEY in run.data.tags}
+    assert not list((home.prefect / "processes").iterdir())
+    for process in processes:
+        assert flow_runs(process) <= {"COMPLETED"}
+    return {
+        "lake": lake,
+        "board": board,
+        "parents": top,
+        "children": sorted(logged, key=str),
+        "models": models,
+        "versions": versions,
+    }
+
+
+def artifacts(client, run_id):
+    return sorted(file.path for file in client.list_artifacts(run_id))
+
+
+def flow_runs(process):
+    """The states of the flow runs of a process."""
+    return {run["state_type"] for run in ask("flow_runs", flow_runs={"tags": {"all_": [process]}})}
+
+
+def kill(home, point, *words):
+    """Run a command up to a point. Returns the process's name."""
+    what, fields = {**COMPUTING, **RECORDING, **PREDICTING}[point]
+    killed = command(home, *words, api=server(), before=partial(die, what, **fields))
+    assert killed.returncode == -9, killed.stderr
+    (ghost,) = (file.name for file in (home.prefect / "processes").iterdir())
+    return ghost
+
+
+def kill_and_resume(world, point, expected, *options):
+    ghost = kill(world.home, point, "run", world.card, *options)
+    done = run(world, *options)
+    assert done.returncode == 0, done.stderr
+    assert flow_runs(ghost) <= {"CRASHED", "COMPLETED"}
+    after, board = state(world), done.stdout
+    assert after == expected[0]
+    assert board == expected[1]
+
+
+@pytest.mark.parametrize("point", FAST)
+def test_killed_after_the_record(point, computed, expected, tmp_path):
+    kill_and_resume(replace_home(computed, tmp_path), point, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [point for point in RECORDING if point not in FAST])
+def test_killed_while_recording(point, computed, expected, tmp_path):
+    kill_and_resume(replace_home(computed, tmp_path), point, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", COMPUTING)
+def test_killed_while_computing(point, fresh, expected, tmp_path):
+    kill_and_resume(replace_home(fresh, tmp_path), point, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["after states", "after the record"])
+def test_killed_while_going_on_after_errors(point, fresh, expected, tmp_path):
+    kill_and_resume(replace_home(fresh, tmp_path), point, expected, "--keep-going")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", PREDICTING)
+def test_killed_while_predicting_a_file(point, whole, tmp_path):
+    world, _ = whole
+    source = tmp_path / "texts.csv"
+    source.write_text("text\n" + "a good plot\na dull film\n" * 600)  # of two parts
+
+    def words(name):
+        model = ("--model", "vocabsem-made@champion")
+        return ("predict", *model, "--input", str(source), "--output", str(tmp_path / name))
+
+    assert command(world.home, *words("whole.csv"), api=server()).returncode == 0
+    kill(world.home, point, *words("killed.csv"))
+    done = command(world.home, *words("killed.csv"), api=server())
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    names = ["killed.csv", "killed.csv.json", "texts.csv", "whole.csv", "whole.csv.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36_000)
+def test_killed_at_random_moments(fresh, expected, tmp_path, cases):
+    """Up to three kills in a row at any moment from its start to its end, 200 in all."""
+    generator, kills, trial = random.Random(0), 0, 0
+    began = time.monotonic()
+    assert run(replace_home(fresh, tmp_path / "timed")).returncode == 0
+    seconds = time.monotonic() - began
+    while kills < 200:
+        world, trial = replace_home(fresh, tmp_path / str(trial)), trial + 1
+        for _ in range(generator.randint(1, 3)):
+            begun = Command(world.home, "run", world.card, api=server())
+            begun.process.join(generator.uniform(0, seconds))
+            kills += begun.process.exitcode is None
+            begun.process.kill()
+            begun.wait()
+        done = run(world)
+        assert done.returncode == 0, done.stderr
+        assert (state(world), done.stdout) == expected, f"trial {trial}"
+    cases(kills)

@@ -1,0 +1,69 @@
+"""Leases: one process at a time does what a path stands for; the others wait in turn.
+
+A lease is a file that names its owner and is refreshed while it is held. One whose owner is gone is taken over: at once
+on the same machine, from another machine when it was not refreshed for LEASE_SECONDS.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from warehouse.errors import WriterBusy
+from warehouse.lake import atomic
+
+LEASE_SECONDS = 60.0
+PATIENCE_SECONDS = 0.5  # before `waiting` is called: to take over from the dead takes less
+
+
+@contextmanager
+def lease(path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lease at `path`; where another has it, call `waiting` once with its owner, and wait.
+
+    Raises WriterBusy, naming the owner, if it is not free within `timeout` seconds, and NoSpace.
+    """
+    held, queue = (SoftFileLease(each, lease_duration=LEASE_SECONDS) for each in (path, f"{path}.next"))
+    patience = PATIENCE_SECONDS if timeout < 0 else min(PATIENCE_SECONDS, timeout)
+    with ExitStack() as stack:
+        try:
+            with atomic.translate_os_errors(path, 0):
+                atomic.make_folder(path.parent)
+                # Whoever waits next holds the queue: an owner that comes back at once waits behind it.
+                for wait in (patience, timeout):
+                    try:
+                        with queue.acquire(timeout=wait):
+                            stack.enter_context(held.acquire(timeout=wait))
+                        break
+                    except Timeout:
+                        if wait == timeout:
+                            raise
+                        if waiting:
+                            waiting(owner(path))
+        except Timeout:
+            raise WriterBusy(
+                f"{path} is held by {owner(path)}: waited {timeout:g} s; try again when it is done, or end that process"
+            ) from None
+        yield
+
+
+@contextmanager
+def leases(folders: Iterable[Path], waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the leases of several partitions' folders, taken in one order, so that no two processes wait in a circle."""
+    with ExitStack() as stack:
+        for path in sorted({lease_of(folder) for folder in folders}):
+            stack.enter_context(lease(path, waiting=waiting))
+        yield
+
+
+def lease_of(folder: Path) -> Path:
+    """Return the lease of a partition's folder: one for all shots of a method, which are fitted together."""
+    while folder.name.startswith(("shots=", "key=")):
+        folder = folder.parent
+    return folder / "lease"
+
+
+def owner(path: Path) -> str:
+    """Return who holds the lease at `path`."""
+    known = SoftFileLease(path, lease_duration=LEASE_SECONDS).owner
+    return f"pid {known.pid} on {known.hostname}" if known else "another process"
