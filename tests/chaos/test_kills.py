@@ -16,6 +16,7 @@ from tests.tasks.worlds import World, compute, replace_home, server, with_store
 from warehouse.catalog import catalog
 from warehouse.lake.verify import verify
 
+pytestmark = pytest.mark.timeout(1800)  # each is two commands, on a machine that others use
 SMALL = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "seeds": [0]}
 FAST = ("after the record", "after the model's files", "after MLflow's end")
 

@@ -142,6 +142,20 @@ def test_a_recorded_run_goes_on_in_its_own_mlflow_run(home, other):
         assert run_id != "0" * 32, "it is in no store"
 
 
+def test_the_same_key_takes_up_the_run_of_a_killed_process_before_there_is_a_record(home):
+    words = [sys.executable, "-c", OPEN, str(home.root), "1" * 64]
+    done = subprocess.run(words, input="", stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    killed = done.stdout.strip()
+    with active_run(home, CARD, "2" * 64, None, "") as other:
+        assert other != killed
+    assert run_of(home, killed).info.status == "KILLED"
+    with active_run(home, CARD, "1" * 64, None, "") as run_id:
+        assert run_id == killed
+    run = run_of(home, killed)
+    assert run.info.status == "FINISHED"
+    assert json.loads(run.data.params["shots"]) == [0, 4]
+
+
 def test_system_metrics_are_those_of_mlflow(home, monkeypatch):
     monkeypatch.setattr(module, "SAMPLING_SECONDS", 0.2)
     with active_run(home, CARD, "f" * 64, None, "") as run_id:
