@@ -75,7 +75,8 @@ def state(world):
             for run in parents
         ]
         models = [(model.name, model.status) for model in client.search_logged_models(experiments)]
-        versions = [(v.name, v.version, dict(v.tags), list(v.aliases)) for v in client.search_model_versions()]
+        versions = [(v.name, v.version, dict(v.tags)) for v in client.search_model_versions()]
+        aliases = [(model.name, dict(model.aliases)) for model in client.search_registered_models()]
         processes = {run.data.tags[PROCESS] for run in parents if KEY in run.data.tags}
     assert not list((home.prefect / "processes").iterdir())
     for process in processes:
@@ -87,6 +88,7 @@ def state(world):
         "children": sorted(logged, key=str),
         "models": models,
         "versions": versions,
+        "aliases": aliases,
     }
 
 
@@ -118,6 +120,7 @@ def kill_and_resume(world, point, expected, *options):
     assert board == expected[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", FAST)
 def test_killed_after_the_record(point, computed, expected, tmp_path):
     kill_and_resume(replace_home(computed, tmp_path), point, expected)
