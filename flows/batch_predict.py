@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.execution.progress import progress
 from tasks.batch_predict import make_job, predict_file, validate_input
+from vocabsem.cards.reader_options import reader_options
 from warehouse.home import Home
 
 
@@ -13,6 +14,8 @@ def batch_predict(
     input: str = "texts.parquet",
     output: str = "scored.parquet",
     columns: dict[str, str] | None = None,
+    sep: str | None = None,
+    encoding: str | None = None,
     home: str | None = None,
 ) -> str:
     """Write `output`: the columns of `input`, the label predicted and every probability. Returns its path.
@@ -21,13 +24,15 @@ def batch_predict(
 
     Args:
         model: Registered model, `name@alias` or `name/version`.
-        input: File of texts, .parquet or .csv.
+        input: File of texts: CSV, TSV, JSON, JSON lines, Parquet or Arrow, by its name.
         output: File to write, .parquet or .csv.
         columns: Field of the model's template → column of the file, where they differ.
+        sep: Character between the columns of CSV; by default the one that its header has.
+        encoding: Of the file's text, by default UTF-8.
         home: Folder of all data; the worker's own home if empty.
     """
     root = Home.find(home)
-    job = make_job(root, model, input, output, columns)
+    job = make_job(root, model, input, output, columns, reader_options(sep, encoding))
     rows, sha256 = validate_input(job)
     with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", rows) as file:
         predict_file.submit(root, job, rows, sha256, file).result()

@@ -10,16 +10,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.steps.decorator import step_task
 from tasks.steps.progress import ProgressFile
-from tasks.steps.table_files import form_of, pieces, schema_of, writing
+from tasks.steps.table_files import form_of, pieces, plain_schema, writing
 from tasks.tracking.packaging import RegisteredClassifier, find_classifier, load_classifier
+from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.errors import BadInput, DataError
 from vocabsem.sources.fetching import sha256_of
+from vocabsem.sources.tables import format_of, schema_of, strings
+from vocabsem.texts import is_empty
 from warehouse.home import Home
 from warehouse.lake import atomic
 from warehouse.lake.keys import canonical, partition_key, short
@@ -28,6 +31,7 @@ from warehouse.lake.partition import Partition
 
 VERSION = 1  # raise it when the same file and model would give other rows
 ROWS = 1024  # of a part
+TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class PredictionJob:
     output: Path
     columns: Mapping[str, str]
     """Field of the model's template → column of the file."""
+    options: ReaderOptions
+    """How the file is read, where its format leaves it open."""
+    schema: pa.Schema
+    """All columns of the file."""
 
     @property
     def answers(self) -> list[pa.Field]:
@@ -59,26 +67,40 @@ class PredictionJob:
     def payload(self, sha256: str) -> dict[str, Any]:
         """All that determines the output's rows; `sha256`: of the input's bytes."""
         model = {"name": self.model.name, "version": self.model.version, "source": self.model.source}
-        return {"step": VERSION, "input": sha256, "model": model, "columns": dict(self.columns), "part_rows": ROWS}
+        given = self.options.model_dump(exclude_defaults=True)
+        return {
+            "step": VERSION,
+            "input": sha256,
+            "model": model,
+            "columns": dict(self.columns),
+            "part_rows": ROWS,
+            **({"options": given} if given else {}),
+        }
 
 
 def make_job(
-    home: Home, model: str, input: str, output: str, columns: Mapping[str, str] | None = None
+    home: Home,
+    model: str,
+    input: str,
+    output: str,
+    columns: Mapping[str, str] | None = None,
+    options: ReaderOptions | None = None,
 ) -> PredictionJob:
     """Everything that can be refused before a row is read is refused here. Raises BadInput.
 
-    columns: field of the template → column of the file, where they differ.
+    columns: field of the template → column of the file, where they differ. options: how the file is read.
     """
-    source, target = Path(input).absolute(), Path(output).absolute()
-    form_of(source)
+    source, target, options = Path(input).absolute(), Path(output).absolute(), options or ReaderOptions()
+    form = format_of(source)
     form_of(target)
-    schema = schema_of(source)
     classifier = find_classifier(home, model)
     fields, named = classifier.config["fields"], dict(columns or {})
     for field in named:
         if field not in fields:
             raise BadInput(f"{classifier.name} has no field {field!r}{_nearest(field, fields)}")
-    job = PredictionJob(classifier, source, target, {field: named.get(field, field) for field in fields})
+    read = {field: named.get(field, field) for field in fields}
+    schema = plain_schema(schema_of(source, form, options, read.values()))
+    job = PredictionJob(classifier, source, target, read, options, schema)
     for field, column in job.columns.items():
         if column not in schema.names:
             raise DataError(
@@ -86,7 +108,7 @@ def make_job(
                 f" given with --column {field}=NAME"
             )
         kind = schema.field(column).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        if not any(check(kind) for check in TEXT):
             raise DataError(f"column {column!r} of {source} is {kind}: give text")
     if taken := [field.name for field in job.answers if field.name in schema.names]:
         raise DataError(f"{source} has a column {taken[0]!r} already, which the answer would be: rename it")
@@ -106,12 +128,12 @@ def validate_input(job: PredictionJob) -> tuple[int, str]:
     Raises DataError for an empty text, naming its row, and for no rows.
     """
     rows = 0
-    for table in pieces(job.input, ROWS, list(dict.fromkeys(job.columns.values()))):
-        for column in table.column_names:
-            empty = pc.fill_null(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table[column])), 0), True)
-            if pc.any(empty).as_py():
-                row = rows + pc.index(empty, True).as_py()
-                raise DataError(f"row {row} of {job.input} has an empty {column!r}: fill it or leave the row out")
+    for table in pieces(job.input, ROWS, list(dict.fromkeys(job.columns.values())), job.options):
+        for column, texts in _texts(job, table).items():
+            if (empty := next((i for i, text in enumerate(texts) if is_empty(text)), None)) is not None:
+                raise DataError(
+                    f"row {rows + empty} of {job.input} has an empty {column!r}: fill it or leave the row out"
+                )
         rows += len(table)
     if not rows:
         raise DataError(f"{job.input} has no rows")
@@ -141,7 +163,7 @@ def _predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, advanc
         advance(rows)
         return 0
     model, names, scored = None, [], 0
-    for number, table in enumerate(pieces(job.input, ROWS)):
+    for number, table in enumerate(pieces(job.input, ROWS, job.schema.names, job.options, nested=True)):
         names.append(f"part-{number:08d}.parquet")
         if parts.finished(names[-1]) is None:
             model = model or load_classifier(home, f"{job.model.name}/{job.model.version}")
@@ -157,11 +179,15 @@ def _ignore(done: int) -> None: ...
 
 
 def _with_answers(job: PredictionJob, model: Any, table: pa.Table) -> pa.Table:
-    texts = table.select(list(job.columns.values())).rename_columns(list(job.columns)).to_pandas()
-    frame = model.predict(texts)
+    texts = _texts(job, table)
+    frame = model.predict(pd.DataFrame({field: texts[column] for field, column in job.columns.items()}))
     for field, column in zip(job.answers, frame.columns, strict=True):
         table = table.append_column(field, pa.array(frame[column], field.type))
     return table
+
+
+def _texts(job: PredictionJob, table: pa.Table) -> dict[str, list[str]]:
+    return {name: strings(table[name], job.input, name) for name in job.columns.values()}
 
 
 def _assemble(job: PredictionJob, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:

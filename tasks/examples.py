@@ -55,6 +55,10 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
             )
             for s, n in classes.items()
         ),
+        *(
+            Check(name="one label for a text", passed=False, severity="warn", detail=rows)
+            for rows in examples.contradictions
+        ),
         *balance_as_before(home, step, examples.facts["counts"]),
     ]
     step.publish(Lake(home), table, facts, checks)

@@ -1,22 +1,23 @@
 """Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
-from vocabsem.sources.readers import Columns, read_columns
+from vocabsem.sources.readers import Columns, Part, parts_of
+from vocabsem.texts import is_empty
 
-__all__ = ["SPLITS", "Examples", "apportion", "read_examples"]
+__all__ = ["SPLITS", "Division", "Examples", "Rows", "apportion", "divide", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
+LISTED = 1000  # contradictions, at most
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,68 @@ class Examples:
     """Template field → text."""
     facts: dict[str, Any]
     """What was read, removed and kept, JSON-able."""
+    contradictions: list[str]
+    """For each text with several labels, the ids of its rows and their labels."""
+
+
+class Rows(NamedTuple):
+    """N rows of one part, without their texts."""
+
+    part: str
+    """The file, or split of a hub folder, that they come from."""
+    number: NDArray[np.int64]
+    """(N,), ascending: the row in its part."""
+    label: NDArray[np.int64]
+    """(N,), 0 … C-1."""
+    text: NDArray[np.bytes_]
+    """(N,) a hash of all fields, white space normalized: rows of equal text are repeats."""
+
+    def take(self, which: NDArray[Any]) -> "Rows":
+        """Return the rows of a mask, or of ascending indexes."""
+        return Rows(self.part, self.number[which], self.label[which], self.text[which])
+
+    def ids(self) -> list[str]:
+        """Return what the rows are called."""
+        return [f"{self.part}-{number:06d}" for number in self.number.tolist()]
 
 
 @dataclass(frozen=True)
-class _Row:
-    id: str
-    label: int
-    fields: dict[str, str]
+class Division:
+    """Which rows of a data set are in which split; the texts stay in their files."""
 
-    @property
-    def text(self) -> tuple[str, ...]:
-        """All fields, white space normalized: rows of equal text are repeats."""
-        return tuple(" ".join(field.split()) for field in self.fields.values())
+    card: DatasetCard
+    """Of the data set."""
+    parts: dict[str, Part]
+    """Its files."""
+    splits: dict[str, Rows]
+    """The splits that have rows, in the order of SPLITS."""
+    facts: dict[str, Any]
+    """What was read and removed."""
+    contradictions: list[str]
+    """As in `Examples`."""
+
+    def fields(self, rows: Rows) -> list[dict[str, str]]:
+        """Read the texts of rows: template field → text.
+
+        Parameters
+        ----------
+        rows : Rows
+            Of one of the splits.
+
+        Returns
+        -------
+        list of dict
+        """
+        texts: list[dict[str, str]] = []
+        start = 0
+        for batch in self.parts[rows.part].batches():
+            stop = start + len(batch[self.card.label_column])
+            inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
+            texts += [
+                {field: batch[column][i].strip() for field, column in self.card.fields.items()} for i in inside.tolist()
+            ]
+            start = stop
+        return texts
 
 
 def read_examples(
@@ -71,7 +122,7 @@ def read_examples(
     seed : int
         Governs which rows are kept under a limit.
     cache : Path
-        Folder of the Arrow copies that `datasets` makes.
+        Folder for what `datasets` keeps of a hub folder.
 
     Returns
     -------
@@ -82,108 +133,160 @@ def read_examples(
     DataError
         For an unknown label, an empty text, no rows, training rows of one class, or a limit below the classes.
     """
-    facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
-    parts = {
-        part: _rows(card, part, files.get(part, files.get("all", Path())), columns, facts)
-        for part, columns in read_columns(card, files, cache).items()
-    }
-    splits = _divide(card, parts, facts)
+    division = divide(card, files, cache)
+    splits, facts = division.splits, division.facts
     for split, rows in splits.items():
         limit = limits.get(split)
-        if limit is not None and limit < len(rows):
+        if limit is not None and limit < len(rows.number):
             if limit < card.classes:
                 raise DataError(
                     f"a limit of {limit} {split} rows for dataset {card.name!r}, which has {card.classes} classes: "
                     f"allow at least {card.classes}"
                 )
-            splits[split] = _draw(rows, limit, f"{seed} limit {split}")
-    if len(present := {row.label for row in splits["train"]}) < 2:
+            splits[split] = rows.take(_choose(rows, limit, f"{seed} limit {split}"))
+    if len(present := set(splits["train"].label.tolist())) < 2:
         only = card.labels[present.pop()].name
         raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
     facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
     for split, rows in splits.items():
-        counts = Counter(row.label for row in rows)
-        facts["counts"][split] = {label.name: counts[i] for i, label in enumerate(card.labels)}
-        facts["majority_share"][split] = max(counts.values()) / len(rows)
-    rows = [row for split in splits.values() for row in split]
+        counts = np.bincount(rows.label, minlength=card.classes).tolist()
+        facts["counts"][split] = dict(zip(card.label_names, counts, strict=True))
+        facts["majority_share"][split] = max(counts) / len(rows.number)
     return Examples(
-        ids=[row.id for row in rows],
-        split=[split for split, members in splits.items() for _ in members],
-        labels=np.array([row.label for row in rows], dtype=np.int64),
-        fields=[row.fields for row in rows],
+        ids=[name for rows in splits.values() for name in rows.ids()],
+        split=[split for split, rows in splits.items() for _ in range(len(rows.number))],
+        labels=np.concatenate([rows.label for rows in splits.values()]),
+        fields=[fields for rows in splits.values() for fields in division.fields(rows)],
         facts=facts,
+        contradictions=division.contradictions,
     )
 
 
-def _rows(card: DatasetCard, part: str, path: Path, columns: Columns, facts: dict[str, Any]) -> list[_Row]:
+def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Division:
+    """Check every row of a data set and decide which split it is in; no text is kept.
+
+    Parameters
+    ----------
+    card, files, cache
+        As in `read_examples`.
+
+    Returns
+    -------
+    Division
+
+    Raises
+    ------
+    DataError
+        For an unknown label, an empty text, or no rows.
+    """
+    facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
+    parts = {part.name: part for part in parts_of(card, files, cache)}
+    rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
+    contradictions = _contradictions(card, list(rows.values()))
+    if contradictions:
+        facts["contradicting_texts"] = len(contradictions)
+    return Division(card, parts, _divide(card, rows, facts), facts, contradictions[:LISTED])
+
+
+def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> Rows:
+    numbers: list[NDArray[np.int64]] = []
+    labels: list[NDArray[np.int64]] = []
+    texts: list[NDArray[np.bytes_]] = []
+    start = 0
+    for batch in part.batches():
+        rows = list(_checked(card, part, path, batch, start, facts))
+        start += len(batch[card.label_column])
+        numbers.append(np.array([row[0] for row in rows], np.int64))
+        labels.append(np.array([row[1] for row in rows], np.int64))
+        texts.append(np.array([row[2] for row in rows], "S16"))
+    facts["rows_read"][part.name] = start
+    if not sum(map(len, numbers)):
+        raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
+    return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
+
+
+def _checked(
+    card: DatasetCard, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
+) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, label and hash of the rows that count."""
     labels = {value: i for i, label in enumerate(card.labels) for value in label.values}
     wanted = {column: str(value) for column, value in card.where.items()}
-    values = columns[card.label_column]
-    facts["rows_read"][part] = len(values)
-    rows = []
-    for i, value in enumerate(values):
-        if any(columns[column][i] != other for column, other in wanted.items()):
+    for i, value in enumerate(batch[card.label_column]):
+        where = f"row {start + i} of {path} ({part.name} of dataset {card.name!r})"
+        if any(batch[column][i] != other for column, other in wanted.items()):
             facts["rows_of_other_sources"] += 1
             continue
-        fields = {field: columns[column][i].strip() for field, column in card.fields.items()}
-        if not all(fields.values()):
+        if empty := [column for column in card.fields.values() if is_empty(batch[column][i])]:
             if card.drop_empty:
                 facts["empty_dropped"] += 1
                 continue
-            empty = next(card.fields[field] for field, text in fields.items() if not text)
             raise DataError(
-                f"row {i} of {path} ({part} of dataset {card.name!r}) has an empty text in column {empty!r}: "
-                "fix the row, or set 'drop_empty: true' in the card"
+                f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
             )
         if value not in labels:
+            if card.drop_unlisted:
+                facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + 1
+                continue
             raise DataError(
-                f"row {i} of {path} ({part} of dataset {card.name!r}) has {value[:60]!r} in the label column "
-                f"{card.label_column!r}: the card's labels are {', '.join(map(repr, labels))}"
+                f"{where} has {value[:60]!r} in the label column {card.label_column!r}: the card's labels are"
+                f" {', '.join(map(repr, labels))[:200]}"
             )
-        rows.append(_Row(f"{part}-{i:06d}", labels[value], fields))
-    if not rows:
-        raise DataError(f"no rows in {path} ({part} of dataset {card.name!r}): fix 'where' or 'files' in its card")
-    return rows
+        text = repr([" ".join(batch[column][i].split()) for column in card.fields.values()])
+        yield start + i, labels[value], blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _divide(card: DatasetCard, parts: Mapping[str, list[_Row]], facts: dict[str, Any]) -> dict[str, list[_Row]]:
+def _contradictions(card: DatasetCard, parts: list[Rows]) -> list[str]:
+    """List the texts that have several labels: what their rows are called, and the label of each."""
+    text, label = (np.concatenate(each) for each in zip(*((rows.text, rows.label) for rows in parts), strict=True))
+    order = np.argsort(text, kind="stable")
+    same = text[order][1:] == text[order][:-1]
+    if not (same & (label[order][1:] != label[order][:-1])).any():
+        return []
+    ids = [name for rows in parts for name in rows.ids()]
+    groups = np.split(order, np.flatnonzero(~same) + 1)
+    several = sorted((group for group in groups if len(set(label[group].tolist())) > 1), key=lambda group: group[0])
+    return [", ".join(f"{ids[i]} is {card.label_names[label[i]]!r}" for i in group) for group in several]
+
+
+def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any]) -> dict[str, Rows]:
     """Return the splits that have rows, in the order of SPLITS."""
     rule = card.split
+    validation: Rows | None = None
     if "all" in parts:
         pool = _without_repeats(parts["all"])
-        wanted = rule.test if isinstance(rule.test, int) else _nearest(rule.test * len(pool))
-        if wanted >= len(pool):
-            raise DataError(f"dataset {card.name!r} has {len(pool)} distinct rows, of which {wanted} are for testing")
-        test = _draw(pool, wanted, f"{rule.seed} test")
-        train, within, across = _others(pool, test), len(parts["all"]) - len(pool), 0
-        validation: list[_Row] = []
+        count = len(pool.number)
+        wanted = rule.test if isinstance(rule.test, int) else _nearest(rule.test * count)
+        if wanted >= count:
+            raise DataError(f"dataset {card.name!r} has {count} distinct rows, of which {wanted} are for testing")
+        chosen = _choose(pool, wanted, f"{rule.seed} test")
+        train, test = pool.take(~chosen), pool.take(chosen)
+        within, across = len(parts["all"].number) - count, 0
     else:
-        test, validation = parts["test"], parts.get("validation", [])
+        test, validation = parts["test"], parts.get("validation")
         distinct = _without_repeats(parts["train"])
-        seen = {row.text for row in (*validation, *test)}
-        train = [row for row in distinct if row.text not in seen]
-        within, across = len(parts["train"]) - len(distinct), len(distinct) - len(train)
-        if not train:
+        seen = np.isin(distinct.text, np.concatenate([rows.text for rows in (validation, test) if rows]))
+        train = distinct.take(~seen)
+        within, across = len(parts["train"].number) - len(distinct.number), int(seen.sum())
+        if not len(train.number):
             raise DataError(f"every training row of dataset {card.name!r} is also a test row: fix 'files' in its card")
     if rule.validation:
-        validation = _draw(train, _nearest(rule.validation * len(train)), f"{rule.seed} validation")
-        train = _others(train, validation)
+        chosen = _choose(train, _nearest(rule.validation * len(train.number)), f"{rule.seed} validation")
+        train, validation = train.take(~chosen), train.take(chosen)
     facts["duplicates_removed"] = {"repeated": within, "also_in_test_or_validation": across}
-    splits = dict(zip(SPLITS, (train, validation, test), strict=True))
-    return {split: rows for split, rows in splits.items() if rows}
+    splits = zip(SPLITS, (train, validation, test), strict=True)
+    return {split: rows for split, rows in splits if rows is not None and len(rows.number)}
 
 
-def _draw(rows: Sequence[_Row], total: int, purpose: str) -> list[_Row]:
-    """Return `total` rows, by class in proportion; a hash of `purpose` and of the row's id decides which."""
-    classes = max(row.label for row in rows) + 1
-    share = apportion(np.bincount([row.label for row in rows], minlength=classes), total)
-    ranked = sorted(rows, key=lambda row: sha256(f"{purpose} {row.id}".encode()).digest())
-    taken: set[str] = set()
-    for row in ranked:
-        if share[row.label]:
-            share[row.label] -= 1
-            taken.add(row.id)
-    return [row for row in rows if row.id in taken]
+def _choose(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
+    """Choose `total` rows, by class in proportion; a hash of `purpose` and of the row's id decides which."""
+    share = apportion(np.bincount(rows.label), total)
+    ranked = np.argsort(
+        np.array([sha256(f"{purpose} {name}".encode()).digest() for name in rows.ids()], "S32"), kind="stable"
+    )
+    chosen = np.zeros(len(ranked), bool)
+    for label, seats in enumerate(share.tolist()):
+        chosen[ranked[rows.label[ranked] == label][:seats]] = True
+    return chosen
 
 
 def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
@@ -218,16 +321,8 @@ def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     return seats
 
 
-def _others(rows: Iterable[_Row], taken: Iterable[_Row]) -> list[_Row]:
-    ids = {row.id for row in taken}
-    return [row for row in rows if row.id not in ids]
-
-
-def _without_repeats(rows: Iterable[_Row]) -> list[_Row]:
-    first: dict[tuple[str, ...], _Row] = {}
-    for row in rows:
-        first.setdefault(row.text, row)
-    return list(first.values())
+def _without_repeats(rows: Rows) -> Rows:
+    return rows.take(np.sort(np.unique(rows.text, return_index=True)[1]))
 
 
 def _nearest(number: float) -> int:

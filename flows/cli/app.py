@@ -30,4 +30,9 @@ TableFormat = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Option(metavar="CARD", help="Model card: a path or a name in data/models.")]
+Sep = Annotated[
+    str | None,
+    typer.Option(metavar="CHARACTER", help="Separator of a CSV file, by default the one of , ; tab | in its header."),
+]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of a text file, by default UTF-8.")]
 DEFAULT_MODEL = "smollm2-135m-instruct"

@@ -1,12 +1,13 @@
 """Command on data sets: write the card of a file."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.app import DEFAULT_MODEL, Model, app
+from flows.cli.app import DEFAULT_MODEL, Encoding, Model, Sep, app
 from vocabsem.errors import CardError
 from warehouse.home import Home
 from warehouse.lake import atomic
@@ -16,22 +17,37 @@ NOTE = "# Written by vocabsem init-dataset: add source and license, and edit lab
 
 @app.command()
 def init_dataset(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, UTF-8, one labeled text per row.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, TSV, JSON, JSON lines (each also .gz, .bz2, .zst), Parquet or Arrow: one labeled text per row.",
+        ),
+    ],
     text: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the texts.")],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")],
     name: Annotated[str | None, typer.Option(help="Name of the data set, by default that of the file.")] = None,
     model: Model = DEFAULT_MODEL,
+    test: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File of the test rows, in place of a fifth of FILE.")
+    ] = None,
+    sep: Sep = None,
+    encoding: Encoding = None,
+    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without text or class.")] = False,
+    drop_rare: Annotated[bool, typer.Option("--drop-rare", help="Leave out classes of fewer than 3 rows.")] = False,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Card to write, by default data/datasets/NAME.yaml.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
     """Write the card of your own data set, with label words proposed by the model."""
+    from flows.reporting.data_notes import examples_notes
     from tasks.views.dataset_draft import propose, read_draft
     from vocabsem.cards.loader import CARDS, load_card
+    from vocabsem.cards.reader_options import reader_options
     from warehouse.catalog.export import printable
 
-    name = name or re.sub(r"\W+", "_", file.stem.lower()).strip("_") or "mine"
+    name = name or _name_of(file)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
         raise CardError(f"--name {name!r}: use only letters, digits and . _ -, as in reviews_2026")
     output = output or CARDS / "datasets" / f"{name}.yaml"
@@ -40,23 +56,36 @@ def init_dataset(
     if output.exists() and not force:
         raise CardError(f"{output} exists: choose another --name or --output, or overwrite it with --force")
     home, card = Home.find(), load_card("models", model)
-    draft = read_draft(home, file, text, label, name)
+    files = {"train": file, "test": test} if test else {"all": file}
+    options = reader_options(sep, encoding)
+    draft = read_draft(files, text, label, name, options, drop_empty=drop_empty, drop_rare=drop_rare)
     rows = sum(draft.counts.values())
     typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
-    words, prompts = propose(home, card, draft)
-    _write(output, draft.card(words))
+    proposal = propose(home, card, draft)
+    _write(output, draft.card(proposal.words))
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
-    for (label_name, count), word in zip(draft.counts.items(), words, strict=True):
+    for (label_name, count), word in zip(draft.counts.items(), proposal.words, strict=True):
         typer.echo(f"{printable(label_name):<20} {count:>8,}  {word}")
-    of_class = dict(zip(draft.counts, words, strict=True))
-    for prompt, label_name in prompts:
+    of_class = dict(zip(draft.counts, proposal.words, strict=True))
+    for prompt, label_name in proposal.prompts:
         typer.echo(f"\n{printable(prompt, keep=chr(10))} {of_class[label_name]}")
+    typer.echo(f"\nprompts: 95 % have at most {proposal.max_tokens} tokens, the longest seen {proposal.longest}")
+    for line in [*examples_notes(proposal.facts), *proposal.contradictions]:
+        typer.echo(printable(f"{name}: {line}"))
     known = name if output.parent == CARDS / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--set name={experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
+    settings += f" --set max_tokens={proposal.max_tokens}"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
+
+
+def _name_of(file: Path) -> str:
+    """The file's name in letters that a card's may have: `Ärger im Büro (1).csv` is `arger_im_buro_1`."""
+    bare = file.name.partition(".")[0].lower()
+    plain = unicodedata.normalize("NFKD", bare.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return re.sub(r"\W+", "_", plain).strip("_") or "mine"
 
 
 def _write(output: Path, card: dict[str, object]) -> None:

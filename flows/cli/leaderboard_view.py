@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows.cli.console import console, grid
 from flows.planning.plan import Plan
+from flows.reporting.data_notes import plan_notes
 from flows.reporting.effects import gains, ranks, sort_shots
 from tasks.tracking.outcome import registrations
 from vocabsem.errors import BadInput
@@ -30,6 +31,8 @@ def print_summary(plan: Plan) -> None:
     out.print("Macro-F1 on test data over the classes that occur, mean over seeds, by labeled examples per class.")
     out.print("* the best of its row, of equals the one of lower NLL: of it are the 95 % interval, NLL, ECE and fit s.")
     out.print("+random and +head replace the anchors by other vectors: the difference is the gain from the anchors.")
+    for what, note in plan_notes(plan):
+        out.print(f"{what}: {note}", soft_wrap=True, markup=False)
     registered = registrations(plan.home, plan.run.key)
     for model in registered:
         out.print(f"{model.model}: {model.why}")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.app import DEFAULT_MODEL, DataDir, Format, Json, Model, app
+from flows.cli.app import DEFAULT_MODEL, DataDir, Encoding, Format, Json, Model, Sep, app
 from vocabsem.errors import BadInput
+from vocabsem.texts import is_empty
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -99,19 +100,22 @@ def predict(
     ] = None,
     as_json: Json = False,
     input: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .parquet or .csv file of texts, of any size.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File of texts, of any size: CSV, TSV, JSON, JSON lines, Parquet or Arrow."),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="A .parquet or .csv file to write.")] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=NAME", help="Column of the file for a field of the model; repeatable."),
     ] = None,
+    sep: Sep = None,
+    encoding: Encoding = None,
 ) -> None:
     """Classify texts, or a file of them, with a registered model. Files are resumable."""
     if (input is None) != (output is None) or (input is None) == (not texts):
         raise BadInput("give texts, or a file of texts with --input and a file to write with --output")
     if input and output:
-        _predict_file(model, str(input), str(output), column or [])
+        _predict_file(model, str(input), str(output), column or [], sep, encoding)
     else:
         _predict_texts(model, texts or [], as_json)
 
@@ -124,7 +128,7 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
     from warehouse.catalog.export import render
 
     lines = [line for text in texts for line in (_read_stdin() if text == "-" else [text])]
-    if not lines or not all(line.strip() for line in lines):
+    if not lines or any(map(is_empty, lines)):
         raise BadInput("a text to classify is empty: give at least one word")
     for line in lines:
         _check_utf8(line)
@@ -149,14 +153,18 @@ def _check_utf8(text: str) -> None:
         raise BadInput(f"the text {text[:60]!r} is not UTF-8 at character {error.start}: convert it to UTF-8") from None
 
 
-def _predict_file(model: str, input: str, output: str, column: list[str]) -> None:
+def _predict_file(
+    model: str, input: str, output: str, column: list[str], sep: str | None, encoding: str | None
+) -> None:
     from flows.services.prefect_api import in_process
     from tasks.batch_predict import make_job, predict_file, validate_input
+    from vocabsem.cards.reader_options import reader_options
 
     if wrong := next((word for word in column if "=" not in word), None):
         raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
-    job = make_job(home, model, input, output, columns)  # refuses bad input before a server starts
+    options = reader_options(sep, encoding)
+    job = make_job(home, model, input, output, columns, options)  # refuses bad input before a server starts
     if home.read_only:  # where no server could record it
         predict_file.fn(home, job, *validate_input(job))
         typer.echo(output)
@@ -164,4 +172,4 @@ def _predict_file(model: str, input: str, output: str, column: list[str]) -> Non
     with in_process(home):
         from flows.batch_predict import batch_predict
 
-        typer.echo(batch_predict(model, input, output, columns, str(home.root)))
+        typer.echo(batch_predict(model, input, output, columns, sep, encoding, str(home.root)))

@@ -10,15 +10,17 @@ from flows.cli.console import console, grid
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
 from flows.planning.plan import Plan
+from flows.reporting.data_notes import plan_notes
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:
     """Print the partitions of each step, why some are computed anew, and the cost of those to compute."""
-    counts, cost, anew = _counts(plan), estimate(plan), changes(plan)
+    counts, cost, anew, notes = _counts(plan), estimate(plan), changes(plan), plan_notes(plan)
     if as_json:
         page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}
+        page["data"] = [f"{what}: {note}" for what, note in notes]
         print(json.dumps(page, indent=1))  # noqa: T201
         return
     out = console()
@@ -32,6 +34,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
         f" about {cost['seconds']:,.0f} s ({cost['basis']})"
     )
+    for what, note in notes:
+        out.print(f"{what}: {note}", soft_wrap=True, markup=False)
     if cost["unread"]:
         out.print(f"not counted, because never read: {', '.join(cost['unread'])}")
 

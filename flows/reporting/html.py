@@ -40,6 +40,7 @@ def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projec
         description=run.card["description"],
         origin=run.origin("--output page.html"),
         models=models,
+        notes=summary.data_notes(),
         costs=summary.costs(),
         keys=summary.keys(),
         provenance=summary.provenance(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.planning.experiment import MethodSpec
 from flows.reporting.label_efficiency import label_efficiency
-from flows.reporting.run_summary import Run
+from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS, Results, of_dataset
 from flows.reporting.templating import writable
 from tasks.tracking import markdown
@@ -39,7 +39,7 @@ def report(
         page = html_page(home, run, results, projection)
     with writable(output) if output else nullcontext():
         if not html:
-            page = _markdown(run, results, output)
+            page = _markdown(run, results, output, RunSummary(home, run).data_notes())
         if output:
             output.write_text(page, encoding="utf-8")
     return page
@@ -64,7 +64,7 @@ def results_of(home: Home, run: Run) -> list[Results]:
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
 
 
-def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
+def _markdown(run: Run, every: list[Results], output: Path | None, notes: list[str]) -> str:
     lines = [f"# {run.experiment}", "", markdown.escape(run.card["description"]), "", run.origin("--markdown")]
     for results in every:
         lines += ["", f"## {results.model}"]
@@ -75,6 +75,8 @@ def _markdown(run: Run, every: list[Results], output: Path | None) -> str:
             lines += [line for table in of_dataset(results, dataset) for line in table.markdown()]
             if dataset in pictures:
                 lines += ["", f"![macro-F1 by labeled examples per class on {dataset}]({pictures[dataset]})"]
+    if notes:
+        lines += ["", "## Data", "", *(f"- {markdown.escape(note)}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from flows.reporting.data_notes import data_notes
 from flows.reporting.table import Table
 from tasks.steps.specs import SPLITS
 from warehouse.catalog import reads
@@ -83,6 +84,10 @@ class RunSummary:
             f" {self.run.seconds:,.0f} s on {self.run.machine}; a step without seconds is not timed separately."
         )
         return Table("Costs by step", note, heads, rows)
+
+    def data_notes(self) -> list[str]:
+        """Return what was changed in the data: rows left out, texts with several labels, texts cut."""
+        return [f"{what}: {note}" for what, note in data_notes(self._used)]
 
     def keys(self) -> Table:
         """Tabulate the keys of examples, anchors and states."""

@@ -53,6 +53,10 @@ class ExamplesFacts(Facts):
     """Left out by the card's `where`."""
     empty_dropped: int
     """Rows without text, where the card drops them."""
+    unlisted_dropped: int = 0
+    """Rows of a label that is not in the card, where the card drops them."""
+    contradicting_texts: int = 0
+    """Texts that stand with several labels."""
     duplicates_removed: dict[str, int]
     """Training rows whose text occurs again, in training or outside."""
     split_rule: str

@@ -1,7 +1,7 @@
-"""A user's table, Parquet or CSV: read in pieces of a fixed number of rows, written piece by piece, never whole."""
+"""A user's table: read in pieces of a fixed number of rows, written piece by piece as Parquet or CSV, never whole."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,45 +9,52 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
+from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.errors import DataError
+from vocabsem.sources.tables import format_of, read_batches
 
 FORMS = (".parquet", ".csv")
-BLOCK = 2 << 20  # bytes of CSV read at a time, of which Arrow holds some forty; no row may be longer
+PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # what all writers can write
 
 
 def form_of(path: Path) -> str:
-    """`.parquet` or `.csv`; raises DataError for another suffix."""
+    """The output's form, `.parquet` or `.csv`; raises DataError for another suffix."""
     if path.suffix.lower() not in FORMS:
         raise DataError(f"{path} is neither {' nor '.join(FORMS)} by its name: rename or convert it")
     return path.suffix.lower()
 
 
-def schema_of(path: Path) -> pa.Schema:
-    """Columns of the file; those of CSV are text. Raises DataError: no such file, unreadable, a column named twice."""
-    if not path.is_file():
-        raise DataError(f"{path} does not exist or is no file: give a {' or '.join(FORMS)} file")
-    with _translate_errors(path):
-        schema = pq.read_schema(path) if form_of(path) == ".parquet" else _csv_schema(path)
-    if twice := [name for name in schema.names if schema.names.count(name) > 1]:
-        raise DataError(f"{path} has two columns named {twice[0]!r}: rename one")
-    return schema.remove_metadata()
+def pieces(
+    path: Path, rows: int, columns: Sequence[str], options: ReaderOptions, *, nested: bool = False
+) -> Iterator[pa.Table]:
+    """The rows of some columns in their order, `rows` a table, fewer in the last. Raises DataError.
 
-
-def pieces(path: Path, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The file's rows (its `columns`) in their order, `rows` a table, fewer in the last. Raises DataError."""
+    nested: whether lists and objects of JSON are given as JSON.
+    """
     held: list[pa.RecordBatch] = []
     count = 0
-    for batch in _batches(path, rows, columns):
+    for batch in read_batches(path, format_of(path), columns, options, nested=nested):
         while len(batch):
             taken = batch.slice(0, rows - count)
             held.append(taken)
             count += len(taken)
             batch = batch.slice(len(taken))
             if count == rows:
-                yield pa.Table.from_batches(held)
+                yield _plain(held)
                 held, count = [], 0
     if held:
-        yield pa.Table.from_batches(held)
+        yield _plain(held)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns as `pieces` gives them: no views and no dictionaries."""
+    types = (t.value_type if pa.types.is_dictionary(t) else PLAIN.get(t, t) for t in schema.types)
+    return pa.schema(list(zip(schema.names, types, strict=True)))
+
+
+def _plain(batches: list[pa.RecordBatch]) -> pa.Table:
+    table = pa.Table.from_batches(batches)
+    return table.cast(plain_schema(table.schema))
 
 
 @contextmanager
@@ -57,42 +64,5 @@ def writing(path: Path | BinaryIO, form: str, schema: pa.Schema) -> Iterator[Cal
         with pq.ParquetWriter(path, schema) if form == ".parquet" else pc.CSVWriter(path, schema) as writer:
             yield writer.write_table
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{form} cannot hold these columns ({_reason(error)}): write .parquet") from error
-
-
-def _csv_schema(path: Path) -> pa.Schema:
-    with pc.open_csv(path, *_csv_options()) as reader:
-        return pa.schema([(name, pa.string()) for name in reader.schema.names])
-
-
-def _batches(path: Path, rows: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    with _translate_errors(path):
-        if form_of(path) == ".parquet":
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for group in range(file.num_row_groups):  # over all at once it keeps the bytes it has read
-                    yield from file.iter_batches(rows, row_groups=[group], columns=columns)
-            return
-        as_text = pc.ConvertOptions(
-            column_types=_csv_schema(path),
-            include_columns=columns,
-            strings_can_be_null=False,
-            quoted_strings_can_be_null=False,
-        )
-        with closing(pc.open_csv(path, *_csv_options(), as_text)) as reader:
-            yield from reader
-
-
-def _csv_options() -> tuple[pc.ReadOptions, pc.ParseOptions]:
-    return pc.ReadOptions(block_size=BLOCK), pc.ParseOptions(newlines_in_values=True)
-
-
-@contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise DataError(f"cannot read {path} as {form_of(path)} ({_reason(error)}): fix or convert it") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise DataError(f"{form} cannot hold these columns ({reason}): write .parquet") from error

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +11,34 @@ import numpy as np
 
 from tasks.models.loaded import inference, loaded
 from vocabsem.anchors import semantic_anchors
+from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.devices import resolve_device, resolve_dtype
 from vocabsem.errors import DataError
-from vocabsem.examples import read_examples
+from vocabsem.examples import divide
 from vocabsem.extraction import extract
 from vocabsem.label_proposals import propose_words
 from vocabsem.label_tokens import label_tokens
+from vocabsem.language_model import LanguageModel
 from vocabsem.prompting import encode_prompts, encode_texts
 from vocabsem.shots import choose_shots
-from vocabsem.sources.readers import read_columns
+from vocabsem.sources.readers import Part
+from vocabsem.sources.tables import format_of
+from vocabsem.texts import folded, is_empty
 from warehouse.home import Home
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-MOST_CLASSES = 100
 LEAST_ROWS = 3  # of a class: one each for training, validation and testing
 MOST_ROWS = 512  # that go through the model, as many of each class
 PER_CLASS = 32
 MOST_TOKENS = 128  # of a prompt: enough to know what it is about
+MOST_CHARACTERS = 20_000  # of a text
+COVERED = 0.95  # of the prompts, by the limit of tokens that is proposed
+PIECE = 0.4  # probability that letters follow a token, above which it is a piece of a word
 SHOWN = 3
+NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,16 @@ class Draft:
     """A data set that no card describes yet."""
 
     name: str
-    path: Path
-    format: str
+    files: dict[str, Path]
+    """`all`, or `train` and `test`."""
+    format: Format
     columns: tuple[str, str]
     """Of the texts, of the labels."""
-    texts: list[str]
-    labels: list[str]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows of each class, numbers in their order."""
-        return dict(sorted(Counter(self.labels).items(), key=lambda item: (_number(item[0]), item[0])))
+    counts: dict[str, int]
+    """Rows of each class, numbers in their order."""
+    options: ReaderOptions = field(default_factory=ReaderOptions)
+    drop_empty: bool = False
+    drop_unlisted: bool = False
 
     @property
     def template(self) -> str:
@@ -58,122 +64,193 @@ class Draft:
 
     def card(self, words: list[str]) -> dict[str, Any]:
         """What `data/datasets/*.yaml` would hold, with a word for each class."""
-        return {
+        options = self.options.model_dump(exclude_defaults=True)
+        names = " and ".join(path.name for path in self.files.values())
+        card = {
             "name": self.name,
-            "description": f"{len(self.texts):,} rows of {self.path.name}",
+            "description": f"{sum(self.counts.values()):,} rows of {names}",
             "license": "not stated",
-            "files": {"all": f"file:{self.path}"},
+            "files": {part: f"file:{path}" for part, path in self.files.items()},
             "format": self.format,
+            **({"options": options} if options else {}),
+            **({"drop_empty": True} if self.drop_empty else {}),
+            **({"drop_unlisted": True} if self.drop_unlisted else {}),
             "fields": {"text": self.columns[0]},
             "label_column": self.columns[1],
             "labels": [{"name": n, "value": n, "word": w} for n, w in zip(self.counts, words, strict=True)],
             "template": self.template,
-            "split": {"test": 0.2, "validation": 0.1, "seed": 42},
         }
+        return card | {"split": ({"test": 0.2} if "all" in self.files else {}) | {"validation": 0.1, "seed": 42}}
 
 
-def read_draft(home: Home, path: Path, text: str, label: str, name: str) -> Draft:
-    """The rows of a CSV or JSON-lines file. Raises DataError for what could never become a data set."""
-    if not path.is_file():
-        raise DataError(f"there is no file {path}: give the path of a CSV or JSON-lines file")
-    form = FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise DataError(f"{path} ends in {path.suffix!r}: name it by what it is, one of {', '.join(FORMATS)}")
+@dataclass(frozen=True)
+class Proposal:
+    """What the model made of some training rows."""
+
+    words: list[str]
+    """For each class."""
+    prompts: list[tuple[str, str]]
+    """Some, each with its class."""
+    max_tokens: int
+    """Limit that most prompts keep."""
+    longest: int
+    """Tokens of the longest prompt seen, up to the model's own limit."""
+    facts: dict[str, Any]
+    """Of the division into splits."""
+    contradictions: list[str]
+    """Texts that stand with several labels."""
+
+
+def read_draft(
+    files: dict[str, Path],
+    text: str,
+    label: str,
+    name: str,
+    options: ReaderOptions | None = None,
+    *,
+    drop_empty: bool = False,
+    drop_rare: bool = False,
+) -> Draft:
+    """Read the classes of one file, `all`, or of two, `train` and `test`, a batch of rows at a time.
+
+    Raises DataError for what could never become a data set.
+    """
     if text == label:
         raise DataError(f"column {text!r} is given as text and as label: --text and --label name two columns")
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for _ in lines:
-                pass
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
-    bare: dict[str, Any] = {
-        "name": name,
-        "format": form,
-        "files": {"all": ""},
-        "fields": {"text": text},
-        "label_column": label,
-    }
-    columns = read_columns(DatasetCard.model_construct(**bare), {"all": path}, home.cache / "datasets")["all"]
-    draft = Draft(name, path.absolute(), form, (text, label), columns[text], columns[label])
-    _check(draft)
-    return draft
-
-
-def _check(draft: Draft) -> None:
-    (text, label), counts = draft.columns, draft.counts
-    for column, values in ((text, draft.texts), (label, draft.labels)):
-        empty = [row for row, value in enumerate(values) if not value.strip()]
-        if empty:
-            raise DataError(
-                f"row {empty[0]} of {draft.path} has an empty {column!r}, as {len(empty)} of {len(values)} rows have:"
-                " fill them in or take them out"
-            )
-    if "label" in counts:
-        raise DataError(f"class 'label' of {draft.path} has the name of the column of answers: call it otherwise")
-    near: dict[str, str] = {}
-    for name in counts:
-        if (other := near.setdefault(" ".join(name.split()), name)) != name:
-            raise DataError(
-                f"classes {other!r} and {name!r} of {draft.path} differ by white space only: write them alike"
-            )
-    if len(counts) < 2:
-        only = next(iter(counts))
-        raise DataError(f"column {label!r} of {draft.path} has only class {only!r}: give rows of at least two classes")
-    if len(counts) > MOST_CLASSES:
+    forms = {part: format_of(path) for part, path in files.items()}
+    form = next(iter(forms.values()))
+    if set(forms.values()) != {form}:
+        raise DataError(f"{' and '.join(path.name for path in files.values())} have different formats: convert one")
+    options, counts, unlabeled = options or ReaderOptions(), {}, 0
+    for part, path in files.items():
+        source = Part(part, [(path, form)], options, [text, label], label, frozenset())
+        counts[part], missing = _count(source, path, drop_empty)
+        unlabeled += missing
+    first, *rest = counts.values()
+    if not first:
+        raise DataError(f"{next(iter(files.values()))} has no rows with text: give some")
+    _check_names([*first, *(name for other in rest for name in other)], files)
+    rare = [name for name in {**first, **dict.fromkeys(n for o in rest for n in o)} if first[name] < LEAST_ROWS]
+    if rare and not drop_rare:
+        named = ", ".join(f"{name!r} ({first[name]})" for name in rare[:NAMED])
+        more = f" and {len(rare) - NAMED:,} more" if len(rare) > NAMED else ""
         raise DataError(
-            f"column {label!r} of {draft.path} has {len(counts)} different values, more than {MOST_CLASSES}: is it the"
-            " column of the classes? Give another as --label, or merge classes"
+            f"{len(rare):,} of {len(first):,} classes in {label!r} of {next(iter(files.values()))} have fewer than"
+            f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
+            " classes, leave these out with --drop-rare, or give another column as --label"
         )
-    rarest = min(counts, key=counts.__getitem__)
-    if counts[rarest] < LEAST_ROWS:
-        raise DataError(
-            f"class {rarest!r} of {draft.path} has fewer than {LEAST_ROWS} rows, {counts[rarest]}: training, validation"
-            " and testing need one each: add rows, merge it with another class, or take it out"
-        )
+    kept = {name: count for name, count in first.items() if name not in rare}
+    if len(kept) < 2:
+        only, path = next(iter(kept), "none"), next(iter(files.values()))
+        raise DataError(f"column {label!r} of {path} has only class {only!r}: give rows of at least two classes")
+    ordered = dict(sorted(kept.items(), key=lambda item: (_number(item[0]), item[0])))
+    where = {part: path.absolute() for part, path in files.items()}
+    unlisted = bool(rare or unlabeled)
+    return Draft(name, where, form, (text, label), ordered, options, drop_empty, unlisted)
 
 
-def propose(home: Home, model: ModelCard, draft: Draft) -> tuple[list[str], list[tuple[str, str]]]:
+def _count(source: Part, path: Path, drop_empty: bool) -> tuple[Counter[str], int]:
+    """The rows of each class, and how many rows without one are left out."""
+    counts: Counter[str] = Counter()
+    empty: dict[str, list[int]] = {column: [] for column in source.columns}
+    start = unlabeled = 0
+    text, label = source.columns
+    for batch in source.batches():
+        for i, (each, name) in enumerate(zip(batch[text], batch[label], strict=True)):
+            blank = [column for column, value in ((text, each), (label, name)) if is_empty(value)]
+            for column in blank:
+                empty[column].append(start + i)
+            if blank == [label]:
+                unlabeled += 1
+            if not blank:
+                counts[name] += 1
+        start += len(batch[text])
+    for column, rows in empty.items():
+        if rows and not drop_empty:
+            raise DataError(
+                f"row {rows[0]} of {path} has an empty {column!r}, as {len(rows)} of {start} rows have: fill them in,"
+                " take them out, or leave them out with --drop-empty"
+            )
+    return counts, unlabeled
+
+
+def _check_names(names: Iterable[str], files: dict[str, Path]) -> None:
+    path = next(iter(files.values()))
+    alike: dict[str, str] = {}
+    for name in names:
+        if name == "label":
+            raise DataError(f"class 'label' of {path} has the name of the column of answers: call it otherwise")
+        if (other := alike.setdefault(folded(name), name)) != name:
+            raise DataError(
+                f"classes {other[:60]!a} and {name[:60]!a} of {path} differ only by case, white space, Unicode form,"
+                " invisible characters or .0: write them alike, or write a card that gives both values to one label"
+            )
+
+
+def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     """A label word for each class, and some prompts, each with its class: the model reads some training rows once.
 
     Raises LabelWordError for a word that is no single token of the model, DataError for a class without training rows.
     """
     names = list(draft.counts)
-    texts, labels = _training_rows(home, draft)
+    card = DatasetCard.model_validate(draft.card(names))
+    division = divide(card, draft.files, home.cache / "datasets")  # words chosen by test rows would bias the scores
+    train = division.splits["train"]
+    if missing := set(range(len(names))) - set(train.label.tolist()):
+        raise DataError(
+            f"class {names[min(missing)]!r} of {draft.name!r} has no training rows left once repeated texts are"
+            " removed: add rows, merge it with another class, or take it out"
+        )
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
-    rows = choose_shots(labels, per_class, 0, len(names), on_insufficient="use_all")
+    rows = choose_shots(train.label, per_class, 0, len(names), on_insufficient="use_all")
+    ordered = np.sort(rows)
+    read = dict(zip(ordered.tolist(), division.fields(train.take(ordered)), strict=True))
+    texts = [{"text": read[row]["text"][:MOST_CHARACTERS]} for row in rows.tolist()]
     with inference():
         network = loaded(model, home, resolve_dtype("auto"), resolve_device())
-        prompts = encode_prompts(
-            network.tokenizer,
-            draft.template,
-            [{"text": texts[row]} for row in rows],
-            max_tokens=min(MOST_TOKENS, model.max_tokens),
-            prepend_bos=model.prepend_bos,
+        whole, prompts = (
+            encode_prompts(network.tokenizer, draft.template, texts, max_tokens=most, prepend_bos=model.prepend_bos)
+            for most in (model.max_tokens, min(MOST_TOKENS, model.max_tokens))
         )
         states = extract(network, prompts.token_ids, [model.layers])[model.layers]  # (N, d)
-    means = np.stack([states[labels[rows] == c].mean(axis=0) for c in range(len(names))])
+        labels = train.label[rows]
+        means = np.stack([states[labels == c].mean(axis=0) for c in range(len(names))])
+        words = _propose_whole(network, model, names, means)
+    label_tokens(network.tokenizer, words, dataset=draft.name)
+    lengths = [len(ids) for ids in whole.token_ids]
+    limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
+    shown = [(text, names[label]) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
+    return Proposal(words, shown, limit, max(lengths), division.facts, division.contradictions)
+
+
+def _propose_whole(network: LanguageModel, model: ModelCard, names: list[str], means: np.ndarray) -> list[str]:
+    """Words for the classes with these mean states (C, d), proposed anew while some are pieces of longer words."""
     head = network.head
     anchors = semantic_anchors(head.weight, bias=head.bias, rows=head.tokens).vectors.float().numpy()
-    words = propose_words(names, means, anchors, _words(network.tokenizer, head.tokens))
-    label_tokens(network.tokenizer, words, dataset=draft.name)
-    shown = [(text, names[labels[row]]) for text, row in zip(prompts.texts, rows, strict=True)]
-    return words, shown[:SHOWN]
+    known = _words(network.tokenizer, head.tokens)
+    own = {name for each in names for name in (each, each.lower())}
+    while True:
+        words = propose_words(names, means, anchors, known)
+        pieces = _pieces(network, model, [word for word in words if word not in own])
+        if not pieces:
+            return words
+        known = {word: token for word, token in known.items() if word not in pieces}
 
 
-def _training_rows(home: Home, draft: Draft) -> tuple[list[str], np.ndarray]:
-    """Texts and labels (N,) of the rows that the card will train on: words chosen by test rows would flatter."""
-    names = list(draft.counts)
-    card = DatasetCard.model_validate(draft.card(names))
-    examples = read_examples(card, {"all": draft.path}, limits={}, seed=0, cache=home.cache / "datasets")
-    train = np.flatnonzero(np.array(examples.split) == "train")
-    labels = examples.labels[train]
-    if missing := set(range(len(names))) - set(labels.tolist()):
-        raise DataError(
-            f"class {names[min(missing)]!r} of {draft.path} has no training rows left once repeated texts are removed:"
-            " add rows, merge it with another class, or take it out"
-        )
-    return [examples.fields[row]["text"] for row in train], labels
+def _pieces(network: LanguageModel, model: ModelCard, words: list[str]) -> set[str]:
+    """Those of the words after which the model expects letters: " illust" is a token, yet no word."""
+    import torch
+
+    if not words:
+        return set()
+    head, tokenizer = network.head, network.tokenizer
+    texts = encode_texts(tokenizer, [f"a {word}" for word in words], split_special_tokens=False)
+    bos = [int(tokenizer.bos_token_id)] if model.prepend_bos else []
+    states = extract(network, [bos + ids for ids in texts], [model.layers])[model.layers]  # (N, d)
+    letters = [bool(text) and text[0].isalpha() for text in tokenizer.batch_decode([[t] for t in range(head.tokens)])]
+    logits = head.logits(torch.from_numpy(states).to(head.weight))[:, : head.tokens]
+    mass = torch.softmax(logits.float(), dim=1)[:, torch.tensor(letters, device=logits.device)].sum(dim=1)
+    return {word for word, share in zip(words, mass.tolist(), strict=True) if share > PIECE}
 
 
 def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:

@@ -199,7 +199,7 @@ def test_a_parquet_source_that_is_none(make):
         (world.folder / f"{split}.parquet").write_bytes(b"PAR1 and then nothing")
     files = {split: f"file:{world.folder / split}.parquet" for split in ("train", "test")}
     world.write_dataset(format="parquet", files=files)
-    refused(world, "run", world.card, says=["cannot read", "of dataset 'made' as parquet"], api=server())
+    refused(world, "run", world.card, says=["cannot read", "train.parquet as parquet"], api=server())
     assert not manifests(world.home)
 
 

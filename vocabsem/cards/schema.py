@@ -1,13 +1,27 @@
 """Cards of models and data sets: typed, read from YAML under `data/`, rejected whole if one key is wrong."""
 
-from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vocabsem.cards.base import (
+    Card,
+    Label,
+    LocalCopy,
+    Name,
+    Positive,
+    Sha256,
+    SplitRule,
+    Template,
+    Text,
+    Variant,
+)
+from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
-from vocabsem.prompting import field_names, validate_template
+from vocabsem.prompting import field_names
+from vocabsem.texts import folded
 
 __all__ = [
     "Card",
@@ -21,19 +35,6 @@ __all__ = [
 
 _PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens"}
 Kind = Literal["models", "datasets"]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Text = Annotated[str, Field(min_length=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
-Template = Annotated[Text, AfterValidator(validate_template)]
-
-
-class Card(BaseModel):
-    """What all cards share: strict types, frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 class ModelCard(Card):
@@ -67,48 +68,6 @@ class ModelCard(Card):
     """Rows of the head, padding included."""
 
 
-class Label(Card):
-    """A class: its name, its values in the data, its label word."""
-
-    name: Text
-    """Name in tables and predictions."""
-    value: str | int | list[str | int]
-    """The label column's value or values for this class, compared as text."""
-    word: Text
-    """The label word, whose tokens stand for the class."""
-
-    @property
-    def values(self) -> list[str]:
-        """The label column's values for this class, as text."""
-        return [str(v) for v in (self.value if isinstance(self.value, list) else [self.value])]
-
-
-class SplitRule(Card):
-    """How rows are divided where the source does not do it; always stratified."""
-
-    test: Fraction | Positive = 0
-    """Share (or number) of all rows kept for testing: only for sources with one file, `all`."""
-    validation: Fraction = 0
-    """Share of the training rows kept for validation."""
-    seed: int = 42
-    """Seed of the split."""
-
-
-class LocalCopy(Card):
-    """The same data as JSON lines in a folder of the user's: `<data-dir>/<folder>/<split>.jsonl`."""
-
-    folder: Name
-    """Folder below the data folder."""
-    fields: dict[str, str]
-    """Template field → column."""
-    label_column: str = "label"
-    """Column of the labels."""
-    values: list[str | int]
-    """The label column's value for each class, in class order."""
-    split: SplitRule | None = None
-    """Used instead of the card's rule when the folder has one file only; then that file is all there is."""
-
-
 class DatasetCard(Card):
     """Labeled text: its source, its columns, its prompt."""
 
@@ -122,18 +81,20 @@ class DatasetCard(Card):
     """What to cite."""
     files: Annotated[dict[Literal["train", "validation", "test", "all"], str], Field(min_length=1)]
     """A source for each split, or one source for `all` rows."""
-    sha256: dict[Literal["train", "validation", "test", "all"], Sha256] = {}
+    sha256: dict[Literal["train", "validation", "test", "all"], Sha256] = Field(default_factory=dict)
     """Of each file, or of the folder as `sources.sha256_of` defines it; verified at download."""
-    format: Literal["csv", "jsonl", "parquet", "folder", "hub"]
-    """`folder`: one text a file, one folder a class. `hub`: a folder that `datasets` splits by itself."""
-    options: dict[str, Any] = {}
-    """Passed to the reader, `pandas.read_csv` for csv: separator, rows to skip, encoding."""
-    splits: dict[Literal["train", "validation", "test"], str] = {}
+    format: Format
+    """`folder`: one text a file, one folder a class. `hub`: a folder whose files `datasets` assigns to splits."""
+    options: ReaderOptions = ReaderOptions()
+    """How files are read, where the format leaves it open."""
+    splits: dict[Literal["train", "validation", "test"], str] = Field(default_factory=dict)
     """For `hub`: which of its splits make which of ours, such as `train: train+validation`."""
-    where: dict[str, str | int] = {}
+    where: dict[str, str | int] = Field(default_factory=dict)
     """Only rows with these values in these columns, compared as text."""
     drop_empty: bool = False
     """Whether rows with an empty text are dropped and counted; otherwise they are an error."""
+    drop_unlisted: bool = False
+    """Whether rows whose label is none of `labels` are dropped and counted; otherwise they are an error."""
     fields: Annotated[dict[str, str], Field(min_length=1)]
     """Template field → column. For `folder`, the column is `text`."""
     label_column: str
@@ -144,9 +105,9 @@ class DatasetCard(Card):
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
     """The prompt, with `{field}` where a field's text goes; the label word follows it."""
-    templates: dict[Variant, Template] = {}
+    templates: dict[Variant, Template] = Field(default_factory=dict)
     """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
-    words: dict[Variant, list[Text]] = {}
+    words: dict[Variant, list[Text]] = Field(default_factory=dict)
     """Other label words by name, in class order: `trec@words-plain` has those called `plain`."""
     split: SplitRule = SplitRule()
     """How rows are divided where the source does not do it."""
@@ -176,7 +137,7 @@ class DatasetCard(Card):
         for name, words in self.words.items():
             if len(words) != self.classes:
                 raise ValueError(f"words.{name} has {len(words)} words for {self.classes} labels")
-            _check_distinct(words, f"label word of words.{name}")
+            _check_distinct([[word] for word in words], f"label word of words.{name}")
         if "all" in self.files and len(self.files) > 1 and self.format != "hub":
             raise ValueError("files has 'all' and others: give 'all' alone, or one file per split")
         if "all" not in self.files and not {"train", "test"} <= set(self.files):
@@ -195,9 +156,13 @@ class DatasetCard(Card):
             raise ValueError("split.test is for a source with one file, 'all': this one has its own test rows")
         if self.split.validation and "validation" in {*self.files, *self.splits}:
             raise ValueError("split.validation is for a source without validation rows: this one has its own")
-        _check_distinct([v for label in self.labels for v in label.values], "label value")
-        _check_distinct(self.label_names, "label name")
-        _check_distinct(self.label_words, "label word")
+        if foreign := self.options.model_fields_set - OPTIONS[self.format]:
+            raise ValueError(
+                f"options of format {self.format!r} are {_listed(OPTIONS[self.format])}, not {_listed(foreign)}"
+            )
+        _check_distinct([label.values for label in self.labels], "label value", folded)
+        _check_distinct([[name] for name in self.label_names], "label name", folded)
+        _check_distinct([[word] for word in self.label_words], "label word")
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"
@@ -217,7 +182,8 @@ class DatasetCard(Card):
         -------
         dict of str to value
         """
-        kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"})
+        new = set() if self.drop_unlisted else {"drop_unlisted"}  # keys made before it was there stay
+        kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
         kept["labels"] = [{"name": label.name, "values": label.values} for label in self.labels]
         return kept
@@ -281,14 +247,31 @@ class DatasetCard(Card):
             label.model_copy(update={"value": value})
             for label, value in zip(self.labels, self.local.values, strict=True)
         ]
-        update: dict[str, Any] = {"files": files, "sha256": {}, "format": "jsonl", "options": {}, "splits": {}}
+        update: dict[str, Any] = {
+            "files": files,
+            "sha256": {},
+            "format": "jsonl",
+            "options": ReaderOptions(),
+            "splits": {},
+        }
         update |= {"where": {}, "fields": self.local.fields, "label_column": self.local.label_column}
         return self.model_copy(update=update | {"labels": labels, "split": split})
 
 
-def _check_distinct(items: list[str], what: str) -> None:
-    if twice := sorted(item for item, count in Counter(items).items() if count > 1):
-        raise ValueError(f"{what} {twice[0]!r} is given to two labels")
+def _check_distinct(groups: Sequence[Sequence[str]], what: str, form: Callable[[str], str] = str) -> None:
+    """Refuse an item that two labels have, also in two spellings that look or count the same."""
+    first: dict[str, tuple[int, str]] = {}
+    for number, items in enumerate(groups):
+        for item in items:
+            earlier, other = first.setdefault(form(item), (number, item))
+            if earlier == number:
+                continue
+            if other == item:
+                raise ValueError(f"{what} {item!r} is given to two labels")
+            raise ValueError(
+                f"{what}s {other!a} and {item!a} of two labels differ only by case, Unicode form, invisible characters"
+                " or .0: give both values to one label, or write one of them otherwise"
+            )
 
 
 def _listed(names: Any) -> str:

@@ -1,21 +1,80 @@
-"""Read files into columns: CSV by pandas, texts as they are, the rest by HF `datasets`, without the network."""
+"""The files of a data set, in batches of the columns that its card names, as text."""
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
+from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
+from vocabsem.sources import tables
 
-__all__ = ["Columns", "read_columns"]
+__all__ = ["Columns", "Part", "parts_of"]
 
 Columns = dict[str, list[str]]
+FOLDER_BATCH = 256  # texts
 
 
-def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> dict[str, Columns]:
-    """Read the columns that a card names, as text.
+@dataclass(frozen=True)
+class Part:
+    """What one of a card's files, or of a hub folder's splits, holds."""
+
+    name: str
+    """train, validation, test or all."""
+    files: list[tuple[Path, Format]]
+    """In the order of their rows; of a `folder`, that folder."""
+    options: ReaderOptions
+    """How they are read."""
+    columns: list[str]
+    """Those to read."""
+    label_column: str
+    """The one of the labels."""
+    values: frozenset[str]
+    """The card's values of the labels."""
+
+    def batches(self) -> Iterator[Columns]:
+        """Yield the rows in their order.
+
+        Yields
+        ------
+        dict of str to list of str
+
+        Raises
+        ------
+        DataError
+            For a file that cannot be read, lacks a column, or holds nested values in one.
+        """
+        for path, form in self.files:
+            if form == "folder":
+                yield from _read_folder(path, self.options)
+                continue
+            self._check_columns(path, form)
+            names = class_names(path, form, self.label_column)
+            numbered = {str(i): name for i, name in enumerate(names)}
+            for batch in tables.read_batches(path, form, self.columns, self.options):
+                table = {name: tables.strings(batch.column(i), path, name) for i, name in enumerate(self.columns)}
+                if numbered and self.values.isdisjoint(numbered):
+                    table[self.label_column] = [numbered.get(v, v) for v in table[self.label_column]]
+                yield table
+
+    def _check_columns(self, path: Path, form: Format) -> None:
+        known = tables.column_names(path, form, self.options, self.columns)
+        for name in self.columns:
+            if name not in known:
+                near = get_close_matches(name, known, n=1, cutoff=0.5)
+                listed = ", ".join(map(repr, known))[:200]
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
+                if form in tables.SEPARATORS and len(known) == 1:
+                    hint = (
+                        f"its only column is {known[0][:100]!r}: if that is several, say with sep what is between them"
+                    )
+                raise DataError(f"{path} has no column {name!r}: {hint}")
+
+
+def parts_of(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[Part]:
+    """Return what a card's files hold, unread.
 
     Parameters
     ----------
@@ -24,116 +83,81 @@ def read_columns(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> d
     files : mapping of str to Path
         Location of each of `card.files`.
     cache : Path
-        Folder of the Arrow copies that `datasets` makes.
+        Folder for what `datasets` keeps of a hub folder.
 
     Returns
     -------
-    dict of str to dict of str to list of str
-        The columns of each file (for `hub`, of each split).
+    list of Part
 
     Raises
     ------
     DataError
-        For a file that cannot be read in the card's format, lacks a column, or holds nested values in one.
+        For a hub folder without a split that the card names.
     """
-    wanted = dict.fromkeys([*card.fields.values(), card.label_column, *card.where])
-    parts: dict[str, Path] = {split: files[split] for split in card.files}
+    listed: dict[str, list[tuple[Path, Format]]] = {split: [(files[split], card.format)] for split in card.files}
     if card.format == "hub":
-        parts = dict.fromkeys(card.splits, files["all"])
-    columns: dict[str, Columns] = {}
-    for part, path in parts.items():
-        try:
-            table = _read(card, part, path, str(cache))
-        except Exception as error:  # the readers' errors have no common root short of this one
-            raise DataError(_message(card, path, error)) from error
-        for name in wanted:
-            if name not in table:
-                hint = _other_columns(card, name, list(table))
-                raise DataError(
-                    f"{path} has no column {name!r}, which dataset {card.name!r} is to be read from: {hint}"
-                )
-            if nested := [value for value in table[name] if isinstance(value, list | dict)]:
-                raise DataError(
-                    f"column {name!r} of {path} holds {str(nested[0])[:60]!r}, no text: write it out as text"
-                )
-        columns[part] = {name: ["" if v is None else str(v) for v in table[name]] for name in wanted}
-    return columns
+        listed = _hub_files(card, files["all"], cache)
+    columns = list(dict.fromkeys([*card.fields.values(), card.label_column, *card.where]))
+    values = frozenset(value for label in card.labels for value in label.values)
+    return [Part(name, paths, card.options, columns, card.label_column, values) for name, paths in listed.items()]
 
 
-def _other_columns(card: DatasetCard, name: str, known: list[str]) -> str:
-    if card.format == "csv" and len(known) == 1:
-        return (
-            f"its only column is {known[0]!r}. If that is several, save it with commas between them, or set"
-            " 'options' in the card, as in {sep: ';'}"
-        )
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known))}"
+def class_names(path: Path, form: Format, column: str) -> list[str]:
+    """Return the names that `datasets` has stored of a column of class numbers, if it has.
+
+    Parameters
+    ----------
+    path, form
+        The file.
+    column : str
+        Its column.
+
+    Returns
+    -------
+    list of str
+    """
+    if form not in ("parquet", "arrow"):
+        return []
+    stored = (tables.arrow_schema(path, form).metadata or {}).get(b"huggingface", b"{}")
+    try:
+        names = json.loads(stored)["info"]["features"][column]["names"]
+        return [str(name) for name in names]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
-def _read(card: DatasetCard, part: str, path: Path, cache: str) -> Mapping[str, list[Any]]:
-    if path.is_file() and not path.stat().st_size:
-        raise DataError("it is empty")
-    if card.format == "folder":
-        return _read_folder(path, **card.options)
-    if card.format == "csv":
-        import pandas as pd
-
-        # All as text: pandas would turn the review "NA" into a missing value, the label 01 into 1.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, **card.options)
-        if frame.empty:
-            raise DataError("it has no data")
-        if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of fields that the header does not name
-            named = ", ".join(map(repr, frame.columns))
-            raise DataError(
-                f"its rows have more fields than its header, {named}: name all, and quote texts with commas"
-            )
-        return {name: frame[name].to_list() for name in frame.columns}
-    with _quiet():
-        from datasets import Dataset, load_dataset
-
-        if card.format == "jsonl":
-            table = Dataset.from_json(str(path), cache_dir=cache, **card.options)
-        elif card.format == "parquet":
-            table = Dataset.from_parquet(str(path), cache_dir=cache, **card.options)
-        else:
-            split = {str(k): v for k, v in card.splits.items()}[part]
-            table = load_dataset(str(path), split=split, cache_dir=cache, **card.options)
-        return {name: table.data.column(name).to_pylist() for name in table.column_names}
-
-
-def _read_folder(
-    folder: Path, *, encoding: str = "utf-8", encoding_errors: str | None = None
-) -> Mapping[str, list[Any]]:
-    paths = sorted(path for path in folder.glob("*/*") if path.is_file())
-    if not paths:
-        raise DataError("it has no folders with texts")
-    texts = [path.read_text(encoding, encoding_errors) for path in paths]
-    return {"text": texts, "label": [path.parent.name for path in paths]}
-
-
-def _message(card: DatasetCard, path: Path, error: Exception) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    reason = (str(cause) or type(cause).__name__).strip().splitlines()[0][:300]
-    fix = "fix the file, or 'format' or 'options' in its card"
-    return f"cannot read {path} of dataset {card.name!r} as {card.format}: {reason}: {fix}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence progress bars, log lines on stderr, and the download counter on the network."""
+def _hub_files(card: DatasetCard, folder: Path, cache: Path) -> dict[str, list[tuple[Path, Format]]]:
+    """List the files of each split as `datasets` finds them: by the folder's card, or by their names."""
     import datasets
 
-    bars, level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
-    counted = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
     try:
-        yield
-    finally:
-        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counted
-        datasets.logging.set_verbosity(level)
-        if not bars:
-            datasets.enable_progress_bars()
+        builder = datasets.load_dataset_builder(str(folder), name=card.options.name, cache_dir=str(cache))
+        known = {str(split): list(paths) for split, paths in (builder.config.data_files or {}).items()}
+    except Exception as error:  # the errors of `datasets` have no common root short of this one
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+        raise DataError(f"cannot read {folder} of dataset {card.name!r} as hub: {reason}") from error
+    files: dict[str, list[tuple[Path, Format]]] = {}
+    for part, wanted in card.splits.items():
+        for split in wanted.split("+"):
+            if split.strip() not in known:
+                raise DataError(
+                    f"{folder} of dataset {card.name!r} has no split {split.strip()!r}: it has {', '.join(known)}"
+                )
+            paths = [Path(path) for path in known[split.strip()]]
+            files.setdefault(part, []).extend((path, tables.format_of(path)) for path in paths)
+    return files
+
+
+def _read_folder(folder: Path, options: ReaderOptions) -> Iterator[Columns]:
+    paths = sorted(path for path in folder.glob("*/*") if path.is_file())
+    if not paths:
+        raise DataError(f"cannot read {folder} as folder: it has no folders with texts")
+    for start in range(0, len(paths), FOLDER_BATCH):
+        some = paths[start : start + FOLDER_BATCH]
+        try:
+            texts = [path.read_text(options.encoding, options.encoding_errors) for path in some]
+        except (OSError, UnicodeError) as error:
+            raise DataError(
+                f"cannot read {folder} as folder: {error}: fix the file, or 'options' in its card"
+            ) from None
+        yield {"text": texts, "label": [path.parent.name for path in some]}

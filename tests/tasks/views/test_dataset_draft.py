@@ -8,10 +8,13 @@ import pytest
 from tasks.examples import build_examples
 from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
-from tasks.views.dataset_draft import MOST_CLASSES, _training_rows, propose, read_draft
+from tasks.views import dataset_draft
+from tasks.views.dataset_draft import propose, read_draft
 from tests.tasks.worlds import model, sentences
+from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
+from vocabsem.examples import divide
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -27,15 +30,14 @@ def write(path, rows=ROWS, header=("review", "stars")):
     return path
 
 
-def read(path, text="review", label="stars"):
-    return read_draft(Home(path.parent / "home"), path, text, label, "mine")
+def read(path, text="review", label="stars", **more):
+    return read_draft({"all": path}, text, label, "mine", **more)
 
 
 @pytest.mark.parametrize("name", ["mine.csv", "mine.jsonl"])
 def test_rows_become_a_valid_card(tmp_path, name):
     rows = [("ça va", 10), ('a "quoted", text', 9), ("NA", 9), ("x\ny", 10), ("z", 9), ("last", 10)]
     draft = read(write(tmp_path / name, rows))
-    assert draft.texts == [text for text, _ in rows]
     assert draft.counts == {"9": 3, "10": 3}, "numbers in their order"
     card = DatasetCard.model_validate(draft.card(["nine", "ten"]))
     assert card.files == {"all": f"file:{tmp_path / name}"}
@@ -58,16 +60,22 @@ def test_names_of_columns_may_hold_what_templates_mean(tmp_path):
         ([*ROWS, ("", "a"), (" ", "b")], "row 12 of .* has an empty 'review', as 2 of 14 rows have: fill them in"),
         ([*ROWS, ("text", "")], "row 12 of .* has an empty 'stars', as 1 of 13"),
         ([(text, "a") for text, _ in ROWS], "'stars' .* has only class 'a': .* two classes"),
-        ([], "cannot read .* no data"),
+        ([], r"mine\.csv has no rows"),
         (
-            [(f"t{n}", str(n // 3)) for n in range(3 * MOST_CLASSES + 3)],
-            "101 different values, more than 100: .*--label",
+            [*ROWS, ("text", "c"), ("one", "d"), ("two", "d")],
+            r"2 of 4 classes .* fewer than 3 rows: 'c' \(1\), 'd' \(2\)\. .*--drop-rare",
         ),
-        ([*ROWS, ("text", "c")], "class 'c' .* has fewer than 3 rows, 1: .*merge"),
-        ([*ROWS, ("text", "b ")], "classes 'b' and 'b ' of .* differ by white space only: write them alike"),
+        ([*ROWS, ("text", "b ")], "classes 'b' and 'b ' of .* differ only by .* white space.*: write them alike"),
+        ([*ROWS, ("text", "B")], "classes 'b' and 'B' of .* differ only by case"),
+        ([(t, {"a": "1", "b": "1.0"}[c]) for t, c in ROWS], "classes '1' and '1.0' of .* differ only by"),
+        (
+            [(t, {"a": "caf\u00e9", "b": "cafe\u0301"}[c]) for t, c in ROWS],
+            r"classes 'caf\\xe9' and 'cafe\\u0301' of .* Unicode form",
+        ),
+        ([*ROWS, ("text", "a\u200b")], r"classes 'a' and 'a\\u200b' of .* invisible characters"),
+        ([*ROWS, ("\u200b\ufeff", "a")], "row 12 of .* has an empty 'review', as 1 of 13 .*--drop-empty"),
         ([*ROWS, ("text", "label")], "class 'label' of .*: call it otherwise"),
     ],
-    ids=["empty text", "empty label", "one class", "no rows", "too many classes", "a rare class", "a space", "label"],
 )
 def test_rows_that_no_data_set_can_have_are_reported(tmp_path, rows, output):
     with pytest.raises(DataError, match=output):
@@ -83,32 +91,93 @@ def test_files_that_cannot_be_read_are_reported(tmp_path):
     ]:
         with pytest.raises(DataError, match=output):
             read(path, *columns)
-    with pytest.raises(DataError, match=r"there is no file .*absent\.csv"):
+    with pytest.raises(DataError, match=r"absent\.csv does not exist or is no file"):
         read(tmp_path / "absent.csv")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("review,stars\nça va,1\n".encode("latin-1"))
-    with pytest.raises(
-        DataError, match=r"latin\.csv is not UTF-8 text \(invalid continuation byte\): save it as UTF-8"
-    ):
+    with pytest.raises(DataError, match=r"latin\.csv as csv: it is not utf-8 text \(invalid continuation byte\)"):
         read(latin)
     with pytest.raises(DataError, match=r"ends in '\.xlsx': name it by what it is, one of \.csv"):
         read(path.rename(tmp_path / "mine.xlsx"))
     broken = tmp_path / "mine.jsonl"
     broken.write_text('{"review": "a", "stars"\n')
-    with pytest.raises(DataError, match=r"cannot read .*mine\.jsonl"):
+    with pytest.raises(DataError, match=r"cannot read .*mine\.jsonl as jsonl: line 1: "):
         read(broken)
 
 
-def test_words_are_chosen_by_training_rows_alone(tmp_path):
-    home, draft = Home(tmp_path / "home"), read(write(tmp_path / "mine.csv", [(f"text {n}", n % 3) for n in range(60)]))
-    texts, labels = _training_rows(home, draft)
+def test_an_encoding_that_is_named_is_read_and_kept_in_the_card(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_bytes(
+        "review;stars\n".encode("cp1252") + "".join(f"ça {n};{n % 2}\n" for n in range(8)).encode("cp1252")
+    )
+    draft = read(path, options=ReaderOptions(encoding="cp1252"))
+    assert draft.counts == {"0": 4, "1": 4}
+    assert DatasetCard.model_validate(draft.card(["a", "b"])).options == ReaderOptions(encoding="cp1252")
+
+
+def test_rare_classes_and_rows_without_text_are_left_out_where_that_is_wanted(tmp_path):
+    rows = [*ROWS, ("text", "c"), ("", "a"), ("no class", "")]
+    draft = read(write(tmp_path / "mine.csv", rows), drop_rare=True, drop_empty=True)
+    assert draft.counts == {"a": 6, "b": 6}
+    card = DatasetCard.model_validate(draft.card(["a", "b"]))
+    assert (card.drop_empty, card.drop_unlisted) == (True, True)
+    facts = divide(card, draft.files, tmp_path).facts
+    assert (facts["empty_dropped"], facts["unlisted_dropped"], facts["rows_read"]) == (1, 2, {"all": 15})
+
+
+def test_a_file_of_test_rows_becomes_the_test_split(tmp_path):
+    train = write(tmp_path / "train.csv", [*ROWS, *(("new " + text, "b") for text, _ in ROWS)])
+    test = write(tmp_path / "test.csv", [("other", "a"), ("another", "b"), ("a third", "z")])
+    files = {"train": train, "test": test}
+    with pytest.raises(DataError, match=r"1 of 2 classes .* fewer than 3 rows: 'z' \(0\)"):
+        read_draft(files, "review", "stars", "mine")
+    draft = read_draft(files, "review", "stars", "mine", drop_rare=True)
+    division = divide(DatasetCard.model_validate(draft.card(["a", "b"])), draft.files, tmp_path)
+    assert {split: len(rows.number) for split, rows in division.splits.items()} == {
+        "train": 22,
+        "validation": 2,
+        "test": 2,
+    }
+    with pytest.raises(DataError, match=r"train\.csv and test\.jsonl have different formats"):
+        read_draft({"train": train, "test": tmp_path / "test.jsonl"}, "review", "stars", "mine")
+
+
+def test_any_number_of_classes(tmp_path):
+    draft = read(write(tmp_path / "mine.csv", [(f"t{n}", str(n // 3)) for n in range(450)]))
+    assert len(draft.counts) == 150
+
+
+def test_names_of_classes_that_datasets_has_stored_are_the_classes(tmp_path):
+    import datasets
+
+    label = datasets.Features({"review": datasets.Value("string"), "stars": datasets.ClassLabel(names=["bad", "good"])})
+    rows = {"review": [text for text, _ in ROWS], "stars": [n % 2 for n in range(12)]}
+    datasets.Dataset.from_dict(rows, features=label).to_parquet(tmp_path / "mine.parquet")
+    draft = read(tmp_path / "mine.parquet")
+    assert draft.counts == {"bad": 6, "good": 6}
+    for values in (["bad", "good"], [0, 1]):
+        card = draft.card(["x", "y"])
+        card["labels"] = [dict(each, value=value) for each, value in zip(card["labels"], values, strict=True)]
+        division = divide(DatasetCard.model_validate(card), draft.files, tmp_path)
+        assert set(division.splits["train"].label) == {0, 1}, "numbers and names both are values of a card"
+
+
+def test_words_are_chosen_by_training_rows_alone(tmp_path, monkeypatch):
+    rows = [(row["text"], {"neg": "bad", "pos": "positive", "tale": "story"}[row["label"]]) for row in sentences()]
+    home, draft = Home(tmp_path / "home"), read(write(tmp_path / "mine.csv", rows))
+    texts = []
+    encode = dataset_draft.encode_prompts
+    monkeypatch.setattr(
+        dataset_draft, "encode_prompts", lambda *a, **k: texts.extend(row["text"] for row in a[2]) or encode(*a, **k)
+    )
+    propose(home, model(), draft)
     card = DatasetCard.model_validate(draft.card(["x", "y", "z"]))
     limits = {"train": None, "validation": None, "test": None}
     step = Step(ExamplesSpec(dataset=card.name, card=card.content(), hashes={"all": "0" * 64}, limits=limits))
-    build_examples.fn(home, card, {"all": draft.path}, step)
-    rows = step.partition(Lake(home)).table().to_pylist()
-    assert {row["text"] for row in rows if row["split"] != "train"}.isdisjoint(texts)
-    assert [(r["text"], r["label"]) for r in rows if r["split"] == "train"] == list(zip(texts, labels, strict=True))
+    build_examples.fn(home, card, draft.files, step)
+    splits = {row["text"]: row["split"] for row in step.partition(Lake(home)).table().to_pylist()}
+    assert texts
+    assert {splits[text] for text in texts} == {"train"}
 
 
 def test_a_class_whose_texts_are_all_the_same_is_reported(tmp_path):
@@ -121,8 +190,10 @@ def test_words_are_proposed_and_prompts_shown_in_the_classes_turn(tmp_path):
     """The tiny model has too few words to propose any: names that are tokens of it serve."""
     rows = [(row["text"], {"neg": "bad", "pos": "positive", "tale": "story"}[row["label"]]) for row in sentences()]
     draft = read(write(tmp_path / "mine.csv", rows))
-    words, shown = propose(Home(tmp_path / "home"), model(), draft)
-    assert words == list(draft.counts) == ["bad", "positive", "story"]
-    assert [label for _, label in shown] == words
+    proposal = propose(Home(tmp_path / "home"), model(), draft)
+    assert proposal.words == list(draft.counts) == ["bad", "positive", "story"]
+    shown = proposal.prompts
+    assert [label for _, label in shown] == proposal.words
+    assert proposal.longest <= proposal.max_tokens <= model().max_tokens
     texts = {f'review: "{text}"\nstars:': label for text, label in rows}
     assert all(texts[prompt] == label for prompt, label in shown)

@@ -1,0 +1,59 @@
+"""What was changed in the data before anything was learned from them: rows left out, labels that differ, texts cut."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flows.planning.plan import Plan
+
+Notes = list[tuple[str, str]]
+"""Data set (and model), and what was changed."""
+
+
+def examples_notes(facts: Mapping[str, Any]) -> list[str]:
+    """Sentences on the rows of a data set that are not in its splits as they were."""
+    repeats = facts["duplicates_removed"]
+    sentences = {
+        "repeated texts removed from training": repeats["repeated"],
+        "training texts removed that are also for validation or testing": repeats["also_in_test_or_validation"],
+        "texts stand with several labels (vocabsem query failed-checks lists them); in training the first counts": (
+            facts.get("contradicting_texts", 0)
+        ),
+        "rows without text dropped": facts["empty_dropped"],
+        "rows dropped whose label is not in the card": facts.get("unlisted_dropped", 0),
+    }
+    return [f"{count:,} {sentence}" for sentence, count in sentences.items() if count]
+
+
+def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
+    """The notes on examples and states. A partition has kind, what, key, facts and payload."""
+    used = list(partitions)
+    examples = {each["key"]: each for each in used if each["kind"] == "examples"}
+    notes = [(each["what"], note) for each in examples.values() for note in examples_notes(each["facts"])]
+    cut: Counter[tuple[str, int]] = Counter()
+    prompts: Counter[tuple[str, int]] = Counter()
+    for each in used:
+        payload, facts = each["payload"], each["facts"]
+        source = examples.get(payload.get("examples", ""))
+        if each["kind"] == "states" and source and payload["split"] in source["facts"]["rows"]:
+            model = each["what"].partition(", ")[0]
+            at = f"{source['what']}, {model}", payload["max_tokens"]
+            cut[at] += facts.get("truncated", facts.get("shortened", 0))
+            prompts[at] += source["facts"]["rows"][payload["split"]]
+    for (what, limit), count in cut.items():
+        if count:
+            share = f"{count:,} of {prompts[what, limit]:,} prompts ({count / prompts[what, limit]:.0%})"
+            notes.append((what, f"{share} cut to {limit} tokens, max_tokens of the experiment or the model's card"))
+    return notes
+
+
+def plan_notes(plan: Plan) -> Notes:
+    """The notes on those examples and states of a plan that are published."""
+    partitions = []
+    for step in plan.steps():
+        manifest = step.partition(plan.lake).manifest() if step.kind in ("examples", "states") else None
+        if manifest:
+            what = ", ".join(step.coordinates.values())
+            content = {"key": manifest.key, "facts": manifest.facts, "payload": manifest.payload}
+            partitions.append({"kind": step.kind, "what": what, **content})
+    return data_notes(partitions)
