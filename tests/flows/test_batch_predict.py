@@ -185,7 +185,33 @@ def test_an_output_of_the_same_is_left_and_of_another_refused(home, table, tmp_p
         make_job(home, MODEL, str(table), str(table))
 
 
-@pytest.mark.parametrize("empty", ["", " \n ", None])
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.jsonl", "in.json", "in.arrow", "in.csv.gz"])
+def test_every_form_keeps_rows_and_columns(home, tmp_path, name):
+    path, output = tmp_path / name, tmp_path / "out.parquet"
+    rows = [{"id": f"0{i}", "text": text, "note": None if i < 3 else "2024-01-01"} for i, text in enumerate(texts(5))]
+    frame = pd.DataFrame(rows)
+    if ".json" in name:
+        frame.to_json(path, orient="records", lines=name.endswith("l"))
+    elif name.endswith(".arrow"):
+        frame.to_feather(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if ".tsv" in name else ";")
+    assert run(home, path, output) == 5
+    scored = pq.read_table(output)
+    assert scored.column_names == ["id", "text", "note", *ADDED]
+    assert [(row["id"], row["text"], row["note"] or None) for row in scored.to_pylist()] == [
+        tuple(row.values()) for row in rows
+    ]
+
+
+def test_a_blank_line_is_an_empty_text(home, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("text\nthe soup was cold\n\nthe striker scored\n")
+    with pytest.raises(DataError, match=r"row 1 of .*in\.csv has an empty 'text'"):
+        run(home, path, tmp_path / "o.csv")
+
+
+@pytest.mark.parametrize("empty", ["", " \n ", "\u200b\ufeff", None])
 def test_an_empty_text_is_found_before_anything_is_written(home, table, tmp_path, empty):
     rows = pq.read_table(table).to_pylist()
     rows[37]["text"] = empty
@@ -222,6 +248,7 @@ def test_what_else_is_refused_at_once(home, table, tmp_path):
     refused("there are vocabsem-made@champion", model="nothing")
     refused(r"o\.txt is neither \.parquet nor \.csv", output=tmp_path / "o.txt")
     refused("does not exist or is no file", input=tmp_path / "none.parquet")
+    refused(r"texts\.txt ends in '\.txt': name it by what it is", input=tmp_path / "texts.txt")
     refused("the folder .*nowhere does not exist: make it", output=tmp_path / "nowhere" / "o.csv")
     refused(r"\.csv cannot hold these columns", output=tmp_path / "o.csv")
     refused(r"vocabsem-made has no field 'txt': did you mean 'text'\?", columns={"txt": "text"})

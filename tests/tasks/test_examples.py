@@ -1,9 +1,11 @@
 """Source files to the partition of examples."""
 
+import json
 from collections import Counter
 
 import pytest
 
+from flows.reporting.data_notes import plan_notes
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tests.tasks.worlds import SPLITS, World, half_written, sentences, snapshot
@@ -46,6 +48,22 @@ def test_facts_count_what_the_table_holds(done):
         rows = [row for row in table.to_pylist() if row["split"] == split]
         assert counts == Counter(row["label_name"] for row in rows)
     assert all(check["passed"] for check in manifest.checks)
+
+
+def test_a_text_with_two_labels_is_a_check_that_failed_and_a_note_of_the_plan(world):
+    rows = sentences()[: SPLITS["train"]]
+    (world.folder / "train.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*rows, rows[0] | {"label": "tale"}])
+    )
+    plan = world.plan()
+    (pair,) = plan.pairs
+    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
+    manifest = pair.examples.partition(Lake(plan.home)).manifest()
+    (failed,) = [check for check in manifest.checks if not check["passed"] and check["name"] == "one label for a text"]
+    assert failed["severity"] == "warn"
+    assert failed["detail"] == f"train-000000 is {rows[0]['label']!r}, train-{len(rows):06d} is 'tale'"
+    assert ("made", "1 repeated texts removed from training") in plan_notes(plan)
+    assert any(note.startswith("1 texts stand with several labels") for _, note in plan_notes(plan))
 
 
 def test_limits_are_obeyed_by_class(world):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import DatasetCard, Label, SplitRule
 from vocabsem.errors import DataError
-from vocabsem.examples import apportion, read_examples
+from vocabsem.examples import apportion, divide, read_examples
 
 WORDS = ["dull", "grand", "odd", "fine", "sly", "warm", "cold", "bright"]
 
@@ -198,6 +198,45 @@ def test_repeated_texts_leave_training_and_never_testing(read, csv_file):
     # "x" again, and "in test" twice among the training rows, of which the first is also a test row.
     assert examples.facts["duplicates_removed"] == {"repeated": 2, "also_in_test_or_validation": 1}
     assert examples.facts["rows_read"] == {"train": 6, "test": 3}
+
+
+def test_texts_with_several_labels_are_listed_and_counted(read, csv_file):
+    train = [("x", 0), ("y", 1), ("x ", 1), ("in test", 1), ("z", 1), ("z", 1)]
+    examples = read({"train": csv_file("train", train), "test": csv_file("test", [("in test", 0), ("w", 0)])})
+    assert examples.contradictions == [
+        "train-000000 is 'no', train-000002 is 'yes'",
+        "train-000003 is 'yes', test-000000 is 'no'",
+    ]
+    assert examples.facts["contradicting_texts"] == 2
+    assert of(examples, "train") == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("empty", ["\u200b\u200b", "\ufeff", "\u3164", " \u2060\t"])
+def test_texts_that_show_nothing_are_empty(read, csv_file, empty):
+    files = {"train": csv_file("train", [("a", 0), (empty, 1), ("b", 1)]), "test": csv_file("test", [("c", 1)])}
+    with pytest.raises(DataError, match=r"row 1 of .* has an empty text in column 'text'"):
+        read(files)
+    assert of(read(files, drop_empty=True), "train") == ["a", "b"]
+
+
+def test_rows_of_other_labels_are_dropped_where_the_card_drops_them(read, csv_file):
+    files = {"train": csv_file("train", [("a", 0), ("b", "maybe"), ("c", 1)]), "test": csv_file("test", [("d", 1)])}
+    examples = read(files, drop_unlisted=True)
+    assert of(examples, "train") == ["a", "c"]
+    assert examples.facts["unlisted_dropped"] == 1
+
+
+def test_memory_of_the_division_does_not_hold_the_texts(csv_file, tmp_path):
+    import tracemalloc
+
+    path = csv_file("all", [(f"{i} " + "word " * 400, i % 2) for i in range(4000)])  # 8 MB
+    card = make_card({"all": path}, split=SplitRule(test=0.2))
+    divide(card, {"all": path}, tmp_path)
+    tracemalloc.start()
+    divide(card, {"all": path}, tmp_path)
+    highest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert highest < 6e6 < path.stat().st_size
 
 
 def test_one_file_is_divided_by_class_without_a_text_in_two_splits(read, csv_file):

@@ -30,18 +30,17 @@ def json_rows(file: TextIO, longest: int) -> Iterator[Row]:
     ValueError
         For what is none, with its line or number.
     """
-    number, line = 0, ""
-    while True:
-        number, line = number + 1, file.readline(longest + 1)
-        if not line:
-            return
-        if number == 1 and line.lstrip(BLANK).startswith("["):
-            yield from _array(file, line.lstrip(BLANK)[1:], longest)
-            return
+    first = file.readline(CHUNK)
+    if first.lstrip(BLANK).startswith("["):
+        yield from _array(file, first.lstrip(BLANK)[1:], longest)
+        return
+    number, line = 1, first if first.endswith("\n") else first + file.readline(longest + 1)
+    while line:
         if len(line) > longest:
             raise ValueError(f"line {number} has more than {longest:,} characters: split it")
         if line.strip(BLANK):
             yield _checked(_decoded(line, f"line {number}"), f"line {number}")
+        number, line = number + 1, file.readline(longest + 1)
 
 
 def _array(file: TextIO, text: str, longest: int) -> Iterator[Row]:
@@ -72,7 +71,9 @@ def _array(file: TextIO, text: str, longest: int) -> Iterator[Row]:
                 chunk = file.read(max(CHUNK, len(text) - at)) if more else ""
                 more = bool(chunk)
                 text, at = text[at:] + chunk, 0
-                if not more or len(text) > longest + CHUNK:
+                if len(text) > longest + CHUNK:
+                    raise ValueError(f"object {number} has more than {longest:,} characters: split it") from None
+                if not more:
                     raise ValueError(f"object {number}: {error}") from None
         at = end
         yield _checked(row, f"object {number}")

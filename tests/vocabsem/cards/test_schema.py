@@ -222,6 +222,27 @@ def test_strict_types(card_file):
             {"labels": [{"name": "label", "value": 0, "word": "x"}, {"name": "b", "value": 1, "word": "y"}]},
             "a label has the name 'label'",
         ),
+        (
+            {"labels": [{"name": "a", "value": "1", "word": "x"}, {"name": "b", "value": "1.0", "word": "y"}]},
+            "label values '1' and '1.0' of two labels differ only by",
+        ),
+        (
+            {
+                "labels": [
+                    {"name": "caf\u00e9", "value": 0, "word": "x"},
+                    {"name": "cafe\u0301", "value": 1, "word": "y"},
+                ]
+            },
+            r"label names 'caf\xe9' and 'cafe\u0301' of two labels differ only by",
+        ),
+        ({"options": {"sep": "[,;]"}}, "options.sep: String should match pattern"),
+        ({"options": {"skiprows": 1e9}}, "options.skiprows"),
+        ({"options": {"skiprows": 1000000000}}, "options.skiprows"),
+        ({"options": {"iterator": True}}, "unknown key 'iterator' in options"),
+        ({"options": {"chunksize": 1}}, "unknown key 'chunksize' in options"),
+        ({"options": {"encoding": "zip"}}, "options.encoding: is not an encoding of text files"),
+        ({"options": {"encoding": "unicode_escape"}}, "options.encoding: is not an encoding of text files"),
+        ({"options": {"sep": ";"}, "format": "jsonl"}, "options of format 'jsonl' are 'encoding', 'encoding_errors'"),
         ({"name": "a/b"}, "name: String should match pattern"),
         ({"local": {"folder": "toy", "fields": {"text": "sentence"}, "values": [0]}}, "1 values for 2 labels"),
         ({"local": {"folder": "toy", "fields": {"body": "s"}, "values": [0, 1]}}, "local.fields are 'body'"),
@@ -230,6 +251,16 @@ def test_strict_types(card_file):
 )
 def test_refused(card_file, changes, message):
     assert message in refusal(card_file(**changes))
+
+
+def test_one_label_may_have_values_that_look_the_same(card_file):
+    several = {"name": "a", "value": ["1", "1.0", "caf\u00e9", "cafe\u0301"], "word": "x"}
+    assert load_card("datasets", card_file(labels=[several, {"name": "b", "value": 0, "word": "y"}])).classes == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "latin-1", "cp1252", "utf-16", "shift_jis", "gb18030", "euc-kr"])
+def test_usual_encodings_are_options(card_file, encoding):
+    assert load_card("datasets", card_file(options={"encoding": encoding})).options.encoding == encoding
 
 
 def test_a_card_does_not_change(card_file):
