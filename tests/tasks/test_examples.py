@@ -52,9 +52,8 @@ def test_facts_count_what_the_table_holds(done):
 
 def test_a_text_with_two_labels_is_a_check_that_failed_and_a_note_of_the_plan(world):
     rows = sentences()[: SPLITS["train"]]
-    (world.folder / "train.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in [*rows, rows[0] | {"label": "tale"}])
-    )
+    lines = map(json.dumps, [*rows, rows[0] | {"label": "tale"}])
+    (world.folder / "train.jsonl").write_text("\n".join(lines))
     plan = world.plan()
     (pair,) = plan.pairs
     build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)

@@ -229,7 +229,7 @@ def test_rows_of_other_labels_are_dropped_where_the_card_drops_them(read, csv_fi
 def test_memory_of_the_division_does_not_hold_the_texts(csv_file, tmp_path):
     import tracemalloc
 
-    path = csv_file("all", [(f"{i} " + "word " * 400, i % 2) for i in range(4000)])  # 8 MB
+    path = csv_file("all", [(f"{i} " + "w" * 1000, i % 2) for i in range(8000)])  # 8 MB
     card = make_card({"all": path}, split=SplitRule(test=0.2))
     divide(card, {"all": path}, tmp_path)
     tracemalloc.start()

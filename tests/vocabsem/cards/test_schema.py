@@ -227,12 +227,7 @@ def test_strict_types(card_file):
             "label values '1' and '1.0' of two labels differ only by",
         ),
         (
-            {
-                "labels": [
-                    {"name": "caf\u00e9", "value": 0, "word": "x"},
-                    {"name": "cafe\u0301", "value": 1, "word": "y"},
-                ]
-            },
+            {"labels": [dict(GOOD["labels"][0], name="caf\u00e9"), dict(GOOD["labels"][1], name="cafe\u0301")]},
             r"label names 'caf\xe9' and 'cafe\u0301' of two labels differ only by",
         ),
         ({"options": {"sep": "[,;]"}}, "options.sep: String should match pattern"),
