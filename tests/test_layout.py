@@ -32,7 +32,11 @@ ORDER = {
     "warehouse": ("warehouse.catalog", "warehouse.lake", "warehouse"),
 }
 STATEMENT = re.compile(r"\s*(select|with|from|insert|update|delete|create|drop|alter|copy)\s", re.IGNORECASE)
-INSIDE_FUNCTIONS = {"flows/cli/doctor.py": {"torch"}}  # imported at use, to look at it
+INSIDE_FUNCTIONS = {
+    "flows/cli/doctor.py": {"torch"},  # imported at use, to look at it
+    "vocabsem/sources/arrow_rows.py": {"pyarrow"},  # and to read files of its formats
+    "vocabsem/sources/tables.py": {"pyarrow"},
+}
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 SLOW = {"torch", "transformers", "datasets", "sklearn", "scipy"}
 QUICK = (

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.apportion import apportion
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 from vocabsem.sources.readers import Columns, Part, parts_of
 from vocabsem.texts import is_empty
 
-__all__ = ["SPLITS", "Division", "Examples", "Rows", "apportion", "divide", "read_examples"]
+__all__ = ["SPLITS", "Division", "Examples", "Rows", "divide", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
 LISTED = 1000  # contradictions, at most
@@ -75,17 +76,7 @@ class Division:
     """As in `Examples`."""
 
     def fields(self, rows: Rows) -> list[dict[str, str]]:
-        """Read the texts of rows: template field → text.
-
-        Parameters
-        ----------
-        rows : Rows
-            Of one of the splits.
-
-        Returns
-        -------
-        list of dict
-        """
+        """Read the texts of rows of one of the splits: template field → text."""
         texts: list[dict[str, str]] = []
         start = 0
         for batch in self.parts[rows.part].batches():
@@ -287,38 +278,6 @@ def _choose(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
     for label, seats in enumerate(share.tolist()):
         chosen[ranked[rows.label[ranked] == label][:seats]] = True
     return chosen
-
-
-def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Divide `total` rows among classes in proportion, by largest remainders.
-
-    The first class comes first where remainders are equal. A class that would have no row takes one from the class
-    with most, if there are enough for every class.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (C,)
-        Rows of each class.
-    total : int
-        Rows to divide.
-
-    Returns
-    -------
-    ndarray of shape (C,), int64
-
-    Examples
-    --------
-    >>> apportion(np.array([90, 9, 1]), 10).tolist()
-    [8, 1, 1]
-    """
-    # Integers throughout: the same seats on every machine.
-    seats, remainder = np.divmod(counts * total, max(int(counts.sum()), 1))
-    seats[np.argsort(-remainder, kind="stable")[: total - int(seats.sum())]] += 1
-    if total >= np.count_nonzero(counts):
-        for empty in np.flatnonzero((counts > 0) & (seats == 0)):
-            seats[np.argmax(seats)] -= 1
-            seats[empty] += 1
-    return seats
 
 
 def _without_repeats(rows: Rows) -> Rows:

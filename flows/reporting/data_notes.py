@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flows.planning.plan import Plan
+from tasks.steps.facts import StatesFacts
 
 Notes = list[tuple[str, str]]
 """Data set (and model), and what was changed."""
@@ -38,7 +39,7 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
         if each["kind"] == "states" and source and payload["split"] in source["facts"]["rows"]:
             model = each["what"].partition(", ")[0]
             at = f"{source['what']}, {model}", payload["max_tokens"]
-            cut[at] += facts.get("truncated", facts.get("shortened", 0))
+            cut[at] += StatesFacts.model_validate(facts).truncated
             prompts[at] += source["facts"]["rows"][payload["split"]]
     for (what, limit), count in cut.items():
         if count:

@@ -176,11 +176,11 @@ def _count(source: Part, path: Path, drop_empty: bool) -> tuple[Counter[str], in
 
 def _check_names(names: Iterable[str], files: dict[str, Path]) -> None:
     path = next(iter(files.values()))
-    alike: dict[str, str] = {}
+    by_form: dict[str, str] = {}
     for name in names:
         if name == "label":
             raise DataError(f"class 'label' of {path} has the name of the column of answers: call it otherwise")
-        if (other := alike.setdefault(folded(name), name)) != name:
+        if (other := by_form.setdefault(folded(name), name)) != name:
             raise DataError(
                 f"classes {other[:60]!a} and {name[:60]!a} of {path} differ only by case, white space, Unicode form,"
                 " invisible characters or .0: write them alike, or write a card that gives both values to one label"

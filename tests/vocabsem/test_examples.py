@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocabsem.apportion import apportion
 from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import DatasetCard, Label, SplitRule
 from vocabsem.errors import DataError
-from vocabsem.examples import apportion, divide, read_examples
+from vocabsem.examples import divide, read_examples
 
 WORDS = ["dull", "grand", "odd", "fine", "sly", "warm", "cold", "bright"]
 

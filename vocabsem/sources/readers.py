@@ -10,8 +10,9 @@ from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 from vocabsem.sources import tables
+from vocabsem.sources.arrow_rows import arrow_schema
 
-__all__ = ["Columns", "Part", "parts_of"]
+__all__ = ["Columns", "Part", "class_names", "parts_of"]
 
 Columns = dict[str, list[str]]
 FOLDER_BATCH = 256  # texts
@@ -118,7 +119,7 @@ def class_names(path: Path, form: Format, column: str) -> list[str]:
     """
     if form not in ("parquet", "arrow"):
         return []
-    stored = (tables.arrow_schema(path, form).metadata or {}).get(b"huggingface", b"{}")
+    stored = (arrow_schema(path, form).metadata or {}).get(b"huggingface", b"{}")
     try:
         names = json.loads(stored)["info"]["features"][column]["names"]
         return [str(name) for name in names]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.errors import DataError
-from vocabsem.sources.csv_rows import csv_header, csv_rows, distinct
+from vocabsem.sources.arrow_rows import arrow_batches, arrow_schema
+from vocabsem.sources.csv_rows import csv_header, csv_rows
 from vocabsem.sources.json_rows import json_rows
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def column_names(path: Path, form: Format, options: ReaderOptions = DEFAULTS, wa
     DataError
         For a file that cannot be read, or has two columns of one name.
     """
-    with _explained(path, form):
+    with _translated(path, form):
         if form in ("parquet", "arrow"):
             return list(arrow_schema(path, form).names)
         with _text(path, options) as file:
@@ -127,11 +128,11 @@ def schema_of(path: Path, form: Format, options: ReaderOptions = DEFAULTS, wante
     import pyarrow as pa
 
     if form in ("parquet", "arrow"):
-        with _explained(path, form):
+        with _translated(path, form):
             return arrow_schema(path, form).remove_metadata()
     names = column_names(path, form, options, wanted)
     if form in ("json", "jsonl"):
-        with _explained(path, form), _text(path, options) as file:
+        with _translated(path, form), _text(path, options) as file:
             names = list(dict.fromkeys(chain(names, (name for row in json_rows(file, LONGEST) for name in row))))
     return pa.schema([(name, pa.string()) for name in names])
 
@@ -161,9 +162,9 @@ def read_batches(
     """
     import pyarrow as pa
 
-    with _explained(path, form):
+    with _translated(path, form):
         if form in ("parquet", "arrow"):
-            yield from _arrow_batches(path, form, list(columns))
+            yield from arrow_batches(path, form, list(columns), BATCH)
             return
         with _text(path, options) as file:
             rows: Iterator[list[str | None]] | Iterator[list[str]] = _objects(file, columns, nested)
@@ -210,7 +211,7 @@ def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
 
 
 @contextmanager
-def _explained(path: Path, form: Format) -> Iterator[None]:
+def _translated(path: Path, form: Format) -> Iterator[None]:
     import pyarrow as pa
 
     if not path.is_file():
@@ -256,59 +257,3 @@ def _objects(file: TextIOWrapper, columns: Sequence[str], nested: bool) -> Itera
 
     for row in json_rows(file, LONGEST):
         yield [text(name, row.get(name)) for name in columns]
-
-
-def arrow_schema(path: Path, form: Format) -> "pa.Schema":
-    """Return the columns of a Parquet or Arrow file with their types and metadata.
-
-    Parameters
-    ----------
-    path, form
-        The file.
-
-    Returns
-    -------
-    pyarrow.Schema
-
-    Raises
-    ------
-    ValueError
-        For two columns of one name.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if form == "parquet":
-        schema = pq.read_schema(path)
-    else:
-        with pa.memory_map(str(path)) as source, _ipc(source) as reader:
-            schema = reader.schema
-    distinct(schema.names)
-    return schema
-
-
-def _ipc(source: Any, columns: Sequence[int] | None = None) -> Any:
-    from pyarrow import ipc
-
-    settings = ipc.IpcReadOptions(included_fields=columns)
-    magic = source.read(6)
-    source.seek(0)
-    return (ipc.open_file if magic == b"ARROW1" else ipc.open_stream)(source, options=settings)
-
-
-def _arrow_batches(path: Path, form: Format, columns: list[str]) -> Iterator["pa.RecordBatch"]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if form == "parquet":
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):  # over all at once it keeps the bytes it has read
-                for batch in file.iter_batches(BATCH, row_groups=[group], columns=columns):
-                    yield batch.select(columns)
-        return
-    numbers = [arrow_schema(path, form).names.index(name) for name in columns]
-    with pa.memory_map(str(path)) as source, _ipc(source, numbers) as reader:
-        batches = map(reader.get_batch, range(reader.num_record_batches)) if hasattr(reader, "get_batch") else reader
-        for batch in batches:
-            batch.validate(full=True)
-            yield batch.select(columns)
