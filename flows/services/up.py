@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 from filelock import Timeout
 
-from flows.services.access import discard_tickets, link, secret_file
+from flows.services.access import discard_tickets, link, secret, secret_file
 from flows.services.ghosts import close_ghosts, ghosts
 from flows.services.process import Server, ServerFailed, free_port, running
 from flows.services.servers import (
@@ -88,7 +88,7 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
             if ghosts(home):
                 from flows.services.prefect_api import recorded_by
 
-                with recorded_by(api):
+                with recorded_by(api, secret(home)):
                     close_ghosts(home)
             if next_runs:
                 typer.echo("registering the deployments …")
