@@ -1,5 +1,6 @@
-"""`python -m flows.services.apps prefect|mlflow PORT`: a server of the home in VOCABSEM_HOME, behind the gate."""
+"""`python -m flows.services.apps prefect|mlflow|scoring PORT …`: a server of the home, behind the gate."""
 
+import csv
 import hmac
 import json
 import sys
@@ -31,6 +32,16 @@ def mlflow_app(home: Home) -> ASGIApp:
     from tasks.tracking.app import tracking_app
 
     return Gate(tracking_app(home), keep_in_cookie(home))
+
+
+def scoring_app(uri: str, limits: str) -> ASGIApp:
+    """Return the scoring server of a registered model. It asks for no secret: it reads and changes nothing."""
+    from mlflow.pyfunc import load_model
+
+    from tasks.tracking.scoring_app import Limits, ScoringApp
+
+    csv.field_size_limit(2**31 - 1)  # the limits are those that count
+    return Gate(ScoringApp(load_model(uri), Limits(**json.loads(limits))))
 
 
 def keep_in_storage(home: Home) -> Admit:
@@ -80,5 +91,7 @@ def _let_in(home: Home, connection: HTTPConnection) -> str | None:
 
 
 if __name__ == "__main__":
-    application = {"prefect": prefect_app, "mlflow": mlflow_app}[sys.argv[1]](Home.find())
-    uvicorn.run(application, host=HOST, port=int(sys.argv[2]), log_level="warning")
+    kind, port, *arguments = sys.argv[1:]
+    homes = {"prefect": prefect_app, "mlflow": mlflow_app}
+    application = scoring_app(*arguments) if kind == "scoring" else homes[kind](Home.find())
+    uvicorn.run(application, host=HOST, port=int(port), log_level="warning")

@@ -1,4 +1,4 @@
-"""`python -m tasks.tracking.scoring_app URI PORT LIMITS`: MLflow's scoring server, with limits on what it answers.
+"""MLflow's scoring server of one registered model, with limits on what it answers.
 
 It imports nothing of `vocabsem`: a registered model brings its own.
 """
@@ -6,7 +6,6 @@ It imports nothing of `vocabsem`: a registered model brings its own.
 import asyncio
 import csv
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-HOST = "127.0.0.1"
 FORMS = ("inputs", "instances", "dataframe_records", "dataframe_split")
 BATCH = 32  # texts that one request scores before another has its turn
 WAITING = 100  # requests that are read and answered at once
@@ -224,12 +222,3 @@ def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse(
         {"error_code": "BAD_REQUEST" if status < 500 else "TEMPORARILY_UNAVAILABLE", "message": message}, status
     )
-
-
-if __name__ == "__main__":
-    import uvicorn
-    from mlflow.pyfunc import load_model
-
-    csv.field_size_limit(2**31 - 1)  # the limits above are those that count
-    uri, port, limits = sys.argv[1:]
-    uvicorn.run(ScoringApp(load_model(uri), Limits(**json.loads(limits))), host=HOST, port=int(port))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from tests.vocabsem.test_extraction import DEMONSTRATED
+from tests.vocabsem.test_extraction import LONG_PREFIX
 from vocabsem.anchors import semantic_anchors
 from vocabsem.extraction import check_head, extract
 from vocabsem.language_model import load_model
@@ -19,11 +19,11 @@ def test_states_are_those_of_the_processor(name, tmp_path):
     there = load_model(card, tmp_path / "cache", dtype="float32", device="cuda")
     here = load_model(card, tmp_path / "cache", dtype="float32", device="cpu")
     layers = list(range(here.layers + 1))
-    on_gpu, on_processor = (extract(model, DEMONSTRATED, layers) for model in (there, here))
+    on_gpu, on_processor = (extract(model, LONG_PREFIX, layers) for model in (there, here))
     for layer in layers:
         scale = np.abs(on_processor[layer]).max()
         np.testing.assert_allclose(on_gpu[layer], on_processor[layer], rtol=2e-3, atol=2e-3 * scale)
-    assert check_head(there, DEMONSTRATED) < 5e-4
+    assert check_head(there, LONG_PREFIX) < 5e-4
 
 
 @pytest.mark.parametrize("gauge", ["raw", "centered"])

@@ -82,6 +82,15 @@ def served(home):
             serving.communicate(timeout=60)
 
 
+@pytest.mark.parametrize("header", [{"Host": "evil.test"}, {"Origin": "http://evil.test"}])
+def test_pages_of_other_origins_are_refused(served, header):
+    _, address, _ = served
+    request = urllib.request.Request(address, b'{"inputs": ["a film"]}', {"content-type": "application/json"} | header)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 403
+
+
 def test_the_printed_request_is_answered(served):
     _, address, printed = served
     _, url, *options = shlex.split(printed)
