@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.errors import CardError, DataError
+from vocabsem.texts import is_empty
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -116,7 +117,7 @@ def validate_row(row: object, fields: Collection[str], number: object) -> dict[s
         if field not in row:
             raise DataError(f"row {number} has no {field!r}, only {list(row)!r:.200}: name the text {field!r}")
         text = row[field]
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or is_empty(text):
             raise DataError(f"row {number}: {field} is {text!r:.200}: give a text")
         try:
             text.encode()

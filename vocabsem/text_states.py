@@ -20,6 +20,7 @@ from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
 from vocabsem.prompting import encode_prompts, encode_texts, field_names, validate_row, validate_template
+from vocabsem.texts import is_empty
 
 __all__ = ["TextStates"]
 
@@ -183,7 +184,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             raise DataError(f"words is {self.words!r:.200}: give a mapping of two or more classes to words")
         given = list(self.words.values())
         for label, word in self.words.items():
-            if not isinstance(word, str) or not word.strip():
+            if not isinstance(word, str) or is_empty(word):
                 raise DataError(f"the label word of class {label!r:.200} is {word!r:.200}: give a word")
             if given.count(word) > 1:
                 raise DataError(f"label word {word!r:.200} is given to two classes: choose another")

@@ -135,7 +135,7 @@ def test_what_is_no_column_of_texts_is_refused(folder, given):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", " ", None, 3, float("nan"), ["a"], {"text": ""}, {"sentence": "a"}, "bad \ud83d"]
+    "wrong", ["", " ", "\u200b", None, 3, float("nan"), ["a"], {"text": ""}, {"sentence": "a"}, "bad \ud83d"]
 )
 def test_a_row_that_is_no_text_is_named(folder, wrong):
     for form in (["good", wrong], pd.Series(["good", wrong], dtype=object), iter(["good", wrong])):
