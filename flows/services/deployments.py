@@ -32,7 +32,6 @@ from flows.services.ghosts import UNFINISHED
 from flows.services.prefect_api import recorded_by
 from flows.services.process import Server, ServerFailed, running
 from flows.services.servers import DEPLOYMENTS, POOL, worker
-from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home
 
@@ -85,11 +84,13 @@ def next_run(where: str, schedule: Any) -> datetime:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     try:
-        content, _ = read_yaml_text(file.read_text(encoding="utf-8"), str(file))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))  # Prefect reads it too, with merge keys
     except OSError as error:
         raise ScheduleError(f"{file} cannot be read ({error.strerror}): give a file like {DEPLOYMENTS}") from None
     except UnicodeDecodeError:
         raise ScheduleError(f"{file} is not UTF-8 text: give a file like {DEPLOYMENTS}") from None
+    except yaml.YAMLError as error:
+        raise ScheduleError(f"{file} is not YAML: {error}") from None
     entries = content.get("deployments") if isinstance(content, dict) else None
     if not entries or not all(isinstance(one, dict) and one.get("name") and one.get("entrypoint") for one in entries):
         raise ScheduleError(f"{file} has no deployments with a name and an entrypoint: see {DEPLOYMENTS}")
