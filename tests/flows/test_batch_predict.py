@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,7 +163,7 @@ def test_parts_belong_to_the_inputs_bytes_and_the_models_version(home, table, tm
     other = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
     assert other.parts(other.payload(validate_input(other)[1])).path != own.path
     version = job.model.__class__(job.model.name, "2", "models:/m-2", job.model.config)
-    newer = batch_predict.PredictionJob(version, job.input, job.output, job.columns)
+    newer = replace(job, model=version)
     assert newer.parts(newer.payload(sha256)).path != own.path
 
 
