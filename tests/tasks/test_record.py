@@ -106,9 +106,8 @@ def test_the_champion_gives_the_probabilities_that_were_scored(tmp_path, recorde
     ids, _, predicted, probabilities = predictions_of(plan, fit)[0]
     examples = plan.pairs[0].examples.partition(Lake(plan.home)).table().to_pylist()
     texts = {row["id"]: row["text"] for row in examples}
-    frame = load_classifier(plan.home, f"vocabsem-made/{champion.version}").predict(
-        pd.DataFrame({"text": [texts[i] for i in ids]})
-    )
+    classifier = load_classifier(plan.home, f"vocabsem-made/{champion.version}")
+    frame = classifier.predict(pd.DataFrame({"text": [texts[i] for i in ids]}))
     np.testing.assert_allclose(frame[["neg", "pos", "tale"]], probabilities, atol=1e-5)
     assert frame["label"].tolist() == [["neg", "pos", "tale"][p] for p in predicted]
 
