@@ -55,7 +55,7 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
         _override(data, key.split("."), value)
     try:
         # Through JSON, so that strict types still take YAML's lists for tuples and its text for enums.
-        return model.model_validate_json(json.dumps(data), context={"folder": path.parent})
+        return model.model_validate_json(json.dumps(data, default=str), context={"folder": path.parent})
     except ValidationError as error:
         overridden = [key.split(".") for key in overrides or {}]
         mistakes, more = error.errors()[:MOST_MISTAKES], error.error_count() - MOST_MISTAKES
