@@ -29,7 +29,7 @@ def print_summary(plan: Plan) -> None:
         out.print(_ranks(f"average rank by macro-F1, {model}", by_method))
         out.print()
     out.print("Macro-F1 on test data over the classes that occur, mean over seeds, by labeled examples per class.")
-    out.print("* the best of its row, of equals the one of lower NLL: of it are the 95 % interval, NLL, ECE and fit s.")
+    out.print("* best of its row (ties: lower NLL); the 95 % interval, NLL, ECE and fit s are of this score.")
     out.print("+random and +head replace the anchors by other vectors: the difference is the gain from the anchors.")
     for what, note in plan_notes(plan):
         out.print(f"{what}: {note}", soft_wrap=True, markup=False)
@@ -73,7 +73,7 @@ def _leaderboard(title: str, rows: list[dict[str, Any]]) -> Table:
     for method in dict.fromkeys(row["method"] for row in rows):
         scores = {row["shots"]: row for row in rows if row["method"] == method}
         best = next(iter(scores.values()))  # rows come best first
-        f1 = [f"{'*' * (scores[n] is best)}{scores[n]['macro_f1']:.3f}" if n in scores else "" for n in shots]
+        f1 = [f"{'*' * (scores[n] is best and len(scores) > 1)}{scores[n]['macro_f1']:.3f}" if n in scores else "" for n in shots]
         interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
         others = f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}"
         lines.append([method, *f1, interval, *others])

@@ -28,8 +28,8 @@ def test_the_summary_shows_each_methods_best_and_what_to_run_next(ran, capsys):
         line = next(line for line in shown.splitlines() if line.split()[:1] == [name])
         assert all(f"{row['macro_f1']:.3f}" in line for row in scores)
         assert f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}" in line
-        assert f"*{best['macro_f1']:.3f}" in line
-        assert line.count("*") == 1
+        assert (f"*{best['macro_f1']:.3f}" in line) == (len(scores) > 1)
+        assert line.count("*") == (len(scores) > 1)
         assert [f"{best[name]:.3f}" for name in ("nll", "ece")] == line.split()[-3:-1]
     (lines,) = gains(world.home, world.plan().run.key).values()
     assert len(lines) >= 3
