@@ -73,7 +73,10 @@ def _leaderboard(title: str, rows: list[dict[str, Any]]) -> Table:
     for method in dict.fromkeys(row["method"] for row in rows):
         scores = {row["shots"]: row for row in rows if row["method"] == method}
         best = next(iter(scores.values()))  # rows come best first
-        f1 = [f"{'*' * (scores[n] is best and len(scores) > 1)}{scores[n]['macro_f1']:.3f}" if n in scores else "" for n in shots]
+        f1 = [
+            f"{'*' * (scores[n] is best and len(scores) > 1)}{scores[n]['macro_f1']:.3f}" if n in scores else ""
+            for n in shots
+        ]
         interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
         others = f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}"
         lines.append([method, *f1, interval, *others])

@@ -1,6 +1,5 @@
 """`python -m flows.services.apps prefect|mlflow|scoring PORT …`: a server of the home, behind the gate."""
 
-import csv
 import hmac
 import json
 import sys
@@ -36,12 +35,9 @@ def mlflow_app(home: Home) -> ASGIApp:
 
 def scoring_app(uri: str, limits: str) -> ASGIApp:
     """Return the scoring server of a registered model. It asks for no secret: it reads and changes nothing."""
-    from mlflow.pyfunc import load_model
+    from tasks.tracking.scoring_app import Limits, load_app
 
-    from tasks.tracking.scoring_app import Limits, ScoringApp
-
-    csv.field_size_limit(2**31 - 1)  # the limits are those that count
-    return Gate(ScoringApp(load_model(uri), Limits(**json.loads(limits))))
+    return Gate(load_app(uri, Limits(**json.loads(limits))))
 
 
 def keep_in_storage(home: Home) -> Admit:

@@ -222,3 +222,11 @@ def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse(
         {"error_code": "BAD_REQUEST" if status < 500 else "TEMPORARILY_UNAVAILABLE", "message": message}, status
     )
+
+
+def load_app(uri: str, limits: Limits) -> ScoringApp:
+    """Return the server of a registered model."""
+    from mlflow.pyfunc import load_model
+
+    csv.field_size_limit(2**31 - 1)  # the limits are those that count
+    return ScoringApp(load_model(uri), limits)

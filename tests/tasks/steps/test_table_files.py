@@ -30,9 +30,9 @@ def path(request, tmp_path):
 
 @pytest.mark.parametrize("rows", [1, 60, 77, 800, 5000])
 def test_pieces_are_of_one_length_and_hold_every_row_in_order(path, rows):
-    found = list(pieces(path, rows, ["id", "text"], ReaderOptions()))
-    assert [len(piece) for piece in found] == [rows] * (800 // rows) + [800 % rows] * (800 % rows > 0)
-    whole = pa.concat_tables(found)
+    result = list(pieces(path, rows, ["id", "text"], ReaderOptions()))
+    assert [len(piece) for piece in result] == [rows] * (800 // rows) + [800 % rows] * (800 % rows > 0)
+    whole = pa.concat_tables(result)
     assert whole["text"].to_pylist() == TABLE["text"].to_pylist()
     assert [int(value) for value in whole["id"].to_pylist()] == TABLE["id"].to_pylist()
     assert whole.schema.remove_metadata() == plain_schema(schema_of(path, format_of(path)))
