@@ -40,16 +40,24 @@ class Examples:
 
 
 class Rows(NamedTuple):
-    """N rows of one part, without their texts."""
+    """N rows of one part, without their texts.
+
+    Parameters
+    ----------
+    part : str
+        The file, or split of a hub folder, that they come from.
+    number : ndarray of shape (N,), int64
+        The row in its part, ascending.
+    label : ndarray of shape (N,), int64
+        0 … C-1.
+    text : ndarray of shape (N,), bytes
+        A hash of all fields, white space normalized: rows of equal text are repeats.
+    """
 
     part: str
-    """The file, or split of a hub folder, that they come from."""
     number: NDArray[np.int64]
-    """(N,), ascending: the row in its part."""
     label: NDArray[np.int64]
-    """(N,), 0 … C-1."""
     text: NDArray[np.bytes_]
-    """(N,) a hash of all fields, white space normalized: rows of equal text are repeats."""
 
     def take(self, which: NDArray[Any]) -> "Rows":
         """Return the rows of a mask, or of ascending indexes."""

@@ -49,10 +49,12 @@ def csv_rows(
 
     Parameters
     ----------
-    file, seps, options, longest
+    file, seps, options
         As in `csv_header`.
     columns : sequence of str
         Which ones.
+    longest
+        As in `csv_header`.
 
     Yields
     ------

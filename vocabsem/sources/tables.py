@@ -144,10 +144,12 @@ def read_batches(
 
     Parameters
     ----------
-    path, form, options
+    path, form
         As in `column_names`.
     columns : sequence of str
         Those to read.
+    options
+        As in `column_names`.
     nested : bool
         Whether lists and objects of JSON are given as JSON; otherwise they are an error.
 
