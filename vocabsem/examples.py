@@ -46,10 +46,8 @@ class Rows(NamedTuple):
     ----------
     part : str
         The file, or split of a hub folder, that they come from.
-    number : ndarray of shape (N,), int64
-        The row in its part, ascending.
-    label : ndarray of shape (N,), int64
-        0 … C-1.
+    number, label : ndarray of shape (N,), int64
+        The row in its part, ascending, and its class, 0 … C-1.
     text : ndarray of shape (N,), bytes
         A hash of all fields, white space normalized: rows of equal text are repeats.
     """
@@ -90,9 +88,8 @@ class Division:
         for batch in self.parts[rows.part].batches():
             stop = start + len(batch[self.card.label_column])
             inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
-            texts += [
-                {field: batch[column][i].strip() for field, column in self.card.fields.items()} for i in inside.tolist()
-            ]
+            fields = self.card.fields.items()
+            texts += [{field: batch[column][i].strip() for field, column in fields} for i in inside.tolist()]
             start = stop
         return texts
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 Admit = Callable[[HTTPConnection], Response | None]
@@ -29,11 +30,22 @@ class Gate:
         reason = refusal(connection)
         answer = PlainTextResponse(reason + "\n", 403) if reason else self.admit(connection)
         if answer is None:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _own_requests_only(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the server answers 403
         else:
             await answer(scope, receive, send)
+
+
+def _own_requests_only(send: Send) -> Send:
+    """Return what sends an answer whose page may ask no other server: Prefect's newer pages ask one for statistics."""
+
+    async def with_policy(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("Content-Security-Policy", "connect-src 'self'")
+        await send(message)
+
+    return with_policy
 
 
 def refusal(connection: HTTPConnection) -> str | None:

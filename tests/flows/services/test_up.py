@@ -41,7 +41,6 @@ COMPUTED = {  # by the scheduled run: other states, one method, and a record of 
     "shots": [4],
     "champion": False,
 }
-AMPLITUDE = "sr-client-cfg.amplitude.com"  # whom the newer pages ask: see docs/threat-model.md
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -242,7 +241,7 @@ def the_pages_show_them_and_ask_nobody_else(api, url, home):
         page.wait("document.querySelector('canvas') && document.body.innerText.includes('Completed')", "the run")
         page.open(f"{older}/v2/deployments/deployment/{api.deployment('pipeline/hourly')}/run")
         page.wait("document.body.innerText.includes('Name in data/experiments, or the path of a card')", "the form")
-        assert hosts(page) <= {HOST, AMPLITUDE}
+        assert hosts(page) == {HOST}
         assert page.errors == []
 
 
