@@ -67,7 +67,7 @@ def test_the_table_of_runs(page, site, ran):
 
 def test_the_registered_model_shows_its_alias(page, site):
     page.open(f"{site}/#/models/vocabsem-made")
-    shows(page, "vocabsem-made", "champion", "neg | pos | tale")
+    shows(page, "vocabsem-made", "champion", "neg, pos, tale")
     settled(page)
 
 
@@ -79,5 +79,5 @@ def test_the_run_is_described_and_shows_its_system_metrics(page, site, ran):
     shows(page, "best on validation data", "Child runs", "vocabsem-made")
     settled(page)
     page.open(f"{run}/system-metrics")
-    shows(page, "cpu_utilization_percentage", "system_memory_usage_megabytes")
+    shows(page, "cpu_utilization_percentage", "disk_usage_percentage")
     settled(page)
