@@ -33,8 +33,9 @@ $(READY): pyproject.toml constraints.txt scripts/install.sh
 run: $(READY)
 	@$(BIN)/vocabsem run data/experiments/quickstart.yaml
 
+# A file's tests run in one process: they share what they made.
 test: $(READY)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 chaos: $(READY)
 	@$(BIN)/python scripts/chaos.py

@@ -66,7 +66,7 @@ RECORDING = {
     "after the report": ("after flows.pipeline:report", {}),
     "after the page": ("after flows.pipeline:log_page", {}),
     "after the event": ("after flows.pipeline:emit_champion_events", {}),
-    "after MLflow's end": ("after mlflow:MlflowClient.set_terminated", {"number": 4}),
+    "after MLflow's end": ("after mlflow:MlflowClient.set_terminated", {"number": 3}),
     "before the artifacts": ("before flows.pipeline:show", {}),
     "after the flow": ("after flows.pipeline:show_checks", {}),
 }
