@@ -76,7 +76,7 @@ def test_what_is_published_is_not_missing_and_a_lost_calibrator_is(world):
         ({"name": "other"}, {"runs"}),
         ({"shots": [0, 1, "all"]}, {"runs"}),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given) if isinstance(given, set) else given),
 )
 def test_a_setting_changes_the_steps_that_depend_on_it(world, monkeypatch, changes, kinds):
     monkeypatch.chdir(world.folder)

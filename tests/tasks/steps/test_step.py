@@ -164,7 +164,7 @@ def test_prose_and_places_change_no_key(description, license, citation, folder):
         ({"controls": ["linear_probe"]}, RUNS),
         ({"dataset": {"templates": {"bare": "{text} :"}, "words": {"plain": ["was", "review", "film"]}}}, set()),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given) if isinstance(given, set) else given),
 )
 def test_what_determines_the_content_changes_the_keys_from_there_on(changes, kinds):
     assert changed(**changes) == kinds
