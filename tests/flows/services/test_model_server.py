@@ -88,6 +88,7 @@ def test_pages_of_other_origins_are_refused(served, header):
     request = urllib.request.Request(address, b'{"inputs": ["a film"]}', {"content-type": "application/json"} | header)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=60)
+    refused.value.close()
     assert refused.value.code == 403
 
 
