@@ -14,6 +14,8 @@ from hypothesis import settings
 from flows.services.environment import set_environment
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("suite", deadline=None)  # on machines that others use
+settings.load_profile("suite")
 settings.register_profile("chaos", deadline=None, max_examples=5000)  # pytest --hypothesis-profile chaos
 for variable in (
     *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
