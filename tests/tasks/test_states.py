@@ -1,8 +1,6 @@
 """States by shards: equal to a direct extraction, kept after a kill, whole or not there."""
 
-import resource
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from tasks.states import extract_shard
 from tasks.steps.progress import ProgressFile
 from tasks.steps.shards import finished, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
+from tests.warehouse.disks import largest_file
 from vocabsem.extraction import extract as extract_directly
 from vocabsem.prompting import encode_prompts
 from warehouse.errors import NoSpace
@@ -174,24 +173,13 @@ def test_shards_computed_at_once_in_threads_are_the_same(begun, done):
     np.testing.assert_array_equal(matrix(once["layer_3"]), matrix(again["layer_3"]))
 
 
-@contextmanager
-def files_no_longer_than(size):
-    """As a full disk: the system refuses to write more into any file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_leaves_no_half_of_a_shard_and_the_next_run_goes_on(begun):
     plan, pair = begun
     step = pair.states["test"]
     extract(plan, pair, "test", [(0, 16)])
     before = snapshot(plan.home.lake)
     with (
-        files_no_longer_than(1000),
+        largest_file(1000),
         pytest.raises(NoSpace, match=r"part-00000016-00000024\.parquet .* free some space"),
     ):
         extract(plan, pair, "test", [(16, 24)])

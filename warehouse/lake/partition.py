@@ -211,11 +211,6 @@ class Partition:
                 raise self.refused(checks)
         return manifest
 
-    def unpublish(self) -> None:
-        """Remove the manifest, if there is one: the partition can be published again."""
-        with self._writing(MANIFEST, 0):
-            self._unpublish()
-
     def refused(self, checks: Sequence[Check]) -> CheckFailed:
         return CheckFailed(
             f"{self} fails {failures(checks)} and was not published, nor is anything computed from it: look at"
