@@ -47,8 +47,8 @@ def folded(label: str) -> str:
 
     Examples
     --------
-    >>> folded("Cafe\u0301 ") == folded("café"), folded("1.0")
-    (True, '1')
+    >>> folded("Cafe\u0301 ") == folded("café"), folded("SPORT"), folded("1.0")
+    (True, 'sport', '1')
     """
     text = unicodedata.normalize("NFKC", label).casefold()
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c.isspace())
