@@ -1,13 +1,13 @@
 """The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
 
 from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
-from vocabsem.cards.loader import CARDS, load_card, read_yaml
+from vocabsem.cards.folders import find_card
+from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
@@ -88,7 +88,7 @@ class Limits(Card):
 
 
 class Experiment(Card):
-    """Read from data/experiments/*.yaml."""
+    """Read from experiments/*.yaml of a folder of cards."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name of the experiment, here and in MLflow."""
@@ -179,14 +179,8 @@ def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) 
 
     Raises CardError for a missing file, an unknown key or a wrong value.
     """
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        path = CARDS / "experiments" / f"{name_or_path}.yaml"
-        known = sorted(card.stem for card in path.parent.glob("*.yaml"))
-        if name_or_path not in known:
-            near = get_close_matches(name_or_path, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}; or give a path to a .yaml"
-            raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
+    is_path = Path(name_or_path).suffix in {".yaml", ".yml"}
+    path = Path(name_or_path) if is_path else find_card("experiments", name_or_path)
     return read_yaml(path, Experiment, overrides=overrides or {})
 
 
