@@ -1,4 +1,4 @@
-"""Put what belongs to the command line into the wheel, inside the one package that it installs (vocabsem/installation.py).
+"""Put into the wheel what belongs to the command line, inside the one package that it installs: vocabsem/_project.
 
 An editable install needs none of it: there the checkout is the installed copy.
 """

@@ -36,7 +36,8 @@ def init_dataset(
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without text or class.")] = False,
     drop_rare: Annotated[bool, typer.Option("--drop-rare", help="Leave out classes of fewer than 3 rows.")] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Card to write, by default datasets/NAME.yaml in your folder of cards.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Card to write, by default datasets/NAME.yaml in your folder of cards."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:

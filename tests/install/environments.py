@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 import venv
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
 
@@ -18,6 +22,25 @@ def build(folder):
     subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (wheel,) = Path(folder).glob("*.whl")
     return wheel
+
+
+def closure(names):
+    """The distributions by name, with all that they require here; what is not installed is not required here."""
+    result, queue = set(), [Requirement(name) for name in names]
+    while queue:
+        wanted = queue.pop()
+        extras = ["", *wanted.extras]
+        key = canonicalize_name(wanted.name)
+        if (key, *extras) in result:
+            continue
+        try:
+            lines = metadata.requires(key) or []
+        except metadata.PackageNotFoundError:
+            continue
+        result.add((key, *extras))
+        inner = map(Requirement, lines)
+        queue += [one for one in inner if not one.marker or any(one.marker.evaluate({"extra": e}) for e in extras)]
+    return sorted({key for key, *_ in result})
 
 
 class Environment:
@@ -40,6 +63,15 @@ class Environment:
         """Let it import the packages of this process, without their folders' path files: not this checkout."""
         paths = [path for path in sys.path if path.endswith("site-packages")]
         (self.packages / "borrowed.pth").write_text("".join(f"{path}\n" for path in paths))
+        return self
+
+    def link_packages(self, names):
+        """Let it import these distributions of this process and what they require, and nothing else."""
+        for distribution in map(metadata.distribution, closure(names)):
+            for top in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+                there = self.packages / top
+                if not there.exists():
+                    there.symlink_to(Path(str(distribution.locate_file(top))))
         return self
 
     def install(self, *requirements, timeout=1500):

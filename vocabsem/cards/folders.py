@@ -53,7 +53,7 @@ def own_folder() -> Path:
     Returns
     -------
     Path
-        The first that is searched; where that is the shipped one of an installed copy, `cards` in the working directory.
+        The first that is searched; where that is the shipped one of an installed copy, `cards` here.
     """
     first = card_folders()[0]
     return first if first != CARDS or CHECKOUT else Path(OWN).resolve()
