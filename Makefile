@@ -58,7 +58,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
 	@touch $@
 
 docs: $(READY)
-	$(BIN)/python scripts/docs.py
+	$(BIN)/python -m scripts.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: run

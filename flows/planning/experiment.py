@@ -1,7 +1,6 @@
 """The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
 
 from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -11,7 +10,7 @@ from vocabsem.cards.loader import CARDS, load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
-from vocabsem.errors import CardError
+from vocabsem.errors import CardError, suggest
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.shots import OnInsufficient
@@ -83,12 +82,15 @@ class Limits(Card):
     """The most rows of each split, drawn stratified and seeded; null is every row."""
 
     train: PositiveInt | None = None
+    """Of the training rows."""
     validation: PositiveInt | None = None
+    """Of the validation rows."""
     test: PositiveInt | None = None
+    """Of the test rows."""
 
 
 class Experiment(Card):
-    """Read from data/experiments/*.yaml."""
+    """Which methods are compared, on which models, data sets, shots and seeds."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name of the experiment, here and in MLflow."""
@@ -184,8 +186,7 @@ def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) 
         path = CARDS / "experiments" / f"{name_or_path}.yaml"
         known = sorted(card.stem for card in path.parent.glob("*.yaml"))
         if name_or_path not in known:
-            near = get_close_matches(name_or_path, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}; or give a path to a .yaml"
+            hint = f"{suggest(name_or_path, known)}; or give the path of a .yaml file"
             raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
     return read_yaml(path, Experiment, overrides=overrides or {})
 

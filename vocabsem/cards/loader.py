@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, overload
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from vocabsem.cards.schema import DatasetCard, Kind, ModelCard
 from vocabsem.cards.yaml_text import LONGEST, MOST_DEPTH, read_yaml_text
-from vocabsem.errors import CardError, shorten
+from vocabsem.errors import CardError, shorten, suggest
 
 __all__ = ["CARDS", "list_cards", "load_card", "read_yaml"]
 
@@ -101,9 +100,7 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
     else:
         path = CARDS / kind / f"{name_or_path}.yaml"
         if name_or_path not in (known := list_cards(kind)):
-            near = get_close_matches(name_or_path, known, n=1, cutoff=0.5)
-            listed = f"known are {', '.join(known)}; or give the path of a .yaml file"
-            hint = f"did you mean {near[0]!r}?" if near else listed
+            hint = f"{suggest(name_or_path, known)}; or give the path of a .yaml file"
             raise CardError(f"unknown {kind[:-1]} {name_or_path!r} in {CARDS / kind}: {hint}")
     card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
     if path.parent == CARDS / kind and card.name != path.stem:
@@ -167,9 +164,7 @@ def _message(model: type[BaseModel], error: dict[str, Any]) -> str:
     path: KeyPath = error["loc"]
     if error["type"] == "extra_forbidden":
         known = _keys_at(model, path[:-1])
-        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        return f"unknown key {path[-1]!r} in {_named(path[:-1])}: {hint}"
+        return f"unknown key {path[-1]!r} in {_named(path[:-1])}: {suggest(str(path[-1]), known)}"
     if error["type"] == "missing":
         return f"missing key {path[-1]!r} in {_named(path[:-1])}"
     message = error["msg"].removeprefix("Value error, ")
