@@ -131,7 +131,8 @@ def _method_lines() -> Iterator[str]:
     yield "| method | fitted on | parameters with their defaults |\n|---|---|---|"
     for info in method_infos().values():
         params = ", ".join(f"`{name}: {_shown(value)}`" for name, value in info.params.items()) or "none"
-        yield f"| `{info.name}` | {'stored states' if info.family == 'states' else 'prompts, inside the model'} | {params} |"
+        fitted_on = "stored states" if info.family == "states" else "prompts, inside the model"
+        yield f"| `{info.name}` | {fitted_on} | {params} |"
     yield ""
 
 

@@ -87,7 +87,7 @@ def test_shipped_cards_name_the_schema_that_holds_for_them(path, schemas):
         ("models", "smollm2-135m", ["prepend_bos"], "no", False),
         ("models", "smollm2-135m", ["layers"], 0, False),
         ("datasets", "bbc_news", ["labels", 0, "value"], [1, "one"], True),
-        ("datasets", "bbc_news", ["labels", 0, "wrod"], "x", False),
+        ("datasets", "bbc_news", ["labels", 0, "text"], "x", False),
         ("datasets", "bbc_news", ["format"], "xlsx", False),
         ("datasets", "bbc_news", ["split", "test"], 1.5, False),
     ],

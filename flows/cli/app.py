@@ -29,7 +29,9 @@ TableFormat = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv, json or parquet.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Model = Annotated[str, typer.Option(metavar="CARD", help="Model card: a path or a name in data/models.")]
+Model = Annotated[
+    str, typer.Option(metavar="MODEL", help="Card of data/models or its path; or hf:org/name, a folder, a .gguf file.")
+]
 Sep = Annotated[
     str | None,
     typer.Option(metavar="CHARACTER", help="Separator of a CSV file, by default the one of , ; tab | in its header."),

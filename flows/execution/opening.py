@@ -46,7 +46,7 @@ def plan_from_parameters(
         plan = make_plan(card, root, folder)
     if not plan.unfetched:
         return plan
-    for model in card.model_cards():
+    for model in card.model_cards(root.cache):
         with attempt(model=model.name):
             fetch_card.submit(root, model).result()
     for dataset in datasets:

@@ -13,6 +13,7 @@ from vocabsem.devices import DType
 from vocabsem.errors import CardError, suggest
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
+from vocabsem.model_draft import find_model_card
 from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
@@ -97,7 +98,7 @@ class Experiment(Card):
     description: str = ""
     """What is compared, in a sentence."""
     models: list[str] = Field(min_length=1)
-    """Model cards, by name or path."""
+    """Models: name or path of a card, or hf:org/name, a folder or a .gguf file, whose card is made from the model."""
     datasets: list[str] = Field(min_length=1)
     """Dataset cards, by name or path; with `@`, a variant of one: trec@bare, trec@words-plain."""
     methods: list[Annotated[MethodSpec, BeforeValidator(_named)]] = Field(min_length=1)
@@ -147,8 +148,8 @@ class Experiment(Card):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         return self
 
-    def model_cards(self) -> list[ModelCard]:
-        return _named_apart([load_card("models", name) for name in self.models], self.models)
+    def model_cards(self, cache: Path) -> list[ModelCard]:
+        return _named_apart([find_model_card(name, cache) for name in self.models], self.models)
 
     def dataset_cards(self) -> list[DatasetCard]:
         return _named_apart([load_card("datasets", name) for name in self.datasets], self.datasets)
