@@ -128,11 +128,11 @@ def _value(field: Mapping[str, Any]) -> str:
 
 
 def _method_lines() -> Iterator[str]:
-    yield "| method | fitted on | parameters with their defaults |\n|---|---|---|"
+    yield "| method | | fitted on | parameters with their defaults |\n|---|---|---|---|"
     for info in method_infos().values():
         params = ", ".join(f"`{name}: {_shown(value)}`" for name, value in info.params.items()) or "none"
         fitted_on = "stored states" if info.family == "states" else "prompts, inside the model"
-        yield f"| `{info.name}` | {fitted_on} | {params} |"
+        yield f"| `{info.name}` | {info.summary} | {fitted_on} | {params} |"
     yield ""
 
 

@@ -177,6 +177,11 @@ def _named_apart(cards: list[C], entries: list[str]) -> list[C]:
     return cards
 
 
+def list_experiments() -> list[str]:
+    """Names of the shipped experiment cards, sorted."""
+    return sorted(card.stem for card in (CARDS / "experiments").glob("*.yaml"))
+
+
 def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) -> Experiment:
     """The card, with dotted `overrides` (`limits.train`: 100) applied before it is validated whole.
 
@@ -185,8 +190,7 @@ def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) 
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         path = CARDS / "experiments" / f"{name_or_path}.yaml"
-        known = sorted(card.stem for card in path.parent.glob("*.yaml"))
-        if name_or_path not in known:
+        if name_or_path not in (known := list_experiments()):
             hint = f"{suggest(name_or_path, known)}; or give the path of a .yaml file"
             raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
     return read_yaml(path, Experiment, overrides=overrides or {})

@@ -23,12 +23,14 @@ ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 
 BUILT_IN = (
     MethodInfo(
         name="zero_shot",
+        summary="The model's own answer: its logits of the label words.",
         target="vocabsem.methods.zero_shot:ZeroShot",
         needs_labels=False,
         background="none",
     ),
     MethodInfo(
         name="anchor_similarity",
+        summary="The class whose label word's anchor is nearest to the state; nothing is learned.",
         target="vocabsem.methods.anchor_similarity:AnchorSimilarity",
         needs_labels=False,
         takes_random_state=True,
@@ -37,6 +39,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="paper_calibrator",
+        summary="The paper's calibrator: a small module that moves states to the anchors of their labels.",
         target="vocabsem.methods.paper_calibrator:PaperCalibrator",
         trains=True,
         temperature_folds=2,
@@ -64,6 +67,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="vocabulary_calibrator",
+        summary="A linear map that starts from the vocabulary and leaves it as labels accumulate.",
         target="vocabsem.methods.vocabulary_calibrator:VocabularyCalibrator",
         revision=2,
         works_without_labels=True,
@@ -97,6 +101,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="centroid",
+        summary="The class whose mean state is nearest.",
         target="vocabsem.methods.centroid:Centroid",
         fixed_width=False,
         choices={"metric": ("cosine", "l2")},
@@ -104,6 +109,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="k_neighbors",
+        summary="Votes of the nearest labeled states.",
         target="vocabsem.methods.k_neighbors:KNeighbors",
         fixed_width=False,
         positive=("n_neighbors", "smoothing"),
@@ -111,6 +117,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="linear_probe",
+        summary="Logistic regression on states.",
         target="vocabsem.methods.linear_probe:LinearProbe",
         trains=True,
         takes_layers=True,
@@ -120,6 +127,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="ridge",
+        summary="Ridge regression of one-hot labels on states.",
         target="vocabsem.methods.ridge:RidgeProbe",
         temperature_folds=0,
         takes_layers=True,
@@ -133,23 +141,27 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="contextual_calibration",
+        summary="The model's own answer, corrected by its answer to content-free prompts.",
         target="vocabsem.methods.calibrations:ContextualCalibration",
         needs_labels=False,
         background="content_free",
     ),
     MethodInfo(
         name="domain_calibration",
+        summary="The model's own answer, corrected by its answer to random words of the data set.",
         target="vocabsem.methods.calibrations:DomainCalibration",
         needs_labels=False,
         background="domain_words",
     ),
     MethodInfo(
         name="batch_calibration",
+        summary="The model's own answer, corrected by its mean answer to unlabeled training texts.",
         target="vocabsem.methods.calibrations:BatchCalibration",
         needs_labels=False,
     ),
     MethodInfo(
         name="knn_prompting",
+        summary="Votes of the labeled prompts whose next-token distributions are nearest.",
         target="vocabsem.methods.knn_prompting:KnnPrompting",
         trains=True,
         takes_random_state=True,
@@ -159,6 +171,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="head_tuning",
+        summary="The head's rows of the label words, trained on states.",
         target="vocabsem.methods.head_tuning:HeadTuning",
         trains=True,
         takes_random_state=True,
@@ -167,6 +180,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="state_optimization",
+        summary="One vector, trained and added to every state.",
         target="vocabsem.methods.state_optimization:StateOptimization",
         positive=("step_sizes", "cv", "default_step_size"),
         params={
@@ -179,6 +193,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="lora",
+        summary="Low-rank adapters inside the model, trained on prompts.",
         target="vocabsem.adapters:LoRA",
         family="adapters",
         trains=True,
@@ -187,6 +202,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="ia3",
+        summary="Scalings of keys, values and feed-forward layers inside the model, trained on prompts.",
         target="vocabsem.adapters:IA3",
         family="adapters",
         trains=True,

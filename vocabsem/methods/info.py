@@ -22,6 +22,8 @@ class MethodInfo:
     """As in cards and tables."""
     target: str
     """`module:Class`."""
+    summary: str = field(default="", compare=False)
+    """What it does, in a line for people."""
     family: Family = "states"
     """Fitted on stored states, or an adapter that is trained inside the model."""
     revision: int = 1
@@ -85,13 +87,15 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
     >>> info_of(ZeroShot, "vocabsem.methods.zero_shot:ZeroShot").background
     'none'
     """
-    names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "params", "sha256")]
+    names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "summary", "params", "sha256")]
     parameters = inspect.signature(method).parameters
     params = {name: p.default for name, p in parameters.items() if name not in GIVEN}
     if missing := [name for name in names if not hasattr(method, name)]:
         base = "vocabsem.methods.Method" if missing != ["name"] else "a name"
         raise CardError(f"method {target}: {method.__name__} has no attribute {missing[0]!r}: give it {base}")
-    info = MethodInfo(**{name: getattr(method, name) for name in names}, target=target, params=params, sha256=sha256)
+    given = {name: getattr(method, name) for name in names}
+    summary = (inspect.getdoc(method) or "").partition("\n")[0]
+    info = MethodInfo(**given, target=target, summary=summary, params=params, sha256=sha256)
     if not re.fullmatch(r"[a-z0-9_.-]+", info.name):
         raise CardError(f"method {target}: its name is {info.name!r}: use small letters, digits, _, . and -")
     if info.family == "states" and next(iter(parameters), "") != "space":

@@ -2,8 +2,7 @@
 
 import pytest
 
-from flows.cli.app import app
-from flows.cli.main import app as whole  # noqa: F401  # adds the commands
+from flows.cli.main import app
 from flows.planning.experiment import load_experiment
 from tests.vocabsem import architectures
 from vocabsem.cards.loader import CARDS, load_card
