@@ -18,7 +18,7 @@ def anchors(
     """Solve the anchors of every model of the card. Returns the keys of their partitions. Raises CheckFailed.
 
     Args:
-        experiment: Name in data/experiments, or the path of a card.
+        experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
         home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.

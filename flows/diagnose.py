@@ -34,7 +34,7 @@ def diagnose(
     Raises CardError where the layer that meets the head is not among the experiment's.
 
     Args:
-        experiment: Name in data/experiments, or the path of a card.
+        experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
         home: Where data rests; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.

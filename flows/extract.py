@@ -20,7 +20,7 @@ def extract(
     Raises CheckFailed, when all else is done.
 
     Args:
-        experiment: Name in data/experiments, or the path of a card.
+        experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
         home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.

@@ -45,7 +45,7 @@ def pipeline(
     Sources of data sets that can change are looked at first: what reads a changed one is computed anew.
 
     Args:
-        experiment: Name in data/experiments, or the path of a card.
+        experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
         home: Where data rests; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.

@@ -40,8 +40,8 @@ else
     export UV_TORCH_BACKEND=${UV_TORCH_BACKEND:-auto}
 fi
 
-if [ -n "$uv" ] && "$uv" pip install --python "$venv/bin/python" --compile-bytecode --editable '.[dev]' --constraint constraints.txt; then
+if [ -n "$uv" ] && "$uv" pip install --python "$venv/bin/python" --compile-bytecode --editable '.[pipeline,dev]' --constraint constraints.txt; then
     exit
 fi
 echo "uv could not install; trying pip" >&2
-"$venv/bin/python" -m pip install --editable '.[dev]' --constraint constraints.txt
+"$venv/bin/python" -m pip install --editable '.[pipeline,dev]' --constraint constraints.txt

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.vocabsem.method_data import make_space, make_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.methods.extensions import resolve
-from vocabsem.methods.persistence import to_arrays
+from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.registry import build_method, method_info
 from warehouse.catalog import catalog
 from warehouse.home import Home
@@ -45,8 +45,10 @@ def test_the_method_is_named_by_its_file(tmp_path):
     space = make_space()
     states, labels = make_states()
     median = build_method(name, {}, space, random_state=0).fit(states, labels)
-    arrays, _ = to_arrays(median)
+    arrays, metadata = to_arrays(median)
     assert arrays["learned.medians_"].shape == (3, states.shape[1])
+    stored = from_arrays(arrays, metadata, tmp_path / "median.py")
+    assert (stored.predict(states) == median.predict(states)).all()
 
 
 @pytest.mark.parametrize(("heading", "card"), [("Add a data set", DatasetCard), ("Add a model", ModelCard)])

@@ -279,8 +279,8 @@ def test_the_pins_are_inside_the_declared_ranges():
     ]
     pinned = {pin.name.lower().replace("_", "-"): next(iter(pin.specifier)).version for pin in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extra = project["optional-dependencies"]["dev"]
-    for line in [*project["dependencies"], *extra]:
+    extras = project["optional-dependencies"].values()
+    for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
         wanted = Requirement(line)
         assert wanted.name.lower() in pinned, f"{wanted.name} has no pin in constraints.txt"
         assert wanted.specifier.contains(pinned[wanted.name.lower()]), line

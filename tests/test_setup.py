@@ -80,7 +80,7 @@ def test_uv_installs_with_pins_and_compiled_modules(machine, tmp_path, log):
     (call,) = [line for line in log.read_text().splitlines() if line.startswith("uv")]
     assert "--compile-bytecode" in call
     assert "--constraint constraints.txt" in call
-    assert ".[dev]" in call
+    assert ".[pipeline,dev]" in call
     assert call.endswith(" auto"), "uv picks the build of torch for this machine"
     assert not [line for line in log.read_text().splitlines() if "-m pip install" in line]
 
@@ -102,7 +102,8 @@ def test_pip_installs_where_uv_cannot(machine, tmp_path, log, uv):
     done = install(machine, tmp_path / "venv")
     assert done.returncode == 0, done.stderr
     assert "trying pip" in done.stderr
-    assert log.read_text().splitlines()[-1] == "python -m pip install --editable .[dev] --constraint constraints.txt"
+    call = "python -m pip install --editable .[pipeline,dev] --constraint constraints.txt"
+    assert log.read_text().splitlines()[-1] == call
 
 
 def make(*words):

@@ -1,6 +1,7 @@
 """Transform texts to states: a frozen language model as a scikit-learn transformer."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
@@ -222,10 +223,9 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
 def _one_column(X: Any) -> Iterable[Any]:
     """Return the rows of a list or of one column. Raises DataError for what iterates over names or is a table."""
-    import pandas as pd
-
+    names = (str, bytes, Mapping, Set, *([sys.modules["pandas"].Index] if "pandas" in sys.modules else []))
     shape: tuple[int, ...] = getattr(X, "shape", (0,))
-    if isinstance(X, str | bytes | Mapping | Set | pd.Index) or not isinstance(X, Iterable):
+    if isinstance(X, names) or not isinstance(X, Iterable):
         raise DataError(f"{type(X).__name__} {X!r:.200} was given: give a list of texts, or one column of texts")
     if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         raise DataError(

@@ -10,14 +10,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Measure and improve what a frozen language model knows about a labeled task.\n\n"
-    "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem, "
-    "and --debug, which prints tracebacks. Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
+    "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem; "
+    "--cards DIR, repeatable (or VOCABSEM_CARDS), a folder of cards that is searched first, before the folder cards "
+    "here and the shipped ones; and --debug, which prints tracebacks. "
+    "Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
 )
 
 warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")
 app.add_typer(warehouse_app, name="warehouse")
 
-Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a path or a name in data/experiments.")]
+Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a name, or the path of a .yaml file.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the card; repeatable.")
 ]
@@ -30,7 +32,8 @@ TableFormat = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
-    str, typer.Option(metavar="MODEL", help="Card of data/models or its path; or hf:org/name, a folder, a .gguf file.")
+    str,
+    typer.Option(metavar="MODEL", help="A model card's name or path; or hf:org/name, a folder, a .gguf file."),
 ]
 Sep = Annotated[
     str | None,

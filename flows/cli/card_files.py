@@ -20,7 +20,8 @@ def check_output(output: Path, force: bool) -> None:
 
 def write_card(output: Path, kind: "Kind", model: "type[Card]", text: str) -> None:
     """Write through a temporary file, and only a card that can be read back. Raises CardError."""
-    from vocabsem.cards.loader import CARDS, read_yaml
+    from vocabsem.cards.folders import CARDS
+    from vocabsem.cards.loader import read_yaml
 
     schemas = Path("..") if output.absolute().is_relative_to(CARDS) else CARDS
     first = f"# yaml-language-server: $schema={schemas / 'schemas' / kind}.json\n"

@@ -36,7 +36,8 @@ def init_dataset(
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without text or class.")] = False,
     drop_rare: Annotated[bool, typer.Option("--drop-rare", help="Leave out classes of fewer than 3 rows.")] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Card to write, by default data/datasets/NAME.yaml.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Card to write, by default datasets/NAME.yaml in your folder of cards."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
@@ -45,7 +46,7 @@ def init_dataset(
 
     from flows.reporting.data_notes import examples_notes
     from tasks.views.dataset_draft import propose, read_draft
-    from vocabsem.cards.loader import CARDS
+    from vocabsem.cards.folders import own_folder
     from vocabsem.cards.reader_options import reader_options
     from vocabsem.cards.schema import DatasetCard
     from vocabsem.model_draft import find_model_card
@@ -54,7 +55,7 @@ def init_dataset(
     name = name or _name_of(file)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
         raise CardError(f"--name {name!r}: use only letters, digits and . _ -, as in reviews_2026")
-    output = output or CARDS / "datasets" / f"{name}.yaml"
+    output = output or own_folder() / "datasets" / f"{name}.yaml"
     check_output(output, force)
     home = Home.find()
     card = find_model_card(model, home.cache)
@@ -75,7 +76,7 @@ def init_dataset(
     typer.echo(f"\nprompts: 95 % have at most {proposal.max_tokens} tokens, the longest seen {proposal.longest}")
     for line in [*examples_notes(proposal.facts), *proposal.contradictions]:
         typer.echo(printable(f"{name}: {line}"))
-    known = name if output.parent == CARDS / "datasets" else output
+    known = name if output.parent == own_folder() / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--set name={experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"

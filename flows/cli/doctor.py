@@ -21,12 +21,13 @@ from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
 from flows.services.servers import MLFLOW_PORT, PREFECT_PORT, live_api
 from vocabsem.devices import has_nvidia, processor_flags
+from vocabsem.installation import CHECKOUT
 from warehouse.home import Home
 
 GB = 1e9
 LEAST_DISK = 2.0  # GB: the smallest model with its conversion, a few data sets and their states
 LEAST_MEMORY = 2.0  # GB: a model of 135 million parameters, its float64 anchors, and Python
-UPDATE = "make install, or pip install -e . -c constraints.txt"
+UPDATE = "make install" if CHECKOUT else "pip install 'vocabsem[pipeline]'"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _packages() -> Iterator[Finding]:
     """Check each required package against the versions it is known to work with."""
     for line in requires("vocabsem") or []:
         requirement = Requirement(line)
-        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": "pipeline"})
         if wanted and requirement.name != "pip":  # it has a check of its own
             yield package(requirement)
 
@@ -118,7 +119,7 @@ def _gpu() -> Finding:
         each = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         return Finding("gpu", ", ".join(f"{gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in each))
     if has_nvidia():
-        fix = "install the build of torch for its driver: make clean, then UV_TORCH_BACKEND=auto make install"
+        fix = "install the build of torch for its driver: UV_TORCH_BACKEND=auto uv pip install --reinstall torch"
         return Finding("gpu", f"an NVIDIA driver, but torch {torch.__version__} cannot use it", False, fix)
     return Finding("gpu", "none, the CPU is used")
 
@@ -140,7 +141,7 @@ def _home(home: Home) -> Iterator[Finding]:
     free = shutil.disk_usage(there).free / GB
     fix = f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
     yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, fix)
-    results = "published" if home.catalog.exists() else "none yet: vocabsem run data/experiments/quickstart.yaml"
+    results = "published" if home.catalog.exists() else "none yet: vocabsem run quickstart"
     yield Finding("warehouse", results)
 
 

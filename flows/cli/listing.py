@@ -49,14 +49,16 @@ def _cell(value: str | int) -> str:
 
 
 def _models() -> list[Row]:
-    from vocabsem.cards.loader import list_cards, load_card
+    from vocabsem.cards.folders import list_cards
+    from vocabsem.cards.loader import load_card
 
     cards = [load_card("models", name) for name in list_cards("models")]
     return [{"model": c.name, "parameters": c.parameters, "description": c.description} for c in cards]
 
 
 def _datasets() -> list[Row]:
-    from vocabsem.cards.loader import list_cards, load_card
+    from vocabsem.cards.folders import list_cards
+    from vocabsem.cards.loader import load_card
 
     cards = [load_card("datasets", name) for name in list_cards("datasets")]
     return [{"dataset": c.name, "classes": c.classes, "description": c.description} for c in cards]
@@ -77,9 +79,10 @@ def _labels(info: "MethodInfo") -> str:
 
 
 def _experiments() -> list[Row]:
-    from flows.planning.experiment import list_experiments, load_experiment
+    from flows.planning.experiment import load_experiment
+    from vocabsem.cards.folders import list_cards
 
-    cards = [load_experiment(name) for name in list_experiments()]
+    cards = [load_experiment(name) for name in list_cards("experiments")]
     return [{"experiment": card.name, "description": card.description} for card in cards]
 
 

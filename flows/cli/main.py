@@ -4,15 +4,25 @@ import errno
 import logging
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NoReturn
 
 import typer
 
-from flows.cli import datasets, experiments, init_model, listing, models, services, warehouse  # noqa: F401  # each adds its commands
+from flows.cli import (  # noqa: F401  # each adds its commands
+    datasets,
+    experiments,
+    init_model,
+    listing,
+    models,
+    project,
+    services,
+    warehouse,
+)
 from flows.cli.app import app
 from flows.cli.streams import drop, keep_streams
 from flows.services.environment import set_environment
+from vocabsem.cards.folders import card_folders, set_card_folders
 from vocabsem.errors import BadInput, VocabsemError, shorten
 from warehouse.errors import WarehouseError
 
@@ -29,7 +39,10 @@ def main() -> NoReturn:
     if not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        home = set_environment(_take_home(words))
+        home = set_environment(next(_take("--home", words), None))
+        if folders := list(_take("--cards", words)):
+            set_card_folders(folders)
+        card_folders()
         if home.root.exists() and not home.root.is_dir():
             raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
         code = app(words, standalone_mode=False)
@@ -86,17 +99,15 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
 
 
-def _take_home(words: list[str]) -> Path | None:
-    """Remove `--home DIR` from anywhere in the words and return it. Raises BadInput where the folder is missing."""
-    for index, word in enumerate(words):
-        if word == "--home" or word.startswith("--home="):
-            name, equals, home = words.pop(index).partition("=")
-            if not equals and index < len(words):
-                home = words.pop(index)
-            if not home:
-                raise BadInput(f"{name} needs a folder: write --home DIR")
-            return Path(home)
-    return None
+def _take(option: str, words: list[str]) -> Iterator[str]:
+    """Remove `--option DIR` from anywhere in the words and yield each DIR. Raises BadInput where one is missing."""
+    while (index := next((i for i, word in enumerate(words) if word.partition("=")[0] == option), None)) is not None:
+        _, equals, folder = words.pop(index).partition("=")
+        if not equals and index < len(words):
+            folder = words.pop(index)
+        if not folder:
+            raise BadInput(f"{option} needs a folder: write {option} DIR")
+        yield folder
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from warehouse.home import Home
 def up(
     schedule: Annotated[bool, typer.Option("--schedule", help="Register the deployments and start a worker.")] = False,
     deployments: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Deployments file, by default prefect.yaml of the checkout.")
+        Path | None, typer.Option(metavar="FILE", help="Deployments file, by default prefect.yaml of the project.")
     ] = None,
     webhook: Annotated[
         str | None,

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
-from vocabsem.cards.loader import CARDS, load_card, read_yaml
+from vocabsem.cards.folders import find_card
+from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
-from vocabsem.errors import CardError, suggest
+from vocabsem.errors import CardError
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.model_draft import find_model_card
@@ -177,22 +178,13 @@ def _named_apart(cards: list[C], entries: list[str]) -> list[C]:
     return cards
 
 
-def list_experiments() -> list[str]:
-    """Names of the shipped experiment cards, sorted."""
-    return sorted(card.stem for card in (CARDS / "experiments").glob("*.yaml"))
-
-
 def load_experiment(name_or_path: str, overrides: dict[str, Any] | None = None) -> Experiment:
     """The card, with dotted `overrides` (`limits.train`: 100) applied before it is validated whole.
 
     Raises CardError for a missing file, an unknown key or a wrong value.
     """
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        path = CARDS / "experiments" / f"{name_or_path}.yaml"
-        if name_or_path not in (known := list_experiments()):
-            hint = f"{suggest(name_or_path, known)}; or give the path of a .yaml file"
-            raise CardError(f"unknown experiment {name_or_path!r} in {path.parent}: {hint}")
+    is_path = Path(name_or_path).suffix in {".yaml", ".yml"}
+    path = Path(name_or_path) if is_path else find_card("experiments", name_or_path)
     return read_yaml(path, Experiment, overrides=overrides or {})
 
 

@@ -11,7 +11,7 @@ from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
 from flows.reporting.effects import format_difference, sort_shots
 from flows.reporting.table import Table
-from vocabsem.cards.loader import CARDS
+from vocabsem.cards.folders import CARDS
 
 PAPER = CARDS / "paper_table3.yaml"
 INFORMED = "Each method at its highest number of labeled examples per class: all, or the number in brackets."

@@ -138,7 +138,6 @@ def crash_unfinished(client: SyncPrefectClient) -> None:
 def _deploy(home: Home, api: str, file: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
-        cwd=DEPLOYMENTS.parent,  # Prefect notes this folder: the worker runs the flows there
         env=child_environment(home) | {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": secret(home)},
         capture_output=True,
         text=True,

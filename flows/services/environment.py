@@ -6,6 +6,7 @@ Nothing slow is imported here, so that the command line can set it first.
 import os
 from pathlib import Path
 
+from vocabsem.installation import ROOT
 from vocabsem.malloc import keep_freed_memory
 from warehouse.home import Home
 
@@ -33,6 +34,7 @@ def variables(home: Home) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow ignores DO_NOT_TRACK=1, which a user may have set
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONSAFEPATH": "1",  # no process takes its modules from the working directory, which is the user's
     }
 
 
@@ -44,7 +46,14 @@ def child_environment(home: Home) -> dict[str, str]:
     """
     earlier = variables(Home.find())
     ours = {name for name, value in earlier.items() if os.environ.get(name, value) == value} | {"VOCABSEM_HOME"}
-    return dict(os.environ) | {name: value for name, value in variables(home).items() if name in ours} | _proxies()
+    changed = {name: value for name, value in variables(home).items() if name in ours}
+    return dict(os.environ) | changed | _proxies() | {"PYTHONPATH": _module_path()}
+
+
+def _module_path() -> str:
+    """Return the user's PYTHONPATH behind the root: flows, tasks and warehouse are ours in every process of ours."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, given)]))
 
 
 def _proxies() -> dict[str, str]:

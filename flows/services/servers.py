@@ -10,11 +10,12 @@ from filelock import FileLock, Timeout
 
 from flows.services.access import secret
 from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
+from vocabsem.installation import ROOT
 from warehouse.home import Home
 from warehouse.lake import atomic
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5055  # where to look first for a free port
-DEPLOYMENTS = Path(__file__).parents[2] / "prefect.yaml"
+DEPLOYMENTS = ROOT / "prefect.yaml"  # unless a project has its own
 POOL = "vocabsem"  # the work pool that prefect.yaml deploys to
 HEARTBEAT_SECONDS = 30  # of deployed runs: the least that Prefect allows
 

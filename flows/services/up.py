@@ -27,6 +27,7 @@ from flows.services.servers import (
     write_record,
 )
 from tasks.tracking.store import store_lock
+from vocabsem.cards.folders import OWN
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
@@ -37,7 +38,8 @@ TRAINING = "/#/experiments?workflowType=machine_learning"  # MLflow's pages open
 def up(home: Home, schedule: bool = False, deployments: Path | None = None, webhook: str | None = None) -> None:
     """Start the servers, print their addresses, and wait. Ctrl-C, SIGTERM or a closed terminal stops them.
 
-    schedule: register the deployments and run them with a worker. deployments: their file, if not `prefect.yaml`.
+    schedule: register the deployments and run them with a worker. deployments: their file, by default `prefect.yaml` of
+    the working directory where that is a project, else the shipped one.
     webhook: URL or TYPE/NAME of a block to notify on failed runs and new champions.
     Raises BadInput for deployments that cannot run, before anything starts; ServerFailed if the servers run already,
     or if one does not start or ends by itself; then the others are stopped too.
@@ -49,9 +51,15 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
         return
     from flows.services.deployments import check_deployments, worker_running  # imports Prefect: 100 MB
 
-    file = (deployments or DEPLOYMENTS).absolute()
+    file = (deployments or _of_project() or DEPLOYMENTS).absolute()
     next_runs = check_deployments(file)
     _serve(home, partial(worker_running, home, file, webhook), next_runs)
+
+
+def _of_project() -> Path | None:
+    """Return the deployments of the project in the working directory: the file of another program is no such."""
+    file = Path(DEPLOYMENTS.name)
+    return file if Path(OWN).is_dir() and file.is_file() else None
 
 
 def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs: Sequence[str] = ()) -> None:

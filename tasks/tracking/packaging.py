@@ -17,6 +17,7 @@ from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.errors import BadInput
+from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
 from warehouse.home import Home
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 SCRIPT = Path(__file__).with_name("text_classifier.py")
-LIBRARY = Path(__file__).parents[2] / "vocabsem"  # travels with the model: it is on no index
 REQUIREMENTS = (
     *("mlflow", "torch", "transformers", "tokenizers", "accelerate", "gguf", "safetensors", "huggingface-hub"),
     *("scikit-learn", "scipy", "numpy", "pandas", "pydantic", "pyyaml", "rich", "filelock", "pip"),
@@ -82,8 +82,10 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
     model = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=run.data.params)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as temporary:
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
+        library = Path(temporary, PACKAGE.name)  # travels with the model, of which the pipeline is no part
+        shutil.copytree(PACKAGE, library, ignore=shutil.ignore_patterns(SHIPPED, "__pycache__"))
         info: ModelInfo = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -91,7 +93,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
             model_id=model.model_id,
             python_model=str(SCRIPT),
             artifacts={"classifier": str(folder)},
-            code_paths=[str(LIBRARY)],
+            code_paths=[str(library)],
             signature=signature,
             pip_requirements=requirements,
         )

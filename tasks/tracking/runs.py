@@ -10,10 +10,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.markdown import escape, pipes
 from tasks.tracking.store import store, store_lock
+from vocabsem.installation import CHECKOUT, ROOT
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -111,10 +113,10 @@ def experiment_id(client: "MlflowClient", home: Home, card: Mapping[str, Any]) -
 
 
 def git_commit() -> str | None:
-    """Return the checkout's commit, None where there is no checkout."""
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    """Return the checkout's commit; None for an installed copy, in whose folder git has another project's, if any."""
+    if not CHECKOUT or which("git") is None:
+        return None
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
 

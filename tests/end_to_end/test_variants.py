@@ -2,7 +2,8 @@
 
 import pytest
 
-from vocabsem.cards.loader import list_cards, load_card
+from vocabsem.cards.folders import list_cards
+from vocabsem.cards.loader import load_card
 from vocabsem.checkpoints import load_tokenizer
 from vocabsem.content_free import content_free
 from vocabsem.label_tokens import label_tokens

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vocabsem.made_tokenizers import byte_level, metaspace, word_level
-from vocabsem.cards.loader import list_cards, load_card
+from vocabsem.cards.folders import list_cards
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError, DataError, LabelWordError
 from vocabsem.label_tokens import label_tokens
 from vocabsem.prompting import encode_prompts

@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeVar, get_args, overload
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from vocabsem.cards.folders import card_folders, find_card
 from vocabsem.cards.schema import DatasetCard, Kind, ModelCard
 from vocabsem.cards.yaml_text import LONGEST, MOST_DEPTH, read_yaml_text
 from vocabsem.errors import CardError, shorten, suggest
 
-__all__ = ["CARDS", "list_cards", "load_card", "read_yaml"]
+__all__ = ["load_card", "read_yaml"]
 
-CARDS = Path(__file__).parents[2] / "data"
 MOST_MISTAKES = 20
 
 T = TypeVar("T", bound=BaseModel)
@@ -69,7 +69,7 @@ def load_card(kind: Literal["models"], name_or_path: str) -> ModelCard: ...
 @overload
 def load_card(kind: Literal["datasets"], name_or_path: str) -> DatasetCard: ...
 def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
-    """Load a card by its name under `data/<kind>/`, or by its path.
+    """Load a card by its name, from the first of the card folders that has it, or by its path.
 
     Parameters
     ----------
@@ -95,37 +95,11 @@ def load_card(kind: Kind, name_or_path: str) -> ModelCard | DatasetCard:
     folder, slash, last = name_or_path.rpartition("/")
     last, *variants = last.split("@") if kind == "datasets" else [last]
     name_or_path = folder + slash + last
-    if name_or_path.endswith((".yaml", ".yml")):
-        path = Path(name_or_path)
-    else:
-        path = CARDS / kind / f"{name_or_path}.yaml"
-        if name_or_path not in (known := list_cards(kind)):
-            hint = f"{suggest(name_or_path, known)}; or give the path of a .yaml file"
-            raise CardError(f"unknown {kind[:-1]} {name_or_path!r} in {CARDS / kind}: {hint}")
+    path = Path(name_or_path) if name_or_path.endswith((".yaml", ".yml")) else find_card(kind, name_or_path)
     card = read_yaml(path, ModelCard) if kind == "models" else read_yaml(path, DatasetCard)
-    if path.parent == CARDS / kind and card.name != path.stem:
+    if path.parent in [each / kind for each in card_folders()] and card.name != path.stem:
         raise CardError(f"{path}: the card is named {card.name!r}: give it the file's name, {path.stem!r}")
     return reduce(DatasetCard.variant, variants, card) if isinstance(card, DatasetCard) else card
-
-
-def list_cards(kind: Kind) -> list[str]:
-    """Return the names of all shipped cards of a kind, sorted.
-
-    Parameters
-    ----------
-    kind : {"models", "datasets"}
-        Folder of the cards.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> "sst5" in list_cards("datasets")
-    True
-    """
-    return sorted(path.stem for path in (CARDS / kind).glob("*.yaml"))
 
 
 def _read_text(path: Path) -> str:

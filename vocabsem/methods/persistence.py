@@ -38,7 +38,7 @@ def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
     Raises
     ------
     DataError
-        An estimator that is not fitted, or has no label space.
+        An estimator that is not fitted, has no label space, or learned an attribute that its class does not annotate.
 
     Examples
     --------
@@ -57,11 +57,19 @@ def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
     learned: dict[str, Any] = {}
     for name in (field.name for field in fields(LabelSpace) if field.name != "vocabulary"):
         _put(arrays, space, f"space.{name}", name, getattr(estimator.space, name))
+    annotated = _annotated(type(estimator))
     for name, value in vars(estimator).items():
         if name.endswith("_"):
+            if name not in annotated:
+                raise DataError(f"{estimator.name} learns {name!r}, not annotated in its class: add {name}: TYPE")
             _put(arrays, learned, f"learned.{name}", name, value)
     params = {name: value for name, value in estimator.get_params(deep=False).items() if name != "space"}
     return arrays, {"method": estimator.name, "params": params, "space": space, "learned": learned}
+
+
+def _annotated(method: type[Method]) -> set[str]:
+    """Return the attributes that a method learns."""
+    return {name for kind in method.__mro__ for name in get_annotations(kind) if name.endswith("_")}
 
 
 def _put(arrays: Arrays, plain: dict[str, Any], key: str, name: str, value: Any) -> None:
@@ -108,7 +116,7 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = 
         learned = _group(arrays, "learned.") | metadata["learned"]
     except (CardError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"stored method cannot be read: {error!r}; store it again with to_arrays") from error
-    expected = {name for kind in method.__mro__ for name in get_annotations(kind) if name.endswith("_")}
+    expected = _annotated(method)
     if missing := sorted(expected - learned.keys()):
         raise DataError(f"stored {method.name} lacks {', '.join(missing)}: store it again with to_arrays")
     if unknown := sorted(learned.keys() - expected):

@@ -12,7 +12,8 @@ from flows.calibrate import calibrate
 from flows.cli.main import app
 from flows.evaluate import evaluate
 from flows.extract import extract
-from vocabsem.cards.loader import CARDS, load_card
+from vocabsem.cards.folders import CARDS
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError, DataError
 from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home

@@ -5,7 +5,8 @@ import pytest
 from flows.cli.main import app
 from flows.planning.experiment import load_experiment
 from tests.vocabsem import architectures
-from vocabsem.cards.loader import CARDS, load_card
+from vocabsem.cards.folders import CARDS
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flows.cli.main import app
-from vocabsem.cards.loader import list_cards
+from vocabsem.cards.folders import list_cards
 from vocabsem.errors import BadInput
 from vocabsem.methods.registry import method_infos
 from warehouse.catalog.named_queries import named_queries

@@ -240,9 +240,12 @@ def test_the_warehouse_is_rebuilt_the_lake_swept_and_the_schema_printed(ran, tmp
 
 def test_a_home_that_can_be_none_is_refused(tmp_path):
     (path := tmp_path / "file").touch()
-    for words in (["--home"], ["--home="], ["--home", ""]):
-        with pytest.raises(BadInput, match="--home needs a folder: write --home DIR"):
-            main._take_home(["leaderboard", *words])
+    for words in ([], [""]):
+        for option in ("--home", "--cards"):
+            with pytest.raises(BadInput, match=f"{option} needs a folder: write {option} DIR"):
+                list(main._take(option, ["leaderboard", option, *words]))
+            with pytest.raises(BadInput, match=f"{option} needs a folder"):
+                list(main._take(option, ["leaderboard", f"{option}="]))
     done = command(Home(path), "leaderboard")
     assert (done.returncode, done.stderr) == (
         2,

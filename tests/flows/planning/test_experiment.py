@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flows.planning.experiment import Experiment, load_experiment, parse_overrides
-from vocabsem.cards.loader import CARDS
+from vocabsem.cards.folders import CARDS
 from vocabsem.errors import CardError
 
 GOOD = {

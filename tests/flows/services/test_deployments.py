@@ -22,12 +22,12 @@ FLOWS = sorted(
 
 
 def flow_of(entrypoint):
-    path, name = entrypoint.split(":")
-    return getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
+    module, name = entrypoint.split(":")
+    return getattr(import_module(module), name)
 
 
 def test_every_flow_is_deployed():
-    assert {d["entrypoint"] for d in DEPLOYMENTS.values()} == {f"flows/{p.stem}.py:{p.stem}" for p in FLOWS}
+    assert {d["entrypoint"] for d in DEPLOYMENTS.values()} == {f"vocabsem.flows:{p.stem}" for p in FLOWS}
     assert len(DEPLOYMENTS) == len(PROJECT["deployments"]) == len(FLOWS)
 
 

@@ -109,6 +109,19 @@ def test_child_environment_changes_nothing_and_agrees_with_set_environment(clean
     assert dict(os.environ) == wanted
 
 
+@pytest.mark.parametrize("given", ["", "mine", f"{ROOT}{os.pathsep}mine"])
+def test_modules_of_ours_come_first_in_every_process_of_ours(clean, monkeypatch, given):
+    """Before a package of the same name in the working directory, and in the user's own PYTHONPATH."""
+    monkeypatch.setenv("PYTHONPATH", given)
+    for folder in (clean, clean / "mine"):
+        (folder / "tasks").mkdir(parents=True)
+        (folder / "tasks" / "__init__.py").write_text("raise ImportError('not ours')")
+    set_environment(clean / "home")
+    assert os.environ["PYTHONPATH"] == os.pathsep.join([str(ROOT), *(["mine"] if given else [])])
+    done = subprocess.run([sys.executable, "-m", "tasks.catalog"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_hub_is_not_cut_off(clean):
     set_environment(clean)
     assert "HF_HUB_OFFLINE" not in os.environ

@@ -17,7 +17,7 @@ def write(tmp_path):
         file = tmp_path / "prefect.yaml"
         one = {
             "name": "nightly",
-            "entrypoint": "flows/pipeline.py:pipeline",
+            "entrypoint": "vocabsem.flows:pipeline",
             "parameters": {"experiment": "quickstart"},
         }
         file.write_text(yaml.safe_dump({"deployments": [one | changes]}))

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from vocabsem.cards.loader import CARDS, list_cards, load_card, read_yaml
+from vocabsem.cards.folders import CARDS, list_cards
+from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.errors import CardError
 from vocabsem.sources.parsing import parse
