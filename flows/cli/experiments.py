@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.app import Card, DataDir, Format, Json, Set, app
+from flows.cli.app import Card, DataDir, Json, Set, TableFormat, app
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def run(
+    context: typer.Context,
     card: Card,
     settings: Set = None,
     data_dir: DataDir = None,
@@ -36,7 +37,8 @@ def run(
     print_start(todo)
     if not todo.done or ghosts(todo.home):
         _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
-    print_summary(make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo)
+    done = make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo
+    print_summary(done, str(context.obj) if context.obj else None)
 
 
 @app.command()
@@ -83,16 +85,60 @@ def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json
 def leaderboard(
     experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this experiment.")] = None,
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
-    form: Format = "table",
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this method, * for any characters; repeatable.")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option(metavar="N,…", help="Only these labeled examples per class, as in 0,4,all.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier or fit_seconds.")
+    ] = "macro_f1",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Columns beside it, by default as many as fit: shots (at which a method is best), control, unlabeled,"
+            " interval, a metric, spread, n_seeds, ari_before or ari_after.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Sort by a column, a number of shots, or method; best first.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N methods of each board.")] = None,
+    form: TableFormat = "table",
 ) -> None:
-    """Print the scores on test data, best first."""
-    from flows.cli.leaderboard_view import gains_text, leaderboard_table
+    """Print the scores on test data in the latest runs: a board for each data set and model, best first."""
+    from flows.cli.board import Selection
+    from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
+    from flows.cli.leaderboard_view import print_leaderboards
     from warehouse.catalog.export import render
 
-    render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
-    if form == "table" and (text := gains_text(Home.find(), experiment, dataset)):
-        sys.stdout.flush()
-        typer.echo(f"\n{text}")
+    home = Home.find()
+    rows = leaderboard_rows(home, experiment, dataset, method or (), shots.split(",") if shots else ())
+    selection = Selection(metric, top, tuple(columns.split(",")) if columns else None, sort)
+    check_selection(selection, rows)
+    if form == "table":
+        print_leaderboards(home, rows, selection)
+    else:
+        render(long_table(rows, selection), form, sys.stdout.buffer)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="Experiment, for its latest run, or the key of a run.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same, to be compared with A.")],
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece or brier.")
+    ] = "macro_f1",
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Only this method.")] = None,
+    form: TableFormat = "table",
+) -> None:
+    """Compare two experiments or runs: paired differences of the fits that both have, with 95 % intervals."""
+    from flows.cli.compare_view import show_comparison
+
+    show_comparison(Home.find(), (first, second), metric, dataset, method, form)
 
 
 @app.command()

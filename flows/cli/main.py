@@ -29,10 +29,11 @@ def main() -> NoReturn:
     if not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        home = set_environment(_take_home(words))
+        given_home = _take_home(words)
+        home = set_environment(given_home)
         if home.root.exists() and not home.root.is_dir():
             raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
-        code = app(words, standalone_mode=False)
+        code = app(words, standalone_mode=False, obj=given_home)
         if code == INTERRUPTED:
             typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:

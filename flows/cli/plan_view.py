@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from flows.cli.console import console, grid
+from flows.cli.console import console, print_grid
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
 from flows.planning.plan import Plan
@@ -25,7 +25,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         return
     out = console()
     rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
-    out.print(grid(f"plan of {plan.experiment.name}", ("step", "partitions", "published", "to compute"), (), rows))
+    print_grid(out, f"plan of {plan.experiment.name}", ("step",), ("partitions", "published", "to compute"), rows)
     for change in anew:
         out.print(f"computed anew: {change.partitions} {change.kind}: {change.reason}")
     for source in plan.unfetched:

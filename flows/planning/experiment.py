@@ -66,6 +66,11 @@ class MethodSpec(Card):
     def is_control(self) -> bool:
         return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
 
+    @property
+    def uses_unlabeled(self) -> bool:
+        """Whether it reads training texts without labels."""
+        return method_info(self.method).uses_unlabeled(self.params)
+
 
 def _setting(key: str, value: Any) -> str:
     if isinstance(value, bool):

@@ -38,6 +38,7 @@ BUILT_IN = (
     MethodInfo(
         name="paper_calibrator",
         target="vocabsem.methods.paper_calibrator:PaperCalibrator",
+        reads_unlabeled=False,
         trains=True,
         temperature_folds=2,
         takes_random_state=True,
@@ -151,6 +152,7 @@ BUILT_IN = (
     MethodInfo(
         name="knn_prompting",
         target="vocabsem.methods.knn_prompting:KnnPrompting",
+        reads_unlabeled=False,
         trains=True,
         takes_random_state=True,
         reads_vocabulary=True,
@@ -168,6 +170,7 @@ BUILT_IN = (
     MethodInfo(
         name="state_optimization",
         target="vocabsem.methods.state_optimization:StateOptimization",
+        reads_unlabeled=False,
         positive=("step_sizes", "cv", "default_step_size"),
         params={
             "steps": (0, 1, 3, 10, 30, 100, 300),
@@ -181,6 +184,7 @@ BUILT_IN = (
         name="lora",
         target="vocabsem.adapters:LoRA",
         family="adapters",
+        reads_unlabeled=False,
         trains=True,
         positive=("steps", "stops", "learning_rates", *ADAPTER, "rank", "alpha"),
         params={"steps": 200, "stops": 5, "learning_rates": (3e-4, 1e-3, 3e-3), **ADAPTER, "rank": 8, "alpha": 16},
@@ -189,6 +193,7 @@ BUILT_IN = (
         name="ia3",
         target="vocabsem.adapters:IA3",
         family="adapters",
+        reads_unlabeled=False,
         trains=True,
         positive=("steps", "stops", "learning_rates", *ADAPTER),
         params={"steps": 200, "stops": 5, "learning_rates": (3e-3, 1e-2, 3e-2), **ADAPTER},

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def leaderboard(home: Home, experiment: str | None = None, dataset: str | None = None) -> pa.Table:
-    """Return the leaderboard of the latest runs (model, dataset, method, shots, n_seeds and the scores)."""
+    """Return the leaderboard of the latest runs: the columns of the view `leaderboard`, best first in each data set."""
     return _read(home, "leaderboard", experiment=experiment, dataset=dataset)
 
 
@@ -80,6 +80,23 @@ def latest_run(home: Home, experiment: str) -> Row | None:
     return next(iter(_rows(home, "latest_run", experiment=experiment)), None)
 
 
+def find_runs(home: Home, name: str) -> list[Row]:
+    """Return the latest run of the experiment of this name, and the runs whose keys begin so (4 characters at least).
+
+    Columns: key, experiment, started, latest.
+    """
+    return _rows(home, "find_runs", name=name)
+
+
+def paired_fits(home: Home, first: str, second: str) -> list[Row]:
+    """Return the fits of two runs, by their keys, side by side.
+
+    Columns: model, dataset, method, shots, first_key, second_key (of the predictions; None where only the other run has
+    the fit), first_examples, second_examples (keys).
+    """
+    return _rows(home, "paired_fits", first=first, second=second)
+
+
 def experiments(home: Home) -> list[str]:
     """Return the experiments that have a finished run."""
     return _column(home, "experiments")
@@ -124,6 +141,12 @@ def example(home: Home, dataset: str, id: str) -> tuple[dict[str, str], str] | N
     """Return the fields of a stored example and the name of its class, None if it is not stored."""
     rows = _rows(home, "example", dataset=dataset, id=id)
     return (dict(rows[0]["fields"]), rows[0]["label_name"]) if rows else None
+
+
+def short_example(home: Home, dataset: str, length: int = 60) -> dict[str, str] | None:
+    """Return the fields of the test example with a text of about `length` characters, None if none is stored."""
+    rows = _column(home, "short_example", dataset=dataset, length=length)
+    return dict(rows[0]) if rows else None
 
 
 def training_fields(home: Home, dataset: str, count: int) -> list[dict[str, str]]:
