@@ -1,12 +1,13 @@
 """Commands on experiments: run one or a stage of it, plan it, print its scores, report it."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.app import Card, DataDir, Json, Set, TableFormat, app
+from flows.cli.app import Card, DataDir, Json, Name, Set, TableFormat, app
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def run(
     context: typer.Context,
     card: Card,
     settings: Set = None,
+    name: Name = None,
     data_dir: DataDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     keep_going: Annotated[
@@ -30,6 +32,7 @@ def run(
     from flows.planning.plan import make_plan
     from flows.services.ghosts import ghosts
 
+    settings = _with_name(settings, name)
     todo = _planned(card, settings, data_dir)
     if dry_run:
         show_plan(todo, as_json=False)
@@ -42,11 +45,11 @@ def run(
 
 
 @app.command()
-def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def plan(card: Card, settings: Set = None, name: Name = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print what an experiment would compute and what is published: prompts, tokens, disk space, time."""
     from flows.cli.plan_view import show_plan
 
-    show_plan(_planned(card, settings, data_dir), as_json)
+    show_plan(_planned(card, _with_name(settings, name), data_dir), as_json)
 
 
 @app.command()
@@ -173,12 +176,17 @@ def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | Non
         typer.echo(key)
 
 
+def _with_name(settings: list[str] | None, name: str | None) -> list[str]:
+    return [*(settings or []), *([f"name={json.dumps(name)}"] if name is not None else [])]
+
+
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
     from flows.planning.data_dir import find_data_dir
-    from flows.planning.experiment import load_experiment, parse_overrides
+    from flows.planning.experiment import parse_overrides
     from flows.planning.plan import make_plan
+    from flows.planning.variants import load_variant
 
-    experiment = load_experiment(card, parse_overrides(settings or []))
+    experiment = load_variant(card, parse_overrides(settings or []))
     return make_plan(experiment, Home.find(), find_data_dir(data_dir))
 
 

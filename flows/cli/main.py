@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from flows.cli import datasets, experiments, models, services, warehouse  # noqa: F401  # each adds its commands
+from flows.cli import datasets, experiments, exports, models, services, warehouse  # noqa: F401  # each adds its commands
 from flows.cli.app import app
 from flows.cli.streams import drop, keep_streams
 from flows.services.environment import set_environment

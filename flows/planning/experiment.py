@@ -201,6 +201,6 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
+            raise CardError(f"--set {setting!r}: expected key=value, as in --set 'shots=[16,64]'")
         overrides[key.strip()], _ = read_yaml_text(value, f"--set {key}")
     return overrides

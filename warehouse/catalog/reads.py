@@ -80,12 +80,12 @@ def latest_run(home: Home, experiment: str) -> Row | None:
     return next(iter(_rows(home, "latest_run", experiment=experiment)), None)
 
 
-def find_runs(home: Home, name: str) -> list[Row]:
+def find_runs(home: Home, given: str) -> list[Row]:
     """Return the latest run of the experiment of this name, and the runs whose keys begin so (4 characters at least).
 
     Columns: key, experiment, started, latest.
     """
-    return _rows(home, "find_runs", name=name)
+    return _rows(home, "find_runs", given=given)
 
 
 def paired_fits(home: Home, first: str, second: str) -> list[Row]:
@@ -167,6 +167,31 @@ def similar_tokens(home: Home, model: str, text: str) -> list[str]:
 def models_with_anchors(home: Home) -> list[str]:
     """Return the models whose anchors are published."""
     return _column(home, "models_with_anchors")
+
+
+def exported_states(home: Home, model: str, dataset: str, split: str | None, layer: int | None) -> pa.Table:
+    """Return states with their examples: model, dataset, split, layer, id, label, label_name, text, state."""
+    return _read(home, "exported_states", model=model, dataset=dataset, split=split, layer=layer)
+
+
+def exported_anchors(home: Home, model: str) -> pa.Table:
+    """Return the newest anchors of a model: model, token_id, token, leverage, anchor, head, bias."""
+    return _read(home, "exported_anchors", model=model)
+
+
+def exported_predictions(
+    home: Home,
+    experiment: str,
+    model: str | None,
+    dataset: str | None,
+    method: str | None,
+    shots: str | None,
+    split: str | None,
+) -> pa.Table:
+    """Return the predictions of an experiment's latest run: model, dataset, method, shots, split, seed, id, label,
+    predicted, probabilities."""
+    wanted = {"model": model, "dataset": dataset, "method": method, "shots": shots, "split": split}
+    return _read(home, "exported_predictions", experiment=experiment, **wanted)
 
 
 def _read(home: Home, name: str, **values: Any) -> pa.Table:
