@@ -23,6 +23,10 @@ Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a na
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the card; repeatable.")
 ]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the experiment, by default the card's, with what --set changes."),
+]
 DataDir = Annotated[
     str | None, typer.Option(metavar="DIR", help="Folder with local copies of data sets (VOCABSEM_DATA_DIR).")
 ]

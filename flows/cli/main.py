@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from flows.cli import (  # noqa: F401  # each adds its commands
     datasets,
     experiments,
+    exports,
     init_model,
     listing,
     models,
@@ -39,13 +41,14 @@ def main() -> NoReturn:
     if not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        home = set_environment(next(_take("--home", words), None))
+        given_home = next(map(Path, _take("--home", words)), None)
+        home = set_environment(given_home)
         if folders := list(_take("--cards", words)):
             set_card_folders(folders)
         card_folders()
         if home.root.exists() and not home.root.is_dir():
             raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
-        code = app(words, standalone_mode=False)
+        code = app(words, standalone_mode=False, obj=given_home)
         if code == INTERRUPTED:
             typer.echo("interrupted: run the same command to resume", err=True)
     except typer.TyperException as error:

@@ -67,6 +67,11 @@ class MethodSpec(Card):
     def is_control(self) -> bool:
         return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
 
+    @property
+    def uses_unlabeled(self) -> bool:
+        """Whether it reads training texts without labels."""
+        return method_info(self.method).uses_unlabeled(self.params)
+
 
 def _setting(key: str, value: Any) -> str:
     if isinstance(value, bool):
@@ -194,6 +199,6 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
+            raise CardError(f"--set {setting!r}: expected key=value, as in --set 'shots=[16,64]'")
         overrides[key.strip()], _ = read_yaml_text(value, f"--set {key}")
     return overrides

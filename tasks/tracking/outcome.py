@@ -55,6 +55,11 @@ class Registration:
         return cls(**json.loads(text))
 
 
+def registered_name(dataset: str) -> str:
+    """Return the name of the registered model of a data set; in MLflow an alias follows an @."""
+    return f"vocabsem-{dataset.replace('@', '-')}"
+
+
 def followed_up(home: Home, run: str) -> bool:
     """Return whether the run recorded under this key is logged whole: its MLflow run is finished."""
     return finished_run(home, run) is not None

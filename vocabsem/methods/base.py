@@ -62,6 +62,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     background: ClassVar[Background] = "train"
+    reads_unlabeled: ClassVar[bool] = True
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
     needs_space: ClassVar[bool] = True  # False: it can do without a label space

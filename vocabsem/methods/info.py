@@ -46,6 +46,8 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
+    reads_unlabeled: bool = True
+    """Whether texts without labels change what it predicts, where `background` is train."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Allowed values of parameters that are words."""
     positive: tuple[str, ...] = ()
@@ -54,6 +56,28 @@ class MethodInfo:
     """Parameters with their defaults; `space` and `random_state` are given by the run."""
     sha256: str = ""
     """Of the file that holds the class, where it is one beside a card."""
+
+    def uses_unlabeled(self, params: Mapping[str, Any]) -> bool:
+        """Return whether training texts without labels change its predictions with these parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters that differ from the defaults; `center`, where a method has it, is the use that it makes of them.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> from vocabsem.methods.registry import method_info
+        >>> centroid = method_info("centroid")
+        >>> centroid.uses_unlabeled({}), centroid.uses_unlabeled({"center": False})
+        (True, False)
+        """
+        centers = params.get("center", self.params.get("center", True))
+        return self.background == "train" and self.reads_unlabeled and bool(centers)
 
 
 GIVEN = ("space", "random_state")  # by the run, not by a card

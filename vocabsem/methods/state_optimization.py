@@ -66,6 +66,7 @@ class StateOptimization(Method):
     """
 
     name = "state_optimization"
+    reads_unlabeled = False
     positive = ("step_sizes", "cv", "default_step_size")
 
     space: LabelSpace

