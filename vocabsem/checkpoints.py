@@ -11,12 +11,11 @@ from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.errors import CardError, SourceError
 from vocabsem.sources import fetching
+from vocabsem.waiting import held
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,7 +95,7 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
     if target.exists():
         return target, digest
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
+    with held(target.with_suffix(".lock"), f"converts {fetched.path.name}"):
         if not target.exists():
             _convert(fetched.path, target)
     return target, digest

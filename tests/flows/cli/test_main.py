@@ -11,7 +11,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import main
+from flows.cli import command_line
 from flows.planning.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
@@ -242,7 +242,7 @@ def test_a_home_that_can_be_none_is_refused(tmp_path):
     (path := tmp_path / "file").touch()
     for words in (["--home"], ["--home="], ["--home", ""]):
         with pytest.raises(BadInput, match="--home needs a folder: write --home DIR"):
-            main._take_home(["leaderboard", *words])
+            command_line._take_home(["leaderboard", *words])
     done = command(Home(path), "leaderboard")
     assert (done.returncode, done.stderr) == (
         2,
@@ -251,9 +251,9 @@ def test_a_home_that_can_be_none_is_refused(tmp_path):
 
 
 def test_errors_of_the_file_system_are_described_with_a_fix():
-    message = main._describe(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    message = command_line.describe(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
     assert message.startswith("/home/logs: Read-only file system: fix its permissions, free disk space, or choose")
-    assert main._describe(ValueError("no")) == "ValueError: no\n(--debug prints the traceback)"
+    assert command_line.describe(ValueError("no")) == "ValueError: no\n(--debug prints the traceback)"
 
 
 def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):
