@@ -11,7 +11,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Measure and improve what a frozen language model knows about a labeled task.\n\n"
     "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem, "
-    "and --debug, which prints tracebacks. Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
+    "and --debug, which prints tracebacks. Exit codes: 0 success, 1 a computation failed, 2 invalid input, "
+    "128 + its number after a signal.",
 )
 
 warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")

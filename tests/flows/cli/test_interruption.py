@@ -1,14 +1,18 @@
 """Signals at any moment of a command: one line, the exit code of the signal, no traceback, no hang."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from flows.cli.interruption import MESSAGE
 from tests.conftest import ROOT
+from tests.flows.command import Command
+from tests.tasks.worlds import World, with_store
 
 IMPORTING = """
 import os, signal, sys
@@ -84,3 +88,23 @@ def test_what_cannot_be_stopped_ends_after_the_grace(handler):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + signal.SIGTERM, f"{MESSAGE}\n")
     assert 1 <= time.monotonic() - began < 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_takes_its_server_along(tmp_path):
+    """The server of a run without `vocabsem up` is a process of its own."""
+    world = with_store(World(tmp_path, experiment={"shard_rows": 1}))
+    run = Command(world.home, "run", world.card)
+    while not list(world.home.lake.rglob("states/**/*.parquet")):
+        assert run.process.is_alive()
+        time.sleep(0.05)
+    children = psutil.Process(run.process.pid).children(recursive=True)
+    assert any("prefect" in child.cmdline() for child in children)
+    os.kill(run.process.pid, signal.SIGTERM)
+    done = run.wait()
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr.endswith(f"{MESSAGE}\n")
+    assert "Traceback" not in done.stderr
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
