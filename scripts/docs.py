@@ -10,7 +10,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from flows.cli.main import app
+from flows.cli.command_line import app
 from scripts.card_schemas import card_tables, schema_files
 from warehouse.catalog import catalog
 from warehouse.catalog.catalog import Table

@@ -11,12 +11,11 @@ from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.errors import CardError, SourceError
 from vocabsem.sources import fetching
+from vocabsem.waiting import held
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +115,7 @@ def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tup
     if target.exists():
         return target, digest
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
+    with held(target.with_suffix(".lock"), f"converts {fetched.path.name}"):
         if not target.exists():
             _convert(fetched.path, target)
     return target, digest

@@ -13,7 +13,7 @@ app = typer.Typer(
     "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem; "
     "--cards DIR, repeatable (or VOCABSEM_CARDS), a folder of cards that is searched first, before the folder cards "
     "here and the shipped ones; and --debug, which prints tracebacks. "
-    "Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
+    "Exit codes: 0 success, 1 a computation failed, 2 invalid input, 128 + its number after a signal.",
 )
 
 warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")

@@ -69,7 +69,7 @@ def lens(
     from flows.cli import lens_view
     from flows.cli.console import console
     from flows.planning.data_dir import find_data_dir
-    from flows.reporting.templating import writable
+    from flows.reporting.templating import writable, write_page
     from tasks.views.lens import inspect_prompt
     from vocabsem.cards.loader import load_card
     from vocabsem.model_draft import find_model_card
@@ -84,7 +84,7 @@ def lens(
     seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, k=k, center=center)
     if output:
         with writable(output):
-            output.write_text(lens_view.html(seen), encoding="utf-8")
+            write_page(output, lens_view.html(seen))
         typer.echo(output)
     elif form == "json":
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))

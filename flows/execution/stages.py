@@ -26,7 +26,7 @@ from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
-from tasks.steps.shards import finished, shards
+from tasks.steps.shards import resumed_shards
 from tasks.steps.specs import AdapterFitSpec, ComparisonsSpec, DemonstrationsSpec, ExamplesSpec, MetricsSpec, StatesSpec
 from tasks.steps.step import Step
 from vocabsem.errors import DataError
@@ -166,7 +166,8 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[StatesSp
     (step,) = steps
     experiment = plan.experiment
     rows = prompt_count(plan.home, step.spec)
-    todo = [span for span in shards(rows, experiment.shard_rows) if finished(plan.home, step, *span) is None]
+    spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
+    todo = [span for span, entry in spans.items() if entry is None]
     kept = rows - sum(stop - start for start, stop in todo)
     with progress(f"states of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
         file.advance(kept)

@@ -77,7 +77,7 @@ def registrations(home: Home, run: str) -> list[Registration]:
 
 def _read(home: Home, name: str, run: str) -> list[str]:
     """Return one column; nothing where there is no database, or one that cannot be read: to log there says why."""
-    path = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    path = home.mlflow
     if not path.exists():
         return []
     try:

@@ -9,7 +9,7 @@ import yaml
 
 from flows.anchors import anchors
 from flows.calibrate import calibrate
-from flows.cli.main import app
+from flows.cli.command_line import app
 from flows.evaluate import evaluate
 from flows.extract import extract
 from vocabsem.cards.folders import CARDS

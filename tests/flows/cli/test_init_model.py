@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.cli.main import app
+from flows.cli.command_line import app
 from flows.planning.experiment import load_experiment
 from tests.vocabsem import architectures
 from vocabsem.cards.folders import CARDS

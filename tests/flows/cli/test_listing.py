@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.cli.main import app
+from flows.cli.command_line import app
 from vocabsem.cards.folders import list_cards
 from vocabsem.errors import BadInput
 from vocabsem.methods.registry import method_infos

@@ -11,7 +11,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import main
+from flows.cli import command_line
 from flows.planning.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
@@ -242,9 +242,9 @@ def test_a_home_that_can_be_none_is_refused(tmp_path):
     for words in ([], [""]):
         for option in ("--home", "--cards"):
             with pytest.raises(BadInput, match=f"{option} needs a folder: write {option} DIR"):
-                list(main._take(option, ["leaderboard", option, *words]))
+                list(command_line._take(option, ["leaderboard", option, *words]))
             with pytest.raises(BadInput, match=f"{option} needs a folder"):
-                list(main._take(option, ["leaderboard", f"{option}="]))
+                list(command_line._take(option, ["leaderboard", f"{option}="]))
     done = command(Home(path), "leaderboard")
     assert (done.returncode, done.stderr) == (
         2,
@@ -253,9 +253,9 @@ def test_a_home_that_can_be_none_is_refused(tmp_path):
 
 
 def test_errors_of_the_file_system_are_described_with_a_fix():
-    message = main._describe(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
+    message = command_line.describe(OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/logs"))
     assert message.startswith("/home/logs: Read-only file system: fix its permissions, free disk space, or choose")
-    assert main._describe(ValueError("no")) == "ValueError: no\n(--debug prints the traceback)"
+    assert command_line.describe(ValueError("no")) == "ValueError: no\n(--debug prints the traceback)"
 
 
 def test_the_home_is_taken_from_anywhere_on_the_line_or_from_the_environment(ran, tmp_path):
