@@ -24,12 +24,14 @@ BUILT_IN = (
     MethodInfo(
         name="zero_shot",
         target="vocabsem.methods.zero_shot:ZeroShot",
+        fit_copies=(0.0, 0.3),
         needs_labels=False,
         background="none",
     ),
     MethodInfo(
         name="anchor_similarity",
         target="vocabsem.methods.anchor_similarity:AnchorSimilarity",
+        fit_copies=(0.0, 0.3),
         needs_labels=False,
         takes_random_state=True,
         choices={"metric": ("cosine", "l2", "dot"), "targets": TARGETS},
@@ -38,6 +40,7 @@ BUILT_IN = (
     MethodInfo(
         name="paper_calibrator",
         target="vocabsem.methods.paper_calibrator:PaperCalibrator",
+        fit_copies=(1.5, 0.3),
         trains=True,
         temperature_folds=2,
         takes_random_state=True,
@@ -65,6 +68,7 @@ BUILT_IN = (
     MethodInfo(
         name="vocabulary_calibrator",
         target="vocabsem.methods.vocabulary_calibrator:VocabularyCalibrator",
+        fit_copies=(6.0, 3.0),
         revision=2,
         works_without_labels=True,
         temperature_folds=0,
@@ -98,6 +102,7 @@ BUILT_IN = (
     MethodInfo(
         name="centroid",
         target="vocabsem.methods.centroid:Centroid",
+        fit_copies=(0.3, 0.3),
         fixed_width=False,
         choices={"metric": ("cosine", "l2")},
         params={"metric": "cosine", "center": True},
@@ -105,6 +110,7 @@ BUILT_IN = (
     MethodInfo(
         name="k_neighbors",
         target="vocabsem.methods.k_neighbors:KNeighbors",
+        fit_copies=(4.3, 0.3),
         fixed_width=False,
         positive=("n_neighbors", "smoothing"),
         params={"n_neighbors": 16, "center": True, "smoothing": 0.5},
@@ -112,6 +118,7 @@ BUILT_IN = (
     MethodInfo(
         name="linear_probe",
         target="vocabsem.methods.linear_probe:LinearProbe",
+        fit_copies=(2.0, 2.0),
         trains=True,
         takes_layers=True,
         takes_random_state=True,
@@ -121,6 +128,7 @@ BUILT_IN = (
     MethodInfo(
         name="ridge",
         target="vocabsem.methods.ridge:RidgeProbe",
+        fit_copies=(4.0, 2.0),
         temperature_folds=0,
         takes_layers=True,
         positive=("alphas", "alpha_prior", "sharpness_prior"),
@@ -134,23 +142,27 @@ BUILT_IN = (
     MethodInfo(
         name="contextual_calibration",
         target="vocabsem.methods.calibrations:ContextualCalibration",
+        fit_copies=(0.0, 2.5),
         needs_labels=False,
         background="content_free",
     ),
     MethodInfo(
         name="domain_calibration",
         target="vocabsem.methods.calibrations:DomainCalibration",
+        fit_copies=(0.0, 2.5),
         needs_labels=False,
         background="domain_words",
     ),
     MethodInfo(
         name="batch_calibration",
         target="vocabsem.methods.calibrations:BatchCalibration",
+        fit_copies=(0.0, 2.5),
         needs_labels=False,
     ),
     MethodInfo(
         name="knn_prompting",
         target="vocabsem.methods.knn_prompting:KnnPrompting",
+        fit_copies=(2.0, 0.3),
         trains=True,
         takes_random_state=True,
         reads_vocabulary=True,
@@ -160,6 +172,7 @@ BUILT_IN = (
     MethodInfo(
         name="head_tuning",
         target="vocabsem.methods.head_tuning:HeadTuning",
+        fit_copies=(2.0, 2.0),
         trains=True,
         takes_random_state=True,
         positive=LOGISTIC_POSITIVE,
@@ -168,6 +181,7 @@ BUILT_IN = (
     MethodInfo(
         name="state_optimization",
         target="vocabsem.methods.state_optimization:StateOptimization",
+        fit_copies=(4.0, 0.3),
         positive=("step_sizes", "cv", "default_step_size"),
         params={
             "steps": (0, 1, 3, 10, 30, 100, 300),
