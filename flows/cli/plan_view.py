@@ -9,9 +9,11 @@ from rich.console import Console
 from flows.cli.console import console, print_grid
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
+from flows.planning.memory import GB
 from flows.planning.plan import Plan
 from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
+from vocabsem.devices import available_memory
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
@@ -35,6 +37,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
         f" about {cost['seconds']:,.0f} s ({cost['basis']})"
     )
+    if cost["memory"]:
+        out.print(f"to fit: up to {cost['memory'] / GB:,.1f} GB of memory, {available_memory() / GB:,.1f} GB available")
     for what, note in notes:
         out.print(f"{what}: {note}", soft_wrap=True, markup=False)
     if cost["unread"]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.progress import progress
 from flows.execution.turns import turn
+from flows.planning.memory import require_memory
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -123,6 +124,7 @@ def build_datasets(plan: Plan) -> list[str]:
         if plan.published(pair.examples):
             with attempt(model=pair.model.name, dataset=pair.dataset.name):
                 _check_shots(plan, pair)
+                require_memory(plan, pair)
         _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations)
     return [step.key for step, _ in steps]
 
@@ -217,6 +219,7 @@ def fit_methods(plan: Plan) -> list[str]:
 def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: ProgressFile) -> None:
     """Fit the steps of one method."""
     name = steps[0].spec.name
+    require_memory(plan, pair, {step.key for step in steps})
     if isinstance(steps[0].spec, AdapterFitSpec):
         device = plan.experiment.device
         tune_method.submit(plan.home, pair.model, pair.dataset, name, steps, device, file).result()

@@ -10,6 +10,8 @@ from vocabsem.errors import CardError
 
 __all__ = ["Background", "Family", "MethodInfo", "info_of"]
 
+BLOCK = 1 << 27  # bytes of the states that are predicted at a time
+STATES_LIMIT = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 Family = Literal["states", "adapters"]
 Background = Literal["train", "content_free", "domain_words", "none"]
 
@@ -48,6 +50,8 @@ class MethodInfo:
     """Prompts whose states are given as `unlabeled`."""
     reads_unlabeled: bool = True
     """Whether texts without labels change what it predicts, where `background` is train."""
+    fit_copies: tuple[float, float] = (8.0, 4.0)
+    """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Allowed values of parameters that are words."""
     positive: tuple[str, ...] = ()
@@ -78,6 +82,28 @@ class MethodInfo:
         """
         centers = params.get("center", self.params.get("center", True))
         return self.background == "train" and self.reads_unlabeled and bool(centers)
+
+    def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
+        """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
+
+        Parameters
+        ----------
+        labeled, unlabeled : int
+            Rows of either kind.
+        width, classes : int
+            Columns of a state, and C: logits are copied as states are.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> MethodInfo(name="mine", target="mine:Mine", fit_copies=(2, 1)).fit_bytes(1000, 500, 60, 5)
+        800000
+        """
+        rows = self.fit_copies[0] * labeled + self.fit_copies[1] * unlabeled
+        return int(4 * rows * (width + 4 * classes))
 
 
 GIVEN = ("space", "random_state")  # by the run, not by a card

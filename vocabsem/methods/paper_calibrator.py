@@ -74,6 +74,7 @@ class PaperCalibrator(Method):
     """
 
     name = "paper_calibrator"
+    fit_copies = (1.5, 0.3)
     takes_random_state = True
     trains = True
     positive = ("epochs", "batch_size")
