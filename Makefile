@@ -1,6 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
-# make chaos    kills, damage and full disks: all cases, counted; takes long
+# make chaos    kills, damage, full disks, load: all cases, counted; takes long
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed
 # make screenshots   the pictures in docs/images, of the main job's pages
@@ -58,7 +58,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt scripts/install.sh
 	@touch $@
 
 docs: $(READY)
-	$(BIN)/python scripts/docs.py
+	$(BIN)/python -m scripts.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: run

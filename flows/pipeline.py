@@ -81,7 +81,8 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
     with active_run(home, card, run.key, record.facts["mlflow_run_id"] if record else None, flow_run_id) as run_id:
         _compute(plan, failures)
         if record is None:
-            record_run.submit(home, card, run, began, flow_run_id, run_id).result()
+            unlabeled = [spec.name for spec in experiment.methods if spec.uses_unlabeled]
+            record_run.submit(home, card, run, began, flow_run_id, run_id, unlabeled).result()
         update_catalog.submit(home).result()
         logged = log_run.submit(home, plan.fits, run.key, run_id, experiment.shard_rows, experiment.champion)
         registered = logged.result()

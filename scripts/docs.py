@@ -1,4 +1,4 @@
-"""The generated parts of docs/cli.md and docs/data-model.md: `python scripts/docs.py` writes them.
+"""The generated parts of docs/ and the schemas of cards: `python -m scripts.docs` writes them.
 
 Generated is what stands between the two marks of a page; what stands around them is written by hand.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from typer.main import get_command
 
-from flows.cli.main import app
+from flows.cli.command_line import app
+from scripts.card_schemas import card_tables, schema_files
 from warehouse.catalog import catalog
 from warehouse.catalog.catalog import Table
 from warehouse.home import Home
@@ -61,7 +62,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "cli.md": command_line, ROOT / "docs" / "data-model.md": schema}
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "cli.md": command_line,
+    ROOT / "docs" / "data-model.md": schema,
+    ROOT / "docs" / "cards.md": card_tables,
+}
 
 
 def current(page: Path) -> str:
@@ -76,3 +81,6 @@ def current(page: Path) -> str:
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(current(page), encoding="utf-8")
+    for file, text in schema_files().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -147,7 +148,11 @@ def predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, progres
     `rows`, `sha256`: of the input, as `validate_input` returns them. Raises BadInput if the output exists and is not
     what this job writes.
     """
-    with lease(job.output.with_name(f"{job.output.name}.lease")):
+
+    def waiting(owner: str) -> None:
+        sys.stderr.write(f"waiting for {owner}, which writes {job.output}\n")
+
+    with lease(job.output.with_name(f"{job.output.name}.lease"), waiting=waiting):
         for left in job.output.parent.glob(f"{escape(job.output.name)}*{atomic.TEMPORARY}*"):
             left.unlink()
         return _predict_file(home, job, rows, sha256, progress.advance if progress else _ignore)

@@ -1,5 +1,7 @@
 """Stored states and anchors to figures about the model: contextual bias, agreement, gauge, rounding of the head."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 from scipy.special import softmax
@@ -8,7 +10,7 @@ from tasks.models.label_space import label_space
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import DiagnosticsFacts
-from tasks.steps.lake_reads import read_states
+from tasks.steps.lake_reads import sample_states, state_blocks
 from tasks.steps.specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -17,6 +19,7 @@ from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
+COMPARED = 100_000  # test rows by which vectors are evaluated, at most
 PROMPTS = ("content_free", "domain_words", "train")  # prompts whose answers show the model's bias
 Row = tuple[str, str | None, str | None, str, float]
 SCHEMA = pa.schema(
@@ -33,23 +36,28 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     vocabulary, other = space.vocabulary, centered.vocabulary
     assert vocabulary is not None
     assert other is not None
-    read = {
-        split: read_states(home, model.name, dataset.name, split, step.spec.states[split])
-        for split in (*PROMPTS, "test")
-    }
-    last = {split: states[:, -space.width :] for split, (_, _, states) in read.items()}  # the layer that meets the head
+
+    def last_layer(split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield labels and those states that meet the head, block by block."""
+        for _, labels, states in state_blocks(home, model.name, dataset.name, split, step.spec.states[split]):
+            yield labels, states[:, -space.width :]
+
     rows: list[Row] = []
-    bias = {split: contextual_bias(softmax(space.label_logits(last[split]), axis=1)) for split in PROMPTS}
-    bias["labels"] = contextual_bias(np.eye(space.classes)[read["train"][1]])
+    answers = {split: [softmax(space.label_logits(h), axis=1) for _, h in last_layer(split)] for split in PROMPTS}
+    bias = {split: contextual_bias(np.concatenate(blocks)) for split, blocks in answers.items()}
+    labels, sums = zip(*((y, h.sum(axis=0, dtype=np.float64)) for y, h in last_layer("train")), strict=True)
+    of_train = np.concatenate(labels)
+    bias["labels"] = contextual_bias(np.eye(space.classes)[of_train])
     rows += [
         (prompts, None, None, figure, value) for prompts, metrics in bias.items() for figure, value in metrics.items()
     ]
-    mean = last["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean = (sum(sums) / len(of_train)).astype(np.float32)
+    _, truth, test = sample_states(home, model.name, dataset.name, "test", step.spec.states["test"], COMPARED)
     for name, vectors, reference in vector_variants(vocabulary, other.anchors):
         if reference is not None:
             similarities = similarity_metrics(vectors, reference, vocabulary.label_ids)
             rows += [(name, None, None, figure, value) for figure, value in similarities.items()]
-        for (where, metric), metrics in evaluate_vectors(vectors, space, last["test"], read["test"][1], mean).items():
+        for (where, metric), metrics in evaluate_vectors(vectors, space, test[:, -space.width :], truth, mean).items():
             rows += [(name, where, metric, figure, value) for figure, value in metrics.items()]
     _publish(home, step, rows, unbiased=not vocabulary.bias.any())
     return step.key

@@ -14,7 +14,7 @@ from tasks.models.extensions import method_name
 from tasks.models.label_space import label_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
-from tasks.steps.lake_reads import demonstration_ids, read_states
+from tasks.steps.lake_reads import demonstration_ids, read_states, sample_states, state_blocks, states_width
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec
@@ -29,7 +29,7 @@ from vocabsem.shots import add_label_noise, choose_shots
 from vocabsem.temperature import cross_fitted_temperature
 from warehouse.home import Home
 
-Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
+CLUSTERED = 100_000  # test rows whose clusters are compared with the labels, at most
 
 
 class FitInputs(NamedTuple):
@@ -47,7 +47,7 @@ class FitInputs(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _clusters_before(home: Home, model: str, dataset: str, key: str, width: int, classes: int) -> float:
-    _, labels, states = read_states(home, model, dataset, "test", key)
+    _, labels, states = sample_states(home, model, dataset, "test", key, CLUSTERED)
     return adjusted_rand(states[:, -width:], labels, classes, random_state=0)
 
 
@@ -75,17 +75,7 @@ def fit_method(
 def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFitSpec], space: LabelSpace) -> None:
     """All seeds are fitted together; the time is divided equally among them."""
     spec, seeds = step.spec, step.spec.seeds
-    keys = [spec.state_keys(seed) for seed in seeds]
-    reads = [
-        {split: read_states(home, model.name, dataset.name, split, key) for split, key in of_seed.items()}
-        for of_seed in keys
-    ]
-    given = [
-        _fit_inputs(
-            home, spec, seed, space, read, demonstration_ids(home, model.name, dataset.name, "test", of_seed["test"])
-        )
-        for seed, read, of_seed in zip(seeds, reads, keys, strict=True)
-    ]
+    given = [_fit_inputs(home, model.name, dataset.name, spec, seed, space) for seed in seeds]
     began = time.perf_counter()
     estimators = [one.make() for one in given]
     kind = type(estimators[0])
@@ -97,37 +87,52 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
                     one.make, one.states, one.labels, one.unlabeled, cv=folds, random_state=seed
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
-    predictions: list[pa.Table] = []
+    predictions = _predict(
+        home, spec, {seed: (e, one.columns) for seed, e, one in zip(seeds, estimators, given, strict=True)}
+    )
     facts: list[SeedFacts] = []
-    for seed, read, of_seed, one, estimator in zip(seeds, reads, keys, given, estimators, strict=True):
-        for split in [split for split in ("validation", "test") if split in read]:
-            ids, labels, states = read[split]
-            probabilities = estimator.predict_proba(states[:, one.columns])
-            predictions.append(prediction_rows(split, seed, ids, labels, probabilities))
-        clusters = _clusters(home, model, dataset, of_seed["test"], estimator, one.columns)
+    for seed, one, estimator in zip(seeds, given, estimators, strict=True):
+        clusters = _clusters(home, model, dataset, spec.state_keys(seed)["test"], estimator, one.columns)
         took = {"seed": seed, "fit_seconds": round(seconds, 4), "temperature": estimator.temperature_}
         facts.append(SeedFacts.model_validate(took | clusters))
     training = [(seed, example) for seed, one in zip(seeds, given, strict=True) for example in one.seen]
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
-def _fit_inputs(
-    home: Home,
-    spec: StatesFitSpec,
-    seed: int,
-    space: LabelSpace,
-    read: Mapping[str, Rows],
-    demonstrations: list[str],
-) -> FitInputs:
-    name, shots = method_name(home, spec.method), spec.shots
-    columns, several = _columns(name, read["test"][2].shape[1], space.width)
+def _predict(home: Home, spec: StatesFitSpec, fitted: Mapping[int, tuple[Method, slice]]) -> list[pa.Table]:
+    """Return the predictions for validation and test, seed by seed; states that seeds share are read once for all.
+
+    fitted: by the seed, the estimator and the columns that it reads.
+    """
+    tables: dict[int, list[pa.Table]] = {seed: [] for seed in fitted}
+    for split in ("validation", "test"):
+        readers: dict[str, list[int]] = {}
+        for seed in fitted:
+            if key := spec.state_keys(seed).get(split):
+                readers.setdefault(key, []).append(seed)
+        for key, seeds in readers.items():
+            for ids, labels, states in state_blocks(home, spec.model, spec.dataset, split, key):
+                for seed in seeds:
+                    estimator, columns = fitted[seed]
+                    probabilities = estimator.predict_proba(states[:, columns])
+                    tables[seed].append(prediction_rows(split, seed, ids, labels, probabilities))
+    return [table for of_seed in tables.values() for table in of_seed]
+
+
+def _fit_inputs(home: Home, model: str, dataset: str, spec: StatesFitSpec, seed: int, space: LabelSpace) -> FitInputs:
+    name, shots, keys = method_name(home, spec.method), spec.shots, spec.state_keys(seed)
+    demonstrations = demonstration_ids(home, model, dataset, "test", keys["test"])
+    stored = states_width(home, model, dataset, "test", keys["test"])
+    columns, several = _columns(name, stored, space.width)
     make = partial(build_method, name, spec.method.params | several, space, seed)
     kind = method_info(name)
-    unlabeled = read[kind.background][2][:, columns] if kind.background in read else None
+    unlabeled = None
+    if kind.background in keys:
+        unlabeled = read_states(home, model, dataset, kind.background, keys[kind.background])[2][:, columns]
     if shots == 0 or not kind.needs_labels:
-        nothing = np.zeros((1, read["test"][2].shape[1]), np.float32)[:, columns]
+        nothing = np.zeros((1, stored), np.float32)[:, columns]
         return FitInputs(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
-    ids, labels, states = read["train"]
+    ids, labels, states = read_states(home, model, dataset, "train", keys["train"])
     chosen = choose_shots(labels, shots, seed, space.classes, on_insufficient=spec.on_insufficient)
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:
@@ -156,7 +161,7 @@ def _clusters(
     """
     if not hasattr(estimator, "transform"):
         return {}
-    _, labels, states = read_states(home, model.name, dataset.name, "test", key)
+    _, labels, states = sample_states(home, model.name, dataset.name, "test", key, CLUSTERED)
     if len(states) < dataset.classes:
         return {}
     before = _clusters_before(home, model.name, dataset.name, key, estimator.space.width, dataset.classes)

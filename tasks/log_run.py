@@ -8,7 +8,7 @@ from tasks.steps.kinds import spec_of
 from tasks.steps.predictions import calibrator_file
 from tasks.steps.specs import StatesFitSpec, StatesSpec
 from tasks.steps.step import PlannedFit
-from tasks.tracking.outcome import Registration
+from tasks.tracking.outcome import Registration, registered_name
 from tasks.tracking.packaging import packaged_classifier
 from tasks.tracking.registry import register
 from tasks.tracking.runs import DatasetInput, ResultRow, log_results
@@ -61,7 +61,6 @@ def _datasets(home: Home, fits: Sequence[PlannedFit]) -> list[DatasetInput]:
 
 def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit) -> Registration:
     """Log the classifier that takes text, and let it compete with the champion."""
-    name = f"vocabsem-{fit.dataset.name.replace('@', '-')}"  # in MLflow an alias follows an @
     spec = fit.predictions.spec
     assert isinstance(spec, StatesFitSpec)
     coordinates = {"model": spec.model, "dataset": spec.dataset, "split": "test"}
@@ -72,4 +71,4 @@ def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit) -> Regi
     shaped_by = {"layers", "pooling", "dtype", "max_tokens", "prepend_bos"}
     settings = states.model_dump(mode="json", include=shaped_by) | {"shard_rows": shard_rows}
     with packaged_classifier(home, fit, settings, calibrator_file(home, fit.predictions)) as folder:
-        return register(home, run_id, name, folder, fit)
+        return register(home, run_id, registered_name(fit.dataset.name), folder, fit)

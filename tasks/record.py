@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,18 @@ from warehouse.lake.partition import Lake
 
 @step_task(task_run_name="record the run")
 def record_run(
-    home: Home, card: Mapping[str, Any], step: Step[RunSpec], began: float, flow_run: str, mlflow_run: str
+    home: Home,
+    card: Mapping[str, Any],
+    step: Step[RunSpec],
+    began: float,
+    flow_run: str,
+    mlflow_run: str,
+    unlabeled: Sequence[str],
 ) -> str:
     """Publish the record of a run whose metrics and comparisons are all there. Returns its key.
 
-    began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow.
+    began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
+    that read training texts without labels.
     """
     facts = RunFacts(
         experiment=card["name"],
@@ -32,6 +39,7 @@ def record_run(
         prefect_flow_run_id=flow_run or None,
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         git_commit=git_commit(),
+        unlabeled=tuple(unlabeled),
     )
     step.publish(Lake(home), [], facts)
     return step.key

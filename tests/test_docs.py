@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.main import get_command
 
-from flows.cli.main import app
+from flows.cli.command_line import app
 from scripts import docs
 from tasks.steps.kinds import KINDS
 from tests.conftest import ROOT

@@ -11,18 +11,17 @@ from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.errors import CardError, SourceError
 from vocabsem.sources import fetching
+from vocabsem.waiting import held
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["fetch_checkpoint", "from_folder", "load_tokenizer", "model_digest"]
+__all__ = ["fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", "model_digest"]
 
 SLACK = 1 << 26  # numbers that are computed, not stored: masks, tables of rotary positions; 256 MiB
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
@@ -84,19 +83,39 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
     CardError
         Where the source is neither a folder nor a GGUF file.
     """
-    fetched = fetching.fetch(card.source, cache, sha256=card.sha256, patterns=HUB_FILES)
+    return fetch_source(card.source, card.sha256, cache, f"model {card.name!r}")
+
+
+def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tuple[Path, str]:
+    """Fetch a model's files as `fetch_checkpoint` does, which raises the same, without a card.
+
+    Parameters
+    ----------
+    source : str
+        As cards write it.
+    sha256 : str or None
+        What the bytes must hash to.
+    cache : Path
+        Folder of fetched sources.
+    what : str
+        The model, in errors.
+
+    Returns
+    -------
+    folder : Path
+    digest : str
+    """
+    fetched = fetching.fetch(source, cache, sha256=sha256, patterns=HUB_FILES)
     digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
     if fetched.path.is_dir():
         return fetched.path, digest
     if fetched.path.suffix != ".gguf":
-        raise CardError(
-            f"model {card.name!r}: {fetched.path.name} is no folder and no .gguf file: fix 'source' in its card"
-        )
+        raise CardError(f"{what}: {fetched.path.name} is no folder and no .gguf file: fix its source")
     target = cache / "models" / digest[:12]
     if target.exists():
         return target, digest
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
+    with held(target.with_suffix(".lock"), f"converts {fetched.path.name}"):
         if not target.exists():
             _convert(fetched.path, target)
     return target, digest

@@ -1,12 +1,13 @@
 """Choose the device and the dtype that suit this machine; torch is imported only where it must be."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from vocabsem.errors import BadInput
 
-__all__ = ["DType", "has_nvidia", "processor_flags", "resolve_device", "resolve_dtype"]
+__all__ = ["DType", "available_memory", "has_nvidia", "processor_flags", "resolve_device", "resolve_dtype"]
 
 DType = Literal["auto", "float32", "bfloat16"]
 
@@ -25,6 +26,22 @@ def processor_flags() -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(next((line for line in lines if line.startswith("flags")), "").partition(":")[2].split())
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that this process can still take: of the machine, and of its container.
+
+    Returns
+    -------
+    int
+    """
+    import psutil
+
+    free = [psutil.virtual_memory().available]
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # of another system, or without a limit
+        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return max(0, min(free))
 
 
 def has_nvidia() -> bool:

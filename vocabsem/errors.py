@@ -16,6 +16,8 @@ Every message names the value, where it was read, and the fix. Of a long value i
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 __all__ = [
     "BadInput",
@@ -30,6 +32,7 @@ __all__ = [
     "TrainingFailed",
     "VocabsemError",
     "shorten",
+    "suggest",
 ]
 
 LONGEST_QUOTE = 200
@@ -63,6 +66,30 @@ def _cut(text: str) -> str:
         return text
     last = text[-1] if text[-1] in "'\":" else ""
     return text[: LONGEST_QUOTE - 1 - len(last)] + "…" + last
+
+
+def suggest(given: str, known: Iterable[str]) -> str:
+    """Return the known name that is nearest to an unknown one, if any is near, and all known names.
+
+    Parameters
+    ----------
+    given : str
+        The unknown name.
+    known : iterable of str
+        What could have been meant.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> suggest("rigde", ["centroid", "ridge"])
+    "did you mean 'ridge'? known are centroid, ridge"
+    """
+    names = list(known)
+    near = get_close_matches(given, names, n=1, cutoff=0.5)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"known are {', '.join(names) or 'none'}"
 
 
 class VocabsemError(Exception):

@@ -12,11 +12,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vocabsem.metrics import METRICS, Floats, checked
+from vocabsem.metrics import METRICS, Floats, Ints, checked
 
 __all__ = ["RESAMPLES", "BootstrapSample", "bootstrap", "resample", "resample_seeds"]
 
 MAX_ENTRIES = 4_000_000  # entries of the resampling counts in float64 at a time (32 MB); they rest as uint16
+KEPT = 1 << 28  # entries that are kept for the next call (512 MB), as drawing takes most time; more are drawn again
 RESAMPLES = 1000
 
 
@@ -106,12 +107,14 @@ def resample(
     stack = np.asarray(probabilities, np.float64)
     pairs = [checked(labels, p) for p in stack]
     wanted = {name: METRICS[name] for name in metrics or METRICS}
-    parts = [metric.terms(y, p) for metric in wanted.values() for y, p in pairs]
-    columns = np.concatenate(parts, axis=1)  # (N, all terms of all seeds)
-    counts, n = _resampling_counts(pairs[0][0].tobytes(), resamples, seed), len(columns)
-    sums = [counts[rows.start : rows.stop].astype(np.float64) @ columns for rows in _batches(resamples, n)]
-    resampled = np.concatenate(sums) / n
-    widths = np.cumsum([part.shape[1] for part in parts])
+    each = [(metric.terms, y, p) for metric in wanted.values() for y, p in pairs]
+    widths = np.cumsum([terms(y[:1], p[:1]).shape[1] for terms, y, p in each])
+    columns = np.empty((stack.shape[1], widths[-1]))  # (N, all terms of all seeds)
+    for stop, (terms, y, p) in zip(widths, each, strict=True):
+        part = terms(y, p)
+        columns[:, stop - part.shape[1] : stop] = part
+    sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(pairs[0][0], resamples, seed)]
+    resampled = np.concatenate(sums) / len(columns)
     means = np.split(np.vstack([columns.mean(0), resampled]), widths[:-1], axis=1)
     seeds, samples = len(stack), {}
     for index, (name, metric) in enumerate(wanted.items()):
@@ -179,19 +182,31 @@ def bootstrap(
     return {name: sample.interval(seed) for name, sample in samples.items()}
 
 
+def _resampling_counts(y: Ints, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
+    """Yield how often each example is drawn, given the labels: some rows of (B, N) at a time."""
+    if resamples * len(y) > KEPT:
+        yield from _draw(y, resamples, seed)
+    else:
+        counts = _kept_counts(y.tobytes(), resamples, seed)
+        yield from (counts[rows.start : rows.stop] for rows in _batches(resamples, len(y)))
+
+
 @lru_cache(maxsize=3)
-def _resampling_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint16]:
-    """Return how often each example is drawn (B, N), given the labels as int64; kept, as drawing takes most time."""
-    y = np.frombuffer(labels, np.int64)
+def _kept_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint16]:
+    counts = np.concatenate(list(_draw(np.frombuffer(labels, np.int64), resamples, seed)))
+    counts.flags.writeable = False
+    return counts
+
+
+def _draw(y: Ints, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
     n, order, size = len(y), y.argsort(kind="stable"), np.unique(y, return_counts=True)[1]
     first, size = (np.repeat(each, size) for each in (size.cumsum() - size, size))  # of each example's class, sorted
-    generator, counts = np.random.default_rng(seed), np.empty((resamples, n), np.uint16)
+    generator = np.random.default_rng(seed)
     for rows in _batches(resamples, n):
         picked = first + generator.integers(size, size=(len(rows), n))
         indices = order[picked] + np.arange(len(rows))[:, None] * n
-        counts[rows.start : rows.stop] = np.bincount(indices.ravel(), minlength=len(rows) * n).reshape(len(rows), n)
-    counts.flags.writeable = False
-    return counts
+        counts = np.bincount(indices.ravel(), minlength=len(rows) * n)
+        yield counts.reshape(len(rows), n).astype(np.uint16)
 
 
 def _batches(resamples: int, n: int) -> Iterator[range]:

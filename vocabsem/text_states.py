@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from vocabsem.anchors import Anchors, semantic_anchors
-from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
@@ -20,6 +19,7 @@ from vocabsem.extraction import check_head, extract, resolve_layers
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
+from vocabsem.model_draft import find_model_card
 from vocabsem.prompting import encode_prompts, encode_texts, field_names, validate_row, validate_template
 from vocabsem.texts import is_empty
 
@@ -36,7 +36,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     Parameters
     ----------
     model : str
-        A card's name in data/models, or the path of one.
+        A card's name in data/models or its path; or `hf:org/name`, a folder of safetensors or a .gguf file.
     template : str
         The prompt, with {text} where the text goes; with other fields a text is a mapping of them.
     words : mapping of str to str, optional
@@ -197,13 +197,17 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     @property
     def _card(self) -> ModelCard:
-        return load_card("models", self.model)
+        return find_model_card(self.model, self._cache)
 
     @property
     def _key(self) -> tuple[str, Path, Literal["float32", "bfloat16"], str]:
-        home = Path(os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute()
-        cache = home / "cache" if self.cache is None else Path(self.cache)
-        return self._card.model_dump_json(), cache, resolve_dtype(self.dtype), self.device
+        return self._card.model_dump_json(), self._cache, resolve_dtype(self.dtype), self.device
+
+    @property
+    def _cache(self) -> Path:
+        if self.cache is not None:
+            return Path(self.cache)
+        return Path(os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute() / "cache"
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return True: nothing is learned."""

@@ -51,8 +51,12 @@ class Home:
         return self.root / "warehouse.duckdb"
 
     @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
     def tracking_uri(self) -> str:
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        return f"sqlite:///{self.mlflow}"
 
     @property
     def artifacts(self) -> Path:

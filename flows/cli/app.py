@@ -13,7 +13,7 @@ app = typer.Typer(
     "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem; "
     "--cards DIR, repeatable (or VOCABSEM_CARDS), a folder of cards that is searched first, before the folder cards "
     "here and the shipped ones; and --debug, which prints tracebacks. "
-    "Exit codes: 0 success, 1 a computation failed, 2 invalid input.",
+    "Exit codes: 0 success, 1 a computation failed, 2 invalid input, 128 + its number after a signal.",
 )
 
 warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")
@@ -23,6 +23,10 @@ Card = Annotated[str, typer.Argument(metavar="CARD", help="Experiment card: a na
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the card; repeatable.")
 ]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the experiment, by default the card's, with what --set changes."),
+]
 DataDir = Annotated[
     str | None, typer.Option(metavar="DIR", help="Folder with local copies of data sets (VOCABSEM_DATA_DIR).")
 ]
@@ -31,7 +35,10 @@ TableFormat = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv, json or parquet.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Model = Annotated[str, typer.Option(metavar="CARD", help="Model card: a name, or the path of a .yaml file.")]
+Model = Annotated[
+    str,
+    typer.Option(metavar="MODEL", help="A model card's name or path; or hf:org/name, a folder, a .gguf file."),
+]
 Sep = Annotated[
     str | None,
     typer.Option(metavar="CHARACTER", help="Separator of a CSV file, by default the one of , ; tab | in its header."),

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import DEFAULT_MODEL, Encoding, Model, Sep, app
+from flows.cli.card_files import check_output, write_card
 from vocabsem.errors import CardError
 from warehouse.home import Home
-from warehouse.lake import atomic
 
 NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
@@ -42,29 +42,31 @@ def init_dataset(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
     """Write the card of your own data set, with label words proposed by the model."""
+    import yaml
+
     from flows.reporting.data_notes import examples_notes
     from tasks.views.dataset_draft import propose, read_draft
     from vocabsem.cards.folders import own_folder
-    from vocabsem.cards.loader import load_card
     from vocabsem.cards.reader_options import reader_options
+    from vocabsem.cards.schema import DatasetCard
+    from vocabsem.model_draft import find_model_card
     from warehouse.catalog.export import printable
 
     name = name or _name_of(file)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
         raise CardError(f"--name {name!r}: use only letters, digits and . _ -, as in reviews_2026")
     output = output or own_folder() / "datasets" / f"{name}.yaml"
-    if output.suffix != ".yaml":
-        raise CardError(f"--output {output}: the name of a card ends in .yaml")
-    if output.exists() and not force:
-        raise CardError(f"{output} exists: choose another --name or --output, or overwrite it with --force")
-    home, card = Home.find(), load_card("models", model)
+    check_output(output, force)
+    home = Home.find()
+    card = find_model_card(model, home.cache)
     files = {"train": file, "test": test} if test else {"all": file}
     options = reader_options(sep, encoding)
     draft = read_draft(files, text, label, name, options, drop_empty=drop_empty, drop_rare=drop_rare)
     rows = sum(draft.counts.values())
     typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
     proposal = propose(home, card, draft)
-    _write(output, draft.card(proposal.words))
+    text_of_card = NOTE + yaml.safe_dump(draft.card(proposal.words), sort_keys=False, allow_unicode=True, width=110)
+    write_card(output, "datasets", DatasetCard, text_of_card)
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
     for (label_name, count), word in zip(draft.counts.items(), proposal.words, strict=True):
         typer.echo(f"{printable(label_name):<20} {count:>8,}  {word}")
@@ -88,20 +90,3 @@ def _name_of(file: Path) -> str:
     bare = file.name.partition(".")[0].lower()
     plain = unicodedata.normalize("NFKD", bare.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.sub(r"\W+", "_", plain).strip("_") or "mine"
-
-
-def _write(output: Path, card: dict[str, object]) -> None:
-    """Write through a temporary file, and only a card that can be read back."""
-    import yaml
-
-    from vocabsem.cards.loader import read_yaml
-    from vocabsem.cards.schema import DatasetCard
-
-    text = NOTE + yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replaced(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-            read_yaml(temporary, DatasetCard)
-    except OSError as error:
-        raise CardError(f"cannot write {output}: {error.strerror}: choose another place with --output") from error

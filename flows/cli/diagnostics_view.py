@@ -6,9 +6,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
 
-from flows.cli.console import console, grid
+from flows.cli.console import console, print_grid
 from warehouse.catalog import reads
 from warehouse.catalog.export import render
 from warehouse.home import Home
@@ -32,17 +32,19 @@ def show(home: Home, keys: Sequence[str], as_json: bool) -> None:
     out = console()
     for (dataset, model), group in groupby(rows.to_pylist(), itemgetter("dataset", "model")):
         metrics = list(group)
-        out.print(_table(f"{dataset}, {model}", metrics, ("subject",), BIAS))
-        out.print(_table("", metrics, ("subject", "states", "similarity"), AGREEMENT))
-        out.print(_table("", metrics, ("subject",), SIMILARITY))
+        _print_table(out, f"{dataset}, {model}", metrics, ("subject",), BIAS)
+        _print_table(out, "", metrics, ("subject", "states", "similarity"), AGREEMENT)
+        _print_table(out, "", metrics, ("subject",), SIMILARITY)
     out.print(NOTE)
 
 
-def _table(title: str, rows: list[dict[str, Any]], names: Sequence[str], metrics: Sequence[str]) -> Table:
-    """Return a table with a row for each value of `names`, in order, and a column for each of the `metrics`."""
+def _print_table(
+    out: Console, title: str, rows: list[dict[str, Any]], names: Sequence[str], metrics: Sequence[str]
+) -> None:
+    """Print a table with a row for each value of `names`, in order, and a column for each of the `metrics`."""
     cells: dict[tuple[str, ...], dict[str, float]] = {}
     for row in rows:
         if row["figure"] in metrics:
             cells.setdefault(tuple(row[name] for name in names), {})[row["figure"]] = row["value"]
     lines = [[*key, *(f"{by_metric[metric]:.3f}" for metric in metrics)] for key, by_metric in cells.items()]
-    return grid(title, names, metrics, lines)
+    print_grid(out, title, names, metrics, lines)

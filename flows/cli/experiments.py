@@ -1,12 +1,13 @@
 """Commands on experiments: run one or a stage of it, plan it, print its scores, report it."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.app import Card, DataDir, Format, Json, Set, app
+from flows.cli.app import Card, DataDir, Json, Name, Set, TableFormat, app
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def run(
+    context: typer.Context,
     card: Card,
     settings: Set = None,
+    name: Name = None,
     data_dir: DataDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     keep_going: Annotated[
@@ -29,6 +32,7 @@ def run(
     from flows.planning.plan import make_plan
     from flows.services.ghosts import ghosts
 
+    settings = _with_name(settings, name)
     todo = _planned(card, settings, data_dir)
     if dry_run:
         show_plan(todo, as_json=False)
@@ -36,15 +40,16 @@ def run(
     print_start(todo)
     if not todo.done or ghosts(todo.home):
         _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
-    print_summary(make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo)
+    done = make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo
+    print_summary(done, str(context.obj) if context.obj else None)
 
 
 @app.command()
-def plan(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def plan(card: Card, settings: Set = None, name: Name = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print what an experiment would compute and what is published: prompts, tokens, disk space, time."""
     from flows.cli.plan_view import show_plan
 
-    show_plan(_planned(card, settings, data_dir), as_json)
+    show_plan(_planned(card, _with_name(settings, name), data_dir), as_json)
 
 
 @app.command()
@@ -83,16 +88,60 @@ def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json
 def leaderboard(
     experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Only this experiment.")] = None,
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
-    form: Format = "table",
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this method, * for any characters; repeatable.")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option(metavar="N,…", help="Only these labeled examples per class, as in 0,4,all.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier or fit_seconds.")
+    ] = "macro_f1",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Columns beside it, by default as many as fit: shots (at which a method is best), control, unlabeled,"
+            " interval, a metric, spread, n_seeds, ari_before or ari_after.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Sort by a column, a number of shots, or method; best first.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N methods of each board.")] = None,
+    form: TableFormat = "table",
 ) -> None:
-    """Print the scores on test data, best first."""
-    from flows.cli.leaderboard_view import gains_text, leaderboard_table
+    """Print the scores on test data in the latest runs: a board for each data set and model, best first."""
+    from flows.cli.board import Selection
+    from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
+    from flows.cli.leaderboard_view import print_leaderboards
     from warehouse.catalog.export import render
 
-    render(leaderboard_table(Home.find(), experiment, dataset), form, sys.stdout.buffer)
-    if form == "table" and (text := gains_text(Home.find(), experiment, dataset)):
-        sys.stdout.flush()
-        typer.echo(f"\n{text}")
+    home = Home.find()
+    rows = leaderboard_rows(home, experiment, dataset, method or (), shots.split(",") if shots else ())
+    selection = Selection(metric, top, tuple(columns.split(",")) if columns else None, sort)
+    check_selection(selection, rows)
+    if form == "table":
+        print_leaderboards(home, rows, selection)
+    else:
+        render(long_table(rows, selection), form, sys.stdout.buffer)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="Experiment, for its latest run, or the key of a run.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same, to be compared with A.")],
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece or brier.")
+    ] = "macro_f1",
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Only this method.")] = None,
+    form: TableFormat = "table",
+) -> None:
+    """Compare two experiments or runs: paired differences of the fits that both have, with 95 % intervals."""
+    from flows.cli.compare_view import show_comparison
+
+    show_comparison(Home.find(), (first, second), metric, dataset, method, form)
 
 
 @app.command()
@@ -127,12 +176,17 @@ def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | Non
         typer.echo(key)
 
 
+def _with_name(settings: list[str] | None, name: str | None) -> list[str]:
+    return [*(settings or []), *([f"name={json.dumps(name)}"] if name is not None else [])]
+
+
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
     from flows.planning.data_dir import find_data_dir
-    from flows.planning.experiment import load_experiment, parse_overrides
+    from flows.planning.experiment import parse_overrides
     from flows.planning.plan import make_plan
+    from flows.planning.variants import load_variant
 
-    experiment = load_experiment(card, parse_overrides(settings or []))
+    experiment = load_variant(card, parse_overrides(settings or []))
     return make_plan(experiment, Home.find(), find_data_dir(data_dir))
 
 

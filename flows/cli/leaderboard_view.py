@@ -1,92 +1,96 @@
-"""Print the scores of a run, and query those of all runs."""
+"""Print the leaderboards of a run, and those of all runs."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-import pyarrow as pa
-from rich.table import Table
+from rich.console import Console
 
-from flows.cli.console import console, grid
+from flows.cli.board import METRICS, WANTED, Selection, board
+from flows.cli.champions import champion_lines
+from flows.cli.console import Column, console, print_grid, stack
+from flows.cli.next_steps import next_steps
+from flows.cli.short_names import shorten_names
 from flows.planning.plan import Plan
 from flows.reporting.data_notes import plan_notes
-from flows.reporting.effects import gains, ranks, sort_shots
+from flows.reporting.effects import GAIN, VARIANTS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
-from vocabsem.errors import BadInput
 from warehouse.catalog import reads
 from warehouse.home import Home
 
+Row = Mapping[str, Any]
+Cells = Mapping[tuple[str, str], Sequence[Mapping[str, str]]]
+BOARD = itemgetter("dataset", "model")
+WIDE = 140  # columns, of a terminal that has room for all those of a few numbers of shots
 
-def print_summary(plan: Plan) -> None:
-    """Print the leaderboards of a run, its registered models and the commands to continue with."""
-    rows = reads.run_scores(plan.home, plan.run.key)
-    out, lines = console(), gains(plan.home, plan.run.key)
-    for model, dataset in sorted({(row["model"], row["dataset"]) for row in rows}):
-        scores = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset)]
-        out.print(_leaderboard(f"{dataset}, {model}", scores))
-        for line in lines.get((dataset, model), []):
-            out.print(f"  {line}", soft_wrap=True)
-        out.print()
-    for model, by_method in ranks(plan.home, plan.run.key).items():
-        out.print(_ranks(f"average rank by macro-F1, {model}", by_method))
-        out.print()
-    out.print("Macro-F1 on test data over the classes that occur, mean over seeds, by labeled examples per class.")
-    out.print("* best of its row (ties: lower NLL); the 95 % interval, NLL, ECE and fit s are of this score.")
-    out.print("+random and +head replace the anchors by other vectors: the difference is the gain from the anchors.")
+
+def print_summary(plan: Plan, given_home: str | None) -> None:
+    """Print the leaderboards of a run, its champions and the commands to continue with.
+
+    given_home: what --home was given in this call, if it was.
+    """
+    home, run = plan.home, plan.run.key
+    rows, registered, out = reads.run_scores(home, run), registrations(home, run), console()
+    _print_boards(out, rows, Selection(), gain_cells(home, run))
+    for model, by_method in ranks(home, run).items():
+        _print_ranks(out, f"average rank by macro-F1, {model}", by_method)
+    _print_legend(out, Selection(), rows)
     for what, note in plan_notes(plan):
-        out.print(f"{what}: {note}", soft_wrap=True, markup=False)
-    registered = registrations(plan.home, plan.run.key)
-    for model in registered:
-        out.print(f"{model.model}: {model.why}")
-    commands = {
-        "vocabsem up": "start the Prefect and MLflow servers",
-        f"vocabsem leaderboard --experiment {plan.experiment.name}": "all metrics; --format csv or json",
-        'vocabsem sql "from label_efficiency"': "any query; tables: vocabsem schema",
-        'vocabsem neighbors " good"': "nearest tokens by anchor",
-    }
-    commands |= {
-        f'vocabsem predict --model {model.model} "a gorgeous, witty movie"': "classify texts" for model in registered
-    }
-    out.print("Next:")
-    width = max(map(len, commands))
-    for command, description in commands.items():
-        out.print(f"  {command:<{width}}  {description}", soft_wrap=True)
+        out.print(f"{what}: {note}")
+    for line in champion_lines(reads.best_by_validation(home, run), registered):
+        out.print(line)
+    out.print("\nNext:")
+    datasets = sorted({row["dataset"] for row in rows})
+    for command, description in next_steps(home, plan.experiment.name, datasets, registered, given_home):
+        out.print(f"  {command}", soft_wrap=True)
+        out.print(f"    {description}")
 
 
-def leaderboard_table(home: Home, experiment: str | None, dataset: str | None) -> pa.Table:
-    """Return the leaderboard of an experiment, a data set, or all. Raises BadInput when nothing matches."""
-    table = reads.leaderboard(home, experiment, dataset)
-    if not len(table):
-        pairs = ", ".join(map("/".join, reads.leaderboard_datasets(home)))
-        filters = {"experiment": experiment, "data set": dataset}
-        wanted = ", ".join(f"{kind} {name!r}" for kind, name in filters.items() if name)
-        raise BadInput(f"no scores{' of ' * bool(wanted)}{wanted}: there are {pairs or 'none yet'}")
-    return table
+def print_leaderboards(home: Home, rows: Sequence[Row], selection: Selection) -> None:
+    """Print rows of the leaderboard as boards, those of each experiment with its gains."""
+    out = console()
+    for experiment, group in groupby(rows, itemgetter("experiment")):
+        out.print(f"{experiment}\n" if experiment != "-" else "scores that no finished run lists\n")
+        cells = gain_cells(home, experiment=experiment) if selection == Selection() else {}
+        _print_boards(out, list(group), selection, cells)
+    _print_legend(out, selection, rows)
 
 
-def gains_text(home: Home, experiment: str | None, dataset: str | None) -> str:
-    """Return the gains in the latest runs, a line for each data set, model and number of shots."""
-    lines = gains(home, experiment=experiment, dataset=dataset)
-    return "\n".join(f"{name}, {model}, {line}" for (name, model), group in lines.items() for line in group)
+def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells: Cells) -> None:
+    for pair in sorted({BOARD(row) for row in rows}):
+        scores = [row for row in rows if BOARD(row) == pair]
+        for each in board(", ".join(pair), scores, selection, out.width):
+            out.print(each)
+            out.print()
+        if pair in cells:
+            _print_gains(out, cells[pair])
 
 
-def _leaderboard(title: str, rows: list[dict[str, Any]]) -> Table:
-    shots, lines = sort_shots({row["shots"] for row in rows}), []
-    for method in dict.fromkeys(row["method"] for row in rows):
-        scores = {row["shots"]: row for row in rows if row["method"] == method}
-        best = next(iter(scores.values()))  # rows come best first
-        f1 = [
-            f"{'*' * (scores[n] is best and len(scores) > 1)}{scores[n]['macro_f1']:.3f}" if n in scores else ""
-            for n in shots
-        ]
-        interval = f"{best['macro_f1_low']:.3f} to {best['macro_f1_high']:.3f}"
-        others = f"{best['nll']:.3f}", f"{best['ece']:.3f}", f"{best['fit_seconds']:.2f}"
-        lines.append([method, *f1, interval, *others])
-    return grid(title, ["method"], [*shots, "interval", "NLL", "ECE", "fit s"], lines)
+def _print_gains(out: Console, rows: Sequence[Mapping[str, str]]) -> None:
+    names = [name for name in (GAIN, *VARIANTS.values()) if any(name in row for row in rows)]
+    cells = [[row.get(name, "") for name in ("shots", "method", *names)] for row in rows]
+    print_grid(out, "gains in macro-F1 [95 %]", ("shots", "method"), names, cells)
 
 
-def _ranks(title: str, by_method: dict[str, dict[str, float]]) -> Table:
+def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, float]]) -> None:
     shots = sort_shots({n for by_shots in by_method.values() for n in by_shots})
-    rows = [
-        [method, *(f"{by_shots[n]:.1f}" if n in by_shots else "" for n in shots)]
-        for method, by_shots in by_method.items()
-    ]
-    return grid(title, ["method"], shots, rows)
+    keys = [Column("method", shorten_names(list(by_method), out.width // 3), number=False)]
+    columns = [Column(n, [f"{by[n]:.1f}" if n in by else "" for by in by_method.values()]) for n in shots]
+    for each in stack(title, keys, columns, out.width):
+        out.print(each)
+        out.print()
+
+
+def _print_legend(out: Console, selection: Selection, rows: Iterable[Row]) -> None:
+    """Print what the boards of a selection show."""
+    metric = METRICS[selection.metric] + " over the classes that occur" * (selection.metric == "macro_f1")
+    out.print(f"{metric[0].upper()}{metric[1:]}, on test data, mean over seeds, by labeled examples per class.")
+    out.print("* best of its column. at: where a method is best, at which the columns behind it are.")
+    out.print(
+        "95 %: interval over examples and seeds. C, control: never champion. U, unlabeled: reads texts without labels."
+    )
+    if any(row["method"].endswith(("+random", "+head")) for row in rows):
+        out.print("+random, +head: other vectors in place of the anchors; the difference is the gain from the anchors.")
+    if selection.columns is None and out.width < WIDE:
+        out.print(f"More columns, whole names: a wider terminal. Or leaderboard --columns {','.join(WANTED[4:])}.")

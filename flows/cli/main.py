@@ -1,66 +1,28 @@
-"""Run the command line `vocabsem`: entry point, exit codes, errors. The other modules here define its commands."""
+"""The entry point of the command line `vocabsem`: it listens to signals before it imports what takes a second."""
 
-import errno
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from typing import NoReturn
 
-import typer
-
-from flows.cli import datasets, experiments, models, project, services, warehouse  # noqa: F401  # each adds its commands
-from flows.cli.app import app
+from flows.cli import interruption
 from flows.cli.streams import drop, keep_streams
-from flows.services.environment import set_environment
-from vocabsem.cards.folders import card_folders, set_card_folders
-from vocabsem.errors import BadInput, VocabsemError, shorten
-from warehouse.errors import WarehouseError
-
-INTERRUPTED = 130  # typer's code for Ctrl-C
-WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
 def main() -> NoReturn:
-    """Run the console script and end the process with its exit code."""
+    """Run the console script and end the process with its exit code, after a signal 128 + its number."""
     keep_streams()
-    words = sys.argv[1:]
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
-    if not debug:  # tasks and flows still log to the Prefect API
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    interruption.listen()
     try:
-        home = set_environment(next(_take("--home", words), None))
-        if folders := list(_take("--cards", words)):
-            set_card_folders(folders)
-        card_folders()
-        if home.root.exists() and not home.root.is_dir():
-            raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
-        code = app(words, standalone_mode=False)
-        if code == INTERRUPTED:
-            typer.echo("interrupted: run the same command to resume", err=True)
-    except typer.TyperException as error:
-        error.message = _harmless(error.message)
-        error.show()  # type: ignore[attr-defined]  # typer's errors of usage have it
-        code = 2
-    except (VocabsemError, WarehouseError) as error:
-        if debug:
-            raise
-        typer.echo(f"error: {_harmless(str(error))}", err=True)
-        code = error.exit_code
-    except Exception as error:
-        if debug:
-            raise
-        typer.echo(f"error: {_harmless(_describe(error))}", err=True)
-        code = 1
-    _leave(code if isinstance(code, int) else 0)
+        from flows.cli.command_line import run
 
-
-def _harmless(message: str) -> str:
-    """Return a message without control characters, and with the start of what it quotes."""
-    from warehouse.catalog.export import printable
-
-    return printable(shorten(message), keep="\n")
+        code = run(sys.argv[1:])
+        interruption.ignore()
+    except KeyboardInterrupt:
+        interruption.ignore()
+        sys.stderr.write(f"{interruption.MESSAGE}\n")
+        code = interruption.exit_code()
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
@@ -70,8 +32,10 @@ def _leave(code: int) -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError as error:  # output goes to a disk that is full
+        from flows.cli.command_line import describe
+
         if not code:
-            typer.echo(f"error: {_describe(error)}", err=True)
+            sys.stderr.write(f"error: {describe(error)}\n")
         code = code or 1
         drop(sys.stdout.fileno())
     sys.stderr.flush()
@@ -79,26 +43,6 @@ def _leave(code: int) -> NoReturn:
         logging.shutdown()
         os._exit(code)
     sys.exit(code)
-
-
-def _describe(error: Exception) -> str:
-    """Describe an unexpected error; one of the file system with its fix."""
-    if isinstance(error, OSError) and error.errno in WRITE_ERRORS:
-        where = f"{error.filename}: " if error.filename else ""
-        fix = "fix its permissions, free disk space, or choose another home with --home or VOCABSEM_HOME"
-        return f"{where}{error.strerror}: {fix}"
-    return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
-
-
-def _take(option: str, words: list[str]) -> Iterator[str]:
-    """Remove `--option DIR` from anywhere in the words and yield each DIR. Raises BadInput where one is missing."""
-    while (index := next((i for i, word in enumerate(words) if word.partition("=")[0] == option), None)) is not None:
-        _, equals, folder = words.pop(index).partition("=")
-        if not equals and index < len(words):
-            folder = words.pop(index)
-        if not folder:
-            raise BadInput(f"{option} needs a folder: write {option} DIR")
-        yield folder
 
 
 if __name__ == "__main__":

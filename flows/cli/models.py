@@ -69,9 +69,10 @@ def lens(
     from flows.cli import lens_view
     from flows.cli.console import console
     from flows.planning.data_dir import find_data_dir
-    from flows.reporting.templating import writable
+    from flows.reporting.templating import writable, write_page
     from tasks.views.lens import inspect_prompt
     from vocabsem.cards.loader import load_card
+    from vocabsem.model_draft import find_model_card
 
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
@@ -79,10 +80,11 @@ def lens(
         raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
-    seen = inspect_prompt(Home.find(), load_card("models", model), text, card, example, k=k, center=center)
+    home = Home.find()
+    seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, k=k, center=center)
     if output:
         with writable(output):
-            output.write_text(lens_view.html(seen), encoding="utf-8")
+            write_page(output, lens_view.html(seen))
         typer.echo(output)
     elif form == "json":
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=1))

@@ -6,11 +6,14 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from flows.cli.console import console, grid
+from flows.cli.console import console, print_grid
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
+from flows.planning.memory import GB
 from flows.planning.plan import Plan
+from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
+from vocabsem.devices import available_memory
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
@@ -25,7 +28,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         return
     out = console()
     rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
-    out.print(grid(f"plan of {plan.experiment.name}", ("step", "partitions", "published", "to compute"), (), rows))
+    print_grid(out, f"plan of {plan.experiment.name}", ("step",), ("partitions", "published", "to compute"), rows)
     for change in anew:
         out.print(f"computed anew: {change.partitions} {change.kind}: {change.reason}")
     for source in plan.unfetched:
@@ -34,6 +37,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
         f" about {cost['seconds']:,.0f} s ({cost['basis']})"
     )
+    if cost["memory"]:
+        out.print(f"to fit: up to {cost['memory'] / GB:,.1f} GB of memory, {available_memory() / GB:,.1f} GB available")
     for what, note in notes:
         out.print(f"{what}: {note}", soft_wrap=True, markup=False)
     if cost["unread"]:
@@ -41,8 +46,13 @@ def show_plan(plan: Plan, as_json: bool) -> None:
 
 
 def print_start(plan: Plan) -> None:
-    """Print on standard error how much there is to compute."""
+    """Print on standard error how much there is to compute, and of which card the experiment is a variant."""
     out = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if card := card_of(plan.experiment.name):
+        champion = "" if plan.experiment.champion else " and registers no champion"
+        out.print(
+            f"{plan.experiment.name}: a variant of {card}, recorded apart{champion}; --name gives it another name"
+        )
     if plan.done:
         out.print(f"{plan.experiment.name}: everything is published, nothing to do")
         return

@@ -42,7 +42,8 @@ def _files(name: str) -> dict[str, str]:
     from flows.services.servers import DEPLOYMENTS
 
     card = (CARDS / "experiments" / f"{EXAMPLE}.yaml").read_text("utf-8")
-    card = re.sub(r"\A(#.*\n)*", f"# The shipped card {EXAMPLE}, to be changed.\n", card)
+    schema = f"# yaml-language-server: $schema={CARDS / 'schemas' / 'experiments.json'}\n"
+    card = re.sub(r"\A(#.*\n)*", f"{schema}# The shipped card {EXAMPLE}, to be changed.\n", card)
     return {
         f"{OWN}/experiments/{name}.yaml": re.sub(rf"^name: {EXAMPLE}$", f"name: {name}", card, flags=re.MULTILINE),
         DEPLOYMENTS.name: DEPLOYMENTS.read_text("utf-8").replace(EXAMPLE, name),

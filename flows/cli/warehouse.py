@@ -1,32 +1,60 @@
 """Commands on the warehouse: query, describe and maintain it."""
 
+import json
 import sys
+from dataclasses import asdict
+from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.app import TableFormat, app, warehouse_app
+from flows.cli.app import Json, app, warehouse_app
+from vocabsem.errors import BadInput
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 
+FileFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Output format: table, csv, excel (CSV for spreadsheets, no text is a formula), json or parquet; by"
+        " default table, or that of the file's name.",
+    ),
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="A .csv, .json, .parquet or .txt file to write.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=1e6, help="Longest time the query may take.")]
 Memory = Annotated[str, typer.Option(metavar="SIZE", help="Most memory the query may take, as in 500MB or 8GB.")]
 
 
 @app.command()
 def sql(
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="A single statement of DuckDB's SQL.")],
-    form: TableFormat = "table",
+    statement: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SQL", help="A statement of DuckDB's SQL; without it, or for -, standard input is read."
+        ),
+    ] = None,
+    form: FileFormat = None,
+    output: Output = None,
     timeout: Timeout = 60.0,
     memory: Memory = "2GB",
 ) -> None:
     """Run a read-only SQL query. See `schema` for tables."""
+    from flows.cli.output import form_of, write_rows
     from warehouse.catalog import limited
-    from warehouse.catalog.export import render
 
-    rows = limited.query(Home.find(), statement, timeout=timeout, memory=memory)
-    render(rows, form, sys.stdout.buffer)
+    form_of(form, output)
+    text = _read_sql() if statement in (None, "-") else statement
+    write_rows(limited.query(Home.find(), text, timeout=timeout, memory=memory), form, output)
+
+
+def _read_sql() -> str:
+    if sys.stdin.isatty():
+        raise BadInput("there is no SQL: give a statement, or a file as standard input, as in vocabsem sql < FILE")
+    return sys.stdin.buffer.read().decode("utf-8-sig", errors="surrogateescape")
 
 
 @app.command()
@@ -35,14 +63,16 @@ def query(
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="Parameter of the query; repeatable.")
     ] = None,
-    form: TableFormat = "table",
+    form: FileFormat = None,
+    output: Output = None,
     timeout: Timeout = 60.0,
     memory: Memory = "2GB",
 ) -> None:
     """Run a named query, or list the named queries with their parameters."""
+    from flows.cli.output import form_of, write_rows
     from warehouse.catalog import limited, named_queries
-    from warehouse.catalog.export import render
 
+    form_of(form, output)
     if name is None:
         for named in named_queries.named_queries().values():
             typer.echo(f"{named.name:<18} {named.question}")
@@ -54,19 +84,33 @@ def query(
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
     given, run = {key: value for key, _, value in pairs}, partial(limited.query, timeout=timeout, memory=memory)
-    rows = named_queries.run_named_query(Home.find(), name, given, run)
-    render(rows, form, sys.stdout.buffer)
+    write_rows(named_queries.run_named_query(Home.find(), name, given, run), form, output)
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="Table, view or macro; without it, all are printed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Print the tables, views and columns of the warehouse with their comments."""
     from warehouse.catalog import catalog
 
+    tables = catalog.tables(Home.find())
+    chosen = [each for each in tables if table in (None, each.name)]
+    if not chosen:
+        names = [each.name for each in tables]
+        near = get_close_matches(str(table), names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise BadInput(f"there is no table {table!r} in the warehouse: {hint}there are {', '.join(names)}")
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in chosen], indent=1))
+        return
     lines = []
-    for table in catalog.tables(Home.find()):
-        lines += ["", f"{table.name} ({table.kind}): {table.comment}"]
-        lines += [f"    {column.name:<22} {column.type:<16} {column.comment}" for column in table.columns]
+    for each in chosen:
+        lines += ["", f"{each.name} ({each.kind}): {each.comment}"]
+        lines += [f"    {column.name:<22} {column.type:<16} {column.comment}" for column in each.columns]
     typer.echo("\n".join(lines).strip())
 
 

@@ -9,8 +9,8 @@ from prefect import get_run_logger
 
 from flows.execution.failures import attempt
 from flows.planning.data_dir import find_data_dir
-from flows.planning.experiment import load_experiment
 from flows.planning.plan import Plan, make_plan
+from flows.planning.variants import load_variant
 from tasks.fetch import fetch_card
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DownloadFailed
@@ -37,7 +37,7 @@ def plan_from_parameters(
 
     refresh: look first whether the sources of data sets that can change have changed, unless the plan is known.
     """
-    card, root, folder = load_experiment(experiment, overrides), Home.find(home), find_data_dir(data_dir)
+    card, root, folder = load_variant(experiment, overrides), Home.find(home), find_data_dir(data_dir)
     datasets = [dataset.located(folder) for dataset in card.dataset_cards()]
     plan = _known.get()
     if plan is None or (plan.experiment, plan.home, plan.data_dir) != (card, root, folder):
@@ -46,7 +46,7 @@ def plan_from_parameters(
         plan = make_plan(card, root, folder)
     if not plan.unfetched:
         return plan
-    for model in card.model_cards():
+    for model in card.model_cards(root.cache):
         with attempt(model=model.name):
             fetch_card.submit(root, model).result()
     for dataset in datasets:

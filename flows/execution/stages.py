@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.progress import progress
 from flows.execution.turns import turn
+from flows.planning.memory import require_memory
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -26,7 +27,7 @@ from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
-from tasks.steps.shards import finished, shards
+from tasks.steps.shards import resumed_shards
 from tasks.steps.specs import AdapterFitSpec, ComparisonsSpec, DemonstrationsSpec, ExamplesSpec, MetricsSpec, StatesSpec
 from tasks.steps.step import Step
 from vocabsem.errors import DataError
@@ -123,6 +124,7 @@ def build_datasets(plan: Plan) -> list[str]:
         if plan.published(pair.examples):
             with attempt(model=pair.model.name, dataset=pair.dataset.name):
                 _check_shots(plan, pair)
+                require_memory(plan, pair)
         _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations)
     return [step.key for step, _ in steps]
 
@@ -166,7 +168,8 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[StatesSp
     (step,) = steps
     experiment = plan.experiment
     rows = prompt_count(plan.home, step.spec)
-    todo = [span for span in shards(rows, experiment.shard_rows) if finished(plan.home, step, *span) is None]
+    spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
+    todo = [span for span, entry in spans.items() if entry is None]
     kept = rows - sum(stop - start for start, stop in todo)
     with progress(f"states of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
         file.advance(kept)
@@ -216,6 +219,7 @@ def fit_methods(plan: Plan) -> list[str]:
 def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: ProgressFile) -> None:
     """Fit the steps of one method."""
     name = steps[0].spec.name
+    require_memory(plan, pair, {step.key for step in steps})
     if isinstance(steps[0].spec, AdapterFitSpec):
         device = plan.experiment.device
         tune_method.submit(plan.home, pair.model, pair.dataset, name, steps, device, file).result()

@@ -1,7 +1,12 @@
-"""Estimate what the missing states of a plan cost: prompts, tokens, bytes and seconds, and on what basis."""
+"""Estimate what is missing of a plan: prompts, tokens, bytes, seconds and their basis; the memory of its fits."""
 
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.lake_reads import prompt_rows
@@ -38,7 +43,8 @@ def estimate(plan: Plan) -> dict[str, Any]:
             slower = DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0
             total["seconds"] += slower * tokens / (rate or NOMINAL_FLOPS / (2 * pair.model.parameters))
     basis = "at the rate of earlier runs here" if measured else "a rough guess before the first run"
-    return total | {"basis": basis, "unread": sorted(unread)}
+    memory = max((need.bytes for pair in plan.pairs for need in needs(plan, pair)), default=0)
+    return total | {"memory": memory, "basis": basis, "unread": sorted(unread)}
 
 
 def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[int, int]:
@@ -46,10 +52,15 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[i
         rows = _cap(plan, step) or 0
         return rows, rows * step.spec.max_tokens
     table = prompt_rows(plan.home, step.spec)
-    lengths = [sum(len(text) for _, text in fields) for fields in table["fields"].to_pylist()]
-    frame = len(pair.dataset.template)
-    longest = step.spec.max_tokens
-    return len(lengths), int(sum(min(longest, (length + frame) / CHARACTERS_A_TOKEN) for length in lengths))
+    lengths = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)]) + len(pair.dataset.template)
+    return len(lengths), int(np.minimum(step.spec.max_tokens, lengths / CHARACTERS_A_TOKEN).sum())
+
+
+def _characters(fields: pa.MapArray) -> np.ndarray:
+    """(N,): of all texts of each row."""
+    offsets = fields.offsets.to_numpy()
+    lengths = pc.utf8_length(fields.items).to_numpy()
+    return np.diff(np.concatenate([[0], lengths.cumsum()])[offsets])
 
 
 def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:

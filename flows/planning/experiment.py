@@ -14,6 +14,7 @@ from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
+from vocabsem.model_draft import find_model_card
 from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
@@ -66,6 +67,11 @@ class MethodSpec(Card):
     def is_control(self) -> bool:
         return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
 
+    @property
+    def uses_unlabeled(self) -> bool:
+        """Whether it reads training texts without labels."""
+        return method_info(self.method).uses_unlabeled(self.params)
+
 
 def _setting(key: str, value: Any) -> str:
     if isinstance(value, bool):
@@ -83,19 +89,22 @@ class Limits(Card):
     """The most rows of each split, drawn stratified and seeded; null is every row."""
 
     train: PositiveInt | None = None
+    """Of the training rows."""
     validation: PositiveInt | None = None
+    """Of the validation rows."""
     test: PositiveInt | None = None
+    """Of the test rows."""
 
 
 class Experiment(Card):
-    """Read from experiments/*.yaml of a folder of cards."""
+    """Which methods are compared, on which models, data sets, shots and seeds."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name of the experiment, here and in MLflow."""
     description: str = ""
     """What is compared, in a sentence."""
     models: list[str] = Field(min_length=1)
-    """Model cards, by name or path."""
+    """Models: name or path of a card, or hf:org/name, a folder or a .gguf file, whose card is made from the model."""
     datasets: list[str] = Field(min_length=1)
     """Dataset cards, by name or path; with `@`, a variant of one: trec@bare, trec@words-plain."""
     methods: list[Annotated[MethodSpec, BeforeValidator(_named)]] = Field(min_length=1)
@@ -145,8 +154,8 @@ class Experiment(Card):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
         return self
 
-    def model_cards(self) -> list[ModelCard]:
-        return _named_apart([load_card("models", name) for name in self.models], self.models)
+    def model_cards(self, cache: Path) -> list[ModelCard]:
+        return _named_apart([find_model_card(name, cache) for name in self.models], self.models)
 
     def dataset_cards(self) -> list[DatasetCard]:
         return _named_apart([load_card("datasets", name) for name in self.datasets], self.datasets)
@@ -190,6 +199,6 @@ def parse_overrides(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise CardError(f"--set {setting!r}: expected key=value, as in --set shots=[16,64]")
+            raise CardError(f"--set {setting!r}: expected key=value, as in --set 'shots=[16,64]'")
         overrides[key.strip()], _ = read_yaml_text(value, f"--set {key}")
     return overrides

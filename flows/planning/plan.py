@@ -137,7 +137,7 @@ class Plan:
 def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) -> Plan:
     """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched."""
     pairs, unfetched = [], []
-    for model in experiment.model_cards():
+    for model in experiment.model_cards(home.cache):
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
             hashes = source_hashes(dataset, home)

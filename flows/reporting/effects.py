@@ -1,5 +1,6 @@
 """Summarize the scores of an experiment: gains over random anchors at each number of shots, and average ranks."""
 
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from statistics import fmean
@@ -12,28 +13,41 @@ from warehouse.home import Home
 VARIANTS = {"anchors over random": "anchors only", "head over random": "head rows only"}
 
 
+GAIN = "gain over random anchors"
+
+
 def gains(
     home: Home, run: str | None = None, experiment: str | None = None, dataset: str | None = None
 ) -> dict[tuple[str, str], list[str]]:
-    """Return {(data set, model): a line for each number of shots}, of one run or of the latest of each experiment.
+    """Return {(data set, model): a line for each number of shots}: the values of `gain_cells` as text."""
+    return {pair: [_line(cells) for cells in rows] for pair, rows in gain_cells(home, run, experiment, dataset).items()}
 
-    `gain over random anchors: +x.xx [low, high]` is macro-F1 minus macro-F1 with random vectors in place of the label
-    words' vectors, with its 95 % interval over examples and seeds; then the same for variants with fewer vectors.
+
+def gain_cells(
+    home: Home, run: str | None = None, experiment: str | None = None, dataset: str | None = None
+) -> dict[tuple[str, str], list[dict[str, str]]]:
+    """Return {(data set, model): shots, method and gains for each number of shots}, of one run or of the latest of each
+    experiment.
+
+    `gain over random anchors` is macro-F1 minus macro-F1 with random vectors in place of the label words' vectors, with
+    its 95 % interval over examples and seeds; then the same for variants with fewer vectors. The method is the
+    reference method where it was compared.
     """
     rows = reads.gains_over_random(home, run, experiment, dataset, first=REFERENCE)
-    lines: dict[tuple[str, str], list[str]] = {}
+    pairs: dict[tuple[str, str], list[dict[str, str]]] = {}
     for (name, model, _, shots), group in groupby(rows, itemgetter("dataset", "model", "run", "shots")):
-        lines.setdefault((name, model), []).append(f"{shots} shots, {_gain(list(group))}")
-    return lines
+        first, *others = group
+        variants = [row for row in others if row["reference"] == first["reference"] and row["question"] in VARIANTS]
+        cells = {"shots": shots, "method": first["method"], GAIN: format_difference(first)}
+        cells |= {VARIANTS[row["question"]]: format_difference(row) for row in variants}
+        pairs.setdefault((name, model), []).append(cells)
+    return pairs
 
 
-def _gain(rows: list[dict[str, Any]]) -> str:
-    """Describe the first row, of the reference method where it was compared, and the variants of its method."""
-    first = rows[0]
-    variants = [row for row in rows[1:] if row["reference"] == first["reference"] and row["question"] in VARIANTS]
-    parts = [f"gain over random anchors: {format_difference(first)}"]
-    parts += [f"{VARIANTS[row['question']]}: {format_difference(row)}" for row in variants]
-    return ("" if first["method"] == REFERENCE else f"{first['method']}, ") + "; ".join(parts)
+def _line(cells: Mapping[str, str]) -> str:
+    method = "" if cells["method"] == REFERENCE else f"{cells['method']}, "
+    parts = [f"{name}: {cells[name]}" for name in (GAIN, *VARIANTS.values()) if name in cells]
+    return f"{cells['shots']} shots, {method}{'; '.join(parts)}"
 
 
 def format_difference(row: dict[str, Any]) -> str:

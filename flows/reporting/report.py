@@ -11,7 +11,7 @@ from flows.planning.experiment import MethodSpec
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS, Results, of_dataset
-from flows.reporting.templating import writable
+from flows.reporting.templating import writable, write_page
 from tasks.tracking import markdown
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
@@ -41,7 +41,7 @@ def report(
         if not html:
             page = _markdown(run, results, output, RunSummary(home, run).data_notes())
         if output:
-            output.write_text(page, encoding="utf-8")
+            write_page(output, page)
     return page
 
 
@@ -89,6 +89,6 @@ def _pictures(results: Results, output: Path) -> dict[str, str]:
             path = folder / f"{dataset}-{results.model}.svg"
             folder.mkdir(parents=True, exist_ok=True)
             picture = label_efficiency(dataset, rows).picture(f"{dataset}, {results.model}")
-            path.write_text(picture, encoding="utf-8")
+            write_page(path, picture)
             written[dataset] = f"{folder.name}/{path.name}"
     return written

@@ -39,7 +39,7 @@ class Results:
 
     def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
         """Return the scores of each method at its highest number of labeled examples."""
-        scores = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: int(row["shots_order"]))}
+        scores = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: row["shots_order"])}
         return [scores.get(spec.name) for spec in specs]
 
     def of(self, dataset: str) -> list[Row]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flows.reporting.table import inline
 from vocabsem.errors import BadInput
+from warehouse.lake import atomic
 
 TEMPLATES = Path(__file__).parent / "templates"
 LIGHT = {
@@ -35,6 +36,14 @@ def writable(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BadInput(f"cannot write {output}: {error.strerror}: choose another place with --output") from error
+
+
+def write_page(output: Path, text: str) -> None:
+    """Put a page in its place whole, or not at all; what is no regular file, as a pipe, is written into."""
+    if output.exists() and not output.is_file():
+        output.write_text(text, encoding="utf-8")
+    else:
+        atomic.write(output.resolve(), text.encode())
 
 
 @cache

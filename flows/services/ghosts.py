@@ -1,6 +1,7 @@
 """What a killed process leaves open: its flow runs, its MLflow runs, temporaries. The next start of a flow closes them.
 
-A process that runs flows keeps a file with its name while it does; one whose process is gone was left by a kill.
+A process that runs flows keeps a file with its name while it does; one whose process is gone was left by a kill, or by
+an interruption, which waits neither for all threads nor for all requests.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.tracking.active_run import close_abandoned
+from vocabsem.sources.leftovers import sweep_leftovers
 from warehouse.home import Home
 from warehouse.lake.gc import sweep_temporaries
 from warehouse.process import has_ended, this_process
@@ -30,16 +32,18 @@ def marked(home: Home) -> Iterator[None]:
     file = _folder(home) / this_process()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-    try:
-        with tags(file.name):
+    with tags(file.name):
+        try:
             yield
-    finally:
-        file.unlink(missing_ok=True)
+        except Exception:
+            file.unlink(missing_ok=True)
+            raise
+    file.unlink(missing_ok=True)
 
 
 def close_ghosts(home: Home) -> None:
     """Mark the flow runs of killed processes as crashed, in the API that Prefect is pointed to, their MLflow runs as
-    killed, and remove the temporaries that they left in the lake."""
+    killed, and remove the temporaries that they left in the lake and the cache."""
     if not (files := ghosts(home)):
         return
     from prefect.client.orchestration import get_client
@@ -58,6 +62,7 @@ def close_ghosts(home: Home) -> None:
                 client.set_flow_run_state(run.id, state, force=True)
     close_abandoned(home)
     sweep_temporaries(home)
+    sweep_leftovers(home.cache)
     for file in files:
         file.unlink(missing_ok=True)
 

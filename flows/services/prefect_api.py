@@ -19,13 +19,14 @@ def in_process(home: Home) -> Iterator[str]:
     """Run the flows of this block in this process; yields the address of the Prefect API that records them.
 
     That is the user's (PREFECT_API_URL), else that of `vocabsem up`, else a server for the time of the block.
-    Raises BadInput where the user's does not answer, or this home's database of Prefect's cannot be read.
+    Raises BadInput where the user's does not answer, or a database of this home's cannot be read.
     No heartbeat is sent: the process itself shows that it lives, and its thread makes every flow a second longer.
     What a killed process left open is closed first.
     """
     given = os.environ.get("PREFECT_API_URL")
     if not given:
         check_database(home.prefect / "prefect.db", "prefect")
+    check_database(home.mlflow, "mlflow")
     with ExitStack() as stack:
         url, auth = given, os.environ.get("PREFECT_API_AUTH_STRING")
         if not url or url == record(home).get("prefect"):

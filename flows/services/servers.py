@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from flows.services.access import secret
 from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
 from vocabsem.installation import ROOT
+from vocabsem.waiting import held
 from warehouse.home import Home
 from warehouse.lake import atomic
 
@@ -74,7 +75,8 @@ def first_start(server: Server) -> Iterator[None]:
     folder = server.home.prefect
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / "unfinished"
-    with FileLock(folder / "start.lock", timeout=START_SECONDS):
+    starts = f"starts a Prefect server of {server.home.root}"
+    with held(folder / "start.lock", starts, timeout=START_SECONDS):
         if unfinished.exists():
             for file in folder.glob("prefect.db*"):
                 file.unlink()

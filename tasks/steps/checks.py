@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.specs import ExamplesSpec
@@ -20,6 +22,14 @@ def unique_ids(ids: Sequence[object]) -> Check:
     repeated = [f"{name!r}" for name, count in Counter(ids).items() if count > 1]
     some = f", repeated: {', '.join(repeated[:3])}" if repeated else ""
     return Check(name="unique ids", passed=not repeated, detail=f"{len(ids)} rows{some}")
+
+
+def unique_rows(keys: pa.Table) -> Check:
+    """Whether no two rows agree in every column, tested without an object a row."""
+    counted = keys.group_by(keys.column_names, use_threads=False).aggregate([([], "count_all")])
+    repeated = counted.filter(pc.greater(counted["count_all"], 1)).slice(0, 3).select(keys.column_names).to_pylist()
+    some = f", repeated: {', '.join(str(tuple(row.values())) for row in repeated)}" if repeated else ""
+    return Check(name="unique ids", passed=not repeated, detail=f"{len(keys)} rows{some}")
 
 
 def finite(values: np.ndarray, what: str) -> Check:

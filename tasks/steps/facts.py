@@ -197,3 +197,5 @@ class RunFacts(Facts):
     machine: str
     git_commit: str | None = None
     """Of the checkout, where there is one."""
+    unlabeled: tuple[str, ...] | None = None
+    """Methods that read training texts without labels."""

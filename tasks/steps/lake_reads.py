@@ -1,10 +1,12 @@
 """What several steps read from the lake, as tables and arrays: the rows and columns that they need, no others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, StatesFacts, facts_of
 from tasks.steps.specs import SPLITS, StatesSpec
@@ -17,6 +19,10 @@ from warehouse.lake.partition import Lake, Partition
 from warehouse.lake.vectors import matrix
 
 UNLABELED = -1  # label of a prompt that is made from no text
+KEPT = 1 << 27  # bytes of a split's states that are read whole and kept for the next method
+BLOCK = 1 << 26  # bytes of the states that are read at a time of a larger split
+
+Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
 
 
 def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
@@ -65,26 +71,110 @@ def read_demonstrations(home: Home, model: str, dataset: str, key: str) -> tuple
     return table["id"].to_pylist(), tokens, facts_of(_manifest(partition), DemonstrationsFacts).context
 
 
-@lru_cache(maxsize=6)
-def read_states(home: Home, model: str, dataset: str, split: str, key: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side."""
+def read_states(home: Home, model: str, dataset: str, split: str, key: str) -> Rows:
+    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; small ones are kept."""
+    stored = _stored(home, model, dataset, split, key)
+    read = _read_small if stored.bytes <= KEPT else _read_large
+    return read(home, model, dataset, split, key)
+
+
+def state_blocks(home: Home, model: str, dataset: str, split: str, key: str) -> Iterator[Rows]:
+    """Yield what `read_states` returns, at once where it is kept, else some rows after the other."""
+    stored = _stored(home, model, dataset, split, key)
+    if stored.bytes <= KEPT:
+        yield _read_small(home, model, dataset, split, key)
+    else:
+        yield from _blocks(home, dataset, stored)
+
+
+@lru_cache(maxsize=1)
+def sample_states(home: Home, model: str, dataset: str, split: str, key: str, most: int) -> Rows:
+    """Return at most `most` rows of what `read_states` returns, evenly spaced: all of a split that has no more."""
+    rows = _stored(home, model, dataset, split, key).rows
+    wanted, start, parts = np.unique(np.linspace(0, rows - 1, min(most, rows)).round().astype(int)), 0, []
+    for ids, labels, states in state_blocks(home, model, dataset, split, key):
+        inside = wanted[slice(*np.searchsorted(wanted, [start, start + len(ids)]))] - start
+        whole = len(inside) == len(ids)
+        parts.append((ids, labels, states) if whole else ([ids[i] for i in inside], labels[inside], states[inside]))
+        start += len(ids)
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def states_width(home: Home, model: str, dataset: str, split: str, key: str) -> int:
+    """Return k·d of a split's states."""
+    return _stored(home, model, dataset, split, key).width
+
+
+class _Stored(NamedTuple):
+    """A split's states as they lie in the lake."""
+
+    partition: Partition
+    manifest: Manifest
+    columns: list[str]
+    """Of the layers."""
+    width: int
+    """Of all layers side by side."""
+
+    @property
+    def rows(self) -> int:
+        return self.manifest.rows
+
+    @property
+    def bytes(self) -> int:
+        return 4 * self.rows * self.width
+
+
+def _stored(home: Home, model: str, dataset: str, split: str, key: str) -> _Stored:
     partition = Lake(home).partition("states", key, model=model, dataset=dataset, split=split)
     manifest = _manifest(partition)
     columns = [f"layer_{layer}" for layer in facts_of(manifest, StatesFacts).layers]
-    labeled = manifest.payload["version"] > 1
-    table = partition.table(columns=["id", *(["label"] if labeled else []), *columns])
-    states = np.concatenate([matrix(table[column]) for column in columns], axis=1)
+    schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
+    return _Stored(partition, manifest, columns, sum(schema.field(name).type.list_size for name in columns))
+
+
+def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
+    labeled = stored.manifest.payload["version"] > 1
+    names = ["id", *(["label"] if labeled else []), *stored.columns]
+    for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
+        parts = [matrix(batch[column]) for column in stored.columns]
+        states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        ids = batch["id"].to_pylist()
+        labels = batch["label"].to_numpy() if labeled else _labels_of(home, dataset, stored.manifest, ids)
+        yield ids, labels.astype(np.int64), states
+
+
+def _read(home: Home, model: str, dataset: str, split: str, key: str) -> Rows:
+    stored = _stored(home, model, dataset, split, key)
+    states = np.empty((stored.rows, stored.width), np.float32)
+    ids: list[str] = []
+    labels = np.empty(stored.rows, np.int64)
+    for some, of_some, block in _blocks(home, dataset, stored):
+        rows = slice(len(ids), len(ids) + len(some))
+        ids += some
+        labels[rows], states[rows] = of_some, block
     states.flags.writeable = False
-    ids = table["id"].to_pylist()
-    labels = table["label"].to_numpy() if labeled else _labels_of(home, dataset, manifest.inputs["examples"], ids)
-    return ids, labels.astype(np.int64), states
+    return ids, labels, states
 
 
-def _labels_of(home: Home, dataset: str, key: str, ids: list[str]) -> np.ndarray:
+_read_small = lru_cache(maxsize=6)(_read)
+_read_large = lru_cache(maxsize=1)(_read)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    ids, labels, states = zip(*parts, strict=True)
+    return [name for some in ids for name in some], np.concatenate(labels), np.concatenate(states)
+
+
+def _labels_of(home: Home, dataset: str, states: Manifest, ids: Sequence[str]) -> np.ndarray:
     """Return the labels of states of version 1, which lie with the examples alone."""
-    examples = Lake(home).partition("examples", key, dataset=dataset).table(["id", "label"])
-    label_of = dict(zip(examples["id"].to_pylist(), examples["label"].to_pylist(), strict=True))
+    label_of = _labels_by_id(home, dataset, states.inputs["examples"])
     return np.array([label_of.get(name, UNLABELED) for name in ids])
+
+
+@lru_cache(maxsize=1)
+def _labels_by_id(home: Home, dataset: str, key: str) -> dict[str, int]:
+    examples = Lake(home).partition("examples", key, dataset=dataset).table(["id", "label"])
+    return dict(zip(examples["id"].to_pylist(), examples["label"].to_pylist(), strict=True))
 
 
 def demonstration_ids(home: Home, model: str, dataset: str, split: str, key: str) -> list[str]:

@@ -1,11 +1,12 @@
 """What a method leaves in the lake: its predictions, the ids of the examples it saw, and its weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.steps.checks import finite, unique_ids
+from tasks.steps.checks import finite, unique_rows
 from tasks.steps.facts import FitFacts, SeedFacts
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
@@ -14,16 +15,20 @@ from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
 
-def prediction_rows(split: str, seed: int, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> pa.Table:
+def prediction_rows(
+    split: str, seed: int, ids: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
+) -> pa.Table:
     """One row an example: labels (N,), probabilities (N, C), and the class predicted."""
+    rows, classes = probabilities.shape
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * classes)
     return pa.table(
         {
             "id": pa.array(ids, pa.string()),
-            "split": pa.array([split] * len(ids), pa.string()),
-            "seed": pa.array([seed] * len(ids), pa.int32()),
+            "split": pa.repeat(split, rows),
+            "seed": pa.array(np.full(rows, seed, np.int32)),
             "label": pa.array(labels, pa.int32()),
             "predicted": pa.array(probabilities.argmax(axis=1), pa.int32()),
-            "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
+            "probabilities": pa.ListArray.from_arrays(offsets, probabilities.astype(np.float32).ravel()),
         }
     )
 
@@ -43,16 +48,16 @@ def publish_predictions(
     lake, table = Lake(home), pa.concat_tables(predictions)
     numbers, ids = zip(*training, strict=True) if training else ((), ())
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
-    answers = list(zip(*(table[name].to_pylist() for name in ("seed", "split", "id")), strict=True))
-    examples = len({(split, example) for _, split, example in answers})
-    sums = np.array([sum(row) for row in table["probabilities"].to_pylist()])
+    answers = table.select(["seed", "split", "id"])
+    examples = len(answers.group_by(["split", "id"], use_threads=False).aggregate([]))
+    sums = np.concatenate([np.empty(0), *map(_sums, table["probabilities"].chunks)])
     checks = [
         Check(
             name="an answer of every seed to every example",
             passed=len(table) == len(seeds) * examples,
             detail=f"{len(table)} answers of {len(seeds)} seeds to {examples} examples",
         ),
-        unique_ids(answers),
+        unique_rows(answers),
         finite(sums, "sums of probabilities"),
         Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"),
     ]
@@ -72,6 +77,12 @@ def publish_predictions(
         seeds=seeds,
     )
     step.publish(lake, files, facts, checks)
+
+
+def _sums(probabilities: pa.ListArray) -> np.ndarray:
+    """(N,): of each row, none of them empty."""
+    rows = probabilities.flatten().to_numpy().astype(np.float64).reshape(len(probabilities), -1)
+    return np.asarray(rows.sum(axis=1))
 
 
 def calibrator_file(home: Home, step: Step[FitSpec]) -> Path:

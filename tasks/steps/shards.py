@@ -1,13 +1,18 @@
 """Shards of a split: the files of its states, the unit of resuming."""
 
+import re
+
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
 from warehouse.lake.manifest import FileEntry
 from warehouse.lake.partition import Lake
 
+Span = tuple[int, int]  # first row, row after the last
+NAME = re.compile(r"part-(\d{8,})-(\d{8,})\.parquet")
 
-def shards(rows: int, size: int) -> list[tuple[int, int]]:
+
+def shards(rows: int, size: int) -> list[Span]:
     return [(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
@@ -15,5 +20,25 @@ def shard_name(start: int, stop: int) -> str:
     return f"part-{start:08d}-{stop:08d}.parquet"
 
 
-def finished(home: Home, step: Step[StatesSpec], start: int, stop: int) -> FileEntry | None:
-    return step.partition(Lake(home)).finished(shard_name(start, stop))
+def resumed_shards(home: Home, step: Step[StatesSpec], rows: int, size: int) -> dict[Span, FileEntry | None]:
+    """Return what covers the rows, in order: the shards that are finished, of whatever size, with their entries, and
+    shards of `size` in the gaps between."""
+    done = _finished(home, step)
+    spans: dict[Span, FileEntry | None] = {}
+    at = 0
+    while at < rows:
+        if kept := [span for span in done if span[0] == at]:
+            longest = max(kept)
+            spans[longest] = done[longest]
+        else:
+            gap = min([start for start, _ in done if start > at], default=rows) - at
+            spans |= {(at + start, at + stop): None for start, stop in shards(gap, size)}
+        at = max(stop for _, stop in spans)
+    return spans
+
+
+def _finished(home: Home, step: Step[StatesSpec]) -> dict[Span, FileEntry]:
+    partition = step.partition(Lake(home))
+    named = [match for path in partition.path.glob("part-*.parquet") if (match := NAME.fullmatch(path.name))]
+    entries = {(int(match[1]), int(match[2])): partition.finished(match[0]) for match in named}
+    return {span: entry for span, entry in entries.items() if entry is not None}

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.markdown import escape
@@ -75,7 +74,7 @@ def open_run(home: Home, card: Mapping[str, Any], tags: Mapping[str, str], recor
 
 def close_abandoned(home: Home) -> None:
     """Close the runs, with their children, whose process has ended, as KILLED."""
-    if not Path(home.tracking_uri.removeprefix("sqlite:///")).exists():
+    if not home.mlflow.exists():
         return
     with store(home) as client:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]

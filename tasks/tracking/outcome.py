@@ -55,6 +55,11 @@ class Registration:
         return cls(**json.loads(text))
 
 
+def registered_name(dataset: str) -> str:
+    """Return the name of the registered model of a data set; in MLflow an alias follows an @."""
+    return f"vocabsem-{dataset.replace('@', '-')}"
+
+
 def followed_up(home: Home, run: str) -> bool:
     """Return whether the run recorded under this key is logged whole: its MLflow run is finished."""
     return finished_run(home, run) is not None
@@ -72,7 +77,7 @@ def registrations(home: Home, run: str) -> list[Registration]:
 
 def _read(home: Home, name: str, run: str) -> list[str]:
     """Return one column; nothing where there is no database, or one that cannot be read: to log there says why."""
-    path = Path(home.tracking_uri.removeprefix("sqlite:///"))
+    path = home.mlflow
     if not path.exists():
         return []
     try:

@@ -6,11 +6,13 @@ It imports nothing of `vocabsem`: a registered model brings its own.
 import asyncio
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -134,13 +136,13 @@ def parse(body: bytes, content_type: str, fields: Sequence[str], limits: Limits)
         raise Refused(f"content-type is {content_type!r:.200}: send UTF-8", 415)
     params: dict[str, Any] = {}
     if kind.strip() == "application/json":
-        rows, params = _json_rows(body, fields)
+        rows, params = _json_rows(body, fields, limits.texts)
     elif kind.strip() == "text/csv":
-        rows = _csv_rows(body, fields)
+        rows = _csv_rows(body, fields, limits.texts)
     else:
         raise Refused(f"content-type is {content_type!r:.200}: send application/json or text/csv", 415)
     if len(rows) > limits.texts:
-        raise Refused(f"{len(rows)} texts, at most {limits.texts} (--max-texts): send several requests", 422)
+        raise Refused(f"more than {limits.texts} texts (--max-texts): send several requests", 422)
     return [_checked(row, number, fields, limits) for number, row in enumerate(rows)], params
 
 
@@ -154,6 +156,8 @@ def _checked(row: Any, number: int, fields: Sequence[str], limits: Limits) -> Ro
         text = row[field]
         if not isinstance(text, str) or not text.strip():
             raise Refused(f"row {number}: {field} is {text!r:.200}: give a text")
+        if not _is_unicode(text):
+            raise Refused(f"row {number}: {field} is {text!r:.200}: half of a surrogate pair is no text")
         if len(text) > limits.characters:
             raise Refused(
                 f"row {number}: {field} has {len(text)} characters, at most {limits.characters} (--max-characters):"
@@ -163,9 +167,9 @@ def _checked(row: Any, number: int, fields: Sequence[str], limits: Limits) -> Ro
     return {field: row[field] for field in fields}
 
 
-def _json_rows(body: bytes, fields: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+def _json_rows(body: bytes, fields: Sequence[str], most: int) -> tuple[list[Any], dict[str, Any]]:
     try:
-        request = json.loads(body)
+        request = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise Refused(f"the body is not JSON: {error!s:.200}") from None
     if not isinstance(request, dict):
@@ -179,29 +183,45 @@ def _json_rows(body: bytes, fields: Sequence[str]) -> tuple[list[Any], dict[str,
     if form == "dataframe_split":
         if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("columns", "data")):
             raise Refused(f'{form} is {value!r:.200}: send {{"columns": […], "data": [[…], …]}}')
-        return _named(value["columns"], value["data"], fields), params
+        return _named(value["columns"], value["data"][: most + 1], fields), params
     if isinstance(value, dict) and form != "dataframe_records":
-        return _named(list(value), _rows_of(value, fields), fields), params
+        return _named(list(value), _rows_of(value, most), fields), params
     if not isinstance(value, list):
         raise Refused(f"{form} is {value!r:.200}: send a list")
     if len(fields) == 1 and form != "dataframe_records":
-        return [each if isinstance(each, dict) else {fields[0]: each} for each in value], params
+        return [each if isinstance(each, dict) else {fields[0]: each} for each in value[: most + 1]], params
     return value, params
 
 
-def _rows_of(columns: dict[str, Any], fields: Sequence[str]) -> list[list[Any]]:
-    """Return the rows of {column: values}; one text stands for a list of one."""
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise Refused(f"two values are named {twice!r:.200}: send one")
+    return content
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _rows_of(columns: dict[str, Any], most: int) -> list[list[Any]]:
+    """Return the rows of {column: values}, of more than `most` one more; one text stands for a list of one."""
     lists = [[values] if isinstance(values, str) else values for values in columns.values()]
     sizes = [len(values) if isinstance(values, list) else repr(values)[:200] for values in lists]
     if len(set(sizes)) > 1 or not all(isinstance(size, int) for size in sizes):
         raise Refused(f"the columns hold {sizes!r:.200} values: send lists of one length")
-    return [list(row) for row in zip(*lists, strict=True)]
+    return [list(row) for row in islice(zip(*lists, strict=True), most + 1)]
 
 
-def _csv_rows(body: bytes, fields: Sequence[str]) -> list[Any]:
+def _csv_rows(body: bytes, fields: Sequence[str], most: int) -> list[Any]:
     try:
         lines = csv.reader(StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        header, *rows = [line or [""] for line in lines]
+        header, *rows = [line or [""] for line in islice(lines, most + 2)]
     except (ValueError, csv.Error) as error:
         raise Refused(f"the body is not CSV with a header, in UTF-8: {error!s:.200}") from None
     return _named(header, rows, fields)

@@ -5,14 +5,13 @@ import shutil
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from tasks.tracking.databases import check_database
+from vocabsem.waiting import held
 from warehouse.home import Home
 from warehouse.lake import atomic
 
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def store_lock(home: Home) -> FileLock:
+def store_lock(home: Home) -> AbstractContextManager[None]:
     """Return the lock to hold while the database, an experiment or a model may be made: two at once would fail."""
     home.root.mkdir(parents=True, exist_ok=True)
-    return FileLock(home.root / "mlflow.lock")
+    return held(home.root / "mlflow.lock", f"makes or opens the MLflow store of {home.root}")
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     mlflow.set_registry_uri(home.tracking_uri)
     try:
         with store_lock(home), _silent_migrations():
-            path = Path(home.tracking_uri.removeprefix("sqlite:///"))
+            path = home.mlflow
             if not path.exists() or not path.stat().st_size:
                 for left in home.root.glob(f"{path.name}{atomic.TEMPORARY}*"):
                     left.unlink()
@@ -55,7 +54,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
                     mlflow.MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
             check_database(path, "mlflow")
             client = mlflow.MlflowClient()
-            with closing(sqlite3.connect(home.tracking_uri.removeprefix("sqlite:///"))) as database:
+            with closing(sqlite3.connect(home.mlflow)) as database:
                 database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
         yield client
     finally:

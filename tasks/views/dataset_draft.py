@@ -139,7 +139,7 @@ def read_draft(
             f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
             " classes, leave these out with --drop-rare, or give another column as --label"
         )
-    kept = {name: count for name, count in first.items() if name not in rare}
+    kept = {name: first[name] for name in first.keys() - rare}
     if len(kept) < 2:
         only, path = next(iter(kept), "none"), next(iter(files.values()))
         raise DataError(f"column {label!r} of {path} has only class {only!r}: give rows of at least two classes")

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from tasks.models.extensions import method_source
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.kinds import spec_of
-from tasks.steps.lake_reads import read_states
+from tasks.steps.lake_reads import Rows, sample_states, state_blocks
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
 from vocabsem.geometry import Projection, plane
@@ -29,6 +29,7 @@ from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake, Partition
 
 POINTS = 300  # of a picture of states
+PROFILED = 100_000  # rows of which single layers are read
 READERS = ("centroid", "linear_probe")  # of single layers
 LOCATION = ("model", "dataset", "method", "shots")
 
@@ -42,7 +43,8 @@ def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray]
         return None
     table = partition.table(columns=["split", "label", "predicted", "probabilities"])
     table = table.filter(pc.equal(table["split"], "test"))
-    labels, probabilities = table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy())
+    labels = table["label"].to_numpy()
+    probabilities = pc.list_flatten(table["probabilities"]).to_numpy().reshape(len(labels), -1)
     return reliability(labels, probabilities), confusion(labels, table["predicted"].to_numpy(), classes)
 
 
@@ -68,16 +70,16 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
         return None
     if not hasattr(estimator, "transform"):
         return None
-    _, labels, vectors = _read(home, states["test"])
+    _, labels, vectors = next(state_blocks(home, **states["test"].coordinates, key=states["test"].key))
     given = vectors[:POINTS, -estimator.n_features_in_ :]
     before, after = given[:, -estimator.space.width :], estimator.transform(given)
     return labels[:POINTS], plane(before, projection), plane(after, projection)
 
 
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
-    """{method: {layer: accuracy on test data}}, each fitted to all training states of that layer alone.
+    """{method: {layer: accuracy on test data}}, each fitted to the training states of that layer alone.
 
-    Empty where a single layer is stored.
+    Of at most PROFILED rows of each, evenly spaced. Empty where a single layer is stored.
     """
     read = _states_of(home, _partition(home, "predictions", fit))
     layers = facts_of(read["train"], StatesFacts).layers if {"train", "test"} <= read.keys() else []
@@ -119,5 +121,5 @@ def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
     return states
 
 
-def _read(home: Home, states: Manifest) -> tuple[list[str], np.ndarray, np.ndarray]:
-    return read_states(home, **states.coordinates, key=states.key)
+def _read(home: Home, states: Manifest) -> Rows:
+    return sample_states(home, **states.coordinates, key=states.key, most=PROFILED)

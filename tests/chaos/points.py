@@ -1,13 +1,13 @@
-"""Named points at which a command kills itself, by SIGKILL: before or after the n-th call of a function."""
+"""Named points at which a command gets a signal, by default SIGKILL: before or after the n-th call of a function."""
 
 import os
 import signal
 from importlib import import_module
 
 
-def die(point, number=1, **fields):
+def die(point, number=1, by=signal.SIGKILL, **fields):
     """Arm a point of this process: `before module:function` or `after module:Class.method`; of a method, only calls on
-    objects with these `fields` count."""
+    objects with these `fields` count. `by` is the signal."""
     when, where = point.split()
     module, _, path = where.partition(":")
     *owners, name = path.split(".")
@@ -22,10 +22,10 @@ def die(point, number=1, **fields):
             calls.append(1)
         last = counts and len(calls) == number
         if last and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         result = real(*arguments, **options)
         if last:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         return result
 
     setattr(owner, name, armed)

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 PRELOAD = [
     "tests.flows.command",
-    "flows.cli.main",
+    "flows.cli.command_line",
     "flows.pipeline",
     "flows.cli.leaderboard_view",
     "warehouse.catalog.export",

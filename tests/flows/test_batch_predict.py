@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,14 @@ from vocabsem.errors import BadInput, DataError
 
 ADDED = ["predicted", "p_neg", "p_pos", "p_tale"]
 MODEL = "vocabsem-made"
+HOLDER = """
+import sys, time
+from pathlib import Path
+from warehouse.lake.lease import lease
+with lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(3)
+"""
 UNPRIVILEGED = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override"]
 
 
@@ -184,6 +193,15 @@ def test_an_output_of_the_same_is_left_and_of_another_refused(home, table, tmp_p
         make_job(home, MODEL, str(table), str(output))
     with pytest.raises(BadInput, match="exists and is not what"):
         make_job(home, MODEL, str(table), str(table))
+
+
+def test_who_waits_for_another_process_says_so(home, table, tmp_path, capfd):
+    output = tmp_path / "scored.csv"
+    words = [sys.executable, "-c", HOLDER, f"{output}.lease"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        assert run(home, table, output) == 70
+    assert capfd.readouterr().err == f"waiting for pid {other.pid} on {platform.node()}, which writes {output}\n"
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.jsonl", "in.json", "in.arrow", "in.csv.gz"])

@@ -29,7 +29,7 @@ def record(plan, flow_run=""):
     card, manifest = plan.experiment.model_dump(mode="json"), plan.run.partition(Lake(plan.home)).manifest()
     resumed = manifest.facts["mlflow_run_id"] if manifest else None
     with active_run(plan.home, card, plan.run.key, resumed, flow_run) as run_id:
-        record_run.fn(plan.home, card, plan.run, time.time() - 5, flow_run, run_id)
+        record_run.fn(plan.home, card, plan.run, time.time() - 5, flow_run, run_id, ["anchor_similarity"])
         return run_id, follow_up(plan, run_id)
 
 

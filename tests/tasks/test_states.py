@@ -9,7 +9,7 @@ from tasks.models.loaded import loaded
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
 from tasks.steps.progress import ProgressFile
-from tasks.steps.shards import finished, shard_name, shards
+from tasks.steps.shards import resumed_shards, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
 from tests.warehouse.disks import largest_file
 from vocabsem.extraction import extract as extract_directly
@@ -106,7 +106,7 @@ def test_extraction_ends_with_its_batch_once_the_run_was_stopped(begun):
     gone = ProgressFile(plan.home.root / "gone")
     with pytest.raises(CancelledError):
         extract_shard.fn(plan.home, pair.model, pair.dataset, pair.states["test"], 0, 24, "cpu", gone)
-    assert finished(plan.home, pair.states["test"], 0, 24) is None
+    assert resumed_shards(plan.home, pair.states["test"], 24, 24) == {(0, 24): None}
 
 
 def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
@@ -115,7 +115,7 @@ def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
     extract(plan, pair, "train", [(0, 16), (32, 48)])
     folder = step.partition(Lake(plan.home)).path
     before = {path: at for path, at in snapshot(folder).items() if path.suffix == ".parquet"}
-    todo = [span for span in shards(60, 16) if finished(plan.home, step, *span) is None]
+    todo = [span for span, entry in resumed_shards(plan.home, step, 60, 16).items() if entry is None]
     assert todo == [(16, 32), (48, 60)]
     assert not step.partition(Lake(plan.home)).published
 
@@ -131,13 +131,20 @@ def test_finished_shards_survive_a_kill_and_the_manifest_lists_all(begun):
     )
 
 
-def test_another_size_of_shards_after_a_kill_gives_the_same_states(world, begun):
+def test_another_size_of_shards_after_a_kill_keeps_those_that_are_finished_and_gives_the_same_states(world, begun):
     plan, pair = begun
-    extract(plan, pair, "train", [(0, 16), (16, 32)])
-    other = world.plan(shard_rows=25)
-    assert other.pairs[0].states["train"].key == pair.states["train"].key
-    extract(other, other.pairs[0], "train")
-    publish_states.fn(plan.home, pair.states["train"], 60, 25)
+    step = pair.states["train"]
+    extract(plan, pair, "train", [(0, 16), (16, 32), (40, 48)])
+    before = snapshot(step.partition(Lake(plan.home)).path)
+    assert world.plan(shard_rows=7).pairs[0].states["train"].key == step.key
+    spans = resumed_shards(plan.home, step, 60, 7)
+    todo = [span for span, entry in spans.items() if entry is None]
+    assert todo == [(32, 39), (39, 40), (48, 55), (55, 60)]
+    extract(plan, pair, "train", todo)
+    assert before.items() <= snapshot(step.partition(Lake(plan.home)).path).items(), "nothing is written again"
+    publish_states.fn(plan.home, step, 60, 25)
+    files = [entry.name for entry in step.partition(Lake(plan.home)).manifest().files]
+    assert files == [shard_name(*span) for span in spans]
     table = table_of(plan, pair, "train")
     rows = pair.examples.partition(Lake(plan.home)).table().to_pylist()
     assert table["id"].to_pylist() == [row["id"] for row in rows if row["split"] == "train"]
@@ -154,7 +161,7 @@ def test_a_damaged_shard_is_not_finished_and_nothing_is_published_without_it(beg
         path.write_bytes(path.read_bytes()[:-10])
     else:
         path.unlink()
-    assert finished(plan.home, step, 16, 24) is None
+    assert resumed_shards(plan.home, step, 24, 16)[16, 24] is None
     with pytest.raises(RuntimeError, match=r"part-00000016-00000024\.parquet .* vanished .* run it again"):
         publish_states.fn(plan.home, step, 24, 16)
     assert not step.partition(Lake(plan.home)).published

@@ -158,7 +158,7 @@ def _empty_store() -> Path:
     atexit.register(folder.cleanup)
     home = Home(Path(folder.name))
     with store(home):
-        return Path(home.tracking_uri.removeprefix("sqlite:///"))
+        return home.mlflow
 
 
 def with_store(world: World) -> World:

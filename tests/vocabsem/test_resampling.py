@@ -55,7 +55,7 @@ def test_an_interval_holds_its_estimate(case, seed):
 @settings(max_examples=60, deadline=None)
 def test_a_resample_has_the_classes_of_the_data(case, seed):
     labels, _ = case
-    for counts in resampling._resampling_counts(labels.tobytes(), 10, seed):
+    for counts in np.concatenate(list(resampling._resampling_counts(labels, 10, seed))):
         assert np.array_equal(np.bincount(labels, counts), np.bincount(labels))
 
 
@@ -127,10 +127,19 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_its_batches(monkeypatch):
     assert whole == bootstrap(labels, probabilities, resamples=50, seed=1)
     assert whole != bootstrap(labels, probabilities, resamples=50, seed=2)
     monkeypatch.setattr("vocabsem.resampling.MAX_ENTRIES", 1000)
-    resampling._resampling_counts.cache_clear()
+    resampling._kept_counts.cache_clear()
     parts = bootstrap(labels, probabilities, resamples=50, seed=1)
     for name in whole:
         assert parts[name] == pytest.approx(whole[name], abs=1e-12)
+
+
+def test_counts_that_are_too_many_to_keep_are_drawn_again_and_are_the_same(monkeypatch):
+    labels, probabilities = predictions()
+    kept = bootstrap(labels, probabilities, resamples=50, seed=1)
+    monkeypatch.setattr("vocabsem.resampling.KEPT", 0)
+    resampling._kept_counts.cache_clear()
+    assert bootstrap(labels, probabilities, resamples=50, seed=1) == kept
+    assert resampling._kept_counts.cache_info().currsize == 0
 
 
 def test_bootstrap_is_quick():

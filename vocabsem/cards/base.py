@@ -20,7 +20,7 @@ Template = Annotated[Text, AfterValidator(validate_template)]
 class Card(BaseModel):
     """What all cards share: strict types, frozen, unknown keys are errors."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Label(Card):

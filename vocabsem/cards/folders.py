@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from vocabsem.errors import CardError
+from vocabsem.errors import CardError, suggest
 from vocabsem.installation import CHECKOUT, ROOT
 
 __all__ = ["CARDS", "OWN", "VARIABLE", "card_folders", "find_card", "list_cards", "own_folder", "set_card_folders"]
@@ -105,9 +104,7 @@ def find_card(kind: CardKind, name: str) -> Path:
     """
     known, folders = list_cards(kind), [folder / kind for folder in card_folders()]
     if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0.5)
-        listed = f"known are {', '.join(known)}; or give the path of a .yaml file"
-        hint = f"did you mean {near[0]!r}?" if near else listed
+        hint = f"{suggest(name, known)}; or give the path of a .yaml file"
         raise CardError(f"unknown {kind[:-1]} {name!r} in {', '.join(map(str, folders))}: {hint}")
     return next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
 

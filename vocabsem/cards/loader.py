@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, overload
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from vocabsem.cards.folders import card_folders, find_card
 from vocabsem.cards.schema import DatasetCard, Kind, ModelCard
 from vocabsem.cards.yaml_text import LONGEST, MOST_DEPTH, read_yaml_text
-from vocabsem.errors import CardError, shorten
+from vocabsem.errors import CardError, shorten, suggest
 
 __all__ = ["load_card", "read_yaml"]
 
@@ -139,9 +138,7 @@ def _message(model: type[BaseModel], error: dict[str, Any]) -> str:
     path: KeyPath = error["loc"]
     if error["type"] == "extra_forbidden":
         known = _keys_at(model, path[:-1])
-        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        return f"unknown key {path[-1]!r} in {_named(path[:-1])}: {hint}"
+        return f"unknown key {path[-1]!r} in {_named(path[:-1])}: {suggest(str(path[-1]), known)}"
     if error["type"] == "missing":
         return f"missing key {path[-1]!r} in {_named(path[:-1])}"
     message = error["msg"].removeprefix("Value error, ")

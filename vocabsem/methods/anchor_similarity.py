@@ -49,6 +49,7 @@ class AnchorSimilarity(Method):
     """
 
     name = "anchor_similarity"
+    fit_copies = (0.0, 0.3)
     takes_random_state = True
     needs_labels = False
     choices: ClassVar = {"metric": ("cosine", "l2", "dot"), "targets": ("anchors", "head", "random")}

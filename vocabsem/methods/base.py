@@ -15,13 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.arrays import Floats, Ints, check_labels, check_states
-from vocabsem.methods.info import Background
+from vocabsem.methods.info import BLOCK, STATES_LIMIT, Background
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 __all__ = ["Method"]
 
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
-STATES_LIMIT = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 
 
 class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -62,6 +61,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     background: ClassVar[Background] = "train"
+    reads_unlabeled: ClassVar[bool] = True
+    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
     needs_space: ClassVar[bool] = True  # False: it can do without a label space
@@ -169,7 +170,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         raise NotImplementedError
 
     def _logits(self, states: Floats) -> Floats:
-        """(N, n_features_in_) float32 → (N, C), log-probabilities up to a constant per row."""
+        """(N, n_features_in_) float32 → (N, C), log-probabilities up to a constant per row, each from its row alone."""
         raise NotImplementedError
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -191,7 +192,9 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         states = check_states(X, self.n_features_in_, self.name)
         if len(states) == 0:
             return np.empty((0, len(self.classes_)))
-        return np.asarray(softmax(self._logits(states).astype(np.float64) / self.temperature_, axis=1))
+        rows = max(1, BLOCK // states.itemsize // states.shape[1])
+        blocks = (self._logits(states[start : start + rows]) for start in range(0, len(states), rows))
+        return np.concatenate([softmax(b.astype(np.float64) / self.temperature_, axis=1) for b in blocks])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class; the first one of equal probabilities.

@@ -30,6 +30,7 @@ class BackgroundCalibration(Method):
     """
 
     needs_labels = False
+    fit_copies = (0.0, 2.5)
 
     space: LabelSpace
     log_prior_: NDArray[np.float64]

@@ -45,6 +45,7 @@ class Centroid(Method):
     """
 
     name = "centroid"
+    fit_copies = (0.3, 0.3)
     needs_space = False
     fixed_width = False
     choices: ClassVar = {"metric": ("cosine", "l2")}

@@ -15,7 +15,7 @@ from typing import Any
 from vocabsem.errors import CardError
 from vocabsem.methods.info import MethodInfo, info_of
 
-__all__ = ["GROUP", "from_entry_point", "from_file", "requirement", "resolve"]
+__all__ = ["GROUP", "from_entry_point", "from_file", "offered", "requirement", "resolve"]
 
 GROUP = "vocabsem.methods"
 Extension = tuple[MethodInfo, type[Any]]
@@ -109,6 +109,16 @@ def from_entry_point(name: str) -> Extension | None:
             raise CardError(f"method {name!r}: {point.value} is named {info.name!r}: give the entry point that name")
         return info, cls
     return None
+
+
+def offered() -> list[str]:
+    """Return the names of the methods that installed packages offer.
+
+    Returns
+    -------
+    list of str
+    """
+    return sorted(entry_points(group=GROUP).names)
 
 
 def requirement(name: str) -> str | None:

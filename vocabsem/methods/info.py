@@ -10,6 +10,8 @@ from vocabsem.errors import CardError
 
 __all__ = ["Background", "Family", "MethodInfo", "info_of"]
 
+BLOCK = 1 << 27  # bytes of the states that are predicted at a time
+STATES_LIMIT = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
 Family = Literal["states", "adapters"]
 Background = Literal["train", "content_free", "domain_words", "none"]
 
@@ -22,6 +24,8 @@ class MethodInfo:
     """As in cards and tables."""
     target: str
     """`module:Class`."""
+    summary: str = field(default="", compare=False)
+    """What it does, in a line for people."""
     family: Family = "states"
     """Fitted on stored states, or an adapter that is trained inside the model."""
     revision: int = 1
@@ -44,6 +48,10 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
+    reads_unlabeled: bool = True
+    """Whether texts without labels change what it predicts, where `background` is train."""
+    fit_copies: tuple[float, float] = (8.0, 4.0)
+    """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Allowed values of parameters that are words."""
     positive: tuple[str, ...] = ()
@@ -52,6 +60,50 @@ class MethodInfo:
     """Parameters with their defaults; `space` and `random_state` are given by the run."""
     sha256: str = ""
     """Of the file that holds the class, where it is one beside a card."""
+
+    def uses_unlabeled(self, params: Mapping[str, Any]) -> bool:
+        """Return whether training texts without labels change its predictions with these parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters that differ from the defaults; `center`, where a method has it, is the use that it makes of them.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> from vocabsem.methods.registry import method_info
+        >>> centroid = method_info("centroid")
+        >>> centroid.uses_unlabeled({}), centroid.uses_unlabeled({"center": False})
+        (True, False)
+        """
+        centers = params.get("center", self.params.get("center", True))
+        return self.background == "train" and self.reads_unlabeled and bool(centers)
+
+    def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
+        """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
+
+        Parameters
+        ----------
+        labeled, unlabeled : int
+            Rows of either kind.
+        width, classes : int
+            Columns of a state, and C: logits are copied as states are.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> MethodInfo(name="mine", target="mine:Mine", fit_copies=(2, 1)).fit_bytes(1000, 500, 60, 5)
+        800000
+        """
+        rows = self.fit_copies[0] * labeled + self.fit_copies[1] * unlabeled
+        return int(4 * rows * (width + 4 * classes))
 
 
 GIVEN = ("space", "random_state")  # by the run, not by a card
@@ -85,13 +137,15 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
     >>> info_of(ZeroShot, "vocabsem.methods.zero_shot:ZeroShot").background
     'none'
     """
-    names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "params", "sha256")]
+    names = [f.name for f in fields(MethodInfo) if f.name not in ("target", "summary", "params", "sha256")]
     parameters = inspect.signature(method).parameters
     params = {name: p.default for name, p in parameters.items() if name not in GIVEN}
     if missing := [name for name in names if not hasattr(method, name)]:
         base = "vocabsem.methods.Method" if missing != ["name"] else "a name"
         raise CardError(f"method {target}: {method.__name__} has no attribute {missing[0]!r}: give it {base}")
-    info = MethodInfo(**{name: getattr(method, name) for name in names}, target=target, params=params, sha256=sha256)
+    given = {name: getattr(method, name) for name in names}
+    summary = (inspect.getdoc(method) or "").partition("\n")[0]
+    info = MethodInfo(**given, target=target, summary=summary, params=params, sha256=sha256)
     if not re.fullmatch(r"[a-z0-9_.-]+", info.name):
         raise CardError(f"method {target}: its name is {info.name!r}: use small letters, digits, _, . and -")
     if info.family == "states" and next(iter(parameters), "") != "space":

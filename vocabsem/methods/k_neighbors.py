@@ -10,6 +10,7 @@ from vocabsem.methods.base import Method
 __all__ = ["KNeighbors", "share_of_votes"]
 
 BLOCK = 2048  # states compared with all neighbors at a time
+ENTRIES = 2**25  # or as many as there are pairs of them: 128 MiB, and twice that for their order
 
 
 class KNeighbors(Method):
@@ -47,6 +48,7 @@ class KNeighbors(Method):
     """
 
     name = "k_neighbors"
+    fit_copies = (4.3, 0.3)
     needs_space = False
     fixed_width = False
     positive = ("n_neighbors", "smoothing")
@@ -71,9 +73,10 @@ class KNeighbors(Method):
 
     def _logits(self, states: Floats) -> Floats:
         shares = np.empty((len(states), len(self.classes_)))
-        for start in range(0, len(states), BLOCK):
-            similar = unit_rows(states[start : start + BLOCK] - self.mean_) @ self.neighbors_.T  # (b, M)
-            shares[start : start + BLOCK] = share_of_votes(
+        block = max(1, min(BLOCK, ENTRIES // len(self.labels_)))
+        for start in range(0, len(states), block):
+            similar = unit_rows(states[start : start + block] - self.mean_) @ self.neighbors_.T  # (b, M)
+            shares[start : start + block] = share_of_votes(
                 similar, self.labels_, len(self.classes_), self.n_neighbors, self.smoothing
             )
         return np.log(shares)

@@ -12,7 +12,7 @@ from vocabsem.methods.k_neighbors import share_of_votes
 
 __all__ = ["KnnPrompting", "expectations"]
 
-ENTRIES = 2**23  # of a block of distributions (rows, V): 64 MiB in float64
+ENTRIES = 2**23  # of a block of distributions (rows, V), or of distances (rows, M): 64 MiB in float64
 
 
 class KnnPrompting(Method):
@@ -62,9 +62,11 @@ class KnnPrompting(Method):
     """
 
     name = "knn_prompting"
+    fit_copies = (2.0, 0.3)
     positive = ("n_neighbors", "per_class", "smoothing")
     takes_random_state = True
     reads_vocabulary = True
+    reads_unlabeled = False
     trains = True  # prompts are drawn where there are more than per_class
 
     space: LabelSpace
@@ -101,8 +103,13 @@ class KnnPrompting(Method):
         self.labels_ = np.asarray(labels[chosen], np.int64)
 
     def _logits(self, states: Floats) -> Floats:
-        nearness = states.astype(np.float64) @ self.expected_.T.astype(np.float64) + self.constants_  # (N, M)
-        return np.log(share_of_votes(nearness, self.labels_, self.space.classes, self.n_neighbors, self.smoothing))
+        expected, shares = self.expected_.T.astype(np.float64), np.empty((len(states), self.space.classes))
+        block = max(1, ENTRIES // len(self.labels_))
+        for start in range(0, len(states), block):
+            rows = slice(start, start + block)
+            nearness = states[rows].astype(np.float64) @ expected + self.constants_  # (b, M)
+            shares[rows] = share_of_votes(nearness, self.labels_, self.space.classes, self.n_neighbors, self.smoothing)
+        return np.log(shares)
 
 
 def expectations(

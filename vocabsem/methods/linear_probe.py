@@ -65,6 +65,7 @@ class LinearProbe(Method):
     """
 
     name = "linear_probe"
+    fit_copies = (2.0, 2.0)
     takes_layers = True
     takes_random_state = True
     needs_space = False

@@ -74,9 +74,11 @@ class PaperCalibrator(Method):
     """
 
     name = "paper_calibrator"
+    fit_copies = (1.5, 0.3)
     takes_random_state = True
     trains = True
     positive = ("epochs", "batch_size")
+    reads_unlabeled = False
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),

@@ -1,15 +1,14 @@
 """The methods by name: those of this package and those of others. Each is imported when it is first used."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from vocabsem.errors import CardError
+from vocabsem.errors import CardError, suggest
 from vocabsem.methods.built_in import BUILT_IN
-from vocabsem.methods.extensions import from_entry_point, from_file
+from vocabsem.methods.extensions import from_entry_point, from_file, offered
 from vocabsem.methods.info import MethodInfo
 
 __all__ = ["build_adapter", "build_method", "check_params", "load_method", "method_info", "method_infos"]
@@ -89,7 +88,8 @@ def _find(name: str) -> tuple[MethodInfo, type[Any] | None]:
         return _INFOS[name], None
     result = from_file(name) if ":" in name else from_entry_point(name)
     if result is None:
-        raise CardError(f"unknown method {name!r}{_nearest(name, _INFOS)}")
+        names = sorted({*_INFOS, *offered()})
+        raise CardError(f"unknown method {name!r}: {suggest(name, names)}")
     if result[0].name in _INFOS:
         raise CardError(f"method {name}: its name is {result[0].name!r}, as that of a method here: give it another")
     return result
@@ -179,7 +179,7 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
     info = method_info(name)
     for key, value in params.items():
         if key not in info.params:
-            raise CardError(f"unknown parameter {key!r} of method {info.name}{_nearest(key, info.params)}")
+            raise CardError(f"unknown parameter {key!r} of method {info.name}: {suggest(key, info.params)}")
         _check_value(f"parameter {key} of method {info.name} is {value!r}", info, key, value)
 
 
@@ -199,8 +199,3 @@ def _check_value(given: str, info: MethodInfo, key: str, value: Any) -> None:
             raise CardError(f"{given}: give a number above 0")
         if key in info.choices and each not in info.choices[key]:
             raise CardError(f"{given}: choose {', '.join(info.choices[key])}")
-
-
-def _nearest(given: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(given, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(known) or 'none (it takes none)'}"

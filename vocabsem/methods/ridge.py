@@ -1,6 +1,6 @@
 """Ridge regression of the classes on standardized states: closed form, with exact leave-one-out errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ class RidgeProbe(Method):
     """
 
     name = "ridge"
+    fit_copies = (4.0, 2.0)
     takes_layers = True
     temperature_folds = 0
     needs_space = False
@@ -151,18 +152,22 @@ def ridge(
     variance, axes = principal_axes(z)
     covariance = axes.T @ (z.T @ y)  # (r, C)
     shrunk = 1 / (variance[:, None] + alphas)  # (r, Λ)
-    residuals = np.empty((len(alphas), *y.shape))
-    for start in range(0, len(z), BLOCK):
-        rows = slice(start, start + BLOCK)
+
+    def residuals(rows: slice, candidates: Sequence[int]) -> Iterator[NDArray[np.float64]]:
+        """Yield the leave-one-out errors (b, C) of some rows, for each λ of these numbers."""
         columns = z[rows] @ axes  # (b, r), orthogonal over all rows
         leverage = 1 / len(z) + columns**2 @ shrunk  # (b, Λ), the 1/N for the intercept
-        for index in range(len(alphas)):
+        for index in candidates:
             missed = y[rows] - columns @ (covariance * shrunk[:, [index]])
-            residuals[index, rows] = missed / (1 - leverage[:, [index]])
-    errors = (residuals**2).sum(axis=(1, 2))
+            yield missed / (1 - leverage[:, [index]])
+
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(z), BLOCK)]
+    each = [[(missed**2).sum() for missed in residuals(rows, range(len(alphas)))] for rows in blocks]
+    errors = np.sum(each, axis=0)
     best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(alphas / alpha_prior) ** 2).argmin())
     weights = axes @ (covariance * shrunk[:, [best]])
-    return weights, mean - center @ weights, float(alphas[best]), y + mean - residuals[best]
+    missed = np.concatenate([missed for rows in blocks for missed in residuals(rows, [best])])
+    return weights, mean - center @ weights, float(alphas[best]), y + mean - missed
 
 
 def _sharpness(estimates: NDArray[np.float64], labels: Ints, prior: float) -> float:

@@ -108,6 +108,7 @@ class VocabularyCalibrator(Method):
     """
 
     name = "vocabulary_calibrator"
+    fit_copies = (6.0, 3.0)
     takes_layers = True
     takes_random_state = True
     revision = 2

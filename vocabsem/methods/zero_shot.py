@@ -34,6 +34,7 @@ class ZeroShot(Method):
     """
 
     name = "zero_shot"
+    fit_copies = (0.0, 0.3)
     needs_labels = False
     background = "none"
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
@@ -95,8 +96,9 @@ def distinct(names: list[str]) -> list[str]:
     ValueError
         For two columns of one name.
     """
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"it has two columns named {twice[0][:100]!r}: rename one")
+    if len(set(names)) < len(names):
+        ((twice, _),) = Counter(names).most_common(1)
+        raise ValueError(f"it has two columns named {twice[:100]!r}: rename one")
     return names
 
 

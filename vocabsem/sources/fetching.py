@@ -13,13 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock
-
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
 from vocabsem.sources.parsing import Source, parse
 from vocabsem.sources.wheels import fetch_from_wheel
+from vocabsem.waiting import held
 
 __all__ = ["Fetched", "cached", "fetch", "files_in", "refresh", "sha256_of"]
 
@@ -80,7 +79,7 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
             raise SourceError(f"source {text[:200]!r}: {str(_local(source))[:200]} does not exist")
         try:
             (cache / "locks").mkdir(parents=True, exist_ok=True)
-            with FileLock(cache / "locks" / _key(text)):
+            with held(cache / "locks" / _key(text), f"fetches {text[:200]}"):
                 # Another process may have fetched it while this one waited.
                 fetched = cached(text, cache) or _download(text, source, cache, sha256, patterns)
         except OSError as error:
@@ -143,7 +142,7 @@ def refresh(text: str, cache: Path) -> None:
     if source.scheme == "hf" and kept and kept.revision != source.version:
         commit, receipt = commit_of(source.name, source.version), _read_receipt(text, cache)
         if receipt and commit and commit != kept.revision:
-            with FileLock(cache / "locks" / _key(text)):
+            with held(cache / "locks" / _key(text), f"fetches {text[:200]}"):
                 _download(text, source, cache, None, receipt.patterns)
 
 

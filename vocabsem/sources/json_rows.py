@@ -1,6 +1,7 @@
 """Objects of JSON, one at a time: an array of them, or one a line."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -99,8 +100,8 @@ def _checked(row: Any, where: str) -> Row:
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
     row = dict(pairs)
     if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"two values are named {next(n for n in names if names.count(n) > 1)!r}: rename one")
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"two values are named {twice[:100]!r}: rename one")
     return row
 
 

@@ -5,6 +5,7 @@ readers never wait and never see half of it.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -69,7 +70,10 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
 
 
 def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
-    with lease(home.root / LEASE, timeout=timeout):
+    def waiting(owner: str) -> None:
+        sys.stderr.write(f"waiting for {owner}, which writes the catalog\n")
+
+    with lease(home.root / LEASE, timeout=timeout, waiting=waiting):
         for left in home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"):  # by writers that were killed
             left.unlink()
         try:

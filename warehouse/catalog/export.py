@@ -1,5 +1,6 @@
 """Tables for people (aligned text), for spreadsheets (CSV), for scripts (JSON) and for the next tool (Parquet)."""
 
+import codecs
 import json
 import math
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from warehouse.errors import QueryRefused
 
 WIDTH = 60  # characters of one cell of a text table
 ROWS = 10_000  # of a text table
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with in a spreadsheet
+PLAN = ["explain_key", "explain_value"]  # the columns of EXPLAIN
 ITEMS = 4  # items of a list in one cell
 
 
 def render(table: pa.Table, form: str, out: BinaryIO) -> None:
-    """Write `table` to `out` as `table`, `csv`, `json` (a list of objects) or `parquet`.
+    """Write `table` to `out` as `table`, `csv`, `excel` (CSV for spreadsheets), `json` (a list of rows) or `parquet`.
 
     Raises QueryRefused for another form, and for a column that the form cannot hold.
     """
@@ -33,6 +36,9 @@ def render(table: pa.Table, form: str, out: BinaryIO) -> None:
 
 
 def _text(table: pa.Table, out: BinaryIO) -> None:
+    if table.column_names == PLAN:
+        out.write("".join(printable(str(value), keep="\n") for value in table[PLAN[1]].to_pylist()).encode())
+        return
     columns = [[_cell(value) for value in column.to_pylist()] for column in table[:ROWS].columns]
     numeric = [
         pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema
@@ -58,6 +64,17 @@ def _csv(table: pa.Table, out: BinaryIO) -> None:
     csv.write_csv(_flat(table), out)
 
 
+def _excel(table: pa.Table, out: BinaryIO) -> None:
+    """CSV as spreadsheets read it: UTF-8 with its mark, and no text that they would take for a formula."""
+    flat = _flat(table)
+    for index, field in enumerate(flat.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            texts = [None if v is None else f"'{v}" if v[:1] in FORMULA else v for v in flat[index].to_pylist()]
+            flat = flat.set_column(index, field.name, pa.array(texts, pa.string()))
+    out.write(codecs.BOM_UTF8)
+    _csv(flat, out)
+
+
 def _json(table: pa.Table, out: BinaryIO) -> None:
     names = table.column_names
     if len(set(names)) < len(names):
@@ -79,6 +96,7 @@ def _parquet(table: pa.Table, out: BinaryIO) -> None:
 FORMS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     "table": _text,
     "csv": _csv,
+    "excel": _excel,
     "json": _json,
     "parquet": _parquet,
 }

@@ -1,5 +1,6 @@
 """Manifests as rows of the catalog's tables, and what follows from all of them together."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -11,8 +12,6 @@ import pyarrow as pa
 from warehouse.lake.keys import canonical
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
-
-LAST = 2**31 - 1  # sorts `all` shots after every number
 
 Record = dict[str, Any]
 
@@ -176,8 +175,9 @@ def _figures(lake: Lake, manifest: Manifest, schema: pa.Schema) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def shots_order(shots: str) -> int:
-    return int(shots) if shots.isdecimal() and int(shots) < LAST else LAST
+def shots_order(shots: str) -> float:
+    """Return shots as a number to sort by, infinite for `all`."""
+    return float(shots) if shots.isdecimal() else math.inf
 
 
 def _kind(role: str) -> str:

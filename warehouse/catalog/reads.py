@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def leaderboard(home: Home, experiment: str | None = None, dataset: str | None = None) -> pa.Table:
-    """Return the leaderboard of the latest runs (model, dataset, method, shots, n_seeds and the scores)."""
+    """Return the leaderboard of the latest runs: the columns of the view `leaderboard`, best first in each data set."""
     return _read(home, "leaderboard", experiment=experiment, dataset=dataset)
 
 
@@ -80,6 +80,23 @@ def latest_run(home: Home, experiment: str) -> Row | None:
     return next(iter(_rows(home, "latest_run", experiment=experiment)), None)
 
 
+def find_runs(home: Home, given: str) -> list[Row]:
+    """Return the latest run of the experiment of this name, and the runs whose keys begin so (4 characters at least).
+
+    Columns: key, experiment, started, latest.
+    """
+    return _rows(home, "find_runs", given=given)
+
+
+def paired_fits(home: Home, first: str, second: str) -> list[Row]:
+    """Return the fits of two runs, by their keys, side by side.
+
+    Columns: model, dataset, method, shots, first_key, second_key (of the predictions; None where only the other run has
+    the fit), first_examples, second_examples (keys).
+    """
+    return _rows(home, "paired_fits", first=first, second=second)
+
+
 def experiments(home: Home) -> list[str]:
     """Return the experiments that have a finished run."""
     return _column(home, "experiments")
@@ -126,6 +143,12 @@ def example(home: Home, dataset: str, id: str) -> tuple[dict[str, str], str] | N
     return (dict(rows[0]["fields"]), rows[0]["label_name"]) if rows else None
 
 
+def short_example(home: Home, dataset: str, length: int = 60) -> dict[str, str] | None:
+    """Return the fields of the test example with a text of about `length` characters, None if none is stored."""
+    rows = _column(home, "short_example", dataset=dataset, length=length)
+    return dict(rows[0]) if rows else None
+
+
 def training_fields(home: Home, dataset: str, count: int) -> list[dict[str, str]]:
     """Return the fields of at most `count` stored training examples, always the same ones."""
     return [dict(fields) for fields in _column(home, "training_fields", dataset=dataset, count=count)]
@@ -144,6 +167,31 @@ def similar_tokens(home: Home, model: str, text: str) -> list[str]:
 def models_with_anchors(home: Home) -> list[str]:
     """Return the models whose anchors are published."""
     return _column(home, "models_with_anchors")
+
+
+def exported_states(home: Home, model: str, dataset: str, split: str | None, layer: int | None) -> pa.Table:
+    """Return states with their examples: model, dataset, split, layer, id, label, label_name, text, state."""
+    return _read(home, "exported_states", model=model, dataset=dataset, split=split, layer=layer)
+
+
+def exported_anchors(home: Home, model: str) -> pa.Table:
+    """Return the newest anchors of a model: model, token_id, token, leverage, anchor, head, bias."""
+    return _read(home, "exported_anchors", model=model)
+
+
+def exported_predictions(
+    home: Home,
+    experiment: str,
+    model: str | None,
+    dataset: str | None,
+    method: str | None,
+    shots: str | None,
+    split: str | None,
+) -> pa.Table:
+    """Return the predictions of an experiment's latest run: model, dataset, method, shots, split, seed, id, label,
+    predicted, probabilities."""
+    wanted = {"model": model, "dataset": dataset, "method": method, "shots": shots, "split": split}
+    return _read(home, "exported_predictions", experiment=experiment, **wanted)
 
 
 def _read(home: Home, name: str, **values: Any) -> pa.Table:

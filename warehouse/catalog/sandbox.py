@@ -3,8 +3,8 @@
 DuckDB's own settings do most of it: the catalog is attached read-only, no file may be opened but the published ones,
 nothing can be attached or installed, and the settings are locked. What they leave open is writing over the very files
 that may be read: `COPY … TO` is a statement, but since DuckDB 2.0 also a clause of `SELECT` (`with x as (copy …)`), and
-table functions run SQL from strings. So a user's SQL is parsed by DuckDB itself, and only a single SELECT, made of
-nothing but queries and known table functions, is run.
+table functions run SQL from strings. So a user's SQL is parsed by DuckDB itself, and only a single statement, made of
+nothing but queries and known table functions, is run, or explained.
 """
 
 import json
@@ -14,10 +14,14 @@ from typing import Any
 
 import duckdb
 
+from warehouse.catalog.checkable import checkable
 from warehouse.catalog.statements import statement
 from warehouse.errors import QueryRefused
 
-ALLOWED = "a single SELECT (or FROM, SHOW, DESCRIBE, SUMMARIZE) over the warehouse's tables, views and macros"
+ALLOWED = (
+    "a single SELECT (or FROM, WITH, VALUES, PIVOT, UNPIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) over the warehouse's"
+    " tables, views and macros"
+)
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLE_FUNCTIONS = {
@@ -34,7 +38,7 @@ def confine(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
 
 
 def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raise QueryRefused unless `sql` is one SELECT that only reads."""
+    """Raise QueryRefused unless `sql` is one statement that only reads."""
     tree = _parse(connection, sql)
     if len(tree) != 1:
         raise QueryRefused(f"{len(tree)} statements were given: give {ALLOWED}")
@@ -48,7 +52,7 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     try:
-        [(text,)] = connection.execute(statement("parse"), {"sql": sql}).fetchall()
+        [(text,)] = connection.execute(statement("parse"), {"sql": checkable(sql)}).fetchall()
         answer = json.loads(text)
     except (duckdb.Error, RecursionError, UnicodeError) as error:
         raise QueryRefused(f"the query cannot be read ({error}): give {ALLOWED}") from None

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -112,6 +112,12 @@ def read_range(path: Path, columns: Sequence[str] | None, start: int, stop: int)
                 skipped += size
             before += size
         return file.read_row_groups(groups, columns).slice(max(start - skipped, 0), max(stop - start, 0))
+
+
+def read_batches(path: Path, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, at most `size` at a time, its pages' checksums compared."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(size, columns=columns)
 
 
 def _difference(file: BinaryIO, entry: FileEntry) -> str | None:

@@ -1,4 +1,4 @@
-"""Removing what crashes left behind: temporaries, partitions that were never published, files no manifest lists."""
+"""Removing what crashes left behind: temporaries, partitions never published, files no manifest lists, leases."""
 
 import shutil
 import time
@@ -10,13 +10,14 @@ from pathlib import Path
 from warehouse.errors import CorruptPartition, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic
-from warehouse.lake.lease import lease, lease_of
+from warehouse.lake.lease import lease, lease_of, sweep_leases
 from warehouse.lake.manifest import MANIFEST, Manifest, partition_folders
 from warehouse.lake.partition import SIDECAR
 
 
 def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
-    """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`.
+    """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`, and
+    leases of processes that are gone.
 
     A writer's partition is young as a whole: as long as any of its files is, all of them stay, finished parts
     included; one that is being computed stays at any age. What is published, and what a damaged manifest may still
@@ -24,7 +25,7 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
     """
     deadline = time.time() - older_than.total_seconds()
     unfinished = sorted(home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"))  # catalogs
-    removed = [path for path in unfinished if _remove_old(path, deadline)]
+    removed = [path for path in unfinished if _remove_old(path, deadline)] + sweep_leases(home.lake)
     for folder in partition_folders(home.lake):
         with suppress(FileNotFoundError, WriterBusy), atomic.locked(folder, create=False):
             removed += _sweep_partition(folder, deadline)
@@ -32,10 +33,11 @@ def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path]:
 
 
 def sweep_temporaries(home: Home) -> None:
-    """Remove what killed writers left in partitions: temporaries, and the sidecars of what is published since.
+    """Remove what killed writers left in partitions: leases, temporaries, and the sidecars of what is published since.
 
     Files are written and listed under their folder's lock: who holds it knows that nobody is at it.
     """
+    sweep_leases(home.lake)
     for folder in partition_folders(home.lake):
         if any(_left_by_writer(folder)):
             with suppress(FileNotFoundError), atomic.locked(folder, create=False):

@@ -4,9 +4,11 @@ A lease is a file that names its owner and is refreshed while it is held. One wh
 on the same machine, from another machine when it was not refreshed for LEASE_SECONDS.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import SoftFileLease, Timeout
 
@@ -15,6 +17,7 @@ from warehouse.lake import atomic
 
 LEASE_SECONDS = 60.0
 PATIENCE_SECONDS = 0.5  # before `waiting` is called: to take over from the dead takes less
+UNNAMED_SECONDS = 2.0  # from a lease's creation to its owner's name in it: it takes microseconds
 
 
 @contextmanager
@@ -23,7 +26,6 @@ def lease(path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | N
 
     Raises WriterBusy, naming the owner, if it is not free within `timeout` seconds, and NoSpace.
     """
-    held, queue = (SoftFileLease(each, lease_duration=LEASE_SECONDS) for each in (path, f"{path}.next"))
     patience = PATIENCE_SECONDS if timeout < 0 else min(PATIENCE_SECONDS, timeout)
     with ExitStack() as stack:
         try:
@@ -32,8 +34,8 @@ def lease(path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | N
                 # Whoever waits next holds the queue: an owner that comes back at once waits behind it.
                 for wait in (patience, timeout):
                     try:
-                        with queue.acquire(timeout=wait):
-                            stack.enter_context(held.acquire(timeout=wait))
+                        with _acquire(_queue(path), wait):
+                            stack.enter_context(_acquire(path, wait))
                         break
                     except Timeout:
                         if wait == timeout:
@@ -67,3 +69,41 @@ def owner(path: Path) -> str:
     """Return who holds the lease at `path`."""
     known = SoftFileLease(path, lease_duration=LEASE_SECONDS).owner
     return f"pid {known.pid} on {known.hostname}" if known else "another process"
+
+
+def sweep_leases(folder: Path) -> list[Path]:
+    """Remove the leases below `folder` whose owners are gone. Returns their paths."""
+    removed = []
+    for path in sorted([*folder.rglob("lease"), *folder.rglob("lease.next")]):
+        with suppress(Timeout), _acquire(path, PATIENCE_SECONDS):
+            for aside in path.parent.glob(f"{path.name}.*.*"):  # of one killed while it took the lease over
+                aside.unlink()
+            removed.append(path)
+    return removed
+
+
+def _queue(path: Path) -> Path:
+    """Return the lease of who waits next for the one at `path`."""
+    return path.with_name(f"{path.name}.next")
+
+
+def _acquire(path: Path, timeout: float) -> AbstractContextManager[Any]:
+    """Take the lease at `path`. Raises Timeout.
+
+    One whose owner was killed before its name was in it is removed: filelock would wait for it for ever.
+    """
+
+    def cancel() -> bool:
+        with suppress(FileNotFoundError):
+            if _is_unnamed(path):
+                with atomic.locked(path.parent, create=False):
+                    if _is_unnamed(path):
+                        path.unlink()
+        return False
+
+    return SoftFileLease(path, lease_duration=LEASE_SECONDS).acquire(timeout=timeout, cancel_check=cancel)
+
+
+def _is_unnamed(path: Path) -> bool:
+    stat = path.stat()
+    return not stat.st_size and time.time() - stat.st_mtime > UNNAMED_SECONDS

@@ -108,26 +108,41 @@ class Partition:
         Raises NotPublished, or CorruptPartition if a file differs from the manifest or a page from its checksum.
         """
         tables, before = [], 0
-        for entry in self._published().files:
-            if entry.is_part:
-                start, stop = (0, None) if rows is None else (rows.start - before, rows.stop - before)
-                before += entry.rows or 0
-                files.require(self.path, entry)
-                path = self.path / entry.name
-                if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
-                    raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
-                try:
-                    if stop is None:
-                        tables.append(files.read(path, columns, filters))
-                    else:
-                        tables.append(files.read_range(path, columns, max(start, 0), max(stop, 0)))
-                except (OSError, pa.ArrowException) as error:
-                    if "FieldRef" in str(error):  # a filter over a column that is not there
-                        raise
-                    raise files.damaged(path, files.first_line(error)) from error
-        if not tables:
-            raise NotPublished(f"{self} holds no rows: it is made of {[e.name for e in self._published().files]}")
+        for entry in self._parts():
+            start, stop = (0, None) if rows is None else (rows.start - before, rows.stop - before)
+            before += entry.rows or 0
+            with self._reading(entry, columns) as path:
+                if stop is None:
+                    tables.append(files.read(path, columns, filters))
+                else:
+                    tables.append(files.read_range(path, columns, max(start, 0), max(stop, 0)))
         return pa.concat_tables(tables)
+
+    def batches(self, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that `table` returns, at most `size` at a time and no more of them in memory; raises as it."""
+        for entry in self._parts():
+            with self._reading(entry, columns) as path:
+                yield from files.read_batches(path, columns, size)
+
+    def _parts(self) -> list[FileEntry]:
+        published = self._published().files
+        if not (parts := [entry for entry in published if entry.is_part]):
+            raise NotPublished(f"{self} holds no rows: it is made of {[entry.name for entry in published]}")
+        return parts
+
+    @contextmanager
+    def _reading(self, entry: FileEntry, columns: Sequence[str] | None) -> Iterator[Path]:
+        """Yield the path of a part; what fails in the block is damage to it."""
+        files.require(self.path, entry)
+        path = self.path / entry.name
+        try:
+            if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
+                raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
+            yield path
+        except (OSError, pa.ArrowException) as error:
+            if "FieldRef" in str(error):  # a filter over a column that is not there
+                raise
+            raise files.damaged(path, files.first_line(error)) from error
 
     def file(self, name: str) -> Path:
         """Return the path of a file the manifest lists; raises NotPublished or CorruptPartition."""

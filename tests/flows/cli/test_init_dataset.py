@@ -9,7 +9,7 @@ import yaml
 
 from flows.anchors import anchors
 from flows.calibrate import calibrate
-from flows.cli.main import app
+from flows.cli.command_line import app
 from flows.evaluate import evaluate
 from flows.extract import extract
 from vocabsem.cards.folders import CARDS
@@ -54,6 +54,7 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
     assert f"written: {output}\n" in printed
     assert f"vocabsem run quickstart --set name=my_reviews --set 'datasets=[{output}]'" in printed
     assert [file.name for file in output.parent.iterdir()] == ["mine.yaml"]
+    assert output.read_text().startswith(f"# yaml-language-server: $schema={CARDS / 'schemas' / 'datasets.json'}\n")
 
     experiment = {
         "name": "own",

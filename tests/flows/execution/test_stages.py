@@ -46,7 +46,7 @@ def test_a_stage_before_its_time_does_nothing(world, recorded):
     assert not world.home.lake.exists()
 
 
-def test_shards_of_a_killed_run_are_kept_and_another_size_does_no_harm(world, recorded):
+def test_shards_of_a_killed_run_are_kept_also_those_of_another_size(world, recorded):
     plan = world.plan()
     (pair,) = plan.pairs
     build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
@@ -66,7 +66,7 @@ def test_shards_of_a_killed_run_are_kept_and_another_size_does_no_harm(world, re
         partition.verify()
         assert len(partition.table()) == SPLITS[split]
     files = [entry.rows for entry in pair.states["test"].partition(Lake(world.home)).manifest().files]
-    assert files == [9, 9, 6]
+    assert files == [16, 8]
 
 
 def test_extracting_what_is_there_changes_nothing(world, recorded):

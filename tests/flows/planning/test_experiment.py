@@ -30,10 +30,10 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted((CARDS / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_card_of_the_project_is_valid(path):
+def test_every_card_of_the_project_is_valid(path, tmp_path):
     experiment = load_experiment(path.stem)
     assert experiment.name == path.stem
-    assert experiment.model_cards()
+    assert experiment.model_cards(tmp_path)
     assert len(experiment.dataset_cards()) == len(experiment.datasets)
 
 
@@ -99,7 +99,7 @@ def test_two_cards_of_one_name_are_reported(write, tmp_path):
         copy = shutil.copy(CARDS / kind / f"{own}.yaml", tmp_path / f"{kind}.yaml")
         experiment = load_experiment(write(**{kind: [own, str(copy)]}))
         with pytest.raises(CardError, match=rf"^{own} and {copy} are both named '{own}': give one card another name$"):
-            experiment.model_cards(), experiment.dataset_cards()
+            experiment.model_cards(tmp_path), experiment.dataset_cards()
 
 
 def test_overrides_are_applied_before_validation(write):

@@ -1,7 +1,10 @@
 """The report: each table against the figures that were put into the lake; only the tables there are rows for."""
 
+import errno
+import os
 import re
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -14,6 +17,7 @@ from tests.warehouse.lakes import put_comparisons, put_run
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog
 from warehouse.home import Home
+from warehouse.lake import atomic
 from warehouse.lake.partition import Lake
 
 OURS = "vocabulary_calibrator"
@@ -193,6 +197,35 @@ def test_a_place_that_cannot_be_written_is_refused_and_left_as_it_was(home, tmp_
         with pytest.raises(BadInput, match=message):
             report(home, "paper", output)
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+
+
+def test_a_page_is_replaced_whole_or_stays(home, tmp_path, monkeypatch):
+    path = tmp_path / "results.md"
+    path.write_text("the page of yesterday")
+    real = atomic._write_all
+
+    def half(file, data):
+        real(file, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic, "_write_all", half)
+    with pytest.raises(BadInput, match=r"cannot write .*results\.md: No space left on device"):
+        report(home, "plain", path)
+    assert [each.name for each in tmp_path.iterdir()] == ["results.md"]
+    assert path.read_text() == "the page of yesterday"
+    monkeypatch.undo()
+    (link := tmp_path / "link.md").symlink_to(path)
+    page = report(home, "plain", link)
+    assert path.read_text() == page
+    assert link.is_symlink()
+
+
+def test_a_page_goes_into_a_pipe(home, tmp_path):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        assert report(home, "plain", pipe) == read.result()
+    assert pipe.is_fifo()
 
 
 def test_the_papers_figures_average_to_what_it_says():

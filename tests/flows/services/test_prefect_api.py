@@ -15,11 +15,12 @@ def test_an_api_that_does_not_answer_is_named_with_its_variable(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_database_is_refused_before_a_server_starts(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["prefect/prefect.db", "mlflow.db"])
+def test_a_damaged_database_is_refused_before_a_server_starts(tmp_path, monkeypatch, name):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     home = Home(tmp_path)
     home.prefect.mkdir()
-    (home.prefect / "prefect.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(BadInput, match=r"prefect\.db cannot be opened \(file is not a database\)"):
+    (home.root / name).write_bytes(b"no database" * 1000)
+    with pytest.raises(BadInput, match=rf"{name} cannot be opened \(file is not a database\)"):
         in_process(home).__enter__()
     assert not (home.root / "logs").exists()

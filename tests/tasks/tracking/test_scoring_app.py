@@ -150,7 +150,7 @@ def test_cells_of_csv_are_texts():
         ("a", "text/plain", 415, "send application/json or text/csv"),
         ("a", "", 415, "send application/json or text/csv"),
         ("text\na", "text/csv; charset=latin-1", 415, "send UTF-8"),
-        ({"inputs": ["a"] * 201}, JSON, 422, "201 texts, at most 200 (--max-texts)"),
+        ({"inputs": ["a"] * 201}, JSON, 422, "more than 200 texts (--max-texts)"),
         ({"inputs": ["a", "b" * 51]}, JSON, 422, "row 1: text has 51 characters, at most 50 (--max-characters)"),
         (b" " * 1_000_001, JSON, 413, "1000001 bytes, at most 1 MB (--max-megabytes)"),
     ],

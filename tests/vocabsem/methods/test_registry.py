@@ -1,12 +1,14 @@
 """The table of methods against their classes, and what a card may say of one."""
 
+import numpy as np
 import pytest
 
+from tests.vocabsem.method_data import make_space, make_states, make_whole_space
 from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
 from vocabsem.methods import Method
 from vocabsem.methods.info import info_of
-from vocabsem.methods.registry import check_params, load_method, method_info, method_infos
+from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 
 
 @pytest.mark.parametrize("name", method_infos())
@@ -32,10 +34,37 @@ def test_what_a_class_inherits_is_its_own():
     assert method_info("domain_calibration").background == "domain_words"
 
 
+READ_TRAINING_TEXTS = [
+    (name, params)
+    for name, info in method_infos().items()
+    if info.family == "states" and info.background == "train"
+    for params in ({}, *([{"center": False}] if "center" in info.params else []))
+]
+
+
+@pytest.mark.parametrize(("name", "params"), READ_TRAINING_TEXTS)
+def test_unlabeled_texts_change_the_predictions_of_those_that_use_them(name, params):
+    X, y = make_states(n=30)
+    few = {"epochs": 2} if name == "paper_calibrator" else {}
+    space = make_whole_space() if name == "knn_prompting" else make_space()
+    logits = []
+    for seed in (1, 2):
+        other, _ = make_states(seed, n=40)
+        fitted = build_method(name, params | few, space, 0).fit(X, y, unlabeled=other * seed)
+        logits.append(fitted.predict_proba(X))
+    assert bool(np.abs(logits[0] - logits[1]).max() > 1e-6) is method_info(name).uses_unlabeled(params)
+
+
+@pytest.mark.parametrize("name", ["zero_shot", "contextual_calibration", "domain_calibration", "lora", "ia3"])
+def test_methods_that_are_given_no_training_texts_use_none(name):
+    assert not method_info(name).uses_unlabeled({})
+
+
 def test_refuses_with_the_nearest_name():
-    with pytest.raises(CardError, match="did you mean 'linear_probe'"):
+    with pytest.raises(CardError, match="did you mean 'linear_probe'") as raised:
         check_params("linear_prob", {})
-    with pytest.raises(CardError, match="choose one of none"):
+    assert all(name in str(raised.value) for name in method_infos())
+    with pytest.raises(CardError, match="known are none"):
         check_params("zero_shot", {"metric": "l2"})
 
 

@@ -30,6 +30,22 @@ def rendered(table, form):
     return out.getvalue()
 
 
+def test_csv_for_spreadsheets_has_no_formula():
+    """OWASP's list of what begins a formula; numbers stay numbers, and a spreadsheet knows UTF-8 by its mark."""
+    texts = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "é", "a=b", None, ""]
+    table = pa.table({"text": texts, "n": pa.array(range(-5, 5), pa.int64())})
+    data = rendered(table, "excel")
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert [row[0] for row in rows[1:]] == [*(f"'{text}" for text in texts[:6]), "é", "a=b", "", ""]
+    assert [int(row[1]) for row in rows[1:]] == list(range(-5, 5))
+
+
+def test_a_plan_is_printed_as_it_is_drawn():
+    table = pa.table({"explain_key": ["physical_plan"], "explain_value": ["╭─ x ─╮\n│ \x1b[31m │\n"]})
+    assert rendered(table, "table").decode() == "╭─ x ─╮\n│ \\x1b[31m │\n"
+
+
 def test_json_reads_back_with_what_is_not_finite_as_null():
     rows = json.loads(rendered(TABLE, "json"))
     assert rows[0] == {"name": "plain", "n": 1, "x": 0.5, "flag": True, "list": [1.0, 2.0]}

@@ -1,5 +1,6 @@
 """A lease: held by one, named to those who wait, taken over from the dead, handed on in turn."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from warehouse.errors import WriterBusy
-from warehouse.lake.lease import lease, leases
+from warehouse.lake.lease import lease, leases, sweep_leases
 
 HOLDER = """
     import sys, time
@@ -77,3 +78,35 @@ def test_the_shots_of_a_method_share_a_lease_and_no_order_of_folders_blocks(tmp_
     with leases(folders, waiting=print):
         assert sorted(path.parent.name for path in tmp_path.rglob("lease")) == ["method=a", "method=b"]
     assert not list(tmp_path.rglob("lease*"))
+
+
+def test_the_leases_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
+    """Also a queue's, one whose owner had not written its name yet, and what a take-over that was cut off set aside."""
+    living, dead = tmp_path / "living", tmp_path / "dead"
+    first, second = holder(living / "lease", 60), holder(dead / "lease", 60)
+    waiting = subprocess.Popen([sys.executable, "-c", textwrap.dedent(HOLDER), str(dead / "lease"), "60"])
+    while not (dead / "lease.next").exists():
+        time.sleep(0.01)
+    for process in (waiting, second):
+        process.kill()
+        process.communicate()
+    (dead / f"lease.break.{second.pid}.{'0' * 32}").write_bytes((dead / "lease").read_bytes())
+    unnamed = tmp_path / "unnamed" / "lease"
+    unnamed.parent.mkdir()
+    unnamed.touch()
+    os.utime(unnamed, (0, 0))
+    try:
+        assert sweep_leases(tmp_path) == [dead / "lease", dead / "lease.next", unnamed]
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [living / "lease"]
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_lease_without_a_name_is_taken_over_once_its_owner_should_have_written_it(tmp_path):
+    (tmp_path / "lease").touch()
+    with pytest.raises(WriterBusy), lease(tmp_path / "lease", timeout=0.2):
+        pass
+    with lease(tmp_path / "lease", timeout=20):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
 """Ridge regression around a prior prediction; leave-one-out errors weigh how far from it, in closed form."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,24 +55,30 @@ def ridge_with_prior(z: Floats, prior: Floats, y: Floats, settings: PriorRidge) 
     constant = z[:, -1].astype(np.float64)
     axes, left, lengths = _singular(z)
     projected, of_constant = left.T @ both, left.T @ constant  # (r, 2C), (r,)
-    log_weight, errors, solutions = [], [], []
-    for alpha in settings.alphas:
-        share = lengths**2 / (lengths**2 + alpha)
-        missed = both - left @ (share[:, None] * projected)  # (1 − H) both
-        alone = constant - left @ (share * of_constant)  # (1 − H) constant
-        free = 1 - (left**2) @ share  # 1 − H_ii
-        for scale in settings.intercept_scales:  # adds (f² − 1) constant constantᵀ to z zᵀ: an update of rank one
-            pull = (scale**2 - 1) / (alpha + (scale**2 - 1) * constant @ alone)
-            taken = pull * (constant @ missed)  # (2C,)
-            errors_of_both = (missed - np.outer(alone, taken)) / (free - pull * alone**2)[:, None]
-            of_y, of_prior = np.split(errors_of_both, 2, axis=1)
-            solutions.append((share / lengths)[:, None] * (projected - np.outer(of_constant, taken)))
-            for weight in settings.prior_weights:
-                errors.append(of_y - weight * of_prior)
-                evidence = -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((errors[-1] ** 2).sum() + 1e-9)
-                log_weight.append(evidence + np.log(weight + settings.prior_smoothing))
+    solutions: list[Floats] = []
+
+    def errors() -> Iterator[tuple[float, Floats]]:
+        """Yield each β with its leave-one-out errors (N, C), for every λ and f, whose solutions are noted."""
+        solutions.clear()
+        for alpha in settings.alphas:
+            share = lengths**2 / (lengths**2 + alpha)
+            missed = both - left @ (share[:, None] * projected)  # (1 − H) both
+            alone = constant - left @ (share * of_constant)  # (1 − H) constant
+            free = 1 - (left**2) @ share  # 1 − H_ii
+            for scale in settings.intercept_scales:  # adds (f² − 1) constant constantᵀ to z zᵀ: an update of rank one
+                pull = (scale**2 - 1) / (alpha + (scale**2 - 1) * constant @ alone)
+                taken = pull * (constant @ missed)  # (2C,)
+                errors_of_both = (missed - np.outer(alone, taken)) / (free - pull * alone**2)[:, None]
+                of_y, of_prior = np.split(errors_of_both, 2, axis=1)
+                solutions.append((share / lengths)[:, None] * (projected - np.outer(of_constant, taken)))
+                yield from ((weight, of_y - weight * of_prior) for weight in settings.prior_weights)
+
+    log_weight = [
+        -0.5 * y.size * (1 - 1 / y.shape[1]) * np.log((error**2).sum() + 1e-9) + np.log(beta + settings.prior_smoothing)
+        for beta, error in errors()
+    ]
     weight = softmax(log_weight)
-    held_out = y - sum(w * error for w, error in zip(weight, errors, strict=True))
+    held_out = y - sum(w * error for w, (_, error) in zip(weight, errors(), strict=True))  # computed again: not kept
     weight = weight.reshape(len(settings.alphas), len(settings.intercept_scales), len(settings.prior_weights))
     in_axes = np.reshape(solutions, (*weight.shape[:2], len(lengths), 2, -1))  # (alphas, scales, r, 2, C)
     parts = np.stack(

@@ -1,5 +1,6 @@
 -- Statements that comment the columns without a comment which mean the same in many tables and views.
 with shared(name, comment) as (values
+    ('control', 'Whether the card has it as a control: reported, never champion.'),
     ('dataset', 'Data set card.'),
     ('examples_key', 'Key of the examples.'),
     ('experiment', 'Experiment card; - for figures that no finished run lists.'),
@@ -14,9 +15,10 @@ with shared(name, comment) as (values
     ('n_seeds', 'Number of seeds.'),
     ('row', 'Position in the partition.'),
     ('shots', 'Labeled examples per class: a number, or all.'),
-    ('shots_order', 'Shots as a number to sort by; all comes last.'),
+    ('shots_order', 'Shots as a number to sort by: infinite for all, which comes last and is on no axis.'),
     ('split', 'train, validation or test.'),
     ('spread', 'Standard deviation over the seeds.'),
+    ('unlabeled', 'Whether it reads training texts without labels; NULL in runs of version 0.1.'),
     ('state', 'The hidden state at the pooled position.')
 )
 select format('comment on column {}.{} is ''{}''', c.table_name, c.column_name,

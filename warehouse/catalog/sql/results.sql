@@ -19,6 +19,7 @@ from listed union from unlisted;
 create or replace view lake.scores as
 select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
+    bool_or(list_contains(c.controls, m.method)) as control, bool_or(list_contains(c.unlabeled, m.method)) as unlabeled,
     any_value(m.key) as key, count(distinct m.seed) as n_seeds,
     max(m.value) filter (m.metric = 'accuracy' and m.seed is null) as accuracy,
     max(m.value) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1,
@@ -31,7 +32,11 @@ select
     max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
     max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
-from lake.scored c join metrics m on m.key = c.key
+from (
+    select s.*, r.payload->>'$.controls[*]' as controls,
+        case when json_exists(r.facts, '$.unlabeled') then r.facts->>'$.unlabeled[*]' end as unlabeled
+    from lake.scored s left join partitions r on r.kind = 'runs' and r.key = s.run
+) c join metrics m on m.key = c.key
 where m.split = 'test'
 group by c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots;
 
@@ -46,8 +51,8 @@ group by all
 having isfinite(validation_macro_f1);
 
 create or replace view leaderboard as
-select experiment, model, dataset, method, shots, n_seeds, accuracy, macro_f1, macro_f1_low, macro_f1_high, spread,
-    nll, ece, brier, ari_before, ari_after, fit_seconds
+select experiment, model, dataset, method, shots, shots_order, control, unlabeled, n_seeds, accuracy, macro_f1,
+    macro_f1_low, macro_f1_high, spread, nll, ece, brier, ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
 order by experiment, dataset, lake.merit(macro_f1, nll, shots_order), method, model;

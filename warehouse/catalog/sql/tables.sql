@@ -74,7 +74,7 @@ create table metrics (
     dataset varchar not null,
     method varchar not null,
     shots varchar not null,
-    shots_order integer not null,
+    shots_order double not null,
     split varchar not null,  -- validation or test.
     seed integer,  -- Seed of the shots and the weights; NULL for the figure over all seeds.
     metric varchar not null,  -- accuracy, macro_f1, nll, ece, brier, ari_before, ari_after, fit_seconds.
@@ -91,7 +91,7 @@ create table comparisons (
     model varchar not null,
     dataset varchar not null,
     shots varchar not null,
-    shots_order integer not null,
+    shots_order double not null,
     question varchar not null,  -- rival: a method against our calibrator; anchors over random, head over random and the like: one method with two sets of vectors.
     method varchar not null,
     reference varchar not null,  -- The method that it is compared with.

@@ -1,5 +1,5 @@
 -- The leaderboard of the latest runs, of one experiment or data set where one is named.
 -- $experiment, $dataset: the cards; null is every one
-select * exclude (experiment)
+select *
 from leaderboard
 where experiment = coalesce($experiment, experiment) and dataset = coalesce($dataset, dataset);

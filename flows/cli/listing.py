@@ -1,0 +1,101 @@
+"""The command that lists what cards and commands can name."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.app import Json, app
+from vocabsem.errors import BadInput, suggest
+
+if TYPE_CHECKING:
+    from vocabsem.methods.info import MethodInfo
+
+Row = dict[str, str | int]
+
+
+@app.command("list")
+def list_kind(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="models, datasets, methods, experiments or queries.")],
+    as_json: Json = False,
+) -> None:
+    """List the models, data sets, methods, experiments or named queries, one a line."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from flows.cli.console import console
+
+    if kind not in KINDS:
+        raise BadInput(f"there is no list of {kind!r}: {suggest(kind, KINDS)}")
+    rows = KINDS[kind]()
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    *heads, last = rows[0]
+    table = Table(box=SIMPLE_HEAD)
+    for head in heads:
+        longest = max(len(_cell(row[head])) for row in rows)
+        right = isinstance(rows[0][head], int)
+        table.add_column(head, no_wrap=True, min_width=longest, justify="right" if right else "left")
+    table.add_column(last, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    console().print(table)
+
+
+def _cell(value: str | int) -> str:
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _models() -> list[Row]:
+    from vocabsem.cards.folders import list_cards
+    from vocabsem.cards.loader import load_card
+
+    cards = [load_card("models", name) for name in list_cards("models")]
+    return [{"model": c.name, "parameters": c.parameters, "description": c.description} for c in cards]
+
+
+def _datasets() -> list[Row]:
+    from vocabsem.cards.folders import list_cards
+    from vocabsem.cards.loader import load_card
+
+    cards = [load_card("datasets", name) for name in list_cards("datasets")]
+    return [{"dataset": c.name, "classes": c.classes, "description": c.description} for c in cards]
+
+
+def _methods() -> list[Row]:
+    from vocabsem.methods.extensions import offered
+    from vocabsem.methods.registry import method_info, method_infos
+
+    infos = [method_info(name) for name in [*method_infos(), *offered()]]
+    return [{"method": i.name, "labels": _labels(i), "description": i.summary} for i in infos]
+
+
+def _labels(info: "MethodInfo") -> str:
+    if info.works_without_labels:
+        return "of use"
+    return "needed" if info.needs_labels else "not used"
+
+
+def _experiments() -> list[Row]:
+    from flows.planning.experiment import load_experiment
+    from vocabsem.cards.folders import list_cards
+
+    cards = [load_experiment(name) for name in list_cards("experiments")]
+    return [{"experiment": card.name, "description": card.description} for card in cards]
+
+
+def _queries() -> list[Row]:
+    from warehouse.catalog.named_queries import named_queries
+
+    return [{"query": named.name, "question": named.question} for named in named_queries().values()]
+
+
+KINDS: Mapping[str, Callable[[], list[Row]]] = {
+    "models": _models,
+    "datasets": _datasets,
+    "methods": _methods,
+    "experiments": _experiments,
+    "queries": _queries,
+}

@@ -1,0 +1,82 @@
+"""How much memory the fits of a plan need, by the rows of its examples and by what their methods state."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from flows.planning.plan import ModelDatasetPlan, Plan
+from tasks.steps.lake_reads import prompt_count
+from tasks.steps.specs import StatesFitSpec
+from tasks.steps.step import PlannedFit
+from vocabsem.devices import available_memory
+from vocabsem.errors import DataError
+from vocabsem.methods.info import BLOCK, STATES_LIMIT
+from vocabsem.methods.registry import method_info
+
+BLOCKS = 8  # copies of a block of states while it is predicted
+ANSWER = 150  # bytes of a prediction while it is checked and written, its probabilities aside
+TERMS = 20  # numbers of an example in the bootstrap of all metrics, those of its classes aside
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a fit holds at its peak, and what is computed from its predictions at its own."""
+
+    fit: PlannedFit
+    training: int
+    """That grow with the training rows."""
+    evaluation: int
+    """That grow with the rows predicted."""
+
+    @property
+    def bytes(self) -> int:
+        return self.training + self.evaluation
+
+
+def needs(plan: Plan, pair: ModelDatasetPlan) -> Iterator[Need]:
+    """Yield what each fit that is not there needs; nothing where the rows of the data set are not known yet."""
+    if plan.published(pair.examples):
+        missing = (fit for fit in pair.fits if not plan.published(fit.predictions))
+        yield from (need for fit in missing if (need := _need(plan, pair, fit)))
+
+
+def require_memory(plan: Plan, pair: ModelDatasetPlan, keys: Collection[str] | None = None) -> None:
+    """Raise DataError where a fit (of these keys) needs more memory than there is."""
+    free = available_memory()
+    for need in needs(plan, pair):
+        if need.bytes > free and (keys is None or need.fit.predictions.key in keys):
+            most, limit = "test rows", "'limits.test', or the number of 'seeds',"
+            if need.training > need.evaluation:
+                most, limit = "training rows", "'limits.train', or the number of 'layers',"
+            raise DataError(
+                f"{need.fit.name} at {need.fit.shots} shots of dataset {pair.dataset.name!r} needs about"
+                f" {need.bytes / GB:.1f} GB of memory, most of it for the {most}, and {free / GB:.1f} GB are available:"
+                f" lower {limit} in experiment {plan.experiment.name!r}, or run it where there is more memory"
+            )
+
+
+def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
+    spec = fit.predictions.spec
+    if not isinstance(spec, StatesFitSpec):
+        return None
+    info = method_info(next(each.method for each in plan.experiment.methods if each.name == fit.name))
+    steps = {step.key: step.spec for step in pair.states.values()}
+    read = {ref.split: steps[ref.key] for ref in spec.states}
+    rows = {split: prompt_count(plan.home, states) for split, states in read.items()}
+    classes, seeds = pair.dataset.classes, len(spec.seeds)
+    stored = pair.model.hidden_size * len(read["test"].layers)
+    used = stored if info.takes_layers or not info.fixed_width else pair.model.hidden_size
+    labeled = 0
+    if info.needs_labels and spec.shots != 0:
+        labeled = rows["train"] if spec.shots == "all" else min(rows["train"], spec.shots * classes)
+    others = rows.get(info.background, 1)
+    given = labeled + others
+    kept = sum(count for split, count in rows.items() if split not in ("validation", "test"))
+    own = given if used < stored else labeled * (spec.shots != "all")
+    beside = min(seeds, max(1, STATES_LIMIT // (4 * used * given)))
+    training = 4 * stored * kept + 4 * used * own * seeds + beside * info.fit_bytes(labeled, others, used, classes)
+    predicted = [count for split, count in rows.items() if split in ("validation", "test")]
+    block = BLOCKS * min(BLOCK, 4 * stored * max(predicted))
+    answers = sum(predicted) * seeds * (ANSWER + 8 * classes)
+    figures = max(predicted) * seeds * 8 * (TERMS + 4 * classes)
+    return Need(fit, training, block + max(answers, figures))

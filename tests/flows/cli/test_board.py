@@ -1,0 +1,145 @@
+"""Boards at every width: whole, nothing cut, the best marked, the order and the columns as selected."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from flows.cli.board import LOWER_IS_BETTER, METRICS, Selection, board
+from flows.cli.short_names import shorten_names
+
+SHOTS = ("0", "4", "16", "all")
+METHODS = {
+    "zero_shot": ("0",),
+    "vocabulary_calibrator": SHOTS,
+    "vocabulary_calibrator+random": SHOTS,
+    "anchor_similarity+no_center": ("0",),
+    "linear_probe": ("4", "16", "all"),
+    "zero_shot+demos-4+order-2": ("4",),
+}
+
+
+def made_rows(seed=0, methods=METHODS):
+    """Rows of the leaderboard with figures that no other cell has."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for method, shots in methods.items():
+        for n in shots:
+            value = generator.uniform(0.2, 0.9)
+            figures = {name: generator.uniform(0.1, 0.9) for name in ("accuracy", "nll", "ece", "brier", "spread")}
+            row = {"method": method, "shots": n, "n_seeds": 3, "fit_seconds": generator.uniform(0, 20), **figures}
+            row |= {"macro_f1": value, "macro_f1_low": value - 0.05, "macro_f1_high": value + 0.05}
+            rows.append(row | {"control": "+" in method, "unlabeled": "vocabulary" in method})
+    return rows
+
+
+def printed(tables, width, styled=False):
+    """What a terminal of this width shows of the tables."""
+    colors = {"force_terminal": styled, "color_system": "standard" if styled else None}
+    out = Console(width=width, file=io.StringIO(), highlight=False, markup=False, **colors)
+    for table in tables:
+        out.print(table)
+    return out.file.getvalue()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 200, 260])
+def test_a_board_is_whole_at_every_width(width, metric):
+    rows = made_rows()
+    text = printed(board("made, tiny", rows, Selection(metric), width), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    digits = 2 if metric == "fit_seconds" else 3
+    figures = re.findall(rf"(?<![.\d])\d+\.\d{{{digits}}}(?!\d)", text)
+    assert {f"{row[metric]:.{digits}f}" for row in rows} <= set(figures)
+
+
+def test_a_wider_terminal_shows_more():
+    def heads(width):
+        return printed(board("made, tiny", made_rows(), Selection(), width), width).splitlines()[1].split()
+
+    assert heads(80) == ["method", *SHOTS, "at", "C", "U", "95", "%"]
+    assert {"NLL", "ECE"} <= set(heads(120))
+    assert {"accuracy", "Brier", "seeds"} <= set(heads(200))
+    first = made_rows()[0]
+    interval = f"{first['macro_f1']:.3f} [{first['macro_f1_low']:.3f}, {first['macro_f1_high']:.3f}]"
+    assert interval in printed(board("", made_rows(), Selection(), 200), 200)
+
+
+def lines_of(text):
+    """The lines of a board's methods by their first word."""
+    return {line.split()[0]: line.split() for line in text.splitlines()[3:] if line.strip()}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_best_of_each_number_of_shots_is_marked_and_methods_stand_best_first(metric):
+    rows, choose = made_rows(), min if metric in LOWER_IS_BETTER else max
+    lines = lines_of(printed(board("made", rows, Selection(metric, columns=("shots",)), 200), 200))
+    digits = 2 if metric == "fit_seconds" else 3
+    best = {n: choose(row[metric] for row in rows if row["shots"] == n) for n in SHOTS}
+    marked = sorted(cell for line in lines.values() for cell in line if cell.startswith("*"))
+    assert marked == sorted(f"*{value:.{digits}f}" for value in best.values())
+    by_method = {name: [row for row in rows if row["method"] == name] for name in METHODS}
+    at = {name: choose(scores, key=lambda row: row[metric]) for name, scores in by_method.items()}
+    assert list(lines) == sorted(at, key=lambda name: at[name][metric], reverse=choose is max)
+    assert {name: line[-1] for name, line in lines.items()} == {name: row["shots"] for name, row in at.items()}
+
+
+def test_equal_figures_are_all_marked_and_what_is_no_number_is_not():
+    rows = made_rows(methods={"ridge": ("4",), "centroid": ("4",), "lora": ("4",)})
+    for row, value in zip(rows, (0.5, 0.5 + 1e-14, float("nan")), strict=True):
+        row["macro_f1"] = value
+    text = printed(board("", rows, Selection(columns=("nll",)), 80), 80)
+    assert text.count("*0.500") == text.count("*") == 2
+    assert list(lines_of("\n" + text))[-1] == "lora"
+    assert "nan" not in text
+
+
+def test_controls_are_dimmed_and_the_best_is_green():
+    text = printed(board("", made_rows(), Selection(), 120), 120, styled=True)
+    dimmed = [line for line in text.splitlines() if line.startswith("\x1b[2m")]
+    assert len(dimmed) == sum("+" in name for name in METHODS)
+    assert all("+" in line for line in dimmed)
+    assert len(re.findall(r"\x1b\[(?:1;2;32|1;32)m\*", text)) == len(SHOTS)
+
+
+@pytest.mark.parametrize(
+    ("sort", "key"),
+    [
+        ("method", lambda scores: scores[0]["method"]),
+        ("all", lambda scores: -next((row["macro_f1"] for row in scores if row["shots"] == "all"), -1)),
+        ("nll", lambda scores: max(scores, key=lambda row: row["macro_f1"])["nll"]),
+    ],
+)
+def test_a_board_is_sorted_and_cut_as_selected(sort, key):
+    rows = made_rows()
+    by_method = {name: [row for row in rows if row["method"] == name] for name in METHODS}
+    lines = lines_of(printed(board("made", rows, Selection(sort=sort, top=3, columns=("nll", "ece")), 200), 200))
+    assert list(lines) == sorted(METHODS, key=lambda name: key(by_method[name]))[:3]
+    best = {name: max(scores, key=lambda row: row["macro_f1"]) for name, scores in by_method.items()}
+    assert {name: line[-2:] for name, line in lines.items()} == {
+        name: [f"{best[name]['nll']:.3f}", f"{best[name]['ece']:.3f}"] for name in lines
+    }
+
+
+NAME = st.from_regex(r"[a-z]{1,12}(_[a-z]{1,12}){0,2}(\+[a-z]{1,9}(-[0-9]{1,2})?){0,2}", fullmatch=True)
+NAMES = st.lists(NAME, unique=True, max_size=9)
+
+
+@given(names=NAMES, width=st.integers(10, 40))
+@settings(max_examples=200)
+def test_short_names_stay_distinct_and_whole_where_there_is_room(names, width):
+    short = shorten_names(names, width)
+    assert len(set(short)) == len(names)
+    assert all(one == name or len(one) < len(name) for one, name in zip(short, names, strict=True))
+    if all(len(name) <= width for name in names):
+        assert short == names
+
+
+def test_variants_of_a_method_are_cut_alike():
+    names = ["vocabulary_calibrator", "vocabulary_calibrator+random", "ridge"]
+    assert shorten_names(names, 22) == ["vocabul_calibra", "vocabul_calibra+random", "ridge"]

@@ -1,0 +1,1 @@
+from tests.chaos.conftest import cases  # noqa: F401

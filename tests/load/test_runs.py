@@ -1,0 +1,38 @@
+"""Many runs in one process: nothing stays open, and the databases grow by as much with each run."""
+
+import pytest
+
+from tests.load.runs import sampled, small_world
+
+DATABASES = ("catalog", "prefect", "mlflow")
+
+
+def check(samples):
+    """The second half of the runs leaves no more than the first did, after what is made once."""
+    first, middle, last = samples[0], samples[len(samples) // 2], samples[-1]
+    assert last.files <= first.files + 4
+    assert last.threads <= first.threads + 4
+    for name in DATABASES:
+        sizes = [getattr(each, name) for each in (first, middle, last)]
+        early, late = (
+            (sizes[1] - sizes[0]) / (middle.runs - first.runs),
+            (sizes[2] - sizes[1]) / (last.runs - middle.runs),
+        )
+        assert late <= 1.5 * early + 0.5, f"{name}: {early:.2f}, then {late:.2f} MB a run"
+
+
+def test_a_few_runs_leave_nothing_open():
+    with small_world() as world:
+        samples = list(sampled(world, runs=3, every=1))
+    assert [each.runs for each in samples] == [1, 2, 3]
+    check(samples)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+def test_two_hundred_runs_leave_nothing_open_and_grow_in_line(cases):
+    with small_world() as world:
+        samples = list(sampled(world, runs=200, every=20))
+    check(samples)
+    assert samples[-1].memory - samples[len(samples) // 2].memory < 100
+    cases(200)

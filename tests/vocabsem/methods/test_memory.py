@@ -1,0 +1,41 @@
+"""What a fit holds at most, counted allocation by allocation, against what its method states."""
+
+import tracemalloc
+
+import pytest
+
+from tests.vocabsem.method_data import make_states, make_whole_space
+from vocabsem.methods.registry import build_method, method_info, method_infos
+
+ROWS, FEW = 4000, 60
+METHODS = [name for name, info in method_infos().items() if info.family == "states"]
+FOLDS = {"max_cv_rows": 300, "max_iter": 20}  # what these hold besides does not grow with the rows
+QUICK = {"paper_calibrator": {"epochs": 1, "batch_size": 1000}, "linear_probe": FOLDS, "head_tuning": FOLDS}
+
+
+def peak(name, labeled, unlabeled, width, classes):
+    """The most bytes that a fit holds beside its states, the largest solver of its matrices (width²) aside."""
+    states, labels = make_states(0, labeled, classes, width)
+    others = states if unlabeled == 0 else make_states(1, unlabeled, classes, width)[0]
+    method = build_method(name, QUICK.get(name, {}), make_whole_space(0, classes, width, tokens=100), 0)
+    given = (states, labels, others) if method.needs_labels else (others, None, others)
+    method.fit(*(given[0][:FEW], given[1] if given[1] is None else labels[:FEW]), given[2][:FEW])  # what is imported
+    tracemalloc.start()
+    try:
+        method.fit(*given)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("width", "classes"), [(64, 3), (64, 40)])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkeypatch):
+    monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)
+    info, aside = method_info(name), 12 * width**2 * 8 + 1_000_000
+
+    def stated(info, labeled, unlabeled):
+        return info.fit_bytes(labeled if info.needs_labels else 0, unlabeled, width, classes)
+
+    assert peak(name, ROWS, 0, width, classes) <= stated(info, ROWS, ROWS) + aside
+    assert peak(name, FEW, ROWS, width, classes) <= stated(info, FEW, ROWS) + aside

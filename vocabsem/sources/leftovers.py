@@ -1,0 +1,31 @@
+"""What killed processes leave in a cache: parts of downloads, of converted models, of receipts."""
+
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+__all__ = ["sweep_leftovers"]
+
+RECEIPT_SECONDS = 60.0  # it is written in milliseconds
+
+
+def sweep_leftovers(cache: Path) -> None:
+    """Remove what nobody will finish; what another process is at, which has its lock, stays.
+
+    Parameters
+    ----------
+    cache : Path
+        Folder of fetched sources.
+    """
+    for receipt in cache.glob("receipts/*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - receipt.stat().st_mtime > RECEIPT_SECONDS:
+                receipt.unlink()
+    parts = {model: model.parent / f"{model.name.partition('.')[0]}.lock" for model in cache.glob("models/*.tmp-*")}
+    parts |= {part: cache / "locks" / part.name.removeprefix(".partial-") for part in cache.glob("pypi/.partial-*")}
+    for part, lock in parts.items():
+        with suppress(Timeout), FileLock(lock, timeout=0):
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)

@@ -1,0 +1,11 @@
+-- States of one layer of the newest states of a data set, with the examples' classes and texts.
+-- $model, $dataset: the cards
+-- $split: train, validation or test; null is every one
+-- $layer: its number; null is the last one stored
+select s.model, s.dataset, s.split, s.layer, s.id, e.label, e.label_name, e.text, s.state
+from lake.newest_states s join examples e on e.key = s.examples_key and e.split = s.split and e.id = s.id
+where s.model = $model and s.dataset = $dataset and s.split = coalesce($split, s.split)
+    and s.layer = coalesce($layer, (
+        select max(l.layer) from lake.newest_states l where l.model = $model and l.dataset = $dataset
+    ))
+order by s.split, e.row;
