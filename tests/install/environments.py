@@ -122,7 +122,7 @@ class Environment:
     def environment(self, **variables):
         return {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | variables
 
-    def run(self, *command, timeout=280, **variables):
+    def run(self, *command, timeout=1500, **variables):
         return subprocess.run(
             list(map(str, command)),
             cwd=self.here,

@@ -114,6 +114,18 @@ def test_its_champion_is_loaded_by_mlflow_in_any_process(project):
     assert not (code_folder / "_project").exists()
 
 
+def test_a_flow_that_is_deployed_is_found_by_any_process_of_the_environment(project):
+    code = (
+        "from prefect.flows import load_flow_from_entrypoint\n"
+        "import vocabsem.flows\n"
+        "flow = load_flow_from_entrypoint('vocabsem.flows:maintenance')\n"
+        "print(flow.name, vocabsem.flows.maintenance is flow)"
+    )
+    assert project.code(code, PREFECT_HOME=str(project.here / "prefect")).splitlines()[-1] == "maintenance True"
+    with pytest.raises(AssertionError, match="has no flow 'evil': there are anchors, "):
+        project.code("import vocabsem.flows; vocabsem.flows.evil")
+
+
 @pytest.mark.slow
 def test_a_project_is_scheduled(project):
     """By its own prefect.yaml, in its own folder, whatever lies there; one signal stops all."""
