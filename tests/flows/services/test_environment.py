@@ -114,11 +114,11 @@ def test_modules_of_ours_come_first_in_every_process_of_ours(clean, monkeypatch,
     """Before a package of the same name in the working directory, and in the user's own PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", given)
     for folder in (clean, clean / "mine"):
-        (folder / "tasks").mkdir(parents=True)
-        (folder / "tasks" / "__init__.py").write_text("raise ImportError('not ours')")
+        (folder / "warehouse").mkdir(parents=True)
+        (folder / "warehouse" / "__init__.py").write_text("raise ImportError('not ours')")
     set_environment(clean / "home")
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(ROOT), *(["mine"] if given else [])])
-    done = subprocess.run([sys.executable, "-m", "tasks.catalog"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "warehouse.home"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
