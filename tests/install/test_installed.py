@@ -101,9 +101,9 @@ def test_a_project_runs_with_its_own_cards_and_methods(project):
 def test_its_champion_is_loaded_by_mlflow_in_any_process(project):
     database = project.here / ".vocabsem" / "mlflow.db"
     code = (
-        "import mlflow, sys\n"
+        "import mlflow, pandas, sys\n"
         "model = mlflow.pyfunc.load_model('models:/vocabsem-made@champion')\n"
-        "print(list(model.predict(['a good great film'])['label']), 'flows' in sys.modules)"
+        "print(list(model.predict(pandas.DataFrame({'text': ['a good great film']}))['label']), 'flows' in sys.modules)"
     )
     printed = project.code(code, MLFLOW_TRACKING_URI=f"sqlite:///{database}", PYTHONWARNINGS="ignore")
     labels, pipeline = printed.splitlines()[-1].rsplit(" ", 1)
