@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows.execution.terminal import error_console
 from tasks.steps.progress import ProgressFile
 
-console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+console = error_console()
 POLL_SECONDS = 0.2
 LINE_SECONDS = 15.0  # between lines where there is no terminal
 ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to the server
