@@ -70,5 +70,5 @@ notebooks: $(READY)
 	NO_COLOR=1 PYTHONWARNINGS=ignore VOCABSEM_HOME=$(CURDIR)/.vocabsem $(BIN)/python scripts/notebooks.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.vocabsem/*' -prune -exec rm -rf {} +

@@ -44,8 +44,8 @@ def as_typed(words: Sequence[str], given_home: str | None) -> str:
 def program() -> str:
     """Return how this process was started: by name where PATH has it, by its path from here, or by module."""
     started = Path(sys.argv[0])
-    if started.name == "main.py":
-        return f"{shlex.quote(os.path.relpath(sys.executable))} -m flows.cli.main"
+    if started.name in ("main.py", "__main__.py"):
+        return f"{shlex.quote(os.path.relpath(sys.executable))} -m vocabsem"
     on_path = shutil.which(COMMAND)
     if started.name != COMMAND or (on_path and Path(on_path).resolve() == started.resolve()):
         return COMMAND

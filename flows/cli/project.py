@@ -1,10 +1,12 @@
 """Command that makes a project: a folder of the user's own cards, in which every command works."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from flows.cli.app import app
 from vocabsem.cards.folders import CARDS, OWN
@@ -20,7 +22,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make, or . for the one you are in.")],
 ) -> None:
     """Make a project of your own: a folder with an experiment card, prefect.yaml, .gitignore and README."""
-    name = re.sub(r"[^a-z0-9_-]+", "_", folder.resolve().name.lower()).strip("_-") or "mine"
+    name = _name_of(folder)
     for file, text in _files(name).items():
         path = folder / file
         try:
@@ -33,8 +35,14 @@ def init(
             typer.echo(f"kept:    {path}{needed}")
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error.strerror}: choose another folder") from None
-    enter = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next:    {enter}vocabsem run {name}")
+
+
+def _name_of(folder: Path) -> str:
+    """Return the folder's name in letters that an experiment's may have, and that YAML reads as text: not `2026`."""
+    name = re.sub(r"[^a-z0-9_-]+", "_", folder.resolve().name.lower()).strip("_-") or "mine"
+    return name if yaml.safe_load(name) == name else f"project_{name}"
 
 
 def _files(name: str) -> dict[str, str]:

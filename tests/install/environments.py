@@ -1,6 +1,7 @@
 """Virtual environments with the wheel, and the command in one of them as a user has it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -22,6 +23,14 @@ def build(folder):
     subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (wheel,) = Path(folder).glob("*.whl")
     return wheel
+
+
+def uv():
+    """The program of this environment, else of the PATH."""
+    own = [Path(folder).parents[2] / "bin" / "uv" for folder in sys.path if folder.endswith("site-packages")]
+    found = next((path for path in own if path.is_file()), None) or shutil.which("uv")
+    assert found, "uv is pinned in constraints.txt, and scripts/install.sh installs it"
+    return str(found)
 
 
 def closure(names):
@@ -81,6 +90,25 @@ class Environment:
         assert done.returncode == 0, done.stderr
         return self
 
+    def install_with_requirements(self, requirement):
+        """As scripts/install.sh does: by uv, with a folder of local wheels where there is one, else the CPU's torch."""
+        local = os.environ.get("PIP_FIND_LINKS", "")
+        torch = {"UV_FIND_LINKS": local} if Path(local).is_dir() else {"UV_TORCH_BACKEND": "cpu"}
+        command = [uv(), "pip", "install", "--quiet", "--python", self.python, requirement]
+        command += ["--constraint", ROOT / "constraints.txt"]
+        done = self.run(*command, timeout=1500, **torch)
+        assert done.returncode == 0, done.stderr
+        return self
+
+    def start(self, *words):
+        """Begin `vocabsem up`, wait until its servers answer, and return its process."""
+        command = [self.folder / "bin" / "vocabsem", *words]
+        process = subprocess.Popen(
+            list(map(str, command)), cwd=self.here, env=self.environment(), stdout=subprocess.PIPE, text=True
+        )
+        assert any(line.startswith("Ctrl-C stops all of it") for line in process.stdout), "it ended before it answered"
+        return process
+
     def add_package(self, name, text, entry_points=""):
         """A package of somebody else."""
         (self.packages / name).mkdir()
@@ -94,7 +122,7 @@ class Environment:
     def environment(self, **variables):
         return {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | variables
 
-    def run(self, *command, timeout=280, **variables):
+    def run(self, *command, timeout=1500, **variables):
         return subprocess.run(
             list(map(str, command)),
             cwd=self.here,

@@ -1,12 +1,16 @@
 """The command of an installed wheel, in an environment where other packages have the names flows, tasks, warehouse."""
 
 import json
+import signal
 
 import pytest
 
+from flows.services.servers import record
+from tests.flows.services.test_up import Api
 from tests.install.environments import OTHERS
 from tests.tasks.worlds import dataset_card, experiment_card, model, sentences, write_card, write_rows
 from vocabsem.cards.folders import list_cards
+from warehouse.home import Home
 
 MEDIAN = '''
 """A method of the user's own."""
@@ -108,6 +112,36 @@ def test_its_champion_is_loaded_by_mlflow_in_any_process(project):
     (code_folder,) = (project.here / ".vocabsem" / "mlartifacts").rglob("code/vocabsem")
     assert (code_folder / "extraction.py").is_file()
     assert not (code_folder / "_project").exists()
+
+
+def test_a_flow_that_is_deployed_is_found_by_any_process_of_the_environment(project):
+    code = (
+        "from prefect.flows import load_flow_from_entrypoint\n"
+        "import vocabsem.flows\n"
+        "flow = load_flow_from_entrypoint('vocabsem.flows:maintenance')\n"
+        "print(flow.name, vocabsem.flows.maintenance is flow)"
+    )
+    assert project.code(code, PREFECT_HOME=str(project.here / "prefect")).splitlines()[-1] == "maintenance True"
+    with pytest.raises(AssertionError, match="has no flow 'evil': there are anchors, "):
+        project.code("import vocabsem.flows; vocabsem.flows.evil")
+
+
+@pytest.mark.slow
+def test_a_project_is_scheduled(project):
+    """By its own prefect.yaml, in its own folder, whatever lies there; one signal stops all."""
+    file = project.here / "prefect.yaml"
+    file.write_text(file.read_text().replace("mine", "tiny"))
+    up = project.start("up", "--schedule")
+    try:
+        home = Home(project.here / ".vocabsem")
+        api = Api(record(home)["prefect"], home)
+        ended = api.ended(api.run("pipeline/hourly", overrides={"name": "scheduled", "seeds": [1]}))
+        assert ended["state_type"] == "COMPLETED", ended["state"]
+    finally:
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0
+    rows = project.vocabsem("sql", "select experiment from runs order by all", "--format", "csv")
+    assert rows.stdout.split() == ["experiment", "scheduled", "tiny"], rows.stderr
 
 
 def test_cards_of_the_user_come_first(project, tmp_path):

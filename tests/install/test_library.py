@@ -46,7 +46,7 @@ def test_texts_become_probabilities(library):
     code = (
         "import json\n"
         "from vocabsem import TextStates, VocabularyCalibrator, load_card\n"
-        "words = {'negative': 'bad', 'positive': 'good'}\n"
+        "words = {'negative': 'bad', 'positive': 'positive'}\n"
         "reader = TextStates('tiny.yaml', 'review: {text} sentiment:', words, dtype='float32')\n"
         "states = reader.transform(['a good great film', 'a dull story'])\n"
         "method = VocabularyCalibrator(reader.label_space()).fit(states)\n"

@@ -137,3 +137,6 @@ def test_the_program_is_named_as_it_can_be_typed(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PATH", "")
     assert next_steps.program() == str(here)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/vocabsem/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(here.with_name("python")))
+    assert next_steps.program() == "../project/.venv/bin/python -m vocabsem"
