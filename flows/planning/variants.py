@@ -41,7 +41,7 @@ def variant_name(card: str, overrides: dict[str, Any]) -> str:
     if plain and len(name) <= LONGEST:
         return name
     digest = partition_key(overrides)[:8]
-    return f"{name[: max(LONGEST - 9, len(card) + len(SEPARATOR) + 9)].rstrip('-')}-{digest}"
+    return f"{name[: LONGEST - 9].rstrip('-')}-{digest}"
 
 
 def card_of(name: str) -> str | None:
