@@ -4,13 +4,13 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog, limited, named_queries
 from warehouse.catalog.export import render
-from warehouse.errors import QueryRefused
+from warehouse.errors import QueryRefused, WarehouseError
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def make_server(home: Home, timeout: float, memory: str) -> "MCPServer[Any]":
     """
     try:
         from mcp.server import MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
         from mcp.types import ToolAnnotations
     except ImportError:
         raise BadInput(f"the SDK of the Model Context Protocol is not installed: {INSTALL}") from None
@@ -63,10 +64,22 @@ def make_server(home: Home, timeout: float, memory: str) -> "MCPServer[Any]":
         """Run one read-only statement of DuckDB's SQL over the warehouse."""
         return _answer(run(home, statement), max_rows)
 
+    def explaining(tool: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the tool with errors that the assistant reads; any other error it learns nothing of."""
+
+        @wraps(tool)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return tool(*args, **kwargs)
+            except WarehouseError as error:
+                raise ToolError(str(error)) from None
+
+        return call
+
     server = MCPServer("vocabsem", instructions=INSTRUCTIONS, log_level="WARNING")
     tools: tuple[Callable[..., Any], ...] = (list_queries, run_query, list_tables, describe_table, run_sql)
     for tool in tools:
-        server.tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))(tool)
+        server.tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))(explaining(tool))
     return server
 
 

@@ -1,5 +1,6 @@
 """The server of the Model Context Protocol, called by the SDK's own client: in this process, and over its streams."""
 
+import os
 import sys
 
 import anyio
@@ -81,7 +82,7 @@ def test_what_is_refused_is_an_error_with_its_reason(home, tool, arguments, mess
 def test_an_assistant_starts_it_as_a_command(home):
     mcp = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
     words = ["-m", "flows.cli.main", "mcp", "--home", str(home.root)]
-    server = mcp.StdioServerParameters(command=sys.executable, args=words)
+    server = mcp.StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
     _, (result,) = call(server, ("run_sql", {"statement": "select count(*) as n from runs"}))
     assert result.structured_content["rows"] == [{"n": 1}]
 
