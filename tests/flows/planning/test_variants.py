@@ -13,7 +13,7 @@ from flows.planning.variants import LONGEST, card_of, load_variant, variant_name
     [
         ({"shots": [0, 4]}, "quickstart--shots-0-4"),
         ({"temperature": False, "limits.train": 100}, "quickstart--limits-train-100-temperature-false"),
-        ({"datasets": ["bbc_news"], "device": "cpu"}, "quickstart--datasets-bbc_news"),
+        ({"datasets": ["bbc_news"], "device": "cpu", "seeds": [0, 1, 2]}, "quickstart--datasets-bbc_news"),
     ],
 )
 def test_a_variant_is_named_after_its_overrides_and_registers_no_champion(overrides, name):
