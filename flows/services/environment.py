@@ -44,7 +44,17 @@ def child_environment(home: Home) -> dict[str, str]:
     """
     earlier = variables(Home.find())
     ours = {name for name, value in earlier.items() if os.environ.get(name, value) == value} | {"VOCABSEM_HOME"}
-    return dict(os.environ) | {name: value for name, value in variables(home).items() if name in ours} | _proxies()
+    given = {name: value for name, value in variables(home).items() if name in ours}
+    return dict(os.environ) | given | _proxies() | _folder(home)
+
+
+def _folder(home: Home) -> dict[str, str]:
+    """Return the home as that of a user who has none, as in many containers: Prefect and MLflow insist on one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        return {"HOME": str(home.root)}
+    return {}
 
 
 def _proxies() -> dict[str, str]:
