@@ -31,6 +31,7 @@ class AdapterTraining:
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: ClassVar[bool] = False
     background: ClassVar[Background] = "train"
+    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = (
         *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows"),
