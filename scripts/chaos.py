@@ -1,8 +1,8 @@
 """Run the tests of kills, damage, full disks, hostile files, load and processes at once, the slow ones too, with many
 more examples of the fuzzers, and print how many cases survived.
 
-`python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk, one method over a million
-rows: a test counts those it tried by the fixture `cases`, one that is skipped none. Exits with 1 if any was lost.
+`python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk, one method over a
+million rows: a test counts those it tried by the fixture `cases`, one that is skipped none. Exits with 1 if any was lost.
 """
 
 import sys
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 TESTS = [
-    Path(__file__).parents[1] / "tests" / name
-    for name in ("chaos", "hostile", "load", "flows/test_concurrent_runs.py")
+    Path(__file__).parents[1] / "tests" / name for name in ("chaos", "hostile", "load", "flows/test_concurrent_runs.py")
 ]
 
 
