@@ -2,7 +2,7 @@
 more examples of the fuzzers, and print how many cases survived.
 
 `python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk, one method over a
-million rows: a test counts those it tried by the fixture `cases`, one that is skipped none. Exits with 1 if any was lost.
+million rows: a test counts those it tried by the fixture `cases`, a skipped one none. Exits with 1 if any was lost.
 """
 
 import sys

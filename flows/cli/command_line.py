@@ -85,9 +85,9 @@ def _take_flag(words: list[str], *names: str) -> bool:
     """Remove a flag from anywhere before `--` and return whether it was there."""
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word not in names]
-    found = len(kept) < end
+    present = len(kept) < end
     words[:end] = kept
-    return found
+    return present
 
 
 def _take(option: str, words: list[str]) -> Iterator[str]:

@@ -28,9 +28,9 @@ def build(folder):
 def uv():
     """The program of this environment, else of the PATH."""
     own = [Path(folder).parents[2] / "bin" / "uv" for folder in sys.path if folder.endswith("site-packages")]
-    found = next((path for path in own if path.is_file()), None) or shutil.which("uv")
-    assert found, "uv is pinned in constraints.txt, and scripts/install.sh installs it"
-    return str(found)
+    program = next((path for path in own if path.is_file()), None) or shutil.which("uv")
+    assert program, "uv is pinned in constraints.txt, and scripts/install.sh installs it"
+    return str(program)
 
 
 def closure(names):
