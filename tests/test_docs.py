@@ -52,6 +52,22 @@ def test_a_page_without_its_marks_is_not_overwritten(tmp_path):
         docs.current(page)
 
 
+TYPED = re.compile(r"(?:vocabsem|make|pip|prefect|\.venv/bin/\w+) [^`\n]+")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in docs.PAGES and page.name != "CHANGELOG.md"], ids=name
+)
+def test_commands_are_the_same_in_bash_and_zsh(page):
+    """zsh takes brackets, * and ? outside quotes for names of files, and # on a typed line for a word."""
+    text = page.read_text()
+    blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if TYPED.match(line)]
+    lines += [line for line in re.findall(r"`([^`\n]+)`", text) if TYPED.match(line)]
+    assert not [line for line in lines if re.search(r"[][*?#]", QUOTED.sub("", line))]
+
+
 def test_every_command_and_every_table_is_described():
     cli, model = ((ROOT / "docs" / f"{page}.md").read_text() for page in ("cli", "data-model"))
     for command in COMMANDS:

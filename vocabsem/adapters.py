@@ -32,6 +32,7 @@ class AdapterTraining:
     reads_vocabulary: ClassVar[bool] = False
     background: ClassVar[Background] = "train"
     reads_unlabeled: ClassVar[bool] = False
+    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = (
         *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows"),

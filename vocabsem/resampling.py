@@ -107,10 +107,10 @@ def resample(
     stack = np.asarray(probabilities, np.float64)
     pairs = [checked(labels, p) for p in stack]
     wanted = {name: METRICS[name] for name in metrics or METRICS}
-    each = [(metric.terms, y, p) for metric in wanted.values() for y, p in pairs]
-    widths = np.cumsum([terms(y[:1], p[:1]).shape[1] for terms, y, p in each])
+    needed = [(metric.terms, y, p) for metric in wanted.values() for y, p in pairs]
+    widths = np.cumsum([terms(y[:1], p[:1]).shape[1] for terms, y, p in needed])
     columns = np.empty((stack.shape[1], widths[-1]))  # (N, all terms of all seeds)
-    for stop, (terms, y, p) in zip(widths, each, strict=True):
+    for stop, (terms, y, p) in zip(widths, needed, strict=True):
         part = terms(y, p)
         columns[:, stop - part.shape[1] : stop] = part
     sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(pairs[0][0], resamples, seed)]

@@ -1,10 +1,15 @@
 """Where all data is kept: one folder, `VOCABSEM_HOME`, by default `.vocabsem` in the working directory."""
 
 import os
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from warehouse.errors import InvalidName
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,11 @@ class Home:
     def find(cls, root: str | Path | None = None) -> "Home":
         """Return the home at `root`, else VOCABSEM_HOME, else .vocabsem in the working directory; always absolute.
 
-        Raises InvalidName for a path with a question mark: the databases take what follows it for their options.
+        Raises InvalidName for a path that the databases or MLflow would take for another.
         """
         path = Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute()
-        if "?" in str(path):
-            raise InvalidName(
-                f"the home {str(path)[:200]} has a question mark, behind which DuckDB and SQLite expect options: choose"
-                " another with --home or VOCABSEM_HOME"
-            )
+        if reason := _misread(str(path)):
+            raise InvalidName(f"the home {str(path)[:200]!r} {reason}: choose another with --home or VOCABSEM_HOME")
         return cls(path)
 
     @property
@@ -65,3 +67,14 @@ class Home:
     @property
     def prefect(self) -> Path:
         return self.root / "prefect"
+
+
+def _misread(path: str) -> str:
+    """Return why a path of a home would be taken for another, or nothing."""
+    if "?" in path:
+        return "has a question mark, behind which DuckDB and SQLite expect options"
+    if escape := _ESCAPE.search(path):
+        return f"has {escape[0]}, which MLflow takes for {unquote(escape[0])!r}"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        return "has control characters or bytes that are no UTF-8"
+    return ""

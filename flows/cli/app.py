@@ -1,20 +1,48 @@
 """Define the application and the options that commands share. A command imports heavy modules when it runs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Measure and improve what a frozen language model knows about a labeled task.\n\n"
-    "Every command takes --home DIR (or VOCABSEM_HOME), the folder of all data, by default .vocabsem; "
-    "--cards DIR, repeatable (or VOCABSEM_CARDS), a folder of cards that is searched first, before the folder cards "
-    "here and the shipped ones; and --debug, which prints tracebacks. "
-    "Exit codes: 0 success, 1 a computation failed, 2 invalid input, 128 + its number after a signal.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vocabsem import __version__
+
+        typer.echo(f"vocabsem {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    home: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of all data, by default .vocabsem here (VOCABSEM_HOME).")
+    ] = None,
+    cards: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder of cards, searched before cards here; repeatable (VOCABSEM_CARDS)."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what flows and tasks log.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Measure and improve what a frozen language model knows about a labeled task.
+
+    The options may stand before or after the command. What flows and tasks log is kept in the home, in logs/. Exit
+    codes: 0 success, 1 a computation failed, 2 invalid input, 128 + its number after a signal.
+    """
+
 
 warehouse_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Maintain the warehouse.")
 app.add_typer(warehouse_app, name="warehouse")

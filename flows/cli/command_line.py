@@ -19,6 +19,7 @@ from flows.cli import (  # noqa: F401  # each adds its commands
     warehouse,
 )
 from flows.cli.app import app
+from flows.execution.terminal import QUIET
 from flows.services.environment import set_environment
 from vocabsem.cards.folders import card_folders, set_card_folders
 from vocabsem.errors import BadInput, VocabsemError, shorten
@@ -30,10 +31,12 @@ WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQU
 
 def run(words: list[str]) -> int:
     """Run a command. Returns the exit code, errors printed; raises KeyboardInterrupt after a signal."""
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
-    if not debug:  # tasks and flows still log to the Prefect API
+    words = list(words)
+    debug = _take_flag(words, "--debug")
+    if not _take_flag(words, "--verbose", "-v") and not debug:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if _take_flag(words, "--quiet", "-q"):
+        os.environ[QUIET] = "1"
     try:
         given_home = next(map(Path, _take("--home", words)), None)
         home = set_environment(given_home)
@@ -76,6 +79,15 @@ def describe(error: Exception) -> str:
         fix = "fix its permissions, free disk space, or choose another home with --home or VOCABSEM_HOME"
         return f"{where}{error.strerror}: {fix}"
     return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
+
+
+def _take_flag(words: list[str], *names: str) -> bool:
+    """Remove a flag from anywhere before `--` and return whether it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word not in names]
+    present = len(kept) < end
+    words[:end] = kept
+    return present
 
 
 def _take(option: str, words: list[str]) -> Iterator[str]:

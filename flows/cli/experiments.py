@@ -204,8 +204,9 @@ def _flow(
 
     overrides = parse_overrides(settings or [])
     with in_process(Home.find()):
+        from flows.execution.log_file import log_file
         from flows.execution.opening import known
 
         flow = getattr(import_module(f"flows.{name}"), name)
-        with known(plan):
+        with known(plan), log_file(Home.find(), name):
             return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

@@ -21,7 +21,7 @@ def listen() -> None:
     """
     source, sink = os.pipe()
     os.set_blocking(sink, False)
-    signal.set_wakeup_fd(sink, warn_on_full_buffer=False)  # told of every signal, whoever handles it
+    signal.set_wakeup_fd(sink, warn_on_full_buffer=False)  # gets every signal, whoever handles it
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)

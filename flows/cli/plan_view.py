@@ -4,9 +4,8 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
-from rich.console import Console
-
 from flows.cli.console import console, print_grid
+from flows.execution.terminal import error_console
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
 from flows.planning.memory import GB
@@ -47,7 +46,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
 
 def print_start(plan: Plan) -> None:
     """Print on standard error how much there is to compute, and of which card the experiment is a variant."""
-    out = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    out = error_console()
     if card := card_of(plan.experiment.name):
         champion = "" if plan.experiment.champion else " and registers no champion"
         out.print(

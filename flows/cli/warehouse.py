@@ -114,6 +114,33 @@ def schema(
     typer.echo("\n".join(lines).strip())
 
 
+@app.command()
+def shell(
+    command: Annotated[str | None, typer.Option("-c", metavar="SQL", help="Run this and end.")] = None,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Open DuckDB's pages in the browser; it downloads them once.")
+    ] = False,
+) -> None:
+    """Open DuckDB's own shell on the warehouse, whose tables it cannot write; needs duckdb-cli.
+
+    Unlike `sql` it may read and write other files, as any program of yours.
+    """
+    from flows.services.shell import open_shell
+
+    open_shell(Home.find(), command, ui)
+
+
+@app.command()
+def mcp(timeout: Timeout = 60.0, memory: Memory = "2GB") -> None:
+    """Serve named queries and read-only SQL to an assistant, by the Model Context Protocol over standard input.
+
+    An assistant starts it itself; its limits are those of each query.
+    """
+    from flows.services.mcp_server import make_server
+
+    make_server(Home.find(), timeout, memory).run("stdio")
+
+
 @warehouse_app.command("rebuild")
 def rebuild() -> None:
     """Rebuild the catalog from the lake."""

@@ -8,7 +8,7 @@ from flows.planning.plan import Plan
 from flows.reporting.effects import gains
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.svg import data_uri
-from tasks.tracking.markdown import escape, inline, pipes
+from tasks.tracking.markdown import cells, escape, inline, pipes
 from tasks.tracking.outcome import finished_run
 from tasks.tracking.runs import page_file
 from warehouse.catalog import reads
@@ -27,7 +27,7 @@ def show(plan: Plan) -> None:
     rows = [{name: row[name] for name in COLUMNS} for row in reads.run_scores(plan.home, plan.run.key)]
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     name = _key(plan)
-    create_table_artifact(rounded, key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
+    create_table_artifact(cells(rounded), key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
     create_markdown_artifact(
         _summary(plan, rounded), key=f"summary-{name}", description="The best methods of each data set"
     )
@@ -50,7 +50,7 @@ def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
     if refused:
         failed = Check(name="", passed=False, detail=str(refused))
         rows.insert(0, _checked("refused", "not published", [(failed, "")]))
-    create_table_artifact(rows, key=f"checks-{_key(plan)}", description=f"Data checks of {plan.experiment.name}")
+    create_table_artifact(cells(rows), key=f"checks-{_key(plan)}", description=f"Data checks of {plan.experiment.name}")
 
 
 def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, Any]:

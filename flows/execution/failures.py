@@ -9,6 +9,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
 from flows.planning.plan import Plan
+from tasks.tracking.markdown import cells
 from vocabsem.errors import ComputationFailed, shorten
 
 _failures: ContextVar[list[dict[str, Any]] | None] = ContextVar("failures", default=None)
@@ -58,7 +59,8 @@ def report_failures(plan: Plan, failures: list[dict[str, Any]]) -> None:
     """Create the table of failures, and raise StepsFailed if there are any."""
     if failures:
         name = plan.experiment.name
-        create_table_artifact(failures, key=f"failures-{name.replace('_', '-')}", description=f"What failed of {name}")
+        key, description = f"failures-{name.replace('_', '-')}", f"What failed of {name}"
+        create_table_artifact(cells(failures), key=key, description=description)
         raise StepsFailed(
             f"{len(failures)} steps of experiment {name!r} failed, the first with: {failures[0]['error']}. Fix it and"
             " run the same command: the others are kept"

@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows.execution.terminal import error_console
 from tasks.steps.progress import ProgressFile
+from tasks.tracking.markdown import escape
 
-console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+console = error_console()
 POLL_SECONDS = 0.2
 LINE_SECONDS = 15.0  # between lines where there is no terminal
 ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to the server
@@ -57,7 +58,7 @@ class _Display:
     def __init__(self, title: str, total: int, file: ProgressFile, bar: Progress) -> None:
         self.title, self.total, self.file, self.bar = title, total, file, bar
         self.row = bar.add_task(title, total=total, rate="")
-        self.artifact = create_progress_artifact(progress=0.0, description=title)
+        self.artifact = create_progress_artifact(progress=0.0, description=escape(title))
         self.began, self.line_at, self.artifact_at = time.monotonic(), 0.0, 0.0
         self.shown = self.done = 0
 

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.steps.lake_reads import prompt_count
+from tasks.steps.lake_reads import BLOCK, KEPT, prompt_count
 from tasks.steps.specs import StatesFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.devices import available_memory
 from vocabsem.errors import DataError
-from vocabsem.methods.info import BLOCK, STATES_LIMIT
+from vocabsem.methods.info import STATES_LIMIT
 from vocabsem.methods.registry import method_info
 
 BLOCKS = 8  # copies of a block of states while it is predicted
@@ -76,7 +76,8 @@ def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
     beside = min(seeds, max(1, STATES_LIMIT // (4 * used * given)))
     training = 4 * stored * kept + 4 * used * own * seeds + beside * info.fit_bytes(labeled, others, used, classes)
     predicted = [count for split, count in rows.items() if split in ("validation", "test")]
-    block = BLOCKS * min(BLOCK, 4 * stored * max(predicted))
+    size = 4 * stored * max(predicted)
+    block = BLOCKS * (size if size <= KEPT else BLOCK)
     answers = sum(predicted) * seeds * (ANSWER + 8 * classes)
     figures = max(predicted) * seeds * 8 * (TERMS + 4 * classes)
     return Need(fit, training, block + max(answers, figures))

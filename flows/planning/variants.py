@@ -1,6 +1,7 @@
 """An experiment card with overrides: an experiment of its own, so that its scores never replace those of the card."""
 
 import re
+from functools import reduce
 from typing import Any
 
 from flows.planning.experiment import Experiment, load_experiment
@@ -18,14 +19,20 @@ def load_variant(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     With others it is a variant: named after the card and the overrides, unless these have a name, and registering no
     champion, unless they say so. Raises what `load_experiment` raises.
     """
-    changed, overrides = load_experiment(name_or_path, overrides), overrides or {}
-    if "name" in overrides or not overrides.keys() - NEUTRAL:
+    changed = load_experiment(name_or_path, overrides)
+    if not overrides or "name" in overrides:
         return changed
     card = load_experiment(name_or_path)
-    if changed.model_dump(exclude=NEUTRAL) == card.model_dump(exclude=NEUTRAL):
+    differing = {key: value for key, value in overrides.items() if _value(changed, key) != _value(card, key)}
+    if not differing.keys() - NEUTRAL:
         return changed
     champion = changed.champion and "champion" in overrides
-    return changed.model_copy(update={"name": variant_name(card.name, overrides), "champion": champion})
+    return changed.model_copy(update={"name": variant_name(card.name, differing), "champion": champion})
+
+
+def _value(experiment: Experiment, key: str) -> Any:
+    """Return the value of a dotted key."""
+    return reduce(getattr, key.split("."), experiment)
 
 
 def variant_name(card: str, overrides: dict[str, Any]) -> str:
@@ -41,7 +48,7 @@ def variant_name(card: str, overrides: dict[str, Any]) -> str:
     if plain and len(name) <= LONGEST:
         return name
     digest = partition_key(overrides)[:8]
-    return f"{name[: max(LONGEST - 9, len(card) + len(SEPARATOR) + 9)].rstrip('-')}-{digest}"
+    return f"{name[: LONGEST - 9].rstrip('-')}-{digest}"
 
 
 def card_of(name: str) -> str | None:

@@ -33,11 +33,11 @@ def mlflow_app(home: Home) -> ASGIApp:
     return Gate(tracking_app(home), keep_in_cookie(home))
 
 
-def scoring_app(uri: str, limits: str) -> ASGIApp:
+def scoring_app(folder: str, limits: str) -> ASGIApp:
     """Return the scoring server of a registered model. It asks for no secret: it reads and changes nothing."""
     from tasks.tracking.scoring_app import Limits, load_app
 
-    return Gate(load_app(uri, Limits(**json.loads(limits))))
+    return Gate(load_app(folder, Limits(**json.loads(limits))))
 
 
 def keep_in_storage(home: Home) -> Admit:

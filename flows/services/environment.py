@@ -47,13 +47,22 @@ def child_environment(home: Home) -> dict[str, str]:
     earlier = variables(Home.find())
     ours = {name for name, value in earlier.items() if os.environ.get(name, value) == value} | {"VOCABSEM_HOME"}
     changed = {name: value for name, value in variables(home).items() if name in ours}
-    return dict(os.environ) | changed | _proxies() | {"PYTHONPATH": _module_path()}
+    return dict(os.environ) | changed | _proxies() | _folder(home) | {"PYTHONPATH": _module_path()}
 
 
 def _module_path() -> str:
     """Return the user's PYTHONPATH behind the root: flows, tasks and warehouse are ours in every process of ours."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, given)]))
+
+
+def _folder(home: Home) -> dict[str, str]:
+    """Return the home as that of a user who has none, as in many containers: Prefect and MLflow insist on one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        return {"HOME": str(home.root)}
+    return {}
 
 
 def _proxies() -> dict[str, str]:

@@ -46,7 +46,7 @@ def serve(home: Home, model: str, port: int | None, limits: Limits) -> None:
 
 def scoring_server(home: Home, model: RegisteredClassifier, port: int, limits: Limits) -> Server:
     settings = {"MLFLOW_TRACKING_URI": home.tracking_uri, "MLFLOW_REGISTRY_URI": home.tracking_uri}
-    command = ["flows.services.apps", "scoring", str(port), model.uri, json.dumps(asdict(limits))]
+    command = ["flows.services.apps", "scoring", str(port), str(model.folder), json.dumps(asdict(limits))]
     return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
 
 

@@ -5,12 +5,14 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from flows.services import supervisor
@@ -49,9 +51,11 @@ class Server:
     def health(self) -> str:
         return self.address + self.answering
 
-    @property
+    @cached_property
     def log(self) -> Path:
-        return self.home.root / "logs" / self.log_name
+        """In the home, or in a folder of its own where the home cannot be written."""
+        folder = Path(tempfile.mkdtemp(prefix="vocabsem-")) if self.home.read_only else self.home.root / "logs"
+        return folder / self.log_name
 
     def start(self) -> None:
         """Start it without waiting; its output goes to its log."""

@@ -1,7 +1,8 @@
 """Text as Markdown that shows it as it is: no link, picture, heading, cell or tag comes from a card or a row."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _SPECIAL = re.compile(r"[\\`*~|]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 _BLOCK = re.compile(r"^(\d*)([.)+=#-]+)(?=\s|$)")  # a heading, a list or a rule
@@ -19,6 +20,11 @@ def inline(text: str) -> str:
     parts[::2] = map(_escape, parts[::2])
     parts[1::2] = [part.replace("|", r"\|") for part in parts[1::2]]
     return "".join(parts)
+
+
+def cells(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table whose cells are read as Markdown, as Prefect's are, with their texts escaped."""
+    return [{name: escape(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
 
 
 def pipes(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

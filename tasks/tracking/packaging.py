@@ -108,10 +108,8 @@ class RegisteredClassifier:
     version: str
     source: str
     config: dict[str, Any]
-
-    @property
-    def uri(self) -> str:
-        return f"models:/{self.name}/{self.version}"
+    folder: Path
+    """Of its files: MLflow loads them from there, while by its name it also writes there, which a home may forbid."""
 
 
 def find_classifier(home: Home, model: str) -> RegisteredClassifier:
@@ -133,14 +131,16 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
                 " an experiment with 'champion: true' registers one for each data set"
             ) from None
         try:
-            folder = Path(download_artifacts(f"models:/{version.name}/{version.version}"))  # its own: nothing is copied
+            uri = client.get_model_version_download_uri(version.name, version.version)
+            folder = Path(download_artifacts(uri))  # its own: nothing is copied
             (config,) = folder.glob("artifacts/*/config.json")
         except (MlflowException, OSError, ValueError):
             raise BadInput(
                 f"the files of {version.name}/{version.version} are gone from {home.artifacts}: put them back, or"
                 " delete this version in MLflow and the run's folder in the lake, and run the experiment again"
             ) from None
-    return RegisteredClassifier(version.name, str(version.version), str(version.source), json.loads(config.read_text()))
+    source, content = str(version.source), json.loads(config.read_text())
+    return RegisteredClassifier(version.name, str(version.version), source, content, folder)
 
 
 def load_classifier(home: Home, model: str) -> "PyFuncModel":
@@ -149,4 +149,4 @@ def load_classifier(home: Home, model: str) -> "PyFuncModel":
     with store(home):
         from mlflow.pyfunc import load_model
 
-        return load_model(classifier.uri)
+        return load_model(str(classifier.folder))

@@ -244,9 +244,9 @@ def _error(status: int, message: str) -> JSONResponse:
     )
 
 
-def load_app(uri: str, limits: Limits) -> ScoringApp:
-    """Return the server of a registered model."""
+def load_app(folder: str, limits: Limits) -> ScoringApp:
+    """Return the server of the registered model in a folder."""
     from mlflow.pyfunc import load_model
 
     csv.field_size_limit(2**31 - 1)  # the limits are those that count
-    return ScoringApp(load_model(uri), limits)
+    return ScoringApp(load_model(folder), limits)

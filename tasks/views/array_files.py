@@ -41,7 +41,8 @@ def _array(name: str, column: pa.ChunkedArray) -> NDArray[np.generic]:
             f"{name} has rows of {', '.join(map(str, sorted(widths)))} values, which are no array: choose one data set"
             " with --dataset, or write Parquet"
         )
-    return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), -1)
+    rows: NDArray[np.generic] = whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), -1)
+    return rows
 
 
 def _parquet(table: pa.Table, output: Path) -> None:

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("write", [rebuild, update])
-def test_with_any_space_left_a_catalog_is_whole(tmp_path, write):
+def test_with_any_space_left_a_catalog_is_whole(tmp_path, write, cases):
     try:
         with small_disk(tmp_path, "32m"):
-            write_with_any_space(Home(tmp_path / "home"), write)
+            cases(write_with_any_space(Home(tmp_path / "home"), write))
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no disk can be mounted here: {error.stderr.decode()}")
 
@@ -44,3 +44,4 @@ def write_with_any_space(home, write):
         assert sorted(path.name for path in home.root.iterdir()) == ["lake", "warehouse.duckdb"]
     assert written > 10
     assert refused > 10
+    return written + refused

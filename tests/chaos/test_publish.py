@@ -47,19 +47,21 @@ def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path,
     cases(len(steps))
 
 
-def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path):
+def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("repair", tmp_path)
     assert {
         "before removing manifest.json",
         "before renaming part temporary",
         "before renaming sidecar temporary",
     } <= set(steps)
+    cases(len(steps))
 
 
-def test_killed_at_any_step_of_rebuilding_the_catalog_the_old_one_stays(tmp_path):
+def test_killed_at_any_step_of_rebuilding_the_catalog_the_old_one_stays(tmp_path, cases):
     steps = kill_everywhere("rebuild", tmp_path)
     assert {"before running tables.sql", "before running results.sql"} <= set(steps)
     assert {"before syncing warehouse.duckdb temporary", "before renaming warehouse.duckdb temporary"} <= set(steps)
+    cases(len(steps))
 
 
 WRITER = """
@@ -83,7 +85,7 @@ WRITER = """
 """
 
 
-def test_killed_at_random_moments_the_work_ends_as_if_it_had_not_been(tmp_path):
+def test_killed_at_random_moments_the_work_ends_as_if_it_had_not_been(tmp_path, cases):
     generator, home, kills = random.Random(0), Home(tmp_path / "home"), 0
     for _ in range(200):
         command = [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root)]
@@ -104,3 +106,4 @@ def test_killed_at_random_moments_the_work_ends_as_if_it_had_not_been(tmp_path):
         assert Lake(home).of(manifest).table()["x"].to_pylist() == [manifest.payload["number"]] * 3000
     rebuild(home)
     assert query(home, "select sum(rows)::bigint as n from partitions")["n"].to_pylist() == [180_000]
+    cases(kills)

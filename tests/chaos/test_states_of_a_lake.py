@@ -114,5 +114,5 @@ def table(number, name):
     return pa.table({"x": [number, PARTS.index(name)]})
 
 
-Workers.TestCase.settings = settings(max_examples=10, stateful_step_count=12, deadline=None)
+Workers.TestCase.settings = settings(max_examples=settings().max_examples // 10, stateful_step_count=12)
 TestAnyOrder = Workers.TestCase

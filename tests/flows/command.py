@@ -3,6 +3,7 @@ forks it."""
 
 import multiprocessing
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Command:
         self.process = _context.Process(target=_main, args=arguments, daemon=True)
         self.process.start()
 
-    def wait(self, timeout=200):
+    def wait(self, timeout=900):
         self.process.join(timeout)
         assert self.process.exitcode is not None, "it did not end"
         out, err = ((Path(self.folder.name) / name).read_text() for name in ("stdout", "stderr"))
@@ -59,6 +60,7 @@ def command(home, *words, **options):
 def _main(words, folder, environment, before):
     from flows.cli.main import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
     os.dup2(os.open(f"{folder}/stdin", os.O_RDONLY), 0)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT), descriptor)

@@ -196,7 +196,7 @@ def test_an_output_of_the_same_is_left_and_of_another_refused(home, table, tmp_p
 
 
 def test_who_waits_for_another_process_says_so(home, table, tmp_path, capfd):
-    output = tmp_path / "scored.csv"
+    output = tmp_path / "scored.parquet"
     words = [sys.executable, "-c", HOLDER, f"{output}.lease"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"

@@ -57,7 +57,13 @@ def test_a_data_set_that_cannot_be_read_stops_itself_only(two, run):
 
 
 def test_a_number_of_shots_that_fails_stops_itself_only(world, run):
-    settings = {"methods": ["centroid", "zero_shot"], "shots": [4, 1000], "seeds": [0], "champion": False}
+    settings = {
+        "name": "tiny",
+        "methods": ["centroid", "zero_shot"],
+        "shots": [4, 1000],
+        "seeds": [0],
+        "champion": False,
+    }
     with pytest.raises(StepsFailed, match=r"the first with: 1000 shots of dataset 'made', whose class"):
         run(world, overrides=settings, keep_going=True)
     missing = world.plan(**settings).missing()

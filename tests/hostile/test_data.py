@@ -186,7 +186,8 @@ class Lengths:
 @pytest.fixture(scope="module")
 def predict():
     """Classifies a file; returns the texts and answers of the output."""
-    classifier = RegisteredClassifier("lengths", "1", "models:/lengths/1", {"fields": ["text"], "labels": ["a", "b"]})
+    config = {"fields": ["text"], "labels": ["a", "b"]}
+    classifier = RegisteredClassifier("lengths", "1", "models:/m-1", config, Path())
 
     def run(source: Path, output: Path):
         for left in output.parent.glob(f"{output.name}*"):

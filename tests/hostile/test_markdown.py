@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.tracking.markdown import escape, inline, pipes
+from tasks.tracking.markdown import cells, escape, inline, pipes
 from warehouse.catalog.export import printable
 
 
@@ -31,6 +31,10 @@ def test_escape(text, escaped):
 def test_a_cell_keeps_its_marks_and_stays_one_cell():
     assert inline("`a|b<c>` **0.9** <i>") == r"`a\|b<c>` **0.9** &lt;i&gt;"
     assert pipes(["a|b"], [["x\n| y"]]) == [r"| a\|b |", "| --- |", r"| x \| y |"]
+
+
+def test_cells_of_a_table_keep_their_numbers():
+    assert cells([{"a": "[x](y)", "n": 1, "none": None}]) == [{"a": r"[x\](y)", "n": 1, "none": None}]
 
 
 @given(st.text(max_size=200))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import re
 import shutil
 import struct
@@ -34,18 +33,6 @@ def good(tmp_path_factory):
 def folder(good, tmp_path):
     """A copy of it, to be spoilt."""
     return Path(shutil.copytree(good.source.removeprefix("file:"), tmp_path / "model"))
-
-
-@pytest.fixture
-def trap(tmp_path):
-    """Bytes that write a file when they are unpickled, and that file."""
-    path = tmp_path / "sprung"
-
-    class Trap:
-        def __reduce__(self):
-            return (open, (str(path), "w"))
-
-    return pickle.dumps(Trap()), path
 
 
 def change(path, **changes):

@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 import sqlite3
 import sys
 import time
@@ -16,7 +17,9 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from tests.tasks.worlds import World, with_store
+from warehouse.home import Home
 
+PAGES = ("page_count", "freelist_count", "page_size")
 SMALL = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "champion": True}
 
 
@@ -73,10 +76,32 @@ def _size(path: Path) -> float:
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*") if file.is_file()) / 1e6
 
 
-def tables(path: Path) -> dict[str, int]:
-    """Return the bytes of each table and index of an SQLite database."""
+def used(path: Path) -> float:
+    """Return the MB of an SQLite database that hold something; the rest is free for what comes."""
     with closing(sqlite3.connect(path)) as database:
-        return dict(database.execute("select name, sum(pgsize) from dbstat group by name order by 2 desc").fetchall())
+        pages, free, size = (database.execute(f"pragma {name}").fetchone()[0] for name in PAGES)
+    return (pages - free) * size / 1e6
+
+
+def after_retention(home: Home, most: float = 300) -> float:
+    """Return the MB that hold something in Prefect's database once its server has removed the events, here at once."""
+    from flows.services.servers import ephemeral_server
+
+    path, deadline = home.prefect / "prefect.db", time.monotonic() + most
+    os.environ["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] = "PT1S"
+    try:
+        with ephemeral_server(home):
+            while _events(path):
+                assert time.monotonic() < deadline, "the events stay"
+                time.sleep(1)
+    finally:
+        del os.environ["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"]
+    return used(path)
+
+
+def _events(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        return int(database.execute("select count(*) from events").fetchone()[0])
 
 
 @contextmanager
@@ -93,8 +118,9 @@ def main(runs: int) -> None:
             cells = [f"{value:.1f}" if isinstance(value, float) else f"{value}" for value in vars(each).values()]
             sys.stdout.write("| " + " | ".join(cells) + " |\n")
             sys.stdout.flush()
-        for name, size in list(tables(world.home.prefect / "prefect.db").items())[:12]:
-            sys.stdout.write(f"{name}: {size / 1e6:.2f} MB\n")
+        before = used(world.home.prefect / "prefect.db")
+        after = after_retention(world.home)
+        sys.stdout.write(f"in use in prefect.db: {before:.1f} MB, without the events {after:.1f} MB\n")
 
 
 if __name__ == "__main__":

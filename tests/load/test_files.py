@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.timeout(1800)  # on a machine that others use
+
 
 def peaks(*sizes):
     """{(command, rows): MB}, as `python -m tests.load.files` prints them."""

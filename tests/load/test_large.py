@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.load.large import METHODS
 
+pytestmark = pytest.mark.timeout(1800)  # on a machine that others use
 PROCESS = 150  # MB that any command takes: what it imports as it starts
 FAST = ("ridge", "centroid")
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.load.runs import sampled, small_world
+from tests.load.runs import after_retention, sampled, small_world
 
+pytestmark = pytest.mark.timeout(1800)  # on a machine that others use
 DATABASES = ("catalog", "prefect", "mlflow")
 
 
@@ -33,6 +34,8 @@ def test_a_few_runs_leave_nothing_open():
 def test_two_hundred_runs_leave_nothing_open_and_grow_in_line(cases):
     with small_world() as world:
         samples = list(sampled(world, runs=200, every=20))
+        kept = after_retention(world.home)
     check(samples)
+    assert kept < 2 + 200 * 0.1, "MB in Prefect's database: 100 KB a run at most, for a month"
     assert samples[-1].memory - samples[len(samples) // 2].memory < 100
     cases(200)

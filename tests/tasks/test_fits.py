@@ -1,6 +1,7 @@
 """Fits: equal to calling the estimator, on the same examples for every method, blind to the labels of the test data."""
 
 import json
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import torch
 from safetensors import safe_open
 from scipy.special import softmax
 
+from tasks.fits import fit_method
 from tasks.models.label_space import label_space
 from tasks.models.loaded import loaded
 from tasks.steps.lake_reads import read_states
 from tasks.steps.predictions import calibrator_file
+from tasks.steps.progress import ProgressFile
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
 from vocabsem.methods import build_method, method_info
 from vocabsem.methods.persistence import from_arrays
@@ -213,3 +216,15 @@ def test_fitting_again_changes_no_file(done):
     before = snapshot(done.home.lake)
     compute(done, ("predictions",))
     assert snapshot(done.home.lake) == before
+
+
+def test_a_run_that_is_stopped_ends_after_the_number_of_shots_at_hand(world):
+    world.write_experiment(methods=["centroid"], shots=[1, 4], champion=False)
+    plan = world.plan()
+    compute(plan, ("examples", "anchors", "states"))
+    (pair,) = plan.pairs
+    steps = [fit.predictions for fit in pair.fits]
+    stopped = ProgressFile(world.folder / "removed")
+    with pytest.raises(CancelledError):
+        fit_method.fn(plan.home, pair.model, pair.dataset, "centroid", steps, stopped)
+    assert [step.partition(plan.lake).published for step in steps] == [True, False]

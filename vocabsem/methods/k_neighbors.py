@@ -10,7 +10,7 @@ from vocabsem.methods.base import Method
 __all__ = ["KNeighbors", "share_of_votes"]
 
 BLOCK = 2048  # states compared with all neighbors at a time
-ENTRIES = 2**25  # or as many as there are pairs of them: 128 MiB, and twice that for their order
+ENTRIES = 2**25  # or as many as there are pairs of them: 128 MiB, and three times that for their order
 
 
 class KNeighbors(Method):

@@ -16,6 +16,7 @@ from vocabsem.sources.local import MAX_FILES
 
 __all__ = ["fetch_from_wheel", "unpack"]
 
+INVALID = ("invalid wheel", "is invalid", "inconsistent")  # as pip says of what it has downloaded
 UNREACHABLE = ("NewConnectionError", "ConnectionError", "ConnectTimeout", "ReadTimeout", "Max retries", "Retrying (")
 
 MAX_RATIO = 200  # of a wheel unpacked to it packed: text reaches 20, a bomb 1,000
@@ -144,4 +145,6 @@ def _failure(release: str, stderr: str) -> DownloadFailed | SourceError:
         )
     if "No matching distribution" in stderr or "Could not find a version" in stderr:
         return SourceError(f"no wheel of {release} in the package registry: fix 'source' or 'files' in the card")
+    if any(word in stderr for word in INVALID):
+        return SourceError(f"the wheel of {release} is none: {last.removeprefix('ERROR: ')}: name another in the card")
     return DownloadInterrupted(f"cannot fetch {release}: {last.removeprefix('ERROR: ')}")

@@ -4,64 +4,77 @@ Two read-only forms have no tree: EXPLAIN, and a PIVOT whose columns are the val
 several statements. Checked in their place are what is explained, and the same PIVOT with a list of values.
 """
 
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
 import duckdb
 
-_EXPLAIN = re.compile(
-    rb"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*explain(?:\s+analyze)?(?:\s*\((?:\s*(?:analyze|format\s+\w+)\s*,?)+\))?(?=[\s(])",
-    re.IGNORECASE | re.DOTALL,
-)
+_OPTIONS = {b"(", b")", b",", b"analyze", b"format", b"text", b"json", b"html", b"yaml", b"graphviz"}  # of EXPLAIN
 _PIVOT = {b"pivot", b"pivot_wider"}
 _AFTER = {b"using", b"group", b"order", b"limit", b";"}  # what may follow the columns of a PIVOT
-_VALUES = b" in (null)"
 
-Token = tuple[bytes, int, int]
-"""In lower case, its end, and how many parentheses it is in."""
+
+@dataclass(frozen=True)
+class Token:
+    text: bytes
+    """In lower case."""
+    start: int
+    end: int
+    depth: int
+    """How many parentheses it is in."""
 
 
 def checkable(sql: str) -> str:
     """Return the statement without its EXPLAIN, and with values for each PIVOT that names none.
 
-    What stands in it stays; values are all that is added.
+    What stands in it stays; values, and parentheses around what they are of, are all that is added.
     """
-    body = _EXPLAIN.sub(b"", sql.encode(), count=1) if _EXPLAIN.match(sql.encode()) else sql.encode()
-    ends = sorted(_without_values(list(_tokens(body))))
-    for end in reversed(ends):
-        body = body[:end] + _VALUES + body[end:]
-    return body.decode()
+    body = sql.encode()
+    tokens = _tokens(body)
+    inner = _without_explain(tokens)
+    for start, end in sorted(_without_values(inner), reverse=True):
+        body = b"".join([body[:start], b"(", body[start:end], b") in (null)", body[end:]])
+    return body[inner[0].start if len(inner) < len(tokens) and inner else 0 :].decode()
 
 
-def _tokens(body: bytes) -> Iterator[Token]:
-    tokens, depth = duckdb.tokenize(body.decode()), 0
-    starts = [start for start, _ in tokens]
-    for (start, kind), stop in zip(tokens, [*starts[1:], len(body)], strict=True):
-        text = body[start:stop].rstrip()
-        if kind == duckdb.token_type.comment:
-            continue
-        depth -= text == b")"
-        yield text.lower(), start + len(text), depth
-        depth += text == b"("
+def _tokens(body: bytes) -> list[Token]:
+    """Return the tokens of a statement as DuckDB reads it, comments aside."""
+    kinds, depth, tokens = duckdb.tokenize(body.decode()), 0, []
+    ends = [start for start, _ in kinds[1:]] + [len(body)]
+    for (start, kind), stop in zip(kinds, ends, strict=False):
+        text = body[start:stop].rstrip().lower()
+        if kind != duckdb.token_type.comment:
+            depth -= text == b")"
+            tokens.append(Token(text, start, start + len(text), depth))
+            depth += text == b"("
+    return tokens
 
 
-def _without_values(tokens: list[Token]) -> Iterator[int]:
-    """Yield where the columns of a PIVOT end that have no list of values."""
-    for index, (word, _, depth) in enumerate(tokens):
-        if word not in _PIVOT:
-            continue
-        inside, last, listed = False, 0, False
-        for text, end, at in tokens[index + 1 :]:
-            over = at < depth or (at == depth and text in _AFTER)
-            if inside and (over or (at == depth and text == b",")):
-                if not listed:
-                    yield last
-                listed = False
-            if over:
-                inside = False
-                break
-            inside = inside or (at == depth and text == b"on")
-            listed = listed or (inside and at == depth and text == b"in")
-            last = end
-        if inside and not listed:
-            yield last
+def _without_explain(tokens: list[Token]) -> list[Token]:
+    """Return the tokens of what is explained, or all of them."""
+    if not tokens or tokens[0].text != b"explain":
+        return tokens
+    rest = tokens[1:]
+    if rest and rest[0].text == b"analyze":
+        return rest[1:]
+    if rest and rest[0].text == b"(":
+        options = list(takewhile(lambda token: token.text in _OPTIONS and token.text != b")", rest))
+        if rest[len(options) : len(options) + 1] and rest[len(options)].text == b")" and len(options) > 1:
+            return rest[len(options) + 1 :]
+    return rest
+
+
+def _without_values(tokens: list[Token]) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each column of a PIVOT that has no list of values."""
+    for index, pivot in enumerate(tokens):
+        if pivot.text in _PIVOT:
+            rest = list(takewhile(lambda token, at=pivot.depth: token.depth >= at, tokens[index + 1 :]))
+            level = [n for n, token in enumerate(rest) if token.depth == pivot.depth]
+            on = next((n for n in level if rest[n].text == b"on"), len(rest))
+            stop = next((n for n in level if n > on and rest[n].text in _AFTER), len(rest))
+            commas = [n for n in level if on < n < stop and rest[n].text == b","]
+            for first, last in pairwise([on, *commas, stop]):
+                column = rest[first + 1 : last]
+                if column and not any(token.text == b"in" and token.depth == pivot.depth for token in column):
+                    yield column[0].start, column[-1].end

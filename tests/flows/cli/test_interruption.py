@@ -19,6 +19,7 @@ import os, signal, sys
 from flows.cli.main import main
 
 module, number, start, *words = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Sender:
     def find_spec(self, name, *_):

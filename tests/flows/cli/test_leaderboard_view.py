@@ -107,7 +107,7 @@ def test_the_same_boards_are_printed_of_the_leaderboard(ran, capsys):
 def test_next_steps_work_as_typed(ran, monkeypatch, tmp_path):
     world, _ = ran
     made = registrations(world.home, world.plan().run.key)
-    monkeypatch.setattr(sys, "argv", ["/opt/x/bin/vocabsem"])
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/vocabsem"])
     commands = next_steps.next_steps(world.home, "tiny", ["made"], made, "a home")
     assert [shlex.split(command)[1] for command, _ in commands] == ["predict", "report", "up"]
     predict = shlex.split(commands[0][0])

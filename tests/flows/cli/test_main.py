@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +16,7 @@ from flows.cli import command_line
 from flows.planning.plan import make_plan
 from tests.conftest import ROOT
 from tests.flows.command import command
-from tests.tasks.worlds import server, snapshot
+from tests.tasks.worlds import SPLITS, server, snapshot
 from vocabsem.errors import BadInput
 from warehouse.catalog.named_queries import named_queries
 from warehouse.home import Home
@@ -150,6 +151,77 @@ def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
         assert not done.stdout
 
 
+def test_sql_comes_from_a_file_and_goes_to_one(ran, tmp_path):
+    world, _ = ran
+    query = "-- by shots\npivot leaderboard on shots using max(macro_f1) group by method order by method;\n"
+    rows = json.loads(ask(world, "sql", "--format", "json", stdin=query).stdout)
+    assert {row["method"] for row in rows} == {fit.name for fit in world.plan().pairs[0].fits}
+    assert set(rows[0]) == {"method", "0", "1", "4", "all"}
+    assert json.loads(ask(world, "sql", "-", "--format", "json", stdin=query).stdout) == rows
+    output = tmp_path / "pivot.parquet"
+    assert ask(world, "sql", query, "--output", output).stdout == f"{output}\n"
+    assert pq.read_table(output).to_pylist() == rows
+    assert "│" in ask(world, "sql", f"explain {query}").stdout
+    done = command(world.home, "sql", query, "--output", tmp_path / "pivot.xlsx")
+    assert done.returncode == 2
+    assert "--format excel" in done.stderr
+    done = command(world.home, "query", "confusions", "--output", tmp_path / "x.csv", "--format", "xml")
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["pivot.parquet"]
+
+
+def test_the_schema_of_one_table_also_as_json(ran):
+    world, _ = ran
+    (table,) = json.loads(ask(world, "schema", "leaderboard", "--json").stdout)
+    names = [column["name"] for column in table["columns"]]
+    assert {"macro_f1", "shots_order", "control", "unlabeled"} <= set(names)
+    assert all(column["comment"] for column in table["columns"])
+    printed = ask(world, "schema", "leaderboard").stdout
+    assert [line.split()[0] for line in printed.splitlines()[1:]] == names
+    assert {each["name"] for each in json.loads(ask(world, "schema", "--json").stdout)} > {
+        "leaderboard",
+        "nearest_tokens",
+    }
+    done = command(world.home, "schema", "leaderbord")
+    assert done.returncode == 2
+    assert "did you mean 'leaderboard'" in done.stderr
+
+
+def test_the_leaderboard_is_selected_by_options(ran):
+    world, _ = ran
+    words = ("leaderboard", "--metric", "nll", "--shots", "1,all", "--columns", "control,unlabeled", "--sort", "all")
+    rows = list(csv.DictReader(io.StringIO(ask(world, *words, "--top", "2", "--format", "csv").stdout)))
+    assert list(rows[0])[-3:] == ["nll", "control", "unlabeled"]
+    at_all = {row["method"]: float(row["nll"]) for row in rows if row["shots"] == "all"}
+    assert len(at_all) == 2
+    assert list(at_all.values()) == sorted(at_all.values())
+    shown = ask(world, *words).stdout
+    assert all(name in shown for name in at_all)
+    assert "zero_shot" not in shown
+    done = command(world.home, "leaderboard", "--metric", "f2")
+    assert done.returncode == 2
+    assert "--metric 'f2' is unknown" in done.stderr
+
+
+def test_arrays_are_exported(ran, tmp_path):
+    world, _ = ran
+    of = ("--model", "tiny-llama", "--dataset", "made")
+    done = ask(world, "export", "states", *of, "--split", "test", "--output", tmp_path / "x.npz")
+    assert f"{SPLITS['test']} rows" in done.stdout
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
+        assert arrays["state"].shape[0] == SPLITS["test"]
+    for words, message in (
+        (("states",), "give --dataset"),
+        (("predictions",), "give --experiment, of tiny"),
+        (("predictions", "--experiment", "tiny", "--method", "none"), "no such predictions"),
+        (("weights",), "states"),
+    ):
+        done = command(world.home, "export", *words, "--output", tmp_path / "y.npz")
+        assert done.returncode == 2, words
+        assert message in done.stderr
+    assert not (tmp_path / "y.npz").exists()
+
+
 def test_named_queries_are_listed_and_run_with_parameters(ran):
     world, _ = ran
     listed = ask(world, "query").stdout
@@ -282,7 +354,7 @@ def test_help_lists_every_command():
     verbs = (
         "run plan extract anchors calibrate evaluate leaderboard report sql query schema neighbors predict up doctor"
     )
-    for verb in [*verbs.split(), "gc", "serve", "warehouse"]:
+    for verb in [*verbs.split(), "compare", "export", "gc", "mcp", "serve", "shell", "warehouse"]:
         assert f"\n  {verb} " in done.stdout
     assert "Exit codes: 0 success, 1 a computation failed, 2 invalid input" in " ".join(done.stdout.split())
 

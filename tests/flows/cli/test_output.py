@@ -18,7 +18,8 @@ def test_the_format_is_that_of_the_name(tmp_path, capsys):
     for name in ("rows.csv", "rows.json", "rows.parquet", "new/rows.txt"):
         write_rows(TABLE, None, tmp_path / name)
         assert capsys.readouterr().out == f"{tmp_path / name}\n"
-    assert list(csv.DictReader((tmp_path / "rows.csv").open())) == [{"text": "=1", "n": "1"}, {"text": "b", "n": "2"}]
+    with (tmp_path / "rows.csv").open() as file:
+        assert list(csv.DictReader(file)) == [{"text": "=1", "n": "1"}, {"text": "b", "n": "2"}]
     assert json.loads((tmp_path / "rows.json").read_text()) == TABLE.to_pylist()
     assert pq.read_table(tmp_path / "rows.parquet") == TABLE
     assert (tmp_path / "new" / "rows.txt").read_text().split()[:2] == ["text", "n"]

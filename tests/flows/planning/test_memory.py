@@ -34,9 +34,10 @@ def test_nothing_is_known_of_rows_that_were_never_read(world):
 def test_a_fit_needs_what_its_method_states_for_the_rows_it_is_given(read):
     plan, rows = read.plan(), round(SPLITS["train"] + SPLITS["validation"]) * 3 // 4
     kept = 4 * 32 * rows
-    assert of(plan, "linear_probe", "all").training == pytest.approx(
-        kept + method_info("linear_probe").fit_bytes(rows, rows, 32, 3), rel=0.02
-    ), "labeled and unlabeled, of one seed"
+    of_seed = method_info("linear_probe").fit_bytes(rows, rows, 32, 3)
+    assert of(plan, "linear_probe", "all").training == kept + 2 * of_seed, "labeled and unlabeled, of two seeds"
+    of_seed = method_info("centroid").fit_bytes(rows, rows, 32, 3)
+    assert of(plan, "centroid", "all").training == kept + of_seed, "a single seed, where none matters"
     few = of(plan, "linear_probe", 4).training
     assert few == kept + 2 * 4 * 32 * 12 + 2 * method_info("linear_probe").fit_bytes(12, rows, 32, 3), "of two seeds"
     assert of(plan, "zero_shot", 0).training < kept
@@ -47,7 +48,7 @@ def test_rows_layers_and_seeds_cost_memory(read):
     deeper, more = read.plan(layers=[1, 2, 3]), read.plan(seeds=[0, 1, 2, 3])
     assert of(deeper, "linear_probe", "all").training > 2 * of(base, "linear_probe", "all").training
     assert of(deeper, "zero_shot", 0).training < of(deeper, "linear_probe", 4).training
-    assert of(more, "centroid", 4).evaluation > 1.5 * of(base, "centroid", 4).evaluation
+    assert of(more, "centroid", 4).evaluation > 1.3 * of(base, "centroid", 4).evaluation
     assert of(more, "centroid", 4).bytes < STATES_LIMIT
 
 

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -187,6 +188,6 @@ def test_a_model_whose_files_are_gone_is_explained(home):
 
 
 def test_a_model_of_pairs_is_requested_with_both_fields():
-    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]})
+    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]}, Path())
     _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", result))
     assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}

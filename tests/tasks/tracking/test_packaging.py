@@ -126,7 +126,7 @@ def enter(home, run, name, calibrator, entry):
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory):
-    home = Home(tmp_path_factory.mktemp("a home"))
+    home = Home(tmp_path_factory.mktemp("it's 100% a home #1 é"))
     one = entry(save_model("llama", home.root / "model"))
     calibrator, expected = fit(one, home)
     run = open_run(home, {"name": "films", "description": ""}, {})

@@ -31,7 +31,8 @@ def peak(name, labeled, unlabeled, width, classes):
 @pytest.mark.parametrize(("width", "classes"), [(64, 3), (64, 40)])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkeypatch):
-    monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)
+    monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)  # blocks of constant size
+    monkeypatch.setattr("vocabsem.methods.ridge.BLOCK", 200)
     info, aside = method_info(name), 12 * width**2 * 8 + 1_000_000
 
     def stated(info, labeled, unlabeled):

@@ -138,5 +138,5 @@ def test_small_and_large_numbers_keep_their_digits(value, shown):
 
 
 def test_another_format_is_refused_with_the_list():
-    with pytest.raises(QueryRefused, match="'xml' is no format: choose one of table, csv, json, parquet"):
+    with pytest.raises(QueryRefused, match="'xml' is no format: choose one of table, csv, excel, json, parquet"):
         rendered(TABLE, "xml")

@@ -57,7 +57,8 @@ comment on column anchors.head is 'Its row of the head.';
 comment on column anchors.key is 'Key of the anchors partition.';
 
 create or replace view predictions as
-select r.model, r.dataset, r.method, r.shots, r.split, r.seed, r.id, r.label, r.predicted, r.probabilities,
+select r.model, r.dataset, r.method, r.shots, coalesce(try_cast(r.shots as double), 'inf'::double) as shots_order,
+    r.split, r.seed, r.id, r.label, r.predicted, r.probabilities,
     lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
 from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
 comment on view predictions is 'Predictions of every method: one example of one seed a row.';

@@ -1,0 +1,13 @@
+"""The terminal's standard error: notes and progress, unless the user wants results and errors only."""
+
+import os
+
+from rich.console import Console
+
+QUIET = "VOCABSEM_QUIET"
+
+
+def error_console() -> Console:
+    """Return a console of standard error that prints text as it is, and nothing where VOCABSEM_QUIET is set."""
+    quiet = bool(os.environ.get(QUIET))
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=quiet)
