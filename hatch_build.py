@@ -11,7 +11,7 @@ INSIDE = "vocabsem/_project"
 SHIPPED = ("flows", "tasks", "warehouse", "data", "prefect.yaml")
 
 
-class ShipProject(BuildHookInterface):
+class ShipProject(BuildHookInterface[Any]):
     """Hatch's hook for wheels."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

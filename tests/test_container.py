@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from flows.cli.main import app
+from flows.cli.command_line import app
 from hatch_build import SHIPPED
 from tests.conftest import ROOT
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -108,6 +109,12 @@ class Environment:
         )
         assert any(line.startswith("Ctrl-C stops all of it") for line in process.stdout), "it ended before it answered"
         return process
+
+    def stop(self, process):
+        """As Ctrl-C does."""
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode in (0, 128 + signal.SIGINT)
 
     def add_package(self, name, text, entry_points=""):
         """A package of somebody else."""

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -34,9 +33,7 @@ def test_a_wheel_in_a_fresh_environment(wheel, tmp_path):
     assert "vocabulary_calibrator" in done.stdout
     assert fresh.vocabsem("report", "quickstart", "--output", "report.html").returncode == 0
     assert (fresh.here / "report.html").stat().st_size > 10_000
-    up = fresh.start("up")
-    up.send_signal(signal.SIGINT)
-    assert up.wait(60) == 0
+    fresh.stop(fresh.start("up"))
 
 
 @pytest.mark.parametrize("how", ["uv tool", "git"])

@@ -1,7 +1,6 @@
 """The command of an installed wheel, in an environment where other packages have the names flows, tasks, warehouse."""
 
 import json
-import signal
 
 import pytest
 
@@ -138,10 +137,9 @@ def test_a_project_is_scheduled(project):
         ended = api.ended(api.run("pipeline/hourly", overrides={"name": "scheduled", "seeds": [1]}))
         assert ended["state_type"] == "COMPLETED", ended["state"]
     finally:
-        up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0
-    rows = project.vocabsem("sql", "select experiment from runs order by all", "--format", "csv")
-    assert rows.stdout.split() == ["experiment", "scheduled", "tiny"], rows.stderr
+        project.stop(up)
+    rows = project.vocabsem("sql", "select experiment from runs order by all", "--format", "json")
+    assert json.loads(rows.stdout) == [{"experiment": "scheduled"}, {"experiment": "tiny"}]
 
 
 def test_cards_of_the_user_come_first(project, tmp_path):
