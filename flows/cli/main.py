@@ -17,6 +17,7 @@ from vocabsem.errors import BadInput, VocabsemError, shorten
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # typer's code for Ctrl-C
+NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}  # of a path that no file can have
 WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -48,7 +49,7 @@ def main() -> NoReturn:
         if debug:
             raise
         typer.echo(f"error: {_harmless(_describe(error))}", err=True)
-        code = 1
+        code = 2 if isinstance(error, OSError) and error.errno in NAME_ERRORS else 1
     _leave(code if isinstance(code, int) else 0)
 
 
@@ -83,6 +84,8 @@ def _describe(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         fix = "fix its permissions, free disk space, or choose another home with --home or VOCABSEM_HOME"
         return f"{where}{error.strerror}: {fix}"
+    if isinstance(error, OSError) and error.errno in NAME_ERRORS:
+        return f"{error.filename!r}: {error.strerror}: give another path"
     return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
 
 
