@@ -1,7 +1,7 @@
-"""Run every test of `tests/chaos`, the slow ones too, and print how many cases survived.
+"""Run every test of `tests/chaos` and `tests/hostile`, the slow ones too, and print how many cases survived.
 
 `python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk: a test counts those it
-tried by the fixture `cases`. Exits with 1 if any was lost.
+tried by the fixture `cases`; one of random inputs, of which it draws fifty times as many as in the suite, is one. Exits with 1 if any was lost.
 """
 
 import sys
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1] / "tests" / "chaos"
+TESTS = [str(Path(__file__).parents[1] / "tests" / name) for name in ("chaos", "hostile")]
+LONG = ["-m", "slow or not slow", "--timeout=3600", "--hypothesis-profile=chaos"]
 
 
 class Tally:
@@ -26,7 +27,7 @@ class Tally:
 
 def main(options: list[str]) -> int:
     tally = Tally()
-    code = pytest.main(["-m", "slow or not slow", "--timeout=3600", str(TESTS), *options], plugins=[tally])
+    code = pytest.main([*LONG, *TESTS, *options], plugins=[tally])
     sys.stdout.write(f"{tally.cases} cases, {tally.cases - tally.lost} survived, {tally.lost} lost\n")
     return int(code)
 
