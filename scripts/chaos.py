@@ -1,7 +1,7 @@
 """Run every test of `tests/chaos` and `tests/hostile`, the slow ones too, and print how many cases survived.
 
 `python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk: a test counts those it
-tried by the fixture `cases`. A test of random inputs, of which it draws fifty times as many as in the suite, is one case.
+tried by the fixture `cases`. A test of random inputs, fifty times as many as in the suite, is one case.
 Exits with 1 if any was lost.
 """
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.flows.command import command
+from tests.flows.command import Command
 from tests.tasks.worlds import World, snapshot
 
 ODD = "it's 100% #1 é数据 & $x;y"
@@ -29,7 +29,7 @@ def world(tmp_path_factory):
 
 
 def ask(world, *words, **options):
-    done = command(world.home, *words, **options)
+    done = Command(world.home, *words, **options).wait(900)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -48,7 +48,7 @@ def test_every_command_reads_an_oddly_named_home(world, tmp_path):
         row["label"] for row in texts
     ]
     assert "all as published" in ask(world, "warehouse", "verify")
-    assert "nothing to do" in command(world.home, "run", world.card).stderr
+    assert "linear_probe" in ask(world, "run", world.card)
 
 
 def test_nothing_is_written_beside_the_home(world):
