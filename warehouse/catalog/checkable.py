@@ -65,11 +65,15 @@ def _without_explain(tokens: list[Token]) -> list[Token]:
     return rest
 
 
+def _within(depth: int, token: Token) -> bool:
+    return token.depth >= depth
+
+
 def _without_values(tokens: list[Token]) -> Iterator[tuple[int, int]]:
     """Yield start and end of each column of a PIVOT that has no list of values."""
     for index, pivot in enumerate(tokens):
         if pivot.text in _PIVOT:
-            rest = list(takewhile(lambda token, at=pivot.depth: token.depth >= at, tokens[index + 1 :]))
+            rest = list(takewhile(partial(_within, pivot.depth), tokens[index + 1 :]))
             level = [n for n, token in enumerate(rest) if token.depth == pivot.depth]
             on = next((n for n in level if rest[n].text == b"on"), len(rest))
             stop = next((n for n in level if n > on and rest[n].text in _AFTER), len(rest))
