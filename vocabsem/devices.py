@@ -41,7 +41,7 @@ def available_memory() -> int:
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # of another system, or without a limit
         free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    return max(0, min(free))
+    return int(max(0, min(free)))
 
 
 def has_nvidia() -> bool:

@@ -26,6 +26,7 @@ from vocabsem.errors import BadInput, VocabsemError, shorten
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # typer's code for KeyboardInterrupt
+NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}  # of a path that no file can have
 WRITE_ERRORS = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -59,7 +60,7 @@ def run(words: list[str]) -> int:
         if debug:
             raise
         typer.echo(f"error: {_harmless(describe(error))}", err=True)
-        return 1
+        return 2 if isinstance(error, OSError) and error.errno in NAME_ERRORS else 1
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
@@ -78,6 +79,8 @@ def describe(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         fix = "fix its permissions, free disk space, or choose another home with --home or VOCABSEM_HOME"
         return f"{where}{error.strerror}: {fix}"
+    if isinstance(error, OSError) and error.errno in NAME_ERRORS:
+        return f"{error.filename!r}: {error.strerror}: give another path"
     return f"{type(error).__name__}: {error}\n(--debug prints the traceback)"
 
 

@@ -37,7 +37,8 @@ class Command:
 
     def __init__(self, home, *words, api=None, stdin="", before=None):
         self.folder = TemporaryDirectory(prefix="command-")
-        (Path(self.folder.name) / "stdin").write_text(stdin, errors="surrogateescape")
+        for name in ("stdin", "stdout", "stderr"):  # a kill may come before the process opens them
+            (Path(self.folder.name) / name).write_text(stdin if name == "stdin" else "", errors="surrogateescape")
         environment = {"PREFECT_API_URL": api} if api else {}
         if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
             environment["PREFECT_API_AUTH_STRING"] = auth

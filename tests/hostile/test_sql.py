@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.flows.command import command
 from tests.warehouse.lakes import put_examples
 from warehouse.catalog import limited, sandbox
 from warehouse.catalog.catalog import connect, rebuild
@@ -58,6 +59,32 @@ def test_a_refused_query_is_refused_as_without_limits(home):
 def test_a_size_that_is_none(home, memory):
     with pytest.raises(QueryRefused, match=r"--memory .*as in 500MB"):
         limited.query(home, "select 1", timeout=60, memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sql", "select count(*) from range(1000000) a, range(1000000) b", "--timeout", "1"], "takes more than 1 s"),
+        (["sql", "select repeat('x', 2000000000)", "--memory", "200MB"], "takes more than 200MB of memory"),
+        (["query", "confusions", "--memory", "much"], "--memory 'much': give a whole number"),
+        (["query", "confusions", "--memory", "1MB"], "takes more than 1MB of memory"),
+    ],
+)
+def test_the_commands_have_the_limits(home, words, message):
+    done = command(home, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("error: ") == 1
+
+
+def test_a_table_ends_after_10_000_rows_and_says_so(home):
+    done = command(home, "sql", "select * from range(10007)")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, len(lines)) == (0, 2 + 10_000 + 1)
+    assert lines[-2].strip() == "9999"
+    assert lines[-1] == "… 7 more rows: use --format csv, json or parquet"
+    whole = command(home, "sql", "select * from range(10007)", "--format", "csv")
+    assert len(whole.stdout.splitlines()) == 1 + 10_007
 
 
 WORDS = st.sampled_from([

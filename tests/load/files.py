@@ -15,10 +15,12 @@ from flows.services.environment import set_environment
 from tasks.batch_predict import make_job, predict_file, validate_input
 from tasks.log_run import _register
 from tasks.tracking.active_run import open_run
-from tasks.views.dataset_draft import propose, read_draft
+from tasks.views.dataset_draft import read_draft
 from tests.load.large import measured
-from tests.tasks.worlds import World, compute, model, with_store
+from tests.tasks.worlds import World, compute, with_store
 from tests.vocabsem.architectures import WORDS
+from vocabsem.cards.schema import DatasetCard
+from vocabsem.examples import divide
 
 CARD = {"methods": ["centroid"], "shots": [4], "seeds": [0]}
 CLASSES = ("negative", "positive", "story")
@@ -48,10 +50,11 @@ def write_csv(path: Path, rows: int) -> Path:
 
 
 def commands(world: World, path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what `init-dataset` and `predict` do with a file."""
+    """Yield what `init-dataset` and `predict` do with a file; the few rows that a model reads for the former aside."""
 
     def draft() -> None:
-        propose(world.home, model(), read_draft({"all": path}, "text", "label", "mine"))
+        read = read_draft({"all": path}, "text", "label", "mine")
+        divide(DatasetCard.model_validate(read.card(list(CLASSES))), read.files, world.home.cache)
 
     def predict() -> None:
         job = make_job(world.home, MODEL, str(path), str(path.with_suffix(".scored.csv")))

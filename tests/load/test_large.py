@@ -28,7 +28,7 @@ def check(peaks, methods):
 
 
 def test_fits_hold_what_they_stated():
-    peaks = measured("--test", 30_000, "--train", 3_000, "--methods", *FAST)
+    peaks = measured("--test", 10_000, "--train", 1_000, "--methods", *FAST)
     check(peaks, FAST)
     assert max(peak for peak, _ in peaks.values()) < 600
 

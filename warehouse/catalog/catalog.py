@@ -139,6 +139,7 @@ def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
         connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
         connection.execute("use warehouse")
         connection.execute("set timezone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")  # it would be printed among the rows
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error

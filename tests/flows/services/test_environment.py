@@ -201,6 +201,14 @@ def test_a_proxy_is_never_used_for_this_machine(clean, monkeypatch, given):
     assert os.environ["no_proxy"] == os.environ["NO_PROXY"]
 
 
+def test_a_user_without_a_home_directory_gets_the_home(clean, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])  # a KeyError, as of a uid without an entry
+    assert child_environment(Home(clean / "home"))["HOME"] == str(clean / "home")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert child_environment(Home(clean / "home"))["HOME"] == "/nonexistent"
+
+
 def test_without_a_proxy_nothing_is_set(clean, monkeypatch):
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)

@@ -83,11 +83,8 @@ def test_the_shots_of_a_method_share_a_lease_and_no_order_of_folders_blocks(tmp_
 def test_the_leases_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
     """Also a queue's, one whose owner had not written its name yet, and what a take-over that was cut off set aside."""
     living, dead = tmp_path / "living", tmp_path / "dead"
-    first, second = holder(living / "lease", 60), holder(dead / "lease", 60)
-    waiting = subprocess.Popen([sys.executable, "-c", textwrap.dedent(HOLDER), str(dead / "lease"), "60"])
-    while not (dead / "lease.next").exists():
-        time.sleep(0.01)
-    for process in (waiting, second):
+    first, second, next_in_turn = (holder(path, 60) for path in (living / "lease", dead / "lease", dead / "lease.next"))
+    for process in (second, next_in_turn):
         process.kill()
         process.communicate()
     (dead / f"lease.break.{second.pid}.{'0' * 32}").write_bytes((dead / "lease").read_bytes())
