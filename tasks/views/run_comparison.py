@@ -14,7 +14,7 @@ from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
-ALIKE = ["id", "label", "label_name", "text"]  # two test sets are one if their rows agree in these
+COMPARED = ["id", "label", "label_name", "text"]  # two test sets are one if their rows agree in these
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,5 @@ def _same_examples(home: Home, row: dict[str, Any]) -> bool:
     keys = row["first_examples"], row["second_examples"]
     if keys[0] == keys[1]:
         return True
-    one, other = (split_rows(home, row["dataset"], key, "test", ALIKE) for key in keys)
+    one, other = (split_rows(home, row["dataset"], key, "test", COMPARED) for key in keys)
     return bool(one.equals(other))

@@ -32,10 +32,10 @@ def checkable(sql: str) -> str:
     """
     body = sql.encode()
     tokens = _tokens(body)
-    explained = _without_explain(tokens)
-    for start, end in sorted(_without_values(explained), reverse=True):
+    queried = _without_explain(tokens)
+    for start, end in sorted(_without_values(queried), reverse=True):
         body = b"".join([body[:start], b"(", body[start:end], b") in (null)", body[end:]])
-    return body[explained[0].start if len(explained) < len(tokens) and explained else 0 :].decode()
+    return body[queried[0].start if len(queried) < len(tokens) and queried else 0 :].decode()
 
 
 def _tokens(body: bytes) -> list[Token]:
