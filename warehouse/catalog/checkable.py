@@ -6,6 +6,7 @@ several statements. Checked in their place are what is explained, and the same P
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, takewhile
 
 import duckdb
@@ -32,10 +33,10 @@ def checkable(sql: str) -> str:
     """
     body = sql.encode()
     tokens = _tokens(body)
-    inner = _without_explain(tokens)
-    for start, end in sorted(_without_values(inner), reverse=True):
+    queried = _without_explain(tokens)
+    for start, end in sorted(_without_values(queried), reverse=True):
         body = b"".join([body[:start], b"(", body[start:end], b") in (null)", body[end:]])
-    return body[inner[0].start if len(inner) < len(tokens) and inner else 0 :].decode()
+    return body[queried[0].start if len(queried) < len(tokens) and queried else 0 :].decode()
 
 
 def _tokens(body: bytes) -> list[Token]:
