@@ -192,7 +192,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def stated(plan: Plan, name: str) -> float:
-    """Return the MB that a method's fits are said to need before they start."""
+    """Return the MB that a method's fits state before they start."""
     return max(need.bytes for need in needs(plan, plan.pairs[0]) if need.fit.name == name) / 1e6
 
 
