@@ -192,11 +192,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def stated(plan: Plan, name: str) -> float:
-<<<<<<< HEAD
-    """Return the MB that a method's fits need at most, as estimated before they start."""
-=======
     """Return the MB that a method's fits state before they start."""
->>>>>>> h/load
     return max(need.bytes for need in needs(plan, plan.pairs[0]) if need.fit.name == name) / 1e6
 
 
