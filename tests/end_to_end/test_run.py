@@ -39,7 +39,7 @@ def test_run_prints_the_leaderboard_and_a_second_run_changes_nothing(finished, c
     home, first = finished
     assert "rotten_tomatoes" in first.stdout
     assert "vocabulary_calibrator" in first.stdout
-    assert f"-m flows.cli.main up --home {home}" in first.stdout
+    assert f"-m vocabsem up --home {home}" in first.stdout
     before = snapshot(home)
 
     began = time.monotonic()
