@@ -58,15 +58,16 @@ def diagnose(
 
 
 def _reading(plan: Plan) -> Plan:
-    """The plan without states that nothing here reads."""
+    """The plan without fits, and without states that nothing here reads."""
     for pair in plan.pairs:
         if pair.states["test"].spec.layers[-1] != pair.model.layers:
             raise CardError(
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"
                 " head, which the diagnostics read: add 'last'"
             )
-    read = [replace(pair, states={split: pair.states[split] for split in (*PROMPTS, "test")}) for pair in plan.pairs]
-    return replace(plan, pairs=read)
+    splits = (*PROMPTS, "test")
+    pairs = [replace(pair, states={split: pair.states[split] for split in splits}, fits=[]) for pair in plan.pairs]
+    return replace(plan, pairs=pairs)
 
 
 def _step(*gauges: ModelDatasetPlan) -> Step[DiagnosticsSpec]:

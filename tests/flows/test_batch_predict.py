@@ -171,7 +171,7 @@ def test_parts_belong_to_the_inputs_bytes_and_the_models_version(home, table, tm
     pq.write_table(pq.read_table(renamed).slice(1), table)
     other = make_job(home, MODEL, str(table), str(tmp_path / "o.parquet"))
     assert other.parts(other.payload(validate_input(other)[1])).path != own.path
-    version = job.model.__class__(job.model.name, "2", "models:/m-2", job.model.config)
+    version = replace(job.model, version="2", source="models:/m-2")
     newer = replace(job, model=version)
     assert newer.parts(newer.payload(sha256)).path != own.path
 

@@ -74,7 +74,7 @@ def test_runs_of_any_worker_send_no_telemetry_and_keep_freed_memory():
 
 @pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
 def test_the_form_says_of_every_parameter_what_it_is_and_of_which_type(path):
-    schema = parameter_schema(flow_of(f"flows/{path.name}:{path.stem}"))
+    schema = parameter_schema(flow_of(f"vocabsem.flows:{path.stem}"))
     for name, field in schema.properties.items():
         assert field.get("description"), name
         types = [field, *field.get("anyOf", [])]

@@ -122,7 +122,7 @@ def test_every_form_is_answered_as_the_classifier_does(home, served):
         ({"inputs": ["good", "bad \ud83d"]}, 400, "row 1: text is"),
         ({"inputs": ["good", "bad " * 600], "params": {"truncate": False}}, 400, "row 1 is over"),
         ({"inputs": ["good"], "params": {"truncate": 3}}, 400, "Invalid parameters"),
-        ({"inputs": ["good"] * 301}, 422, "at most 300 (--max-texts)"),
+        ({"inputs": ["good"] * 301}, 422, "more than 300 texts (--max-texts)"),
         ({"inputs": ["good " * 1000]}, 422, "at most 3000 (--max-characters)"),
         ({"inputs": ["good " * 1_000_000]}, 413, "at most 1 MB (--max-megabytes)"),
     ],
