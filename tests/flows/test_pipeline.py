@@ -232,7 +232,7 @@ def test_back_at_earlier_settings_reports_show_them_again(ran, recorded, tmp_pat
         (board,) = catalog.query(home, "select list(distinct shots order by shots) as n from leaderboard").to_pylist()
         return row["key"], row["mlflow_run_id"], board["n"]
 
-    first, with_fewer = shown(), {"shots": [0]}
+    first, with_fewer = shown(), {"shots": [0], "name": "tiny"}
     with recorded(home):
         other = pipeline(world.card, with_fewer, str(home.root))
         assert shown()[::2] == (other, ["0"])

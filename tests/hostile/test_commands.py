@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,11 @@ def registry(tmp_path, monkeypatch):
     return folder
 
 
+def take_environment(given):
+    """Let a command's process, which knows the environment of an earlier time, have that of the test."""
+    os.environ.update(given)
+
+
 METADATA = {
     "evil-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
     "evil-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -154,7 +160,9 @@ def test_a_run_over_a_wheel_that_leads_out_is_refused(registry, tmp_path):
     wheel(registry / "evil-1.0-py3-none-any.whl", {"a/x.jsonl": b"", f"a/{tmp_path}/slip": b"evil"} | METADATA)
     world = World(tmp_path, experiment=QUICK)
     world.write_dataset(files={"train": "pypi:evil==1.0/a/", "test": "pypi:evil==1.0/a/"})
-    assert "its name leaves its folder" in refused(world.home, "run", world.card, api=server())
+    given = {name: os.environ[name] for name in ("PIP_CONFIG_FILE", "PIP_NO_INDEX", "PIP_FIND_LINKS")}
+    line = refused(world.home, "run", world.card, api=server(), before=partial(take_environment, given))
+    assert "its name leaves its folder" in line
     assert not (tmp_path / "slip").exists()
     assert not list(world.home.lake.rglob("manifest.json"))
 
