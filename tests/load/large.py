@@ -208,7 +208,7 @@ def subjects(plan: Plan) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "metrics of the others", lambda: score.fn(home, dataset.name, fits[1:])
     yield "comparisons", lambda: compare.fn(home, dataset.name, pair.compared)
     card = plan.experiment.model_dump(mode="json")
-    yield "record", lambda: record_run.fn(home, card, plan.run, time.time(), "", "none")
+    yield "record", lambda: record_run.fn(home, card, plan.run, time.time(), "", "none", [])
     yield "catalog", lambda: catalog.rebuild(home)
     yield "catalog, brought up to date", lambda: catalog.update(home)
     yield "verify", lambda: list(verify(home))
