@@ -20,7 +20,7 @@ create or replace view lake.scores as
 select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, any_value(m.shots_order) as shots_order,
     bool_or(list_contains(c.controls, m.method)) as control, bool_or(list_contains(c.unlabeled, m.method)) as unlabeled,
-    any_value(m.key) as key, count(distinct m.seed) as n_seeds,
+    max(m.key) as key, count(distinct m.seed) as n_seeds,
     max(m.value) filter (m.metric = 'accuracy' and m.seed is null) as accuracy,
     max(m.value) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1,
     max(m.low) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1_low,
