@@ -11,7 +11,6 @@ from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoints import fetch_source, from_folder
 from vocabsem.errors import CardError
-from vocabsem.sources import fetching
 from vocabsem.sources.parsing import parse
 
 if TYPE_CHECKING:
@@ -91,19 +90,16 @@ def find_model_card(given: str, cache: Path) -> ModelCard:
     source = model_source(given)
     if source is None:
         return load_card("models", given)
-    fetched = fetching.cached(source, cache)
-    if fetched:
-        kept = _kept(source, fetched.sha256, cache)
-        if kept.exists():
-            return ModelCard.model_validate_json(kept.read_bytes())
-    card = draft_model_card(source, cache).card
-    fetched = fetching.cached(source, cache)
-    kept = _kept(source, fetched.sha256 if fetched else "", cache)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_name(f"{kept.name}.{uuid4().hex}.tmp")
-    temporary.write_text(card.model_dump_json(), encoding="utf-8")
-    temporary.replace(kept)
-    return card
+    _require_path(source)
+    _, digest = fetch_source(source, None, cache, f"model {given!r}")
+    kept = cache / "cards" / f"{sha256(f'{source} {digest}'.encode()).hexdigest()[:16]}.json"
+    if not kept.exists():
+        card = draft_model_card(source, cache).card
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_name(f"{kept.name}.{uuid4().hex}.tmp")
+        temporary.write_text(card.model_dump_json(), encoding="utf-8")
+        temporary.replace(kept)
+    return ModelCard.model_validate_json(kept.read_bytes())
 
 
 def draft_model_card(source: str, cache: Path, name: str | None = None) -> ModelDraft:
@@ -132,11 +128,9 @@ def draft_model_card(source: str, cache: Path, name: str | None = None) -> Model
         Where it cannot be fetched.
     """
     parsed = parse(source)
-    path = Path(parsed.path).expanduser()
-    if parsed.scheme == "file" and not path.exists():
-        hint = f", or hf:{parsed.path} for the model of a hub" if ORGANIZATION.fullmatch(parsed.path) else ""
-        raise CardError(f"there is no model {parsed.path!r}: give the path of a folder or .gguf file{hint}")
-    name = name or _name(parsed.name.rpartition("/")[2] or path.absolute().name, parsed.version, parsed.path)
+    _require_path(source)
+    last = parsed.name.rpartition("/")[2] or Path(parsed.path).expanduser().absolute().name
+    name = name or _name(last, parsed.version, parsed.path)
     folder, _ = fetch_source(source, None, cache, f"model {name!r}")
     network, tokenizer = from_folder(folder, "auto")
     network = network.eval()
@@ -193,6 +187,13 @@ def bos_decision(adds: bool | None, without: float = 0.0, with_bos: float = 0.0)
     return adds, f"the tokenizer {'adds' if adds else 'does not add'} it, and {losses}"
 
 
+def _require_path(source: str) -> None:
+    parsed = parse(source)
+    if parsed.scheme == "file" and not Path(parsed.path).expanduser().exists():
+        hint = f", or hf:{parsed.path} for the model of a hub" if ORGANIZATION.fullmatch(parsed.path) else ""
+        raise CardError(f"there is no model {parsed.path!r}: give the path of a folder or .gguf file{hint}")
+
+
 def _name(last: str, version: str, path: str) -> str:
     """Return a card's name: that of the repository, folder or file, with a revision that is not the main one."""
     stem = Path(path).stem if path.endswith(".gguf") else last
@@ -220,7 +221,3 @@ def _losses(network: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") ->
             scores = network(tokens).logits[0, len(prefix) : -1].float()  # (T - 1, V), predicting ids[1:]
         losses.append(float(torch.nn.functional.cross_entropy(scores, torch.tensor(ids[1:]))))
     return losses[0], losses[1]
-
-
-def _kept(source: str, digest: str, cache: Path) -> Path:
-    return cache / "cards" / f"{sha256(f'{source} {digest}'.encode()).hexdigest()[:16]}.json"
