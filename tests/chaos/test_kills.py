@@ -96,8 +96,8 @@ def state(world, killed=()):
 
 
 def board(printed, world):
-    """What a run prints, but for the seconds in the last column and the path of the home."""
-    return re.sub(r" +\d+\.\d\d *$", "", printed, flags=re.MULTILINE).replace(str(world.home.root), "HOME")
+    """What a run prints, but for the seconds, the only figures of two decimals without a sign, and the path of the home."""
+    return re.sub(r" +\d+\.\d\d(?!\d)", "", printed).replace(str(world.home.root), "HOME")
 
 
 def artifacts(client, run_id):
