@@ -96,7 +96,7 @@ def state(world, killed=()):
 
 
 def board(printed, world):
-    """What a run prints, but for the seconds, the only figures of two decimals without a sign, and the path of the home."""
+    """What a run prints, but for the path of the home and the seconds: only they have two decimals and no sign."""
     return re.sub(r" +\d+\.\d\d(?!\d)", "", printed).replace(str(world.home.root), "HOME")
 
 
