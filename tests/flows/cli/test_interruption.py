@@ -45,8 +45,8 @@ interruption.GRACE_SECONDS = 1
 interruption.listen()
 if sys.argv[1] == "another's":
     signal.signal(signal.SIGTERM, sleep)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     sleep()
 except KeyboardInterrupt:
     sleep()

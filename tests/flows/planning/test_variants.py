@@ -44,7 +44,7 @@ def test_a_champion_that_is_wanted_is_registered():
 
 
 VALUES = st.one_of(
-    *(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text(max_size=80)),
+    *(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.text(max_size=80)),
     st.lists(st.text(max_size=9), max_size=9),
 )
 OVERRIDES = st.dictionaries(st.sampled_from(["shots", "limits.train", "dtype"]), VALUES, min_size=1)
