@@ -11,6 +11,7 @@ from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.shards import resumed_shards, shard_name
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
+from vocabsem.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -29,7 +30,7 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
             f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
         )
     seconds, tokens, truncated, ids, norms, guard = 0.0, 0, 0, [], [], ""
-    layers = [f"layer_{layer}" for layer in step.spec.layers]
+    layers = [column_of(layer) for layer in step.spec.layers]
     for entry in files:
         table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "truncated", *layers])
         metadata = table.schema.metadata

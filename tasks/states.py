@@ -14,6 +14,7 @@ from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
+from vocabsem.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import vectors
@@ -55,7 +56,7 @@ def extract_shard(
             "label": rows["label"],
             "tokens": pa.array([len(ids) for ids in prompts.token_ids], pa.int32()),
             "truncated": pa.array(prompts.truncated, pa.bool_()),
-            **{f"layer_{layer}": vectors(values) for layer, values in states.items()},
+            **{column_of(layer): vectors(values) for layer, values in states.items()},
         }
     ).replace_schema_metadata(
         {"seconds": f"{seconds:.3f}"} | ({} if difference is None else {"guard": f"{difference:.3g}"})

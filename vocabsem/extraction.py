@@ -9,66 +9,25 @@ once, and every batch shares its keys and values.
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vocabsem.batching import even_batches, padded, shared_tokens
-from vocabsem.errors import ComputationFailed, DataError, GuardFailed
+from vocabsem.errors import ComputationFailed, GuardFailed
 from vocabsem.language_model import LanguageModel
+from vocabsem.layers import GivenLayer, Layer, Pooling, layer_and_pooling, resolve_layers
 from vocabsem.parallel import parallel_map, to_host, workers
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel
 
-__all__ = [
-    "TOKEN_BUDGET",
-    "Pooling",
-    "Prefix",
-    "check_head",
-    "extract",
-    "keeps_keys_and_values",
-    "resolve_layers",
-]
+__all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_values"]
 
-Pooling = Literal["last", "mean"]
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
 MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
 GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
-
-
-def resolve_layers(layers: Sequence[int | Literal["last"]], depth: int) -> list[int]:
-    """Return ascending layer numbers.
-
-    Parameters
-    ----------
-    layers : sequence of int or "last"
-        Negative numbers count from the last layer, as in a Python list.
-    depth : int
-        Number of the last layer, which meets the head; 0 is the embedding.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    DataError
-        For anything but a sequence of such numbers, none, or one out of range.
-
-    Examples
-    --------
-    >>> resolve_layers(["last", 0, -2], depth=12)
-    [0, 11, 12]
-    """
-    known = isinstance(layers, Sequence) and not isinstance(layers, str)
-    if not known or not all(layer == "last" or isinstance(layer, int | np.integer) for layer in layers):
-        raise DataError(f"layers is {layers!r:.200}: give a list of numbers or 'last', as in [18, 'last']")
-    numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in layers}
-    if not numbers or min(numbers) < 0 or max(numbers) > depth:
-        raise DataError(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
-    return sorted(numbers)
 
 
 @dataclass(frozen=True)
@@ -138,12 +97,12 @@ def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
 def extract(
     model: LanguageModel,
     token_ids: Sequence[Sequence[int]],
-    layers: Sequence[int],
+    layers: Sequence[GivenLayer],
     *,
     pooling: Pooling = "last",
     budget: int | None = None,
     progress: Callable[[int, int], None] = lambda prompts, tokens: None,
-) -> dict[int, np.ndarray]:
+) -> dict[Layer, np.ndarray]:
     """Compute the hidden states of prompts.
 
     Parameters
@@ -152,10 +111,10 @@ def extract(
         The frozen model.
     token_ids : sequence of sequences of int
         Of N prompts.
-    layers : sequence of int
-        0 is the embedding output, the last layer the vector that multiplies the head.
+    layers : sequence of int, float or str
+        As in `resolve_layers`: 0 is the embedding output, the last layer the vector that multiplies the head.
     pooling : {"last", "mean"}
-        State of the last token, or mean over all tokens.
+        State of the last token, or mean over all tokens, of layers that do not name theirs.
     budget : int, optional
         Most padded tokens of a batch; by default `TOKEN_BUDGET` of the device.
     progress : callable
@@ -163,8 +122,8 @@ def extract(
 
     Returns
     -------
-    dict of int to ndarray of shape (N, d), float32
-        By layer, in the order of the prompts.
+    dict of int or str to ndarray of shape (N, d), float32
+        By layer as `resolve_layers` names and orders them, rows in the order of the prompts.
 
     Raises
     ------
@@ -181,18 +140,21 @@ def extract(
     import torch
 
     device = model.network.device
-    chosen = resolve_layers(layers, model.layers)
+    chosen = resolve_layers(layers, model.layers, pooling)
+    numbers = sorted({layer_and_pooling(layer)[0] for layer in chosen})
     # models that project their embeddings (OPT-350m) are wider inside than at the head
     inner = int(model.network.config.get_text_config().hidden_size)
-    width = dict.fromkeys(chosen, inner) | {model.layers: int(model.network.get_output_embeddings().weight.shape[1])}
-    states = {layer: np.empty((len(token_ids), width[layer]), dtype=np.float32) for layer in chosen}
+    width = dict.fromkeys(numbers, inner) | {model.layers: int(model.network.get_output_embeddings().weight.shape[1])}
+    states: dict[Layer, np.ndarray] = {
+        layer: np.empty((len(token_ids), width[layer_and_pooling(layer)[0]]), dtype=np.float32) for layer in chosen
+    }
     with torch.inference_mode():
-        prefix = _prefix(model, token_ids, chosen)
+        prefix = _prefix(model, token_ids, numbers)
     suffixes = [ids[prefix.length :] for ids in token_ids]
     lengths = [len(ids) for ids in suffixes]
     batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
-    def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
+    def run(rows: list[int]) -> dict[Layer, Callable[[], np.ndarray]]:
         with torch.inference_mode():
             batch = _forward(model, prefix, *padded([suffixes[row] for row in rows], device), chosen, pooling)
             return {layer: to_host(vectors.float()) for layer, vectors in batch.items()}
@@ -271,21 +233,28 @@ def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Se
 
 
 def _forward(
-    model: LanguageModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], pooling: Pooling
-) -> "dict[int, Tensor]":
+    model: LanguageModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[Layer], pooling: Pooling
+) -> "dict[Layer, Tensor]":
     """Return {layer: (B, d)} of one batch after the prefix, run through the body of the model without its head."""
     import torch
 
+    wanted = {layer: layer_and_pooling(layer, pooling) for layer in layers}
+    numbers = [number for number, _ in wanted.values()]
     cache = prefix.for_rows(len(ids))
     output = model.network.base_model(
-        ids, past_key_values=cache, use_cache=cache is not None, output_hidden_states=_inner(model, layers)
+        ids, past_key_values=cache, use_cache=cache is not None, output_hidden_states=_inner(model, numbers)
     )
-    every = _states(model, output, layers)  # each (B, T, d)
-    if pooling == "mean":
-        real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
-        sums = {layer: prefix.sums.get(layer, 0) + (h.float() * real[..., None]).sum(1) for layer, h in every.items()}
-        return {layer: total / (prefix.length + lengths[:, None]) for layer, total in sums.items()}
-    return {layer: h[torch.arange(len(ids), device=ids.device), lengths - 1] for layer, h in every.items()}
+    every = _states(model, output, numbers)  # each (B, T, d)
+    rows = torch.arange(len(ids), device=ids.device)
+    real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
+
+    def pooled(number: int, how: Pooling) -> "Tensor":
+        if how == "last":
+            return every[number][rows, lengths - 1]
+        total = prefix.sums.get(number, 0) + (every[number].float() * real[..., None]).sum(1)
+        return total / (prefix.length + lengths[:, None])
+
+    return {layer: pooled(number, how) for layer, (number, how) in wanted.items()}
 
 
 def _inner(model: LanguageModel, layers: Sequence[int]) -> bool:

@@ -15,10 +15,11 @@ from vocabsem.anchors import Anchors, semantic_anchors
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
-from vocabsem.extraction import check_head, extract, resolve_layers
+from vocabsem.extraction import check_head, extract
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
+from vocabsem.layers import GivenLayer
 from vocabsem.model_draft import find_model_card
 from vocabsem.prompting import encode_prompts, encode_texts, field_names, validate_row, validate_template
 from vocabsem.texts import is_empty
@@ -41,8 +42,9 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         The prompt, with {text} where the text goes; with other fields a text is a mapping of them.
     words : mapping of str to str, optional
         Class → label word; needed for `label_space` only.
-    layers : sequence of int or "last"
-        Layers whose states stand side by side, ascending; negative ones count from the last.
+    layers : sequence of int, float or str
+        Layers whose states stand side by side, in the order of `resolve_layers`: a number (negative ones count from the
+        last), a share of the depth (0.6) or "last", each of the last token, or of the mean over all ("0.6:mean").
     word_tokens : {"single", "first", "mean"}
         What stands for a word of several tokens, as in `prompting.label_tokens`.
     dtype : {"auto", "float32", "bfloat16"}
@@ -73,7 +75,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         template: str = "{text}",
         words: Mapping[str, str] | None = None,
         *,
-        layers: Sequence[int | Literal["last"]] = ("last",),
+        layers: Sequence[GivenLayer] = ("last",),
         word_tokens: WordTokens = "single",
         dtype: DType = "auto",
         device: str = "auto",
@@ -114,7 +116,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Returns
         -------
         ndarray of shape (N, k·d), float32
-            The k layers side by side, ascending.
+            The k layers side by side.
 
         Raises
         ------
@@ -132,11 +134,10 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             for number, each in enumerate(_one_column(X))
         ]
         model, card = self.language_model, self._card
-        layers = resolve_layers(self.layers, model.layers)
         prompts = encode_prompts(
             model.tokenizer, self.template, rows, max_tokens=card.max_tokens, prepend_bos=card.prepend_bos
         )
-        return np.concatenate(list(extract(model, prompts.token_ids, layers).values()), axis=1)
+        return np.concatenate(list(extract(model, prompts.token_ids, self.layers).values()), axis=1)
 
     def label_space(self, *, whole: bool = False) -> LabelSpace:
         """Return anchors and head rows of the label words, which methods compare states with.

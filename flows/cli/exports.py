@@ -30,6 +30,10 @@ def export(
         str | None, typer.Option(metavar="NAME", help="train, validation or test; by default all.")
     ] = None,
     layer: Annotated[int | None, typer.Option(metavar="N", help="Layer of states, by default the last stored.")] = None,
+    pooling: Annotated[
+        Literal["last", "mean"] | None,
+        typer.Option(help="States of last tokens or means, by default the first."),
+    ] = None,
     experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Experiment; predictions need one.")] = None,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Only predictions of this method.")] = None,
     shots: Annotated[str | None, typer.Option(metavar="N", help="Only predictions at these shots, or all.")] = None,
@@ -43,7 +47,7 @@ def export(
     if what == "states":
         if dataset is None:
             raise BadInput("states are of one data set: give --dataset")
-        table = reads.exported_states(home, model or DEFAULT_MODEL, dataset, split, layer)
+        table = reads.exported_states(home, model or DEFAULT_MODEL, dataset, split, layer, pooling)
     elif what == "anchors":
         table = reads.exported_anchors(home, model or DEFAULT_MODEL)
     else:

@@ -12,6 +12,7 @@ from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
 from vocabsem.errors import CardError
+from vocabsem.layers import GivenLayer, Pooling
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.model_draft import find_model_card
@@ -115,10 +116,10 @@ class Experiment(Card):
     """What a class with fewer training rows than shots does: raise an error, or use all it has."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
     """Each draws its own shots and initial weights."""
-    layers: list[int | Literal["last"]] = Field(default=["last"], min_length=1)
-    """Layers stored and used."""
-    pooling: Literal["last", "mean"] = "last"
-    """State of the last token, or of all."""
+    layers: list[GivenLayer] = Field(default=["last"], min_length=1)
+    """Layers stored and used: a number, a share of the depth (0.6) or last, each with a pooling or not: last:mean."""
+    pooling: Pooling = "last"
+    """State of the last token, or the mean of all, of layers that name none."""
     dtype: DType = "auto"
     """dtype of the model; auto is the machine's fast one."""
     device: str = "auto"

@@ -32,7 +32,8 @@ from tasks.tracking.outcome import followed_up
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.devices import resolve_dtype
-from vocabsem.errors import CardError
+from vocabsem.errors import CardError, DataError
+from vocabsem.layers import Layer, resolve_layers
 from vocabsem.methods.registry import method_info
 from vocabsem.sources import fetching
 from warehouse.home import Home
@@ -160,16 +161,12 @@ def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
     return hashes
 
 
-def _layers(experiment: Experiment, model: ModelCard) -> tuple[int, ...]:
-    """Return the experiment's layers as numbers. Raises CardError for one that the model does not have."""
-    depth = model.layers
-    numbers = {depth if layer == "last" else layer + depth + 1 if layer < 0 else layer for layer in experiment.layers}
-    layers = tuple(sorted(numbers))
-    if layers[0] < 0 or layers[-1] > depth:
-        raise CardError(
-            f"layers {experiment.layers} of experiment {experiment.name!r}: {model.name!r} has layers 0 to {depth}"
-        )
-    return layers
+def _layers(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
+    """Return the experiment's layers by number. Raises CardError for one that the model does not have."""
+    try:
+        return tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
+    except DataError as error:
+        raise CardError(f"experiment {experiment.name!r} with model {model.name!r}: {error}") from None
 
 
 def _evaluated(experiment: Experiment, dataset: DatasetCard) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from vocabsem.layers import Layer, Pooling
 from warehouse.errors import CorruptPartition
 from warehouse.lake.manifest import Manifest
 
@@ -120,8 +121,8 @@ class NormFacts(Facts):
 class StatesFacts(Facts):
     """How the states of a split were computed."""
 
-    layers: tuple[int, ...]
-    pooling: str
+    layers: tuple[Layer, ...]
+    pooling: Pooling
     dtype: str
     max_tokens: int
     tokens: int

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, StatesFacts, facts_of
 from tasks.steps.specs import SPLITS, StatesSpec
 from vocabsem.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
+from vocabsem.layers import column_of
 from vocabsem.prompting import Ids
 from warehouse.errors import NotPublished
 from warehouse.home import Home
@@ -127,7 +128,7 @@ class _Stored(NamedTuple):
 def _stored(home: Home, model: str, dataset: str, split: str, key: str) -> _Stored:
     partition = Lake(home).partition("states", key, model=model, dataset=dataset, split=split)
     manifest = _manifest(partition)
-    columns = [f"layer_{layer}" for layer in facts_of(manifest, StatesFacts).layers]
+    columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
     return _Stored(partition, manifest, columns, sum(schema.field(name).type.list_size for name in columns))
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import AliasChoices, Field
 
 from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, numbered, role
+from vocabsem.layers import Layer, Pooling
 from vocabsem.shots import OnInsufficient
 
 Shots = int | Literal["all"]
-DType = Literal["float32", "bfloat16"]
 SPLITS = ("train", "validation", "test")
 RIVAL = "rival"  # the question of a contrast with our calibrator
 
@@ -60,7 +60,7 @@ class PromptSpec(ModelDatasetSpec):
     """Of the model's bytes."""
     template: str
     """The prompt around a text."""
-    dtype: DType
+    dtype: Literal["float32", "bfloat16"]
     """Of the model while it runs."""
     max_tokens: int
     """Longest prompt."""
@@ -98,10 +98,10 @@ class StatesSpec(PromptSpec):
 
     split: str
     """train, validation, test; or prompts made without texts: content_free, domain_words."""
-    layers: tuple[int, ...]
-    """Layers stored; 0 is the embedding output."""
-    pooling: Literal["last", "mean"]
-    """State of the last token, or the mean of all."""
+    layers: tuple[Layer, ...]
+    """Layers stored; 0 is the embedding output, and "18:mean" has a pooling of its own."""
+    pooling: Pooling
+    """State of the last token, or the mean of all, where a layer names none."""
     demonstrations: Key | None = None
     """What all prompts begin with; None is a zero-shot prompt."""
 

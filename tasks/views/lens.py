@@ -70,7 +70,7 @@ def inspect_prompt(
         network = loaded(model, home, resolve_dtype("auto"), "auto")
         check_head(network, [ids])
         states = extract(network, [ids, *others], range(network.layers + 1))
-        vectors = apply_final_norm(network, states)
+        vectors = apply_final_norm(network, {int(layer): rows for layer, rows in states.items()})
         logits = network.head.logits(torch.stack([each[0] for each in vectors.values()]))[:, : len(names)]
     plain = torch.stack([each[0] for each in vectors.values()])  # (L + 1, d)
     tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(TOP_TOKENS).indices.tolist()]

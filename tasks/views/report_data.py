@@ -21,6 +21,7 @@ from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
 from vocabsem.geometry import Projection, plane
 from vocabsem.label_space import LabelSpace
+from vocabsem.layers import layer_and_pooling
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.methods.registry import load_method
 from vocabsem.metrics import Reliability, confusion, reliability
@@ -79,21 +80,26 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
     """{method: {layer: accuracy on test data}}, each fitted to the training states of that layer alone.
 
-    Of at most PROFILED rows of each, evenly spaced. Empty where a single layer is stored.
+    Of at most PROFILED rows of each, evenly spaced. Empty where a single layer is stored. Layers of means over the
+    tokens are under "centroid, mean".
     """
     read = _states_of(home, _partition(home, "predictions", fit))
-    layers = facts_of(read["train"], StatesFacts).layers if {"train", "test"} <= read.keys() else []
+    if not {"train", "test"} <= read.keys():
+        return {}
+    facts = facts_of(read["train"], StatesFacts)
+    layers = [layer_and_pooling(layer, facts.pooling) for layer in facts.layers]
     if len(layers) < 2:
         return {}
     (_, labels, train), (_, truth, test) = (_read(home, read[split]) for split in ("train", "test"))
     profile: dict[str, dict[int, float]] = {}
     each = zip(layers, *(np.split(states, len(layers), axis=1) for states in (train, test)), strict=True)
-    for layer, of_train, of_test in each:
+    for (layer, pooling), of_train, of_test in each:
         nothing = np.zeros((classes, of_train.shape[1]), np.float32)
         space = LabelSpace(anchors=nothing, head=nothing, bias=nothing[:, 0])  # these read no vocabulary
         for name in READERS:
             predicted = load_method(name)(space).fit(of_train, labels).predict(of_test)
-            profile.setdefault(name, {})[layer] = float((predicted == truth).mean())
+            named = name if pooling == "last" else f"{name}, {pooling}"
+            profile.setdefault(named, {})[layer] = float((predicted == truth).mean())
     return profile
 
 

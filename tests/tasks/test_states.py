@@ -8,6 +8,7 @@ import pytest
 from tasks.models.loaded import loaded
 from tasks.publish_states import publish_states
 from tasks.states import extract_shard
+from tasks.steps.lake_reads import read_states
 from tasks.steps.progress import ProgressFile
 from tasks.steps.shards import resumed_shards, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
@@ -58,6 +59,18 @@ def test_states_equal_a_direct_extraction_in_the_examples_order(done, split):
     assert table["tokens"].to_pylist() == [len(ids) for ids in prompts.token_ids]
     assert not any(table["truncated"].to_pylist())
     assert len(table) == SPLITS[split]
+
+
+def test_a_layer_may_have_a_pooling_of_its_own(tmp_path):
+    plan = World(tmp_path, experiment={"layers": ["last", "0.3:mean"]}).plan()
+    compute(plan, ("examples", "states"))
+    (pair,) = plan.pairs
+    table = table_of(plan, pair, "test")
+    (_, means), (_, lasts) = directly(plan, pair, "test", (1,), "mean"), directly(plan, pair, "test", (3,))
+    np.testing.assert_allclose(matrix(table["layer_1_mean"]), means[1], **ROUNDING)
+    np.testing.assert_allclose(matrix(table["layer_3"]), lasts[3], **ROUNDING)
+    states = read_states(plan.home, pair.model.name, pair.dataset.name, "test", pair.states["test"].key)[2]
+    assert np.array_equal(states, np.hstack([matrix(table["layer_1_mean"]), matrix(table["layer_3"])]))
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from vocabsem.batching import even_batches, shared_tokens, token_batches
 from vocabsem.cards.loader import load_card
-from vocabsem.errors import ComputationFailed, DataError, GuardFailed
-from vocabsem.extraction import check_head, extract, resolve_layers
+from vocabsem.errors import ComputationFailed, GuardFailed
+from vocabsem.extraction import check_head, extract
 from vocabsem.language_model import load_model
 
 RANDOM = np.random.default_rng(0)
@@ -77,6 +77,24 @@ def test_the_shared_beginning_is_the_longest_that_leaves_a_token(endings, prefix
     assert not prompts or len(longer) > 1 or any(len(prompt) == len(shared) + 1 for prompt in prompts)
 
 
+def test_one_forward_pass_gives_both_poolings(model):
+    for prompts in (PROMPTS, LONG_PREFIX):
+        passes = []
+        hook = model.network.base_model.register_forward_hook(lambda *_, passes=passes: passes.append(1))
+        last, mean = (
+            extract(model, prompts, [0, model.layers]),
+            extract(model, prompts, [0, model.layers], pooling="mean"),
+        )
+        alone = len(passes) / 2
+        both = extract(model, prompts, ["last", 0, "0:mean", "last:mean"])
+        hook.remove()
+        assert len(passes) == 3 * alone
+        expected = {"0:mean": mean[0], f"{model.layers}:mean": mean[model.layers], **last}
+        assert list(both) == list(expected)
+        for layer, states in both.items():
+            assert np.array_equal(states, expected[layer])
+
+
 def test_progress_counts_every_prompt_and_token(model):
     for prompts in (PROMPTS, LONG_PREFIX):
         seen = []
@@ -125,13 +143,6 @@ def test_even_batches_hold_every_prompt_once_and_no_core_gets_more_batches(lengt
 def test_even_batches_share_few_prompts_among_the_cores():
     assert [len(batch) for batch in even_batches([10] * 28, 1024, 4)] == [7] * 4
     assert list(map(len, even_batches([10] * 300, 1000, 2))) == [75] * 4
-
-
-def test_layers_are_named_as_in_a_list():
-    assert resolve_layers(["last", 0, -2, 3], 12) == [0, 3, 11, 12]
-    for wrong in ([13], [-14], []):
-        with pytest.raises(DataError, match=r"0 \(embedding\) to 12"):
-            resolve_layers(wrong, 12)
 
 
 def test_a_model_that_forgets_the_beginning_is_refused(tmp_path, monkeypatch):

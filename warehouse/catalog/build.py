@@ -231,18 +231,22 @@ def _comments(sql: str) -> Iterator[str]:
 def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
     """Yield the views of schema lake that have files, each with the scan of its files."""
     of_kind: dict[str, list[Path]] = {}
-    of_layer: dict[tuple[int, bool], list[Path]] = {}
-    for kind, path, layers in connection.execute(statement("parts")).fetchall():
+    of_layer: dict[tuple[int, str, str, bool], list[Path]] = {}
+    for kind, path, layers, pooling in connection.execute(statement("parts")).fetchall():
         of_kind.setdefault(kind, []).append(root / path)
-        for layer in layers or []:
-            of_layer.setdefault((layer, layer == max(layers)), []).append(root / path)
+        for layer in layers or []:  # 18, or 18:mean
+            number, _, own = layer.partition(":")
+            column = f"layer_{layer}".replace(":", "_")
+            of_layer.setdefault((int(number), own or pooling, column, layer == layers[-1]), []).append(root / path)
     for kind, paths in of_kind.items():
         scan = _scan(paths, _ROWS)
         yield kind, statement("states_of_files").format(files=scan) if kind == "states" else scan
     if of_layer:
         selects = [
-            statement("layer_of_files").format(layer=layer, last=last, files=_scan(paths))
-            for (layer, last), paths in sorted(of_layer.items())
+            statement("layer_of_files").format(
+                number=number, pooling=pooling, column=column, last=last, files=_scan(paths)
+            )
+            for (number, pooling, column, last), paths in sorted(of_layer.items())
         ]
         yield "layer_states", f"({' union all '.join(selects)})"
 

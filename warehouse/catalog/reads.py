@@ -169,9 +169,12 @@ def models_with_anchors(home: Home) -> list[str]:
     return _column(home, "models_with_anchors")
 
 
-def exported_states(home: Home, model: str, dataset: str, split: str | None, layer: int | None) -> pa.Table:
-    """Return states with their examples: model, dataset, split, layer, id, label, label_name, text, state."""
-    return _read(home, "exported_states", model=model, dataset=dataset, split=split, layer=layer)
+def exported_states(
+    home: Home, model: str, dataset: str, split: str | None, layer: int | None, pooling: str | None
+) -> pa.Table:
+    """Return states with their examples: model, dataset, split, layer, pooling, id, label, label_name, text, state."""
+    wanted = {"split": split, "layer": layer, "pooling": pooling}
+    return _read(home, "exported_states", model=model, dataset=dataset, **wanted)
 
 
 def exported_anchors(home: Home, model: str) -> pa.Table:

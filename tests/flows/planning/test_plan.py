@@ -179,7 +179,12 @@ def test_a_source_that_was_never_fetched_is_named_and_its_steps_are_unknown(worl
 
 
 def test_layers_are_counted_from_both_ends(world):
-    for given, expected in (([0, "last"], [0, 3]), ([-2, -1, 3], [2, 3]), ([-4], [0])):
+    for given, expected in (
+        ([0, "last"], [0, 3]),
+        ([-2, -1, 3], [2, 3]),
+        ([-4], [0]),
+        (["0.3:mean", 1.0], ["1:mean", 3]),
+    ):
         (pair,) = world.plan(layers=given).pairs
         assert pair.states["test"].spec.layers == tuple(expected)
     for wrong in (4, -5):

@@ -1,4 +1,4 @@
--- Which layer separates the classes: test accuracy of the nearest class mean, by stored layer?
+-- Which layer separates the classes: test accuracy of the nearest class mean, by stored layer and pooling?
 -- $dataset = null: data set card; null is every one
 -- $model = null: model card; null is the one whose anchors were solved last
 -- $per_class = 32: training examples of each class
@@ -12,29 +12,30 @@ with chosen as (
         when 'test' then row_number() over (partition by e.key, e.split order by hash(e.id), e.id) <= $test
     end
 ), labeled as (
-    select s.dataset, s.layer, s.id, s.state, c.split, c.label
+    select s.dataset, s.layer, s.pooling, s.id, s.state, c.split, c.label
     from lake.newest_states s join chosen c on c.key = s.examples_key and c.id = s.id and c.split = s.split
     where s.model = lake.model_or_newest($model) and s.dataset = coalesce($dataset, s.dataset)
 ), parts as (
-    select dataset, layer, label, unnest(state) as value, generate_subscripts(state, 1) as dimension
+    select dataset, layer, pooling, label, unnest(state) as value, generate_subscripts(state, 1) as dimension
     from labeled
     where split = 'train'
 ), averages as (
-    select dataset, layer, label, dimension, avg(value)::float as value
+    select dataset, layer, pooling, label, dimension, avg(value)::float as value
     from parts
     group by all
 ), centroids as (
-    select dataset, layer, label, list(value order by dimension) as centroid
+    select dataset, layer, pooling, label, list(value order by dimension) as centroid
     from averages
     group by all
 ), classified as (
-    select t.dataset, t.layer, t.id, any_value(t.label) as label,
+    select t.dataset, t.layer, t.pooling, t.id, any_value(t.label) as label,
         min_by(c.label, list_distance(t.state, c.centroid)) as predicted
     from labeled t join centroids c on c.dataset = t.dataset and c.layer = t.layer
+        and c.pooling = t.pooling
     where t.split = 'test'
-    group by t.dataset, t.layer, t.id
+    group by t.dataset, t.layer, t.pooling, t.id
 )
-select dataset, layer, avg((predicted = label)::integer) as accuracy, count(*) as examples
+select dataset, layer, pooling, avg((predicted = label)::integer) as accuracy, count(*) as examples
 from classified
-group by dataset, layer
-order by dataset, layer;
+group by dataset, layer, pooling
+order by dataset, layer, pooling;

@@ -13,6 +13,7 @@ with shared(name, comment) as (values
     ('method', 'Method, with its variant.'),
     ('model', 'Model card.'),
     ('n_seeds', 'Number of seeds.'),
+    ('pooling', 'last: the state of the last token; mean: over all tokens.'),
     ('row', 'Position in the partition.'),
     ('shots', 'Labeled examples per class: a number, or all.'),
     ('shots_order', 'Shots as a number to sort by: infinite for all, which comes last and is on no axis.'),
@@ -22,6 +23,6 @@ with shared(name, comment) as (values
     ('state', 'The hidden state at the pooled position.')
 )
 select format('comment on column {}.{} is ''{}''', c.table_name, c.column_name,
-    replace(coalesce(s.comment, 'State of layer ' || c.column_name[7:] || '.'), '''', ''''''))
+    replace(coalesce(s.comment, 'State of layer ' || replace(c.column_name[7:], '_', ', ') || '.'), '''', ''''''))
 from duckdb_columns() c left join shared s on s.name = c.column_name
 where c.schema_name = 'main' and c.comment is null and (s.name is not null or c.column_name ~ 'layer_\d+');

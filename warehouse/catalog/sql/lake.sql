@@ -23,7 +23,8 @@ select unnest([]::struct(
 
 create or replace view lake.layer_states as
 select unnest([]::struct(
-    model varchar, dataset varchar, split varchar, id varchar, layer integer, last boolean, state float[], key varchar
+    model varchar, dataset varchar, split varchar, id varchar, layer integer, pooling varchar, last boolean, state float[],
+    key varchar
 )[], max_depth := 2);
 
 create or replace view lake.anchors as

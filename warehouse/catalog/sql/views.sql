@@ -30,13 +30,13 @@ comment on column states.truncated is 'Whether the text was truncated to fit.';
 comment on column states.key is 'Key of the states partition.';
 
 create or replace view layer_states as
-select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
+select r.model, r.dataset, r.split, r.id, r.layer, r.pooling, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view layer_states is 'Hidden states: one stored layer of one example a row.';
 comment on column layer_states.key is 'Key of the states partition.';
 
 create or replace view last_states as
-select r.model, r.dataset, r.split, r.id, r.layer, r.state, k.key, k.examples_key, k.latest
+select r.model, r.dataset, r.split, r.id, r.layer, r.pooling, r.state, k.key, k.examples_key, k.latest
 from lake.layer_states r join lake.keys k on k.kind = 'states' and k.short_key = r.key
 where r.last;
 comment on view last_states is 'Hidden states of the last stored layer, whatever its number.';
