@@ -14,7 +14,7 @@ from flows.cli.next_steps import next_steps
 from flows.cli.short_names import shorten_names
 from flows.planning.plan import Plan
 from flows.reporting.data_notes import plan_notes
-from flows.reporting.effects import GAIN, VARIANTS, gain_cells, ranks, sort_shots
+from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -68,7 +68,7 @@ def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells
 
 
 def _print_gains(out: Console, rows: Sequence[Mapping[str, str]]) -> None:
-    names = [name for name in (GAIN, *VARIANTS.values()) if any(name in row for row in rows)]
+    names = [name for name in GAINS if any(name in row for row in rows)]
     cells = [[row.get(name, "") for name in ("shots", "method", *names)] for row in rows]
     print_grid(out, "gains in macro-F1 [95 %]", ("shots", "method"), names, cells)
 
@@ -90,7 +90,9 @@ def _print_legend(out: Console, selection: Selection, rows: Iterable[Row]) -> No
     out.print(
         "95 %: interval over examples and seeds. C, control: never champion. U, unlabeled: reads texts without labels."
     )
-    if any(row["method"].endswith(("+random", "+head")) for row in rows):
-        out.print("+random, +head: other vectors in place of the anchors; the difference is the gain from the anchors.")
+    if any(row["method"].endswith(("+random", "+head", "+none")) for row in rows):
+        out.print(
+            "+random, +head, +none: random vectors, head rows or nothing in place of the anchors: what these add."
+        )
     if selection.columns is None and out.width < WIDE:
         out.print(f"More columns, whole names: a wider terminal. Or leaderboard --columns {','.join(WANTED[4:])}.")

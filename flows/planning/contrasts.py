@@ -8,7 +8,7 @@ from tasks.steps.specs import RIVAL
 from vocabsem.methods.registry import method_infos
 
 REFERENCE = "vocabulary_calibrator"
-ORDER = ("both", "anchors", "head", "random")  # of targets: the rest of it stands in for the first
+ORDER = ("both", "anchors", "head", "random", "none")  # of targets: the rest of it stands in for the first
 
 Contrast = tuple[str, str, str]
 

@@ -66,7 +66,7 @@ class MethodSpec(Card):
 
     @property
     def is_control(self) -> bool:
-        return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random")
+        return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random", "none")
 
     @property
     def uses_unlabeled(self) -> bool:

@@ -15,7 +15,7 @@ def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:
     all: such a method stands beside those that saw every label.
     """
     shots: Sequence[Shots] = experiment.shots if spec.shots is None else spec.shots
-    if spec.label_noise:
+    if spec.label_noise or spec.params.get("targets") == "none":
         shots = [n for n in shots if n != 0]
     kind, shown = method_info(spec.method), spec.demonstrations
     if shown is None:

@@ -10,10 +10,9 @@ from flows.planning.contrasts import REFERENCE
 from warehouse.catalog import reads
 from warehouse.home import Home
 
+NONE, RANDOM = "gain over no vocabulary", "gain over random anchors"
 VARIANTS = {"anchors over random": "anchors only", "head over random": "head rows only"}
-
-
-GAIN = "gain over random anchors"
+GAINS = (NONE, RANDOM, *VARIANTS.values())
 
 
 def gains(
@@ -29,24 +28,30 @@ def gain_cells(
     """Return {(data set, model): shots, method and gains for each number of shots}, of one run or of the latest of each
     experiment.
 
-    `gain over random anchors` is macro-F1 minus macro-F1 with random vectors in place of the label words' vectors, with
-    its 95 % interval over examples and seeds; then the same for variants with fewer vectors. The method is the
-    reference method where it was compared.
+    `gain over no vocabulary` is macro-F1 minus macro-F1 of the same method without its prior prediction; `gain over
+    random anchors`, minus macro-F1 with random vectors in place of the label words' vectors; with 95 % intervals over
+    examples and seeds. Then the latter for variants with fewer vectors. The method is the reference method where it
+    was compared.
     """
-    rows = reads.gains_over_random(home, run, experiment, dataset, first=REFERENCE)
+    rows = reads.gains_over_controls(home, run, experiment, dataset, first=REFERENCE)
     pairs: dict[tuple[str, str], list[dict[str, str]]] = {}
     for (name, model, _, shots), group in groupby(rows, itemgetter("dataset", "model", "run", "shots")):
-        first, *others = group
-        variants = [row for row in others if row["reference"] == first["reference"] and row["question"] in VARIANTS]
-        cells = {"shots": shots, "method": first["method"], GAIN: format_difference(first)}
-        cells |= {VARIANTS[row["question"]]: format_difference(row) for row in variants}
+        of = list(group)
+        method = of[0]["method"]
+        cells = {"shots": shots, "method": method}
+        controls = [row["reference"] for row in of if row["method"] == method]
+        for row in of:
+            gain = NONE if row["question"].endswith("none") else RANDOM
+            column = gain if row["method"] == method else VARIANTS.get(row["question"])
+            if column and row["reference"] in controls:
+                cells[column] = format_difference(row)
         pairs.setdefault((name, model), []).append(cells)
     return pairs
 
 
 def _line(cells: Mapping[str, str]) -> str:
     method = "" if cells["method"] == REFERENCE else f"{cells['method']}, "
-    parts = [f"{name}: {cells[name]}" for name in (GAIN, *VARIANTS.values()) if name in cells]
+    parts = [f"{name}: {cells[name]}" for name in GAINS if name in cells]
     return f"{cells['shots']} shots, {method}{'; '.join(parts)}"
 
 

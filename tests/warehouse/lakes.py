@@ -24,6 +24,7 @@ CONTRASTS = [
     ("rival", "linear_probe", "ours", "macro_f1", -0.1, -0.2, 0.0, 0.02, 0.04),
     ("rival", "linear_probe", "ours", "nll", 0.3, 0.1, 0.5, 0.001, 0.002),
     ("anchors over random", "ours", "ours+random", "macro_f1", 0.25, 0.125, 0.375, 0.001, None),
+    ("anchors over none", "ours", "ours+none", "macro_f1", 0.5, 0.25, 0.75, 0.001, None),
     ("anchors over head", "ours", "ours+head", "macro_f1", -0.01, -0.03, 0.01, 0.5, None),
 ]
 

@@ -79,7 +79,7 @@ BUILT_IN = (
         temperature_folds=0,
         takes_layers=True,
         takes_random_state=True,
-        choices={"targets": ("both", *TARGETS)},
+        choices={"targets": ("both", *TARGETS, "none")},
         positive=(
             *("intercept_scaling", "sharpness", "alphas", "intercept_scales"),
             *("prior_smoothing", "sharpness_deviation", "cv"),

@@ -53,8 +53,9 @@ class VocabularyCalibrator(Method):
     ----------
     space : LabelSpace
         The label words.
-    targets : {"both", "anchors", "head", "random"}, default="both"
-        What T is made of; random, the control, takes Gaussian directions and changes nothing else.
+    targets : {"both", "anchors", "head", "random", "none"}, default="both"
+        What T is made of; the controls change nothing else: none is T = 0, so that labels alone decide, random takes
+        Gaussian directions.
     layers : int, default=1
         k.
     rounds : int, default=5
@@ -118,7 +119,7 @@ class VocabularyCalibrator(Method):
         *("intercept_scaling", "sharpness", "alphas", "intercept_scales"),
         *("prior_smoothing", "sharpness_deviation", "cv"),
     )
-    choices: ClassVar = {"targets": ("both", "anchors", "head", "random")}
+    choices: ClassVar = {"targets": ("both", "anchors", "head", "random", "none")}
 
     space: LabelSpace
     mean_: NDArray[np.float32]
@@ -129,7 +130,7 @@ class VocabularyCalibrator(Method):
         self,
         space: LabelSpace,
         *,
-        targets: Targets | Literal["both"] = "both",
+        targets: Targets | Literal["both", "none"] = "both",
         layers: int = 1,
         rounds: int = 5,
         intercept_scaling: float = 0.3,
@@ -171,6 +172,10 @@ class VocabularyCalibrator(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if len(background) == 0:
             raise DataError("vocabulary_calibrator: no states to standardize with: give unlabeled states")
+        if self.targets == "none" and len(labels) == 0:
+            raise DataError(
+                "vocabulary_calibrator: nothing to learn from without a vocabulary (targets none): give labels"
+            )
         self.mean_, deviation = mean_and_deviation(background)
         self.scale_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
         z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
@@ -261,13 +266,15 @@ class VocabularyCalibrator(Method):
 
     def _directions(self) -> Floats:
         """T (C, d), its rows adding up to zero."""
+        if self.targets == "none":
+            return np.zeros_like(self.space.head, np.float32)
         kinds: tuple[Targets, ...] = ("anchors", "head") if self.targets == "both" else (self.targets,)
         rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in kinds]
         together = np.asarray(sum(rows))
         return np.asarray(together - together.mean(axis=0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return calibrated states t, the nearest to z_L with logits t Tᵀ.
+        """Return calibrated states t, the nearest to z_L with logits t Tᵀ; z_L itself where T = 0.
 
         Parameters
         ----------

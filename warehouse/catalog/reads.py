@@ -62,14 +62,14 @@ def run_sensitivity(home: Home, run: str) -> list[Row]:
     return _rows(home, "run_sensitivity", run=run)
 
 
-def gains_over_random(
+def gains_over_controls(
     home: Home, run: str | None = None, experiment: str | None = None, dataset: str | None = None, first: str = ""
 ) -> list[Row]:
-    """Return the comparisons with random anchors of a run, or of the latest run of each experiment.
+    """Return the comparisons with random anchors, or none, of a run, or of the latest run of each experiment.
 
     first: the method whose rows, variants included, come first. Columns: as of `run_comparisons`.
     """
-    return _rows(home, "gains_over_random", run=run, experiment=experiment, dataset=dataset, first=first)
+    return _rows(home, "gains_over_controls", run=run, experiment=experiment, dataset=dataset, first=first)
 
 
 def latest_run(home: Home, experiment: str) -> Row | None:

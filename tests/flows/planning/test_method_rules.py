@@ -31,6 +31,7 @@ def experiment(tmp_path):
         ({"method": "knn_prompting", "demonstrations": 1}, [4, "all"]),
         ({"method": "knn_prompting", "demonstrations": "fit"}, ["all"]),
         ({"method": "vocabulary_calibrator", "label_noise": 0.2}, [1, 4, "all"]),
+        ({"method": "vocabulary_calibrator", "params": {"targets": "none"}}, [1, 4, "all"]),
         ({"method": "zero_shot", "demonstrations": 3, "order": 2}, [3]),
         (LORA, [1, 4, "all"]),
     ],

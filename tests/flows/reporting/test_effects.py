@@ -22,6 +22,9 @@ OURS = [
     difference(f"{REFERENCE}+anchors", f"{REFERENCE}+random", "anchors over random", -0.046),
     difference(f"{REFERENCE}+head", f"{REFERENCE}+random", "head over random", 0.35),
     difference(REFERENCE, f"{REFERENCE}+head", "both over head", -0.9),
+    difference(REFERENCE, f"{REFERENCE}+none", "both over none", 0.2),
+    difference(f"{REFERENCE}+head", f"{REFERENCE}+none", "head over none", 0.7),
+    difference(f"{REFERENCE}+random", f"{REFERENCE}+none", "random over none", -0.1),
 ]
 OTHERS = [
     difference("anchor_similarity", "anchor_similarity+random", "anchors over random", 0.5),
@@ -53,7 +56,8 @@ def test_a_line_has_the_gain_at_each_number_of_shots(compared):
     home, run = compared
     assert effects.gains(home, run)["mr", "tiny"] == [
         "0 shots, anchor_similarity, gain over random anchors: +0.50 [+0.40, +0.60]",
-        "4 shots, gain over random anchors: +0.30 [+0.20, +0.40]; anchors only: -0.05 [-0.15, +0.05];"
+        "4 shots, gain over no vocabulary: +0.20 [+0.10, +0.30]; gain over random anchors: +0.30 [+0.20, +0.40];"
+        " anchors only: -0.05 [-0.15, +0.05];"
         " head rows only: +0.35 [+0.25, +0.45]",
         "all shots, gain over random anchors: +0.30 [+0.20, +0.40]",
     ]

@@ -182,6 +182,20 @@ def test_a_control_exchanges_the_targets_and_nothing_else():
     assert np.allclose(again.predict_proba(states), control.predict_proba(states), atol=1e-4)
 
 
+def test_without_a_vocabulary_labels_alone_decide():
+    """T = 0 is the method whose prior prediction has no weight; without labels there is nothing to learn from."""
+    space, (states, labels) = make_space(), make_states()
+    control = VocabularyCalibrator(space, targets="none").fit(states[:9], labels[:9], states)
+    unweighted = VocabularyCalibrator(space, prior_weights=(0.0,)).fit(states[:9], labels[:9], states)
+    assert np.allclose(control.predict_proba(states), unweighted.predict_proba(states), atol=1e-5)
+    assert not np.allclose(
+        control.predict_proba(states),
+        VocabularyCalibrator(space).fit(states[:9], labels[:9], states).predict_proba(states),
+    )
+    with pytest.raises(DataError, match=r"nothing to learn from without a vocabulary \(targets none\): give labels"):
+        VocabularyCalibrator(space, targets="none").fit(states)
+
+
 def worlds(order):
     """Anchors and head rows that point along the class means, in this order of classes, and 6000 states."""
     states, labels = make_states(n=6000, distance=3)

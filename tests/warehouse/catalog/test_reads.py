@@ -163,14 +163,14 @@ def put_fits(lake, methods, figures=()):
     return made
 
 
-def test_gains_over_random_are_the_contrasts_of_that_question(filled):
-    rows = reads.gains_over_random(filled, first="ours")
-    expected = [c for c in CONTRASTS if c[0].endswith("over random") and c[3] == "macro_f1"]
+def test_gains_are_the_contrasts_with_random_anchors_and_with_none(filled):
+    rows = reads.gains_over_controls(filled, first="ours")
+    expected = [c for c in CONTRASTS if c[0].endswith(("over random", "over none")) and c[3] == "macro_f1"]
     assert {(r["question"], r["method"], r["difference"]) for r in rows} == {(c[0], c[1], c[4]) for c in expected}
-    assert reads.gains_over_random(filled, run(filled)) == rows
-    assert {r["dataset"] for r in reads.gains_over_random(filled, experiment="quickstart", dataset="mr")} == {"mr"}
-    assert reads.gains_over_random(filled, dataset="other") == []
-    of_run = [row for row in reads.run_comparisons(filled, run(filled)) if row["question"].endswith("random")]
+    assert reads.gains_over_controls(filled, run(filled)) == rows
+    assert {r["dataset"] for r in reads.gains_over_controls(filled, experiment="quickstart", dataset="mr")} == {"mr"}
+    assert reads.gains_over_controls(filled, dataset="other") == []
+    of_run = [row for row in reads.run_comparisons(filled, run(filled)) if row["question"].endswith(("random", "none"))]
     assert sorted(of_run, key=str) == sorted(rows, key=str)
 
 
