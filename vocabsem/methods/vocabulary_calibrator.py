@@ -1,7 +1,7 @@
 """Our calibrator: the vocabulary predicts first, texts without labels sharpen that, labels correct it."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,11 @@ from vocabsem.parallel import thread_limits
 __all__ = ["VocabularyCalibrator"]
 
 SelfTrain = Callable[[Floats, Floats, Ints, Floats], Floats]
+TARGETS: dict[str, tuple[Targets, ...]] = {
+    "both": ("anchors", "head"),
+    **{t: (t,) for t in get_args(Targets)},
+    "none": (),
+}
 
 
 class VocabularyCalibrator(Method):
@@ -42,12 +47,10 @@ class VocabularyCalibrator(Method):
     3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
                         leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
-                        share that 3 finds of it among the unlabeled (`estimate_shares`);
+                        share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
                         folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
                         too (`stacking`).
-
-    Where every unlabeled row has its label there is nothing to learn from in 4, and it is left out.
 
     Parameters
     ----------
@@ -99,9 +102,8 @@ class VocabularyCalibrator(Method):
     --------
     >>> import numpy as np
     >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
-    >>> from vocabsem import LabelSpace
+    >>> from vocabsem import LabelSpace, VocabularyCalibrator
     >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
-    >>> from vocabsem import VocabularyCalibrator
     >>> VocabularyCalibrator(space).fit(X).predict(X).tolist()
     [0, 0, 1, 1]
     >>> VocabularyCalibrator(space).fit(X[1:3], y[1:3], unlabeled=X).predict(X).tolist()
@@ -119,7 +121,7 @@ class VocabularyCalibrator(Method):
         *("intercept_scaling", "sharpness", "alphas", "intercept_scales"),
         *("prior_smoothing", "sharpness_deviation", "cv"),
     )
-    choices: ClassVar = {"targets": ("both", "anchors", "head", "random", "none")}
+    choices: ClassVar = {"targets": tuple(TARGETS)}
 
     space: LabelSpace
     mean_: NDArray[np.float32]
@@ -184,19 +186,19 @@ class VocabularyCalibrator(Method):
         with thread_limits(1, "blas"):
             self_train = self._self_training(pool)
             prior = self._prior(pool, self_train)
-            self.coef_ = np.float32(self.sharpness) * prior
-            if len(labels):
-                self.coef_ = self._learn(z, labels, pool, prior, self_train)
+            sharpened = np.float32(self.sharpness) * prior
+            self.coef_ = self._learn(z, labels, pool, prior, self_train) if len(labels) else sharpened
 
     def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
         """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
-        weights = np.zeros((pool.shape[1], self.space.classes), np.float32)
+        classes = self.space.classes
+        weights, equal = np.zeros((pool.shape[1], classes), np.float32), np.full(classes, 1 / classes)
         weights[-1 - self.space.width : -1] = self._directions().T
         weights = _scaled(weights, pool)
         if self.rounds:
-            learned = self_train(weights, pool[:0], np.empty(0, np.int64), self._equal())
+            learned = self_train(weights, pool[:0], np.empty(0, np.int64), equal)
             weights = _scaled(weights + learned, pool)
-        return self._balanced(weights, pool, self._equal())
+        return self._balanced(weights, pool, equal)
 
     def _self_training(self, pool: Floats) -> SelfTrain:
         """Self-training from given weights → weights (k·d + 1, C) of a prediction of unit deviation."""
@@ -253,9 +255,6 @@ class VocabularyCalibrator(Method):
         shift[-1] = balance(pool @ weights, shares) / self.intercept_scaling
         return weights + shift
 
-    def _equal(self) -> Floats:
-        return np.full(self.space.classes, 1 / self.space.classes)
-
     def _standardized(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.scale_
         return np.hstack([z, np.full((len(z), 1), self.intercept_scaling, np.float32)])
@@ -266,11 +265,8 @@ class VocabularyCalibrator(Method):
 
     def _directions(self) -> Floats:
         """T (C, d), its rows adding up to zero."""
-        if self.targets == "none":
-            return np.zeros_like(self.space.head, np.float32)
-        kinds: tuple[Targets, ...] = ("anchors", "head") if self.targets == "both" else (self.targets,)
-        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in kinds]
-        together = np.asarray(sum(rows))
+        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in TARGETS[self.targets]]
+        together = sum(rows, np.zeros(self.space.head.shape, np.float32))
         return np.asarray(together - together.mean(axis=0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -46,11 +46,15 @@ def test_comparisons_are_those_of_the_lake(filled):
 
 def test_what_the_vocabulary_is_worth_is_reported_in_macro_f1_by_shots(filled):
     result = rows(filled, "from anchor_gains where model = 'small' and dataset = 'trec'")
-    assert [row["shots"] for row in result] == ["4", "4", "16", "16", "all", "all"]
+    assert [row["shots"] for row in result] == [shots for shots in ("4", "16", "all") for _ in range(3)]
     messages = [
         (row["method"], row["vectors"], row["over"], row["difference"], row["low"], row["high"]) for row in result
     ]
-    expected = [("ours", "anchors", "random", 0.25, 0.125, 0.375), ("ours", "anchors", "head", -0.01, -0.03, 0.01)]
+    expected = [
+        ("ours", "anchors", "random", 0.25, 0.125, 0.375),
+        ("ours", "anchors", "none", 0.5, 0.25, 0.75),
+        ("ours", "anchors", "head", -0.01, -0.03, 0.01),
+    ]
     assert messages == expected * 3
     assert {row["experiment"] for row in result} == {"quickstart"}
 
