@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints, unit_rows
+from vocabsem.methods.arrays import Floats, Ints, mean_and_deviation, unit_rows
 from vocabsem.methods.base import Method
 
 __all__ = ["KNeighbors", "share_of_votes"]
@@ -16,7 +16,7 @@ ENTRIES = 2**25  # or as many as there are pairs of them: 128 MiB, and three tim
 class KNeighbors(Method):
     """P(c) = (votes for c + smoothing) / (k + C · smoothing) among the k most cosine-similar labeled states.
 
-    States are centered by the mean of the training states, labels unused.
+    States are standardized by mean and deviation of the training states, labels unused.
 
     Parameters
     ----------
@@ -24,17 +24,15 @@ class KNeighbors(Method):
         The label words; without them the classes are those of y.
     n_neighbors : int, default=16
         k; with fewer labeled states, all vote.
-    center : bool, default=True
-        False leaves the states as they are.
     smoothing : float, default=0.5
         Votes that every class has beforehand.
 
     Attributes
     ----------
-    mean_ : ndarray of shape (d,), float32
-        What the states are centered by.
+    mean_, scale_ : ndarray of shape (d,), float32
+        What the states are standardized by.
     neighbors_ : ndarray of shape (N, d), float32
-        The labeled states, centered, of length one.
+        The labeled states, standardized, of length one.
     labels_ : ndarray of shape (N,), int64
         Their classes.
 
@@ -48,34 +46,40 @@ class KNeighbors(Method):
     """
 
     name = "k_neighbors"
-    fit_copies = (4.3, 0.3)
+    fit_copies = (4.3, 2.3)
+    revision = 2
     needs_space = False
     fixed_width = False
     positive = ("n_neighbors", "smoothing")
 
     mean_: NDArray[np.float32]
+    scale_: NDArray[np.float32]
     neighbors_: NDArray[np.float32]
     labels_: NDArray[np.int64]
 
     def __init__(
-        self, space: LabelSpace | None = None, *, n_neighbors: int = 16, center: bool = True, smoothing: float = 0.5
+        self,
+        space: LabelSpace | None = None,
+        *,
+        n_neighbors: int = 16,
+        smoothing: float = 0.5,
     ) -> None:
         self.space = space
         self.n_neighbors = n_neighbors
-        self.center = center
         self.smoothing = smoothing
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        mean = background.mean(axis=0, dtype=np.float64) if self.center else np.zeros(states.shape[1])
-        self.mean_ = mean.astype(np.float32)
-        self.neighbors_ = unit_rows(states - self.mean_)
+        self.mean_, self.scale_ = mean_and_deviation(background)
+        self.neighbors_ = unit_rows((states - self.mean_) / self.scale_)
         self.labels_ = np.asarray(labels, np.int64)
 
     def _logits(self, states: Floats) -> Floats:
         shares = np.empty((len(states), len(self.classes_)))
         block = max(1, min(BLOCK, ENTRIES // len(self.labels_)))
         for start in range(0, len(states), block):
-            similar = unit_rows(states[start : start + block] - self.mean_) @ self.neighbors_.T  # (b, M)
+            similar = (
+                unit_rows((states[start : start + block] - self.mean_) / self.scale_) @ self.neighbors_.T
+            )  # (b, M)
             shares[start : start + block] = share_of_votes(
                 similar, self.labels_, len(self.classes_), self.n_neighbors, self.smoothing
             )
