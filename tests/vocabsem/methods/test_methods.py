@@ -37,7 +37,7 @@ def with_(attribute):
 
 
 def test_what_each_says_of_itself():
-    calibrations = {"contextual_calibration", "domain_calibration", "batch_calibration"}
+    calibrations = {"contextual_calibration", "domain_calibration", "batch_calibration", "pmi"}
     assert list(METHODS) == [
         "zero_shot",
         "anchor_similarity",
@@ -53,10 +53,33 @@ def test_what_each_says_of_itself():
         "knn_prompting",
         "head_tuning",
         "state_optimization",
+        "gda_prior",
+        "tip_adapter",
+        "lp_plus_plus",
+        "clap",
+        "ridge_prior",
+        "gaussian_em",
+        "ridge_self_training",
+        "probe_self_training",
+        "em_dirichlet",
+        "transclip",
+        "prototypical_calibration",
+        "label_spreading",
+        "linc",
+        "pmi",
+        "kernel_svc",
+        "whitened_centroid",
+        "random_features",
     ]
-    assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
+    assert METHODS.keys() - with_("needs_labels") == {
+        *("zero_shot", "anchor_similarity", "prototypical_calibration"),
+        *calibrations,
+    }
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
-    assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
+    assert with_("trains") == {
+        *("paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"),
+        *("probe_self_training", "prototypical_calibration", "kernel_svc", "random_features"),
+    }
     assert with_("trains") == {name for name in METHODS if METHODS[name].takes_random_state} - {
         "anchor_similarity",
         "vocabulary_calibrator",
@@ -67,6 +90,7 @@ def test_what_each_says_of_itself():
         "zero_shot": "none",
         "contextual_calibration": "content_free",
         "domain_calibration": "domain_words",
+        "pmi": "content_free",
     }
 
 
