@@ -123,7 +123,7 @@ class KernelSVC(StandardizedMethod):
             if own.all():
                 intercept[c] = 1.0
                 continue
-            machine = SVC(kernel="precomputed", C=cost).fit(kernel, own)
+            machine = SVC(kernel="precomputed", C=cost, random_state=0).fit(kernel, own)
             coef[machine.support_, c], intercept[c] = machine.dual_coef_[0], machine.intercept_[0]
         return coef, intercept
 

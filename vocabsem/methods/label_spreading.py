@@ -6,12 +6,12 @@ from sklearn import semi_supervised
 
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.nearest import nearest
 from vocabsem.methods._solvers.standardized import StandardizedMethod
 from vocabsem.methods.arrays import Floats, Ints
 
 __all__ = ["LabelSpreading"]
 
-ENTRIES = 2**22  # of a block of distances
 FLOOR = 1e-4  # of a class that no neighbor has
 
 
@@ -42,6 +42,8 @@ class LabelSpreading(StandardizedMethod):
         z of the labeled and the unlabeled texts.
     distributions_ : ndarray of shape (N + M, C), float64
         F, rows adding up to one.
+    n_iter_ : int
+        Steps taken.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class LabelSpreading(StandardizedMethod):
 
     rows_: NDArray[np.float32]
     distributions_: NDArray[np.float64]
+    n_iter_: int
 
     def __init__(
         self,
@@ -83,15 +86,10 @@ class LabelSpreading(StandardizedMethod):
         spread = semi_supervised.LabelSpreading(
             kernel="knn", n_neighbors=neighbors, alpha=self.alpha, max_iter=self.max_iter
         ).fit(self.rows_, given)
+        self.n_iter_ = int(spread.n_iter_)
         self.distributions_ = np.zeros((len(given), len(self.classes_)))
         self.distributions_[:, spread.classes_] = spread.label_distributions_
 
     def _logits(self, states: Floats) -> Floats:
-        z, step = self._standardized(states), max(1, ENTRIES // len(self.rows_))
-        k, lengths = min(self.n_neighbors, len(self.rows_)), (self.rows_**2).sum(axis=1)
-        shares = []
-        for block in (z[start : start + step] for start in range(0, len(z), step)):
-            distances = lengths - 2 * (block @ self.rows_.T)
-            nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
-            shares.append(self.distributions_[nearest].mean(axis=1))
-        return np.log(np.concatenate(shares) + FLOOR)
+        indices, _ = nearest(self._standardized(states), self.rows_, min(self.n_neighbors, len(self.rows_)))
+        return np.log(self.distributions_[indices].mean(axis=1) + FLOOR)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import softmax
-from sklearn.neighbors import NearestNeighbors
 
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.nearest import nearest
 from vocabsem.methods._solvers.standardized import PriorMethod
 from vocabsem.methods.arrays import Floats, Ints, unit_rows
 from vocabsem.parallel import thread_limits
@@ -137,12 +137,11 @@ class TransCLIP(PriorMethod):
 
 def _graph(u: Floats, m: int) -> csr_array:
     """(M, M + N): a sixth of the cosines to the three nearest of the M texts, from either side."""
-    n_neighbors = min(4, m)
-    cosine, nearest = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine").fit(u[:m]).kneighbors(u)
-    rows = np.repeat(np.arange(len(u)), n_neighbors - 1)
-    entries = (1 - cosine[:, 1:]).ravel(), (rows, nearest[:, 1:].ravel())
+    indices, squares = nearest(u, u[:m], min(4, m))
+    rows = np.repeat(np.arange(len(u)), indices.shape[1] - 1)  # the nearest is the text itself
+    entries = (1 - squares[:, 1:] / 2).ravel(), (rows, indices[:, 1:].ravel())
     directed = csr_array(entries, shape=(len(u), m))
-    both = directed.T + csr_array((entries[0], entries[1]), shape=(len(u), len(u)))[:m]
+    both = directed.T + csr_array(entries, shape=(len(u), len(u)))[:m]
     return csr_array(both / 6)
 
 

@@ -41,6 +41,7 @@ def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkey
     monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)  # blocks of constant size
     monkeypatch.setattr("vocabsem.methods.ridge.BLOCK", 200)
     monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
+    monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
     info, aside = method_info(name), 12 * width**2 * 8 + 1_000_000
 
     def stated(info, labeled, unlabeled):

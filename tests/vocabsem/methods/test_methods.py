@@ -19,6 +19,8 @@ from vocabsem.methods.registry import check_params
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELED = [name for name, method in METHODS.items() if method.needs_labels]
+CLUSTERS = {"gaussian_em", "transclip"}  # find each class among texts without labels, also one that no label names
+STAYS = {"head_tuning", "state_optimization", "linc", "transclip"}  # not far from the answer of a model, here noise
 every_method = pytest.mark.parametrize("name", METHODS)
 labeled_method = pytest.mark.parametrize("name", LABELED)
 
@@ -161,11 +163,11 @@ def test_a_class_without_examples_keeps_its_column(name):
     assert np.array_equal(estimator.classes_, [0, 1, 2])
     assert probabilities.shape == (90, CLASSES)
     assert np.isfinite(probabilities).all()
-    assert (estimator.predict(states) != 1).mean() > 0.9
+    if name not in CLUSTERS:
+        assert (estimator.predict(states) != 1).mean() > 0.9
 
 
-# the two left out start from the answer of a model that knows nothing here, and may not go far from it
-@pytest.mark.parametrize("name", [name for name in LABELED if name not in ("head_tuning", "state_optimization")])
+@pytest.mark.parametrize("name", [name for name in LABELED if name not in STAYS])
 def test_better_than_chance_on_separate_classes(name):
     states, labels = make_states(n=240, distance=8)
     estimator = build(name, **({"epochs": 30} if name == "paper_calibrator" else {})).fit(states[:120], labels[:120])
