@@ -19,8 +19,8 @@ class EMDirichlet(PriorMethod):
 
     "Transductive Zero-Shot and Few-Shot CLIP". p is the model's own answer, centered over the training texts and of
     unit deviation. Expectation maximization over the texts' q and the labeled rows, which keep their classes, starts
-    from q itself. The paper is transductive; here a and π are found on the training texts and test texts only read. Each step fits a by Minka's fixed point,
-    ψ(a_c) = ψ(Σ a_c) + mean log q.
+    from q itself. The paper is transductive; here a and π are found on the training texts and test texts only read.
+    Each step fits a by Minka's fixed point, ψ(a_c) = ψ(Σ a_c) + mean log q.
 
     Parameters
     ----------

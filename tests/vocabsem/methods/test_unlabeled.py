@@ -7,7 +7,9 @@ from scipy.stats import multivariate_normal
 from sklearn import semi_supervised
 from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import NearestNeighbors
+from sklearn.svm import SVC
 
 from tests.vocabsem.method_data import CLASSES, D, make_space, make_states
 from tests.vocabsem.methods.test_priors import own_answer, standardized
@@ -52,11 +54,14 @@ def test_gaussian_em_is_a_loop_over_densities():
         rows = np.vstack([z, given])
         weights = np.vstack([q, 4 * np.eye(CLASSES)[labels]])
         means = [np.average(rows, axis=0, weights=weights[:, c]) for c in range(CLASSES)]
-        covariance = sum(
-            weight * np.outer(row - means[c], row - means[c])
-            for row, weighted in zip(rows, weights, strict=True)
-            for c, weight in enumerate(weighted)
-        ) / weights.sum()
+        covariance = (
+            sum(
+                weight * np.outer(row - means[c], row - means[c])
+                for row, weighted in zip(rows, weights, strict=True)
+                for c, weight in enumerate(weighted)
+            )
+            / weights.sum()
+        )
         covariance = 0.7 * covariance + 0.3 * np.trace(covariance) / D * np.eye(D)
         shares = weights.sum(0) / weights.sum() + 0.5 / CLASSES
         log_density = lambda rows: np.stack([multivariate_normal(m, covariance).logpdf(rows) for m in means], 1)  # noqa: E731, B023
@@ -185,7 +190,8 @@ def test_without_rounds_self_training_is_the_plain_method():
     pool = make_states(1, n=50)[0]
     for method, plain in ((RidgeSelfTraining, RidgeProbe), (ProbeSelfTraining, LinearProbe)):
         result = method(make_space(), rounds=0).fit(states, labels, unlabeled=pool)
-        assert np.array_equal(result._logits(pool), plain(make_space()).fit(states, labels, unlabeled=pool)._logits(pool))
+        expected = plain(make_space()).fit(states, labels, unlabeled=pool)
+        assert np.array_equal(result._logits(pool), expected._logits(pool))
 
 
 def test_labels_spread_as_in_scikit_learn():
@@ -197,7 +203,7 @@ def test_labels_spread_as_in_scikit_learn():
     rival.fit(rows, np.append(labels, np.full(80, -1)))
     expected = rival.predict_proba(standardized(queries, pool))
     assert np.allclose(result.predict_proba(queries), expected, atol=2e-3)  # 1e-4 a class is added
-    with pytest.raises(DataError, match="label_spreading: alpha=1.0: give a number below 1"):
+    with pytest.raises(DataError, match=r"label_spreading: alpha=1\.0: give a number below 1"):
         LabelSpreading(make_space(), alpha=1.0).fit(states, labels)
 
 
@@ -235,9 +241,6 @@ def test_random_features_are_ridge_on_them():
 
 
 def test_kernel_svc_is_scikit_learn_s_of_each_class_against_the_others():
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.svm import SVC
-
     states, labels = make_states(n=90)
     queries = make_states(1)[0]
     result = KernelSVC(make_space(), costs=(3.0,), gammas=(0.7,)).fit(states, labels)
