@@ -93,19 +93,19 @@ class EMDirichlet(PriorMethod):
 
     def _log_q(self, states: Floats) -> NDArray[np.float64]:
         q = softmax(self.sharpness * self._prior(states), axis=1) + FLOOR
-        return np.log(q / q.sum(axis=1, keepdims=True))
+        return np.asarray(np.log(q / q.sum(axis=1, keepdims=True)))
 
     def _densities(self, log_q: Floats) -> NDArray[np.float64]:
         constants = gammaln(self.concentration_.sum(axis=1)) - gammaln(self.concentration_).sum(axis=1)
         return np.asarray(log_q @ (self.concentration_ - 1).T + constants + self.log_shares_)
 
     def _logits(self, states: Floats) -> Floats:
-        return log_softmax(self._densities(self._log_q(states)), axis=1)
+        return np.asarray(log_softmax(self._densities(self._log_q(states)), axis=1))
 
 
 def _fit_dirichlet(mean_log: Floats, start: Floats) -> NDArray[np.float64]:
     """Return a (C, C) whose row c has ψ(a) − ψ(Σ a) = mean_log (C,), nearly: twenty fixed-point steps."""
-    a = start
+    a = np.asarray(start, np.float64)
     for _ in range(20):
         a = np.clip(_inverse_digamma(digamma(a.sum(axis=1, keepdims=True)) + mean_log), 1e-3, LARGEST)
     return a

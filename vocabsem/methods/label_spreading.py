@@ -92,4 +92,4 @@ class LabelSpreading(StandardizedMethod):
 
     def _logits(self, states: Floats) -> Floats:
         indices, _ = nearest(self._standardized(states), self.rows_, min(self.n_neighbors, len(self.rows_)))
-        return np.log(self.distributions_[indices].mean(axis=1) + FLOOR)
+        return np.asarray(np.log(self.distributions_[indices].mean(axis=1) + FLOOR))

@@ -159,4 +159,4 @@ def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float
 
 def _variance(u: Floats, shares: Floats, means: Floats) -> NDArray[np.float64]:
     squares = shares.sum(axis=1) @ u**2 - 2 * ((shares.T @ u) * means).sum(axis=0) + shares.sum(axis=0) @ means**2
-    return np.maximum(squares / shares.sum(), 1e-12)
+    return np.asarray(np.maximum(squares / shares.sum(), 1e-12))

@@ -99,7 +99,7 @@ def test_the_choice_is_that_of_a_naive_search():
                 log_p = log_softmax(s * (prior + weight * learned / learned.std()), axis=1)
                 costs[index, s, s * weight / learned.std()] = 2 * power**2 - log_p[np.arange(30), labels].sum()
     result = choose(candidates, labels, prior)
-    assert result.index == 1
+    assert result.candidate == 1
     assert tuple(result) == pytest.approx(min(costs, key=costs.get))
 
 

@@ -39,7 +39,7 @@ class SharedGaussian:
     def fit(self, precision: Precision) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return W (D, C) and b (C,)."""
         trace = np.maximum(self.squares.sum(), self.least)
-        factor, ridge = precision(trace, np.float64(len(self.rows)))
+        factor, ridge = precision(np.asarray(trace), np.asarray(float(len(self.rows))))
         scaled = factor * self.means / (self.squares + ridge)
         shares = (self.counts + 1) / (self.counts + 1).sum()
         return self.axes @ scaled.T, np.log(shares) - 0.5 * _filled((scaled * self.means).sum(axis=1), self.counts)
@@ -79,7 +79,7 @@ class SharedGaussian:
         counts[own] -= 1
         shares = counts / counts.sum(axis=1, keepdims=True)
         quadratic = _filled(quadratic, counts - 1)
-        return np.log(shares) + np.broadcast_to(factor, n.shape)[:, None] * (linear - 0.5 * quadratic)
+        return np.asarray(np.log(shares) + np.broadcast_to(factor, n.shape)[:, None] * (linear - 0.5 * quadratic))
 
 
 def _filled(squares: Floats, counts: Floats) -> NDArray[np.float64]:

@@ -15,9 +15,9 @@ LOG_FACTORS = np.linspace(-1.5, 3.0, 31)
 
 
 class Choice(NamedTuple):
-    """The logits are sharpness · prior + slope · learned, `learned` of the candidate with this index."""
+    """The logits are sharpness · prior + slope · learned, `learned` of that candidate."""
 
-    index: int
+    candidate: int
     sharpness: float
     slope: float
 
