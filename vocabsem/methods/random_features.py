@@ -55,7 +55,7 @@ class RandomFeatures(RidgeProbe):
     """
 
     name = "random_features"
-    fit_copies = (24.0, 2.0)
+    fit_copies = (28.0, 2.0)
     takes_random_state = True
     trains = True
     positive = (*RidgeProbe.positive, "n_features")

@@ -182,7 +182,7 @@ RIVALS = (
         temperature_folds=0,
         takes_layers=True,
         takes_random_state=True,
-        fit_copies=(24.0, 2.0),
+        fit_copies=(28.0, 2.0),
         positive=("alphas", "alpha_prior", "sharpness_prior", "n_features"),
         params={"layers": 1, "n_features": 2048, **RIDGE},
     ),

@@ -146,7 +146,7 @@ def _graph(u: Floats, m: int) -> csr_array:
 
 
 def _start(u: Floats, r: Floats, m: int) -> Floats:
-    """Means of length one of the texts that are most surely of a class, weighted by how surely."""
+    """Return means of length one of the texts of highest probability in each class, weighted by it."""
     surest = np.argsort(-r[:m], axis=0, kind="stable")[:CONFIDENT]  # (8, C)
     return unit_rows(np.stack([(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(surest.T)]))
 

@@ -48,7 +48,7 @@ def test_gaussian_em_is_a_loop_over_densities():
     space = make_space()
     settings = {"shrinkage": 0.3, "uniform_weight": 0.5, "labeled_weight": 4.0, "max_iter": 3}
     result = GaussianEM(space, n_components=D, **settings).fit(states, labels, unlabeled=pool)
-    z, given, asked = (standardized(rows, pool) for rows in (pool, states, queries))
+    z, given, query_rows = (standardized(rows, pool) for rows in (pool, states, queries))
     q = softmax(2 * own_answer(space, pool, pool), axis=1)
     for _ in range(3):
         rows = np.vstack([z, given])
@@ -66,7 +66,9 @@ def test_gaussian_em_is_a_loop_over_densities():
         shares = weights.sum(0) / weights.sum() + 0.5 / CLASSES
         log_density = lambda rows: np.stack([multivariate_normal(m, covariance).logpdf(rows) for m in means], 1)  # noqa: E731, B023
         q = softmax(log_density(z) + np.log(shares), axis=1)
-    assert np.allclose(result.predict_proba(queries), softmax(log_density(asked) + np.log(shares), axis=1), atol=1e-3)
+    assert np.allclose(
+        result.predict_proba(queries), softmax(log_density(query_rows) + np.log(shares), axis=1), atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("method", [GaussianEM, TransCLIP])
@@ -90,7 +92,7 @@ def test_em_dirichlet_raises_its_own_likelihood_and_is_at_rest():
         density = [gammaln(a[c].sum()) - gammaln(a[c]).sum() + log_q @ (a[c] - 1) for c in range(CLASSES)]
         return np.logaddexp.reduce(np.stack(density, 1) + fitted.log_shares_, axis=1).sum()
 
-    values = [likelihood(steps) for steps in (2, 5, 20, 200, 201)]
+    values = [likelihood(steps) for steps in (2, 5, 20, 80, 81)]
     assert values == sorted(values)
     assert values[4] - values[3] < 1e-3 * (values[1] - values[0])
 
@@ -141,8 +143,8 @@ def test_transclip_is_a_loop_of_its_updates(n):
             shares = weight[:, None] * r
             means = unit(shares.T @ u / shares.sum(0)[:, None])
             variance = np.einsum("ic,icd->d", shares, (u[:, None] - means) ** 2) / shares.sum()
-    asked = unit(standardized(queries, pool))
-    density = -0.5 * ((asked[:, None] - means) ** 2 / variance).sum(2)
+    query_rows = unit(standardized(queries, pool))
+    density = -0.5 * ((query_rows[:, None] - means) ** 2 / variance).sum(2)
     expected = softmax(trust * np.log(softmax(2 * own_answer(space, queries, pool), axis=1)) + density / 50, axis=1)
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-3)
 
@@ -163,12 +165,12 @@ def test_ridge_self_training_is_ridge_on_labels_and_soft_labels():
     pool, queries = make_states(1, n=50)[0], make_states(2, n=20)[0]
     result = RidgeSelfTraining(make_space(), rounds=2).fit(states, labels, unlabeled=pool)
     plain = RidgeProbe(make_space()).fit(states, labels, unlabeled=pool)
-    z, texts, asked = (standardized(rows, pool) * D**0.5 for rows in (states, pool, queries))
+    z, texts, query_rows = (standardized(rows, pool) * D**0.5 for rows in (states, pool, queries))
     soft = softmax(3 * plain._logits(pool), axis=1)
     for _ in range(2):
         rival = Ridge(plain.alpha_).fit(np.vstack([z, texts]), np.vstack([np.eye(CLASSES)[labels], soft]))
         soft = softmax(3 * plain.sharpness_ * rival.predict(texts), axis=1)
-    expected = softmax(plain.sharpness_ * rival.predict(asked), axis=1)
+    expected = softmax(plain.sharpness_ * rival.predict(query_rows), axis=1)
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-4)
 
 
@@ -233,8 +235,8 @@ def test_random_features_are_ridge_on_them():
     states, labels = make_states(n=60)
     pool, queries = make_states(1, n=50)[0], make_states(2, n=20)[0]
     result = RandomFeatures(make_space(), n_features=30, random_state=4).fit(states, labels, unlabeled=pool)
-    drawn = np.random.default_rng(4).standard_normal((D, 30), np.float32)
-    features = lambda rows: np.maximum(standardized(rows, pool) * D**0.5 @ drawn, 0) * (2 / 30) ** 0.5  # noqa: E731
+    projection = np.random.default_rng(4).standard_normal((D, 30), np.float32)
+    features = lambda rows: np.maximum(standardized(rows, pool) * D**0.5 @ projection, 0) * (2 / 30) ** 0.5  # noqa: E731
     rival = Ridge(result.alpha_).fit(features(states), np.eye(CLASSES)[labels])
     expected = softmax(result.sharpness_ * rival.predict(features(queries)), axis=1)
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-3)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from vocabsem.methods._solvers.standardized import SHARPNESS
 from vocabsem.methods.arrays import Floats, Ints
@@ -44,6 +43,8 @@ def choose(
 def _costs(logits: Floats, labels: Ints) -> NDArray[np.float64]:
     """Of each factor of LOG_FACTORS."""
     margins = logits - logits[np.arange(len(labels)), labels][:, None]
-    factors = SHARPNESS * np.exp(LOG_FACTORS)
-    losses = [logsumexp(factor * margins, axis=1).sum() for factor in factors]
+    most = margins.max(axis=1)
+    below, losses = margins - most[:, None], []
+    for factor in SHARPNESS * np.exp(LOG_FACTORS):
+        losses.append(factor * most.sum() + np.log(np.exp(factor * below).sum(axis=1)).sum())
     return np.asarray(losses) + 0.5 * (LOG_FACTORS / 0.5) ** 2
