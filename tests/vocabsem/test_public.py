@@ -11,9 +11,12 @@ from vocabsem.methods import load_method, method_infos
 METHODS = [load_method(name) for name, info in method_infos().items() if info.family == "states"]
 
 SURFACE = """
-AnchorSimilarity BatchCalibration Centroid ContextualCalibration DomainCalibration HeadTuning KNeighbors KnnPrompting
-LabelSpace LinearProbe PaperCalibrator RidgeProbe StateOptimization TextStates VocabularyCalibrator ZeroShot bootstrap
-encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
+AnchorSimilarity BatchCalibration CLAP Centroid ContextualCalibration DomainCalibration EMDirichlet GDAPrior
+GaussianEM HeadTuning KNeighbors KernelSVC KnnPrompting LPPlusPlus LabelSpace LabelSpreading LinC LinearProbe
+PaperCalibrator PointwiseMutualInformation ProbeSelfTraining PrototypicalCalibration RandomFeatures RidgePrior
+RidgeProbe RidgeSelfTraining StateOptimization TextStates TipAdapter TransCLIP VocabularyCalibrator WhitenedCentroid
+ZeroShot bootstrap encode_prompts evaluate extract load_card load_model nearest_tokens paired_bootstrap
+semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
 

@@ -83,8 +83,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             Classes 0 to C - 1; None for methods that learn from no labels.
         unlabeled : array of shape (M, d), optional
             States without labels, of the prompts that `background` names: the training texts, content-free inputs or
-            random words of the domain. They set means and scales; only the vocabulary calibrator learns more from
-            them. None stands for X.
+            random words of the domain. They set means and scales; the vocabulary calibrator and the methods of
+            clusters and self-training learn more from them. None stands for X.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The model's own answer, divided by what it answers to inputs that should not matter: three published calibrations."""
+"""The model's own answer, divided by what it answers to inputs that should not matter: four published calibrations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,13 @@ from vocabsem.label_space import LabelSpace
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
-__all__ = ["BackgroundCalibration", "BatchCalibration", "ContextualCalibration", "DomainCalibration"]
+__all__ = [
+    "BackgroundCalibration",
+    "BatchCalibration",
+    "ContextualCalibration",
+    "DomainCalibration",
+    "PointwiseMutualInformation",
+]
 
 
 class BackgroundCalibration(Method):
@@ -42,7 +48,10 @@ class BackgroundCalibration(Method):
         if len(background) == 0:
             raise DataError(f"{self.name}: no background states: extract those of the {self.background} prompts")
         log_p = log_softmax(self.space.label_logits(background), axis=1)  # (M, C)
-        self.log_prior_ = logsumexp(log_p, axis=0) - np.log(len(log_p))
+        self.log_prior_ = self._mean(log_p)
+
+    def _mean(self, log_p: Floats) -> NDArray[np.float64]:
+        return np.asarray(logsumexp(log_p, axis=0) - np.log(len(log_p)))
 
     def _logits(self, states: Floats) -> Floats:
         return np.asarray(log_softmax(self.space.label_logits(states), axis=1) - self.log_prior_)
@@ -130,3 +139,36 @@ class BatchCalibration(BackgroundCalibration):
 
     name = "batch_calibration"
     background = "train"
+
+
+class PointwiseMutualInformation(BackgroundCalibration):
+    """Holtzman et al. 2021, "Surface Form Competition": log p(c|x) − log p(c|b), the mean over content-free prompts b.
+
+    The paper has one premise b without the text; then it is contextual calibration. Over several b the mean here is of
+    log p(c|b), and there of p(c|b). Both leave out what is equal for all classes, as it decides nothing.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+
+    Attributes
+    ----------
+    log_prior_ : ndarray of shape (C,), float64
+        The mean over the background of log p(c|b).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace, PointwiseMutualInformation
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> PointwiseMutualInformation(space).fit(X, unlabeled=X[:3]).predict(X[:2]).tolist()
+    [0, 0]
+    """
+
+    name = "pmi"
+    background = "content_free"
+
+    def _mean(self, log_p: Floats) -> NDArray[np.float64]:
+        return np.asarray(log_p.mean(axis=0))

@@ -1,6 +1,7 @@
 """Logistic regression on standardized states: what any linear reader finds in them, without the vocabulary."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class LinearProbe(Method):
     takes_random_state = True
     needs_space = False
     trains = True
-    positive = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")
+    positive: ClassVar[tuple[str, ...]] = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")
 
     mean_: NDArray[np.float32]
     scale_: NDArray[np.float32]

@@ -1,6 +1,7 @@
 """Ridge regression of the classes on standardized states: closed form, with exact leave-one-out errors."""
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class RidgeProbe(Method):
     takes_layers = True
     temperature_folds = 0
     needs_space = False
-    positive = ("alphas", "alpha_prior", "sharpness_prior")
+    positive: ClassVar[tuple[str, ...]] = ("alphas", "alpha_prior", "sharpness_prior")
 
     mean_: NDArray[np.float32]
     scale_: NDArray[np.float32]

@@ -15,7 +15,9 @@ NAMES = {
     "datasets": lambda: list_cards("datasets"),
     "methods": lambda: list(method_infos()),
     "queries": lambda: list(named_queries()),
-    "experiments": lambda: ["ablation", "full_size", "label_efficiency", "paper", "quickstart", "sensitivity", "tuned"],
+    "experiments": lambda: [
+        *("ablation", "full_size", "label_efficiency", "paper", "quickstart", "rivals", "sensitivity", "tuned"),
+    ],
 }
 
 

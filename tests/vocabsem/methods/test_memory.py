@@ -10,7 +10,14 @@ from vocabsem.methods.registry import build_method, method_info, method_infos
 ROWS, FEW = 4000, 60
 METHODS = [name for name, info in method_infos().items() if info.family == "states"]
 FOLDS = {"max_cv_rows": 300, "max_iter": 20}  # what these hold besides does not grow with the rows
-QUICK = {"paper_calibrator": {"epochs": 1, "batch_size": 1000}, "linear_probe": FOLDS, "head_tuning": FOLDS}
+QUICK = {
+    "paper_calibrator": {"epochs": 1, "batch_size": 1000},
+    **dict.fromkeys(("linear_probe", "head_tuning", "probe_self_training"), FOLDS),
+    "kernel_svc": {"max_rows": 300, "costs": (1.0,)},
+    "random_features": {"n_features": 128},
+    "lp_plus_plus": {"max_iter": 3},
+    "clap": {"max_iter": 3},
+}
 
 
 def peak(name, labeled, unlabeled, width, classes):
@@ -33,6 +40,8 @@ def peak(name, labeled, unlabeled, width, classes):
 def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)  # blocks of constant size
     monkeypatch.setattr("vocabsem.methods.ridge.BLOCK", 200)
+    monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
+    monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
     info, aside = method_info(name), 12 * width**2 * 8 + 1_000_000
 
     def stated(info, labeled, unlabeled):

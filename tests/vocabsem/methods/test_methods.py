@@ -19,6 +19,8 @@ from vocabsem.methods.registry import check_params
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELED = [name for name, method in METHODS.items() if method.needs_labels]
+CLUSTERS = {"gaussian_em", "transclip"}  # find each class among texts without labels, also one that no label names
+STAYS = {"head_tuning", "state_optimization", "linc", "transclip"}  # not far from the answer of a model, here noise
 every_method = pytest.mark.parametrize("name", METHODS)
 labeled_method = pytest.mark.parametrize("name", LABELED)
 
@@ -37,7 +39,7 @@ def with_(attribute):
 
 
 def test_what_each_says_of_itself():
-    calibrations = {"contextual_calibration", "domain_calibration", "batch_calibration"}
+    calibrations = {"contextual_calibration", "domain_calibration", "batch_calibration", "pmi"}
     assert list(METHODS) == [
         "zero_shot",
         "anchor_similarity",
@@ -53,10 +55,33 @@ def test_what_each_says_of_itself():
         "knn_prompting",
         "head_tuning",
         "state_optimization",
+        "gda_prior",
+        "tip_adapter",
+        "lp_plus_plus",
+        "clap",
+        "ridge_prior",
+        "gaussian_em",
+        "ridge_self_training",
+        "probe_self_training",
+        "em_dirichlet",
+        "transclip",
+        "prototypical_calibration",
+        "label_spreading",
+        "linc",
+        "pmi",
+        "kernel_svc",
+        "whitened_centroid",
+        "random_features",
     ]
-    assert METHODS.keys() - with_("needs_labels") == {"zero_shot", "anchor_similarity", *calibrations}
+    assert METHODS.keys() - with_("needs_labels") == {
+        *("zero_shot", "anchor_similarity", "prototypical_calibration"),
+        *calibrations,
+    }
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
-    assert with_("trains") == {"paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"}
+    assert with_("trains") == {
+        *("paper_calibrator", "linear_probe", "knn_prompting", "head_tuning"),
+        *("probe_self_training", "prototypical_calibration", "kernel_svc", "random_features"),
+    }
     assert with_("trains") == {name for name in METHODS if METHODS[name].takes_random_state} - {
         "anchor_similarity",
         "vocabulary_calibrator",
@@ -67,6 +92,7 @@ def test_what_each_says_of_itself():
         "zero_shot": "none",
         "contextual_calibration": "content_free",
         "domain_calibration": "domain_words",
+        "pmi": "content_free",
     }
 
 
@@ -137,11 +163,11 @@ def test_a_class_without_examples_keeps_its_column(name):
     assert np.array_equal(estimator.classes_, [0, 1, 2])
     assert probabilities.shape == (90, CLASSES)
     assert np.isfinite(probabilities).all()
-    assert (estimator.predict(states) != 1).mean() > 0.9
+    if name not in CLUSTERS:
+        assert (estimator.predict(states) != 1).mean() > 0.9
 
 
-# the two left out start from the answer of a model that knows nothing here, and may not go far from it
-@pytest.mark.parametrize("name", [name for name in LABELED if name not in ("head_tuning", "state_optimization")])
+@pytest.mark.parametrize("name", [name for name in LABELED if name not in STAYS])
 def test_better_than_chance_on_separate_classes(name):
     states, labels = make_states(n=240, distance=8)
     estimator = build(name, **({"epochs": 30} if name == "paper_calibrator" else {})).fit(states[:120], labels[:120])

@@ -55,7 +55,7 @@ def test_unlabeled_texts_change_the_predictions_of_those_that_use_them(name, par
     assert bool(np.abs(logits[0] - logits[1]).max() > 1e-6) is method_info(name).uses_unlabeled(params)
 
 
-@pytest.mark.parametrize("name", ["zero_shot", "contextual_calibration", "domain_calibration", "lora", "ia3"])
+@pytest.mark.parametrize("name", ["zero_shot", "contextual_calibration", "domain_calibration", "pmi", "lora", "ia3"])
 def test_methods_that_are_given_no_training_texts_use_none(name):
     assert not method_info(name).uses_unlabeled({})
 

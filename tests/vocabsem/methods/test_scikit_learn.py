@@ -10,10 +10,10 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 
 from tests.vocabsem.method_data import METHODS
 from vocabsem.errors import DataError
-from vocabsem.methods import Centroid, KNeighbors, LabelSpace, LinearProbe, RidgeProbe, VocabularyCalibrator
+from vocabsem.methods import LabelSpace, RidgeProbe, VocabularyCalibrator
 from vocabsem.methods.persistence import to_arrays
 
-ALONE = [Centroid, KNeighbors, LinearProbe, RidgeProbe]
+ALONE = [method for method in METHODS.values() if not method.needs_space]
 BOUND = [method for method in METHODS.values() if method.needs_space]
 # Of scikit-learn's checks, those that fit no data of their own. The others bring data of several widths and numbers of
 # classes, and an estimator that compares states with label words has the width and the classes of its label space.

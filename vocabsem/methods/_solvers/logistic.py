@@ -76,7 +76,7 @@ def _choose_alpha(
     included = (fold[:, None] != np.arange(fold.max() + 1)).astype(np.float32)  # (N, F)
     cost, weights = 0.5 * np.log(np.array(settings.alphas) / settings.alpha_prior) ** 2, None
     for index, alpha in enumerate(settings.alphas):
-        weights, _ = _solve(columns, offset, labels, included, alpha, settings, weights)
+        weights, _ = _solve(columns, offset, _one_hot(labels, offset), included, alpha, settings, weights)
         for number in range(fold.max() + 1):
             held_out = fold == number
             log_p = log_softmax(offset[held_out] + columns[held_out] @ weights[:, number], axis=1)
@@ -87,7 +87,21 @@ def _choose_alpha(
 def _on_all_rows(
     columns: Floats, axes: Floats | None, offset: Floats, labels: Ints, alpha: float, settings: Logistic
 ) -> Linear:
-    fits, n_iter = _solve(columns, offset, labels, np.ones((len(columns), 1), np.float32), alpha, settings)
+    return _fit(columns, axes, offset, _one_hot(labels, offset), alpha, settings)
+
+
+def fit_soft_labels(z: Floats, targets: Floats, alpha: float, settings: Logistic) -> Linear:
+    """Fit as `choose_and_fit` without an offset, to probabilities of the classes (N, C), under a given λ."""
+    offset = np.zeros_like(targets, np.float32)
+    with thread_limits(1, "blas"):
+        columns, axes = _along_principal_axes(z, offset)
+        return _fit(columns, axes, offset, targets.astype(np.float32), alpha, settings)
+
+
+def _fit(
+    columns: Floats, axes: Floats | None, offset: Floats, targets: Floats, alpha: float, settings: Logistic
+) -> Linear:
+    fits, n_iter = _solve(columns, offset, targets, np.ones((len(columns), 1), np.float32), alpha, settings)
     solved = fits[:, 0]
     weights = solved[:-1] if axes is None else axes @ solved[:-1]
     return Linear(np.ascontiguousarray(weights), solved[-1].copy(), alpha, n_iter)
@@ -110,7 +124,7 @@ def _along_principal_axes(z: Floats, offset: Floats) -> tuple[Floats, Floats | N
 def _solve(
     columns: Floats,
     offset: Floats,
-    labels: Ints,
+    targets: Floats,
     included: NDArray[np.float32],
     alpha: float,
     settings: Logistic,
@@ -118,7 +132,7 @@ def _solve(
 ) -> tuple[NDArray[np.float32], int]:
     """F independent fits at once, fit f on the rows where included (N, F) is 1 → weights (D + 1, F, C) float32."""
     width, shape = columns.shape[1], (columns.shape[1], included.shape[1], offset.shape[1])
-    observed = np.eye(shape[2], dtype=np.float32)[labels][:, None]  # (N, 1, C)
+    observed = targets[:, None]  # (N, 1, C)
     share = np.ones((width, 1, 1))
     share[-1] = settings.intercept_alpha
     curvature = 0.1 * np.einsum("nd,nd->d", columns, columns, dtype=np.float64)  # p(1 − p) is at most 1/4
@@ -137,6 +151,10 @@ def _solve(
     options = {"maxiter": settings.max_iter, "ftol": settings.tol, "gtol": 1e-3}
     result = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(result.x.reshape(shape) * unit, np.float32), int(result.nit)
+
+
+def _one_hot(labels: Ints, offset: Floats) -> NDArray[np.float32]:
+    return np.eye(offset.shape[1], dtype=np.float32)[labels]
 
 
 def _stratified(labels: Ints, folds: int, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -1,0 +1,89 @@
+"""Gaussian classes of one covariance, regularized towards a multiple of the identity, and exactly without each row."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.methods._solvers.principal_axes import principal_axes
+from vocabsem.methods.arrays import Floats, Ints
+
+Precision = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""(trace of the within-class scatter, number of rows) → (factor, ridge) of the precision factor · (S + ridge · I)⁻¹."""
+
+
+class SharedGaussian:
+    """Discriminants x W + b of rows z (N, D) with labels (N,): W = P μ, b = log π − ½ μᵀPμ.
+
+    μ (C, D) are the class means, S the scatter within classes, P = factor (S + ridge I)⁻¹ and π_c = (n_c + 1)/(N + C).
+    A class without rows has w = 0 and the other classes' mean of μᵀPμ. All of it lies in the span of the rows, in whose
+    principal axes of S it is computed.
+    """
+
+    def __init__(self, z: Floats, labels: Ints, classes: int) -> None:
+        z = z.astype(np.float64)
+        self.labels = labels
+        self.counts = np.bincount(labels, minlength=classes).astype(np.float64)
+        axes = principal_axes(z)[1]
+        rows = z @ axes
+        residuals = rows - self._means(rows)[labels]
+        squares, turned = np.linalg.eigh(residuals.T @ residuals)
+        self.squares, self.axes = np.maximum(squares, 0), axes @ turned
+        self.rows = rows @ turned
+        self.means = self._means(self.rows)
+        self.least = 1e-6 * float((self.rows**2).sum())  # where each class has one row there is no scatter
+
+    def _means(self, rows: Floats) -> NDArray[np.float64]:
+        return np.asarray((np.eye(len(self.counts))[self.labels].T @ rows) / np.maximum(self.counts, 1)[:, None])
+
+    def fit(self, precision: Precision) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return W (D, C) and b (C,)."""
+        trace = np.maximum(self.squares.sum(), self.least)
+        factor, ridge = precision(np.asarray(trace), np.asarray(float(len(self.rows))))
+        scaled = factor * self.means / (self.squares + ridge)
+        shares = (self.counts + 1) / (self.counts + 1).sum()
+        return self.axes @ scaled.T, np.log(shares) - 0.5 * _filled((scaled * self.means).sum(axis=1), self.counts)
+
+    def left_out(self, precision: Precision) -> NDArray[np.float64]:
+        """Return each row's discriminants (N, C) by a fit to the others.
+
+        Without row i, of class c, S loses κ r rᵀ, r = x_i − μ_c, κ = n_c/(n_c − 1): an update of rank one.
+        """
+        n = self.counts[self.labels]
+        residuals = self.rows - self.means[self.labels]
+        kappa = np.where(n > 1, n / np.maximum(n - 1, 1), 0.0)  # the only row of its class leaves no scatter
+        trace = np.maximum(self.squares.sum() - kappa * (residuals**2).sum(axis=1), self.least)
+        factor, ridge = precision(trace, np.full(len(n), len(n) - 1.0))
+        diagonal = 1 / (self.squares + np.broadcast_to(ridge, n.shape)[:, None])  # (N, r)
+        of_residual = diagonal * residuals
+        update = kappa / (1 - kappa * (residuals * of_residual).sum(axis=1))  # P/factor = D + update · D r rᵀ D
+
+        own = np.arange(len(n)), self.labels
+        others = np.where(n > 1, -1 / np.maximum(n - 1, 1), 0.0)[:, None] * residuals  # what the own mean moves by
+        gone = (n == 1)[:, None]
+        mean = np.where(gone, 0.0, self.means[self.labels] + others)  # (N, r) of the own class without the row
+
+        def product(left: Floats, right: Floats) -> NDArray[np.float64]:
+            return np.asarray((left * diagonal * right).sum(axis=1))
+
+        along = of_residual @ self.means.T  # rᵀ D μ, (N, C)
+        along[own] = (of_residual * mean).sum(axis=1)
+        first = (self.rows * diagonal) @ self.means.T
+        first[own] = product(self.rows, mean)
+        square = diagonal @ (self.means**2).T
+        square[own] = product(mean, mean)
+        row = (self.rows * of_residual).sum(axis=1)
+        linear = first + (update * row)[:, None] * along
+        quadratic = square + update[:, None] * along**2
+        counts = np.tile(self.counts + 1, (len(n), 1))
+        counts[own] -= 1
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        quadratic = _filled(quadratic, counts - 1)
+        return np.asarray(np.log(shares) + np.broadcast_to(factor, n.shape)[:, None] * (linear - 0.5 * quadratic))
+
+
+def _filled(squares: Floats, counts: Floats) -> NDArray[np.float64]:
+    """μᵀPμ (…, C) with the mean of the classes that have rows for those that have none."""
+    present = counts > 0
+    mean = (squares * present).sum(axis=-1, keepdims=True) / present.sum(axis=-1, keepdims=True)
+    return np.where(present, squares, mean)

@@ -1,0 +1,162 @@
+"""Gaussian classes and a graph of nearest neighbors, started from the model's own answer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import softmax
+
+from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.nearest import nearest
+from vocabsem.methods._solvers.standardized import PriorMethod
+from vocabsem.methods.arrays import Floats, Ints, unit_rows
+from vocabsem.parallel import thread_limits
+
+__all__ = ["TransCLIP"]
+
+CONFIDENT = 8  # texts of a class that its mean starts from
+LIKELIHOOD = 50  # what a log-density is divided by
+
+
+class TransCLIP(PriorMethod):
+    """P(c) ∝ q_c^λ N(u; μ_c, diag σ²)^(1/50): TransCLIP (Zanella et al., NeurIPS 2024, arXiv 2406.01837).
+
+    u is the standardized state of length one, q = softmax(sharpness · p) of the model's own answer p. Over the training
+    texts, assignments r ∝ q^λ exp(log N(u; μ, σ)/50 + Σ_j (w_ij + w_ji) r_j / 6) with cosines w to the three nearest
+    neighbors, means of length one and a common diagonal σ² are updated in turn. λ is 1 without labels and 0.5 with
+    them; labeled rows are neighbors, and weigh 50 γ each in the mean against all texts. The paper's answer is r of the
+    test texts; here those enter nothing, and are scored by μ and σ, γ by the labeled rows as they would be scored so.
+
+    Parameters
+    ----------
+    space : LabelSpace
+        The label words.
+    layers : int, default=1
+        How many layers X holds side by side.
+    sharpness : float, default=2
+        Of q.
+    gammas : sequence of float, default=(0.002, 0.01, 0.02, 0.2)
+        γ among which one is chosen.
+    max_iter : int, default=10
+        Rounds, each of five updates of r.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (D,), float32
+        What z is standardized by.
+    answer_mean_, answer_scale_ : ndarray of shape (C,) and float
+        What p is standardized by.
+    prototypes_ : ndarray of shape (C, D), float32
+        μ.
+    variance_ : ndarray of shape (D,), float32
+        σ².
+    prior_weight_ : float
+        λ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.1]]), [0, 0, 1, 1]
+    >>> from vocabsem import LabelSpace, TransCLIP
+    >>> space = LabelSpace(np.eye(2)[::-1], np.eye(2)[::-1], np.zeros(2))
+    >>> TransCLIP(space).fit(X).predict(X).tolist()
+    [0, 0, 1, 1]
+    """
+
+    name = "transclip"
+    fit_copies = (8.0, 10.0)
+    works_without_labels = True
+    positive = ("sharpness", "gammas", "max_iter")
+
+    prototypes_: NDArray[np.float32]
+    variance_: NDArray[np.float32]
+    prior_weight_: float
+
+    def __init__(
+        self,
+        space: LabelSpace,
+        *,
+        layers: int = 1,
+        sharpness: float = 2.0,
+        gammas: Sequence[float] = (0.002, 0.01, 0.02, 0.2),
+        max_iter: int = 10,
+    ) -> None:
+        super().__init__(space, layers=layers)
+        self.sharpness = sharpness
+        self.gammas = gammas
+        self.max_iter = max_iter
+
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+        self._standardize(background)
+        self.prior_weight_ = 0.5 if len(labels) else 1.0
+        with thread_limits(1, "blas"):
+            u = unit_rows(self._standardized(np.vstack([background, states[: len(labels)]])))
+            given = np.eye(self.space.classes)[labels]
+            log_q = self.prior_weight_ * np.log(softmax(self.sharpness * self._prior(background), axis=1) + 1e-12)
+            graph = _graph(u, len(background))
+            best = -np.inf
+            for gamma in self.gammas if len(labels) else (0.0,):
+                means, variance = self._alternate(u, given, log_q, graph, gamma)
+                score = self._score(states[: len(labels)], labels, means, variance)
+                if score > best:
+                    best, self.prototypes_, self.variance_ = score, means, variance
+
+    def _alternate(
+        self, u: Floats, given: Floats, log_q: Floats, graph: csr_array, gamma: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        m = len(log_q)
+        r = np.vstack([softmax(log_q / self.prior_weight_, axis=1), given])
+        weight = np.append(np.full(m, 1 / m), np.full(len(given), 50 * gamma / max(1, len(given))))[:, None]
+        means = _start(u, r, m) if len(given) == 0 else unit_rows(given.T @ u[m:])
+        variance = np.full(u.shape[1], 1 / u.shape[1])
+        for step in range(self.max_iter + 1):
+            density = _log_density(u[:m], means, variance) / LIKELIHOOD
+            for _ in range(5):
+                r[:m] = softmax(log_q + density + graph @ r, axis=1)
+            if step < self.max_iter:
+                shares = weight * r
+                means = unit_rows(shares.T @ u / np.maximum(shares.sum(axis=0), 1e-12)[:, None])
+                variance = _variance(u, shares, means)
+        return means.astype(np.float32), variance.astype(np.float32)
+
+    def _score(self, states: Floats, labels: Ints, means: Floats, variance: Floats) -> float:
+        """Mean accuracy over the labeled rows; 0 without any."""
+        if len(labels) == 0:
+            return 0.0
+        return float((self._scored(states, means, variance).argmax(axis=1) == labels).mean())
+
+    def _scored(self, states: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:
+        log_q = np.log(softmax(self.sharpness * self._prior(states), axis=1) + 1e-12)
+        u = unit_rows(self._standardized(states))
+        return np.asarray(self.prior_weight_ * log_q + _log_density(u, means, variance) / LIKELIHOOD)
+
+    def _logits(self, states: Floats) -> Floats:
+        return self._scored(states, self.prototypes_, self.variance_)
+
+
+def _graph(u: Floats, m: int) -> csr_array:
+    """(M, M + N): a sixth of the cosines to the three nearest of the M texts, from either side."""
+    indices, squares = nearest(u, u[:m], min(4, m))
+    rows = np.repeat(np.arange(len(u)), indices.shape[1] - 1)  # the nearest is the text itself
+    entries = (1 - squares[:, 1:] / 2).ravel(), (rows, indices[:, 1:].ravel())
+    directed = csr_array(entries, shape=(len(u), m))
+    both = directed.T + csr_array(entries, shape=(len(u), len(u)))[:m]
+    return csr_array(both / 6)
+
+
+def _start(u: Floats, r: Floats, m: int) -> Floats:
+    """Return means of length one of the texts of highest probability in each class, weighted by it."""
+    surest = np.argsort(-r[:m], axis=0, kind="stable")[:CONFIDENT]  # (8, C)
+    return unit_rows(np.stack([(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(surest.T)]))
+
+
+def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:
+    """−½ Σ (u − μ)²/σ², (N, C), but for what all classes share."""
+    scaled = means / variance
+    return np.asarray(u @ scaled.T - 0.5 * (scaled * means).sum(axis=1))
+
+
+def _variance(u: Floats, shares: Floats, means: Floats) -> NDArray[np.float64]:
+    squares = shares.sum(axis=1) @ u**2 - 2 * ((shares.T @ u) * means).sum(axis=0) + shares.sum(axis=0) @ means**2
+    return np.asarray(np.maximum(squares / shares.sum(), 1e-12))
