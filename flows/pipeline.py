@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
+from flows.execution.activity import activity
 from flows.execution.artifacts import show, show_checks
 from flows.execution.events import emit_champion_events
 from flows.execution.failures import StepsFailed, collect_failures, report_failures
@@ -84,9 +85,11 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
             unlabeled = [spec.name for spec in experiment.methods if spec.uses_unlabeled]
             record_run.submit(home, card, run, began, flow_run_id, run_id, unlabeled).result()
         update_catalog.submit(home).result()
-        logged = log_run.submit(home, plan.fits, run.key, run_id, experiment.shard_rows, experiment.champion)
-        registered = logged.result()
-        log_page(home, run_id, report(home, experiment.name, html=True))
+        with activity("logging the run to MLflow"):
+            logged = log_run.submit(home, plan.fits, run.key, run_id, experiment.shard_rows, experiment.champion)
+            registered = logged.result()
+        with activity("writing the report"):
+            log_page(home, run_id, report(home, experiment.name, html=True))
         emit_champion_events(experiment.name, run.key, registered)
 
 

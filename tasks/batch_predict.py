@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from tasks.steps.decorator import step_task
 from tasks.steps.progress import ProgressFile
 from tasks.steps.table_files import form_of, pieces, plain_schema, writing
-from tasks.tracking.packaging import RegisteredClassifier, find_classifier, load_classifier
+from tasks.tracking.packaging import load_classifier
+from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.errors import BadInput, DataError
 from vocabsem.sources.fetching import sha256_of

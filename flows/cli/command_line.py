@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from flows.cli import (  # noqa: F401  # each adds its commands
     warehouse,
 )
 from flows.cli.app import app
-from flows.execution.terminal import QUIET
+from flows.execution.activity import QUIET, line
 from flows.services.environment import set_environment
 from vocabsem.cards.folders import card_folders, set_card_folders
 from vocabsem.errors import BadInput, VocabsemError, shorten
@@ -46,6 +47,7 @@ def run(words: list[str]) -> int:
         card_folders()
         if home.root.exists() and not home.root.is_dir():
             raise BadInput(f"the home {home.root} is not a folder: choose one with --home or VOCABSEM_HOME")
+        line.what = shlex.join(["vocabsem", *words[:1]])
         code = app(words, standalone_mode=False, obj=given_home)
     except typer.TyperException as error:
         error.message = _harmless(error.message)
@@ -68,7 +70,7 @@ def run(words: list[str]) -> int:
 
 def _harmless(message: str) -> str:
     """Return a message without control characters, and with the start of what it quotes."""
-    from warehouse.catalog.export import printable
+    from warehouse.printable import printable
 
     return printable(shorten(message), keep="\n")
 

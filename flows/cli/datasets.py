@@ -50,7 +50,7 @@ def init_dataset(
     from vocabsem.cards.reader_options import reader_options
     from vocabsem.cards.schema import DatasetCard
     from vocabsem.model_draft import find_model_card
-    from warehouse.catalog.export import printable
+    from warehouse.printable import printable
 
     name = name or _name_of(file)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flows.cli.app import Card, DataDir, Json, Name, Set, TableFormat, app
+from flows.execution.activity import activity
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def report(
     from flows.reporting.report import report as write
 
     html = output is not None and output.suffix in {".html", ".htm"} and not markdown
-    page = write(Home.find(), experiment, output, html=html, projection=projection)
+    with activity(f"writing the report of {experiment}"):
+        page = write(Home.find(), experiment, output, html=html, projection=projection)
     typer.echo(output if output else page, nl=output is not None)
 
 

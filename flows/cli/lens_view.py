@@ -9,7 +9,7 @@ from rich.text import Text
 
 from flows.reporting.templating import render
 from tasks.views.lens import LensResult
-from warehouse.catalog.export import printable
+from warehouse.printable import printable
 
 MOST = {"terminal": 3, "page": 8}  # words shown; JSON has all
 LAST = 60  # characters of the prompt above the table

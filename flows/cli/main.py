@@ -7,11 +7,14 @@ from typing import NoReturn
 
 from flows.cli import interruption
 from flows.cli.streams import drop, keep_streams
+from flows.execution.activity import line
 
 
 def main() -> NoReturn:
     """Run the console script and end the process with its exit code, after a signal 128 + its number."""
     keep_streams()
+    if not {"-q", "--quiet"} & set(sys.argv):
+        line.start("starting")
     interruption.listen()
     try:
         from flows.cli.command_line import run
@@ -29,6 +32,7 @@ def _leave(code: int) -> NoReturn:
     """End the process. After a flow, without taking the interpreter apart: Prefect's idle threads hold frames with
     objects of DuckDB, whose bindings would report them on the terminal as leaks. All that was queued is sent by then.
     """
+    line.stop()
     try:
         sys.stdout.flush()
     except OSError as error:  # output goes to a disk that is full

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.app import DEFAULT_MODEL, DataDir, Encoding, Format, Json, Model, Sep, app
+from flows.execution.activity import activity, line
 from vocabsem.errors import BadInput
 from vocabsem.texts import is_empty
 from warehouse.home import Home
@@ -81,7 +82,8 @@ def lens(
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     home = Home.find()
-    seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, k=k, center=center)
+    with activity(f"reading the states of {model}"):
+        seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, k=k, center=center)
     if output:
         with writable(output):
             write_page(output, lens_view.html(seen))
@@ -123,28 +125,34 @@ def predict(
 
 
 def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
-    import pandas as pd
-    import pyarrow as pa
+    from tasks.tracking.registered import find_classifier
 
-    from tasks.tracking.packaging import find_classifier, load_classifier
-    from warehouse.catalog.export import render
-
-    lines = [line for text in texts for line in (_read_stdin() if text == "-" else [text])]
+    lines = [each for text in texts for each in (_read_stdin() if text == "-" else [text])]
     if not lines or any(map(is_empty, lines)):
         raise BadInput("a text to classify is empty: give at least one word")
-    for line in lines:
-        _check_utf8(line)
-    home = Home.find()
-    field, *others = find_classifier(home, model).config["fields"]
+    for each in lines:
+        _check_utf8(each)
+    found = find_classifier(Home.find(), model)
+    field, *others = found.config["fields"]
     if others:
         raise BadInput(f"{model} has the fields {', '.join([field, *others])}: give a file of them with --input")
-    answers = load_classifier(home, model).predict(pd.DataFrame({field: lines}))
-    table = pa.Table.from_pandas(answers, preserve_index=False)
+
+    with activity(f"loading {found.name}/{found.version}"):
+        import pyarrow as pa
+
+        from vocabsem.text_classifier import TextClassifier
+        from warehouse.catalog.export import render
+
+        classifier = TextClassifier(found.classifier)
+    probabilities = classifier.predict_proba([{field: each} for each in lines])
+    labels = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
+    table = pa.table([pa.array(labels), *probabilities.T], names=["label", *classifier.labels])
     render(table, "json" if as_json else "table", sys.stdout.buffer)
 
 
 def _read_stdin() -> list[str]:
-    return sys.stdin.buffer.read().decode(errors="surrogateescape").splitlines()
+    with line.erased():  # who types them shall see them
+        return sys.stdin.buffer.read().decode(errors="surrogateescape").splitlines()
 
 
 def _check_utf8(text: str) -> None:

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any
 
+from flows.execution.activity import line
+
 STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -13,7 +15,8 @@ class _Pipe(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data)
+            with line.erased(data):
+                return super().write(data)
         except BrokenPipeError:
             drop(self.fileno())
             return len(data)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import Json, app, warehouse_app
+from flows.execution.activity import line
 from vocabsem.errors import BadInput
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
@@ -138,7 +139,9 @@ def mcp(timeout: Timeout = 60.0, memory: Memory = "2GB") -> None:
     """
     from flows.services.mcp_server import make_server
 
-    make_server(Home.find(), timeout, memory).run("stdio")
+    server = make_server(Home.find(), timeout, memory)
+    line.stop()
+    server.run("stdio")
 
 
 @warehouse_app.command("rebuild")

@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from flows.execution.activity import activity
 from flows.execution.failures import attempt
 from flows.planning.data_dir import find_data_dir
 from flows.planning.plan import Plan, make_plan
@@ -47,10 +48,10 @@ def plan_from_parameters(
     if not plan.unfetched:
         return plan
     for model in card.model_cards(root.cache):
-        with attempt(model=model.name):
+        with attempt(model=model.name), activity(f"fetching {model.name}"):
             fetch_card.submit(root, model).result()
     for dataset in datasets:
-        with attempt(dataset=dataset.name):
+        with attempt(dataset=dataset.name), activity(f"fetching {dataset.name}"):
             fetch_card.submit(root, dataset).result()
     return make_plan(card, root, folder)
 

@@ -5,9 +5,11 @@ with the refusals (`raise_refusals`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
+from flows.execution.activity import activity
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.progress import progress
 from flows.execution.turns import turn
@@ -69,14 +71,17 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
         raise CheckFailed("; ".join(map(str, failures)), failures[0].key)
 
 
-def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
-    """Do `work` on the steps that are missing and can be done, alone; when a check refuses one, on those that are left.
+def _each(
+    plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work, what: str | None = None
+) -> None:
+    """Do `work`, shown as `what`, on the steps that are missing and can be done, alone; when a check refuses one, on those that are left.
 
     While errors are collected (see `failures`), one that fails does not stop those beside it.
     """
     if any(not plan.published(step) and plan.readable(step) for step in steps):
         with turn(plan.home, steps, f"{steps[0].kind} of {_title(steps[0])}"):
-            _work(plan, pair, steps, work)
+            with activity(what) if what else nullcontext():
+                _work(plan, pair, steps, work)
 
 
 def _work(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
@@ -116,16 +121,18 @@ def build_datasets(plan: Plan) -> list[str]:
         needed = [*(step for pair in mine for step in (pair.anchors, *pair.states.values())), *adapters]
         if not all(map(plan.published, needed)):
             with attempt(model=model.name):
-                fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
+                with activity(f"reading {model.name}"):
+                    fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
     steps = unique((pair.examples, pair) for pair in plan.pairs)
     for step, pair in steps:
-        _each(plan, pair, [step], _read_examples)
+        _each(plan, pair, [step], _read_examples, f"reading the texts of {pair.dataset.name}")
     for pair in plan.pairs:
         if plan.published(pair.examples):
             with attempt(model=pair.model.name, dataset=pair.dataset.name):
                 _check_shots(plan, pair)
                 require_memory(plan, pair)
-        _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations)
+        what = f"choosing demonstrations of {pair.dataset.name}"
+        _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations, what)
     return [step.key for step, _ in steps]
 
 
@@ -188,7 +195,7 @@ def solve_anchors(plan: Plan) -> list[str]:
     """Solve the anchors of every model. Returns the keys of their partitions."""
     steps = unique((pair.anchors, pair) for pair in plan.pairs)
     for step, pair in steps:
-        _each(plan, pair, [step], _solve)
+        _each(plan, pair, [step], _solve, f"solving the anchors of {pair.model.name}")
     return [step.key for step, _ in steps]
 
 
@@ -230,8 +237,9 @@ def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: Progr
 def score_methods(plan: Plan) -> list[str]:
     """Score each fit, then compare the methods with each other. Returns the keys of the metrics."""
     for pair in plan.pairs:
-        _each(plan, pair, [fit.metrics for fit in pair.fits], _score)
-        _each(plan, pair, pair.compared, _compare)
+        where = f"{pair.dataset.name}, {pair.model.name}"
+        _each(plan, pair, [fit.metrics for fit in pair.fits], _score, f"scoring the methods on {where}")
+        _each(plan, pair, pair.compared, _compare, f"comparing the methods on {where}")
     return [fit.metrics.key for fit in plan.fits]
 
 

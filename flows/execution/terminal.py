@@ -4,7 +4,7 @@ import os
 
 from rich.console import Console
 
-QUIET = "VOCABSEM_QUIET"
+from flows.execution.activity import QUIET
 
 
 def error_console() -> Console:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from flows.execution.activity import activity
 from flows.services.access import secret
 from flows.services.ghosts import close_ghosts, marked
 from flows.services.servers import ephemeral_server, live_api, record
@@ -30,13 +31,18 @@ def in_process(home: Home) -> Iterator[str]:
     with ExitStack() as stack:
         url, auth = given, os.environ.get("PREFECT_API_AUTH_STRING")
         if not url or url == record(home).get("prefect"):
-            url, auth = live_api(home) or stack.enter_context(ephemeral_server(home)), secret(home)
+            url, auth = live_api(home) or _ephemeral(stack, home), secret(home)
         stack.enter_context(recorded_by(url, auth))
         if given:
             _require(url)
         close_ghosts(home)
         stack.enter_context(marked(home))
         yield url
+
+
+def _ephemeral(stack: ExitStack, home: Home) -> str:
+    with activity("starting a Prefect server for this command"):
+        return stack.enter_context(ephemeral_server(home))
 
 
 def _require(url: str) -> None:

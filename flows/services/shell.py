@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
+from flows.execution.activity import line
 from vocabsem.errors import BadInput
 from warehouse.catalog.catalog import connect
 from warehouse.home import Home
@@ -25,6 +26,7 @@ def open_shell(home: Home, command: str | None, ui: bool) -> NoReturn:
         pass
     words = [PROGRAM, "-readonly", *(["-ui"] if ui else []), str(home.catalog), *(["-c", command] if command else [])]
     sys.stdout.flush()
+    line.stop()
     os.execv(program, words)  # noqa: S606  # a program of the user, with words of ours
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 from filelock import Timeout
 
+from flows.execution.activity import line
 from flows.services.access import discard_tickets, link, secret, secret_file
 from flows.services.ghosts import close_ghosts, ghosts
 from flows.services.process import Server, ServerFailed, free_port, running
@@ -105,6 +106,7 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
             stack.callback(record_file(home).unlink, missing_ok=True)
             stack.callback(typer.echo, "stopping …")
             typer.echo("\n".join([*_links(home), *_for_programs(home, api), *next_runs, "Ctrl-C stops all of it."]))
+            line.stop()
             while not stopping.wait(0.5):
                 for server in servers:
                     if not server.alive:

@@ -6,17 +6,16 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.models.extensions import method_source
 from tasks.steps.step import PlannedFit
+from tasks.tracking.registered import find_classifier
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import model_digest
-from vocabsem.errors import BadInput
 from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
 from warehouse.home import Home
@@ -98,49 +97,6 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
             pip_requirements=requirements,
         )
     return info
-
-
-@dataclass(frozen=True)
-class RegisteredClassifier:
-    """A version of a registered model. `source` names its files for good; `config` is that of `packaged_classifier`."""
-
-    name: str
-    version: str
-    source: str
-    config: dict[str, Any]
-    folder: Path
-    """Of its files: MLflow loads them from there, while by its name it also writes there, which a home may forbid."""
-
-
-def find_classifier(home: Home, model: str) -> RegisteredClassifier:
-    """Find a registered model by `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    with store(home) as client:
-        try:
-            if "/" in model:
-                version = client.get_model_version(*model.split("/", 1))
-            else:
-                name, _, alias = model.partition("@")
-                version = client.get_model_version_by_alias(name, alias or "champion")
-        except MlflowException:
-            known = [f"{each.name}@{alias}" for each in client.search_registered_models() for alias in each.aliases]
-            raise BadInput(
-                f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
-                " an experiment with 'champion: true' registers one for each data set"
-            ) from None
-        try:
-            uri = client.get_model_version_download_uri(version.name, version.version)
-            folder = Path(download_artifacts(uri))  # its own: nothing is copied
-            (config,) = folder.glob("artifacts/*/config.json")
-        except (MlflowException, OSError, ValueError):
-            raise BadInput(
-                f"the files of {version.name}/{version.version} are gone from {home.artifacts}: put them back, or"
-                " delete this version in MLflow and the run's folder in the lake, and run the experiment again"
-            ) from None
-    source, content = str(version.source), json.loads(config.read_text())
-    return RegisteredClassifier(version.name, str(version.version), source, content, folder)
 
 
 def load_classifier(home: Home, model: str) -> "PyFuncModel":

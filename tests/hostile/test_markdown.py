@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.tracking.markdown import cells, escape, inline, pipes
-from warehouse.catalog.export import printable
+from warehouse.printable import printable
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def printable(text: str, keep: str = "") -> str:
-    """Return text harmless to a terminal: control characters but those to `keep` as Python escapes them."""
-    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
-
-
 def _cell(value: Any) -> str:
     """One line of at most WIDTH characters, harmless to a terminal."""
     if value is None:

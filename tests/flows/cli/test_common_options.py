@@ -5,7 +5,8 @@ import os
 import pytest
 
 from flows.cli.command_line import _take_flag, run
-from flows.execution.terminal import QUIET, error_console
+from flows.execution.activity import QUIET
+from flows.execution.terminal import error_console
 from vocabsem import __version__
 
 

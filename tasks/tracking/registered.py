@@ -1,0 +1,75 @@
+"""Find a registered model in MLflow's database file, because importing MLflow takes seconds."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from tasks.tracking.databases import check_database
+from tasks.tracking.outcome import CHAMPION, SQL
+from vocabsem.errors import BadInput
+from warehouse.home import Home
+
+Version = tuple[str, str, str | None, str, str]  # name, version, alias, source, where its files are
+
+
+@dataclass(frozen=True)
+class RegisteredClassifier:
+    """A version of a registered model. `source` names its files for good; `config` is that of `packaged_classifier`."""
+
+    name: str
+    version: str
+    source: str
+    config: dict[str, Any]
+    folder: Path
+    """Of its files: MLflow loads them from there, while by its name it also writes there, which a home may forbid."""
+    classifier: Path
+    """The folder in it that `packaged_classifier` made."""
+
+
+def find_classifier(home: Home, model: str) -> RegisteredClassifier:
+    """Find a registered model by `name@alias`, `name/version`, or `name` alone for its champion. Raises BadInput."""
+    versions = _versions(home)
+    name, slash, number = model.partition("/")
+    if slash:
+        found = [each for each in versions if each[:2] == (name, number)]
+    else:
+        name, _, alias = model.partition("@")
+        found = [each for each in versions if (each[0], each[2]) == (name, alias or CHAMPION)]
+    if not found:
+        known = [f"{name}@{alias}" for name, _, alias, *_ in versions if alias]
+        raise BadInput(
+            f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
+            " an experiment with 'champion: true' registers one for each data set"
+        )
+    name, number, _, source, location = found[0]
+    folder = Path(url2pathname(urlparse(location).path))
+    try:
+        (config,) = folder.glob("artifacts/*/config.json")
+        content = json.loads(config.read_text())
+    except (OSError, ValueError):
+        raise BadInput(
+            f"the files of {name}/{number} are gone from {home.artifacts}: put them back, or delete this version in"
+            " MLflow and the run's folder in the lake, and run the experiment again"
+        ) from None
+    return RegisteredClassifier(name, number, source, content, folder, config.parent)
+
+
+def _versions(home: Home) -> list[Version]:
+    """Return every version by each alias; of a home that cannot be written from a copy, for SQLite writes to read."""
+    if home.read_only:
+        with TemporaryDirectory() as copy:
+            for file in home.root.glob("mlflow.db*"):
+                shutil.copyfile(file, Path(copy, file.name))
+            return _versions(Home(Path(copy)))
+    check_database(home.mlflow, "mlflow")
+    if not home.mlflow.exists():
+        return []
+    with closing(sqlite3.connect(home.mlflow)) as database:
+        return database.execute((SQL / "registered.sql").read_text(encoding="utf-8")).fetchall()

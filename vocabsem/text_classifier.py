@@ -1,0 +1,126 @@
+"""A language model and a fitted method as a classifier of texts, read from the folder that a pipeline has written."""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from vocabsem.cards.schema import ModelCard
+from vocabsem.errors import DataError, SourceError
+from vocabsem.extraction import extract
+from vocabsem.language_model import load_model
+from vocabsem.methods.persistence import from_arrays
+from vocabsem.prompting import Prompts, encode_prompts, validate_row
+
+__all__ = ["TextClassifier"]
+
+
+class TextClassifier:
+    """A language model and a fitted method, with the settings of the experiment that chose it.
+
+    Parameters
+    ----------
+    folder : Path
+        With config.json, calibrator.safetensors, and method.py for a method from beside a card, whose code is run.
+
+    Attributes
+    ----------
+    config : dict
+        Model, template, fields, labels and settings.
+    fields : list of str
+        Of the template.
+    labels : list of str
+        The names of the C classes.
+
+    Raises
+    ------
+    SourceError
+        Where the language model has other bytes than it had when the method was fitted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.config = json.loads((folder / "config.json").read_text())
+        self.fields: list[str] = self.config["fields"]
+        self.labels: list[str] = self.config["labels"]
+        self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
+        with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            source = folder / "method.py"
+            estimator = json.loads(file.metadata()["estimator"])
+            self._method = from_arrays(arrays, estimator, source if source.is_file() else None)
+        card = ModelCard.model_validate(self.config["model"])
+        self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
+        if self._model.digest != self.config["digest"]:
+            raise SourceError(
+                f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"
+                f" its digest is {self._model.digest[:12]}, then {self.config['digest'][:12]}: run the experiment again"
+            )
+
+    def predict_proba(
+        self, rows: Iterable[Mapping[str, str]], numbers: Sequence[object] | None = None, *, truncate: bool = True
+    ) -> NDArray[np.float64]:
+        """Return the probabilities of N texts.
+
+        Texts go through the model in the shards of the experiment, so that the texts of a stored split, in their order,
+        meet the same batches and get the same probabilities; in bfloat16 others differ by its rounding.
+
+        Parameters
+        ----------
+        rows : iterable of mappings of str to str
+            Field → text, for every field of the template; other keys are ignored.
+        numbers : sequence, optional
+            What the rows are called in messages, by default by their number from 0.
+        truncate : bool
+            Whether a text over the limit of the experiment loses its end, or is refused.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+
+        Raises
+        ------
+        DataError
+            For a text that is missing, empty, or too long.
+        """
+        given = list(rows)
+        named = range(len(given)) if numbers is None else numbers
+        checked = [validate_row(row, self.fields, number) for number, row in zip(named, given, strict=True)]
+        with self._turn:
+            prompts = self._prompts(checked)
+            if prompts.truncated.any() and not truncate:
+                number, limit = named[int(prompts.truncated.argmax())], self.config["settings"]["max_tokens"]
+                raise DataError(f"row {number} is over {limit} tokens with its template: shorten it, or truncate")
+            return self._probabilities(prompts)
+
+    def _prompts(self, rows: list[dict[str, str]]) -> Prompts:
+        settings = self.config["settings"]
+        return encode_prompts(
+            self._model.tokenizer,
+            self.config["template"],
+            rows,
+            max_tokens=settings["max_tokens"],
+            prepend_bos=settings["prepend_bos"],
+        )
+
+    def _probabilities(self, prompts: Prompts) -> NDArray[np.float64]:
+        """Return the probabilities (N, C) of N prompts."""
+        settings = self.config["settings"]
+        if not prompts.token_ids:
+            return np.empty((0, len(self.labels)))
+        parts = []
+        for start in range(0, len(prompts.token_ids), settings["shard_rows"]):
+            shard = prompts.token_ids[start : start + settings["shard_rows"]]
+            states = extract(self._model, shard, settings["layers"], pooling=settings["pooling"])
+            parts.append(np.concatenate(list(states.values()), axis=1))  # (shard, k·d)
+        columns = np.concatenate(parts)[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
+        return self._method.predict_proba(columns)
+
+    def _cache(self) -> Path:
+        """Return the folder of downloads of the named home; with none named, of the home that made the model."""
+        home, made = os.environ.get("VOCABSEM_HOME"), Path(self.config["cache"])
+        return made if home is None and made.is_dir() else Path(home or ".vocabsem").expanduser().absolute() / "cache"

@@ -1,0 +1,6 @@
+"""Make text harmless to a terminal."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return text without control characters but those to `keep`: the others as Python escapes them."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
