@@ -68,7 +68,7 @@ def vocabsem(*words: str) -> None:
     home = ["--home", str(folder / "home")]
     print(
         subprocess.run(
-            [sys.executable, "-m", "flows.cli.main", *words, *home], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "vocabsem", *words, *home], capture_output=True, text=True, check=True
         ).stdout
     )
 

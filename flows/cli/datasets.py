@@ -78,7 +78,7 @@ def init_dataset(
         typer.echo(printable(f"{name}: {line}"))
     known = name if output.parent == own_folder() / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
-    settings = f"--set name={experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
+    settings = f"--name {experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"

@@ -29,14 +29,14 @@ def run(
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
     from flows.cli.leaderboard_view import print_summary
-    from flows.cli.plan_view import print_start, show_plan
+    from flows.cli.plan_view import print_start
     from flows.planning.plan import make_plan
     from flows.services.ghosts import ghosts
 
     settings = _with_name(settings, name)
     todo = _planned(card, settings, data_dir)
     if dry_run:
-        show_plan(todo, as_json=False)
+        _show(todo, as_json=False)
         return
     print_start(todo)
     if not todo.done or ghosts(todo.home):
@@ -47,10 +47,12 @@ def run(
 
 @app.command()
 def plan(card: Card, settings: Set = None, name: Name = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Print what an experiment would compute and what is published: prompts, tokens, disk space, time."""
-    from flows.cli.plan_view import show_plan
+    """Print what an experiment would compute and what is published: prompts, tokens, disk space, time.
 
-    show_plan(_planned(card, _with_name(settings, name), data_dir), as_json)
+    Data sets are fetched and read first. Seconds are those of earlier runs; where there are none, this machine is timed
+    for at most ten seconds, once.
+    """
+    _show(_planned(card, _with_name(settings, name), data_dir), as_json)
 
 
 @app.command()
@@ -190,6 +192,15 @@ def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Pl
 
     experiment = load_variant(card, parse_overrides(settings or []))
     return make_plan(experiment, Home.find(), find_data_dir(data_dir))
+
+
+def _show(plan: "Plan", as_json: bool) -> None:
+    from flows.cli.plan_view import show_plan
+
+    plan.home.root.mkdir(parents=True, exist_ok=True)  # Prefect, imported next, makes its own folder in it
+    from flows.execution.reading import read_data
+
+    show_plan(*read_data(plan), as_json=as_json)
 
 
 def _flow(

@@ -56,5 +56,5 @@ def init_model(
     known = card.name if output.parent == own_folder() / "models" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", card.name.lower())
     typer.echo(
-        f"\nwritten: {output}\nnext:    vocabsem run quickstart --set name={experiment} --set 'models=[{known}]'"
+        f"\nwritten: {output}\nnext:    vocabsem run quickstart --name {experiment} --set 'models=[{known}]'"
     )

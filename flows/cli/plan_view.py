@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from flows.cli.console import console, print_grid
+from flows.execution.activity import activity
 from flows.execution.terminal import error_console
 from flows.planning.changes import changes
 from flows.planning.cost import estimate
@@ -12,17 +14,24 @@ from flows.planning.memory import GB
 from flows.planning.plan import Plan
 from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
+from tasks.views.calibration import Calibration
 from vocabsem.devices import available_memory
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
 
-def show_plan(plan: Plan, as_json: bool) -> None:
-    """Print the partitions of each step, why some are computed anew, and the cost of those to compute."""
-    counts, cost, anew, notes = _counts(plan), estimate(plan), changes(plan), plan_notes(plan)
+def show_plan(plan: Plan, unread: Sequence[str] = (), *, as_json: bool) -> None:
+    """Print the partitions of each step, why some are computed anew, and the cost of those to compute.
+
+    unread: data sets that could not be read, with the reason.
+    """
+    with activity("estimating what is missing"):
+        cost = estimate(plan, Calibration(plan.home))
+    counts, anew, notes = _counts(plan), changes(plan), plan_notes(plan)
     if as_json:
         page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}
         page["data"] = [f"{what}: {note}" for what, note in notes]
+        page["unread"] = list(unread)
         print(json.dumps(page, indent=1))  # noqa: T201
         return
     out = console()
@@ -36,12 +45,28 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         f"to extract: {cost['prompts']:,} prompts, {cost['tokens']:,} tokens, {cost['bytes'] / 1e6:,.0f} MB,"
         f" about {cost['seconds']:,.0f} s ({cost['basis']})"
     )
+    if cost["fits"]:
+        out.print(f"to fit: {cost['fits']} times a method, about {cost['fit_seconds']:,.0f} s ({cost['fit_basis']})")
+    if cost["record_seconds"]:
+        out.print(f"to score, compare and record: about {cost['record_seconds']:,.0f} s")
+    if cost["total_seconds"]:
+        out.print(f"in all about {_duration(cost['total_seconds'])}, downloads aside")
+    if cost["unknown"]:
+        out.print(f"not in these times, because not known: {', '.join(cost['unknown'])}", soft_wrap=True)
     if cost["memory"]:
         out.print(f"to fit: up to {cost['memory'] / GB:,.1f} GB of memory, {available_memory() / GB:,.1f} GB available")
     for what, note in notes:
         out.print(f"{what}: {note}", soft_wrap=True, markup=False)
+    for reason in unread:
+        out.print(f"cannot be read: {reason}", soft_wrap=True)
     if cost["unread"]:
         out.print(f"not counted, because never read: {', '.join(cost['unread'])}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def print_start(plan: Plan) -> None:

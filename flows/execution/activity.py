@@ -50,15 +50,15 @@ class ActivityLine:
             pass
 
     @contextmanager
-    def erased(self, printed: bytes = b"") -> Iterator[None]:
+    def erased(self, printed: bytes | memoryview = b"") -> Iterator[None]:
         """Erase the line, and draw none during the block, which prints these bytes."""
         with self._lock:
             if self._drawn:
                 os.write(2, ERASE)
                 self._drawn = False
             yield
-            if printed:
-                self._line_begun = not printed.endswith(b"\n")
+            if end := bytes(memoryview(printed)[-1:]):
+                self._line_begun = end != b"\n"
                 self._printed_at = time.monotonic()
 
     def _draw(self) -> None:

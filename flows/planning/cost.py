@@ -1,4 +1,4 @@
-"""Estimate what is missing of a plan: prompts, tokens, bytes, seconds and their basis; the memory of its fits."""
+"""Estimate what is missing of a plan: prompts, tokens, bytes and memory; seconds, by what is known of this machine."""
 
 from typing import Any
 
@@ -8,24 +8,37 @@ import pyarrow.compute as pc
 
 from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.steps.facts import StatesFacts, facts_of
-from tasks.steps.lake_reads import prompt_rows
+from tasks.steps.lake_reads import prompt_rows, split_sizes
 from tasks.steps.specs import SPLITS, StatesSpec
-from tasks.steps.step import Step
+from tasks.steps.step import PlannedFit, Step
+from tasks.views.calibration import Calibration, Cost
+from vocabsem.methods.registry import method_info
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
 DEMONSTRATIONS_FACTOR = 1.8  # times the seconds of the same prompts without demonstrations
-NOMINAL_FLOPS = 3e11  # of two ordinary cores, used until this machine has been measured
+ONCE_SECONDS = 25.0  # for servers, tracking and the report, on two ordinary cores
+OF_EARLIER_RUNS, TIMED = "at the rate of earlier runs here", "as timed on this machine with random numbers"
 
 
-def estimate(plan: Plan) -> dict[str, Any]:
-    """Sums over the states that are not published. Rows of sets that were never read count at their caps; `unread`
-    names those of them that have no cap for a split, whose rows are not in the sums."""
+def estimate(plan: Plan, calibration: Calibration) -> dict[str, Any]:
+    """Sums over what is not published.
+
+    Rows of sets that were never read count at their caps; `unread` names those of them that have no cap for a split,
+    whose rows are not in the sums. `unknown` names what is not in the seconds.
+    """
+    cost, unread, unknown = _extraction(plan, calibration)
+    fits, without = _fits(plan, calibration)
+    recorded = _recording(plan, calibration)
+    cost |= fits | {"record_seconds": recorded}
+    cost["total_seconds"] = cost["seconds"] + cost["fit_seconds"] + recorded
+    cost["memory"] = max((need.bytes for pair in plan.pairs for need in needs(plan, pair)), default=0)
+    return cost | {"unread": sorted(unread), "unknown": sorted(unknown | without)}
+
+
+def _extraction(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], set[str], set[str]]:
     total: dict[str, Any] = {"prompts": 0, "tokens": 0, "bytes": 0.0, "seconds": 0.0}
-    unread = set()
-    measured = True
-    seen = set()
+    unread, unknown, seen, measured = set(), set(), set(), True
     for pair in plan.pairs:
         for step in pair.states.values():
             if step.key in seen or plan.published(step):
@@ -34,17 +47,65 @@ def estimate(plan: Plan) -> dict[str, Any]:
             if not plan.published(pair.examples) and _cap(plan, step) is None:
                 unread.add(pair.dataset.name)
             prompts, tokens = _size(plan, pair, step)
-            rate = _measured_rate(plan, pair.model.name, step.spec.dtype)
-            measured &= rate is not None
             width = pair.model.hidden_size * len(step.spec.layers)
             total["prompts"] += prompts
             total["tokens"] += tokens
             total["bytes"] += prompts * width * 4 * COMPRESSED[step.spec.dtype]
-            slower = DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0
-            total["seconds"] += slower * tokens / (rate or NOMINAL_FLOPS / (2 * pair.model.parameters))
-    basis = "at the rate of earlier runs here" if measured else "a rough guess before the first run"
-    memory = max((need.bytes for pair in plan.pairs for need in needs(plan, pair)), default=0)
-    return total | {"memory": memory, "basis": basis, "unread": sorted(unread)}
+            token = calibration.token(pair.model, step.spec.dtype, plan.experiment.device)
+            if token is None:
+                unknown.add(f"states of {pair.model.name}")
+                continue
+            measured &= token.measured
+            total["seconds"] += (DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0) * tokens * token.seconds
+    return total | {"basis": _basis(measured)}, unread, unknown
+
+
+def _fits(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], set[str]]:
+    seconds, measured, unknown, count = 0.0, True, set(), 0
+    for pair in plan.pairs:
+        for fit in pair.fits:
+            if plan.published(fit.predictions):
+                continue
+            count += 1
+            cost = _fit(plan, pair, fit, calibration)
+            if cost is None:
+                unknown.add(fit.name)
+                continue
+            measured &= cost.measured
+            seconds += cost.seconds * len(fit.predictions.spec.seeds)
+    return {"fits": count, "fit_seconds": seconds, "fit_basis": _basis(measured)}, unknown
+
+
+def _fit(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit, calibration: Calibration) -> Cost | None:
+    spec = next(each for each in plan.experiment.methods if each.name == fit.name)
+    info, train = method_info(spec.method), _rows(plan, pair, "train")
+    labeled = 0
+    if info.needs_labels and fit.shots != 0:
+        labeled = train if fit.shots == "all" else min(train, int(fit.shots) * pair.dataset.classes)
+    return calibration.fit(fit, info, labeled, train if info.background == "train" else 1)
+
+
+def _recording(plan: Plan, calibration: Calibration) -> float:
+    """Return the seconds of scores and comparisons, and of all that a run does once."""
+    missing = {step.key for step in plan.missing()}
+    seconds = ONCE_SECONDS if missing else 0.0
+    for pair in plan.pairs:
+        due = [fit for fit in pair.fits if fit.metrics.key in missing]
+        if due and (figures := calibration.figures(pair.dataset.classes)):
+            rows = _rows(plan, pair, "validation") + 2 * _rows(plan, pair, "test")  # scored, then compared
+            seconds += figures.seconds * rows * sum(len(fit.predictions.spec.seeds) for fit in due)
+    return seconds
+
+
+def _rows(plan: Plan, pair: ModelDatasetPlan, split: str) -> int:
+    """Return the rows of a split, those of a set that was never read at their cap."""
+    if plan.published(pair.examples):
+        return split_sizes(plan.home, pair.dataset.name, pair.examples.key).get(split, 0)
+    return getattr(plan.experiment.limits, split) or 0
+
+
+def _basis(measured: bool) -> str:
+    return OF_EARLIER_RUNS if measured else TIMED
 
 
 def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[int, int]:
@@ -67,13 +128,3 @@ def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:
     """The most rows of the step's split; content-free prompts are so few that they count as none."""
     split = step.spec.split
     return getattr(plan.experiment.limits, split) if split in SPLITS else 0
-
-
-def _measured_rate(plan: Plan, model: str, dtype: str) -> float | None:
-    """Tokens a second over all stored states of this model in this dtype; those that prompts share are counted
-    with each prompt but computed once, so states of demonstrations say nothing."""
-    matches = [m for m in plan.lake.manifests("states") if m.coordinates["model"] == model]
-    facts = [facts_of(manifest, StatesFacts) for manifest in matches]
-    facts = [fact for fact in facts if fact.dtype == dtype and not fact.demonstrations]
-    seconds = sum(fact.seconds for fact in facts)
-    return sum(fact.tokens for fact in facts) / seconds if seconds else None

@@ -40,6 +40,8 @@ from warehouse.home import Home
 from warehouse.lake.manifest import REJECTED
 from warehouse.lake.partition import Lake
 
+UNKNOWN_DIGEST = "0" * 64  # in place of that of a model which was never fetched
+
 
 @dataclass(frozen=True)
 class ModelDatasetPlan:
@@ -135,8 +137,13 @@ class Plan:
         return [step for step in self.steps() if not self.published(step)]
 
 
-def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) -> Plan:
-    """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched."""
+def make_plan(
+    experiment: Experiment, home: Home, data_dir: Path | None = None, *, placeholders: bool = False
+) -> Plan:
+    """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched.
+
+    placeholders: plan the steps of models that were never fetched too, under keys that are not theirs, to count them.
+    """
     pairs, unfetched = [], []
     for model in experiment.model_cards(home.cache):
         digest = model_digest(model, home.cache)
@@ -144,9 +151,10 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None) 
             hashes = source_hashes(dataset, home)
             unknown = [source for split, source in dataset.files.items() if hashes[split] is None]
             unknown += [] if digest else [model.source]
-            if unknown or digest is None:
-                unfetched += unknown
-            else:
+            unfetched += unknown
+            if placeholders and not digest and None not in hashes.values():
+                digest, unknown = UNKNOWN_DIGEST, []
+            if digest and not unknown:
                 known = {name: value for name, value in hashes.items() if value is not None}
                 pairs.append(_pair(experiment, model, digest, dataset, known))
     return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)))

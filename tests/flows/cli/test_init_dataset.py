@@ -52,7 +52,7 @@ def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tm
     assert printed.count('review: "the ') == 3
     assert f"stars: {card.label_words[0]}\n" in printed
     assert f"written: {output}\n" in printed
-    assert f"vocabsem run quickstart --set name=my_reviews --set 'datasets=[{output}]'" in printed
+    assert f"vocabsem run quickstart --name my_reviews --set 'datasets=[{output}]'" in printed
     assert [file.name for file in output.parent.iterdir()] == ["mine.yaml"]
     assert output.read_text().startswith(f"# yaml-language-server: $schema={CARDS / 'schemas' / 'datasets.json'}\n")
 

@@ -29,7 +29,7 @@ def test_a_folder_becomes_a_card(folder, tmp_path, capsys):
     assert (card.name, card.source, card.layers) == ("mine-1.5", f"file:{folder}", 3)
     assert output.read_text().startswith(f"# yaml-language-server: $schema={CARDS / 'schemas' / 'models.json'}\n")
     assert "prepend_bos: false: the tokenizer does not add it, and plain prose has a loss of" in printed
-    assert f"next:    vocabsem run quickstart --set name=mine-1_5 --set 'models=[{output}]'" in printed
+    assert f"next:    vocabsem run quickstart --name mine-1_5 --set 'models=[{output}]'" in printed
     with pytest.raises(CardError, match="exists: choose another --name or --output, or overwrite it with --force"):
         init_model(folder, "--output", output)
     init_model(folder, "--output", output, "--force", "--name", "other")
