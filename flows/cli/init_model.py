@@ -55,6 +55,4 @@ def init_model(
     typer.echo(f"prepend_bos: {str(card.prepend_bos).lower()}: {draft.reason}")
     known = card.name if output.parent == own_folder() / "models" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", card.name.lower())
-    typer.echo(
-        f"\nwritten: {output}\nnext:    vocabsem run quickstart --name {experiment} --set 'models=[{known}]'"
-    )
+    typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart --name {experiment} --set 'models=[{known}]'")

@@ -166,13 +166,19 @@ def _check_utf8(text: str) -> None:
 def _predict_file(
     model: str, input: str, output: str, column: list[str], sep: str | None, encoding: str | None
 ) -> None:
-    from flows.services.prefect_api import in_process
-    from tasks.batch_predict import make_job, predict_file, validate_input
-    from vocabsem.cards.reader_options import reader_options
+    from tasks.tracking.registered import find_classifier
 
     if wrong := next((word for word in column if "=" not in word), None):
         raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
+    find_classifier(home, model)
+    if not Path(input).is_file():
+        raise BadInput(f"{input} does not exist or is no file: give a file of texts")
+
+    from flows.services.prefect_api import in_process
+    from tasks.batch_predict import make_job, predict_file, validate_input
+    from vocabsem.cards.reader_options import reader_options
+
     options = reader_options(sep, encoding)
     job = make_job(home, model, input, output, columns, options)  # refuses bad input before a server starts
     if home.read_only:  # where no server could record it

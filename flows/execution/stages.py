@@ -71,17 +71,16 @@ def raise_refusals(plan: Plan, *kinds: str) -> None:
         raise CheckFailed("; ".join(map(str, failures)), failures[0].key)
 
 
-def _each(
-    plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work, what: str | None = None
-) -> None:
-    """Do `work`, shown as `what`, on the steps that are missing and can be done, alone; when a check refuses one, on those that are left.
+def _each(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work, what: str | None = None) -> None:
+    """Do `work`, shown as `what`, on the steps that are missing and can be done, alone; when a check refuses one, on
+    those that are left.
 
     While errors are collected (see `failures`), one that fails does not stop those beside it.
     """
     if any(not plan.published(step) and plan.readable(step) for step in steps):
-        with turn(plan.home, steps, f"{steps[0].kind} of {_title(steps[0])}"):
-            with activity(what) if what else nullcontext():
-                _work(plan, pair, steps, work)
+        title = f"{steps[0].kind} of {_title(steps[0])}"
+        with turn(plan.home, steps, title), activity(what) if what else nullcontext():
+            _work(plan, pair, steps, work)
 
 
 def _work(plan: Plan, pair: ModelDatasetPlan, steps: Sequence[Step[Any]], work: Work) -> None:
@@ -120,9 +119,8 @@ def build_datasets(plan: Plan) -> list[str]:
         adapters = [f.predictions for pair in mine for f in pair.fits if isinstance(f.predictions.spec, AdapterFitSpec)]
         needed = [*(step for pair in mine for step in (pair.anchors, *pair.states.values())), *adapters]
         if not all(map(plan.published, needed)):
-            with attempt(model=model.name):
-                with activity(f"reading {model.name}"):
-                    fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
+            with attempt(model=model.name), activity(f"reading {model.name}"):
+                fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
     steps = unique((pair.examples, pair) for pair in plan.pairs)
     for step, pair in steps:
         _each(plan, pair, [step], _read_examples, f"reading the texts of {pair.dataset.name}")

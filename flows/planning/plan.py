@@ -137,9 +137,7 @@ class Plan:
         return [step for step in self.steps() if not self.published(step)]
 
 
-def make_plan(
-    experiment: Experiment, home: Home, data_dir: Path | None = None, *, placeholders: bool = False
-) -> Plan:
+def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, *, placeholders: bool = False) -> Plan:
     """Keys of all steps, from cards and hashes alone: no model, no text and no network is touched.
 
     placeholders: plan the steps of models that were never fetched too, under keys that are not theirs, to count them.

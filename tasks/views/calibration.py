@@ -95,7 +95,9 @@ class Calibration:
         folds = int(spec.temperature)
         what = f"fit {name} {rows} {others} {classes} {width} {vocabulary} {folds}"
         params = spec.method.params
-        seconds = self._timed(what, lambda: time_fit(info.name, params, (rows, others, classes, width), vocabulary, folds))
+        seconds = self._timed(
+            what, lambda: time_fit(info.name, params, (rows, others, classes, width), vocabulary, folds)
+        )
         if seconds is None:
             return None
         larger = max(1.0, labeled / rows) if rows else max(1.0, unlabeled / max(others, 1))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import QueryRefused
+from warehouse.printable import printable
 
 WIDTH = 60  # characters of one cell of a text table
 ROWS = 10_000  # of a text table

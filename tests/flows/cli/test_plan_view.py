@@ -2,8 +2,18 @@
 
 import json
 
+import pytest
+
 from flows.cli import plan_view
-from tests.tasks.worlds import compute
+from flows.execution.reading import read_data
+from tasks.views import calibration
+from tests.tasks.worlds import SPLITS, compute
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch):
+    for name in ("time_tokens", "time_fit", "time_figures"):
+        monkeypatch.setattr(calibration, name, lambda *_: 0.1)
 
 
 def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
@@ -18,7 +28,11 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     shown = capsys.readouterr().out
     assert "plan of tiny" in shown
     assert f"to extract: 48 prompts, {printed['cost']['tokens']:,} tokens" in shown
-    assert "a rough guess before the first run" in shown
+    assert "as timed on this machine with random numbers" in shown
+    assert f"to fit: {len(plan.fits)} times a method" in shown
+    assert "in all about" in shown
+    plan_view.show_plan(plan, ["other: its file is missing"], as_json=False)
+    assert "cannot be read: other: its file is missing" in capsys.readouterr().out
 
 
 def test_counts_follow_what_is_published(world, capsys):
@@ -36,3 +50,21 @@ def test_the_start_prints_what_is_missing(world, ran, capsys):
     assert "1 examples, 1 anchors, 3 states, 22 predictions, 22 metrics, 4 comparisons, 1 runs" in printed
     plan_view.print_start(ran[0].plan())
     assert "everything is published, nothing to do" in capsys.readouterr().err
+
+
+def test_data_that_no_run_has_read_are_read_for_the_plan(world, capsys):
+    plan, unread = read_data(world.plan())
+    assert unread == []
+    plan_view.show_plan(plan, as_json=True)
+    page = json.loads(capsys.readouterr().out)
+    assert page["steps"]["examples"]["published"] == 1
+    assert page["cost"]["prompts"] == sum(SPLITS.values())
+    assert page["cost"]["unread"] == []
+
+
+def test_data_that_cannot_be_read_are_named(world):
+    plan = world.plan()
+    (world.folder / "train.jsonl").write_text('{"text": " ", "label": "neg"}\n')
+    _, (reason,) = read_data(plan)
+    assert reason.startswith("made: ")
+    assert "empty text" in reason

@@ -2,8 +2,42 @@
 
 import pytest
 
-from flows.planning.cost import COMPRESSED, DEMONSTRATIONS_FACTOR, NOMINAL_FLOPS, estimate
-from tests.tasks.worlds import SPLITS, compute, model
+from flows.planning.cost import (
+    COMPRESSED,
+    DEMONSTRATIONS_FACTOR,
+    OF_EARLIER_RUNS,
+    ONCE_SECONDS,
+    TIMED,
+)
+from flows.planning.cost import estimate as estimate_with
+from tasks.steps.facts import FitFacts
+from tasks.views import calibration
+from tasks.views.calibration import Calibration
+from tests.tasks.worlds import SPLITS, compute, fit_of, model
+
+FIT, FIGURES = 0.5, 9.0  # seconds that are said to have been timed
+TOKEN = 0.001
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch):
+    """Nothing is timed: what is said to have been is known."""
+    monkeypatch.setattr(calibration, "time_tokens", lambda *_: TOKEN)
+    monkeypatch.setattr(calibration, "time_fit", lambda *_: FIT)
+    monkeypatch.setattr(calibration, "time_figures", lambda *_: FIGURES)
+
+
+def estimate(plan, **options):
+    return estimate_with(plan, Calibration(plan.home, **options))
+
+
+def seconds_of(tokens):
+    """Of so many tokens, by the weights of the model beside those of the two layers that are timed."""
+    card = model()
+    inside = card.parameters - card.vocabulary_size * card.hidden_size
+    inner = max(64, (inside / card.layers / card.hidden_size - 4 * card.hidden_size) / 3)
+    timed = 2 * (4 * card.hidden_size**2 + 3 * card.hidden_size * round(inner))
+    return tokens * TOKEN * inside / timed
 
 
 def test_rows_that_were_never_read_count_at_their_caps(world):
@@ -12,8 +46,8 @@ def test_rows_that_were_never_read_count_at_their_caps(world):
     assert cost["prompts"] == 48
     assert cost["tokens"] == 48 * 20
     assert cost["bytes"] == pytest.approx(48 * 32 * 4 * COMPRESSED["float32"])
-    assert cost["seconds"] == pytest.approx(48 * 20 * 2 * model().parameters / NOMINAL_FLOPS)
-    assert cost["basis"] == "a rough guess before the first run"
+    assert cost["seconds"] == pytest.approx(seconds_of(48 * 20))
+    assert cost["basis"] == TIMED
     assert cost["unread"] == []
 
 
@@ -41,12 +75,13 @@ def test_what_is_there_costs_nothing_and_its_rate_states_of_the_rest(world):
     compute(plan, ("examples", "states"))
     cost = estimate(plan)
     assert (cost["prompts"], cost["tokens"], cost["bytes"], cost["seconds"]) == (0, 0, 0, 0)
+    assert cost["fits"] == len(plan.fits)
     facts = [manifest.facts for manifest in plan.lake.manifests("states")]
     rate = sum(fact["tokens"] for fact in facts) / sum(fact["seconds"] for fact in facts)
     more = estimate(world.plan(layers=[1]))
     assert more["seconds"] == pytest.approx(more["tokens"] / rate)
-    assert more["basis"] == "at the rate of earlier runs here"
-    assert estimate(world.plan(dtype="bfloat16"))["basis"] == "a rough guess before the first run"
+    assert more["basis"] == OF_EARLIER_RUNS
+    assert estimate(world.plan(dtype="bfloat16"))["basis"] == TIMED
 
 
 def test_states_that_two_methods_share_are_counted_once(world):
@@ -67,4 +102,39 @@ def test_states_after_demonstrations_take_longer_and_say_nothing_of_other_states
     after = estimate(world.plan(**caps, **shown))
     assert after["seconds"] == pytest.approx(DEMONSTRATIONS_FACTOR * plain["seconds"])
     compute(world.plan(**shown), ("examples", "states"))
-    assert estimate(world.plan(methods=["zero_shot"], shots=[0]))["basis"] == "a rough guess before the first run"
+    assert estimate(world.plan(methods=["zero_shot"], shots=[0]))["basis"] == TIMED
+
+
+def test_fits_and_scores_are_in_the_seconds(world):
+    plan = world.plan(methods=["zero_shot", "linear_probe"], shots=[0, 4], seeds=[0, 1])
+    compute(plan, ("examples",))
+    cost = estimate(plan)
+    assert cost["fits"] == 2
+    assert cost["fit_seconds"] == pytest.approx(FIT + 2 * FIT), "no seed matters without labels"
+    assert cost["fit_basis"] == TIMED
+    rows = SPLITS["validation"] + 2 * SPLITS["test"]
+    assert cost["record_seconds"] == pytest.approx(ONCE_SECONDS + 3 * rows * FIGURES / 900)
+    assert cost["total_seconds"] == pytest.approx(cost["seconds"] + cost["fit_seconds"] + cost["record_seconds"])
+    assert cost["unknown"] == []
+
+
+def test_fits_of_earlier_runs_are_preferred_and_grow_with_the_rows(world):
+    before = world.plan(methods=["linear_probe"], shots=[4])
+    compute(before)
+    manifest = fit_of(before, "linear_probe", 4).predictions.partition(before.lake).manifest()
+    seconds = FitFacts.model_validate(manifest.facts).seeds
+    mean = sum(seed.fit_seconds for seed in seconds) / len(seconds)
+    more = estimate(world.plan(methods=["linear_probe"], shots=[4, 8], seeds=[0]))
+    assert more["fit_basis"] == OF_EARLIER_RUNS
+    assert more["fit_seconds"] == pytest.approx(mean + 2 * mean), "four and eight labels a class"
+    assert estimate(before)["total_seconds"] == pytest.approx(ONCE_SECONDS), "only the record is due"
+
+
+def test_what_the_budget_does_not_allow_is_not_known(world):
+    plan = world.plan(methods=["zero_shot", "lora"], shots=[0, 4])
+    compute(plan, ("examples",))
+    assert estimate(plan)["unknown"] == ["lora"]
+    (world.home.cache / "calibration.json").unlink()
+    cost = estimate(plan, budget=0.0)
+    assert cost["unknown"] == ["lora", "states of tiny-llama", "zero_shot"]
+    assert cost["total_seconds"] == ONCE_SECONDS

@@ -1,0 +1,70 @@
+"""A newcomer types what README and docs say, line by line, in an empty folder, against an installed copy."""
+
+import os
+import shlex
+import shutil
+
+import pytest
+from typer.main import get_command
+
+from flows.cli.command_line import app
+from tests.install.environments import Environment, build
+from tests.newcomer.typed import PAGES, reason_to_leave_out, typed, write_files
+
+SHELLS = ["bash", "zsh"]
+COMMANDS = get_command(app).commands
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_line_that_is_typed_names_a_command(page):
+    for line in typed(page):
+        if reason_to_leave_out(line) is None:
+            assert shlex.split(line)[1] in COMMANDS, line
+
+
+def test_most_of_the_readme_is_walked():
+    lines = typed("README.md")
+    walked = [line for line in lines if reason_to_leave_out(line) is None]
+    assert len(walked) >= 14
+    assert {shlex.split(line)[1] for line in walked} >= {
+        "run",
+        "leaderboard",
+        "report",
+        "sql",
+        "export",
+        "lens",
+        "predict",
+    }
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory, cache):
+    """An installed copy and an empty folder, with downloads of other runs; the quickstart ran."""
+    environment = Environment(tmp_path_factory.mktemp("newcomer")).borrow_packages()
+    environment.install("--no-index", "--no-deps", build(tmp_path_factory.mktemp("wheel")))
+    write_files(environment.here)
+    (environment.here / ".vocabsem").mkdir()
+    (environment.here / ".vocabsem" / "cache").symlink_to(cache)
+    done = environment.vocabsem("run", "quickstart", timeout=3000)
+    assert done.returncode == 0, done.stderr
+    return environment
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_lines_work_as_they_stand(newcomer, shell, capsys):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    path = f"{newcomer.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    lines = list(dict.fromkeys(line for page in PAGES for line in typed(page)))
+    left_out = {line: reason for line in lines if (reason := reason_to_leave_out(line))}
+    failed = []
+    walked = [line for line in lines if line not in left_out]
+    for line in walked:
+        done = newcomer.run(shell, "-c", line, timeout=3000, PATH=path, COLUMNS="80")
+        if done.returncode:
+            failed.append(f"{line}\n  exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+    with capsys.disabled():
+        print(f"\n{shell}: {len(walked)} lines typed, {len(failed)} failed, {len(left_out)} left out")  # noqa: T201
+    assert not failed, "\n".join(failed)

@@ -1,0 +1,90 @@
+"""What this machine takes, timed on random numbers and kept."""
+
+import json
+import time
+
+import pytest
+
+from tasks.views import calibration
+from tasks.views.calibration import Calibration, time_figures, time_fit, time_tokens
+from tests.tasks.worlds import compute, fit_of, model
+from vocabsem.methods.registry import method_info
+from warehouse.home import Home
+
+
+def test_a_wider_model_takes_longer_for_a_token():
+    assert 0 < time_tokens(64, 128, "float32", "cpu") < time_tokens(512, 1536, "float32", "cpu")
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "linear_probe", "vocabulary_calibrator", "knn_prompting", "centroid"])
+def test_every_kind_of_method_can_be_timed(method):
+    labeled = 24 if method_info(method).needs_labels else 0
+    vocabulary = 64 if method_info(method).reads_vocabulary else 0
+    assert time_fit(method, {}, (labeled, 32, 3, 16), vocabulary, method_info(method).temperature_folds) > 0
+
+
+def test_figures_are_timed():
+    assert time_figures(3) > 0
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often something is timed."""
+    calls = []
+
+    def tokens(*arguments):
+        calls.append(arguments)
+        return 0.5
+
+    monkeypatch.setattr(calibration, "time_tokens", tokens)
+    return calls
+
+
+def test_it_is_kept_for_this_machine_and_this_size_only(tmp_path, counted, monkeypatch):
+    home, card = Home(tmp_path), model()
+    first = Calibration(home).token(card, "float32", "cpu")
+    assert Calibration(home).token(card, "float32", "cpu") == first
+    assert len(counted) == 1
+    Calibration(home).token(card, "bfloat16", "cpu")
+    Calibration(home).token(card.model_copy(update={"hidden_size": 64}), "float32", "cpu")
+    assert len(counted) == 3
+    monkeypatch.setattr(calibration, "machine", lambda: "another")
+    Calibration(home).token(card, "float32", "cpu")
+    assert len(counted) == 4
+    assert json.loads((home.cache / "calibration.json").read_text())["machine"] == "another"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"machine": 1}', "no json"])
+def test_a_file_that_cannot_be_read_is_timed_anew(tmp_path, counted, text):
+    home = Home(tmp_path)
+    home.cache.mkdir()
+    (home.cache / "calibration.json").write_text(text)
+    assert Calibration(home).token(model(), "float32", "cpu") is not None
+    assert len(counted) == 1
+
+
+def test_no_more_is_timed_when_the_budget_is_spent(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "time_tokens", lambda *_: time.sleep(0.05) or 0.1)
+    timed = Calibration(Home(tmp_path), budget=0.01)
+    assert timed.token(model(), "float32", "cpu") is not None
+    assert timed.token(model(), "bfloat16", "cpu") is None
+    assert timed.figures(2) is None
+
+
+def test_states_of_an_earlier_run_give_the_rate(world, counted):
+    plan = world.plan()
+    compute(plan, ("examples", "states"))
+    facts = [manifest.facts for manifest in plan.lake.manifests("states")]
+    cost = Calibration(plan.home).token(model(), "float32", "cpu")
+    assert cost.measured
+    assert cost.seconds == pytest.approx(sum(f["seconds"] for f in facts) / sum(f["tokens"] for f in facts))
+    assert not counted
+
+
+def test_a_fit_that_was_never_timed_grows_with_its_rows(world, monkeypatch):
+    monkeypatch.setattr(calibration, "time_fit", lambda *_: 0.5)
+    fit, info = fit_of(world.plan(), "linear_probe", "all"), method_info("linear_probe")
+    timed = Calibration(world.home)
+    assert timed.fit(fit, info, 6, 60).seconds == 0.5
+    assert timed.fit(fit, info, 640, 60).seconds == pytest.approx(5.0)
+    assert timed.fit(fit, method_info("lora"), 6, 60) is None
