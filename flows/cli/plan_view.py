@@ -9,7 +9,7 @@ from flows.cli.console import console, print_grid
 from flows.execution.activity import activity
 from flows.execution.terminal import error_console
 from flows.planning.changes import changes
-from flows.planning.cost import estimate
+from flows.planning.cost import Lengths, estimate
 from flows.planning.memory import GB
 from flows.planning.plan import Plan
 from flows.planning.variants import card_of
@@ -20,13 +20,13 @@ from vocabsem.devices import available_memory
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
 
-def show_plan(plan: Plan, unread: Sequence[str] = (), *, as_json: bool) -> None:
+def show_plan(plan: Plan, lengths: Lengths | None = None, unread: Sequence[str] = (), *, as_json: bool) -> None:
     """Print the partitions of each step, why some are computed anew, and the cost of those to compute.
 
-    unread: data sets that could not be read, with the reason.
+    lengths: of what was read for the plan. unread: data sets that could not be read, with the reason.
     """
     with activity("estimating what is missing"):
-        cost = estimate(plan, Calibration(plan.home))
+        cost = estimate(plan, Calibration(plan.home), lengths)
     counts, anew, notes = _counts(plan), changes(plan), plan_notes(plan)
     if as_json:
         page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}

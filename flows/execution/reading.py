@@ -1,35 +1,59 @@
-"""Read the data sets of a plan before it is run, so that its prompts can be counted."""
+"""Read the data sets of a plan before it is run, so that its prompts can be counted. Nothing is published."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
 
 from flows.execution.activity import activity
-from flows.planning.plan import Plan, make_plan
-from tasks.examples import build_examples
-from tasks.fetch import fetch_card
+from flows.planning.cost import Lengths
+from flows.planning.plan import ModelDatasetPlan, Plan, make_plan
+from tasks.examples import SEED
+from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import VocabsemError
+from vocabsem.examples import read_examples
+from vocabsem.sources.fetching import fetch
+from warehouse.home import Home
 
 
-def read_data(plan: Plan) -> tuple[Plan, list[str]]:
-    """Fetch and read what no run has read yet, and return the plan that is known then, with what could not be read.
+def read_data(plan: Plan) -> tuple[Plan, Lengths, list[str]]:
+    """Fetch and read what no run has read yet.
 
-    The examples are published, as a run would: it goes on from there. In a home that cannot be written nothing is read.
-    Steps of models that were never fetched are planned under keys that are not theirs.
+    Returns the plan that is known then, the characters of each text by key of the examples and split, and what could
+    not be read. Steps of models that were never fetched are planned under keys that are not theirs.
     """
+    lengths: Lengths = {}
+    failed: dict[str, str] = {}
     if plan.home.read_only:
-        return plan, []
-    failed = {}
-    for dataset in {card.name: card.located(plan.data_dir) for card in plan.experiment.dataset_cards()}.values():
-        if any(source in plan.unfetched for source in dataset.files.values()):
-            with activity(f"fetching {dataset.name}"):
-                try:
-                    fetch_card.fn(plan.home, dataset)
-                except VocabsemError as error:
-                    failed[dataset.name] = str(error)
+        return plan, lengths, []
+    for card in (card.located(plan.data_dir) for card in plan.experiment.dataset_cards()):
+        if any(source in plan.unfetched for source in card.files.values()):
+            try:
+                with activity(f"fetching {card.name}"):
+                    _fetched(plan.home, card)
+            except VocabsemError as error:
+                failed[card.name] = str(error)
     if plan.unfetched:
         plan = make_plan(plan.experiment, plan.home, plan.data_dir, placeholders=True)
     for pair in plan.pairs:
-        if pair.dataset.name not in failed and not plan.published(pair.examples):
-            with activity(f"reading {pair.dataset.name}"):
-                try:
-                    build_examples.fn(plan.home, pair.dataset, fetch_card.fn(plan.home, pair.dataset), pair.examples)
-                except VocabsemError as error:
-                    failed[pair.dataset.name] = str(error)
-    return plan, [f"{name}: {reason}" for name, reason in failed.items()]
+        if not (pair.examples.key in lengths or pair.dataset.name in failed or plan.published(pair.examples)):
+            try:
+                with activity(f"reading {pair.dataset.name}"):
+                    lengths[pair.examples.key] = _lengths(plan.home, pair)
+            except VocabsemError as error:
+                failed[pair.dataset.name] = str(error)
+    return plan, lengths, [f"{name}: {reason}" for name, reason in failed.items()]
+
+
+def _fetched(home: Home, card: DatasetCard) -> dict[str, Path]:
+    return {
+        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
+    }
+
+
+def _lengths(home: Home, pair: ModelDatasetPlan) -> Mapping[str, np.ndarray]:
+    card, limits = pair.dataset, pair.examples.spec.limits
+    examples = read_examples(card, _fetched(home, card), limits=limits, seed=SEED, cache=home.cache / "datasets")
+    characters = np.array([sum(map(len, fields.values())) for fields in examples.fields])
+    splits = np.array(examples.split)
+    return {split: characters[splits == split] for split in dict.fromkeys(examples.split)}

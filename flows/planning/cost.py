@@ -1,5 +1,6 @@
 """Estimate what is missing of a plan: prompts, tokens, bytes and memory; seconds, by what is known of this machine."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,25 +19,28 @@ CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tok
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
 DEMONSTRATIONS_FACTOR = 1.8  # times the seconds of the same prompts without demonstrations
 ONCE_SECONDS = 25.0  # for servers, tracking and the report, on two ordinary cores
+Lengths = dict[str, Mapping[str, np.ndarray]]
 OF_EARLIER_RUNS, TIMED = "at the rate of earlier runs here", "as timed on this machine with random numbers"
 
 
-def estimate(plan: Plan, calibration: Calibration) -> dict[str, Any]:
+def estimate(plan: Plan, calibration: Calibration, lengths: Lengths | None = None) -> dict[str, Any]:
     """Sums over what is not published.
 
-    Rows of sets that were never read count at their caps; `unread` names those of them that have no cap for a split,
-    whose rows are not in the sums. `unknown` names what is not in the seconds.
+    lengths: characters of each text that was read for the plan, by key of the examples and split. Rows of sets that
+    were never read count at their caps; `unread` names those of them that have no cap for a split, whose rows are not in
+    the sums. `unknown` names what is not in the seconds.
     """
-    cost, unread, unknown = _extraction(plan, calibration)
-    fits, without = _fits(plan, calibration)
-    recorded = _recording(plan, calibration)
+    given = lengths or {}
+    cost, unread, unknown = _extraction(plan, calibration, given)
+    fits, without = _fits(plan, calibration, given)
+    recorded = _recording(plan, calibration, given)
     cost |= fits | {"record_seconds": recorded}
     cost["total_seconds"] = cost["seconds"] + cost["fit_seconds"] + recorded
     cost["memory"] = max((need.bytes for pair in plan.pairs for need in needs(plan, pair)), default=0)
     return cost | {"unread": sorted(unread), "unknown": sorted(unknown | without)}
 
 
-def _extraction(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], set[str], set[str]]:
+def _extraction(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple[dict[str, Any], set[str], set[str]]:
     total: dict[str, Any] = {"prompts": 0, "tokens": 0, "bytes": 0.0, "seconds": 0.0}
     unread, unknown, seen, measured = set(), set(), set(), True
     for pair in plan.pairs:
@@ -44,9 +48,9 @@ def _extraction(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], s
             if step.key in seen or plan.published(step):
                 continue
             seen.add(step.key)
-            if not plan.published(pair.examples) and _cap(plan, step) is None:
+            if not _known(plan, pair, lengths) and _cap(plan, step) is None:
                 unread.add(pair.dataset.name)
-            prompts, tokens = _size(plan, pair, step)
+            prompts, tokens = _size(plan, pair, step, lengths)
             width = pair.model.hidden_size * len(step.spec.layers)
             total["prompts"] += prompts
             total["tokens"] += tokens
@@ -60,14 +64,14 @@ def _extraction(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], s
     return total | {"basis": _basis(measured)}, unread, unknown
 
 
-def _fits(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], set[str]]:
+def _fits(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple[dict[str, Any], set[str]]:
     seconds, measured, unknown, count = 0.0, True, set(), 0
     for pair in plan.pairs:
         for fit in pair.fits:
             if plan.published(fit.predictions):
                 continue
             count += 1
-            cost = _fit(plan, pair, fit, calibration)
+            cost = _fit(plan, pair, fit, calibration, lengths)
             if cost is None:
                 unknown.add(fit.name)
                 continue
@@ -76,29 +80,39 @@ def _fits(plan: Plan, calibration: Calibration) -> tuple[dict[str, Any], set[str
     return {"fits": count, "fit_seconds": seconds, "fit_basis": _basis(measured)}, unknown
 
 
-def _fit(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit, calibration: Calibration) -> Cost | None:
+def _fit(
+    plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit, calibration: Calibration, lengths: Lengths
+) -> Cost | None:
     spec = next(each for each in plan.experiment.methods if each.name == fit.name)
-    info, train = method_info(spec.method), _rows(plan, pair, "train")
+    info, train = method_info(spec.method), _rows(plan, pair, "train", lengths)
     labeled = 0
     if info.needs_labels and fit.shots != 0:
         labeled = train if fit.shots == "all" else min(train, int(fit.shots) * pair.dataset.classes)
     return calibration.fit(fit, info, labeled, train if info.background == "train" else 1)
 
 
-def _recording(plan: Plan, calibration: Calibration) -> float:
+def _recording(plan: Plan, calibration: Calibration, lengths: Lengths) -> float:
     """Return the seconds of scores and comparisons, and of all that a run does once."""
     missing = {step.key for step in plan.missing()}
     seconds = ONCE_SECONDS if missing else 0.0
     for pair in plan.pairs:
         due = [fit for fit in pair.fits if fit.metrics.key in missing]
         if due and (figures := calibration.figures(pair.dataset.classes)):
-            rows = _rows(plan, pair, "validation") + 2 * _rows(plan, pair, "test")  # scored, then compared
+            rows = _rows(plan, pair, "validation", lengths) + 2 * _rows(
+                plan, pair, "test", lengths
+            )  # scored, then compared
             seconds += figures.seconds * rows * sum(len(fit.predictions.spec.seeds) for fit in due)
     return seconds
 
 
-def _rows(plan: Plan, pair: ModelDatasetPlan, split: str) -> int:
+def _known(plan: Plan, pair: ModelDatasetPlan, lengths: Lengths) -> bool:
+    return pair.examples.key in lengths or plan.published(pair.examples)
+
+
+def _rows(plan: Plan, pair: ModelDatasetPlan, split: str, lengths: Lengths) -> int:
     """Return the rows of a split, those of a set that was never read at their cap."""
+    if pair.examples.key in lengths:
+        return len(lengths[pair.examples.key].get(split, ()))
     if plan.published(pair.examples):
         return split_sizes(plan.home, pair.dataset.name, pair.examples.key).get(split, 0)
     return getattr(plan.experiment.limits, split) or 0
@@ -108,13 +122,18 @@ def _basis(measured: bool) -> str:
     return OF_EARLIER_RUNS if measured else TIMED
 
 
-def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec]) -> tuple[int, int]:
-    if not plan.published(pair.examples):
+def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: Lengths) -> tuple[int, int]:
+    """Return prompts and tokens."""
+    if not _known(plan, pair, lengths):
         rows = _cap(plan, step) or 0
         return rows, rows * step.spec.max_tokens
-    table = prompt_rows(plan.home, step.spec)
-    lengths = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)]) + len(pair.dataset.template)
-    return len(lengths), int(np.minimum(step.spec.max_tokens, lengths / CHARACTERS_A_TOKEN).sum())
+    if read := lengths.get(pair.examples.key):
+        characters = read.get(step.spec.split, np.empty(0))
+    else:
+        table = prompt_rows(plan.home, step.spec)
+        characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
+    tokens = np.minimum(step.spec.max_tokens, (characters + len(pair.dataset.template)) / CHARACTERS_A_TOKEN)
+    return len(characters), int(tokens.sum())
 
 
 def _characters(fields: pa.MapArray) -> np.ndarray:

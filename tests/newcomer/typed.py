@@ -11,9 +11,9 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^\| `(vocabsem [^`]+)`", re.MULTILINE)
 LEFT_OUT = {
     "a server, or a program that waits": r"vocabsem (up|serve|mcp)\b|vocabsem shell( --ui)?$|localhost|127\.0\.0\.1",
-    "hours, or data of the hub": r"label_efficiency|\b(paper|tuned|ablation|full_size|sensitivity|mine)\b|--data-dir|hf:",
+    "hours, or data of the hub": r"_efficiency|\b(paper|tuned|ablation|full_size|sensitivity|mine)\b|--data-dir|hf:",
     "a name that stands for the reader's own": r"\bvocabsem-made\b|\b(ID|[A-Z]{3,})\b|\bmy-|…|<[a-z]+>|/path/to|\$\(|://",
-    "installs, builds or needs a checkout": r"^(make|pip|uv|docker|git|python|source|export|cd|\.venv/bin/pip)\b|\.venv",
+    "installs, builds or needs a checkout": r"^(make|pip|uv|docker|git|python|source|export|cd)\b|\.venv",
     "another program": r"^(?!vocabsem )",
 }
 

@@ -31,7 +31,7 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     assert "as timed on this machine with random numbers" in shown
     assert f"to fit: {len(plan.fits)} times a method" in shown
     assert "in all about" in shown
-    plan_view.show_plan(plan, ["other: its file is missing"], as_json=False)
+    plan_view.show_plan(plan, None, ["other: its file is missing"], as_json=False)
     assert "cannot be read: other: its file is missing" in capsys.readouterr().out
 
 
@@ -53,18 +53,22 @@ def test_the_start_prints_what_is_missing(world, ran, capsys):
 
 
 def test_data_that_no_run_has_read_are_read_for_the_plan(world, capsys):
-    plan, unread = read_data(world.plan())
+    plan, lengths, unread = read_data(world.plan())
     assert unread == []
-    plan_view.show_plan(plan, as_json=True)
+    plan_view.show_plan(plan, lengths, as_json=True)
     page = json.loads(capsys.readouterr().out)
-    assert page["steps"]["examples"]["published"] == 1
+    assert page["steps"]["examples"]["published"] == 0, "nothing is written for a plan"
     assert page["cost"]["prompts"] == sum(SPLITS.values())
     assert page["cost"]["unread"] == []
+    compute(plan, ("examples",))
+    plan_view.show_plan(plan, as_json=True)
+    assert json.loads(capsys.readouterr().out)["cost"]["tokens"] == page["cost"]["tokens"]
 
 
 def test_data_that_cannot_be_read_are_named(world):
     plan = world.plan()
     (world.folder / "train.jsonl").write_text('{"text": " ", "label": "neg"}\n')
-    _, (reason,) = read_data(plan)
+    _, lengths, (reason,) = read_data(plan)
+    assert lengths == {}
     assert reason.startswith("made: ")
     assert "empty text" in reason
