@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from flows.execution.activity import activity, line
+from flows.execution.activity import line
 from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from tasks.tracking.scoring_app import Limits
@@ -29,10 +29,10 @@ def serve(home: Home, model: str, port: int | None, limits: Limits) -> None:
     registered = find_classifier(home, model)
     server = scoring_server(home, registered, _checked(port), limits)
     server.log.unlink(missing_ok=True)
+    typer.echo(f"loading {registered.name}/{registered.version} …")
     with running(server):
         try:
-            with activity(f"loading {registered.name}/{registered.version}"):
-                server.wait_until_healthy(threading.Event())
+            server.wait_until_healthy(threading.Event())
             line.stop()
             typer.echo(
                 f"{registered.name}/{registered.version} answers at {server.address}/invocations; Ctrl-C stops it\n"

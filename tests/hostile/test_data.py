@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import batch_predict
-from tasks.tracking.packaging import RegisteredClassifier
+from tasks.tracking.registered import RegisteredClassifier
 from tasks.views.dataset_draft import read_draft
 from vocabsem.errors import BadInput, DataError
 from vocabsem.sources.tables import column_names, format_of, read_batches, schema_of, strings
@@ -187,7 +187,7 @@ class Lengths:
 def predict():
     """Classifies a file; returns the texts and answers of the output."""
     config = {"fields": ["text"], "labels": ["a", "b"]}
-    classifier = RegisteredClassifier("lengths", "1", "models:/m-1", config, Path())
+    classifier = RegisteredClassifier("lengths", "1", "models:/m-1", config, Path(), Path())
 
     def run(source: Path, output: Path):
         for left in output.parent.glob(f"{output.name}*"):

@@ -22,7 +22,8 @@ from flows.services.process import HOST, free_port
 from tasks.log_run import _register
 from tasks.models.extensions import keep_method
 from tasks.tracking.active_run import open_run
-from tasks.tracking.packaging import RegisteredClassifier, load_classifier
+from tasks.tracking.packaging import load_classifier
+from tasks.tracking.registered import RegisteredClassifier
 from tasks.tracking.scoring_app import Limits
 from tests.conftest import ROOT
 from tests.flows.command import command
@@ -188,6 +189,6 @@ def test_a_model_whose_files_are_gone_is_explained(home):
 
 
 def test_a_model_of_pairs_is_requested_with_both_fields():
-    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]}, Path())
+    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]}, Path(), Path())
     _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", result))
     assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}
