@@ -27,8 +27,8 @@ def estimate(plan: Plan, calibration: Calibration, lengths: Lengths | None = Non
     """Sums over what is not published.
 
     lengths: characters of each text that was read for the plan, by key of the examples and split. Rows of sets that
-    were never read count at their caps; `unread` names those of them that have no cap for a split, and so no rows in the
-    sums. `unknown` names what is not in the seconds.
+    were never read count at their caps; `unread` names those of them that have no cap for a split, whose rows are not
+    in the sums. `unknown` names what is not in the seconds.
     """
     given = lengths or {}
     cost, unread, unknown = _extraction(plan, calibration, given)
