@@ -88,7 +88,8 @@ def _fit(
     labeled = 0
     if info.needs_labels and fit.shots != 0:
         labeled = train if fit.shots == "all" else min(train, int(fit.shots) * pair.dataset.classes)
-    return calibration.fit(fit, info, labeled, train if info.background == "train" else 1)
+    layers = max((len(step.spec.layers) for step in pair.states.values()), default=1)
+    return calibration.fit(fit, info, labeled, train if info.background == "train" else 1, layers)
 
 
 def _recording(plan: Plan, calibration: Calibration, lengths: Lengths) -> float:

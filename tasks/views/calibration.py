@@ -76,8 +76,10 @@ class Calibration:
         weights = LAYERS * (4 * width**2 + 3 * width * narrowed)
         return None if seconds is None else Cost(seconds * inside / weights, measured=False)
 
-    def fit(self, fit: PlannedFit, info: MethodInfo, labeled: int, unlabeled: int) -> Cost | None:
+    def fit(self, fit: PlannedFit, info: MethodInfo, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
         """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for adapters.
+
+        layers: states of so many lie side by side.
 
         It is taken to grow with the labeled rows, from the stored fit of the method whose rows are nearest in number.
         """
@@ -93,10 +95,11 @@ class Calibration:
         rows = max(rows, 2 * classes) if labeled else 0
         vocabulary = min(fit.model.vocabulary_size, TOKENS) if info.reads_vocabulary else 0
         folds = int(spec.temperature)
-        what = f"fit {name} {rows} {others} {classes} {width} {vocabulary} {folds}"
-        params = spec.method.params
+        beside = layers if info.takes_layers or not info.fixed_width else 1
+        params = dict(spec.method.params) | ({"layers": beside} if info.takes_layers else {})
+        what = f"fit {name} {rows} {others} {classes} {width}x{beside} {vocabulary} {folds}"
         seconds = self._timed(
-            what, lambda: time_fit(info.name, params, (rows, others, classes, width), vocabulary, folds)
+            what, lambda: time_fit(info.name, params, (rows, others, classes, width, beside), vocabulary, folds)
         )
         if seconds is None:
             return None
@@ -216,18 +219,21 @@ def _random_model(width: int, inner: int, dtype: str, device: str) -> "LanguageM
 
 
 def time_fit(
-    method: str, params: Mapping[str, Any], shape: tuple[int, int, int, int], vocabulary: int, folds: int
+    method: str, params: Mapping[str, Any], shape: tuple[int, int, int, int, int], vocabulary: int, folds: int
 ) -> float:
-    """Return the seconds of a fit with its temperature. shape: labeled and unlabeled rows, classes, columns."""
+    """Return the seconds of a fit with its temperature.
+
+    shape: labeled and unlabeled rows, classes, columns of a layer, layers.
+    """
     from vocabsem.label_space import LabelSpace, Vocabulary
     from vocabsem.methods.registry import build_method
     from vocabsem.temperature import cross_fitted_temperature
 
-    rows, others, classes, width = shape
+    rows, others, classes, width, layers = shape
     generator = np.random.default_rng(0)
 
-    def draw(count: int) -> Any:
-        return generator.standard_normal((count, width)).astype(np.float32)
+    def draw(count: int, of: int = 1) -> Any:
+        return generator.standard_normal((count, width * of)).astype(np.float32)
 
     bias = np.zeros(classes, np.float32)
     whole = None
@@ -236,7 +242,7 @@ def time_fit(
         whole = Vocabulary(draw(vocabulary), np.zeros(vocabulary, np.float32), draw(vocabulary), ids)
     space = LabelSpace(draw(classes), draw(classes), bias, vocabulary=whole)
     labels = np.arange(rows) % classes if rows else None
-    states, unlabeled = draw(rows or max(others, 1)), draw(others) if others else None
+    states, unlabeled = draw(rows or max(others, 1), layers), draw(others, layers) if others else None
     began = time.perf_counter()
     build_method(method, dict(params), space, 0).fit(states, labels, unlabeled)
     if folds and labels is not None:

@@ -20,7 +20,10 @@ def test_a_wider_model_takes_longer_for_a_token():
 def test_every_kind_of_method_can_be_timed(method):
     labeled = 24 if method_info(method).needs_labels else 0
     vocabulary = 64 if method_info(method).reads_vocabulary else 0
-    assert time_fit(method, {}, (labeled, 32, 3, 16), vocabulary, method_info(method).temperature_folds) > 0
+    folds = method_info(method).temperature_folds
+    assert time_fit(method, {}, (labeled, 32, 3, 16, 1), vocabulary, folds) > 0
+    if method_info(method).takes_layers:
+        assert time_fit(method, {"layers": 2}, (labeled, 32, 3, 16, 2), vocabulary, folds) > 0
 
 
 def test_figures_are_timed():
