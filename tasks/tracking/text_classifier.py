@@ -38,7 +38,7 @@ class TextClassifierModel(PythonModel):
         """
         labels = self.classifier.labels
         try:
-            records = model_input[self.classifier.fields].to_dict("records")
+            records: Any = model_input[self.classifier.fields].to_dict("records")
             truncate = (params or {}).get("truncate", True)
             probabilities = self.classifier.predict_proba(records, list(model_input.index), truncate=truncate)
         except DataError as error:
