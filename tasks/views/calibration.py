@@ -32,7 +32,7 @@ BUDGET_SECONDS = 10.0  # of all that is timed for one plan; what would come afte
 VERSION = 1  # raise it when something else is timed
 LAYERS, WIDEST, TOKENS = 2, 1024, 2048  # of the model that is timed
 PROMPT_TOKENS, MOST_PROMPTS, ENOUGH_SECONDS = 40, 2048, 0.5  # the number of prompts grows until they take that long
-LABELED, UNLABELED = 64, 256  # rows of the fits that are timed
+LABELED, UNLABELED, CLASSES = 64, 256, 4  # of the fits that are timed
 SCORED_ROWS, SCORED_SEEDS = 300, 3
 
 
@@ -90,9 +90,7 @@ class Calibration:
             return Cost(nearest.seconds * max(labeled, 1) / max(nearest.rows, 1), measured=True)
         if info.family == "adapters":
             return None
-        rows, others = min(labeled, LABELED), min(unlabeled, UNLABELED)
-        classes, width = fit.dataset.classes, fit.model.hidden_size
-        rows = max(rows, 2 * classes) if labeled else 0
+        rows, others, classes, width = LABELED if labeled else 0, UNLABELED, CLASSES, fit.model.hidden_size
         vocabulary = min(fit.model.vocabulary_size, TOKENS) if info.reads_vocabulary else 0
         folds = int(spec.temperature)
         beside = layers if info.takes_layers or not info.fixed_width else 1
@@ -103,7 +101,7 @@ class Calibration:
         )
         if seconds is None:
             return None
-        larger = max(1.0, labeled / rows) if rows else max(1.0, unlabeled / max(others, 1))
+        larger = max(1.0, labeled / rows) if rows else max(1.0, unlabeled / others)
         wider = fit.model.vocabulary_size / vocabulary if vocabulary else 1.0
         return Cost(seconds * larger * wider, measured=False)
 
