@@ -26,12 +26,13 @@ BEST = 5  # rows a data set in the summary
 
 def show(plan: Plan) -> None:
     """Create the leaderboard and the summary of the current flow run, from the catalog, and log where they are."""
-    rows = [{name: row[name] for name in COLUMNS} for row in reads.run_scores(plan.home, plan.run.key)]
+    scores = reads.run_scores(plan.home, plan.run.key)
+    rows = [{name: row[name] for name in COLUMNS} for row in scores]
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     described = f"Test data of {plan.experiment.name}. {_links(plan, 'summary', 'checks')}"
     create_table_artifact(cells(rounded), key=_key(plan, "leaderboard"), description=described)
     described = f"The best methods of each data set. {_links(plan, 'leaderboard', 'checks')}"
-    create_markdown_artifact(_summary(plan, rounded), key=_key(plan, "summary"), description=described)
+    create_markdown_artifact(_summary(plan, scores), key=_key(plan, "summary"), description=described)
     for kind in ARTIFACTS:
         get_run_logger().info(f"{kind}: {_page(plan, kind)}")
 

@@ -52,7 +52,9 @@ def logged(*kinds: str) -> Callable[[Stage], Stage]:
         def run(plan: Plan) -> list[str]:
             logger, began = get_run_logger(), time.monotonic()
             steps = [step for step in plan.steps() if step.kind in kinds]
-            every, missing = (Counter(step.kind for step in each) for each in (steps, filterfalse(plan.published, steps)))
+            every, missing = (
+                Counter(step.kind for step in each) for each in (steps, filterfalse(plan.published, steps))
+            )
             counts = ", ".join(f"{missing[kind]} of {every[kind]} {kind}" for kind in kinds if every[kind])
             logger.info(f"{stage.__name__}: {counts or 'nothing'} to compute")
             keys = stage(plan)

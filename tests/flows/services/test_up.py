@@ -191,7 +191,9 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     good = api.run("pipeline/run-card-hourly", experiment=world.card, overrides=COMPUTED)
     texts, scored = world.home.root / "texts.csv", world.home.root / "scored.csv"
     texts.write_text("id,text\n7,a tale\n9,good\n")
-    scoring = api.run("batch_predict/predict-file", model="vocabsem-made@champion", input=str(texts), output=str(scored))
+    scoring = api.run(
+        "batch_predict/predict-file", model="vocabsem-made@champion", input=str(texts), output=str(scored)
+    )
     bad = api.run("extract/extract-states", experiment="nowhere")
     run = api.ended(good)
     assert run["state_name"] == "Completed", run["state"]["message"]
