@@ -25,9 +25,9 @@ def legend(look: LensResult) -> str:
     frequency = "; the direction of token frequency is projected out of both" if look.without_frequency else ""
     solved = " The anchors were missing in the lake; they were solved and stored." if look.solved else ""
     return (
-        f"Nearest anchors: by cosine with the state after the model's final norm{hidden}{frequency}. A word: cosine with"
-        f" its anchor, its rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is applied to that layer."
-        + solved
+        f"Nearest anchors: by cosine with the state after the model's final norm{hidden}{frequency}. A word: cosine"
+        f" with its anchor, its rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is"
+        " applied to that layer." + solved
     )
 
 

@@ -235,6 +235,9 @@ def the_pages_show_them_and_ask_nobody_else(api, url, home):
         page.wait("document.body.innerText.includes('Dashboard')", "what the link opens")
         page.open(f"{older}/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.body.innerText.includes('Completed')", "the run")
+        page.wait("document.body.innerText.includes('solve_anchors: ')", "its stages")
+        page.open(f"{older}/artifacts/key/summary-scheduled")
+        page.wait("document.querySelector('a[href$=\"/artifacts/key/leaderboard-scheduled\"]')", "a link to the others")
         page.open(f"{older}/artifacts/artifact/{table['id']}")
         page.wait("document.body.innerText.includes('centroid')", "the leaderboard")
         assert hosts(page) == {HOST}
