@@ -13,7 +13,7 @@ from tests.flows.browser import PHONE_HEAD, show, tab
 LONG = "a class whose name is as long as a short sentence, with <tags> & signs"
 
 
-def drawn(classes, names=None, seed=0):
+def random_matrix(classes, names=None, seed=0):
     counts = np.random.default_rng(seed).integers(0, 40, (classes, classes))
     names = names or [f"class {n}" for n in range(classes)]
     return counts, names, confusion_matrix("a description", counts, names)
@@ -28,7 +28,7 @@ def cells(drawing):
 
 @pytest.mark.parametrize("classes", [2, 6, 7, 12, 13, 77])
 def test_every_count_is_in_its_cell(classes):
-    counts, names, drawing = drawn(classes)
+    counts, names, drawing = random_matrix(classes)
     shown = cells(drawing)
     assert all(shown.get((names[i], names[j]), 0) == counts[i, j] for i, j in np.ndindex(counts.shape))
     texts = [text.text for text in ET.fromstring(f"<figure>{drawing}</figure>").iter("text")]
@@ -42,7 +42,7 @@ def test_a_class_without_test_rows_has_counts_and_no_shares():
 
 
 def test_of_many_classes_the_most_frequent_confusions_are_listed():
-    counts, names, drawing = drawn(20)
+    counts, names, drawing = random_matrix(20)
     table = ET.fromstring(f"<figure>{drawing}</figure>").find("table")
     rows = [["".join(cell.itertext()) for cell in row] for row in table.find("tbody")]
     wrong = sorted((counts[i, j] for i, j in np.ndindex(counts.shape) if i != j), reverse=True)
