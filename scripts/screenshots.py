@@ -31,7 +31,7 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the pages ask hosts that count their users
 )
 SIZE = (1400, 900)
-COLUMNS, LETTER = 80, (10, 21)  # of the terminal; pixels of a letter, at most
+COLUMNS, LETTER = 80, (10, 20)  # of the terminal; pixels of a letter, at most
 LOADING = 20_000  # milliseconds of the page's own time until the picture is taken
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy: it is this machine
 
@@ -94,7 +94,7 @@ def mlflow_page(home: Home, site: str, folder: Path) -> None:
 
 def terminal(home: Path, folder: Path) -> None:
     """Picture a leaderboard in a terminal of 80 columns."""
-    words = ["leaderboard", "--dataset", "rotten_tomatoes"]
+    words = ["leaderboard", "--experiment", _newest(home), "--dataset", "rotten_tomatoes"]
     printed = Text.from_ansi(_vocabsem(home, *words, FORCE_COLOR="1", COLUMNS=str(COLUMNS)))
     console = Console(record=True, width=COLUMNS, file=StringIO())
     console.print(f"$ vocabsem {' '.join(words)}", printed, sep="\n")
@@ -107,14 +107,18 @@ def terminal(home: Path, folder: Path) -> None:
 
 def own_pages(home: Path, folder: Path) -> None:
     """Picture the report of the newest experiment, and the lens on a review."""
-    statement = "select experiment from runs order by created desc limit 1"
-    (newest,) = json.loads(_vocabsem(home, "sql", statement, "--format", "json"))
     review = ["a gorgeous, witty, seductive movie", "--dataset", "rotten_tomatoes"]
     with tempfile.TemporaryDirectory() as pages:
-        for name, words in {"report": ["report", newest["experiment"]], "lens": ["lens", *review]}.items():
+        for name, words in {"report": ["report", _newest(home)], "lens": ["lens", *review]}.items():
             file = Path(pages) / f"{name}.html"
             _vocabsem(home, *words, "--output", str(file))
             picture(file.as_uri(), folder / f"{name}.png", 1250)
+
+
+def _newest(home: Path) -> str:
+    statement = "select experiment from runs order by created desc limit 1"
+    (newest,) = json.loads(_vocabsem(home, "sql", statement, "--format", "json"))
+    return str(newest["experiment"])
 
 
 def _vocabsem(home: Path, *words: str, **environment: str) -> str:
