@@ -109,10 +109,10 @@ def own_pages(home: Path, folder: Path) -> None:
     """Picture the report of the newest experiment, and the lens on a review."""
     review = ["a gorgeous, witty, seductive movie", "--dataset", "rotten_tomatoes"]
     with tempfile.TemporaryDirectory() as pages:
-        for name, words in {"report": ["report", _newest(home)], "lens": ["lens", *review]}.items():
+        for name, words, height in (("report", ["report", _newest(home)], 1750), ("lens", ["lens", *review], 1250)):
             file = Path(pages) / f"{name}.html"
             _vocabsem(home, *words, "--output", str(file))
-            picture(file.as_uri(), folder / f"{name}.png", 1250)
+            picture(file.as_uri(), folder / f"{name}.png", height)
 
 
 def _newest(home: Path) -> str:

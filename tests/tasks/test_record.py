@@ -166,7 +166,7 @@ def test_the_version_has_figures_a_description_an_input_example_and_a_signature(
     (fit,) = (fit for fit in plan.pairs[0].fits if (fit.name, fit.shots) == (name, shots))
     with store(plan.home) as client:
         version = client.get_model_version("vocabsem-made", champion.version)
-        model = client.get_logged_model(version.model_id)
+        model = client.get_logged_model(version.source.removeprefix("models:/"))
         f1 = figures_of(plan, fit)["test", None, "macro_f1"]["value"]
         assert {metric.key: metric.value for metric in model.metrics}["macro_f1"] == pytest.approx(f1)
         assert version.description.startswith(f"`{name}` at {shots} labeled examples per class, on states of tiny")
