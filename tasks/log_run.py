@@ -13,7 +13,7 @@ from tasks.steps.step import PlannedFit
 from tasks.tracking.outcome import Registration, registered_name
 from tasks.tracking.packaging import packaged_classifier
 from tasks.tracking.registry import Scored, register
-from tasks.tracking.runs import DatasetInput, ResultRow, log_results
+from tasks.tracking.runs import DatasetInput, ResultRow, log_headline, log_results
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -33,11 +33,13 @@ def log_run(
     rows = [_row(home, fit, scores[fit.metrics.key]) for fit in fits]
     children = log_results(home, run_id, rows, _datasets(home, fits), best)
     chosen = {row["key"] for row in best if champion and row["champion_rank"] == 1}
-    return [
+    registered = [
         _register(home, run_id, shard_rows, fit, Scored(children[row.keys["predictions"]], row))
         for fit, row in zip(fits, rows, strict=True)
         if fit.metrics.key in chosen
     ]
+    log_headline(home, run_id, rows, best)
+    return registered
 
 
 def _row(home: Home, fit: PlannedFit, scores: dict[str, Any]) -> ResultRow:

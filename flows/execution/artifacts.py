@@ -83,7 +83,6 @@ def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, A
 
 def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
     lines = [f"# {plan.experiment.name}", "", escape(plan.experiment.description), "", *_report(plan)]
-    lines += [_links(plan, "leaderboard", "checks"), ""]
     lines_of = gains(plan.home, plan.run.key)
     for pair in plan.pairs:
         model, dataset = pair.model.name, pair.dataset.name

@@ -85,13 +85,13 @@ def log_results(
 ) -> dict[str, str]:
     """Log the rows of a leaderboard to a running MLflow run: a table, and a child run for each method on each data set.
 
-    best: rows of `best_by_validation`, for the run's description and its own metrics.
+    best: rows of `best_by_validation`, for the run's description.
     What an earlier try has logged stays, and is completed: the same rows make no second child.
     Returns the child run of each row, by the key of its predictions.
     """
     with store(home) as client:
         run = client.get_run(run_id)
-        experiment, started = run.info.experiment_id, run.info.start_time
+        experiment = run.info.experiment_id
         inputs = {dataset.name: _input(dataset) for dataset in datasets}
         client.log_inputs(run_id, list(inputs.values()))
         logged = client.search_runs([experiment], f"tags.`{PARENT}` = '{run_id}'", max_results=MOST_CHILDREN)
@@ -106,11 +106,20 @@ def log_results(
             if child is None or child.status != "FINISHED":
                 _log_rows(client, child_id, group, dataset)
             runs |= {row.keys["predictions"]: child_id for row in group}
-        client.log_batch(run_id, metrics=_headline(rows, _preferred(best), started))
         client.log_dict(run_id, _leaderboard(rows), TABLE)
         client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
         client.set_tag(run_id, NOTE, _note(_preferred(best)))
     return runs
+
+
+def log_headline(home: Home, run_id: str, rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]]) -> None:
+    """Log the test figures of the fits that validation prefers as metrics of the run itself.
+
+    After its models, to which MLflow gives whatever their run has by then. rows, best: as of `log_results`.
+    """
+    with store(home) as client:
+        at = client.get_run(run_id).info.start_time
+        client.log_batch(run_id, metrics=_headline(rows, _preferred(best), at))
 
 
 def log_page(home: Home, run_id: str, text: str) -> None:

@@ -12,7 +12,7 @@ import mlflow
 import pytest
 
 from tasks.tracking.active_run import active_run, open_run
-from tasks.tracking.runs import DatasetInput, ResultRow, log_results
+from tasks.tracking.runs import DatasetInput, ResultRow, log_headline, log_results
 from tasks.tracking.store import store
 from vocabsem.errors import BadInput
 from warehouse.home import Home
@@ -167,6 +167,7 @@ def test_the_parent_has_the_figures_of_the_best_its_user_and_its_source(client, 
     books = DatasetInput("books", "b" * 64, 20, "file:books.csv")
     with active_run(home, CARD, "e" * 64, None, "") as run_id:
         log_results(home, run_id, rows, [FILMS, books], best)
+        log_headline(home, run_id, rows, best)
     parent = client.get_run(run_id)
     figures = {name: value for name, value in parent.data.metrics.items() if name.startswith("best_")}
     assert figures == pytest.approx(
