@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import raise_refusals, solve_anchors
 
 
-@flow(name="anchors", log_prints=True)
+@flow(name="anchors", flow_run_name=run_name, log_prints=True)
 def anchors(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,

@@ -2,13 +2,14 @@
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.progress import progress
 from tasks.batch_predict import make_job, predict_file, validate_input
 from vocabsem.cards.reader_options import reader_options
 from warehouse.home import Home
 
 
-@flow(name="batch_predict", log_prints=True)
+@flow(name="batch_predict", flow_run_name=run_name, log_prints=True)
 def batch_predict(
     model: str = "vocabsem-rotten_tomatoes@champion",
     input: str = "texts.parquet",

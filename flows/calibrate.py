@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import fit_methods, raise_refusals, require
 
 
-@flow(name="calibrate", log_prints=True)
+@flow(name="calibrate", flow_run_name=run_name, log_prints=True)
 def calibrate(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,

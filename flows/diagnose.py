@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.progress import progress
 from flows.execution.stages import build_datasets, extract_states, solve_anchors
@@ -21,7 +22,7 @@ GAUGES = ("raw", "centered")
 READERS = ["zero_shot", "contextual_calibration", "domain_calibration", "batch_calibration"]
 
 
-@flow(name="diagnose", log_prints=True)
+@flow(name="diagnose", flow_run_name=run_name, log_prints=True)
 def diagnose(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,
@@ -36,7 +37,7 @@ def diagnose(
     Args:
         experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
-        home: Where data rests; the worker's own home if empty.
+        home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}

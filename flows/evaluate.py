@@ -4,12 +4,13 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import raise_refusals, require, score_methods
 from tasks.catalog import update_catalog
 
 
-@flow(name="evaluate", log_prints=True)
+@flow(name="evaluate", flow_run_name=run_name, log_prints=True)
 def evaluate(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,

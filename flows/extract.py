@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import build_datasets, extract_states, raise_refusals
 
 
-@flow(name="extract", log_prints=True)
+@flow(name="extract", flow_run_name=run_name, log_prints=True)
 def extract(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,

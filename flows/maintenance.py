@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
+from flows.execution.flow_run import run_name
 from flows.execution.progress import progress
 from tasks.catalog import update_catalog
 from tasks.maintenance import Maintained, verify_and_sweep
@@ -15,7 +16,7 @@ from warehouse.home import Home
 from warehouse.lake.manifest import partition_folders
 
 
-@flow(name="maintenance", log_prints=True)
+@flow(name="maintenance", flow_run_name=run_name, log_prints=True)
 def maintenance(hours: Annotated[float, Field(ge=0)] = 24.0, home: str | None = None) -> str:
     """Compare every published byte with its manifest, remove what crashes left behind, rebuild the warehouse.
 
@@ -23,7 +24,7 @@ def maintenance(hours: Annotated[float, Field(ge=0)] = 24.0, home: str | None = 
 
     Args:
         hours: Leftovers younger than this stay: a run may still be writing them.
-        home: Where data rests; the worker's own home if empty.
+        home: Folder of all data; the worker's own home if empty.
     """
     root = Home.find(home)
     folders = sum(1 for _ in partition_folders(root.lake))

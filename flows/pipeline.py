@@ -10,6 +10,7 @@ from flows.execution.activity import activity
 from flows.execution.artifacts import show, show_checks
 from flows.execution.events import emit_champion_events
 from flows.execution.failures import StepsFailed, collect_failures, report_failures
+from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import (
     build_datasets,
@@ -33,7 +34,7 @@ from warehouse.errors import CheckFailed
 STAGES = (build_datasets, extract_states, solve_anchors, fit_methods, score_methods)
 
 
-@flow(name="pipeline", log_prints=True)
+@flow(name="pipeline", flow_run_name=run_name, log_prints=True)
 def pipeline(
     experiment: str = "quickstart",
     overrides: dict[str, Any] | None = None,
@@ -48,7 +49,7 @@ def pipeline(
     Args:
         experiment: Name of an experiment card, or its path.
         overrides: Keys of the card, dotted, with new values.
-        home: Where data rests; the worker's own home if empty.
+        home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
         keep_going: After an error, compute whatever does not need what failed. The run is recorded once nothing fails.
     """
@@ -56,8 +57,8 @@ def pipeline(
         plan = plan_from_parameters(experiment, overrides, home, data_dir, refresh=True)
         with turn(plan.home, [plan.run], f"experiment {plan.experiment.name!r}"):
             _run(plan, failures)
-    show(plan)
     show_checks(plan)
+    show(plan)
     return plan.run.key
 
 
@@ -80,6 +81,7 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
     card, flow_run_id = experiment.model_dump(mode="json"), flow_run.id or ""
     record = run.partition(plan.lake).manifest() if plan.published(run) else None
     with active_run(home, card, run.key, record.facts["mlflow_run_id"] if record else None, flow_run_id) as run_id:
+        get_run_logger().info(f"tracked as run {run_id} of the MLflow experiment {experiment.name}")
         _compute(plan, failures)
         if record is None:
             unlabeled = [spec.name for spec in experiment.methods if spec.uses_unlabeled]
@@ -90,6 +92,8 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
             registered = logged.result()
         with activity("writing the report"):
             log_page(home, run_id, report(home, experiment.name, html=True))
+        for model in registered:
+            get_run_logger().info(f"{model.model}: {model.method} at {model.shots} shots, {model.why}")
         emit_champion_events(experiment.name, run.key, registered)
 
 

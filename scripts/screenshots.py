@@ -1,8 +1,9 @@
-"""Take pictures of the pages of a finished experiment, Prefect's, MLflow's and ours: `screenshots.py --home HOME`."""
+"""Take pictures of a finished experiment, in a terminal and on pages: `screenshots.py --home HOME`."""
 
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 
 from flows.services.access import basic, link
 from warehouse.home import Home
@@ -25,18 +31,19 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the pages ask hosts that count their users
 )
 SIZE = (1400, 900)
+COLUMNS, LETTER = 80, (10, 20)  # of the terminal; pixels of a letter, at most
 LOADING = 20_000  # milliseconds of the page's own time until the picture is taken
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy: it is this machine
 
 
-def picture(url: str, file: Path, height: int = SIZE[1]) -> None:
+def picture(url: str, file: Path, height: int = SIZE[1], width: int = SIZE[0]) -> None:
     """Write what a new browser shows of a page."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         raise SystemExit(f"no browser is installed: looked for {', '.join(BROWSERS)}")
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        how = [f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{height}", f"--virtual-time-budget={LOADING}"]
+        how = [f"--user-data-dir={profile}", f"--window-size={width},{height}", f"--virtual-time-budget={LOADING}"]
         subprocess.run([program, *OPTIONS, *how, f"--screenshot={file}", url], check=True, capture_output=True)
     sys.stdout.write(f"{file} ({file.stat().st_size / 1000:.0f} kB)\n")
 
@@ -85,21 +92,39 @@ def mlflow_page(home: Home, site: str, folder: Path) -> None:
     picture(link(home, f"{site}/#/experiments/{newest['experiment_id']}/runs?{order}"), folder / "mlflow-runs.png")
 
 
+def terminal(home: Path, folder: Path) -> None:
+    """Picture a leaderboard in a terminal of 80 columns."""
+    words = ["leaderboard", "--experiment", _newest(home), "--dataset", "rotten_tomatoes"]
+    printed = Text.from_ansi(_vocabsem(home, *words, FORCE_COLOR="1", COLUMNS=str(COLUMNS)))
+    console = Console(record=True, width=COLUMNS, file=StringIO())
+    console.print(f"$ vocabsem {' '.join(words)}", printed, sep="\n")
+    with tempfile.TemporaryDirectory() as pages:
+        page = Path(pages) / "terminal.html"
+        page.write_text(console.export_html(inline_styles=True, theme=MONOKAI), encoding="utf-8")
+        lines = 2 + printed.plain.count("\n")
+        picture(page.as_uri(), folder / "terminal.png", LETTER[1] * lines + 40, LETTER[0] * COLUMNS + 30)
+
+
 def own_pages(home: Path, folder: Path) -> None:
     """Picture the report of the newest experiment, and the lens on a review."""
-    statement = "select experiment from runs order by created desc limit 1"
-    (newest,) = json.loads(_vocabsem(home, "sql", statement, "--format", "json"))
     review = ["a gorgeous, witty, seductive movie", "--dataset", "rotten_tomatoes"]
     with tempfile.TemporaryDirectory() as pages:
-        for name, words in {"report": ["report", newest["experiment"]], "lens": ["lens", *review]}.items():
+        for name, words, height in (("report", ["report", _newest(home)], 1750), ("lens", ["lens", *review], 1250)):
             file = Path(pages) / f"{name}.html"
             _vocabsem(home, *words, "--output", str(file))
-            picture(file.as_uri(), folder / f"{name}.png", 1250)
+            picture(file.as_uri(), folder / f"{name}.png", height)
 
 
-def _vocabsem(home: Path, *words: str) -> str:
+def _newest(home: Path) -> str:
+    statement = "select experiment from runs order by created desc limit 1"
+    (newest,) = json.loads(_vocabsem(home, "sql", statement, "--format", "json"))
+    return str(newest["experiment"])
+
+
+def _vocabsem(home: Path, *words: str, **environment: str) -> str:
     command = [sys.executable, "-m", "flows.cli.main", "--home", str(home), *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    whole = os.environ | environment
+    return subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
@@ -108,6 +133,7 @@ if __name__ == "__main__":
     parser.add_argument("--own", action="store_true", help="only our own pages, which need no server")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images", help="where the pictures go")
     given = parser.parse_args()
+    terminal(given.home.absolute(), given.out)
     own_pages(given.home.absolute(), given.out)
     if not given.own:
         with servers(given.home.absolute()) as addresses:

@@ -1,17 +1,19 @@
 """A recorded run to MLflow: its leaderboard as child runs, the best of each data set to the model registry."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from tasks.steps.decorator import step_task
+from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.kinds import spec_of
 from tasks.steps.predictions import calibrator_file
 from tasks.steps.specs import StatesFitSpec, StatesSpec
 from tasks.steps.step import PlannedFit
 from tasks.tracking.outcome import Registration, registered_name
 from tasks.tracking.packaging import packaged_classifier
-from tasks.tracking.registry import register
-from tasks.tracking.runs import DatasetInput, ResultRow, log_results
+from tasks.tracking.registry import Scored, register
+from tasks.tracking.runs import DatasetInput, ResultRow, log_headline, log_results
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -28,25 +30,42 @@ def log_run(
     """
     scores = {row["key"]: row for row in reads.run_scores(home, run)}
     best = reads.best_by_validation(home, run)
-    rows = [_row(fit, scores[fit.metrics.key]) for fit in fits]
-    log_results(home, run_id, rows, _datasets(home, fits), best)
+    rows = [_row(home, fit, scores[fit.metrics.key]) for fit in fits]
+    children = log_results(home, run_id, rows, _datasets(home, fits), best)
     chosen = {row["key"] for row in best if champion and row["champion_rank"] == 1}
-    return [_register(home, run_id, shard_rows, fit) for fit in fits if fit.metrics.key in chosen]
+    registered = [
+        _register(home, run_id, shard_rows, fit, Scored(children[row.keys["predictions"]], row))
+        for fit, row in zip(fits, rows, strict=True)
+        if fit.metrics.key in chosen
+    ]
+    log_headline(home, run_id, rows, best)
+    return registered
 
 
-def _row(fit: PlannedFit, scores: dict[str, Any]) -> ResultRow:
-    spec = fit.predictions.spec
+def _row(home: Home, fit: PlannedFit, scores: dict[str, Any]) -> ResultRow:
+    spec, manifest = fit.predictions.spec, fit.predictions.partition(Lake(home)).manifest()
+    assert manifest is not None
     return ResultRow(
         model=fit.model.name,
         dataset=fit.dataset.name,
         method=fit.name,
         shots=str(fit.shots),
+        step=fit.shots if isinstance(fit.shots, int) else _examples_per_class(home, fit),
         seeds=spec.seeds,
         parameters={"method": fit.method, **spec.method.params},
         control=fit.control,
         scores=scores,
         keys={"predictions": fit.predictions.key, "metrics": fit.metrics.key, **fit.predictions.inputs},
+        ended=datetime.fromisoformat(manifest.created),
+        seconds=(scores["fit_seconds"] or 0.0) * len(spec.seeds),
     )
+
+
+def _examples_per_class(home: Home, fit: PlannedFit) -> int:
+    manifest = fit.examples.partition(Lake(home)).manifest()
+    assert manifest is not None
+    counts = facts_of(manifest, ExamplesFacts).counts["train"]
+    return round(sum(counts.values()) / len(counts))
 
 
 def _datasets(home: Home, fits: Sequence[PlannedFit]) -> list[DatasetInput]:
@@ -59,7 +78,7 @@ def _datasets(home: Home, fits: Sequence[PlannedFit]) -> list[DatasetInput]:
     return inputs
 
 
-def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit) -> Registration:
+def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit, scored: Scored | None = None) -> Registration:
     """Log the classifier that takes text, and let it compete with the champion."""
     spec = fit.predictions.spec
     assert isinstance(spec, StatesFitSpec)
@@ -71,4 +90,4 @@ def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit) -> Regi
     shaped_by = {"layers", "pooling", "dtype", "max_tokens", "prepend_bos"}
     settings = states.model_dump(mode="json", include=shaped_by) | {"shard_rows": shard_rows}
     with packaged_classifier(home, fit, settings, calibrator_file(home, fit.predictions)) as folder:
-        return register(home, run_id, registered_name(fit.dataset.name), folder, fit)
+        return register(home, run_id, registered_name(fit.dataset.name), folder, fit, scored)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,14 @@ for variable in (
 # Prefect makes its own folder when it is imported, but not the home above it: a fresh checkout has none yet.
 _home = tempfile.TemporaryDirectory(prefix="vocabsem-tests-")
 set_environment(_home.name)  # before Prefect, MLflow and torch are imported
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_of_mlflow() -> Iterator[None]:
+    """Fail where a test has made MLflow write into the working directory."""
+    yield
+    strays = [path for name in ("mlflow.db", "mlruns", "mlartifacts") if (path := Path.cwd() / name).exists()]
+    assert not strays, "MLflow was used without the store of a home"
 
 
 @pytest.fixture(scope="session")

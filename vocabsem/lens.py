@@ -95,7 +95,9 @@ def apply_final_norm(model: LanguageModel, states: Mapping[int, Array]) -> dict[
     return normed | dict(zip(inner, vectors.split([len(normed[layer]) for layer in inner]), strict=True))
 
 
-def anchor_lens(vectors: Array, anchors: Array, words: Sequence[Sequence[int]], k: int) -> LensScores:
+def anchor_lens(
+    vectors: Array, anchors: Array, words: Sequence[Sequence[int]], k: int, hidden: Array | None = None
+) -> LensScores:
     """Score tokens by the cosine of vectors with their anchors (paper §3.2).
 
     Parameters
@@ -108,6 +110,8 @@ def anchor_lens(vectors: Array, anchors: Array, words: Sequence[Sequence[int]], 
         Token ids of each of C words; a word of several tokens has the mean of their anchors.
     k : int
         Number of tokens to return for each vector.
+    hidden : array of shape (V,), bool, optional
+        Tokens that are never returned. Ranks of words are among all tokens.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def anchor_lens(vectors: Array, anchors: Array, words: Sequence[Sequence[int]], 
         scores[:, list(ids)] if len(ids) == 1 else similarity_logits(vectors, rows[list(ids)].mean(0, keepdim=True))
         for ids in words
     ]
-    return _lens_scores(scores, torch.cat([scores[:, :0], *columns], 1), k)
+    return _lens_scores(scores, torch.cat([scores[:, :0], *columns], 1), k, hidden)
 
 
 def logit_lens(logits: Tensor, words: Sequence[Sequence[int]], k: int) -> LensScores:
@@ -156,7 +160,8 @@ def logit_lens(logits: Tensor, words: Sequence[Sequence[int]], k: int) -> LensSc
     return _lens_scores(logits.double() - sums, torch.cat([sums[:, :0], *columns], 1), k)
 
 
-def _lens_scores(scores: Tensor, word_scores: Tensor, k: int) -> LensScores:
-    best, ids = scores.topk(min(k, scores.shape[1]), dim=1)
+def _lens_scores(scores: Tensor, word_scores: Tensor, k: int, hidden: Array | None = None) -> LensScores:
+    shown = scores if hidden is None else scores.masked_fill(torch.as_tensor(hidden), -torch.inf)
+    best, ids = shown.topk(min(k, scores.shape[1]), dim=1)
     ranks = 1 + (scores[:, None] > word_scores[:, :, None]).sum(2)  # (K, C), of (K, C, V)
     return LensScores(ids, best, word_scores, ranks)

@@ -6,7 +6,7 @@ which is what `resampling` needs.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,9 +114,9 @@ class Reliability:
 
     Attributes
     ----------
-    confidence, accuracy : ndarray of shape (15,)
+    confidence, accuracy : ndarray of shape (15,), float64
         Means of each bin; NaN where it is empty.
-    count : ndarray of shape (15,)
+    count : ndarray of shape (15,), int64
         Examples in each bin.
     """
 
@@ -125,8 +125,10 @@ class Reliability:
     count: Ints
 
 
-def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Reliability:
-    """Return the reliability diagram of the highest probability, in equal-width bins over [0, 1].
+def reliability(
+    labels: ArrayLike, probabilities: ArrayLike, strategy: Literal["uniform", "quantile"] = "uniform"
+) -> Reliability:
+    """Return the reliability diagram of the highest probability.
 
     Parameters
     ----------
@@ -134,6 +136,9 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Reliability:
         Integers in 0..C-1.
     probabilities : array-like of shape (N, C)
         Rows that sum to one.
+    strategy : {"uniform", "quantile"}, default="uniform"
+        Bins of equal width over [0, 1], as those of the ECE, or of equal mass: as many examples in each, but for equal
+        confidences, which share a bin. As in scikit-learn's `calibration_curve`.
 
     Returns
     -------
@@ -151,6 +156,9 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Reliability:
     """
     y, p = checked(labels, probabilities)
     bin_, confidence = _bins(p)
+    if strategy == "quantile":
+        edges = np.quantile(confidence, np.linspace(0, 1, BINS + 1)[1:-1])
+        bin_ = np.searchsorted(edges, confidence)
     count = np.bincount(bin_, minlength=BINS)
     with np.errstate(invalid="ignore"):
         return Reliability(

@@ -213,13 +213,15 @@ def _flow(
     from importlib import import_module
 
     from flows.planning.experiment import parse_overrides
-    from flows.services.prefect_api import in_process
+    from flows.services.prefect_api import in_process, lasting
 
-    overrides = parse_overrides(settings or [])
+    overrides, stays = parse_overrides(settings or []), lasting(Home.find())
     with in_process(Home.find()):
+        from flows.execution.flow_run import print_address
         from flows.execution.log_file import log_file
         from flows.execution.opening import known
 
         flow = getattr(import_module(f"flows.{name}"), name)
+        flow = flow.with_options(on_running=[print_address]) if stays else flow
         with known(plan), log_file(Home.find(), name):
             return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)

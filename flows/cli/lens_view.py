@@ -21,11 +21,13 @@ def legend(look: LensResult) -> str:
     centered = (
         f", and the cosine without the mean state of {look.centered_on} training texts" if look.centered_on else ""
     )
+    hidden = f", without the {look.hidden:,} least trained tokens" if look.hidden else ""
+    frequency = "; the direction of token frequency is projected out of both" if look.without_frequency else ""
     solved = " The anchors were missing in the lake; they were solved and stored." if look.solved else ""
     return (
-        "Nearest anchors: by cosine with the state after the model's final norm. A word: cosine with its anchor, its"
-        f" rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is applied to that layer."
-        + solved
+        f"Nearest anchors: by cosine with the state after the model's final norm{hidden}{frequency}. A word: cosine"
+        f" with its anchor, its rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is"
+        " applied to that layer." + solved
     )
 
 

@@ -61,6 +61,18 @@ def lens(
         str | None, typer.Option(metavar="ID", help="Stored example of the data set, in place of a text.")
     ] = None,
     center: Annotated[bool, typer.Option(help="Also subtract the mean state of stored training texts.")] = True,
+    hide: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the vocabulary, least trained by norm and leverage of its head rows, that is not among the"
+            " nearest anchors; 0 for none.",
+        ),
+    ] = 0.01,
+    project_frequency: Annotated[
+        bool,
+        typer.Option("--project-frequency", help="Compare without the direction of token frequency."),
+    ] = False,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of tokens per layer.")] = 5,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page with a heat map to write.")] = None,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Output format: table or json.")] = "table",
@@ -82,8 +94,9 @@ def lens(
     _check_utf8(text or "")
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     home = Home.find()
+    options: dict[str, Any] = {"k": k, "center": center, "hide": hide, "project_frequency": project_frequency}
     with activity(f"reading the states of {model}"):
-        seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, k=k, center=center)
+        seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, **options)
     if output:
         with writable(output):
             write_page(output, lens_view.html(seen))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.planning.plan import Plan
@@ -19,22 +20,34 @@ COLUMNS = (
     *("dataset", "model", "method", "shots", "macro_f1", "macro_f1_low", "macro_f1_high"),
     *("accuracy", "nll", "ece", "brier"),
 )
+ARTIFACTS = ("summary", "leaderboard", "checks")
 BEST = 5  # rows a data set in the summary
 
 
 def show(plan: Plan) -> None:
-    """Create the leaderboard and the summary of the current flow run, from the catalog."""
-    rows = [{name: row[name] for name in COLUMNS} for row in reads.run_scores(plan.home, plan.run.key)]
+    """Create the leaderboard and the summary of the current flow run, from the catalog, and log where they are."""
+    scores = reads.run_scores(plan.home, plan.run.key)
+    rows = [{name: row[name] for name in COLUMNS} for row in scores]
     rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    name = _key(plan)
-    create_table_artifact(cells(rounded), key=f"leaderboard-{name}", description=f"Test data of {plan.experiment.name}")
-    create_markdown_artifact(
-        _summary(plan, rounded), key=f"summary-{name}", description="The best methods of each data set"
-    )
+    described = f"Test data of {plan.experiment.name}. {_links(plan, 'summary', 'checks')}"
+    create_table_artifact(cells(rounded), key=_key(plan, "leaderboard"), description=described)
+    described = f"The best methods of each data set. {_links(plan, 'leaderboard', 'checks')}"
+    create_markdown_artifact(_summary(plan, scores), key=_key(plan, "summary"), description=described)
+    for kind in ARTIFACTS:
+        get_run_logger().info(f"{kind}: {_page(plan, kind)}")
 
 
-def _key(plan: Plan) -> str:
-    return plan.experiment.name.replace("_", "-")
+def _key(plan: Plan, kind: str) -> str:
+    return f"{kind}-{plan.experiment.name.replace('_', '-')}"
+
+
+def _page(plan: Plan, kind: str) -> str:
+    """Return the path of an artifact on Prefect's pages, its latest version and those before."""
+    return f"/artifacts/key/{_key(plan, kind)}"
+
+
+def _links(plan: Plan, *kinds: str) -> str:
+    return "See also: " + ", ".join(f"[{kind}]({_page(plan, kind)})" for kind in kinds)
 
 
 def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
@@ -50,7 +63,8 @@ def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
     if refused:
         failed = Check(name="", passed=False, detail=str(refused))
         rows.insert(0, _checked("refused", "not published", [(failed, "")]))
-    create_table_artifact(cells(rows), key=f"checks-{_key(plan)}", description=f"Data checks of {plan.experiment.name}")
+    described = f"Data checks of {plan.experiment.name}. {_links(plan, 'summary', 'leaderboard')}"
+    create_table_artifact(cells(rows), key=_key(plan, "checks"), description=described)
 
 
 def _checked(kind: str, name: str, each: list[tuple[Check, str]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from prefect import get_run_logger
 
 from flows.execution.activity import activity
 from flows.execution.failures import attempt
+from flows.execution.flow_run import tag_run
 from flows.planning.data_dir import find_data_dir
 from flows.planning.plan import Plan, make_plan
 from flows.planning.variants import load_variant
@@ -38,6 +39,14 @@ def plan_from_parameters(
 
     refresh: look first whether the sources of data sets that can change have changed, unless the plan is known.
     """
+    plan = _plan(experiment, overrides, home, data_dir, refresh)
+    tag_run(plan)
+    return plan
+
+
+def _plan(
+    experiment: str, overrides: dict[str, Any] | None, home: str | None, data_dir: str | None, refresh: bool
+) -> Plan:
     card, root, folder = load_variant(experiment, overrides), Home.find(home), find_data_dir(data_dir)
     datasets = [dataset.located(folder) for dataset in card.dataset_cards()]
     plan = _known.get()

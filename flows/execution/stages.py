@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flows.execution.activity import activity
 from flows.execution.failures import attempt, collecting, keep_failure
+from flows.execution.flow_run import logged
 from flows.execution.progress import progress
 from flows.execution.turns import turn
 from flows.planning.memory import require_memory
@@ -111,6 +112,7 @@ def _where(pair: ModelDatasetPlan, step: Step[Any]) -> dict[str, str]:
     return {"model": pair.model.name, "dataset": pair.dataset.name, "step": " ".join(title)}
 
 
+@logged("examples", "demonstrations")
 def build_datasets(plan: Plan) -> list[str]:
     """Fetch the models whose states or anchors are missing, check their label words, read the examples and choose the
     demonstrations."""
@@ -161,6 +163,7 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
         )
 
 
+@logged("states")
 def extract_states(plan: Plan) -> list[str]:
     """Compute the states of every split; finished shards are kept, and one is written while the next is computed."""
     steps = unique((step, pair) for pair in plan.pairs for step in pair.states.values())
@@ -189,6 +192,7 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[StatesSp
     publish_states.submit(plan.home, step, rows, experiment.shard_rows).result()
 
 
+@logged("anchors")
 def solve_anchors(plan: Plan) -> list[str]:
     """Solve the anchors of every model. Returns the keys of their partitions."""
     steps = unique((pair.anchors, pair) for pair in plan.pairs)
@@ -202,6 +206,7 @@ def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
     build_anchors.submit(plan.home, pair.model, step, plan.experiment.device).result()
 
 
+@logged("predictions")
 def fit_methods(plan: Plan) -> list[str]:
     """Fit and predict whatever is missing, one task for each method on each data set."""
     for method in plan.experiment.methods:
@@ -232,6 +237,7 @@ def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: Progr
         fit_method.submit(plan.home, pair.model, pair.dataset, name, steps, file).result()
 
 
+@logged("metrics", "comparisons")
 def score_methods(plan: Plan) -> list[str]:
     """Score each fit, then compare the methods with each other. Returns the keys of the metrics."""
     for pair in plan.pairs:

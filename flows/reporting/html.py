@@ -9,6 +9,7 @@ import yaml
 from flows.planning.contrasts import reference
 from flows.reporting.effects import format_difference, gains, sort_shots
 from flows.reporting.figures import report_figures
+from flows.reporting.glossary import GLOSSARY
 from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS, Results, of_dataset, with_interval
 from flows.reporting.table import Table
@@ -42,6 +43,7 @@ def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projec
         models=models,
         notes=summary.data_notes(),
         costs=summary.costs(),
+        glossary=GLOSSARY,
         keys=summary.keys(),
         provenance=summary.provenance(),
         commands=f"vocabsem run card.yaml  # the card below\nvocabsem report {run.experiment} --output page.html",

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flows.planning.contrasts import REFERENCE
+from flows.reporting.effects import shots_order
 from flows.reporting.svg import Axes, LineChart, Series, unit_axis
 
 SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals stay apart
+FEW = 5  # methods that are all shown
 MARGIN = 0.6  # beside the first and the last number of shots, in steps of log2
 X_LABEL = "labeled examples per class (shots)"
 
@@ -17,12 +19,14 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
 
     The axis is logarithmic between the numbers of shots, with 0 to their left and `all` to their right. A method with
     one point that needs no labels is also a level line, to compare it with those that do. The reference method is
-    highlighted and named first.
+    highlighted and named first, then its controls, its best rival and the best other control. Of more than FEW methods
+    the others are shown on demand. rows: of the leaderboard.
     """
     curves: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         curves.setdefault(row["method"], []).append(row)
-    names = sorted(curves, key=lambda name: name != REFERENCE)
+    shown = _shown(curves)
+    names = sorted(curves, key=lambda name: shown.index(name) if name in shown else len(shown))
     x = shot_positions({row["shots"] for curve in curves.values() for row in curve})
     series = []
     for index, name in enumerate(names):
@@ -36,6 +40,7 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
                 [(row["macro_f1_low"], row["macro_f1_high"]) for row in curve],
                 highlighted=name == REFERENCE,
                 level=[row["shots"] for row in curve] == ["0"],
+                on_demand=len(curves) > FEW and name not in shown,
             )
         )
     bounds = [bound for one in series for interval in one.intervals for bound in interval]
@@ -43,6 +48,25 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
     axes = Axes((min(x.values()) - MARGIN, max(x.values()) + MARGIN), y, x, ticks, X_LABEL, "macro-F1")
     alt = f"Macro-F1 on {dataset} by labeled examples per class, {len(series)} methods; the values are in the table."
     return LineChart(alt, series, axes)
+
+
+def _shown(curves: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
+    """Return the reference, the best of its rivals, its own controls, and the best of the other controls.
+
+    The best is that of the highest macro-F1 with the most labels.
+    """
+    controls = [name for name, curve in curves.items() if curve[0]["control"]]
+    own = [name for name in curves if name.partition("+")[0] == REFERENCE]
+    rivals = [name for name in curves if name not in controls and name not in own]
+    others = [name for name in controls if name not in own]
+
+    def merit(name: str) -> float:
+        most = max(curves[name], key=lambda row: shots_order(row["shots"]))
+        return float(most["macro_f1"])
+
+    best = [max(names, key=merit) for names in (rivals, others) if names]
+    ours = [name for name in own if name == REFERENCE or name in controls]
+    return [*sorted(ours, key=lambda name: name != REFERENCE), *best]
 
 
 def shot_positions(shots: set[str]) -> dict[str, float]:

@@ -2,40 +2,60 @@
 
 import base64
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
 
 from flows.reporting.templating import render
 
-WIDTH, HEIGHT = 360, 250  # units of a chart, about the pixels of a phone's width: letters of 11 stay legible there
-LEFT, RIGHT, TOP, BOTTOM = 38, WIDTH - 10, 10, HEIGHT - 36  # of the plotting area
+WIDTH = 360  # units of a small chart, about the pixels of a phone's width: letters of 11 stay legible there
 COLORS = 7  # of the palette, c0 to c6; beyond them lines are dashed, then dotted, and points are squares
 RADIUS = 3
 HALF = 180  # units of a chart that has another beside it
-LINE = 16  # units between lines of a title or a legend
-TITLE_CHARACTERS = 52  # in a line of WIDTH
+LINE = 16  # units between lines of a title
+LABEL = 26  # units between a chart and the names beside it
+APART = 14  # units between two names
 CHARACTER = 6.8  # units of a letter of 11; few are wider
-SAMPLE = 30  # units of a legend's sample of a line
-GAP = 8  # units above and below a legend
+KEY = Markup('<path class="line" d="M1 5H23"/><circle cx="12" cy="5" r="3"/>')
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Box:
+    """A chart's size, and the sides of its plotting area, in units."""
+
+    width: float
+    height: float
+    right: float
+    left: float = 38
+    top: float = 10
+
+    @property
+    def bottom(self) -> float:
+        """The lower side of the plotting area, above ticks and title."""
+        return self.height - 36
+
+
+SMALL = Box(WIDTH, 250, right=WIDTH - 10)
+LARGE = Box(680, 420, right=670)  # without room for names beside it
+
+
+@dataclass(frozen=True)
 class Series:
-    """Points (x, y) of a line with a tooltip each, and their intervals and radii if they have any."""
+    """Points (x, y) of a line with a tooltip each, and their intervals if they have any."""
 
     name: str
     points: Sequence[Point]
     tooltips: Sequence[str]
     intervals: Sequence[Point] = ()
-    radii: Sequence[float] = ()
     highlighted: bool = False
     level: bool = False
     """Whether a single point is continued as a level line."""
+    on_demand: bool = False
+    """Whether the line is left out until a reader asks for it."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +70,11 @@ class Axes:
     y_label: str
     diagonal: bool = False
 
-    def project(self, x: float, y: float) -> Point:
+    def project(self, x: float, y: float, box: Box = SMALL) -> Point:
         """Return the point in units of the chart."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        return round(LEFT + across * (RIGHT - LEFT), 2), round(BOTTOM - up * (BOTTOM - TOP), 2)
+        return round(box.left + across * (box.right - box.left), 2), round(box.bottom - up * (box.bottom - box.top), 2)
 
 
 @dataclass(frozen=True)
@@ -67,41 +87,76 @@ class LineChart:
 
     def inline(self) -> Markup:
         """Return the chart and its legend for a page of HTML; hovering a name highlights its line."""
-        key = Markup('<path class="line" d="M1 5H23"/><circle cx="12" cy="5" r="3"/>')
-        return _svg(self.alt, (WIDTH, HEIGHT), self._drawing()) + _legend(self._styles(), key, 24)
+        return _svg(self.alt, SMALL, self._drawing(SMALL)) + _legend(self._styles(), KEY, 24)
+
+    def large(self) -> Markup:
+        """Return the chart for a page of HTML, with names at its lines, or small where the page is narrow.
+
+        The legend below has a box to check for each line that is shown on demand.
+        """
+        wide, labels = _with_labels(self.series, self.axes)
+        extra = frozenset(_style(index).split()[0] for index, one in enumerate(self.series) if one.on_demand)
+        return (
+            _svg(self.alt, wide, self._drawing(wide) + labels, "wide")
+            + _svg(self.alt, SMALL, self._drawing(SMALL), "narrow")
+            + _legend(self._styles(), KEY, 24, extra)
+        )
 
     def picture(self, title: str) -> str:
-        """Return an SVG file: title, chart and legend on a white ground, readable on any page."""
-        titles = textwrap.wrap(title, TITLE_CHARACTERS)
-        names, top = self._styles(), LINE * len(titles)
-        longest = SAMPLE + CHARACTER * max(map(len, names.values()), default=0)
-        columns = 2 if 2 * longest <= WIDTH else 1
-        rows = -(-len(names) // columns)
-        legend = [
-            (style, name, index // rows * WIDTH / columns, top + HEIGHT + GAP + LINE * (index % rows))
-            for index, (style, name) in enumerate(names.items())
-        ]
+        """Return an SVG file on a white ground, readable on any page: title, chart, and names at its lines.
+
+        Lines that are shown on demand are left out.
+        """
+        chart = replace(self, series=[one for one in self.series if not one.on_demand])
+        wide, labels = _with_labels(chart.series, chart.axes)
+        titles = textwrap.wrap(title, int(wide.width / CHARACTER))
         return render(
             "chart.svg",
             alt=self.alt,
-            width=round(max(WIDTH, longest)),
-            height=top + HEIGHT + 2 * GAP + LINE * rows,
-            top=top,
+            width=wide.width,
+            height=wide.height + LINE * len(titles),
+            top=LINE * len(titles),
             titles=[(text, LINE * (index + 1)) for index, text in enumerate(titles)],
-            drawing=self._drawing(),
-            legend=legend,
-            label=SAMPLE,
+            drawing=chart._drawing(wide) + labels,
         )
 
     def _styles(self) -> dict[str, str]:
         return {_style(index, one.highlighted): one.name for index, one in enumerate(self.series)}
 
-    def _drawing(self) -> Markup:
+    def _drawing(self, box: Box) -> Markup:
         """Return the axes and the lines, the highlighted on top."""
-        parts = [_frame(self.axes)]
+        parts = [_frame(self.axes, box)]
         for index, one in sorted(enumerate(self.series), key=lambda item: item[1].highlighted):
-            parts.append(Markup('<g class="{}">{}</g>').format(_style(index, one.highlighted), _line(one, self.axes)))
+            parts.append(_group(index, one, _line(one, self.axes, box)))
         return Markup("").join(parts)
+
+
+def _group(index: int, one: Series, content: Markup) -> Markup:
+    extra = " extra" if one.on_demand else ""
+    return Markup('<g class="{}{}">{}</g>').format(_style(index, one.highlighted), extra, content)
+
+
+def _with_labels(series: Sequence[Series], axes: Axes) -> tuple[Box, Markup]:
+    """Return a large chart's box with room for names on the right, and the names, each joined to its line's end.
+
+    No two names are on each other, whichever lines are shown; those for which there is no room are left out.
+    """
+    longest = max((len(one.name) for one in series), default=0)
+    box = replace(LARGE, width=round(LARGE.right + LABEL + CHARACTER * longest, 1))
+    ends = [axes.project(*one.points[-1], box) if one.points else (box.right, box.bottom) for one in series]
+    taken: list[float] = []
+    parts = []
+    for index, one in sorted(enumerate(series), key=lambda item: (item[1].on_demand, ends[item[0]][1])):
+        x, y = (box.right if one.level else ends[index][0]), ends[index][1]
+        free = [at for at in np.arange(box.top, box.bottom, 1.0) if all(abs(at - each) >= APART for each in taken)]
+        if not free:
+            continue
+        at = min(free, key=lambda each: abs(each - y))
+        taken.append(at)
+        leader = Markup('<path class="leader" d="M{} {}L{} {}"/>').format(x, y, box.right + LABEL - 4, at)
+        text = Markup('<text class="label" x="{}" y="{}">{}</text>').format(box.right + LABEL, at + 4, one.name)
+        parts.append(_group(index, one, leader + text))
+    return box, Markup("").join(parts)
 
 
 def data_uri(svg: str) -> str:
@@ -124,7 +179,7 @@ def scatter(alt: str, points: np.ndarray, labels: np.ndarray, classes: int) -> M
     for label in range(classes):
         dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in scaled[labels == label])
         parts.append(Markup('<path class="dots {}" d="{}"/>').format(_style(label), dots))
-    return _svg(alt, (size, size), Markup("").join(parts))
+    return _svg(alt, Box(size, size, size), Markup("").join(parts))
 
 
 def unit_axis(low: float, high: float) -> tuple[Point, dict[str, float]]:
@@ -135,19 +190,16 @@ def unit_axis(low: float, high: float) -> tuple[Point, dict[str, float]]:
     return (ticks[0], ticks[-1]), {f"{tick:.1f}": tick for tick in ticks}
 
 
-def _line(one: Series, axes: Axes) -> Markup:
-    points = [axes.project(*point) for point in one.points]
+def _line(one: Series, axes: Axes, box: Box) -> Markup:
+    points = [axes.project(*point, box) for point in one.points]
     parts = [Markup('<path class="line" d="{}"/>').format("M" + "L".join(f"{x} {y}" for x, y in points))]
     if one.level and len(points) == 1:
-        parts.append(Markup('<path class="level" d="M{} {}H{}"/>').format(LEFT, points[0][1], RIGHT))
+        parts.append(Markup('<path class="level" d="M{} {}H{}"/>').format(box.left, points[0][1], box.right))
     for (x, _), (low, high) in zip(one.points, one.intervals, strict=False):
-        (across, bottom), (_, top) = axes.project(x, low), axes.project(x, high)
+        (across, bottom), (_, top) = axes.project(x, low, box), axes.project(x, high, box)
         parts.append(Markup('<path class="interval" d="M{} {}V{}"/>').format(across, bottom, top))
-    radii = one.radii or [RADIUS] * len(points)
     circle = Markup('<circle cx="{}" cy="{}" r="{}"><title>{}</title></circle>')
-    parts += [
-        circle.format(*point, radius, text) for point, radius, text in zip(points, radii, one.tooltips, strict=True)
-    ]
+    parts += [circle.format(*point, RADIUS, text) for point, text in zip(points, one.tooltips, strict=True)]
     return Markup("").join(parts)
 
 
@@ -157,34 +209,39 @@ def _style(index: int, highlighted: bool = False) -> str:
     return f"m{index} c{index % COLORS}{dashes}" + (" ours" if highlighted else "")
 
 
-def _legend(names: Mapping[str, str], key: Markup, width: int) -> Markup:
-    """List `names` by their styles, each beside a sample."""
-    item = Markup('<li class="{0}"><svg class="key {1}" viewBox="0 0 {2} 10" aria-hidden="true">{3}</svg>{4}</li>')
-    items = [item.format(style.partition(" ")[0], style, width, key, name) for style, name in names.items()]
+def _legend(names: Mapping[str, str], key: Markup, width: int, on_demand: Container[str] = ()) -> Markup:
+    """List `names` by their styles, each beside a sample, and behind a box to check where it is shown on demand."""
+    items = []
+    for style, name in names.items():
+        number = style.partition(" ")[0]
+        sample = Markup('<svg class="key {}" viewBox="0 0 {} 10" aria-hidden="true">{}</svg>').format(style, width, key)
+        box = Markup('<label><input type="checkbox">{}{}</label>') if number in on_demand else Markup("{}{}")
+        items.append(Markup('<li class="{}">{}</li>').format(number, box.format(sample, name)))
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
-def _frame(axes: Axes) -> Markup:
+def _frame(axes: Axes, box: Box) -> Markup:
     parts = []
     for name, y in axes.y_ticks.items():
-        _, down = axes.project(axes.x[0], y)
-        parts.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, down, RIGHT))
-        parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 5, down + 4, name))
+        _, down = axes.project(axes.x[0], y, box)
+        parts.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(box.left, down, box.right))
+        parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(box.left - 5, down + 4, name))
     middle = Markup('<text x="{}" y="{}" text-anchor="middle"{}>{}</text>')
     for name, x in axes.x_ticks.items():
-        across, _ = axes.project(x, axes.y[0])
-        parts.append(middle.format(across, BOTTOM + 15, "", name))
+        across, _ = axes.project(x, axes.y[0], box)
+        parts.append(middle.format(across, box.bottom + 15, "", name))
     if axes.diagonal:
-        (x, y), (right, up) = axes.project(0, 0), axes.project(1, 1)
+        (x, y), (right, up) = axes.project(0, 0, box), axes.project(1, 1, box)
         parts.append(Markup('<path class="diagonal" d="M{} {}L{} {}"/>').format(x, y, right, up))
     label = Markup(' class="label"')
-    parts.append(middle.format((LEFT + RIGHT) / 2, HEIGHT - 4, label, axes.x_label))
+    parts.append(middle.format((box.left + box.right) / 2, box.height - 4, label, axes.x_label))
     upright = Markup('<text class="label" transform="translate(10 {}) rotate(-90)" text-anchor="middle">{}</text>')
-    parts.append(upright.format((TOP + BOTTOM) / 2, axes.y_label))
+    parts.append(upright.format((box.top + box.bottom) / 2, axes.y_label))
     return Markup("").join(parts)
 
 
-def _svg(alt: str, shape: tuple[int, int], drawing: Markup) -> Markup:
-    return Markup('<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>').format(
-        *shape, alt, drawing
+def _svg(alt: str, box: Box, drawing: Markup, kind: str = "") -> Markup:
+    classes = " ".join(filter(None, ("chart", kind)))
+    return Markup('<svg class="{}" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>').format(
+        classes, box.width, box.height, alt, drawing
     )

@@ -31,6 +31,7 @@ def variables(home: Home) -> dict[str, str]:
         # machine several times; sleeping at once makes every small operation of a model two to four times slower.
         "GOMP_SPINCOUNT": "2000",
         "DO_NOT_TRACK": "true",
+        "MLFLOW_TRACKING_URI": home.tracking_uri,  # or MLflow makes a mlflow.db in the working directory
         "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow ignores DO_NOT_TRACK=1, which a user may have set
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -45,6 +45,11 @@ def _ephemeral(stack: ExitStack, home: Home) -> str:
         return stack.enter_context(ephemeral_server(home))
 
 
+def lasting(home: Home) -> bool:
+    """Return whether flows of this process are recorded by a server that goes on when the command ends."""
+    return bool(os.environ.get("PREFECT_API_URL") or live_api(home))
+
+
 def _require(url: str) -> None:
     from prefect.client.orchestration import get_client
 

@@ -5,9 +5,11 @@ the same key takes it up again.
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.markdown import escape
@@ -32,7 +34,7 @@ def active_run(home: Home, card: Mapping[str, Any], key: str, recorded: str | No
     After an exception it is FAILED and its description is the error; after an interruption it is KILLED.
     recorded: the MLflow run that the lake's record of this key names, to be taken up again; None without a record.
     """
-    tags = {KEY: key, "prefect.flow_run_id": flow_run, "git_commit": git_commit() or ""}
+    tags = {KEY: key, "prefect.flow_run_id": flow_run, "mlflow.source.git.commit": git_commit() or ""}
     run_id = open_run(home, card, tags, recorded)
     status, error = "KILLED", None
     try:
@@ -57,7 +59,8 @@ def open_run(home: Home, card: Mapping[str, Any], tags: Mapping[str, str], recor
     close_abandoned(home)
     with store(home) as client:
         experiment = experiment_id(client, home, card)
-        tags = {**tags, PROCESS: this_process()}
+        source = {"mlflow.source.name": f"vocabsem run {card['name']}", "mlflow.source.type": "LOCAL"}
+        tags = {**tags, **source, "mlflow.user": _user(), PROCESS: this_process()}
         run_id = recorded if recorded and _resumable(client, recorded) else _killed(client, experiment, tags.get(KEY))
         if run_id:
             client.update_run(run_id, status="RUNNING")
@@ -70,6 +73,14 @@ def open_run(home: Home, card: Mapping[str, Any], tags: Mapping[str, str], recor
         client.log_batch(run_id, params=params({n: card[n] for n in OF_CARD if n in card and n not in known}))
         client.log_dict(run_id, dict(card), "experiment.yaml")
     return run_id
+
+
+def _user() -> str:
+    """Return who runs this process: the name, or the number where the system knows no name of it, as in containers."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def close_abandoned(home: Home) -> None:

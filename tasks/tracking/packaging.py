@@ -1,6 +1,7 @@
 """A fitted method as a classifier of texts that MLflow can store, register and serve."""
 
 import json
+import logging
 import shutil
 import tempfile
 import warnings
@@ -61,12 +62,16 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         yield folder
 
 
-def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInfo":
+def log_classifier(
+    folder: Path, run_id: str, dataset: DatasetCard, example: Mapping[str, str] | None = None
+) -> "ModelInfo":
     """Log the folder as a model of the run. Call it inside `store`. Nothing is pickled.
 
+    example: fields of an example, to be stored as the model's input example.
     The run need not be MLflow's active one, which `mlflow.start_run` would finish at the end of its block.
     """
     import mlflow
+    import pandas as pd
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -78,14 +83,23 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
         Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
         ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
+
+    class Unvalidated(Model):
+        """A model whose input example is not tried out at once, for which the language model would be loaded."""
+
+        def get_serving_input(self, path: str) -> str | None:
+            return None
+
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
     model = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=run.data.params)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as temporary:
-        warnings.filterwarnings("ignore", ".*input example", UserWarning)  # the signature says it all
+        warnings.filterwarnings("ignore", ".*input example", UserWarning)  # of a model without one
+        warnings.filterwarnings("ignore", "Operation with range")  # how MLflow stores it
+        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it compares it with the signature
         library = Path(temporary, PACKAGE.name)  # travels with the model, of which the pipeline is no part
         shutil.copytree(PACKAGE, library, ignore=shutil.ignore_patterns(SHIPPED, "__pycache__"))
-        info: ModelInfo = Model.log(
+        info: ModelInfo = Unvalidated.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
             run_id=run_id,
@@ -95,6 +109,7 @@ def log_classifier(folder: Path, run_id: str, dataset: DatasetCard) -> "ModelInf
             code_paths=[str(library)],
             signature=signature,
             pip_requirements=requirements,
+            input_example=pd.DataFrame([example]) if example else None,
         )
     return info
 

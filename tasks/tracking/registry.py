@@ -13,9 +13,11 @@ from tasks.steps.step import PlannedFit
 from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
+from tasks.tracking.runs import ResultRow, figures
 from tasks.tracking.store import store, store_lock
 from vocabsem.comparison import Difference, difference
 from vocabsem.resampling import resample
+from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake, Partition
 
@@ -36,7 +38,17 @@ class PromotionDecision:
     difference: Difference | None = None
 
 
-def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) -> Registration:
+@dataclass(frozen=True)
+class Scored:
+    """The row of a fit, and the MLflow run that has its figures."""
+
+    run_id: str
+    row: ResultRow
+
+
+def register(
+    home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit, scored: Scored | None = None
+) -> Registration:
     """Log the classifier in `folder` to the run, register it as `name`, give it the alias it earned.
 
     A version with the same predictions is not made twice, and what this run has decided before is not decided anew
@@ -46,7 +58,9 @@ def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) 
     with store(home) as client:
         with store_lock(home):  # two processes make no version twice
             known = client.search_model_versions(f"name = '{name}' and tags.predictions = '{key}'")
-            version = str(known[0].version) if known else _create_version(client, run_id, name, folder, fit)
+            version = (
+                str(known[0].version) if known else _create_version(client, home, run_id, name, folder, fit, scored)
+            )
         champion = _champion(client, name)
         registration = _decided(client, run_id, name, version, champion)
         if registration is None:
@@ -64,14 +78,24 @@ def register(home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit) 
     return registration
 
 
-def _create_version(client: "MlflowClient", run_id: str, name: str, folder: Path, fit: PlannedFit) -> str:
+def _create_version(
+    client: "MlflowClient", home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit, scored: Scored | None
+) -> str:
     _remove_unregistered(client, run_id)
-    model = log_classifier(folder, run_id, fit.dataset)
+    example = next(iter(reads.training_fields(home, fit.dataset.name, 1)), None) if home.catalog.exists() else None
+    model = log_classifier(folder, run_id, fit.dataset, example)
+    description = f"`{fit.name}` at {fit.shots} labeled examples per class, on states of {escape(fit.model.name)}"
+    if scored:
+        client.log_batch(scored.run_id, metrics=figures(scored.row, model.model_id))
+        description += f": macro-F1 {scored.row.scores['macro_f1']:.3f} on test data of {escape(fit.dataset.name)}"
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=f"Text to {', '.join(map(escape, fit.dataset.label_names))}.")
     tags = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": fit.model.name}
     tags |= {"method": fit.name, "shots": str(fit.shots)}
-    return str(client.create_model_version(name, model.model_uri, run_id, tags, model_id=model.model_id).version)
+    version = client.create_model_version(
+        name, model.model_uri, run_id, tags, description=f"{description}.", model_id=model.model_id
+    )
+    return str(version.version)
 
 
 def _remove_unregistered(client: "MlflowClient", run_id: str) -> None:

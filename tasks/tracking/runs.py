@@ -1,7 +1,7 @@
-"""Experiments in MLflow: a parent run for each run of an experiment, a child run for each row of its leaderboard.
+"""Experiments in MLflow: a parent run for each run of an experiment, a child run for each method on each data set.
 
-The figures of a child are written in one batch, because each call to the store costs as much as a thousand metrics in
-one.
+A child's metrics have a step for each number of labeled examples per class, so that the chart view draws its curve.
+They are written in one batch, because each call to the store costs as much as a thousand metrics in one.
 """
 
 import json
@@ -9,8 +9,10 @@ import math
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from shutil import which
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.markdown import escape, pipes
@@ -20,14 +22,17 @@ from warehouse.home import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, Run
 
 KEY, PARENT, NOTE = "vocabsem.key", "mlflow.parentRunId", "mlflow.note.content"  # tags of MLflow runs
+CHILD = "vocabsem.child"  # tag: model, data set and method of a child
+INHERITED = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 TABLE = "leaderboard.json"  # which the tag `mlflow.loggedArtifacts` makes its pages show as a table
 PAGE = "report.html"
 MOST_CHILDREN = 50_000  # that MLflow returns at once
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 # Columns a person can survey; every other figure and interval is in the warehouse.
+HEADLINE = ("macro_f1", "accuracy", "nll", "ece")  # of the parent: those of the best on validation data
 SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high")
 
 
@@ -39,6 +44,8 @@ class ResultRow:
     dataset: str
     method: str
     shots: str
+    step: int
+    """Labeled examples per class, for `all` their mean."""
     seeds: Sequence[int]
     parameters: Mapping[str, Any]
     """Of the method, its registered name included."""
@@ -47,6 +54,15 @@ class ResultRow:
     """The catalog's row of the run's scores."""
     keys: Mapping[str, str]
     """Of the partitions behind it, by role; `predictions` is one."""
+    ended: datetime
+    """When it was published."""
+    seconds: float
+    """What the fits took."""
+
+    @property
+    def child(self) -> str:
+        """What the child run is about that has this row."""
+        return f"{self.model}/{self.dataset}/{self.method}"
 
 
 @dataclass(frozen=True)
@@ -66,27 +82,44 @@ def log_results(
     rows: Sequence[ResultRow],
     datasets: Sequence[DatasetInput],
     best: Sequence[Mapping[str, Any]],
-) -> None:
-    """Log the rows of a leaderboard to a running MLflow run: a table, and a child run for each of them.
+) -> dict[str, str]:
+    """Log the rows of a leaderboard to a running MLflow run: a table, and a child run for each method on each data set.
 
     best: rows of `best_by_validation`, for the run's description.
     What an earlier try has logged stays, and is completed: the same rows make no second child.
+    Returns the child run of each row, by the key of its predictions.
     """
     with store(home) as client:
         run = client.get_run(run_id)
-        experiment, started = run.info.experiment_id, run.info.start_time
+        experiment = run.info.experiment_id
         inputs = {dataset.name: _input(dataset) for dataset in datasets}
         client.log_inputs(run_id, list(inputs.values()))
         logged = client.search_runs([experiment], f"tags.`{PARENT}` = '{run_id}'", max_results=MOST_CHILDREN)
-        children = {child.data.tags.get("key.predictions"): child.info for child in logged}
+        children = {child.data.tags.get(CHILD): child.info for child in logged}
+        runs: dict[str, str] = {}
+        groups: dict[str, list[ResultRow]] = {}
         for row in rows:
-            child = children.get(row.keys["predictions"])
+            groups.setdefault(row.child, []).append(row)
+        for name, group in groups.items():
+            child, dataset = children.get(name), inputs[group[0].dataset]
+            child_id = child.run_id if child else _create_child(client, run, group)
             if child is None or child.status != "FINISHED":
-                child_id = child.run_id if child else _create_child(client, experiment, run_id, row)
-                _log_row(client, child_id, started, row, inputs[row.dataset])
+                _log_rows(client, child_id, group, dataset)
+            runs |= {row.keys["predictions"]: child_id for row in group}
         client.log_dict(run_id, _leaderboard(rows), TABLE)
         client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": TABLE, "type": "table"}]))
-        client.set_tag(run_id, NOTE, _note(best))
+        client.set_tag(run_id, NOTE, _note(_preferred(best)))
+    return runs
+
+
+def log_headline(home: Home, run_id: str, rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]]) -> None:
+    """Log the test figures of the fits that validation prefers as metrics of the run itself.
+
+    After its models, to which MLflow gives whatever their run has by then. rows, best: as of `log_results`.
+    """
+    with store(home) as client:
+        at = client.get_run(run_id).info.start_time
+        client.log_batch(run_id, metrics=_headline(rows, _preferred(best), at))
 
 
 def log_page(home: Home, run_id: str, text: str) -> None:
@@ -127,26 +160,67 @@ def params(values: Mapping[str, Any]) -> list["Param"]:
     return [Param(key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()]
 
 
-def _create_child(client: "MlflowClient", experiment: str, parent: str, row: ResultRow) -> str:
-    name = f"{row.method} {row.shots}, {row.dataset}"  # MLflow's pages cut long names at their end
-    keys = {f"key.{role}": key for role, key in row.keys.items()}
-    tags = {PARENT: parent, "control": str(row.control).lower(), **keys}
-    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+def _create_child(client: "MlflowClient", parent: "Run", rows: Sequence[ResultRow]) -> str:
+    """Create the run of these rows, which takes as long as their fits took."""
+    name = f"{rows[0].method}, {rows[0].dataset}"  # MLflow's pages cut long names at their end
+    tags = {PARENT: parent.info.run_id, CHILD: rows[0].child, "control": str(rows[0].control).lower()}
+    tags |= {tag: parent.data.tags[tag] for tag in INHERITED if tag in parent.data.tags}
+    for role in rows[0].keys:
+        keys = {row.shots: row.keys.get(role, "") for row in rows}
+        same = len(set(keys.values())) == 1 and len(keys) > 1
+        tags |= {f"key.{role}": rows[0].keys[role]} if same else {f"key.{role}.{n}": key for n, key in keys.items()}
+    began = _milliseconds(min(row.ended.timestamp() - row.seconds for row in rows))
+    return str(client.create_run(parent.info.experiment_id, began, tags, name).info.run_id)
 
 
-def _log_row(client: "MlflowClient", run_id: str, at: int, row: ResultRow, dataset: Any) -> None:
-    """Log a row to its run and finish it. at: milliseconds, the same at every try, so that no figure is there twice."""
-    what = {"model": row.model, "dataset": row.dataset, "shots": row.shots, "seeds": row.seeds, "label": row.method}
-    client.log_batch(run_id, metrics=_metrics(row.scores, at), params=params(what | dict(row.parameters)))
+def _log_rows(client: "MlflowClient", run_id: str, rows: Sequence[ResultRow], dataset: Any) -> None:
+    """Log rows to their run and finish it."""
+    first = rows[0]
+    what = {"model": first.model, "dataset": first.dataset, "seeds": first.seeds, "label": first.method}
+    what["shots"] = [row.shots for row in rows]
+    metrics = [metric for row in rows for metric in figures(row)]
+    client.log_batch(run_id, metrics=metrics, params=params(what | dict(first.parameters)))
     client.log_inputs(run_id, [dataset])
-    client.set_terminated(run_id)
+    began = client.get_run(run_id).info.start_time
+    client.set_terminated(run_id, end_time=began + _milliseconds(sum(row.seconds for row in rows)))
 
 
-def _metrics(scores: Mapping[str, Any], at: int) -> list["Metric"]:
-    """Return those of SHOWN; what is unknown or not finite is left out."""
+def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
+    """Return those of SHOWN as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
+
+    Their time is the same at every try, so that no figure is there twice.
+    """
     from mlflow.entities import Metric
 
-    return [Metric(name, value, at, 0) for name in SHOWN if (value := _finite(scores, name)) is not None]
+    values = {name: value for name in SHOWN if (value := _finite(row.scores, name)) is not None}
+    at = _milliseconds(row.ended.timestamp())
+    return [Metric(name, value, at, row.step, model_id) for name, value in values.items()]
+
+
+def _headline(rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]], at: int) -> list["Metric"]:
+    """Return the test figures of the fits that validation prefers, their means and where there are several also each
+    macro-F1. at: milliseconds, the same at every try."""
+    from mlflow.entities import Metric
+
+    scores = {row.keys["metrics"]: row.scores for row in rows}
+    chosen = [scores[row["key"]] for row in best]
+    values: dict[str, float] = {}
+    for name in HEADLINE:
+        known = [value for each in chosen if (value := _finite(each, name)) is not None]
+        if known and len(known) == len(chosen):
+            values[f"best_{name}"] = fmean(known)
+    if len(best) > 1:
+        values |= {f"best_macro_f1/{row['dataset']}/{row['model']}": row["macro_f1"] for row in best}
+    return [Metric(name, value, at, 0) for name, value in values.items()]
+
+
+def _preferred(best: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return for each data set and model the fit that validation prefers."""
+    return [row for row in best if row["rank"] == 1 and row["validation_macro_f1"] is not None]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)
 
 
 def _input(dataset: DatasetInput) -> Any:
@@ -160,7 +234,7 @@ def _input(dataset: DatasetInput) -> Any:
 
 
 def _note(best: Sequence[Mapping[str, Any]]) -> str:
-    """Return the run's description on MLflow's pages: for each data set and model the fit that validation prefers."""
+    """Return the run's description on MLflow's pages: the fits that validation prefers."""
     heads = ["data set", "model", "best on validation data", "shots", "macro-F1 on test data", "95 %"]
     rows = [
         [
@@ -168,7 +242,6 @@ def _note(best: Sequence[Mapping[str, Any]]) -> str:
             *(f"{row['macro_f1']:.3f}", f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"),
         ]
         for row in best
-        if row["rank"] == 1 and row["validation_macro_f1"] is not None
     ]
     return "\n".join(pipes(heads, rows)) if rows else ""
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -16,8 +17,10 @@ from vocabsem.checkpoints import fetch_checkpoint
 from vocabsem.devices import resolve_dtype
 from vocabsem.errors import BadInput
 from vocabsem.extraction import check_head, extract
+from vocabsem.frequency import frequency_direction, project_out
 from vocabsem.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
 from vocabsem.prompting import Ids, encode_prompts, encode_texts
+from vocabsem.undertrained import undertrained
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -25,6 +28,7 @@ from warehouse.lake.vectors import matrix
 
 CENTERING_TEXTS = 64  # training texts whose mean state is subtracted
 TOP_TOKENS = 4  # the model's likeliest next tokens, which stand for label words where there are none
+HIDDEN = 0.01  # share of the vocabulary that is taken for under-trained
 ROUNDING = 1e-4  # of a state's length: a shorter difference from the mean is rounding
 
 
@@ -42,6 +46,10 @@ class LensResult:
     """Whether the anchors were solved for this call, because none were stored."""
     tokens: int
     """Size of the vocabulary."""
+    hidden: int
+    """Number of under-trained tokens that are not among the nearest anchors."""
+    without_frequency: bool
+    """Whether the direction of token frequency was projected out of states and anchors."""
     layers: list[dict[str, Any]]
 
 
@@ -54,17 +62,26 @@ def inspect_prompt(
     *,
     k: int,
     center: bool,
+    hide: float = HIDDEN,
+    project_frequency: bool = False,
 ) -> LensResult:
     """Compare the state of a prompt's last token at every layer with the anchors and the head.
 
     A data set gives template and label words, and, with `center`, the mean state of its stored training texts. Without
-    one the text is the prompt. k: number of nearest tokens of each layer.
+    one the text is the prompt. k: number of nearest tokens of each layer. hide: share of the vocabulary that is not
+    among the nearest anchors, as under-trained. project_frequency: compare states and anchors without the direction of
+    token frequency; the model's own predictions keep it.
 
-    Raises BadInput for an example that is not stored, and for a text that is empty, too long or not all of an example.
+    Raises BadInput for an example that is not stored, for a text that is empty, too long or not all of an example, and
+    for a share outside [0, 1).
     """
+    if not 0 <= hide < 1:
+        raise BadInput(f"--hide {hide}: give a share of the vocabulary, from 0 (none) to below 1")
     fields, label = _fields(home, text, dataset, example)
     background = _background(home, dataset) if dataset and center else []
-    anchors, names, solved = _anchors(home, model)
+    stored, solved = _anchors(home, model)
+    names, anchors = stored["token"].to_pylist(), torch.from_numpy(matrix(stored["anchor"]).copy())
+    hidden = undertrained(stored["leverage"].to_numpy(), stored["head_norm"].to_numpy(), hide)
     prompt, ids, others = _prompts(home, model, dataset, fields, background)
     with inference():
         network = loaded(model, home, resolve_dtype("auto"), "auto")
@@ -72,15 +89,20 @@ def inspect_prompt(
         states = extract(network, [ids, *others], range(network.layers + 1))
         vectors = apply_final_norm(network, {int(layer): rows for layer, rows in states.items()})
         logits = network.head.logits(torch.stack([each[0] for each in vectors.values()]))[:, : len(names)]
+    if project_frequency:
+        direction = frequency_direction(anchors)
+        anchors = project_out(anchors, direction)
+        vectors = {layer: project_out(each, direction) for layer, each in vectors.items()}
     plain = torch.stack([each[0] for each in vectors.values()])  # (L + 1, d)
     tokens = label_ids(model, dataset, home) if dataset else [[i] for i in logits[-1].topk(TOP_TOKENS).indices.tolist()]
     words = dataset.label_words if dataset else [names[ids[0]] for ids in tokens]
-    readings = {"nearest": anchor_lens(plain, anchors, tokens, k), "model": logit_lens(logits, tokens, k)}
+    readings = {"nearest": anchor_lens(plain, anchors, tokens, k, hidden), "model": logit_lens(logits, tokens, k)}
     if others:
         means = torch.stack([each[1:].mean(0) for each in vectors.values()])
         readings["centered"] = anchor_lens(_centered(plain, means), anchors, tokens, k)
     layers = [_layer(layer, row, readings, names, words) for row, layer in enumerate(vectors)]
-    return LensResult(model.name, prompt, label, words, len(others), solved, len(names), layers)
+    shown = (len(names), int(hidden.sum()), project_frequency)
+    return LensResult(model.name, prompt, label, words, len(others), solved, *shown, layers)
 
 
 def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: str | None) -> tuple[Any, str | None]:
@@ -109,16 +131,15 @@ def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
     return reads.training_fields(home, dataset.name, CENTERING_TEXTS) if home.catalog.exists() else []
 
 
-def _anchors(home: Home, model: ModelCard) -> tuple[Tensor, list[str], bool]:
-    """Return anchors (V, d), the tokens' names, and whether they were solved now: then they are stored."""
+def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:
+    """Return the stored anchors, a row a token, and whether they were solved now."""
     _, digest = fetch_checkpoint(model, home.cache)
     step = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
     partition = step.partition(Lake(home))
     missing = not partition.published
     if missing:
         build_anchors.fn(home, model, step, "auto")
-    table = partition.table(columns=["token", "anchor"])
-    return torch.from_numpy(matrix(table["anchor"]).copy()), table["token"].to_pylist(), missing
+    return partition.table(columns=["token", "leverage", "head_norm", "anchor"]), missing
 
 
 def _prompts(

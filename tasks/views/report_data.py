@@ -38,7 +38,7 @@ Fit = Mapping[str, Any]  # the coordinates and the key of a partition of predict
 
 
 def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray] | None:
-    """The reliability of the test predictions of all seeds, and their confusion (C, C)."""
+    """The reliability of the test predictions of all seeds in bins of equal mass, and their confusion (C, C)."""
     partition = _partition(home, "predictions", fit)
     if not partition.published:
         return None
@@ -46,7 +46,8 @@ def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray]
     table = table.filter(pc.equal(table["split"], "test"))
     labels = table["label"].to_numpy()
     probabilities = pc.list_flatten(table["probabilities"]).to_numpy().reshape(len(labels), -1)
-    return reliability(labels, probabilities), confusion(labels, table["predicted"].to_numpy(), classes)
+    bins = reliability(labels, probabilities, "quantile")
+    return bins, confusion(labels, table["predicted"].to_numpy(), classes)
 
 
 def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

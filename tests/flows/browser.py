@@ -11,6 +11,7 @@ from tests.flows.chromium import BROWSERS, browser
 
 SCHEMES = {"light": (255, 255, 255), "dark": (18, 23, 28)}  # and the color of the paper in each
 PHONE = 360
+PHONE_HEAD = '<!doctype html><meta name="viewport" content="width=device-width, initial-scale=1">'
 # Every text against what lies below it: [smallest contrast by WCAG 2, the text that has it].
 CONTRAST = """(() => {
   const context = Object.assign(document.createElement('canvas'), {width: 1, height: 1})

@@ -57,6 +57,36 @@ def test_the_flow_run_is_completed(ran):
     assert run["parameters"]["experiment"] == world.card
 
 
+def test_the_flow_run_is_named_by_card_and_time_and_tagged(ran):
+    world, _ = ran
+    (run,) = ask("flow_runs", flow_runs={"id": {"any_": [flow_run_of(world)]}})
+    assert re.fullmatch(rf"{Path(world.card).stem} \d{{4}}-\d\d-\d\d \d\d:\d\d", run["name"])
+    assert set(run["tags"]) >= {"tiny", "tiny-llama", "made"}, "experiment, model, data set"
+
+
+def test_the_log_goes_from_stage_to_stage_and_ends_with_the_artifacts(ran):
+    world, _ = ran
+    logs = ask("logs", logs={"flow_run_id": {"any_": [flow_run_of(world)]}}, sort="TIMESTAMP_ASC")
+    messages = [one["message"] for one in logs]
+    stages = ("build_datasets", "extract_states", "solve_anchors", "fit_methods", "score_methods")
+    begins = [next(i for i, line in enumerate(messages) if line.startswith(f"{stage}: ")) for stage in stages]
+    assert begins == sorted(begins)
+    assert "extract_states: 3 of 3 states to compute" in messages
+    assert re.search(r"^score_methods: done in [\d.]+ s$", "\n".join(messages), re.MULTILINE)
+    keys = {one["key"] for one in artifacts_of(world)}
+    paths = [line.partition(": ")[2] for line in messages if "/artifacts/key/" in line]
+    assert {path.removeprefix("/artifacts/key/") for path in paths} == keys - {None}
+
+
+def test_each_artifact_links_the_others(ran):
+    world, _ = ran
+    named = {one["key"]: one["description"] for one in artifacts_of(world) if one["key"]}
+    assert len(named) == 3
+    for key, text in named.items():
+        linked = set(re.findall(r"\]\(/artifacts/key/([^)]+)\)", text))
+        assert linked == named.keys() - {key}
+
+
 def test_there_is_a_task_run_for_every_shard_and_every_method(ran):
     world, _ = ran
     spans = {"train": ["0-16", "16-32", "32-48", "48-60"], "validation": ["0-16", "16-20"], "test": ["0-16", "16-24"]}

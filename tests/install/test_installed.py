@@ -134,7 +134,7 @@ def test_a_project_is_scheduled(project):
     try:
         home = Home(project.here / ".vocabsem")
         api = Api(record(home)["prefect"], home)
-        ended = api.ended(api.run("pipeline/hourly", overrides={"name": "scheduled", "seeds": [1]}))
+        ended = api.ended(api.run("pipeline/run-card-hourly", overrides={"name": "scheduled", "seeds": [1]}))
         assert ended["state_type"] == "COMPLETED", ended["state"]
     finally:
         project.stop(up)

@@ -11,9 +11,10 @@ from flows.planning.experiment import MethodSpec
 from flows.planning.plan import Plan
 from tasks.log_run import log_run
 from tasks.record import record_run
+from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.tracking.active_run import active_run
 from tasks.tracking.outcome import followed_up, registrations
-from tasks.tracking.packaging import load_classifier
+from tasks.tracking.packaging import find_classifier, load_classifier
 from tasks.tracking.store import store
 from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_metrics import figures_of
@@ -127,26 +128,55 @@ def test_the_manifest_describes_the_run(recorded):
     assert manifest.facts.keys().isdisjoint({"champions", "challengers"}), "these follow from it"
 
 
-def test_mlflow_has_a_run_for_every_row_with_its_data(recorded):
+def test_mlflow_has_a_run_for_every_method_with_its_figures_by_shots(recorded):
     plan, run_id = recorded
     with store(plan.home) as client:
         parent = client.get_run(run_id)
         children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["vocabsem.key"] == plan.run.key
-    fits = {fit.predictions.key: fit for fit in plan.pairs[0].fits}
-    assert {child.data.tags["key.predictions"] for child in children} == set(fits)
-    for child in children:
-        fit = fits[child.data.tags["key.predictions"]]
+    fits = plan.pairs[0].fits
+    assert sorted(child.data.params["label"] for child in children) == sorted({fit.name for fit in fits})
+    histories = {}
+    with store(plan.home) as client:
+        for child in children:
+            for name in child.data.metrics:
+                for point in client.get_metric_history(child.info.run_id, name):
+                    histories.setdefault((child.data.params["label"], point.step), {})[name] = point.value
+    counts = facts_of(plan.pairs[0].examples.partition(Lake(plan.home)).manifest(), ExamplesFacts).counts["train"]
+    everything = round(sum(counts.values()) / len(counts))
+    for fit in fits:
+        child = next(child for child in children if child.data.params["label"] == fit.name)
         figures = figures_of(plan, fit)
         shown = {metric: figures["test", None, metric]["value"] for metric in ("accuracy", "macro_f1", "nll", "ece")}
         shown |= {f"macro_f1_{side}": figures["test", None, "macro_f1"][side] for side in ("low", "high")}
         shown["validation_macro_f1"] = figures["validation", None, "macro_f1"]["value"]
-        assert {name: child.data.metrics.get(name) for name in shown} == pytest.approx(shown)
-        assert child.data.metrics.keys() - shown.keys() <= {"fit_seconds"}
+        logged = histories[fit.name, everything if fit.shots == "all" else fit.shots]
+        assert {name: logged.get(name) for name in shown} == pytest.approx(shown)
+        assert logged.keys() - shown.keys() <= {"fit_seconds"}
         assert child.data.tags["control"] == str(fit.control).lower()
+        assert fit.predictions.key in child.data.tags.values()
         (data,) = child.inputs.dataset_inputs
         assert plan.pairs[0].examples.key.startswith(data.dataset.digest)
+
+
+def test_the_version_has_figures_a_description_an_input_example_and_a_signature(recorded):
+    plan, _ = recorded
+    champion, (name, shots) = champion_of(plan)
+    (fit,) = (fit for fit in plan.pairs[0].fits if (fit.name, fit.shots) == (name, shots))
+    with store(plan.home) as client:
+        version = client.get_model_version("vocabsem-made", champion.version)
+        model = client.get_logged_model(version.source.removeprefix("models:/"))
+        f1 = figures_of(plan, fit)["test", None, "macro_f1"]["value"]
+        assert {metric.key: metric.value for metric in model.metrics}["macro_f1"] == pytest.approx(f1)
+        assert version.description.startswith(f"`{name}` at {shots} labeled examples per class, on states of tiny")
+        assert f"macro-F1 {f1:.3f} on test data of made" in version.description
+        classifier = load_classifier(plan.home, f"vocabsem-made/{champion.version}")
+    assert classifier.metadata.signature.inputs.input_names() == ["text"]
+    example = classifier.metadata.load_input_example(str(find_classifier(plan.home, champion.model).folder))
+    (text,) = example["text"]
+    examples = plan.pairs[0].examples.partition(Lake(plan.home)).table().to_pylist()
+    assert text in {row["text"] for row in examples if row["split"] == "train"}
 
 
 def test_follow_ups_that_fail_half_way_leave_the_record_and_are_completed_the_next_time(recorded):
@@ -173,7 +203,7 @@ def test_follow_ups_that_fail_half_way_leave_the_record_and_are_completed_the_ne
     with store(plan.home) as client:
         runs = client.search_runs([client.get_experiment_by_name("other").experiment_id])
         versions = client.search_model_versions("name = 'vocabsem-made'")
-    assert len(runs) == 1 + len(plan.pairs[0].fits), "nothing is there twice"
+    assert len(runs) == 1 + len({fit.name for fit in plan.pairs[0].fits}), "nothing is there twice"
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert [version.tags["predictions"] for version in versions].count(registered[0].predictions) == 1
 

@@ -99,3 +99,12 @@ def test_log_probabilities_sum_to_one_and_no_words_are_no_columns():
     np.testing.assert_allclose(reading.scores.exp().sum(), 1)
     assert reading.word_scores.shape == reading.word_ranks.shape == (1, 0)
     assert anchor_lens(np.eye(3), np.eye(3), [], k=1).word_ranks.shape == (3, 0)
+
+
+def test_hidden_tokens_are_not_returned_and_count_in_ranks():
+    vectors, anchors = np.eye(4)[:1], np.array([[1.0, 0, 0, 0], [0.9, 0.1, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0]])
+    every = anchor_lens(vectors, anchors, [[2]], k=2)
+    some = anchor_lens(vectors, anchors, [[2]], k=2, hidden=np.array([True, False, False, False]))
+    assert (every.ids.tolist(), some.ids.tolist()) == ([[0, 1]], [[1, 2]])
+    assert every.word_ranks.tolist() == some.word_ranks.tolist() == [[3]]
+    assert torch.equal(every.word_scores, some.word_scores)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
 from vocabsem.errors import DataError
@@ -67,6 +68,20 @@ def test_certainty():
     assert wrong["nll"] == pytest.approx(-np.log(np.finfo(float).eps))
     assert wrong["ece"] == 1
     assert wrong["brier"] == 2
+
+
+def test_reliability_in_bins_of_equal_mass_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(3) / 2, size=997)
+    labels = rng.integers(3, size=997)
+    result = reliability(labels, probabilities, "quantile")
+    hits = probabilities.argmax(1) == labels
+    accuracy, confidence = calibration_curve(hits, probabilities.max(1), n_bins=15, strategy="quantile")
+    np.testing.assert_allclose(result.accuracy, accuracy)
+    np.testing.assert_allclose(result.confidence, confidence)
+    assert set(result.count) == {66, 67}, "equal mass"
+    constant = reliability([0, 1], [[0.9, 0.1]] * 2, "quantile")
+    assert sorted(constant.count) == [0] * 14 + [2], "equal confidences share a bin"
 
 
 def test_reliability_diagram():

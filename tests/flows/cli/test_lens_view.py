@@ -23,7 +23,7 @@ def made(words, layers=3, centered_on=64):
     tokens = [{"token": HOSTILE, "cosine": 0.5}, {"token": " good", "cosine": 0.25}]
     output = [{"token": HOSTILE, "probability": 0.5}, {"token": "\n", "probability": 0.25}]
     rows = [{"layer": n, "nearest": tokens, "model": output, "words": words} for n in range(layers)]
-    return LensResult("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, rows)
+    return LensResult("m", HOSTILE, HOSTILE, [w["word"] for w in words], centered_on, False, 1000, 10, False, rows)
 
 
 def printed(seen):

@@ -44,7 +44,7 @@ def test_its_deployments_run_its_card(here, monkeypatch):
     init("mine")
     monkeypatch.chdir(here / "mine")
     lines = check_deployments(_of_project().absolute())
-    assert lines[0].startswith("  hourly mine: next ")
+    assert lines[0].startswith("  run-card-hourly mine: next ")
     assert "quickstart" not in (here / "mine" / "prefect.yaml").read_text()
 
 

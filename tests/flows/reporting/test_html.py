@@ -10,12 +10,12 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from flows.reporting.figures import _confusion
 from flows.reporting.report import report
 from tasks.tracking.runs import page_file
 from tasks.views.report_data import errors, layer_profile, moved
 from tests.flows.browser import check, show, tab
 from tests.flows.command import command
+from tests.flows.reporting.test_confusion import cells
 from tests.flows.reporting.test_report import home  # noqa: F401  # two data sets, no partitions but scores
 from tests.tasks.worlds import SPLITS, World, compute
 from tests.warehouse.lakes import put_run
@@ -78,8 +78,9 @@ def test_the_page_is_offline_quiet_readable_and_fits_a_phone(page):
     with tab() as browser:
         check(browser, page)
         show(browser, page, width=1200)
-        sampled = browser.js("[...document.querySelectorAll('svg.chart')].map(s => s.getBoundingClientRect().height)")
-        assert len(sampled) == 4
+        heights = "[...document.querySelectorAll('svg.chart')].map(s => s.getBoundingClientRect().height)"
+        sampled = [height for height in browser.js(heights) if height]
+        assert len(sampled) == 5, "curves, reliability, confusion, states before and after"
         assert min(sampled) > 100
         pdf = browser.call("Page.printToPDF", printBackground=True)["data"]
         assert len(pdf) > 10_000
@@ -134,8 +135,9 @@ def test_the_confusion_and_the_reliability_are_those_of_the_best_on_validation_d
         " from metrics where split = 'validation' and seed is null"
         " and method not in ('linear_probe', 'vocabulary_calibrator+random') group by all order by f1 desc, nll",
     ).to_pylist()[0]
-    assert f"{best['method']}, {best['shots']} shots: test predictions" in page.read_text()
-    (rows,) = tables["Confusion"]
+    text = page.read_text()
+    assert f"<b>Confusion of {best['method']}, {best['shots']} shots</b>" in text
+    assert f"<b>Reliability of {best['method']}, {best['shots']} shots" in text
     predicted = catalog.query(
         world.home,
         "from predictions where method = $method and shots = $shots and split = 'test'",
@@ -144,14 +146,29 @@ def test_the_confusion_and_the_reliability_are_those_of_the_best_on_validation_d
     counts = np.zeros((3, 3), int)
     for row in predicted:
         counts[row["label"], row["predicted"]] += 1
-    assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == counts.tolist()
+    drawing = re.search(r'<svg class="chart confusion".*?</svg>', text, re.DOTALL).group()
+    names = ["neg", "pos", "tale"]
+    assert cells(drawing) == {(names[i], names[j]): counts[i, j] for i, j in np.ndindex(3, 3)}
 
 
-def test_a_class_without_test_rows_has_counts_and_no_shares():
-    drawing = _confusion("ridge", np.array([[3, 1], [0, 0]]), ["food", "money"]).drawing
-    present, absent = re.findall(r"<tr><th scope=\"row\">.*?</tr>", drawing)
-    assert re.findall(r"--share:([0-9.]+)", present) == ["0.750", "0.250"]
-    assert ("share" in absent, re.findall(r"<td>(\d+)</td>", absent)) == (False, ["0", "0"])
+def test_the_index_leads_to_every_section_and_stands_beside_a_wide_page(page):
+    with tab() as browser:
+        show(browser, page, width=1280)
+        missing = "[...document.querySelectorAll('nav a')].filter(a => !document.querySelector(a.hash)).length"
+        assert browser.js(missing) == 0
+        sections = "document.querySelectorAll('section h2').length"
+        assert browser.js("document.querySelectorAll('nav a').length") == browser.js(sections)
+        beside = """document.querySelector('nav').getBoundingClientRect().right
+          <= document.querySelector('section').getBoundingClientRect().left"""
+        assert browser.js(beside)
+        browser.js("window.scrollTo(0, 3000)")
+        assert 0 <= browser.js("document.querySelector('nav').getBoundingClientRect().top") < 100, "it stays"
+        assert browser.js("document.documentElement.scrollWidth") <= 1280
+
+
+def test_the_glossary_explains_the_heads_of_the_leaderboard(page):
+    terms = set(re.findall(r"<dt>(.*?)</dt>", page.read_text().partition('id="glossary"')[2]))
+    assert terms >= {"macro-F1", "shots", "accuracy", "NLL", "ECE", "Brier", "control", "gain over random anchors"}
 
 
 def test_provenance_names_the_run_its_keys_and_versions(ran, page):
@@ -178,7 +195,7 @@ def test_a_page_can_be_written_when_only_scores_are_left(home, tmp_path):  # noq
     text = report(home, "paper", tmp_path / "page.html", html=True)
     result = Tables(text).tables
     assert len(result["The paper's Table 3"]) == 1
-    assert "Confusion" not in result
+    assert "Confusion of" not in text
     assert "States before and after" not in text
     with tab() as browser:
         check(browser, tmp_path / "page.html")
@@ -264,7 +281,9 @@ def test_errors_are_those_of_the_stored_predictions(layered):
     assert bins.count.sum() == counts.sum() == len(rows)
     result = evaluate(np.array([row["label"] for row in rows]), np.array([row["probabilities"] for row in rows]))
     assert np.trace(counts) / counts.sum() == pytest.approx(result["accuracy"])
-    assert np.nansum(bins.count * np.abs(bins.accuracy - bins.confidence)) / len(rows) == pytest.approx(result["ece"])
+    hits = np.nansum(bins.count * bins.accuracy) / len(rows)
+    assert hits == pytest.approx(result["accuracy"])
+    assert np.nanmax(bins.count) <= -(-len(rows) // 15) + 1, "bins of equal mass"
 
 
 def test_the_card_on_the_page_is_the_card_that_was_run(layered):

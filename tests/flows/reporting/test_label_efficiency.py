@@ -10,11 +10,13 @@ def scores(**curves):
     """Rows of scores, of (shots, macro-F1) by method; the intervals are 0.1 wide."""
     return [
         {"method": name, "shots": shots, "macro_f1": f1, "macro_f1_low": f1 - 0.05, "macro_f1_high": f1 + 0.05}
+        | {"control": name in CONTROLS}
         for name, points in curves.items()
         for shots, f1 in points
     ]
 
 
+CONTROLS = (f"{REFERENCE}+random", "linear_probe", "k_neighbors")
 ROWS = scores(
     zero_shot=[("0", 0.3)],
     linear_probe=[("all", 0.9), ("16", 0.7), ("4", 0.5)],
@@ -52,6 +54,15 @@ def test_the_reference_is_highlighted_and_named_first():
     result = series(scores(**{name: [("4", 0.5), ("16", 0.6)] for name in ("centroid", REFERENCE, "ours+random")}))
     assert list(result) == [REFERENCE, "centroid", "ours+random"]
     assert [name for name, one in result.items() if one.highlighted] == [REFERENCE]
+    assert not any(one.on_demand for one in result.values()), "these are few"
+
+
+def test_of_many_methods_ours_its_controls_the_best_rival_and_the_best_other_control_are_shown():
+    figures = {"ridge": 0.8, "centroid": 0.7, "k_neighbors": 0.3, "linear_probe": 0.6, f"{REFERENCE}+head": 0.9}
+    figures |= {f"{REFERENCE}+random": 0.5, REFERENCE: 0.85, "zero_shot": 0.2}
+    rows = scores(**{name: [("4", 1 - f1), ("all", f1)] for name, f1 in figures.items()})
+    shown = [one.name for one in label_efficiency("made", rows).series if not one.on_demand]
+    assert shown == [REFERENCE, f"{REFERENCE}+random", "ridge", "linear_probe"]
 
 
 def test_many_methods_at_many_shots_stay_apart():

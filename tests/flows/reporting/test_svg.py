@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, data_uri, scatter, unit_axis
-from flows.reporting.templating import LIGHT
-from tests.flows.browser import tab
+from flows.reporting.templating import LIGHT, render
+from tests.flows.browser import PHONE_HEAD, show, tab
 
 AXES = Axes((0, 1), (0, 1), {"0": 0, "1": 1}, {"0.0": 0, "1.0": 1}, "x", "y & z")
 SERIES = [
@@ -81,21 +81,39 @@ def test_ticks_are_whole_and_around_the_values(low, high, span, ticks):
     assert len(marks) == ticks
 
 
-def test_a_picture_has_the_chart_a_title_a_legend_and_its_own_colors():
-    chart = LineChart("a < b", SERIES, AXES)
+def test_a_picture_has_the_chart_a_title_names_at_the_lines_and_its_own_colors():
+    extra = Series("extra", [(0.2, 0.2)], ["fourth"], on_demand=True)
+    chart = LineChart("a < b", [*SERIES, extra], AXES)
     picture = ET.fromstring(chart.picture("data & model"))
     assert picture.get("aria-label") == "a < b"
     texts = [text.text for text in picture.iter(f"{SVG}text")]
     assert texts[0] == "data & model"
-    assert texts[-2:] == ["ours", "other"]
-    inside = {ET.tostring(c).replace(b"ns0:", b"").replace(b":ns0", b"") for c in picture.iter(f"{SVG}circle")}
-    own = {c.get("cx"): c for c in ET.fromstring(f"<p>{chart.inline()}</p>").iter("circle") if c.get("cx") != "12"}
-    assert own.keys() <= {re.search(rb'cx="([\d.]+)"', c)[1].decode() for c in inside}
+    assert texts[-2:] == ["ours", "other"], "what is shown on demand is left out"
+    assert len(list(picture.iter(f"{SVG}circle"))) == 3
     (style,) = (element.text for element in picture.iter(f"{SVG}style"))
     assert "var(" not in style
     assert f".c0 {{ color: {LIGHT['c0']}; }}" in style
     assert picture.find(f"{SVG}rect").get("class") == "ground"
     assert chart.picture("same") == chart.picture("same")
+
+
+def test_a_large_chart_shows_more_lines_as_their_boxes_are_checked(tmp_path):
+    series = [Series(f"m{n}", [(0, n / 9), (1, n / 9)], ["", ""], on_demand=n > 1) for n in range(9)]
+    page = tmp_path / "page.html"
+    drawing = LineChart("", series, AXES).large()
+    page.write_text(f"{PHONE_HEAD}<style>{render('page.css')}</style><main><figure>{drawing}</figure></main>")
+    lines = "[...document.querySelectorAll('svg.chart .line')].filter(l => l.getClientRects().length).length"
+    names = """[...document.querySelectorAll('svg.chart .label')].filter(l => l.getClientRects().length)
+      .map(l => l.textContent)"""
+    with tab() as browser:
+        for width, named in ((1280, ["m0", "m1"]), (360, [])):
+            show(browser, page, width=width)
+            assert browser.js(lines) == 2
+            assert sorted(name for name in browser.js(names) if name.startswith("m")) == named
+            browser.js("document.querySelector('li.m5 input').click()")
+            assert browser.js(lines) == 3
+            assert sorted(name for name in browser.js(names) if name.startswith("m")) == [*named, *["m5"][: len(named)]]
+            assert browser.js("document.documentElement.scrollWidth") <= width
 
 
 def test_a_data_uri_holds_the_picture():
@@ -117,8 +135,8 @@ def test_nothing_of_a_picture_is_cut_off_in_a_browser(tmp_path, name):
         assert (right, bottom) == pytest.approx((width, height)), "of the ground, which everything is inside"
         overlaps = """(boxes => boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => a.right > b.left
             && b.right > a.left && a.bottom > b.top + 3 && b.bottom > a.top + 3)).length)
-            ([...document.querySelectorAll('g[class^="m"] > text')].map(t => t.getBoundingClientRect()))"""
-        assert browser.js(overlaps) == 0, "names of the legend, but for the space between lines"
+            ([...document.querySelectorAll('g[class^="m"] > .label')].map(t => t.getBoundingClientRect()))"""
+        assert browser.js(overlaps) == 0, "names at the lines, but for the space between them"
         assert browser.errors == []
 
 

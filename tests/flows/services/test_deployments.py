@@ -51,7 +51,7 @@ def test_a_deployment_fits_its_flow(name):
 
 def test_what_is_scheduled_says_its_time_zone_and_its_name():
     scheduled = {name: d["schedules"] for name, d in DEPLOYMENTS.items() if "schedules" in d}
-    assert list(scheduled) == ["pipeline/hourly", "maintenance/weekly"]
+    assert list(scheduled) == ["pipeline/run-card-hourly", "maintenance/verify-and-clean-weekly"]
     for schedules in scheduled.values():
         assert all(schedule["cron"] and schedule["timezone"] for schedule in schedules)
         assert len({schedule["slug"] for schedule in schedules}) == len(schedules)

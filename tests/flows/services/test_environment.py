@@ -67,6 +67,17 @@ def test_prefect_and_mlflow_believe_it(tmp_path):
     assert result == [str(tmp_path / "prefect"), False, 120, 200, 200, False, True]
 
 
+def test_mlflow_used_without_a_store_writes_into_the_home_not_into_the_working_directory(tmp_path):
+    code = (
+        "import json, os\nfrom flows.services.environment import set_environment\nset_environment()\n"
+        "from mlflow import MlflowClient\nMlflowClient().search_experiments()\nprint(json.dumps(os.listdir()))"
+    )
+    (tmp_path / "empty").mkdir()
+    given = {"VOCABSEM_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    assert python(code, given, tmp_path / "empty") == []
+    assert (tmp_path / "mlflow.db").exists()
+
+
 def test_what_the_user_set_is_kept(clean, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", "/somewhere/else")
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")

@@ -71,12 +71,24 @@ def test_the_registered_model_shows_its_alias(page, site):
     settled(page)
 
 
+def test_the_chart_view_has_a_chart_for_each_metric(page, site):
+    page.open(f"{site}/#/experiments/1/runs?compareRunsMode=CHART")
+    shows(page, "macro_f1", "accuracy", "nll")
+    settled(page)
+
+
+def test_the_version_is_described_and_has_its_figures(page, site):
+    page.open(f"{site}/#/models/vocabsem-made/versions/1")
+    shows(page, "labeled examples per class, on states of tiny-llama", "macro-F1", "text", "truncate")
+    settled(page)
+
+
 def test_the_run_is_described_and_shows_its_system_metrics(page, site, ran):
     world, key = ran
     (manifest,) = [result for result in Lake(world.home).manifests("runs") if result.key == key]
     run = f"{site}/#/experiments/1/runs/{manifest.facts['mlflow_run_id']}"
     page.open(run)
-    shows(page, "best on validation data", "Child runs", "vocabsem-made")
+    shows(page, "best on validation data", "Child runs", "vocabsem-made", "best_macro_f1", "vocabsem run tiny")
     settled(page)
     page.open(f"{run}/system-metrics")
     shows(page, "cpu_utilization_percentage", "disk_usage_percentage")

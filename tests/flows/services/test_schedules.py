@@ -28,8 +28,8 @@ def write(tmp_path):
 
 def test_the_checkouts_own_file_says_what_comes():
     lines = check_deployments(DEPLOYMENTS)
-    assert [line.split()[0].rstrip(":") for line in lines] == ["hourly", "weekly"]
-    assert lines[0].startswith("  hourly quickstart: next 20")
+    assert [line.split()[0].rstrip(":") for line in lines] == ["run-card-hourly", "verify-and-clean-weekly"]
+    assert lines[0].startswith("  run-card-hourly quickstart: next 20")
     assert lines[0].endswith(":10 UTC")
 
 

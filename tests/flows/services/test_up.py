@@ -180,7 +180,7 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
     assert re.search(
         rf"Prefect: .* {api.removesuffix('/api')}/\?key=\w+\nMLflow: .* {mlflow}/\?key=\w+#/experiments", out
     )
-    assert re.search(rf"  hourly {world.card}: next .*:10 UTC\n", out)
+    assert re.search(rf"  run-card-hourly {world.card}: next .*:10 UTC\n", out)
     wait_for(lambda: gone(children), 10)  # Python's own helper of the process aside ends a moment after its parent
     assert not (home.root / "servers.json").exists()
     assert live_api(home) is None
@@ -188,11 +188,13 @@ def test_up_serves_runs_what_is_scheduled_and_stops_it_all_at_one_signal(ran, tm
 
 
 def scheduled_runs_are_run_in_the_same_home(world, api, hook):
-    good = api.run("pipeline/hourly", experiment=world.card, overrides=COMPUTED)
+    good = api.run("pipeline/run-card-hourly", experiment=world.card, overrides=COMPUTED)
     texts, scored = world.home.root / "texts.csv", world.home.root / "scored.csv"
     texts.write_text("id,text\n7,a tale\n9,good\n")
-    scoring = api.run("batch_predict/by-hand", model="vocabsem-made@champion", input=str(texts), output=str(scored))
-    bad = api.run("extract/by-hand", experiment="nowhere")
+    scoring = api.run(
+        "batch_predict/predict-file", model="vocabsem-made@champion", input=str(texts), output=str(scored)
+    )
+    bad = api.run("extract/extract-states", experiment="nowhere")
     run = api.ended(good)
     assert run["state_name"] == "Completed", run["state"]["message"]
     scores = catalog.query(world.home, "select distinct method, shots from leaderboard where experiment = 'scheduled'")
@@ -211,7 +213,7 @@ def scheduled_runs_are_run_in_the_same_home(world, api, hook):
     failed = api.ended(bad)
     assert failed["state_name"] == "Failed"
     (call,) = hook.wait(lambda call: call.get("run") == failed["name"])
-    assert call["deployment"] == "by-hand"
+    assert call["deployment"] == "extract-states"
     assert "unknown experiment 'nowhere'" in call["text"]
     coming = api.ask("/flow_runs/filter", flow_runs={"tags": {"all_": ["auto-scheduled"]}})
     assert {one["state_name"] for one in coming} >= {"Scheduled"}, "and what is due later is planned"
@@ -233,14 +235,17 @@ def the_pages_show_them_and_ask_nobody_else(api, url, home):
         page.wait("document.body.innerText.includes('Dashboard')", "what the link opens")
         page.open(f"{older}/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.body.innerText.includes('Completed')", "the run")
+        page.wait("document.body.innerText.includes('solve_anchors: ')", "its stages")
+        page.open(f"{older}/artifacts/key/summary-scheduled")
+        page.wait("document.querySelector('a[href$=\"/artifacts/key/leaderboard-scheduled\"]')", "a link to the others")
         page.open(f"{older}/artifacts/artifact/{table['id']}")
         page.wait("document.body.innerText.includes('centroid')", "the leaderboard")
         assert hosts(page) == {HOST}
 
         page.open(f"{older}/v2/runs/flow-run/{table['flow_run_id']}")
         page.wait("document.querySelector('canvas') && document.body.innerText.includes('Completed')", "the run")
-        page.open(f"{older}/v2/deployments/deployment/{api.deployment('pipeline/hourly')}/run")
-        page.wait("document.body.innerText.includes('Name in data/experiments, or the path of a card')", "the form")
+        page.open(f"{older}/v2/deployments/deployment/{api.deployment('pipeline/run-card-hourly')}/run")
+        page.wait("document.body.innerText.includes('Name of an experiment card, or its path')", "the form")
         assert hosts(page) == {HOST}
         assert page.errors == []
 
@@ -304,20 +309,20 @@ def test_a_run_that_hangs_or_was_cut_off_is_crashed_reported_and_frees_its_place
     world = with_store(World(tmp_path, experiment=small))
     words = ("--schedule", "--deployments", deployments(world, tmp_path), "--webhook", hook.url)
     with started(world.home, *words) as (api, running_up):
-        hanging = api.run("pipeline/hourly", experiment=world.card)
+        hanging = api.run("pipeline/run-card-hourly", experiment=world.card)
         beats(api, hanging, seconds=480)
         process_of(hanging).suspend()
         run = api.ended(hanging)
         assert (run["state_name"], run["state"]["message"][:16]) == ("Crashed", "No heartbeat for")
         hook.wait(lambda call: call.get("run") == run["name"] and call["state"] == "Crashed")
 
-        cut_off = api.run("pipeline/hourly", experiment=world.card)
+        cut_off = api.run("pipeline/run-card-hourly", experiment=world.card)
         wait_for(lambda: process_of(cut_off))
         cut(running_up)
     with started(world.home, *words[:-2]) as (api, _):
         run = api.ended(cut_off)
         assert run["state"]["message"] == "Its worker was killed. Run it again: it resumes."
-        assert api.ended(api.run("pipeline/hourly", experiment=world.card))["state_name"] == "Completed"
+        assert api.ended(api.run("pipeline/run-card-hourly", experiment=world.card))["state_name"] == "Completed"
 
 
 def test_bad_input_is_refused_before_anything_starts(tmp_path):

@@ -6,12 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 
 import mlflow
 import pytest
 
 from tasks.tracking.active_run import active_run, open_run
-from tasks.tracking.runs import DatasetInput, ResultRow, log_results
+from tasks.tracking.runs import DatasetInput, ResultRow, log_headline, log_results
 from tasks.tracking.store import store
 from vocabsem.errors import BadInput
 from warehouse.home import Home
@@ -26,6 +27,7 @@ CARD = {
     "limits": {"train": 8, "test": None},
     "champion": False,
 }
+ENDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILMS = DatasetInput("films", "a" * 64, 20, "pypi:films==1/train.csv")
 
 
@@ -42,7 +44,8 @@ def row(method, shots, macro_f1, *, dataset="films", control=False, key=None):
     }
     parameters = {"method": method.partition("+")[0], "metric": "cosine", "center": True}
     keys = {"predictions": key or f"{method}-{shots}", "metrics": "c" * 64, "states:test": "d" * 64}
-    return ResultRow("tiny", dataset, method, shots, [0, 1], parameters, control, scores, keys)
+    step = 20 if shots == "all" else int(shots)
+    return ResultRow("tiny", dataset, method, shots, step, [0, 1], parameters, control, scores, keys, ENDED, 0.2)
 
 
 def log(home, rows, best=()):
@@ -93,17 +96,18 @@ def test_the_parent_describes_the_best_on_validation_data(client, parent, home):
     assert client.get_run(parent).data.tags["mlflow.note.content"] == "", "there was no validation data"
     figures = {"macro_f1": 0.3, "macro_f1_low": 0.2, "macro_f1_high": 0.4}
     fit = {"dataset": "films", "model": "tiny", "method": "zero_shot", "shots": "0", "validation_macro_f1": 0.5}
+    fit["key"] = "c" * 64
     best = [fit | figures | {"rank": 1}, fit | figures | {"rank": 2, "method": "ridge"}]
     best.append(fit | figures | {"rank": 1, "dataset": "books", "validation_macro_f1": None})
     note = client.get_run(log(home, ROWS, best)).data.tags["mlflow.note.content"]
     assert note.splitlines()[2:] == ["| films | tiny | zero_shot | 0 | 0.300 | 0.200 to 0.400 |"]
 
 
-def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
+def test_each_method_is_a_child_with_its_intervals_and_keys(client, parent):
     runs = {run.data.params["label"]: run for run in children(client, parent)}
     assert set(runs) == {"zero_shot", "centroid", "linear_probe"}
     run = runs["linear_probe"]
-    assert run.info.run_name == "linear_probe 4, films"
+    assert run.info.run_name == "linear_probe, films"
     assert run.info.status == "FINISHED"
     assert run.data.metrics == pytest.approx(
         {
@@ -117,17 +121,62 @@ def test_each_row_is_a_child_with_its_intervals_and_keys(client, parent):
     assert run.data.params == {
         "model": "tiny",
         "dataset": "films",
-        "shots": "4",
+        "shots": '["4"]',
         "seeds": "[0, 1]",
         "label": "linear_probe",
         "method": "linear_probe",
         "metric": "cosine",
         "center": "true",
     }
-    assert run.data.tags["key.predictions"] == "linear_probe-4"
-    assert run.data.tags["key.states:test"] == "d" * 64
+    assert run.data.tags["key.predictions.4"] == "linear_probe-4"
+    assert run.data.tags["key.states:test.4"] == "d" * 64
     assert run.data.tags["control"] == "false"
     assert runs["centroid"].data.tags["control"] == "true"
+
+
+def test_a_method_has_a_step_for_each_number_of_shots_and_takes_as_long_as_its_fits(client, home):
+    rows = [row("ridge", "4", 0.5), row("ridge", "16", 0.6), row("ridge", "all", 0.7)]
+    run_id = log(home, rows)
+    (child,) = children(client, run_id)
+    curve = client.get_metric_history(child.info.run_id, "macro_f1")
+    assert {point.step: point.value for point in curve} == pytest.approx({4: 0.5, 16: 0.6, 20: 0.7})
+    assert child.data.metrics["macro_f1"] == pytest.approx(0.7), "the most labels"
+    assert child.data.tags["key.states:test"] == "d" * 64
+    assert child.data.tags["key.predictions.16"] == "ridge-16"
+    assert child.info.end_time - child.info.start_time == 600
+    assert child.info.start_time == 1000 * ENDED.timestamp() - 200
+
+
+def test_the_parent_has_the_figures_of_the_best_its_user_and_its_source(client, home):
+    rows = [row("ridge", "4", 0.5, key="one"), row("ridge", "4", 0.7, dataset="books", key="two")]
+    for each, key in zip(rows, ("m1", "m2"), strict=True):
+        each.keys["metrics"] = key
+    best = [
+        {
+            "dataset": each.dataset,
+            "model": "tiny",
+            "method": "ridge",
+            "shots": "4",
+            "rank": 1,
+            "key": each.keys["metrics"],
+        }
+        | each.scores
+        | {"validation_macro_f1": 0.5}
+        for each in rows
+    ]
+    books = DatasetInput("books", "b" * 64, 20, "file:books.csv")
+    with active_run(home, CARD, "e" * 64, None, "") as run_id:
+        log_results(home, run_id, rows, [FILMS, books], best)
+        log_headline(home, run_id, rows, best)
+    parent = client.get_run(run_id)
+    figures = {name: value for name, value in parent.data.metrics.items() if name.startswith("best_")}
+    assert figures == pytest.approx(
+        {"best_macro_f1": 0.6, "best_accuracy": 0.5, "best_macro_f1/films/tiny": 0.5, "best_macro_f1/books/tiny": 0.7}
+    ), "no mean of a figure that is infinite"
+    for run in [parent, *children(client, run_id)]:
+        assert run.data.tags["mlflow.source.name"] == "vocabsem run two-methods"
+        assert run.data.tags["mlflow.user"] == run.info.user_id
+        assert run.data.tags["mlflow.user"] not in ("", "unknown")
 
 
 def test_parent_and_children_name_the_data_by_its_key(client, parent):
@@ -189,7 +238,7 @@ def test_forty_rows_take_few_writes(home, parent):
 
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, "commit", count)
     try:
-        log_results(home, run_id, [row("m", str(i), 0.5) for i in range(40)], [FILMS], [])
+        log_results(home, run_id, [row(f"m{i}", "4", 0.5) for i in range(40)], [FILMS], [])
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "commit", count)
     assert 40 * 4 <= commits <= 40 * 10 + 40

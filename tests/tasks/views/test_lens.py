@@ -63,6 +63,24 @@ def direct(network):
     return own_states(network, f"review : {TEXT} sentiment :")
 
 
+def test_under_trained_tokens_are_hidden_and_the_frequency_projected_out_of_all_but_the_models_predictions(
+    stored, seen
+):
+    world, dataset = stored
+    given = (world.home, model(), TEXT, dataset, None)
+    every = inspect_prompt(*given, k=10_000, center=True, hide=0)
+    half = inspect_prompt(*given, k=10_000, center=True, hide=0.5)
+    assert (every.hidden, half.hidden) == (0, every.tokens // 2)
+    shown = [each["token"] for each in half.layers[-1]["nearest"] if math.isfinite(each["cosine"])]
+    assert len(shown) == half.tokens - half.hidden
+    assert [layer["words"] for layer in half.layers] == [layer["words"] for layer in every.layers]
+    without = inspect_prompt(*given, k=4, center=True, project_frequency=True)
+    assert [layer["model"] for layer in without.layers] == [layer["model"] for layer in seen.layers]
+    assert without.layers[-1]["words"][0]["cosine"] != seen.layers[-1]["words"][0]["cosine"]
+    with pytest.raises(BadInput, match="--hide 1: give a share of the vocabulary"):
+        inspect_prompt(*given, k=4, center=True, hide=1)
+
+
 def test_the_prompt_is_the_template_and_every_layer_is_read(seen):
     assert seen.prompt == f"review : {TEXT} sentiment :"
     assert [layer["layer"] for layer in seen.layers] == [0, 1, 2, 3]
