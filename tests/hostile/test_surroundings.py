@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from tests.flows.command import command
+from tests.hostile.test_commands import take_environment
 from tests.tasks.worlds import World, replace_home, server, snapshot, with_store
 from warehouse.catalog.catalog import rebuild
 
@@ -147,7 +148,7 @@ ELSEWHERE = {"MLFLOW_TRACKING_URI": DEAD, "MLFLOW_REGISTRY_URI": DEAD}
 )
 def test_neither_a_proxy_nor_another_mlflow_server_is_used(world, given, names):
     for name in names:
-        check(world, name, api=server(), before=partial(os.environ.update, given))
+        check(world, name, api=server(), before=partial(take_environment, given))
 
 
 @pytest.mark.slow
@@ -155,7 +156,7 @@ def test_neither_a_proxy_nor_another_mlflow_server_is_used(world, given, names):
 def test_a_server_for_the_time_of_a_command_is_reached_past_a_proxy_and_the_catalog_is_rebuilt(world):
     no_database(world.home.catalog, "duckdb")
     for name in ("run", "predict a file", "sql"):
-        check(world, name, before=partial(os.environ.update, PROXIES))
+        check(world, name, before=partial(take_environment, PROXIES))
 
 
 def close(*numbers):
