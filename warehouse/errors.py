@@ -5,6 +5,7 @@ WarehouseError                 exit code 1
 ├── CheckFailed                what was computed fails a check, so it was not published
 ├── NoSpace                    the disk is full, read-only or not ours to write
 ├── WriterBusy                 another process holds the catalog's writer lock
+├── UnreadableCatalog          exit code 2: the catalog's file is damaged, or DuckDB's format of a newer version
 ├── InvalidName                exit code 2: a payload, coordinate or file name that cannot name a partition
 ├── NotPublished               exit code 2: what was never computed cannot be read
 └── QueryRefused               exit code 2: SQL that does not parse, writes or reaches outside
@@ -31,6 +32,10 @@ class NoSpace(WarehouseError): ...
 
 
 class WriterBusy(WarehouseError): ...
+
+
+class UnreadableCatalog(WarehouseError):
+    exit_code = 2
 
 
 class InvalidName(WarehouseError):

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sqlite3
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -17,6 +18,10 @@ from warehouse.lake import atomic
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_lock = threading.Lock()
+_stores: list[tuple[str, str]] = []
+"""Tracking and registry URI before any block of `_global_store`, then those of the blocks that are open."""
 
 
 def store_lock(home: Home) -> AbstractContextManager[None]:
@@ -41,10 +46,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
                 yield client
         return
     mlflow = _mlflow()
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(home.tracking_uri)
-    mlflow.set_registry_uri(home.tracking_uri)
-    try:
+    with _global_store(mlflow, home.tracking_uri):
         with store_lock(home), _silent_migrations():
             path = home.mlflow
             if not path.exists() or not path.stat().st_size:
@@ -53,13 +55,38 @@ def store(home: Home) -> Iterator["MlflowClient"]:
                 with atomic.replaced(path) as temporary:  # a kill between two migrations leaves what no start can open
                     mlflow.MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
             check_database(path, "mlflow")
-            client = mlflow.MlflowClient()
+            client = mlflow.MlflowClient(home.tracking_uri, home.tracking_uri)
             with closing(sqlite3.connect(home.mlflow)) as database:
                 database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
         yield client
+
+
+@contextmanager
+def _global_store(mlflow: Any, uri: str) -> Iterator[None]:
+    """Let MLflow's global functions use a store in the block.
+
+    Blocks of several threads overlap in any order: a run that is interrupted closes itself while a task still logs. The
+    store of the newest block that is open counts, and the earlier one is put back when none is.
+    """
+    with _lock:
+        if not _stores:
+            _stores.append((mlflow.get_tracking_uri(), mlflow.get_registry_uri()))
+        _stores.append((uri, uri))
+        _use_newest(mlflow)
+    try:
+        yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+        with _lock:
+            _stores.remove((uri, uri))
+            _use_newest(mlflow)
+            if len(_stores) == 1:
+                _stores.clear()
+
+
+def _use_newest(mlflow: Any) -> None:
+    tracking, registry = _stores[-1]
+    mlflow.set_tracking_uri(tracking)
+    mlflow.set_registry_uri(registry)
 
 
 def _mlflow() -> Any:

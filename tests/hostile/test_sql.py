@@ -50,6 +50,13 @@ def test_a_query_that_fills_the_memory_is_stopped(home, sql):
         limited.query(home, sql, timeout=60, memory="200MB")
 
 
+@pytest.mark.parametrize("memory", ["1MB", "8MB", "30MB"])
+def test_memory_that_opens_no_catalog_is_too_little(home, memory):
+    done = command(home, "query", "lineage", "--memory", memory)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: the query takes more than {memory} of memory: ")
+
+
 def test_a_refused_query_is_refused_as_without_limits(home):
     with pytest.raises(QueryRefused, match="is no SELECT"):
         limited.query(home, "drop table models", timeout=60, memory="1GB")

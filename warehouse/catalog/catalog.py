@@ -22,7 +22,7 @@ from warehouse.catalog.build import Summary, build, is_current, renew
 from warehouse.catalog.build import update as build_from
 from warehouse.catalog.statements import quoted, statement
 from warehouse.catalog.verified import verification
-from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, WarehouseError
+from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, UnreadableCatalog, WarehouseError
 from warehouse.home import Home
 from warehouse.lake import atomic, files
 from warehouse.lake.lease import lease
@@ -146,9 +146,9 @@ def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _unreadable(home: Home, error: duckdb.Error) -> WarehouseError:
+def _unreadable(home: Home, error: duckdb.Error) -> UnreadableCatalog:
     reason = files.first_line(error)
-    return WarehouseError(f"{home.catalog} cannot be opened ({reason}): run `{REBUILD}` to build it from the lake")
+    return UnreadableCatalog(f"{home.catalog} cannot be opened ({reason}): run `{REBUILD}` to build it from the lake")
 
 
 def query(

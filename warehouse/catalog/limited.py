@@ -23,6 +23,9 @@ from warehouse.errors import QueryRefused, WarehouseError
 from warehouse.home import Home
 
 _MEMORY = re.compile(r"(\d{1,6})\s*(MB|GB)", re.IGNORECASE)
+_DUCKDB_IS_OUT = "Out of Memory Error: "
+# Python and Arrow, C++, the loader of shared libraries
+_OUT_OF_MEMORY = re.compile(rf"MemoryError|bad_alloc|cannot allocate memory|{_DUCKDB_IS_OUT}")
 _UNITS = {"MB": 10**6, "GB": 10**9}
 
 
@@ -47,13 +50,11 @@ def query(
         raise QueryRefused(
             f"the query takes more than {timeout:g} s: select fewer rows, or give it more time with --timeout"
         )
-    if done.returncode < 0 or "MemoryError" in done.stderr or "bad_alloc" in done.stderr:
+    if done.returncode < 0 or _DUCKDB_IS_OUT in done.stdout or _OUT_OF_MEMORY.search(done.stderr):
         raise QueryRefused(_too_large(memory))
     if not done.stdout:
         raise WarehouseError(f"the process of the query ended: {done.stderr.strip().rpartition(chr(10))[2]}")
     error = json.loads(done.stdout)
-    if error["message"].startswith("Out of Memory"):
-        raise QueryRefused(_too_large(memory))
     raise getattr(errors, error["kind"])(error["message"])
 
 

@@ -5,8 +5,10 @@ import math
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from threading import Event
 
 import mlflow
 import pytest
@@ -220,6 +222,26 @@ def test_the_globals_of_mlflow_are_put_back(home):
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     with store(home):
         assert mlflow.get_tracking_uri() == home.tracking_uri
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == before
+
+
+def test_a_store_whose_block_outlasts_an_earlier_one_of_another_thread_is_still_the_global_one(home):
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    opened, ended = Event(), Event()
+
+    def earlier():
+        with store(home):
+            opened.set()
+            ended.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(earlier)
+        assert opened.wait(60)
+        with store(home):
+            ended.set()
+            pool.shutdown()
+            assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (home.tracking_uri, home.tracking_uri)
+            assert mlflow.MlflowClient().get_experiment_by_name("Default")
     assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == before
 
 
