@@ -99,10 +99,9 @@ def _recording(plan: Plan, calibration: Calibration, lengths: Lengths) -> float:
     for pair in plan.pairs:
         due = [fit for fit in pair.fits if fit.metrics.key in missing]
         if due and (figures := calibration.figures(pair.dataset.classes)):
-            rows = _rows(plan, pair, "validation", lengths) + 2 * _rows(
-                plan, pair, "test", lengths
-            )  # scored, then compared
-            seconds += figures.seconds * rows * sum(len(fit.predictions.spec.seeds) for fit in due)
+            validation, test = (_rows(plan, pair, split, lengths) for split in ("validation", "test"))
+            seeds = sum(len(fit.predictions.spec.seeds) for fit in due)
+            seconds += figures.seconds * seeds * (validation + 2 * test)  # test rows are compared too
     return seconds
 
 
