@@ -54,7 +54,7 @@ ALL = ("run", "run again", "predict", "predict a file", "leaderboard", "sql", "r
 
 
 def check(world, name, says="", **options):
-    """Run a command: it ends well, or, where something is to be said, with that in one line and nothing done."""
+    """Run a command: it ends well, or, where an error is expected, with that in one line and nothing done."""
     before = snapshot(world.home.root)
     done = command(world.home, *words_of(world, name), **options)
     assert "Traceback" not in done.stderr + done.stdout
