@@ -67,7 +67,7 @@ def refused(world, *words, code=2, says=(), **options):
         ({"models": ["smollm2-135m-instruc"]}, ["unknown model", "did you mean 'smollm2-135m-instruct'"]),
         ({"datasets": ["rotten_tomatos"]}, ["unknown dataset", "did you mean 'rotten_tomatoes'"]),
         ({"models": ["/no/such/model.yaml"]}, ["cannot read the card /no/such/model.yaml", "No such file"]),
-        ({"layers": [4]}, ["layers [4] of experiment 'tiny'", "layers 0 to 3"]),
+        ({"layers": [4]}, ["experiment 'tiny' with model", "layers [4]: the model has layers 0 (embedding) to 3"]),
     ],
     ids=str,
 )
