@@ -99,7 +99,7 @@ def read_examples(
     files: Mapping[str, Path],
     *,
     limits: Mapping[str, int | None],
-    seed: int,
+    seed: int = 0,
     cache: Path,
 ) -> Examples:
     """Read the examples of a data set.
@@ -115,8 +115,8 @@ def read_examples(
         The fetched file of each of `card.files`.
     limits : mapping of str to int or None
         Most rows of each split.
-    seed : int
-        Governs which rows are kept under a limit.
+    seed : int, default=0
+        Governs which rows are kept under a limit. Experiments vary shots and weights, never these.
     cache : Path
         Folder for what `datasets` keeps of a hub folder.
 

@@ -196,8 +196,6 @@ def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Pl
 
 def _show(plan: "Plan", as_json: bool) -> None:
     from flows.cli.plan_view import show_plan
-
-    plan.home.root.mkdir(parents=True, exist_ok=True)  # Prefect, imported next, makes its own folder in it
     from flows.execution.reading import read_data
 
     show_plan(*read_data(plan), as_json=as_json)

@@ -69,8 +69,9 @@ class ActivityLine:
                 if self._stopped.is_set() or self._line_begun or now - self._printed_at < SILENCE_SECONDS:
                     continue
                 frame += 1
-                line = f"{FRAMES[frame % len(FRAMES)]} {self.what}, {now - self.began:.0f} s"
-                os.write(2, ERASE + line[: _columns() - 1].encode())
+                took = f", {now - self.began:.0f} s"
+                line = f"{FRAMES[frame % len(FRAMES)]} {self.what}"[: _columns() - 1 - len(took)] + took
+                os.write(2, ERASE + line.encode())
                 self._drawn = True
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from flows.execution.activity import activity
 from flows.planning.cost import Lengths
 from flows.planning.plan import ModelDatasetPlan, Plan, make_plan
-from tasks.examples import SEED
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import VocabsemError
 from vocabsem.examples import read_examples
@@ -53,7 +52,7 @@ def _fetched(home: Home, card: DatasetCard) -> dict[str, Path]:
 
 def _lengths(home: Home, pair: ModelDatasetPlan) -> Mapping[str, np.ndarray]:
     card, limits = pair.dataset, pair.examples.spec.limits
-    examples = read_examples(card, _fetched(home, card), limits=limits, seed=SEED, cache=home.cache / "datasets")
+    examples = read_examples(card, _fetched(home, card), limits=limits, cache=home.cache / "datasets")
     characters = np.array([sum(map(len, fields.values())) for fields in examples.fields])
     splits = np.array(examples.split)
     return {split: characters[splits == split] for split in dict.fromkeys(examples.split)}

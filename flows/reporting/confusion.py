@@ -12,7 +12,7 @@ MAX_NAMED = 6  # classes whose names stand beside the matrix, if they are short;
 MAX_NAME = 16  # characters
 MAX_COUNTED = 12  # classes whose counts stand in the cells; of more, the most frequent confusions are listed
 MAX_CONFUSIONS = 12
-SPACE = 14  # units between two labels beside the matrix, at least
+SPACE = 18  # units between two labels beside the matrix, at least
 TITLE = 22  # units beside the labels
 DIGIT = 6.2  # units of a digit
 

@@ -74,4 +74,4 @@ def test_a_run_with_nothing_to_do_loads_no_model(ran):
 def test_a_text_is_classified_without_mlflow_and_prefect(ran):
     modules, code = imported("--home", ran[0].home.root, "predict", "--model", "vocabsem-made", "a good film")
     assert code == 0
-    assert not modules & {"mlflow", "prefect", "pandas", "duckdb", "sqlalchemy"}
+    assert not modules & {"mlflow", "prefect", "duckdb", "sqlalchemy"}

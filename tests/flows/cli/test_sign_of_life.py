@@ -104,6 +104,7 @@ def lives(watched):
     return watched
 
 
+@pytest.mark.slow  # beside other programs an import may hold the interpreter for longer
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
@@ -122,6 +123,7 @@ def test_commands_show_what_they_are_at(ran, tmp_path, words, shown):
     assert done.text.endswith("\n") or done.text.endswith(ERASE.decode()), done.text[-200:]
 
 
+@pytest.mark.slow
 def test_a_run_shows_every_stage(tmp_path):
     world = with_store(World(tmp_path))
     environment = {"VOCABSEM_HOME": str(world.home.root), "PREFECT_API_URL": server()}
