@@ -30,7 +30,7 @@ def test_each_partition_is_computed_once_and_one_run_is_recorded(tmp_path):
     assert [one.returncode for one in done] == [0] * 5, [one.stderr for one in done]
     assert len({one.stdout for one in done}) == 1, "all print the same board"
     waited = [one for one in done if ", which computes experiment 'tiny'" in one.stderr]
-    assert len(waited) == 4
+    assert 1 <= len(waited) <= 4, "who comes when all is published waits for nobody"
     assert all("waiting for pid " in one.stderr for one in waited)
     written = log.read_text().splitlines()
     assert len(written) == len(set(written)), "each file is written once"
