@@ -145,18 +145,18 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
         raise BadInput("a text to classify is empty: give at least one word")
     for each in lines:
         _check_utf8(each)
-    found = find_classifier(Home.find(), model)
-    field, *others = found.config["fields"]
+    registered = find_classifier(Home.find(), model)
+    field, *others = registered.config["fields"]
     if others:
         raise BadInput(f"{model} has the fields {', '.join([field, *others])}: give a file of them with --input")
 
-    with activity(f"loading {found.name}/{found.version}"):
+    with activity(f"loading {registered.name}/{registered.version}"):
         import pyarrow as pa
 
         from vocabsem.text_classifier import TextClassifier
         from warehouse.catalog.export import render
 
-        classifier = TextClassifier(found.classifier)
+        classifier = TextClassifier(registered.classifier)
     probabilities = classifier.predict_proba([{field: each} for each in lines])
     labels = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
     table = pa.table([pa.array(labels), *probabilities.T], names=["label", *classifier.labels])

@@ -26,7 +26,7 @@ class ActivityLine:
     def __init__(self) -> None:
         self.what, self.began = "", time.monotonic()
         self._lock = threading.RLock()
-        self._drawn = self._line_begun = False
+        self._visible = self._line_begun = False
         self._printed_at = time.monotonic()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -53,9 +53,9 @@ class ActivityLine:
     def erased(self, printed: bytes | memoryview = b"") -> Iterator[None]:
         """Erase the line, and draw none during the block, which prints these bytes."""
         with self._lock:
-            if self._drawn:
+            if self._visible:
                 os.write(2, ERASE)
-                self._drawn = False
+                self._visible = False
             yield
             if end := bytes(memoryview(printed)[-1:]):
                 self._line_begun = end != b"\n"
@@ -72,7 +72,7 @@ class ActivityLine:
                 took = f", {now - self.began:.0f} s"
                 line = f"{FRAMES[frame % len(FRAMES)]} {self.what}"[: _columns() - 1 - len(took)] + took
                 os.write(2, ERASE + line.encode())
-                self._drawn = True
+                self._visible = True
 
 
 def _columns() -> int:

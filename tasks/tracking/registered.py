@@ -38,17 +38,17 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
     versions = _versions(home)
     name, slash, number = model.partition("/")
     if slash:
-        found = [each for each in versions if each[:2] == (name, number)]
+        matching = [each for each in versions if each[:2] == (name, number)]
     else:
         name, _, alias = model.partition("@")
-        found = [each for each in versions if (each[0], each[2]) == (name, alias or CHAMPION)]
-    if not found:
+        matching = [each for each in versions if (each[0], each[2]) == (name, alias or CHAMPION)]
+    if not matching:
         known = [f"{name}@{alias}" for name, _, alias, *_ in versions if alias]
         raise BadInput(
             f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
             " an experiment with 'champion: true' registers one for each data set"
         )
-    name, number, _, source, location = found[0]
+    name, number, _, source, location = matching[0]
     folder = Path(url2pathname(urlparse(location).path))
     try:
         (config,) = folder.glob("artifacts/*/config.json")

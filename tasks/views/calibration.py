@@ -145,7 +145,7 @@ class Calibration:
 
 
 def machine() -> str:
-    """Return what tells this machine from another: its processor, cores, accelerator, and the version of torch."""
+    """Return what identifies this machine: its processor, cores, accelerator, and the version of torch."""
     from importlib.metadata import version
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

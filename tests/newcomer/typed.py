@@ -1,4 +1,4 @@
-"""The commands that README and docs tell a reader to type, in their order, and which of them a walk leaves out."""
+"""The commands that a reader of README and docs types, in their order, and which of them a walk leaves out."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ LEFT_OUT = {
 def typed(page: str) -> list[str]:
     """Return the command lines of a page, as they stand: in blocks, behind a prompt if there is one, and in tables."""
     text = (ROOT / page).read_text()
-    found = [(match.start(), match[1]) for match in CELL.finditer(text)]
+    lines_at = [(match.start(), match[1]) for match in CELL.finditer(text)]
     for match in FENCED.finditer(text):
         if match[1] not in ("", "sh", "bash"):
             continue
@@ -29,8 +29,8 @@ def typed(page: str) -> list[str]:
         lines = re.findall(r"^\$ (.+)$", block, re.MULTILINE) or re.findall(
             r"^(?:vocabsem|\.venv/bin/\w+|pip|make) .+$", block, re.MULTILINE
         )
-        found += [(match.start() + index, line) for index, line in enumerate(lines)]
-    return [line.replace("\\|", "|") for _, line in sorted(found)]
+        lines_at += [(match.start() + index, line) for index, line in enumerate(lines)]
+    return [line.replace("\\|", "|") for _, line in sorted(lines_at)]
 
 
 def reason_to_leave_out(line: str) -> str | None:

@@ -237,7 +237,9 @@ def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
         for layer in layers or []:  # 18, or 18:mean
             number, _, own = layer.partition(":")
             column = f"layer_{layer}".replace(":", "_")
-            of_layer.setdefault((int(number), own or pooling, column, layer == layers[-1]), []).append(root / path)
+            of_layer.setdefault((int(number), own or pooling or "last", column, layer == layers[-1]), []).append(
+                root / path
+            )
     for kind, paths in of_kind.items():
         scan = _scan(paths, _ROWS)
         yield kind, statement("states_of_files").format(files=scan) if kind == "states" else scan

@@ -1,4 +1,4 @@
-"""A terminal is never silent for long, and what tells that the command lives is gone when it speaks."""
+"""A terminal is never silent for long, and the line that shows it alive is gone when it speaks."""
 
 import io
 import os
@@ -46,7 +46,7 @@ def counting():
             line.stop()
 
 
-def drawn(terminal):
+def printed_to(terminal):
     try:
         return os.read(terminal, 1 << 16)
     except BlockingIOError:
@@ -57,7 +57,7 @@ def until(terminal, what):
     seen, deadline = b"", time.monotonic() + 20
     while what not in seen:
         assert time.monotonic() < deadline, seen
-        seen += drawn(terminal)
+        seen += printed_to(terminal)
         time.sleep(0.02)
     return seen
 
@@ -66,9 +66,9 @@ def test_the_line_is_drawn_after_silence_and_erased_before_output():
     with counting() as (line, end):
         assert ERASE in until(end, b"counting, 0 s")
         with line.erased(b"result\n"):
-            assert drawn(end).endswith(ERASE)
+            assert printed_to(end).endswith(ERASE)
             time.sleep(0.7)
-            assert drawn(end) == b"", "nothing is drawn while something is printed"
+            assert printed_to(end) == b"", "nothing is drawn while something is printed"
         until(end, b"counting")
         line.stop()
         assert until(end, ERASE).endswith(ERASE)
@@ -79,9 +79,9 @@ def test_a_line_that_another_has_begun_is_left_alone():
     with counting() as (line, end):
         with line.erased(b"no end of line"):
             pass
-        drawn(end)
+        printed_to(end)
         time.sleep(1)
-        assert drawn(end) == b""
+        assert printed_to(end) == b""
 
 
 def test_elsewhere_each_activity_is_a_line_unless_quiet(monkeypatch):
@@ -116,8 +116,8 @@ def lives(watched):
 )
 def test_commands_show_what_they_are_at(ran, tmp_path, words, shown):
     world, _ = ran
-    places = {"REPORT": tmp_path / "report.html", "MODEL": world.folder / "model.yaml"}
-    done = lives(watch(*(places.get(word, word) for word in words), VOCABSEM_HOME=str(world.home.root)))
+    paths = {"REPORT": tmp_path / "report.html", "MODEL": world.folder / "model.yaml"}
+    done = lives(watch(*(paths.get(word, word) for word in words), VOCABSEM_HOME=str(world.home.root)))
     assert done.code == 0, done.text
     assert re.search(rf"{shown}[^,]*, \d+ s", done.text)
     assert done.text.endswith("\n") or done.text.endswith(ERASE.decode()), done.text[-200:]

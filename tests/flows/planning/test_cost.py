@@ -15,13 +15,13 @@ from tasks.views import calibration
 from tasks.views.calibration import Calibration
 from tests.tasks.worlds import SPLITS, compute, fit_of, model
 
-FIT, FIGURES = 0.5, 9.0  # seconds that are said to have been timed
+FIT, FIGURES = 0.5, 9.0  # seconds, as if timed
 TOKEN = 0.001
 
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch):
-    """Nothing is timed: what is said to have been is known."""
+    """Nothing is timed."""
     monkeypatch.setattr(calibration, "time_tokens", lambda *_: TOKEN)
     monkeypatch.setattr(calibration, "time_fit", lambda *_: FIT)
     monkeypatch.setattr(calibration, "time_figures", lambda *_: FIGURES)

@@ -24,7 +24,7 @@ def home(tmp_path_factory):
 
 @pytest.mark.parametrize("layer", [1, 2, None])
 def test_states_are_those_of_the_lake_with_their_classes_and_texts(home, tmp_path, layer):
-    table = reads.exported_states(home, "tiny", "mr", None, layer)
+    table = reads.exported_states(home, "tiny", "mr", None, layer, None)
     write_arrays(table, tmp_path / "states.npz")
     with np.load(tmp_path / "states.npz", allow_pickle=False) as arrays:
         expected = np.concatenate([state("tiny", "mr", split, layer or 2) for split in sorted(SPLITS)])
@@ -37,7 +37,7 @@ def test_states_are_those_of_the_lake_with_their_classes_and_texts(home, tmp_pat
 
 
 def test_one_split_of_states(home):
-    table = reads.exported_states(home, "tiny", "mr", "test", 1)
+    table = reads.exported_states(home, "tiny", "mr", "test", 1, "last")
     np.testing.assert_array_equal(np.array(table["state"].to_pylist(), np.float32), state("tiny", "mr", "test", 1))
 
 

@@ -267,8 +267,8 @@ def test_persistence_refuses_what_it_did_not_write():
     with pytest.raises(DataError, match="zero_shot is not fitted"):
         to_arrays(build("zero_shot"))
     careless = fitted("centroid")
-    careless.scale_ = 1.0
-    with pytest.raises(DataError, match="learns 'scale_', not annotated in its class: add scale_: TYPE"):
+    careless.length_ = 1.0
+    with pytest.raises(DataError, match="learns 'length_', not annotated in its class: add length_: TYPE"):
         to_arrays(careless)
     arrays, metadata = to_arrays(fitted("centroid"))
     for spoiled in (
