@@ -1,9 +1,12 @@
 """Clusters of the model's own answers to texts without labels, matched to the classes."""
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from vocabsem.label_space import LabelSpace
@@ -28,6 +31,8 @@ class PrototypicalCalibration(Method):
         Starts.
     reg_covar : float, default=1e-3
         Added to each variance.
+    max_iter : int, default=500
+        Steps of expectation maximization from a start.
     random_state : int, default=0
         Draws the starts.
 
@@ -55,23 +60,34 @@ class PrototypicalCalibration(Method):
     trains = True
     takes_random_state = True
     fit_copies = (0.0, 6.0)
-    positive = ("n_init", "reg_covar")
+    positive = ("n_init", "reg_covar", "max_iter")
 
     space: LabelSpace
     means_: NDArray[np.float64]
     factors_: NDArray[np.float64]
     log_weights_: NDArray[np.float64]
 
-    def __init__(self, space: LabelSpace, *, n_init: int = 10, reg_covar: float = 1e-3, random_state: int = 0) -> None:
+    def __init__(
+        self,
+        space: LabelSpace,
+        *,
+        n_init: int = 10,
+        reg_covar: float = 1e-3,
+        max_iter: int = 500,
+        random_state: int = 0,
+    ) -> None:
         self.space = space
         self.n_init = n_init
         self.reg_covar = reg_covar
+        self.max_iter = max_iter
         self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        settings = {"n_init": self.n_init, "reg_covar": self.reg_covar, "random_state": self.random_state}
-        mixture = GaussianMixture(self.space.classes, **settings, max_iter=500)
-        mixture.fit(self._log_probabilities(background))
+        settings = {name: getattr(self, name) for name in ("n_init", "reg_covar", "max_iter", "random_state")}
+        mixture = GaussianMixture(self.space.classes, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the likeliest start is kept where it is
+            mixture.fit(self._log_probabilities(background))
         component = linear_sum_assignment(log_softmax(mixture.means_, axis=1).T, maximize=True)[1]  # of each class
         self.means_, self.factors_ = mixture.means_[component], mixture.precisions_cholesky_[component]
         self.log_weights_ = np.log(mixture.weights_[component])

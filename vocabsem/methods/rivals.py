@@ -123,8 +123,8 @@ RIVALS = (
         trains=True,
         takes_random_state=True,
         fit_copies=(0.0, 6.0),
-        positive=("n_init", "reg_covar"),
-        params={"n_init": 10, "reg_covar": 0.001},
+        positive=("n_init", "reg_covar", "max_iter"),
+        params={"n_init": 10, "reg_covar": 0.001, "max_iter": 500},
     ),
     MethodInfo(
         name="label_spreading",

@@ -15,6 +15,7 @@ QUICK = {
     **dict.fromkeys(("linear_probe", "head_tuning", "probe_self_training"), FOLDS),
     "kernel_svc": {"max_rows": 300, "costs": (1.0,)},
     "random_features": {"n_features": 128},
+    "prototypical_calibration": {"n_init": 1, "max_iter": 20},
     "lp_plus_plus": {"max_iter": 3},
     "clap": {"max_iter": 3},
 }
