@@ -74,19 +74,15 @@ class Setting:
         return self._encoded(rows)[0]
 
     def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
-        from tasks.examples import SEED
         from vocabsem.cards.loader import load_card
         from vocabsem.examples import read_examples
         from vocabsem.prompting import encode_prompts
-        from vocabsem.sources.fetching import fetch
+        from vocabsem.sources.readers import fetch_files
 
         card = load_card("datasets", self.dataset).located(self.data_dir)
-        files = {
-            split: fetch(source, self.home.cache, sha256=card.sha256.get(split)).path
-            for split, source in card.files.items()
-        }
         limits = {"train": 64, "validation": None, "test": rows}
-        examples = read_examples(card, files, limits=limits, seed=SEED, cache=self.home.cache / "datasets")
+        files = fetch_files(card, self.home.cache)
+        examples = read_examples(card, files, limits=limits, cache=self.home.cache / "datasets")
         fields = [row for row, split in zip(examples.fields, examples.split, strict=True) if split == "test"]
         encoded = encode_prompts(self.model.tokenizer, card.template, fields, max_tokens=512, prepend_bos=False)
         return encoded.token_ids, encoded.texts

@@ -8,7 +8,7 @@ from tasks.steps.decorator import step_task
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import fetch_checkpoint
 from vocabsem.errors import DownloadInterrupted
-from vocabsem.sources.fetching import fetch
+from vocabsem.sources.readers import fetch_files
 from warehouse.home import Home
 
 
@@ -23,6 +23,4 @@ def fetch_card(home: Home, card: ModelCard | DatasetCard, datasets: Sequence[Dat
         for dataset in datasets:
             label_ids(card, dataset, home)
         return {}
-    return {
-        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
-    }
+    return fetch_files(card, home.cache)

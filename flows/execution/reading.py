@@ -1,17 +1,15 @@
 """Read the data sets of a plan before it is run, so that its prompts can be counted. Nothing is published."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from flows.execution.activity import activity
 from flows.planning.cost import Lengths
 from flows.planning.plan import ModelDatasetPlan, Plan, make_plan
-from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import VocabsemError
 from vocabsem.examples import read_examples
-from vocabsem.sources.fetching import fetch
+from vocabsem.sources.readers import fetch_files
 from warehouse.home import Home
 
 
@@ -29,7 +27,7 @@ def read_data(plan: Plan) -> tuple[Plan, Lengths, list[str]]:
         if any(source in plan.unfetched for source in card.files.values()):
             try:
                 with activity(f"fetching {card.name}"):
-                    _fetched(plan.home, card)
+                    fetch_files(card, plan.home.cache)
             except VocabsemError as error:
                 failed[card.name] = str(error)
     if plan.unfetched:
@@ -44,15 +42,9 @@ def read_data(plan: Plan) -> tuple[Plan, Lengths, list[str]]:
     return plan, lengths, [f"{name}: {reason}" for name, reason in failed.items()]
 
 
-def _fetched(home: Home, card: DatasetCard) -> dict[str, Path]:
-    return {
-        split: fetch(source, home.cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()
-    }
-
-
 def _lengths(home: Home, pair: ModelDatasetPlan) -> Mapping[str, np.ndarray]:
     card, limits = pair.dataset, pair.examples.spec.limits
-    examples = read_examples(card, _fetched(home, card), limits=limits, cache=home.cache / "datasets")
+    examples = read_examples(card, fetch_files(card, home.cache), limits=limits, cache=home.cache / "datasets")
     characters = np.array([sum(map(len, fields.values())) for fields in examples.fields])
     splits = np.array(examples.split)
     return {split: characters[splits == split] for split in dict.fromkeys(examples.split)}

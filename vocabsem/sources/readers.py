@@ -11,8 +11,9 @@ from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 from vocabsem.sources import tables
 from vocabsem.sources.arrow_rows import arrow_schema
+from vocabsem.sources.fetching import fetch
 
-__all__ = ["Columns", "Part", "class_names", "parts_of"]
+__all__ = ["Columns", "Part", "class_names", "fetch_files", "parts_of"]
 
 Columns = dict[str, list[str]]
 FOLDER_BATCH = 256  # texts
@@ -72,6 +73,31 @@ class Part:
                         f"its only column is {known[0][:100]!r}: if that is several, say with sep what is between them"
                     )
                 raise DataError(f"{path} has no column {name!r}: {hint}")
+
+
+def fetch_files(card: DatasetCard, cache: Path) -> dict[str, Path]:
+    """Fetch the files of a data set, where they are not cached.
+
+    Parameters
+    ----------
+    card : DatasetCard
+        Its sources, and their hashes where it has some.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    dict of str to Path
+        By split.
+
+    Raises
+    ------
+    DownloadFailed
+        For a source that cannot be had.
+    SourceError
+        For one that is not what the card says.
+    """
+    return {split: fetch(source, cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()}
 
 
 def parts_of(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[Part]:
