@@ -28,8 +28,7 @@ def frequency_direction(anchors: Array) -> Tensor:
 
     References
     ----------
-    Sennrich, Haddow and Birch (2016), Neural Machine Translation of Rare Words with Subword Units,
-    https://arxiv.org/abs/1508.07909.
+    Sennrich, Haddow and Birch (2016), Neural Machine Translation of Rare Words with Subword Units, arXiv 1508.07909.
 
     Examples
     --------
@@ -62,8 +61,8 @@ def project_out(vectors: Array, direction: Tensor) -> Tensor:
 
     References
     ----------
-    Mu and Viswanath (2018), All-but-the-Top: Simple and Effective Postprocessing for Word Representations,
-    https://arxiv.org/abs/1702.01417.
+    Mu and Viswanath (2018), All-but-the-Top: Simple and Effective Postprocessing for Word Representations, arXiv
+    1702.01417.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def undertrained(leverage: ArrayLike, head_norm: ArrayLike, share: float = 0.01)
     References
     ----------
     Land and Bartolo (2024), Fishing for Magikarp: Automatically Detecting Under-trained Tokens in Large Language
-    Models, https://arxiv.org/abs/2405.05417.
+    Models, arXiv 2405.05417.
 
     Examples
     --------

@@ -10,14 +10,14 @@ from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.prior_logistic import ALPHAS, PriorLogistic, fit_around_prior
 from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import sharpen
-from vocabsem.methods._solvers.standardized import SHARPNESS, PriorMethod
+from vocabsem.methods._solvers.standardized import SHARPNESS, PriorPlusLinear
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.parallel import thread_limits
 
 __all__ = ["CLAP"]
 
 
-class CLAP(PriorMethod):
+class CLAP(PriorPlusLinear):
     """softmax(s p + z W + b): Silva-Rodríguez et al. 2024, "A Closer Look at the Few-Shot Adaptation of Large VLMs".
 
     Class-adaptive linear probing (arXiv 2312.12730): cross-entropy + λ/2 Σ_c λ_c ‖w_c‖², w_c the distance of a class's
@@ -68,9 +68,6 @@ class CLAP(PriorMethod):
 
     penalties_: NDArray[np.float64]
     alpha_: float
-    sharpness_: float
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
 
     def __init__(
         self,
@@ -96,9 +93,6 @@ class CLAP(PriorMethod):
             settings = settings_of(self, PriorLogistic)
             fit = fit_around_prior(self._standardized(states), factor * prior, labels, self.penalties_, settings)
         self.coef_, self.intercept_, self.alpha_ = fit.coef, fit.intercept, fit.alpha
-
-    def _logits(self, states: Floats) -> Floats:
-        return self.sharpness_ * self._prior(states) + self._standardized(states) @ self.coef_ + self.intercept_
 
 
 def _trust(probabilities: Floats, labels: Ints) -> NDArray[np.float64]:

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
-from vocabsem.methods._solvers.standardized import PriorMethod
+from vocabsem.methods._solvers.standardized import PriorPlusLinear
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.parallel import thread_limits
 
 __all__ = ["GDAPrior"]
 
 
-class GDAPrior(PriorMethod):
+class GDAPrior(PriorPlusLinear):
     """softmax(s (p + α (z W + b))): Gaussian discriminant analysis (Wang et al., ICLR 2024).
 
     "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation". p is the model's own answer to z's prompt,
@@ -62,10 +61,6 @@ class GDAPrior(PriorMethod):
     fit_copies = (12.0, 3.0)
     temperature_folds = 0
 
-    sharpness_: float
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
-
     def __init__(self, space: LabelSpace, *, layers: int = 1, weights: Sequence[float] = WEIGHTS) -> None:
         super().__init__(space, layers=layers)
         self.weights = weights
@@ -84,6 +79,3 @@ class GDAPrior(PriorMethod):
             )
             coef, intercept = gaussian.fit(precision)
         self.coef_, self.intercept_ = slope * coef, slope * intercept
-
-    def _logits(self, states: Floats) -> Floats:
-        return self.sharpness_ * self._prior(states) + self._standardized(states) @ self.coef_ + self.intercept_

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.svm import SVC
 
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.folds import deal_folds
+from vocabsem.methods._solvers.folds import left_out_folds
 from vocabsem.methods._solvers.standardized import StandardizedMethod
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.parallel import thread_limits
@@ -15,7 +15,6 @@ from vocabsem.parallel import thread_limits
 __all__ = ["KernelSVC"]
 
 ENTRIES = 2**22  # of a block of kernel values
-LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
 
 
 class KernelSVC(StandardizedMethod):
@@ -97,9 +96,9 @@ class KernelSVC(StandardizedMethod):
         self._standardize(background)
         order = np.random.default_rng(self.random_state).permutation(len(labels))
         order = np.concatenate([np.unique(labels, return_index=True)[1], order])  # a row of each class at least
-        kept = np.sort(np.unique(order[: self.max_rows + len(self.classes_)]))
+        kept = np.sort(order[np.sort(np.unique(order, return_index=True)[1])][: self.max_rows])
         self.rows_, y = self._standardized(states[kept]), labels[kept]
-        fold = deal_folds(y, len(y) if len(y) <= LEAVE_ONE_OUT else self.cv)
+        fold = left_out_folds(y, self.cv)
         best = -1
         with thread_limits(1, "blas"):
             for gamma in self.gammas:

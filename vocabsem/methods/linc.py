@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.folds import deal_folds
+from vocabsem.methods._solvers.folds import left_out_folds
 from vocabsem.methods._solvers.stacking import stack
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
 __all__ = ["LinC"]
-
-LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
 
 
 class LinC(Method):
@@ -76,7 +74,7 @@ class LinC(Method):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         columns = self._columns(states)
         start = np.eye(columns.shape[1])[:, :-1]  # A = I, b = 0
-        fold = deal_folds(labels, len(labels) if len(labels) <= LEAVE_ONE_OUT else self.cv)
+        fold = left_out_folds(labels, self.cv)
         losses = [0.0] * len(self.alphas)
         for held_out in (fold == number for number in np.unique(fold)):
             for index, alpha in enumerate(self.alphas):

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
-from vocabsem.methods._solvers.standardized import PriorMethod
+from vocabsem.methods._solvers.standardized import PriorPlusLinear
 from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.ridge import ALPHAS, ridge
 from vocabsem.parallel import thread_limits
@@ -15,7 +14,7 @@ from vocabsem.parallel import thread_limits
 __all__ = ["RidgePrior"]
 
 
-class RidgePrior(PriorMethod):
+class RidgePrior(PriorPlusLinear):
     """softmax(s (p + α ŷ)): the least-squares estimate of `ridge` and the model's own answer, nothing else.
 
     p is the model's own answer to the prompt, centered over the training texts and of unit deviation; ŷ is fitted
@@ -63,10 +62,6 @@ class RidgePrior(PriorMethod):
     temperature_folds = 0
     positive = ("alphas", "alpha_prior")
 
-    sharpness_: float
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
-
     def __init__(
         self,
         space: LabelSpace,
@@ -89,6 +84,3 @@ class RidgePrior(PriorMethod):
             coef, intercept, _, estimates = ridge(z, y, alphas, self.alpha_prior / self.space.width)
             _, self.sharpness_, slope = choose([estimates], labels, self._prior(states), self.weights)
         self.coef_, self.intercept_ = slope * coef, slope * intercept
-
-    def _logits(self, states: Floats) -> Floats:
-        return self.sharpness_ * self._prior(states) + self._standardized(states) @ self.coef_ + self.intercept_

@@ -4,9 +4,16 @@ import numpy as np
 
 from vocabsem.methods.arrays import Ints
 
+LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
+
 
 def deal_folds(labels: Ints, cv: int) -> Ints:
     """Return the fold of each row: rows sorted by class are dealt to the folds in turn."""
     fold = np.empty(len(labels), np.int64)
     fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % cv
     return fold
+
+
+def left_out_folds(labels: Ints, cv: int) -> Ints:
+    """Return the fold of each row: its own with few rows, else one of cv as dealt by `deal_folds`."""
+    return deal_folds(labels, len(labels) if len(labels) <= LEAVE_ONE_OUT else cv)

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from vocabsem.methods._solvers.folds import deal_folds
+from vocabsem.methods._solvers.folds import left_out_folds
 from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.methods.arrays import Floats, Ints
 
 ALPHAS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # strongest first: each fit starts from the one before
-LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ def fit_around_prior(
     columns = np.hstack([z @ axes, np.ones((len(z), 1))])
     share = np.vstack([np.tile(penalties, (axes.shape[1], 1)), np.full((1, len(penalties)), 0.01)])
     problem = _Problem(columns, prior, labels, share, multiplier_alpha, settings.max_iter)
-    fold = deal_folds(labels, len(labels) if len(labels) <= LEAVE_ONE_OUT else settings.cv)
+    fold = left_out_folds(labels, settings.cv)
     losses = np.zeros(len(settings.alphas))
     for held_out in (fold == number for number in np.unique(fold)):
         start = problem.start()

@@ -1,4 +1,4 @@
-"""What methods over standardized states share: z = (h − μ)/(σ √D), and the model's own answer as a prior."""
+"""What methods over standardized states share: z = (h − μ)/(σ √D), the model's own answer as a prior, a sum of both."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,3 +61,14 @@ class PriorMethod(StandardizedMethod):
         logits = self.space.label_logits(states[:, -self.space.width :])
         logits -= logits.mean(axis=1, keepdims=True)
         return np.asarray((logits - self.answer_mean_) / self.answer_scale_)
+
+
+class PriorPlusLinear(PriorMethod):
+    """One whose logits are s p + z W + b."""
+
+    sharpness_: float
+    coef_: NDArray[np.float64]
+    intercept_: NDArray[np.float64]
+
+    def _logits(self, states: Floats) -> Floats:
+        return self.sharpness_ * self._prior(states) + self._standardized(states) @ self.coef_ + self.intercept_
