@@ -28,7 +28,6 @@ from warehouse.lake.vectors import matrix
 
 CENTERING_TEXTS = 64  # training texts whose mean state is subtracted
 TOP_TOKENS = 4  # the model's likeliest next tokens, which stand for label words where there are none
-HIDDEN = 0.01  # share of the vocabulary that is taken for under-trained
 ROUNDING = 1e-4  # of a state's length: a shorter difference from the mean is rounding
 
 
@@ -62,7 +61,7 @@ def inspect_prompt(
     *,
     k: int,
     center: bool,
-    hide: float = HIDDEN,
+    hide: float = 0.0,
     project_frequency: bool = False,
 ) -> LensResult:
     """Compare the state of a prompt's last token at every layer with the anchors and the head.

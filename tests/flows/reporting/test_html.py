@@ -218,7 +218,8 @@ LABELS = [
 def layered(tmp_path_factory):
     """A world whose cards mean harm, all layers stored, and the page of its run."""
     methods = ["zero_shot", "vocabulary_calibrator", {"method": "linear_probe", "control": True}]
-    card = {"layers": [0, 1, 2, "last"], "methods": methods, "shots": [0, "all"], "seeds": [0], "champion": False}
+    layers = [0, 1, 2, "last", "last:mean"]
+    card = {"layers": layers, "methods": methods, "shots": [0, "all"], "seeds": [0], "champion": False}
     world = World(tmp_path_factory.mktemp("layered"), {"labels": LABELS}, card | {"description": HOSTILE})
     plan = world.plan()
     compute(plan)
@@ -249,7 +250,9 @@ def fit_row(plan, method, shots):
 def test_the_layer_profile_is_what_the_probe_scores_on_one_layer(layered):
     plan, path = layered
     profile = layer_profile(plan.home, fit_row(plan, "linear_probe", "all"), 3)
-    assert {tuple(of_layer) for of_layer in profile.values()} == {(0, 1, 2, 3)}
+    assert set(profile) == {"centroid", "centroid, mean", "linear_probe", "linear_probe, mean"}
+    for name, of_layer in profile.items():
+        assert tuple(of_layer) == ((3,) if name.endswith("mean") else (0, 1, 2, 3))
     card = {"layers": ["last"], "methods": ["linear_probe"], "shots": ["all"], "seeds": [0]}
     one = World(path.parent, {"labels": LABELS}, card).plan()
     compute(one)

@@ -32,7 +32,7 @@ from vocabsem.prompting import encode_prompts
 from warehouse.home import Home
 
 SETTINGS = {
-    "layers": [1, 3],
+    "layers": ["1:mean", 3],
     "pooling": "last",
     "dtype": "float32",
     "max_tokens": 24,
@@ -103,7 +103,7 @@ def fit(entry, home):
             network.tokenizer, entry.dataset.template, rows, max_tokens=SETTINGS["max_tokens"], prepend_bos=False
         )
         each = extract(network, prompts.token_ids, SETTINGS["layers"])
-        return np.concatenate([each[1], each[3]], axis=1)  # (N, 2·d)
+        return np.concatenate([each["1:mean"], each[3]], axis=1)  # (N, 2·d)
 
     rng = np.random.default_rng(0)
     space = LabelSpace(rng.normal(size=(3, 32)), rng.normal(size=(3, 32)), np.zeros(3))

@@ -31,12 +31,13 @@ from tests.warehouse.lakes import (
     score,
     state,
 )
-from warehouse.catalog import catalog
+from warehouse.catalog import catalog, reads
 from warehouse.catalog.catalog import connect, query, rebuild, tables
 from warehouse.errors import CorruptPartition, NotPublished, QueryRefused, WarehouseError
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import vectors
 
 LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
 VIEWS = (*LAKE, "fits", "leaderboard", "best_by_validation", "label_efficiency", "ranks", "anchor_gains")
@@ -115,6 +116,27 @@ def test_last_states_take_the_highest_layer_of_each_model(filled):
         assert np.array_equal(
             np.array([row["state"] for row in result], np.float32), state(model, "mr", "test", max(layers))
         )
+
+
+def test_a_layer_with_a_pooling_of_its_own_stands_beside_last_tokens(home, lake):
+    values = {"layer_1_mean": state("tiny", "mr", "test", 1), "layer_2": state("tiny", "mr", "test", 2)}
+    columns = {name: vectors(each) for name, each in values.items()}
+    table = pa.table({"id": [f"test-{i}" for i in range(SPLITS["test"])], **columns})
+    facts = {"layers": ["1:mean", 2], "pooling": "last"}
+    examples = put_examples(lake, "mr")
+    where = {"model": "tiny", "dataset": "mr", "split": "test"}
+    put(lake, "states", {"part-0.parquet": table}, facts=facts, inputs={"examples": examples.key}, **where)
+    rebuild(home)
+    stored = rows(home, "select layer, pooling, list(state order by id) as states from layer_states group by all")
+    assert {(row["layer"], row["pooling"]) for row in stored} == {(1, "mean"), (2, "last")}
+    for row in stored:
+        expected = values["layer_1_mean" if row["layer"] == 1 else "layer_2"]
+        assert np.array_equal(np.array(row["states"], np.float32), expected)
+    assert {(row["layer"], row["pooling"]) for row in rows(home, "from last_states")} == {(2, "last")}
+    for pooling, column in (("mean", "layer_1_mean"), ("last", "layer_2"), (None, "layer_2")):
+        layer = None if pooling is None else int(column[6])
+        exported = reads.exported_states(home, "tiny", "mr", "test", layer, pooling)
+        assert np.array_equal(np.array(exported["state"].to_pylist(), np.float32), values[column])
 
 
 def test_predictions_lead_back_to_their_texts(filled):
