@@ -121,7 +121,10 @@ def test_last_states_take_the_highest_layer_of_each_model(filled):
 def test_a_layer_with_a_pooling_of_its_own_stands_beside_last_tokens(home, lake):
     values = {"layer_1_mean": state("tiny", "mr", "test", 1), "layer_2": state("tiny", "mr", "test", 2)}
     columns = {name: vectors(each) for name, each in values.items()}
-    table = pa.table({"id": [f"test-{i}" for i in range(SPLITS["test"])], **columns})
+    count = SPLITS["test"]
+    lengths, truncated = pa.array(range(count), pa.int32()), pa.array([False] * count)
+    others = {"id": [f"test-{i}" for i in range(count)], "label": pa.array([0, 1, 0], pa.int32()), "tokens": lengths}
+    table = pa.table(others | {"truncated": truncated} | columns)
     facts = {"layers": ["1:mean", 2], "pooling": "last"}
     examples = put_examples(lake, "mr")
     where = {"model": "tiny", "dataset": "mr", "split": "test"}
