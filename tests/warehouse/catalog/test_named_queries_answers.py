@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 from scipy.spatial.distance import pdist
 from sklearn.metrics import confusion_matrix
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import StandardScaler
 
 from tests.warehouse.lakes import SPLITS, TOKENS, anchor, put, put_anchors, put_examples, put_run, put_states, state
 from vocabsem.metrics import reliability
@@ -16,6 +18,7 @@ from warehouse.catalog.named_queries import QUERIES, named_queries, run_named_qu
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import vectors
 
 LABELS = np.array([i % 2 for i in range(sum(SPLITS.values()))])
 TEST = LABELS[-SPLITS["test"] :]
@@ -245,12 +248,55 @@ def test_the_meaning_of_a_state_is_its_nearest_anchors_after_centering(populated
         assert row["cosine"] == pytest.approx(cosine.max(), abs=1e-5)
 
 
-def test_the_layer_profile_is_the_accuracy_of_scikit_learns_nearest_centroid(populated):
+def nearest_mean(train, labels, test):
+    """scikit-learn's: the class whose mean of the standardized states has the largest cosine."""
+    scaler = StandardScaler().fit(train)
+    means = [scaler.transform(train)[labels == each].mean(axis=0) for each in np.unique(labels)]
+    return cosine_similarity(scaler.transform(test), means).argmax(axis=1)
+
+
+def test_the_layer_profile_is_the_accuracy_of_the_nearest_standardized_mean(populated):
     result = rows(populated, "layer-profile")
     assert [(row["dataset"], row["layer"], row["examples"]) for row in result] == [("mr", 1, 3), ("mr", 2, 3)]
     for row in result:
-        model = NearestCentroid().fit(states_of("train", row["layer"]), LABELS[: SPLITS["train"]])
-        assert row["accuracy"] == pytest.approx(model.score(states_of("test", row["layer"]), TEST))
+        train, test = (states_of(split, row["layer"]).astype(np.float64) for split in ("train", "test"))
+        predicted = nearest_mean(train, LABELS[: SPLITS["train"]], test)
+        assert row["accuracy"] == pytest.approx((predicted == TEST).mean())
+
+
+def test_a_dimension_that_dwarfs_the_rest_does_not_rule_the_layer_profile(tmp_path):
+    """As after mean pooling: one dimension a thousand times as wide, without information, and a constant one."""
+    rng, labels = np.random.default_rng(1), np.arange(60) % 2
+    states = rng.standard_normal((60, 6)) + 2 * labels[:, None]
+    states[:, 3] = 1000 * rng.standard_normal(60)
+    states[:, 5] = 7
+    states = states.astype(np.float32)
+    train, test = slice(0, 40), slice(40, 60)
+    raw = NearestCentroid().fit(states[train, :5], labels[train])
+    assert raw.score(states[test, :5], labels[test]) < 0.8
+    home = Home(tmp_path)
+    lake = Lake(home)
+    ids = [f"{'train' if i < 40 else 'test'}-{i}" for i in range(60)]
+    examples = put_examples(lake, "mr")
+    table = lake.of(examples).table()
+    columns = {"id": ids, "split": [each.split("-")[0] for each in ids], "label": pa.array(labels, pa.int32())}
+    columns |= {name: [table[name][0].as_py()] * 60 for name in table.column_names if name not in columns}
+    large = pa.table({name: columns[name] for name in table.column_names}, table.schema)
+    examples = put(lake, "examples", {"part-0.parquet": large}, facts=examples.facts, extra="large", dataset="mr")
+    put_anchors(lake, "tiny")
+    for split, part in (("train", train), ("test", test)):
+        stored = {"id": ids[part], "label": pa.array(labels[part], pa.int32())}
+        stored |= {"tokens": pa.array([9] * len(ids[part]), pa.int32()), "truncated": [False] * len(ids[part])}
+        stored |= {"layer_1": vectors(states[part])}
+        where = {"model": "tiny", "dataset": "mr", "split": split}
+        inputs, facts = {"examples": examples.key}, {"layers": [1]}
+        put(lake, "states", {"part-0.parquet": pa.table(stored)}, facts=facts, inputs=inputs, **where)
+    rebuild(home)
+    (row,) = rows(home, "layer-profile")
+    # sklearn's cosine with a constant dimension: StandardScaler gives it the scale 1 too
+    predicted = nearest_mean(states[train].astype(np.float64), labels[train], states[test].astype(np.float64))
+    assert row["accuracy"] == pytest.approx((predicted == labels[test]).mean())
+    assert row["accuracy"] >= 0.95
 
 
 def test_isotropy_is_the_mean_cosine_of_all_pairs(populated):
