@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.errors import CardError, SourceError
+from vocabsem.gguf_parts import join_gguf_parts
 from vocabsem.sources import fetching
+from vocabsem.sources.parsing import parts_of
 from vocabsem.waiting import held
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = ["fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", 
 
 SLACK = 1 << 26  # numbers that are computed, not stored: masks, tables of rotary positions; 256 MiB
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
+JOINED = "joined.gguf"
 HUB_FILES = (
     "*.json",
     "*.safetensors",
@@ -252,12 +255,22 @@ def _convert(gguf: Path, target: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network, tokenizer = from_folder(gguf, torch.float32)
+            network, tokenizer = from_folder(_one_file(gguf, partial), torch.float32)
         network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
         del network.config.quantization_config
         network.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
+        (partial / JOINED).unlink(missing_ok=True)
         (partial / "source.json").write_text(json.dumps({"gguf": gguf.name, "conversion": CONVERSION}))
         partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _one_file(gguf: Path, folder: Path) -> Path:
+    """Return the file itself, or for the first of several parts one that is joined in the folder."""
+    names = parts_of(gguf.name)
+    if len(names) == 1:
+        return gguf
+    join_gguf_parts([gguf.with_name(name) for name in names], folder / JOINED)
+    return folder / JOINED

@@ -11,7 +11,7 @@ from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoints import fetch_source, from_folder
 from vocabsem.errors import CardError
-from vocabsem.sources.parsing import parse
+from vocabsem.sources.parsing import PART, parse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -196,7 +196,7 @@ def _require_path(source: str) -> None:
 
 def _name(last: str, version: str, path: str) -> str:
     """Return a card's name: that of the repository, folder or file, with a revision that is not the main one."""
-    stem = Path(path).stem if path.endswith(".gguf") else last
+    stem = PART.sub(".gguf", path).rpartition("/")[2].removesuffix(".gguf") if path.endswith(".gguf") else last
     stem += f"-{version[:12]}" if version not in ("", "main") and not path else ""
     return re.sub(r"[^a-z0-9_.-]+", "-", stem.lower()).strip("-._") or "model"
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
-from vocabsem.sources.parsing import Source, parse
+from vocabsem.sources.parsing import Source, parse, parts_of
 from vocabsem.sources.wheels import fetch_from_wheel
 from vocabsem.waiting import held
 
@@ -28,9 +28,9 @@ class Fetched:
     """The files of a source on this machine."""
 
     path: Path
-    """File or folder."""
+    """File or folder; of a split file the first part."""
     sha256: str
-    """Of its bytes, as `sha256_of` defines it for folders."""
+    """Of its bytes, as `sha256_of` defines it for folders; of a split file as of a folder of its parts."""
     revision: str | None
     """The hub's commit."""
 
@@ -72,8 +72,16 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
     DownloadFailed
         Where the hub or the registry does not answer.
     """
+    parts = parts_of(text)
+    fetched = _whole([_fetch(part, cache, sha256 if len(parts) == 1 else None, patterns) for part in parts])
+    _check(text, fetched.sha256, sha256)
+    return fetched
+
+
+def _fetch(text: str, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:
+    """Fetch one file or folder."""
     source = parse(text)
-    fetched = cached(text, cache)
+    fetched = _cached(text, cache)
     if fetched is None:
         if source.scheme == "file":
             raise SourceError(f"source {text[:200]!r}: {str(_local(source))[:200]} does not exist")
@@ -81,10 +89,9 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
             (cache / "locks").mkdir(parents=True, exist_ok=True)
             with held(cache / "locks" / _key(text), f"fetches {text[:200]}"):
                 # Another process may have fetched it while this one waited.
-                fetched = cached(text, cache) or _download(text, source, cache, sha256, patterns)
+                fetched = _cached(text, cache) or _download(text, source, cache, sha256, patterns)
         except OSError as error:
             raise DownloadFailed(f"cannot keep {text[:200]!r} in {cache}: {error.strerror or error}") from error
-    _check(text, fetched.sha256, sha256)
     return fetched
 
 
@@ -103,6 +110,11 @@ def cached(text: str, cache: Path) -> Fetched | None:
     Fetched or None
         None where the source was not fetched.
     """
+    found = [_cached(part, cache) for part in parts_of(text)]
+    return _whole([part for part in found if part]) if all(found) else None
+
+
+def _cached(text: str, cache: Path) -> Fetched | None:
     source = parse(text)
     receipt = _read_receipt(text, cache)
     if source.scheme == "file":
@@ -138,12 +150,13 @@ def refresh(text: str, cache: Path) -> None:
     SourceError, DownloadFailed
         As `fetch` does; the old copy is kept.
     """
-    source, kept = parse(text), cached(text, cache)
-    if source.scheme == "hf" and kept and kept.revision != source.version:
-        commit, receipt = commit_of(source.name, source.version), _read_receipt(text, cache)
-        if receipt and commit and commit != kept.revision:
-            with held(cache / "locks" / _key(text), f"fetches {text[:200]}"):
-                _download(text, source, cache, None, receipt.patterns)
+    for part in parts_of(text):
+        source, kept = parse(part), _cached(part, cache)
+        if source.scheme == "hf" and kept and kept.revision != source.version:
+            commit, receipt = commit_of(source.name, source.version), _read_receipt(part, cache)
+            if receipt and commit and commit != kept.revision:
+                with held(cache / "locks" / _key(part), f"fetches {part[:200]}"):
+                    _download(part, source, cache, None, receipt.patterns)
 
 
 def sha256_of(path: Path, patterns: Sequence[str] | None = None) -> str:
@@ -184,6 +197,16 @@ def files_in(folder: Path, patterns: Sequence[str] | None = None) -> list[Path]:
     """
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     return [files[name] for name in sorted(files) if patterns is None or any(fnmatch(name, p) for p in patterns)]
+
+
+def _whole(parts: Sequence[Fetched]) -> Fetched:
+    """Return the one file or folder there is; of several parts the first, with the hash of all."""
+    if len(parts) == 1:
+        return parts[0]
+    if any(part.revision != parts[0].revision for part in parts):
+        raise SourceError(f"the parts of {parts[0].path.name} are of several commits: name one in the source")
+    lines = "".join(f"{part.path.name} {part.sha256}\n" for part in parts)
+    return Fetched(parts[0].path, hashlib.sha256(lines.encode()).hexdigest(), parts[0].revision)
 
 
 def _download(text: str, source: Source, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:

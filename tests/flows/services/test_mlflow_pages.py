@@ -12,7 +12,6 @@ from flows.services.access import link
 from flows.services.process import free_port, running
 from flows.services.servers import mlflow_server
 from tests.flows.chromium import BROWSERS, browser
-from tests.flows.services.test_up import wait_for
 from warehouse.lake.partition import Lake
 
 pytestmark = [
@@ -56,7 +55,7 @@ def settled(page):
 
 def shows(page, *texts):
     for text in texts:
-        wait_for(lambda text=text: page.js(f"document.body.innerText.includes({json.dumps(text)})"), 60)
+        page.wait(f"document.body.innerText.includes({json.dumps(text)})", text)
 
 
 def test_the_table_of_runs(page, site, ran):
@@ -79,7 +78,9 @@ def test_the_chart_view_has_a_chart_for_each_metric(page, site):
 
 def test_the_version_is_described_and_has_its_figures(page, site):
     page.open(f"{site}/#/models/vocabsem-made/versions/1")
-    shows(page, "labeled examples per class, on states of tiny-llama", "macro-F1", "text", "truncate")
+    shows(page, "labeled examples per class, on states of tiny-llama", "macro-F1", "Inputs (1)")
+    page.js("[...document.querySelectorAll('span')].find(each => each.textContent == 'Inputs (1)').click()")
+    shows(page, "text (required)")  # the page says nothing of a signature's params
     settled(page)
 
 
