@@ -10,6 +10,8 @@ GLOSSARY = {
     " It is reported and never registered.",
     "ECE": "Expected calibration error: mean difference of confidence and accuracy over 15 bins of confidence of equal"
     " width; lower is better.",
+    "gain over no vocabulary": "Macro-F1 of a method minus that of the same method without the vocabulary's"
+    " prediction.",
     "gain over random anchors": "Macro-F1 of a method minus that of the same method with random vectors in place of"
     " those of the label words.",
     "interval": "The 95 % interval by bootstrap over examples, class by class, and over seeds.",

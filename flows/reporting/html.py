@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from flows.planning.contrasts import reference
-from flows.reporting.effects import format_difference, gains, sort_shots
+from flows.reporting.effects import NONE, RANDOM, format_difference, gains, sort_shots
 from flows.reporting.figures import report_figures
 from flows.reporting.glossary import GLOSSARY
 from flows.reporting.run_summary import Run, RunSummary
@@ -17,7 +17,7 @@ from flows.reporting.templating import render
 from vocabsem.geometry import Projection
 from warehouse.home import Home
 
-QUESTION = "both over random"  # whose difference is the gain over random anchors
+QUESTIONS = {NONE: "both over none", RANDOM: "both over random"}  # whose differences the gains are
 MARGIN = 0.02  # of macro-F1, on both sides of a leaderboard's bars
 
 
@@ -73,15 +73,20 @@ def _row_classes(results: Results) -> dict[str, str]:
 
 
 def _overview(results: Results) -> Table:
-    """Tabulate by data set the best scores and the gains over random anchors, with the fewest and the most labels."""
+    """Tabulate by data set the best scores and the gains over both controls, with the fewest and the most labels."""
     shots = sort_shots({row["shots"] for row in results.scores})
     ends = list(dict.fromkeys((shots[0], shots[-1])))
     rows = []
     for dataset in results.datasets:
         best = [_best(results, dataset, n) for n in ends]
-        gain = {row["shots"]: format_difference(row) for row in _gains(results) if row["dataset"] == dataset}
-        rows.append([dataset, *best, *(gain.get(n, "") for n in ends)])
-    heads = ["", *(f"best at {n} shots" for n in ends), *(f"gain over random anchors at {n}" for n in ends)]
+        given = {
+            (gain, row["shots"]): format_difference(row)
+            for gain in QUESTIONS
+            for row in _gains(results, gain)
+            if row["dataset"] == dataset
+        }
+        rows.append([dataset, *best, *(given.get((gain, n), "") for gain in QUESTIONS for n in ends)])
+    heads = ["", *(f"best at {n} shots" for n in ends), *(f"{gain} at {n}" for gain in QUESTIONS for n in ends)]
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
     return Table(
         "Summary",
@@ -92,20 +97,23 @@ def _overview(results: Results) -> Table:
 
 
 def _summary(results: Results) -> str:
-    """Count the data sets with a significant gain over random anchors, by number of shots."""
-    rows, counts = _gains(results), []
-    for n in sort_shots({row["shots"] for row in rows}):
-        lows = [row["low"] for row in rows if row["shots"] == n]
-        counts.append(f"{sum(low > 0 for low in lows)} of {len(lows)} at {n}")
-    if not counts:
-        return f"{len(results.datasets)} data sets, {len(results.specs)} methods."
-    gain = "gain over random anchors is significant (95 % CI above 0)"
-    return f"Data sets on which the {gain}, by shots: {', '.join(counts)}."
+    """Count the data sets on which the gains over both controls are significant, by number of shots."""
+    sentences = []
+    for gain in QUESTIONS:
+        rows, counts = _gains(results, gain), []
+        for n in sort_shots({row["shots"] for row in rows}):
+            lows = [row["low"] for row in rows if row["shots"] == n]
+            counts.append(f"{sum(low > 0 for low in lows)} of {len(lows)} at {n}")
+        if counts:
+            significant = f"{gain} is significant (95 % CI above 0)"
+            sentences.append(f"Data sets on which the {significant}, by shots: {', '.join(counts)}.")
+    return " ".join(sentences) or f"{len(results.datasets)} data sets, {len(results.specs)} methods."
 
 
-def _gains(results: Results) -> list[dict[str, Any]]:
+def _gains(results: Results, gain: str) -> list[dict[str, Any]]:
     ours = reference(results.specs)
-    return [row for row in results.contrasts if ours and (row["question"], row["method"]) == (QUESTION, ours.name)]
+    of = QUESTIONS[gain]
+    return [row for row in results.contrasts if ours and (row["question"], row["method"]) == (of, ours.name)]
 
 
 def _best(results: Results, dataset: str, shots: str) -> str:

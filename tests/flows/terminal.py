@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from tests.conftest import ROOT
 
@@ -18,7 +19,7 @@ class Watched:
     code: int
     text: str
     times: list[float]
-    """Seconds from the start to each piece of the output, and to the end."""
+    """Seconds from the start to each piece of the output, and to the end, without those of waiting for a processor."""
 
     @property
     def first(self) -> float:
@@ -44,12 +45,22 @@ def watch(*words, **environment) -> Watched:
         stderr=its,
     )
     os.close(its)
-    times, pieces = [], []
+    times, pieces, waited = [], [], 0.0
     while piece := _read(ours):
-        times.append(time.monotonic() - began)
+        waited = max(waited, _waited(process.pid))
+        times.append(time.monotonic() - began - waited)
         pieces.append(piece)
     os.close(ours)
-    return Watched(process.wait(), b"".join(pieces).decode(errors="replace"), [*times, time.monotonic() - began])
+    times.append(time.monotonic() - began - waited)
+    return Watched(process.wait(), b"".join(pieces).decode(errors="replace"), times)
+
+
+def _waited(pid: int) -> float:
+    """The seconds for which the main thread was ready and had no processor, because other programs had them."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # it has ended, or this is no Linux
+        return 0.0
 
 
 def _read(terminal: int) -> bytes:

@@ -126,6 +126,7 @@ def test_a_flow_that_is_deployed_is_found_by_any_process_of_the_environment(proj
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # of an environment, a run, servers and a scheduled run; five minutes beside other programs
 def test_a_project_is_scheduled(project):
     """By its own prefect.yaml, in its own folder, whatever lies there; one signal stops all."""
     file = project.here / "prefect.yaml"

@@ -14,8 +14,8 @@ from flows.execution.activity import ERASE, QUIET, ActivityLine, activity
 from tests.flows.terminal import watch
 from tests.tasks.worlds import World, server, with_store
 
-# The promise is 1 s to the first sign and 3 s between two; the rest is for busy machines, on which loading one
-# library, which no thread can interrupt, takes as long.
+# The promise is 1 s to the first sign and 3 s between two; the rest is for disks and caches that others use, where
+# loading one library, which no thread can interrupt, takes as long. Waiting for a processor does not count.
 FIRST_SECONDS, SILENCE_SECONDS = 5.0, 8.0
 
 

@@ -1,0 +1,54 @@
+"""The head of the report: gains over no vocabulary first, over random anchors second, each counted by shots."""
+
+from flows.planning.experiment import MethodSpec
+from flows.reporting.html import _overview, _summary
+from flows.reporting.sections import Results
+
+OURS = "vocabulary_calibrator"
+SPECS = [MethodSpec(method=OURS), *(MethodSpec(method=OURS, params={"targets": each}) for each in ("none", "random"))]
+
+
+def score(dataset, shots, value):
+    figures = {"macro_f1": value, "macro_f1_low": value - 0.1, "macro_f1_high": value + 0.1, "rank": 1}
+    return {"dataset": dataset, "shots": shots, "shots_order": float(shots), "method": OURS} | figures
+
+
+def contrast(dataset, shots, over, value, method=OURS):
+    gain = {"difference": value, "low": value - 0.1, "high": value + 0.1}
+    return {"dataset": dataset, "shots": shots, "question": f"both over {over}", "method": method} | gain
+
+
+def results(contrasts):
+    scores = [score(dataset, shots, 0.5) for dataset in ("mr", "trec") for shots in ("0", "4")]
+    return Results("tiny", SPECS, scores, contrasts, [], [])
+
+
+CONTRASTS = [
+    contrast("mr", "0", "random", 0.3),
+    contrast("trec", "0", "random", 0.05),
+    contrast("mr", "4", "random", 0.2),
+    contrast("trec", "4", "random", 0.4),
+    contrast("mr", "4", "none", 0.02),
+    contrast("trec", "4", "none", 0.15),
+    contrast("mr", "4", "none", 9.0, method="another"),
+]
+
+
+def test_the_overview_has_both_gains_where_there_are_any():
+    table = _overview(results(CONTRASTS))
+    assert table.heads[3:] == [
+        *("gain over no vocabulary at 4", "gain over random anchors at 0", "gain over random anchors at 4"),
+    ]
+    assert [row[3:] for row in table.rows] == [
+        ["+0.02 [-0.08, +0.12]", "+0.30 [+0.20, +0.40]", "+0.20 [+0.10, +0.30]"],
+        ["+0.15 [+0.05, +0.25]", "+0.05 [-0.05, +0.15]", "+0.40 [+0.30, +0.50]"],
+    ]
+
+
+def test_both_gains_are_counted_by_shots():
+    assert _summary(results(CONTRASTS)) == (
+        "Data sets on which the gain over no vocabulary is significant (95 % CI above 0), by shots: 1 of 2 at 4."
+        " Data sets on which the gain over random anchors is significant (95 % CI above 0), by shots: 1 of 2 at 0,"
+        " 2 of 2 at 4."
+    )
+    assert _summary(results([])) == "2 data sets, 3 methods."
