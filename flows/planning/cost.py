@@ -9,15 +9,16 @@ import pyarrow.compute as pc
 
 from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.steps.lake_reads import prompt_rows, split_sizes
-from tasks.steps.specs import SPLITS, StatesSpec
+from tasks.steps.lake_reads import prompt_rows, split_rows, split_sizes
+from tasks.steps.specs import SPLITS, AdapterFitSpec, StatesSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.views.calibration import Calibration, Cost
-from vocabsem.methods.registry import method_info
+from vocabsem.methods.registry import build_adapter, method_info
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
 DEMONSTRATIONS_FACTOR = 1.8  # times the seconds of the same prompts without demonstrations
+TRAINING_FACTOR = 4.5  # times those of extraction, for a token that trains an adapter: 4.0 with (IA)³, 5.3 with LoRA
 ONCE_SECONDS = 25.0  # for servers, tracking and the report, on two ordinary cores
 Lengths = dict[str, Mapping[str, np.ndarray]]
 OF_EARLIER_RUNS, TIMED = "at the rate of earlier runs here", "as timed on this machine with random numbers"
@@ -89,7 +90,40 @@ def _fit(
     if info.needs_labels and fit.shots != 0:
         labeled = train if fit.shots == "all" else min(train, int(fit.shots) * pair.dataset.classes)
     layers = max((len(step.spec.layers) for step in pair.states.values()), default=1)
-    return calibration.fit(fit, info, labeled, train if info.background == "train" else 1, layers)
+    cost = calibration.fit(fit, info, labeled, train if info.background == "train" else 1, layers)
+    if cost is None and isinstance(fit.predictions.spec, AdapterFitSpec):
+        return _adapter(plan, pair, fit.predictions.spec, calibration, lengths)
+    return cost
+
+
+def _adapter(
+    plan: Plan, pair: ModelDatasetPlan, spec: AdapterFitSpec, calibration: Calibration, lengths: Lengths
+) -> Cost | None:
+    """Return the seconds of one seed of an adapter: each rate to the last step, the chosen one anew, predictions."""
+    token = calibration.token(pair.model, spec.dtype, plan.experiment.device)
+    if token is None:
+        return None
+    training = build_adapter(spec.method.name, spec.method.params)
+    per_prompt = _mean_tokens(plan, pair, "train", spec.max_tokens, lengths)
+    trained = (len(training.learning_rates) + 1) * training.steps * training.batch_size * per_prompt
+    scored = sum(
+        _rows(plan, pair, split, lengths) * _mean_tokens(plan, pair, split, spec.max_tokens, lengths)
+        for split in ("validation", "test")
+    )
+    return Cost(token.seconds * (TRAINING_FACTOR * trained + scored), measured=False)
+
+
+def _mean_tokens(plan: Plan, pair: ModelDatasetPlan, split: str, most: int, lengths: Lengths) -> float:
+    """Return the mean tokens of a split's prompts; the most there may be where the set was never read."""
+    if read := lengths.get(pair.examples.key):
+        characters = read.get(split, np.empty(0))
+    elif plan.published(pair.examples):
+        rows = split_rows(plan.home, pair.dataset.name, pair.examples.key, split, ["fields"])
+        characters = np.concatenate([np.empty(0), *map(_characters, rows["fields"].chunks)])
+    else:
+        return float(most)
+    tokens = np.minimum(most, (characters + len(pair.dataset.template)) / CHARACTERS_A_TOKEN)
+    return float(tokens.mean()) if len(tokens) else 0.0
 
 
 def _recording(plan: Plan, calibration: Calibration, lengths: Lengths) -> float:

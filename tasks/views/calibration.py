@@ -77,17 +77,19 @@ class Calibration:
         return None if seconds is None else Cost(seconds * inside / weights, measured=False)
 
     def fit(self, fit: PlannedFit, info: MethodInfo, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
-        """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for adapters.
+        """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for adapters never run.
 
         layers: states of so many lie side by side.
 
-        It is taken to grow with the labeled rows, from the stored fit of the method whose rows are nearest in number.
+        It is taken to grow with the labeled rows, from the stored fit of the method whose rows are nearest in number;
+        that of an adapter, whose steps are fixed, not at all.
         """
         spec = fit.predictions.spec
         name = _fit_name(spec.method.name, spec.method.params)
         if stored := self._stored_fits().get(name):
             nearest = min(stored, key=lambda each: abs(math.log((each.rows + 1) / (labeled + 1))))
-            return Cost(nearest.seconds * max(labeled, 1) / max(nearest.rows, 1), measured=True)
+            growth = 1.0 if info.family == "adapters" else max(labeled, 1) / max(nearest.rows, 1)
+            return Cost(nearest.seconds * growth, measured=True)
         if info.family == "adapters":
             return None
         rows, others, classes, width = LABELED if labeled else 0, UNLABELED, CLASSES, fit.model.hidden_size

@@ -8,6 +8,7 @@ from flows.planning.cost import (
     OF_EARLIER_RUNS,
     ONCE_SECONDS,
     TIMED,
+    TRAINING_FACTOR,
 )
 from flows.planning.cost import estimate as estimate_with
 from tasks.steps.facts import FitFacts
@@ -135,8 +136,24 @@ def test_fits_of_earlier_runs_are_preferred_and_grow_with_the_rows(world):
 def test_what_the_budget_does_not_allow_is_not_known(world):
     plan = world.plan(methods=["zero_shot", "lora"], shots=[0, 4])
     compute(plan, ("examples",))
-    assert estimate(plan)["unknown"] == ["lora"]
+    assert estimate(plan)["unknown"] == []
     (world.home.cache / "calibration.json").unlink()
     cost = estimate(plan, budget=0.0)
     assert cost["unknown"] == ["lora", "states of tiny-llama", "zero_shot"]
     assert cost["total_seconds"] == ONCE_SECONDS
+
+
+def test_an_adapter_costs_its_steps_at_every_rate_whatever_its_rows(world):
+    params = {"steps": 10, "batch_size": 8, "learning_rates": [1e-3, 1e-2]}
+    methods = [{"method": "lora", "params": params}]
+    unread = world.plan(methods=methods, shots=[4], seeds=[0, 1], max_tokens=20, **{"limits.validation": 6})
+    trained, scored = 3 * 10 * 8 * 20, 6 * 20
+    expected = 2 * seconds_of(TRAINING_FACTOR * trained + scored)
+    assert estimate(unread)["fit_seconds"] == pytest.approx(expected)
+    plan = world.plan(methods=methods, shots=[4, 8], seeds=[0])
+    compute(plan, ("examples",))
+    cost = estimate(plan)
+    assert (cost["unknown"], cost["fit_basis"]) == ([], TIMED)
+    some = estimate(world.plan(methods=methods, shots=[4], seeds=[0]))
+    assert cost["fit_seconds"] == pytest.approx(2 * some["fit_seconds"])
+    assert some["fit_seconds"] < expected, "prompts are shorter than they may be"

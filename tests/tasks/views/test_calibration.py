@@ -91,3 +91,10 @@ def test_a_fit_that_was_never_timed_grows_with_its_rows(world, monkeypatch):
     assert timed.fit(fit, info, 6, 60).seconds == 0.5
     assert timed.fit(fit, info, 640, 60).seconds == pytest.approx(5.0)
     assert timed.fit(fit, method_info("lora"), 6, 60) is None
+
+
+def test_an_adapter_of_an_earlier_run_does_not_grow_with_its_rows(world, monkeypatch):
+    plan = world.plan(methods=["lora"], shots=[4, "all"])
+    fit, info, timed = fit_of(plan, "lora", "all"), method_info("lora"), Calibration(world.home)
+    monkeypatch.setattr(timed, "_stored_fits", lambda: {'["lora", {}]': [calibration._Fit(30.0, 12)]})
+    assert timed.fit(fit, info, 600, 600) == calibration.Cost(30.0, measured=True)
