@@ -34,10 +34,10 @@ def join_gguf_parts(parts: Sequence[Path], target: Path) -> None:
 def _check(path: Path, number: int, parts: int) -> int:
     """Return how many tensors a part holds."""
     header = read_gguf_header(path)
-    found = header.values.get("split.no"), header.values.get("split.count")
-    if found != (number, parts):
+    numbered = header.values.get("split.no"), header.values.get("split.count")
+    if numbered != (number, parts):
         raise SourceError(
-            f"{path} has split.no {found[0]} of split.count {found[1]}, its name says {number} of {parts}:"
+            f"{path} has split.no {numbered[0]} of split.count {numbered[1]}, its name says {number} of {parts}:"
             " fetch it again"
         )
     return header.tensors

@@ -110,8 +110,8 @@ def cached(text: str, cache: Path) -> Fetched | None:
     Fetched or None
         None where the source was not fetched.
     """
-    found = [_cached(part, cache) for part in parts_of(text)]
-    return _whole([part for part in found if part]) if all(found) else None
+    known = [_cached(part, cache) for part in parts_of(text)]
+    return _whole([part for part in known if part]) if all(known) else None
 
 
 def _cached(text: str, cache: Path) -> Fetched | None:
