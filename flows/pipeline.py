@@ -84,7 +84,7 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
         get_run_logger().info(f"tracked as run {run_id} of the MLflow experiment {experiment.name}")
         _compute(plan, failures)
         if record is None:
-            unlabeled = [spec.name for spec in experiment.methods if spec.uses_unlabeled]
+            unlabeled = [spec.name for spec in experiment.methods if spec.learns_from_unlabeled]
             record_run.submit(home, card, run, began, flow_run_id, run_id, unlabeled).result()
         update_catalog.submit(home).result()
         with activity("logging the run to MLflow"):

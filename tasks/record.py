@@ -28,7 +28,7 @@ def record_run(
     """Publish the record of a run whose metrics and comparisons are all there. Returns its key.
 
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
-    that read training texts without labels.
+    that learn from training texts without labels.
     """
     facts = RunFacts(
         experiment=card["name"],

@@ -31,7 +31,7 @@ class AdapterTraining:
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: ClassVar[bool] = False
     background: ClassVar[Background] = "train"
-    reads_unlabeled: ClassVar[bool] = False
+    learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = (

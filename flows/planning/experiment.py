@@ -69,9 +69,8 @@ class MethodSpec(Card):
         return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random", "none")
 
     @property
-    def uses_unlabeled(self) -> bool:
-        """Whether it reads training texts without labels."""
-        return method_info(self.method).uses_unlabeled(self.params)
+    def learns_from_unlabeled(self) -> bool:
+        return method_info(self.method).learns_from_unlabeled
 
 
 def _setting(key: str, value: Any) -> str:

@@ -223,8 +223,10 @@ def put_run(
     comparisons: Iterable[Manifest] = (),
     extra: Any = None,
     card: Mapping[str, Any] | None = None,
+    unlabeled: Sequence[str] | None = None,
 ) -> Manifest:
-    facts = {
+    facts = {} if unlabeled is None else {"unlabeled": list(unlabeled)}
+    facts |= {
         "experiment": experiment,
         "started": "2026-01-02T03:04:05+00:00",
         "seconds": 12.5,

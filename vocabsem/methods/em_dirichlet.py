@@ -57,6 +57,7 @@ class EMDirichlet(PriorMethod):
     """
 
     name = "em_dirichlet"
+    learns_from_unlabeled = True
     fit_copies = (4.0, 5.0)
     works_without_labels = True
     positive = ("sharpness", "max_iter")

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.mixture import gaussian_mixture
 from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.methods._solvers.standardized import PriorMethod
 from vocabsem.methods.arrays import Floats, Ints
@@ -63,6 +64,7 @@ class GaussianEM(PriorMethod):
     """
 
     name = "gaussian_em"
+    learns_from_unlabeled = True
     fit_copies = (8.0, 10.0)
     works_without_labels = True
     positive = ("n_components", "shrinkage", "labeled_weight", "max_iter")
@@ -96,24 +98,17 @@ class GaussianEM(PriorMethod):
             pool = self._standardized(background).astype(np.float64)
             axes = principal_axes(pool)[1][:, -self.n_components :]
             x = np.vstack([pool, self._standardized(states[: len(labels)])]) @ axes
-            weight = np.append(np.ones(len(pool)), np.full(len(labels), self.labeled_weight))
             given = np.eye(self.space.classes)[labels]
-            q = softmax(self.sharpness * self._prior(background), axis=1)
-            for _ in range(self.max_iter):
-                coef, intercept = self._maximize(x, np.vstack([q, given]) * weight[:, None])
-                q = softmax(x[: len(pool)] @ coef + intercept, axis=1)
+            coef, intercept = gaussian_mixture(
+                x,
+                softmax(self.sharpness * self._prior(background), axis=1),
+                given,
+                labeled_weight=self.labeled_weight,
+                shrinkage=self.shrinkage,
+                uniform_weight=self.uniform_weight,
+                max_iter=self.max_iter,
+            )
         self.coef_, self.intercept_ = axes @ coef, intercept
-
-    def _maximize(self, x: Floats, q: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Σ⁻¹ μ (k, C) and log π − ½ μᵀ Σ⁻¹ μ (C,), for rows of weighted responsibilities q (N, C)."""
-        counts, rows = q.sum(axis=0) + 1e-9, q.sum()
-        means = q.T @ x / counts[:, None]
-        covariance = (x.T @ (q.sum(axis=1)[:, None] * x) - means.T @ (counts[:, None] * means)) / rows
-        ridge = max(np.trace(covariance), 1e-6) / len(covariance)
-        covariance = (1 - self.shrinkage) * covariance + self.shrinkage * ridge * np.eye(len(covariance))
-        coef = np.linalg.solve(covariance, means.T)
-        shares = counts / rows + self.uniform_weight / len(counts)
-        return coef, np.log(shares / shares.sum()) - 0.5 * (means * coef.T).sum(axis=1)
 
     def _logits(self, states: Floats) -> Floats:
         return np.asarray(self._standardized(states) @ self.coef_ + self.intercept_)

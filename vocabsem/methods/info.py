@@ -48,8 +48,8 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
-    reads_unlabeled: bool = True
-    """Whether texts without labels change what it predicts, where `background` is train."""
+    learns_from_unlabeled: bool = False
+    """Whether training texts without labels do more than center and scale states and the model's own answers."""
     fit_copies: tuple[float, float] = (8.0, 4.0)
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -60,28 +60,6 @@ class MethodInfo:
     """Parameters with their defaults; `space` and `random_state` are given by the run."""
     sha256: str = ""
     """Of the file that holds the class, where it is one beside a card."""
-
-    def uses_unlabeled(self, params: Mapping[str, Any]) -> bool:
-        """Return whether training texts without labels change its predictions with these parameters.
-
-        Parameters
-        ----------
-        params : mapping
-            Parameters that differ from the defaults; `center`, where a method has it, is the use that it makes of them.
-
-        Returns
-        -------
-        bool
-
-        Examples
-        --------
-        >>> from vocabsem.methods.registry import method_info
-        >>> centroid = method_info("centroid")
-        >>> centroid.uses_unlabeled({}), centroid.uses_unlabeled({"center": False})
-        (True, False)
-        """
-        centers = params.get("center", self.params.get("center", True))
-        return self.background == "train" and self.reads_unlabeled and bool(centers)
 
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.

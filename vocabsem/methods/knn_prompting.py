@@ -66,7 +66,6 @@ class KnnPrompting(Method):
     positive = ("n_neighbors", "per_class", "smoothing")
     takes_random_state = True
     reads_vocabulary = True
-    reads_unlabeled = False
     trains = True  # prompts are drawn where there are more than per_class
 
     space: LabelSpace

@@ -55,6 +55,7 @@ class LabelSpreading(StandardizedMethod):
     """
 
     name = "label_spreading"
+    learns_from_unlabeled = True
     fit_copies = (8.0, 8.0)
     positive = ("n_neighbors", "alpha", "max_iter")
 

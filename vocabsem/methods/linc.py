@@ -51,7 +51,6 @@ class LinC(Method):
     """
 
     name = "linc"
-    reads_unlabeled = False
     fit_copies = (5.0, 0.3)
     positive = ("alphas", "cv")
 

@@ -78,7 +78,6 @@ class PaperCalibrator(Method):
     takes_random_state = True
     trains = True
     positive = ("epochs", "batch_size")
-    reads_unlabeled = False
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),

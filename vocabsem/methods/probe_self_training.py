@@ -70,6 +70,7 @@ class ProbeSelfTraining(LinearProbe):
     """
 
     name = "probe_self_training"
+    learns_from_unlabeled = True
     fit_copies = (6.0, 6.0)
     positive = (*LinearProbe.positive, "pseudo_label_sharpness")
 

@@ -56,6 +56,7 @@ class PrototypicalCalibration(Method):
     """
 
     name = "prototypical_calibration"
+    learns_from_unlabeled = True
     needs_labels = False
     trains = True
     takes_random_state = True

@@ -66,7 +66,6 @@ class StateOptimization(Method):
     """
 
     name = "state_optimization"
-    reads_unlabeled = False
     fit_copies = (4.0, 0.3)
     positive = ("step_sizes", "cv", "default_step_size")
 

@@ -65,6 +65,7 @@ class TransCLIP(PriorMethod):
     """
 
     name = "transclip"
+    learns_from_unlabeled = True
     fit_copies = (8.0, 10.0)
     works_without_labels = True
     positive = ("sharpness", "gammas", "max_iter")

@@ -1,36 +1,33 @@
 """Our calibrator: the vocabulary predicts first, texts without labels sharpen that, labels correct it."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.label_space import LabelSpace, Targets, target_vectors
+from vocabsem.label_space import LabelSpace, Targets
+from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.folds import deal_folds
+from vocabsem.methods._solvers.mixture import Clusters, cluster
 from vocabsem.methods._solvers.prior_ridge import (
     ALPHAS,
     INTERCEPT_SCALES,
     PRIOR_WEIGHTS,
     PriorRidge,
-    ridge_with_prior,
+    balanced_ridge,
 )
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods._solvers.stacking import sharpen, stack
-from vocabsem.methods.arrays import Floats, Ints, check_states, mean_and_deviation, unit_rows
+from vocabsem.methods._solvers.stacking import Stacking, sharpen, weigh
+from vocabsem.methods.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.methods.base import Method
 from vocabsem.parallel import thread_limits
 
 __all__ = ["VocabularyCalibrator"]
 
 SelfTrain = Callable[[Floats, Floats, Ints, Floats], Floats]
-TARGETS: dict[str, tuple[Targets, ...]] = {
-    "both": ("anchors", "head"),
-    **{t: (t,) for t in get_args(Targets)},
-    "none": (),
-}
 
 
 class VocabularyCalibrator(Method):
@@ -43,7 +40,8 @@ class VocabularyCalibrator(Method):
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
     2. self-training:   a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
-                        often (`self_training`); without labels this, sharpened, is the prediction;
+                        often (`self_training`), and to that the answer of Gaussian clusters of the unlabeled states
+                        that start from it (`mixture`); without labels this, sharpened, is the prediction;
     3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
                         leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
@@ -59,37 +57,34 @@ class VocabularyCalibrator(Method):
     targets : {"both", "anchors", "head", "random", "none"}, default="both"
         What T is made of; the controls change nothing else: none is T = 0, so that labels alone decide, random takes
         Gaussian directions.
-    layers : int, default=1
-        k.
-    rounds : int, default=5
-        Of self-training; 0 leaves it out, so that unlabeled states set means and scales only.
+    layers, rounds : int, default=1, 5
+        k; rounds of self-training, 0 leaves it out.
     intercept_scaling : float, default=0.3
         The constant of z, beside rows of about unit length.
     sharpness : float, default=0.6
-        Of the softmax over a prediction of unit deviation, where there is no label to choose it by.
+        Of the softmax over a prediction of unit deviation, without a label to choose it by.
     alphas, prior_weights, intercept_scales : sequence of float
         Step 3 averages over them: penalties λ; what the prior prediction adds to a one-hot label; prior deviations of
         the intercept.
     prior_smoothing : float, default=0.02
         The density of prior weights β is β + prior_smoothing: without evidence, keep to the prior prediction.
-    pseudo_label_sharpness : float, default=4
-        Of the softmax that makes soft labels in self-training.
-    labeled_weight : float, default=10
-        Of a labeled row beside an unlabeled one there.
-    shrinkage : float, default=0.4
-        The penalty there, in units of the mean eigenvalue of the scatter matrix.
+    pseudo_label_sharpness, labeled_weight, shrinkage : float, default=4, 10, 0.4
+        Of self-training: of the softmax that makes soft labels; of a labeled row beside an unlabeled one; the penalty,
+        in units of the mean eigenvalue of the scatter matrix.
+    mixture_weight : float, default=1
+        Of the clusters' answer in step 2; 0 leaves them out.
+    n_components, mixture_rounds : int, default=64, 20
+        Principal axes of z that they lie in, at most; steps of expectation maximization.
+    mixture_sharpness, covariance_shrinkage, share_weight : float, default=2, 0.1, 1
+        Of the softmax that they start from; of their common covariance; pseudo-rows as of uniform_weight, for theirs.
     uniform_weight : float, default=0.2
         Pseudo-rows for each unlabeled row, spread over the classes equally, when their shares are estimated.
     stacking_weights : sequence of two float, default=(0.2, 0.5)
         What 3 and 4 weigh before labels change that.
-    stacking_alpha : float, default=15
-        The penalty on such a change.
-    sharpness_deviation : float, default=0.5
-        The prior deviation of the logarithm of a common factor.
-    cv : int, default=5
-        Folds for the estimates of 4; 3 has exact ones.
-    random_state : int, default=0
-        Draws random targets.
+    stacking_alpha, sharpness_deviation : float, default=15, 0.5
+        The penalty on such a change; the prior deviation of the logarithm of a common factor.
+    cv, random_state : int, default=5, 0
+        Folds for the estimates of 4, 3 having exact ones; draws random targets.
 
     Attributes
     ----------
@@ -111,17 +106,18 @@ class VocabularyCalibrator(Method):
     """
 
     name = "vocabulary_calibrator"
+    learns_from_unlabeled = True
     fit_copies = (6.0, 3.0)
     takes_layers = True
     takes_random_state = True
-    revision = 2
+    revision = 3
     works_without_labels = True
     temperature_folds = 0
     positive = (
         *("intercept_scaling", "sharpness", "alphas", "intercept_scales"),
-        *("prior_smoothing", "sharpness_deviation", "cv"),
+        *("prior_smoothing", "sharpness_deviation", "cv", "n_components", "covariance_shrinkage", "mixture_rounds"),
     )
-    choices: ClassVar = {"targets": tuple(TARGETS)}
+    choices: ClassVar = {"targets": tuple(KINDS)}
 
     space: LabelSpace
     mean_: NDArray[np.float32]
@@ -144,6 +140,12 @@ class VocabularyCalibrator(Method):
         pseudo_label_sharpness: float = 4.0,
         labeled_weight: float = 10.0,
         shrinkage: float = 0.4,
+        mixture_weight: float = 1.0,
+        n_components: int = 64,
+        mixture_sharpness: float = 2.0,
+        covariance_shrinkage: float = 0.1,
+        share_weight: float = 1.0,
+        mixture_rounds: int = 20,
         uniform_weight: float = 0.2,
         stacking_weights: Sequence[float] = (0.2, 0.5),
         stacking_alpha: float = 15.0,
@@ -164,6 +166,12 @@ class VocabularyCalibrator(Method):
         self.pseudo_label_sharpness = pseudo_label_sharpness
         self.labeled_weight = labeled_weight
         self.shrinkage = shrinkage
+        self.mixture_weight = mixture_weight
+        self.n_components = n_components
+        self.mixture_sharpness = mixture_sharpness
+        self.covariance_shrinkage = covariance_shrinkage
+        self.share_weight = share_weight
+        self.mixture_rounds = mixture_rounds
         self.uniform_weight = uniform_weight
         self.stacking_weights = stacking_weights
         self.stacking_alpha = stacking_alpha
@@ -175,9 +183,7 @@ class VocabularyCalibrator(Method):
         if len(background) == 0:
             raise DataError("vocabulary_calibrator: no states to standardize with: give unlabeled states")
         if self.targets == "none" and len(labels) == 0:
-            raise DataError(
-                "vocabulary_calibrator: nothing to learn from without a vocabulary (targets none): give labels"
-            )
+            raise DataError("vocabulary_calibrator: targets none leave only labels to learn from: give labels")
         self.mean_, deviation = mean_and_deviation(background)
         self.scale_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
         z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
@@ -186,19 +192,24 @@ class VocabularyCalibrator(Method):
         with thread_limits(1, "blas"):
             self_train = self._self_training(pool)
             prior = self._prior(pool, self_train)
-            sharpened = np.float32(self.sharpness) * prior
-            self.coef_ = self._learn(z, labels, pool, prior, self_train) if len(labels) else sharpened
+            self.coef_ = self.sharpness * prior
+            if len(labels):
+                self.coef_ = self._learn(z, labels, pool, prior, self_train)
 
     def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
         """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
         classes = self.space.classes
         weights, equal = np.zeros((pool.shape[1], classes), np.float32), np.full(classes, 1 / classes)
-        weights[-1 - self.space.width : -1] = self._directions().T
+        weights[-1 - self.space.width : -1] = directions(self.space, self.targets, self.random_state).T
         weights = _scaled(weights, pool)
         if self.rounds:
             learned = self_train(weights, pool[:0], np.empty(0, np.int64), equal)
             weights = _scaled(weights + learned, pool)
-        return self._balanced(weights, pool, equal)
+        weights = self._balanced(weights, pool, equal)
+        if self.mixture_weight and self.targets != "none":
+            clusters = cluster(pool, pool @ weights, settings_of(self, Clusters))
+            weights = _scaled(weights + np.float32(self.mixture_weight) * _scaled(clusters, pool), pool)
+        return weights
 
     def _self_training(self, pool: Floats) -> SelfTrain:
         """Self-training from given weights → weights (k·d + 1, C) of a prediction of unit deviation."""
@@ -231,24 +242,17 @@ class VocabularyCalibrator(Method):
                 without, _ = self._ridge(z[rest], labels[rest], pool, prior)
                 spread[~rest] = z[~rest] @ self_train(without, z[rest], labels[rest], shares)
             estimates.append(spread)
-        mix = np.vstack([weight * np.eye(classes) for weight in self.stacking_weights[: len(parts)]])
-        factor = sharpen(np.hstack(estimates) @ mix, shift, labels, self.sharpness_deviation)
-        start = np.vstack([factor * mix, shift])
-        mixed = stack(np.hstack([*estimates, np.ones((len(z), 1))]), labels, start, alpha=self.stacking_alpha)
+        mixed = weigh(estimates, labels, shift, settings_of(self, Stacking))
         weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / self.intercept_scaling
         return weights.astype(np.float32)
 
     def _ridge(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Step 3: weights of a prediction of unit deviation, and its leave-one-out estimates for z."""
-        y = np.eye(self.space.classes)[labels]
-        root = y.sum(axis=0)[labels, None] ** -0.25  # √ of a row's weight
-        root = (root / np.sqrt((root**2).mean())).astype(np.float32)
-        y -= np.average(y, axis=0, weights=root[:, 0] ** 2)
-        fit = ridge_with_prior(z * root, z @ prior * root, y * root, settings_of(self, PriorRidge))
+        fit = balanced_ridge(z, z @ prior, labels, settings_of(self, PriorRidge))
         weights = np.float32(fit.prior_weight) * prior + fit.weights
         unit = _deviation(pool @ weights)
-        return weights / unit, fit.held_out / root / unit
+        return weights / unit, fit.held_out / unit
 
     def _balanced(self, weights: Floats, pool: Floats, shares: Floats) -> Floats:
         shift = np.zeros_like(weights)
@@ -263,12 +267,6 @@ class VocabularyCalibrator(Method):
         mean = z[:, :-1].reshape(len(z), self.layers, self.space.width).sum(axis=1) / np.float32(self.layers**0.5)
         return np.hstack([mean, z[:, -1:]])
 
-    def _directions(self) -> Floats:
-        """T (C, d), its rows adding up to zero."""
-        rows = [unit_rows(target_vectors(self.space, kind, self.random_state)) for kind in TARGETS[self.targets]]
-        together = sum(rows, np.zeros(self.space.head.shape, np.float32))
-        return np.asarray(together - together.mean(axis=0))
-
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return calibrated states t, the nearest to z_L with logits t Tᵀ; z_L itself where T = 0.
 
@@ -282,10 +280,10 @@ class VocabularyCalibrator(Method):
         ndarray of shape (N, d), float32
         """
         z = self._standardized(check_states(X, self.n_features_in_, self.name))
-        last, directions = z[:, -1 - self.space.width : -1], self._directions()
+        last, rows = z[:, -1 - self.space.width : -1], directions(self.space, self.targets, self.random_state)
         logits = z @ self.coef_
         logits -= logits.mean(axis=1, keepdims=True)
-        moves, *_ = np.linalg.lstsq(directions, (logits - last @ directions.T).T, rcond=1e-5)  # (d, N)
+        moves, *_ = np.linalg.lstsq(rows, (logits - last @ rows.T).T, rcond=1e-5)  # (d, N)
         return np.asarray(last + moves.T, np.float32)
 
     def _logits(self, states: Floats) -> Floats:

@@ -63,7 +63,7 @@ def test_controls_and_the_use_of_unlabeled_texts_are_columns(ran):
     specs = {spec.name: spec for spec in world.plan().experiment.methods}
     for row in leaderboard_rows(world.home):
         assert row["control"] is specs[row["method"]].is_control
-        assert row["unlabeled"] is specs[row["method"]].uses_unlabeled
+        assert row["unlabeled"] is specs[row["method"]].learns_from_unlabeled
     assert {row["unlabeled"] for row in leaderboard_rows(world.home)} == {True, False}
 
 

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy.special import softmax
+from scipy.stats import multivariate_normal
 from sklearn.metrics import f1_score
 
 from tests.vocabsem.method_data import D, make_space, make_states
@@ -39,13 +40,42 @@ def directions(space, targets):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     space, (states, _) = make_space(), make_states(d=D * layers)
-    result = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0).fit(states)
+    result = VocabularyCalibrator(space, targets=targets, layers=layers, rounds=0, mixture_weight=0).fit(states)
     *_, last = by_hand(states, states, layers)
     answer = last @ directions(space, targets).T
     answer = answer / answer.std()
     assert np.allclose(
         result.predict_proba(states), softmax(0.6 * (answer + balance(answer, EQUAL)), axis=1), atol=1e-5
     )
+
+
+def clusters(answer, pool, *queries):
+    """Log-densities and log shares of Gaussian clusters of the pool that start from an answer to it, for the queries."""
+    pool, *queries = (rows[:, :-1] for rows in (pool, *queries))
+    q = softmax(2 * answer, axis=1)
+    for _ in range(20):
+        means, shares = q.T @ pool / q.sum(0)[:, None], q.mean(0) + 1 / 3
+        away = pool[:, None] - means  # (M, C, D)
+        covariance = np.einsum("mc,mci,mcj->ij", q, away, away) / len(pool)
+        covariance = 0.9 * covariance + 0.1 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        densities = [
+            np.stack([multivariate_normal(mean, covariance).logpdf(rows) for mean in means], 1) + np.log(shares)
+            for rows in (pool, *queries)
+        ]
+        q = softmax(densities[0], axis=1)
+    centered = [each - each.mean(1, keepdims=True) for each in densities]
+    return [each / centered[0].std() for each in centered]
+
+
+def test_without_labels_clusters_have_a_say():
+    space, (states, _) = make_space(), make_states(n=300)
+    result = VocabularyCalibrator(space, rounds=0).fit(states)
+    z, _, last = by_hand(states, states)
+    answer = last @ directions(space, "both").T
+    answer = answer / answer.std()
+    answer = answer + balance(answer, EQUAL)
+    answer = answer + clusters(answer, z)[0]
+    assert np.allclose(result.predict_proba(states), softmax(0.6 * answer / answer.std(), axis=1), atol=1e-4)
 
 
 def test_without_labels_the_states_are_the_background():
@@ -115,6 +145,7 @@ def test_all_five_steps_by_hand(layers, rounds):
         learned = trained(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
         prior = unit([x + y for x, y in zip(prior, learned, strict=True)])
     prior = balanced(prior, EQUAL)
+    prior = unit([x + y for x, y in zip(prior, clusters(prior[0], p, z, test), strict=True)])
     direct, estimates = left(np.arange(20))
     answers, held_out = [direct[2]], [estimates]
     if rounds:
@@ -147,6 +178,8 @@ def test_where_all_are_labeled_no_text_is_learned_from():
     prior = answer + learned + balance(learned, EQUAL)
     prior = prior / prior.std()
     prior = prior + balance(prior, EQUAL)
+    prior = prior + clusters(prior, z)[0]
+    prior = prior / prior.std()
     left, held_out = weighted(z, prior, labels)
     direct = left.prior_weight * prior + z @ left.weights
     expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
@@ -192,7 +225,7 @@ def test_without_a_vocabulary_labels_alone_decide():
         control.predict_proba(states),
         VocabularyCalibrator(space).fit(states[:9], labels[:9], states).predict_proba(states),
     )
-    with pytest.raises(DataError, match=r"nothing to learn from without a vocabulary \(targets none\): give labels"):
+    with pytest.raises(DataError, match=r"targets none leave only labels to learn from: give labels"):
         VocabularyCalibrator(space, targets="none").fit(states)
 
 

@@ -84,13 +84,17 @@ def test_places_are_those_of_scipy_with_ties_shared(tmp_path_factory, scores):
         for d, each in enumerate(scores)
         for m, score in enumerate(each)
     ]
-    put_run(Lake(home), "tiny", made)
+    put_run(Lake(home), "tiny", made, unlabeled=["method1", "method2"])
     rebuild(home)
     expected = rankdata(-np.array(scores), axis=1).mean(axis=0)
+    peers = {m: rankdata(-np.array(scores)[:, pair], axis=1).mean(axis=0) for pair in ([1, 2], [0, 3]) for m in pair}
     result = rows(home, "from ranks")
     assert {row["method"]: row["average_rank"] for row in result} == pytest.approx(
         {f"method{m}": rank for m, rank in enumerate(expected)}
     )
+    within = {f"method{m}": ranks[int(m > 1)] for m, ranks in peers.items()}  # the second of either pair is 2 or 3
+    assert {row["method"]: row["average_peer_rank"] for row in result} == pytest.approx(within)
+    assert {row["method"] for row in result if row["unlabeled"]} == {"method1", "method2"}
     assert {row["datasets"] for row in result} == {len(scores)}
     assert [row["average_rank"] for row in result] == sorted(expected)
 

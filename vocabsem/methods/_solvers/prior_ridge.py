@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from vocabsem.methods.arrays import Floats
+from vocabsem.methods.arrays import Floats, Ints
 
 ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 PRIOR_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
@@ -89,6 +89,16 @@ def ridge_with_prior(z: Floats, prior: Floats, y: Floats, settings: PriorRidge) 
     return PriorRidgeFit(
         float(weight.sum(axis=(0, 1)) @ settings.prior_weights), solved.sum(axis=0).astype(np.float32), held_out
     )
+
+
+def balanced_ridge(z: Floats, prior: Floats, labels: Ints, settings: PriorRidge) -> PriorRidgeFit:
+    """`ridge_with_prior` of rows z (N, D) with labels (N,): a row weighs 1/√n_c, its class having n_c of them."""
+    y = np.eye(prior.shape[1])[labels]
+    root = y.sum(axis=0)[labels, None] ** -0.25  # √ of a row's weight
+    root = (root / np.sqrt((root**2).mean())).astype(np.float32)
+    y -= np.average(y, axis=0, weights=root[:, 0] ** 2)
+    fit = ridge_with_prior(z * root, prior * root, y * root, settings)
+    return PriorRidgeFit(fit.prior_weight, fit.weights, fit.held_out / root)
 
 
 def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

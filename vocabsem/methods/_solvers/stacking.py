@@ -1,5 +1,8 @@
 """Weigh several predictions of the same rows by a small convex fit to their held-out estimates."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -8,6 +11,31 @@ from scipy.special import log_softmax
 from vocabsem.methods.arrays import Floats, Ints
 
 FACTORS = np.exp(np.linspace(-1.5, 3.0, 46))  # a grid, finer than the prior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacking:
+    """What `weigh` takes for likely before it has seen labels."""
+
+    stacking_weights: Sequence[float]
+    """Of each prediction."""
+    stacking_alpha: float
+    """The penalty on a change of them."""
+    sharpness_deviation: float
+    """The prior deviation of the logarithm of a common factor."""
+
+
+def weigh(estimates: Sequence[Floats], labels: Ints, shift: Floats, settings: Stacking) -> NDArray[np.float64]:
+    """Return weights (K·C + 1, C) of K predictions, each (N, C), and of a constant: logits are their products.
+
+    The fit (`stack`) is drawn towards each prediction times its weight and a common factor (`sharpen`), and towards the
+    shift (C,).
+    """
+    both, classes = np.hstack(estimates), len(shift)
+    start = np.vstack([weight * np.eye(classes) for weight in settings.stacking_weights[: len(estimates)]])
+    factor = sharpen(both @ start, shift, labels, settings.sharpness_deviation)
+    start = np.vstack([factor * start, shift])
+    return stack(np.hstack([both, np.ones((len(both), 1))]), labels, start, alpha=settings.stacking_alpha)
 
 
 def stack(predictions: Floats, labels: Ints, start: Floats, *, alpha: float) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ with shared(name, comment) as (values
     ('shots_order', 'Shots as a number to sort by: infinite for all, which comes last and is on no axis.'),
     ('split', 'train, validation or test.'),
     ('spread', 'Standard deviation over the seeds.'),
-    ('unlabeled', 'Whether it reads training texts without labels; NULL in runs of version 0.1.'),
+    ('unlabeled', 'Whether training texts without labels do more for it than center and scale; NULL in runs of version 0.1.'),
     ('state', 'The hidden state at the pooled position.')
 )
 select format('comment on column {}.{} is ''{}''', c.table_name, c.column_name,

@@ -1,0 +1,22 @@
+"""What the vocabulary says of each class, as one direction."""
+
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.label_space import LabelSpace, Targets, target_vectors
+from vocabsem.methods.arrays import unit_rows
+
+KINDS: dict[str, tuple[Targets, ...]] = {
+    "both": ("anchors", "head"),
+    **{kind: (kind,) for kind in get_args(Targets)},
+    "none": (),
+}
+
+
+def directions(space: LabelSpace, targets: str, random_state: int) -> NDArray[np.float32]:
+    """Return T (C, d), its rows adding up to zero: the sum over the kinds of `targets` of unit vectors."""
+    rows = [unit_rows(target_vectors(space, kind, random_state)) for kind in KINDS[targets]]
+    together = sum(rows, np.zeros(space.head.shape, np.float32))
+    return np.asarray(together - together.mean(axis=0))
