@@ -194,12 +194,12 @@ def test_killed_while_predicting_a_file(point, whole, tmp_path):
 def test_killed_at_random_moments(part, fresh, computed, expected, tmp_path, cases):
     """Up to six kills in a row at any moment from its start to its end, 25 a part; half of the parts begin with all
     partitions, so that more kills meet what follows them."""
-    beginning, generator, kills, trial = (computed if part % 2 else fresh), random.Random(part), 0, 0
+    first, generator, kills, trial = (computed if part % 2 else fresh), random.Random(part), 0, 0
     began = time.monotonic()
-    assert run(replace_home(beginning, tmp_path / "timed")).returncode == 0
+    assert run(replace_home(first, tmp_path / "timed")).returncode == 0
     seconds = time.monotonic() - began
     while kills < 25:
-        world, trial, killed = replace_home(beginning, tmp_path / str(trial)), trial + 1, set()
+        world, trial, killed = replace_home(first, tmp_path / str(trial)), trial + 1, set()
         for _ in range(generator.randint(1, 6)):
             begun = Command(world.home, "run", world.card, api=server())
             begun.process.join(generator.uniform(0, seconds))

@@ -104,9 +104,7 @@ def test_too_many_shots_of_a_second_data_set_are_reported_before_demonstrations_
     assert {path.name for path in world.home.lake.iterdir()} == {"examples"}
 
 
-def test_too_many_shots_are_reported_before_the_model_is_read_where_the_examples_are_there(
-    world, recorded, monkeypatch
-):
+def test_too_many_shots_are_reported_before_the_model_is_read_if_examples_are_there(world, recorded, monkeypatch):
     compute(world.plan(), ("examples",))
     monkeypatch.setattr(stages, "fetch_card", None)
     with recorded(world.home), pytest.raises(DataError, match="21 shots of dataset 'made'"):
