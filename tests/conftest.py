@@ -20,7 +20,7 @@ settings.register_profile("chaos", deadline=None, max_examples=5000)  # pytest -
 for variable in (
     *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
     *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"),
-    *("COLUMNS", "VOCABSEM_QUIET"),
+    *("COLUMNS", "VOCABSEM_QUIET", "VOCABSEM_VERBOSE"),
 ):
     os.environ.pop(variable, None)
 # Prefect makes its own folder when it is imported, but not the home above it: a fresh checkout has none yet.

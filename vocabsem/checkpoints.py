@@ -17,6 +17,7 @@ from vocabsem.errors import CardError, SourceError
 from vocabsem.gguf_parts import join_gguf_parts
 from vocabsem.sources import fetching
 from vocabsem.sources.parsing import parts_of
+from vocabsem.third_party import verbose
 from vocabsem.waiting import held
 
 if TYPE_CHECKING:
@@ -196,12 +197,13 @@ def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Make one error of whatever transformers raises; no bars, no warnings."""
+    """Make one error of whatever transformers raises; no bars, no warnings, unless the user asks for them."""
     from transformers.utils import logging
 
     bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    if not verbose():
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
     try:
         yield
     except SourceError:

@@ -30,7 +30,7 @@ def common(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Folder of cards, searched before cards here; repeatable (VOCABSEM_CARDS)."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what flows and tasks log.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what flows, tasks, libraries log.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks.")] = False,
     version: Annotated[

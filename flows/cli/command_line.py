@@ -24,6 +24,7 @@ from flows.execution.activity import QUIET, line
 from flows.services.environment import set_environment
 from vocabsem.cards.folders import card_folders, set_card_folders
 from vocabsem.errors import BadInput, VocabsemError, shorten
+from vocabsem.third_party import VERBOSE
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # typer's code for KeyboardInterrupt
@@ -35,7 +36,9 @@ def run(words: list[str]) -> int:
     """Run a command. Returns the exit code, errors printed; raises KeyboardInterrupt after a signal."""
     words = list(words)
     debug = _take_flag(words, "--debug")
-    if not _take_flag(words, "--verbose", "-v") and not debug:  # tasks and flows still log to the Prefect API
+    if _take_flag(words, "--verbose", "-v") or debug:
+        os.environ[VERBOSE] = "1"
+    else:  # tasks and flows still log to the Prefect API
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if _take_flag(words, "--quiet", "-q"):
         os.environ[QUIET] = "1"

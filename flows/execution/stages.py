@@ -115,7 +115,9 @@ def _where(pair: ModelDatasetPlan, step: Step[Any]) -> dict[str, str]:
 @logged("examples", "demonstrations")
 def build_datasets(plan: Plan) -> list[str]:
     """Fetch the models whose states or anchors are missing, check their label words, read the examples and choose the
-    demonstrations."""
+    demonstrations. Shots and memory are checked as soon as the counts are known: before, where the examples are there.
+    """
+    _check_known(plan)
     for model in {pair.model.name: pair.model for pair in plan.pairs}.values():
         mine = [pair for pair in plan.pairs if pair.model.name == model.name]
         adapters = [f.predictions for pair in mine for f in pair.fits if isinstance(f.predictions.spec, AdapterFitSpec)]
@@ -126,11 +128,8 @@ def build_datasets(plan: Plan) -> list[str]:
     steps = unique((pair.examples, pair) for pair in plan.pairs)
     for step, pair in steps:
         _each(plan, pair, [step], _read_examples, f"reading the texts of {pair.dataset.name}")
+    _check_known(plan)
     for pair in plan.pairs:
-        if plan.published(pair.examples):
-            with attempt(model=pair.model.name, dataset=pair.dataset.name):
-                _check_shots(plan, pair)
-                require_memory(plan, pair)
         what = f"choosing demonstrations of {pair.dataset.name}"
         _each(plan, pair, list(pair.demonstrations.values()), _choose_demonstrations, what)
     return [step.key for step, _ in steps]
@@ -144,6 +143,15 @@ def _read_examples(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Examples
 def _choose_demonstrations(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[DemonstrationsSpec]]) -> None:
     for step in steps:
         publish_demonstrations.submit(plan.home, pair.model, pair.dataset, step).result()
+
+
+def _check_known(plan: Plan) -> None:
+    """Check all pairs whose examples are there, so that nothing is computed for one before another is refused."""
+    for pair in plan.pairs:
+        if plan.published(pair.examples):
+            with attempt(model=pair.model.name, dataset=pair.dataset.name):
+                _check_shots(plan, pair)
+                require_memory(plan, pair)
 
 
 def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from flows.services.access import KEY, basic, cookie, redeem
 from flows.services.gate import Admit, Gate
 from flows.services.process import HOST
+from tasks.tracking.markdown import escape
 from warehouse.home import Home
 
 YEAR = 365 * 24 * 3600
@@ -20,9 +21,11 @@ PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 def prefect_app(home: Home) -> ASGIApp:
-    """Return Prefect's server, which checks the secret itself."""
+    """Return Prefect's server, which checks the secret itself; automations get the filter `escape_markdown`."""
     from prefect.server.api.server import create_app
+    from prefect.server.utilities.user_templates import register_user_template_filters
 
+    register_user_template_filters({"escape_markdown": lambda value: escape(str(value or ""))})
     return Gate(create_app(final=True), keep_in_storage(home))
 
 

@@ -4,7 +4,6 @@ A killed process leaves its run open. Each run is tagged with its process, so th
 the same key takes it up again.
 """
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.tracking.markdown import escape
 from tasks.tracking.runs import KEY, MOST_CHILDREN, NOTE, PARENT, experiment_id, git_commit, params
 from tasks.tracking.store import store
+from vocabsem.third_party import muted
 from warehouse.home import Home
 from warehouse.process import has_ended, this_process
 
@@ -118,10 +118,10 @@ def _system_metrics(home: Home, run_id: str) -> Iterator[None]:
     """Let MLflow sample processors, memory, disk, network and NVIDIA GPUs while the block runs."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # each start and end is on the terminal
-    monitor = SystemMetricsMonitor(run_id, SAMPLING_SECONDS, resume_logging=True, tracking_uri=home.tracking_uri)
-    monitor.start()
-    try:
-        yield
-    finally:
-        monitor.finish()
+    with muted("mlflow.system_metrics"):  # which logs each start and end
+        monitor = SystemMetricsMonitor(run_id, SAMPLING_SECONDS, resume_logging=True, tracking_uri=home.tracking_uri)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()

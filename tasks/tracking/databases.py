@@ -1,12 +1,12 @@
 """The SQLite databases of other programs in a home, examined before anything is computed and recorded there."""
 
 import sqlite3
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from tasks.tracking.outcome import SQL
+from tasks.tracking.sqlite_reads import opened
 from vocabsem.errors import BadInput
 
 MIGRATIONS = {"prefect": "server/database/_migrations/versions/sqlite", "mlflow": "store/db_migrations/versions"}
@@ -22,7 +22,7 @@ def check_database(path: Path, program: Literal["prefect", "mlflow"]) -> None:
     if not path.exists():
         return
     try:
-        with closing(sqlite3.connect(path)) as database:
+        with opened(path) as database:
             ((state,),) = database.execute("pragma quick_check(1)").fetchall()
             versions = [version for (version,) in _schema_versions(database)]
     except sqlite3.DatabaseError as error:

@@ -5,10 +5,10 @@ Read from MLflow's database file, because importing MLflow takes seconds and `vo
 
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.tracking.sqlite_reads import opened
 from warehouse.home import Home
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
@@ -81,7 +81,7 @@ def _read(home: Home, name: str, run: str) -> list[str]:
     if not path.exists():
         return []
     try:
-        with closing(sqlite3.connect(path)) as database:
+        with opened(path) as database:
             return [value for (value,) in database.execute((SQL / f"{name}.sql").read_text(encoding="utf-8"), (run,))]
     except sqlite3.DatabaseError:
         return []

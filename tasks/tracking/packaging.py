@@ -1,7 +1,6 @@
 """A fitted method as a classifier of texts that MLflow can store, register and serve."""
 
 import json
-import logging
 import shutil
 import tempfile
 import warnings
@@ -19,6 +18,7 @@ from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
+from vocabsem.third_party import muted
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -93,10 +93,9 @@ def log_classifier(
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
     model = client.create_logged_model(run.info.experiment_id, "classifier", run_id, params=run.data.params)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as temporary:
+    with warnings.catch_warnings(), muted("mlflow.pyfunc"), tempfile.TemporaryDirectory() as temporary:
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # of a model without one
         warnings.filterwarnings("ignore", "Operation with range")  # how MLflow stores it
-        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it compares it with the signature
         library = Path(temporary, PACKAGE.name)  # travels with the model, of which the pipeline is no part
         shutil.copytree(PACKAGE, library, ignore=shutil.ignore_patterns(SHIPPED, "__pycache__"))
         info: ModelInfo = Unvalidated.log(

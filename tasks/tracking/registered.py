@@ -1,18 +1,15 @@
 """Find a registered model in MLflow's database file, because importing MLflow takes seconds."""
 
 import json
-import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from tasks.tracking.databases import check_database
 from tasks.tracking.outcome import CHAMPION, SQL
+from tasks.tracking.sqlite_reads import opened
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
@@ -62,14 +59,9 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
 
 
 def _versions(home: Home) -> list[Version]:
-    """Return every version by each alias; of a home that cannot be written from a copy, for SQLite writes to read."""
-    if home.read_only:
-        with TemporaryDirectory() as copy:
-            for file in home.root.glob("mlflow.db*"):
-                shutil.copyfile(file, Path(copy, file.name))
-            return _versions(Home(Path(copy)))
+    """Return every version by each alias."""
     check_database(home.mlflow, "mlflow")
     if not home.mlflow.exists():
         return []
-    with closing(sqlite3.connect(home.mlflow)) as database:
+    with opened(home.mlflow) as database:
         return database.execute((SQL / "registered.sql").read_text(encoding="utf-8")).fetchall()

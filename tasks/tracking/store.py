@@ -1,6 +1,5 @@
 """The home's MLflow store: one SQLite file, made once, used by clients and by MLflow's global functions."""
 
-import logging
 import shutil
 import sqlite3
 import threading
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.databases import check_database
+from vocabsem.third_party import muted
 from vocabsem.waiting import held
 from warehouse.home import Home
 from warehouse.lake import atomic
@@ -19,6 +19,7 @@ from warehouse.lake import atomic
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+MIGRATION_LOGGERS = ("alembic", "mlflow.store.db.utils")  # of the fifty migrations that make a new database
 _lock = threading.Lock()
 _stores: list[tuple[str, str]] = []
 """Tracking and registry URI before any block of `_global_store`, then those of the blocks that are open."""
@@ -47,7 +48,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
         return
     mlflow = _mlflow()
     with _global_store(mlflow, home.tracking_uri):
-        with store_lock(home), _silent_migrations():
+        with store_lock(home), muted(*MIGRATION_LOGGERS):
             path = home.mlflow
             if not path.exists() or not path.stat().st_size:
                 for left in home.root.glob(f"{path.name}{atomic.TEMPORARY}*"):
@@ -96,16 +97,3 @@ def _mlflow() -> Any:
         import mlflow
         import mlflow.pyfunc
     return mlflow
-
-
-@contextmanager
-def _silent_migrations() -> Iterator[None]:
-    """Keep the fifty migrations that make a new database off the terminal."""
-    before = {name: logging.getLogger(name).level for name in ("alembic", "mlflow.store.db.utils")}
-    for name in before:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

@@ -3,8 +3,11 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -83,16 +86,22 @@ def as_nobody(world, *words, **variables):
     )
 
 
+@pytest.fixture
+def shared():
+    """A folder of all users; those of pytest are of one."""
+    with tempfile.TemporaryDirectory(prefix="shared-") as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("variables", [{}, {"HOME": "/nonexistent", "TMPDIR": "/nonexistent"}], ids=["unset", "wrong"])
-def test_a_home_that_cannot_be_written_is_read_by_a_user_without_a_home_directory(world, tmp_path, variables):
-    tmp_path.parent.chmod(0o755)
-    tmp_path.chmod(0o777)
+def test_a_home_that_cannot_be_written_is_read_by_a_user_without_a_home_directory(world, shared, variables):
     before = snapshot(world.home.root)
-    source, output = str(world.folder / "texts.csv"), str(tmp_path / "out.csv")
+    source, output = str(shutil.copy(world.folder / "texts.csv", shared)), str(shared / "out.csv")
     for words in (
         ("sql", "select 1"),
         ("leaderboard",),
-        ("report", "tiny", "--output", str(tmp_path / "page.html")),
+        ("report", "tiny", "--output", str(shared / "page.html")),
         ("predict", "--model", "vocabsem-made", "a good plot"),
         ("predict", "--model", "vocabsem-made", "--input", source, "--output", output),
         ("run", world.card),
@@ -100,7 +109,7 @@ def test_a_home_that_cannot_be_written_is_read_by_a_user_without_a_home_director
         done = as_nobody(world, *words, **variables)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-    assert "a good plot" in (tmp_path / "out.csv").read_text()
+    assert "a good plot" in (shared / "out.csv").read_text()
     refused = as_nobody(world, "run", world.card, "--set", "shots=[0,5]", **variables)
     assert (refused.returncode, refused.stderr.count("error: ")) == (1, 1)
     assert "choose another home" in refused.stderr

@@ -6,7 +6,7 @@ import numpy as np
 
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.arrays import Floats
-from vocabsem.methods.ridge import ALPHAS, RidgeProbe
+from vocabsem.methods.ridge import ALPHAS, BLOCK, RidgeProbe
 
 __all__ = ["RandomFeatures"]
 
@@ -81,3 +81,8 @@ class RandomFeatures(RidgeProbe):
         projection = generator.standard_normal((states.shape[1], self.n_features), np.float32)
         features = np.maximum(z @ projection, 0) * np.float32((2 / self.n_features) ** 0.5)
         return features.astype(np.float64)
+
+    def _logits(self, states: Floats) -> Floats:
+        """Return logits a block of rows at a time, whose features are wider than states."""
+        logits = super()._logits
+        return np.concatenate([logits(states[i : i + BLOCK]) for i in range(0, max(1, len(states)), BLOCK)])

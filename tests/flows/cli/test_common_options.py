@@ -8,6 +8,7 @@ from flows.cli.command_line import _take_flag, run
 from flows.execution.activity import QUIET
 from flows.execution.terminal import error_console
 from vocabsem import __version__
+from vocabsem.third_party import verbose
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,7 @@ def test_verbose_shows_what_is_logged(monkeypatch):
     monkeypatch.delenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", raising=False)
     assert run(["list", "queries", "-v"]) == 0
     assert "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL" not in os.environ
+    assert verbose(), "libraries too"
     assert run(["list", "queries"]) == 0
     assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
 

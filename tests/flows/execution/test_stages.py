@@ -6,6 +6,7 @@ import pytest
 
 from flows.calibrate import calibrate
 from flows.evaluate import evaluate
+from flows.execution import stages
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import require, unique
 from flows.extract import extract
@@ -91,6 +92,23 @@ def test_too_many_shots_are_reported_before_any_state_is_computed(world, recorde
     with recorded(world.home), pytest.raises(DataError, match=r"21 shots of dataset 'made', whose class '\w+' has 20"):
         extract(**arguments(world, **requested))
     assert not list(world.home.lake.rglob("states/**/*.parquet"))
+
+
+def test_too_many_shots_of_a_second_data_set_are_reported_before_demonstrations_of_the_first(world, recorded):
+    second = dataset_card(world.folder, name="second", split={"validation": 0.8})
+    entries = [str(world.folder / "dataset.yaml"), str(write_card(world.folder / "second.yaml", second))]
+    requested = {"datasets": entries, "methods": ["centroid", {"method": "zero_shot", "demonstrations": 1}]}
+    requested |= {"shots": [0, 10], "seeds": [0]}
+    with recorded(world.home), pytest.raises(DataError, match=r"10 shots of dataset 'second', whose class '\w+' has 5"):
+        extract(**arguments(world, **requested))
+    assert {path.name for path in world.home.lake.iterdir()} == {"examples"}
+
+
+def test_too_many_shots_are_reported_before_the_model_is_read_if_examples_are_there(world, recorded, monkeypatch):
+    compute(world.plan(), ("examples",))
+    monkeypatch.setattr(stages, "fetch_card", None)
+    with recorded(world.home), pytest.raises(DataError, match="21 shots of dataset 'made'"):
+        extract(**arguments(world, shots=[0, 21]))
 
 
 def test_demonstrations_that_leave_no_room_are_reported_before_any_state_is_computed(world, recorded):

@@ -10,6 +10,7 @@ import yaml
 from prefect.automations import AutomationCore
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
+from prefect.states import Failed
 
 from flows.execution.events import CHAMPION_CHANGED
 from flows.services.deployments import AUTOMATIONS, WEBHOOK, put_automations
@@ -94,7 +95,7 @@ def test_a_webhook_is_reported_of_a_new_champion(client, hook):
     put_automations(client, hook.url)
     emit(CHAMPION)
     (call,) = hook.wait(lambda call: call["champion"] == CHAMPION)
-    assert call["text"] == 'vocabsem-made@champion is now cent"roid\n with all shots, version 7'
+    assert call["text"] == 'vocabsem-made@champion is now cent"roid  with all shots, version 7'
 
 
 def test_registered_again_nothing_is_touched_and_nobody_forgotten(client, hook):
@@ -132,7 +133,43 @@ def test_a_block_that_prefect_keeps_is_reported_by_its_name(client, hook):
     put_automations(client, "custom-webhook/mine")
     emit(CHAMPION)
     (call,) = hook.wait(lambda call: "said" in call)
-    assert call == {"said": 'vocabsem-made@champion is now cent"roid\n with all shots, version 7'}
+    assert call == {"said": 'vocabsem-made@champion is now cent"roid  with all shots, version 7'}
+
+
+HOSTILE = "row 5: '<!channel> [a](http://x) *b* `c`' &amp;"
+ESCAPED = "row 5: '&lt;!channel&gt; [a\\](http://x) \\*b\\* \\`c\\`' \\&amp;"
+
+
+@pytest.fixture
+def fails(client, monkeypatch):
+    """A call that lets a deployed run fail with a message that quotes a row of a data set."""
+
+    def fail():
+        flow = client.create_flow_from_name("fails")
+        deployment = client.create_deployment(flow, name="fails")
+        run = client.create_flow_run_from_deployment(deployment)
+        client.set_flow_run_state(run.id, Failed(message=HOSTILE), force=True)
+
+    return fail
+
+
+def test_texts_of_a_data_set_are_escaped_in_a_webhooks_text_and_whole_in_its_data(client, hook, fails):
+    put_automations(client, hook.url)
+    fails()
+    (call,) = hook.wait(lambda call: call.get("deployment") == "fails")
+    assert call["message"] == HOSTILE
+    assert call["text"].endswith(f" is Failed: {ESCAPED}")
+
+
+def test_texts_of_a_data_set_are_escaped_in_notifications(client, hook, fails):
+    CustomWebhookNotificationBlock(name="mine", url=hook.url, json_data={"said": "{{body}}"}).save(
+        "mine", overwrite=True
+    )
+    put_automations(client, "custom-webhook/mine")
+    fails()
+    (call,) = hook.wait(lambda call: "said" in call)
+    assert call["said"].startswith("fails: run ")
+    assert call["said"].endswith(f" is Failed: {ESCAPED}")
 
 
 @pytest.mark.parametrize("webhook", ["nowhere", "webhook/nowhere", "no-such-type/x", "ftp://127.0.0.1/"])

@@ -1,9 +1,10 @@
-"""What a fit holds at most, counted allocation by allocation, against what its method states."""
+"""What a fit, and a prediction, holds at most, counted allocation by allocation, against what its method states."""
 
 import tracemalloc
 
 import pytest
 
+from flows.planning.memory import BLOCKS
 from tests.vocabsem.method_data import make_states, make_whole_space
 from vocabsem.methods.registry import build_method, method_info, method_infos
 
@@ -19,6 +20,8 @@ QUICK = {
     "lp_plus_plus": {"max_iter": 3},
     "clap": {"max_iter": 3},
 }
+
+PREDICTED = {"random_features": {"n_features": 2048}}
 
 
 def peak(name, labeled, unlabeled, width, classes):
@@ -50,3 +53,24 @@ def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkey
 
     assert peak(name, ROWS, 0, width, classes) <= stated(info, ROWS, ROWS) + aside
     assert peak(name, FEW, ROWS, width, classes) <= stated(info, FEW, ROWS) + aside
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_prediction_holds_no_more_than_a_plan_counts_on(name, monkeypatch):
+    monkeypatch.setattr("vocabsem.methods.random_features.BLOCK", 200)
+    monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
+    monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
+    width, classes = 64, 3
+    states, labels = make_states(0, FEW, classes, width)
+    others = make_states(1, 4 * ROWS, classes, width)[0]
+    settings = QUICK.get(name, {}) | PREDICTED.get(name, {})
+    method = build_method(name, settings, make_whole_space(0, classes, width, tokens=100), 0)
+    method.fit(*((states, labels, states) if method.needs_labels else (states, None, states)))
+    method.predict_proba(others[:FEW])
+    tracemalloc.start()
+    try:
+        method.predict_proba(others)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held <= BLOCKS * others.nbytes + 8_000_000

@@ -1,0 +1,29 @@
+"""What libraries log: kept off the terminal, unless the user asks for it."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["VERBOSE", "muted", "verbose"]
+
+VERBOSE = "VOCABSEM_VERBOSE"  # set by `vocabsem --verbose`
+
+
+def verbose() -> bool:
+    """Return whether the user wants to see what libraries print."""
+    return bool(os.environ.get(VERBOSE))
+
+
+@contextmanager
+def muted(*names: str) -> Iterator[None]:
+    """Let loggers pass warnings and errors only during the block, all where the user asks for it."""
+    loggers = [] if verbose() else [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
