@@ -35,7 +35,7 @@ class ExamplesSpec(Spec):
 
 
 class AnchorsSpec(Spec):
-    """The semantic anchor of every token of a model."""
+    """The semantic anchor of every token of a model; of an encoder, the encodings of the label words."""
 
     kind: ClassVar[str] = "anchors"
     path_fields: ClassVar[Mapping[str, str]] = {"model": "model"}
@@ -47,6 +47,8 @@ class AnchorsSpec(Spec):
     """Of the model's bytes."""
     gauge: Literal["raw", "centered"]
     """Which head is inverted."""
+    words: tuple[str, ...] = ()
+    """What an encoder encodes, in class order; none for models with a head."""
 
 
 class PromptSpec(ModelDatasetSpec):

@@ -79,6 +79,7 @@ class PaperCalibrator(Method):
     trains = True
     positive = ("epochs", "batch_size")
     reads_unlabeled = False
+    reads_vocabulary_with = ("trained_on=vocabulary",)
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),
