@@ -61,6 +61,11 @@ def diagnose(
 def _reading(plan: Plan) -> Plan:
     """The plan without fits, and without states that nothing here reads."""
     for pair in plan.pairs:
+        if pair.model.family == "encoder":
+            raise CardError(
+                f"model {pair.model.name!r} of experiment {plan.experiment.name!r} is a sentence encoder: diagnostics"
+                " compare a vocabulary with the model's logits, and it has neither: leave it out"
+            )
         if pair.states["test"].spec.layers[-1] != pair.model.layers:
             raise CardError(
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"

@@ -30,6 +30,9 @@ def card_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema of the cards in data/<kind>."""
     schema = CARDS[kind].model_json_schema(schema_generator=_Untitled)
     schema = {"$schema": _Untitled.schema_dialect, **schema}
+    if kind == "models":
+        others = {"properties": {"family": {"enum": ["masked", "encoder"]}}, "required": ["family"]}
+        schema |= {"if": others, "else": {"required": ["prepend_bos"]}}
     if kind == "experiments":
         for named in ("models", "datasets"):
             known = sorted(path.stem for path in (DATA / named).glob("*.yaml"))

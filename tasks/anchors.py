@@ -1,7 +1,10 @@
-"""A model's head to the semantic anchor of every token."""
+"""A model's head to the semantic anchor of every token; an encoder's label words to their encodings."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from tasks.models.loaded import inference
 from tasks.steps.checks import finite, norm_range
@@ -9,9 +12,13 @@ from tasks.steps.decorator import step_task
 from tasks.steps.facts import AnchorsFacts
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
-from vocabsem.anchors import semantic_anchors
+from vocabsem.anchors import Anchors, semantic_anchors
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import resolve_device
+from vocabsem.families.base import HeadModel
+from vocabsem.families.encoder import EncoderModel
+from vocabsem.head import Head
+from vocabsem.label_encodings import encode_labels
 from vocabsem.language_model import load_model
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
@@ -21,19 +28,23 @@ from warehouse.lake.vectors import vectors
 ROWS = 65536  # tokens a file
 
 
+class _Solved(NamedTuple):
+    """What the rows of the partition are made of."""
+
+    names: list[str]
+    """Tokens, or label words."""
+    head: Head
+    anchors: Anchors
+    """How well the head was inverted; of an encoder, how far its label words are from each other."""
+
+
 @step_task(task_run_name="anchors {model.name}")
 def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device: str) -> str:
     """Solve, and publish one row a token with its anchor and its head row. Returns the partition's key."""
-    with inference():
-        network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
-        head, tokenizer = network.head, network.tokenizer
-    anchors = semantic_anchors(
-        head.weight, bias=head.bias, gauge=step.spec.gauge, rows=head.tokens, device=resolve_device(device)
-    )
+    names, head, anchors = _solve(home, model, step.spec, device)
     vectors64 = anchors.vectors.cpu()  # (V, d) float64
     bias = np.zeros(head.tokens, np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
     norm = vectors64.norm(dim=1).numpy()  # (V,)
-    names = [tokenizer.decode([token]) for token in range(head.tokens)]
     partition = step.partition(Lake(home))
     files = []
     for start in range(0, head.tokens, ROWS):
@@ -64,11 +75,12 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
         scale=head.scale,
         card=model.model_dump(mode="json"),
     )
+    most = min(head.weight.shape)
     checks = [
         Check(
             name="full rank",
-            passed=anchors.rank == head.weight.shape[1],
-            detail=f"rank {anchors.rank} of {head.weight.shape[1]}",
+            passed=anchors.rank == most,
+            detail=f"rank {anchors.rank} of {most}",
             severity="warn",  # the pseudo-inverse ignores the missing directions
         ),
         Check(name="residual below 1e-6", passed=anchors.residual < 1e-6, detail=f"{anchors.residual:.2g}"),
@@ -77,3 +89,34 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
     ]
     step.publish(Lake(home), files, facts, checks)
     return step.key
+
+
+def _solve(home: Home, model: ModelCard, spec: AnchorsSpec, device: str) -> _Solved:
+    with inference():
+        network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
+        if isinstance(network, EncoderModel):
+            return _encode(network, spec, model.max_tokens)
+        assert isinstance(network, HeadModel)
+        head, tokenizer = network.head, network.tokenizer
+    anchors = semantic_anchors(
+        head.weight, bias=head.bias, gauge=spec.gauge, rows=head.tokens, device=resolve_device(device)
+    )
+    return _Solved([str(tokenizer.decode([token])) for token in range(head.tokens)], head, anchors)
+
+
+def _encode(network: EncoderModel, spec: AnchorsSpec, max_tokens: int) -> _Solved:
+    """Label words are compared with as they are encoded: nothing is inverted."""
+    space = encode_labels(network, spec.words, max_tokens)
+    weight = torch.from_numpy(space.anchors)  # (C, d)
+    left, values, _ = torch.linalg.svd(weight.double(), full_matrices=False)
+    kept = values > values[0] * max(weight.shape) * torch.finfo(torch.float32).eps
+    anchors = Anchors(
+        vectors=weight.double(),
+        leverage=left[:, kept].square().sum(1),
+        condition=float(values[0] / values[kept][-1]),
+        residual=0.0,
+        rank=int(kept.sum()),
+        gauge=spec.gauge,
+        solver="encoder",
+    )
+    return _Solved(list(spec.words), Head(weight, None, None, space.scale, len(weight)), anchors)

@@ -6,7 +6,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from tasks.models.extensions import method_name
-from tasks.models.loaded import inference, label_ids, loaded
+from tasks.models.loaded import inference, label_ids, loaded_causal
 from tasks.models.prompts import encode
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
@@ -36,7 +36,7 @@ def tune_method(
     progress: ProgressFile | None = None,
 ) -> list[str]:
     """Fine-tune, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
-    read = _read(home, model, dataset, steps[0].spec)
+    read = _read(home, model, steps[0].spec)
     for step in steps:
         _tune(home, model, dataset, step, read, device)
         if progress:
@@ -44,11 +44,11 @@ def tune_method(
     return [step.key for step in steps]
 
 
-def _read(home: Home, model: ModelCard, dataset: DatasetCard, spec: AdapterFitSpec) -> dict[str, Rows]:
+def _read(home: Home, model: ModelCard, spec: AdapterFitSpec) -> dict[str, Rows]:
     read = {}
     for split in split_sizes(home, spec.dataset, spec.examples):
         rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
-        prompts = encode(home, model, dataset, [dict(fields) for fields in rows["fields"].to_pylist()], spec)
+        prompts = encode(home, model, [dict(fields) for fields in rows["fields"].to_pylist()], spec)
         read[split] = rows["id"].to_pylist(), rows["label"].to_numpy().astype(np.int64), prompts.token_ids
     return read
 
@@ -65,7 +65,7 @@ def _tune(
         training += [(seed, train_ids[row]) for row in chosen]
         with inference():
             tuned = tune(
-                loaded(model, home, spec.dtype, device),
+                loaded_causal(model, home, spec.dtype, device),
                 [train_prompts[row] for row in chosen],
                 add_label_noise(train_labels[chosen], spec.method.label_noise, seed, dataset.classes),
                 words,

@@ -24,11 +24,12 @@ def record_run(
     flow_run: str,
     mlflow_run: str,
     unlabeled: Sequence[str],
+    left_out: Sequence[tuple[str, str, str]] = (),
 ) -> str:
     """Publish the record of a run whose metrics and comparisons are all there. Returns its key.
 
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
-    that learn from training texts without labels.
+    that learn from training texts without labels. left_out: model, method and reason of what was not run.
     """
     facts = RunFacts(
         experiment=card["name"],
@@ -40,6 +41,7 @@ def record_run(
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         git_commit=git_commit(),
         unlabeled=tuple(unlabeled),
+        left_out=tuple(left_out),
     )
     step.publish(Lake(home), [], facts)
     return step.key

@@ -37,7 +37,7 @@ def extract_shard(
     """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
     spec = step.spec
     rows = prompt_rows(home, spec, slice(start, stop))
-    prompts = make_prompts(home, model, dataset, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
+    prompts = make_prompts(home, model, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
     with inference():
         network = loaded(model, home, spec.dtype, device)
         difference = check_head(network, prompts.token_ids) if start == 0 else None

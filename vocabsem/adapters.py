@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vocabsem.language_model import LanguageModel
+from vocabsem.families.causal import LanguageModel
+from vocabsem.families.names import ModelFamily
 from vocabsem.methods.info import Background
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class AdapterTraining:
     takes_layers: ClassVar[bool] = False
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: ClassVar[bool] = False
+    reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
+    models: ClassVar[tuple[ModelFamily, ...]] = ("causal",)
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)

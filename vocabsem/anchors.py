@@ -51,8 +51,8 @@ class Anchors:
         Number of independent directions kept.
     gauge : {"raw", "centered"}
         raw: W as it is; centered: its mean row removed first (equal probabilities, other anchors).
-    solver : {"cholesky", "eigh"}
-        eigh for a rank-deficient head.
+    solver : {"cholesky", "eigh", "encoder"}
+        eigh for a rank-deficient head; encoder where label words were encoded, and nothing was solved.
     """
 
     vectors: Tensor
@@ -61,7 +61,7 @@ class Anchors:
     residual: float
     rank: int
     gauge: Gauge
-    solver: Literal["cholesky", "eigh"]
+    solver: Literal["cholesky", "eigh", "encoder"]
 
 
 def semantic_anchors(

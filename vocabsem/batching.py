@@ -92,8 +92,8 @@ def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:
     return shared[: min(map(len, token_ids), default=1) - 1]
 
 
-def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[Tensor, Tensor]":
-    """Return token ids (B, T), padded with 0 on the right, and their lengths (B,).
+def padded(prompts: Sequence[Sequence[int]], device: "torch.device", pad: int = 0) -> "tuple[Tensor, Tensor]":
+    """Return token ids (B, T), padded on the right, and their lengths (B,).
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[T
         Token ids of B prompts.
     device : torch.device
         Where the ids lie; the lengths lie there too.
+    pad : int
+        Token id that fills up.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def padded(prompts: Sequence[Sequence[int]], device: "torch.device") -> "tuple[T
     import torch
 
     lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
+    ids = torch.full((len(prompts), int(lengths.max())), pad)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt)
     return ids.to(device), lengths.to(device)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabsem.errors import SourceError
+from vocabsem.families.recognition import known_model_types
 from vocabsem.gguf_header import read_gguf_header
 from vocabsem.sources.local import check_local
 
@@ -52,6 +53,8 @@ class SafeFolder:
     """How many its weights are."""
     elements: int
     """Numbers in them."""
+    config: dict[str, Any]
+    """Its config.json; empty for a GGUF file."""
 
 
 @contextmanager
@@ -79,9 +82,10 @@ def open_checkpoint(source: Path) -> Iterator[SafeFolder]:
             header = read_gguf_header(source)
             _check_counts(source, header.values.items())
             (folder / "model.gguf").symlink_to(source.absolute())
-            yield SafeFolder(folder, "model.gguf", header.tensors, header.elements)
+            yield SafeFolder(folder, "model.gguf", header.tensors, header.elements, {})
             return
-        (folder / CONFIG).write_text(json.dumps(_model_config(source / CONFIG)), encoding="utf-8")
+        config = _model_config(source / CONFIG)
+        (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         for option in TOKENIZER_OPTIONS:
             if (source / option).exists():
                 (folder / option).write_text(json.dumps(_tokenizer_options(source / option)), encoding="utf-8")
@@ -96,7 +100,7 @@ def open_checkpoint(source: Path) -> Iterator[SafeFolder]:
         if (source / INDEX).is_file() and not (source / WEIGHTS).is_file():
             (folder / INDEX).symlink_to((source / INDEX).absolute())
         sizes = [size for file in weights for size in _tensor_sizes(file)]
-        yield SafeFolder(folder, None, len(sizes), sum(sizes))
+        yield SafeFolder(folder, None, len(sizes), sum(sizes), config)
 
 
 def _weights(source: Path) -> list[Path]:
@@ -121,12 +125,12 @@ def _tensor_sizes(file: Path) -> list[int]:
 
 
 def _model_config(path: Path) -> dict[str, Any]:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
     config = _read_json(path)
     kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise SourceError(f"{path} has model_type {str(kind)[:80]!r}: transformers has no causal language model of it")
+    if not isinstance(kind, str) or kind not in known_model_types():
+        raise SourceError(
+            f"{path} has model_type {str(kind)[:80]!r}: transformers has no causal or masked language model of it"
+        )
     pairs = _pairs(config)
     for key, value in pairs:
         allowed = not (key in RUNS_CODE and value)

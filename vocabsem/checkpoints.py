@@ -8,12 +8,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.cards.schema import ModelCard
 from vocabsem.checkpoint_files import SafeFolder, open_checkpoint
-from vocabsem.errors import CardError, SourceError
+from vocabsem.checkpoint_size import no_larger_than
+from vocabsem.errors import BadInput, CardError, SourceError
+from vocabsem.families.names import ModelFamily
+from vocabsem.families.recognition import recognize_family
+from vocabsem.families.registry import FAMILIES
 from vocabsem.gguf_parts import join_gguf_parts
 from vocabsem.sources import fetching
 from vocabsem.sources.parsing import parts_of
@@ -21,12 +24,10 @@ from vocabsem.third_party import verbose
 from vocabsem.waiting import held
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", "model_digest"]
+__all__ = ["checkpoint_family", "fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", "model_digest"]
 
-SLACK = 1 << 26  # numbers that are computed, not stored: masks, tables of rotary positions; 256 MiB
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
 JOINED = "joined.gguf"
 HUB_FILES = (
@@ -126,7 +127,7 @@ def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tup
 
 
 def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
-    """Load a model's tokenizer, without the weights; raises as `fetch_checkpoint` does.
+    """Load a model's tokenizer, without the weights; raises as `fetch_checkpoint` does, and for another family.
 
     Parameters
     ----------
@@ -141,10 +142,34 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     """
     folder = fetch_checkpoint(card, cache)[0]
     with _reading(folder), open_checkpoint(folder) as checkpoint:
+        _check_family(folder, checkpoint, card.family)
         return _tokenizer(folder, checkpoint)
 
 
-def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+def checkpoint_family(folder: Path) -> ModelFamily:
+    """Return the family that a checkpoint is of.
+
+    Parameters
+    ----------
+    folder : Path
+        With safetensors and a tokenizer; or a GGUF file.
+
+    Returns
+    -------
+    {"causal", "masked", "encoder"}
+
+    Raises
+    ------
+    SourceError
+        Where it is not safe to read.
+    """
+    with open_checkpoint(folder) as checkpoint:
+        return recognize_family(checkpoint.config, folder)
+
+
+def from_folder(
+    folder: Path, dtype: Any, family: ModelFamily = "causal"
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """Read a model and its tokenizer, executing nothing of the folder's.
 
     Parameters
@@ -153,6 +178,8 @@ def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedT
         With safetensors and a tokenizer; or a GGUF file.
     dtype : torch.dtype or "auto"
         As `from_pretrained` takes it.
+    family : {"causal", "masked", "encoder"}
+        That it must be of.
 
     Returns
     -------
@@ -161,15 +188,18 @@ def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedT
 
     Raises
     ------
+    CardError
+        Where it is of another family.
     SourceError
         Where transformers cannot read it, or it is not safe to read.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
     with _reading(folder), open_checkpoint(folder) as checkpoint:
+        _check_family(folder, checkpoint, family)
         tokenizer = _tokenizer(folder, checkpoint)
-        with _no_larger_than(folder, checkpoint):
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+        with no_larger_than(folder, checkpoint):
+            loaded: Any = getattr(transformers, FAMILIES[family].loader).from_pretrained(
                 checkpoint.path,
                 gguf_file=checkpoint.gguf,
                 dtype=dtype,
@@ -180,9 +210,20 @@ def from_folder(folder: Path, dtype: Any) -> "tuple[PreTrainedModel, PreTrainedT
             )
         network, loading = loaded
         network.config.name_or_path = network.name_or_path = str(folder)
-    if missing := sorted(loading["missing_keys"]):
+    needed = (key for key in loading["missing_keys"] if family != "encoder" or not key.startswith("pooler."))
+    if missing := sorted(needed):
         raise SourceError(f"{folder} lacks {len(missing)} of its model's weights, as {missing[0]!r}: fetch it again")
     return network, tokenizer
+
+
+def _check_family(folder: Path, checkpoint: SafeFolder, family: ModelFamily) -> None:
+    recognized = recognize_family(checkpoint.config, folder)
+    if recognized != family:
+        named = checkpoint.config.get("architectures")
+        what = str(named[0])[:80] if isinstance(named, list) and named else str(checkpoint.config.get("model_type"))
+        raise CardError(
+            f"the card says family: {family}, and the model in {folder} is {what}: set family: {recognized} in the card"
+        )
 
 
 def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase":
@@ -206,7 +247,7 @@ def _reading(folder: Path) -> Iterator[None]:
         logging.set_verbosity_error()
     try:
         yield
-    except SourceError:
+    except BadInput:
         raise
     except Exception as error:  # struct.error, SafetensorError, validation errors: no common root short of this one
         reason = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
@@ -215,37 +256,6 @@ def _reading(folder: Path) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
-
-
-@contextmanager
-def _no_larger_than(folder: Path, checkpoint: SafeFolder) -> Iterator[None]:
-    """Stop a model whose configuration asks for more than its files hold, while its modules are without memory.
-
-    transformers first makes them on the meta device; that alone takes minutes where there are thousands.
-    """
-    from torch.nn.modules.module import (
-        register_module_buffer_registration_hook,
-        register_module_parameter_registration_hook,
-    )
-
-    thread, tensors, elements = get_ident(), 0, 0
-
-    def count(module: object, name: str, tensor: "Tensor | None") -> None:
-        nonlocal tensors, elements
-        if get_ident() == thread and tensor is not None and tensor.device.type == "meta":
-            tensors, elements = tensors + 1, elements + tensor.numel()
-            if tensors > 4 * checkpoint.tensors + 500 or elements > 2 * checkpoint.elements + SLACK:
-                raise SourceError(
-                    f"the configuration of {folder} asks for {tensors:,} tensors of {elements:,} numbers or more, its"
-                    f" weights are {checkpoint.tensors:,} of {checkpoint.elements:,}: fix it, or fetch both again"
-                )
-
-    hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _convert(gguf: Path, target: Path) -> None:

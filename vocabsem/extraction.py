@@ -1,9 +1,9 @@
 """Extract hidden states of prompts, in token-budget batches.
 
-Prompts are sorted by length and padded on the right. Under causal attention a token never sees what follows it, so
-padding needs no mask and cannot change a state; states depend on their batch only by rounding. The prefix that all
-prompts share, a template's first words or demonstrations, never sees what follows either: it runs through the model
-once, and every batch shares its keys and values.
+Prompts are sorted by length and padded on the right; states depend on their batch only by rounding. Under causal
+attention a token never sees what follows it, so padding needs no mask. The prefix that all prompts share, a template's
+first words or demonstrations, never sees what follows either: it runs through the model once, and every batch shares
+its keys and values. Models of other families are given an attention mask, and whole prompts.
 """
 
 import copy
@@ -15,7 +15,8 @@ import numpy as np
 
 from vocabsem.batching import even_batches, padded, shared_tokens
 from vocabsem.errors import ComputationFailed, GuardFailed
-from vocabsem.language_model import LanguageModel
+from vocabsem.families.base import FrozenModel
+from vocabsem.families.causal import LanguageModel
 from vocabsem.layers import GivenLayer, Layer, Pooling, layer_and_pooling, resolve_layers
 from vocabsem.parallel import parallel_map, to_host, workers
 
@@ -95,7 +96,7 @@ def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
 
 
 def extract(
-    model: LanguageModel,
+    model: FrozenModel,
     token_ids: Sequence[Sequence[int]],
     layers: Sequence[GivenLayer],
     *,
@@ -107,14 +108,15 @@ def extract(
 
     Parameters
     ----------
-    model : LanguageModel
+    model : FrozenModel
         The frozen model.
     token_ids : sequence of sequences of int
         Of N prompts.
     layers : sequence of int, float or str
         As in `resolve_layers`: 0 is the embedding output, the last layer the vector that multiplies the head.
     pooling : {"last", "mean"}
-        State of the last token, or mean over all tokens, of layers that do not name theirs.
+        State of the last token (at the mask of a masked model, as an encoder pools), or mean over all tokens, of layers
+        that do not name theirs.
     budget : int, optional
         Most padded tokens of a batch; by default `TOKEN_BUDGET` of the device.
     progress : callable
@@ -142,11 +144,9 @@ def extract(
     device = model.network.device
     chosen = resolve_layers(layers, model.layers, pooling)
     numbers = sorted({layer_and_pooling(layer)[0] for layer in chosen})
-    # models that project their embeddings (OPT-350m) are wider inside than at the head
-    inner = int(model.network.config.get_text_config().hidden_size)
-    width = dict.fromkeys(numbers, inner) | {model.layers: int(model.network.get_output_embeddings().weight.shape[1])}
     states: dict[Layer, np.ndarray] = {
-        layer: np.empty((len(token_ids), width[layer_and_pooling(layer)[0]]), dtype=np.float32) for layer in chosen
+        layer: np.empty((len(token_ids), model.width(layer_and_pooling(layer)[0])), dtype=np.float32)
+        for layer in chosen
     }
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, numbers)
@@ -156,7 +156,9 @@ def extract(
 
     def run(rows: list[int]) -> dict[Layer, Callable[[], np.ndarray]]:
         with torch.inference_mode():
-            batch = _forward(model, prefix, *padded([suffixes[row] for row in rows], device), chosen, pooling)
+            batch = _forward(
+                model, prefix, *padded([suffixes[row] for row in rows], device, model.pad), chosen, pooling
+            )
             return {layer: to_host(vectors.float()) for layer, vectors in batch.items()}
 
     with parallel_map(device) as map_:
@@ -171,12 +173,12 @@ def extract(
     return states
 
 
-def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> float:
+def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
     """Check head(state) against the model's own logits, on the first prompts as one padded batch.
 
     Parameters
     ----------
-    model : LanguageModel
+    model : FrozenModel
         The frozen model.
     token_ids : sequence of sequences of int
         Of the prompts, of which the first four are run.
@@ -198,12 +200,12 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
     some, device, last = token_ids[:GUARDED], model.network.device, [model.layers]
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, last)
-        ids, lengths = padded([ids[prefix.length :] for ids in some], device)
+        ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
         if not torch.isfinite(states).all():
             raise _not_finite(model, f"layer {model.layers}: a state of the first {len(some)} prompts")
         if prefix.length:
-            whole = _forward(model, NO_PREFIX, *padded(some[:1], device), last, "last")[model.layers]
+            whole = _forward(model, NO_PREFIX, *padded(some[:1], device, model.pad), last, "last")[model.layers]
             cosine = float(torch.cosine_similarity(states[:1].float(), whole.float()))
             if not cosine > MIN_COSINE:
                 raise GuardFailed(
@@ -214,54 +216,40 @@ def check_head(model: LanguageModel, token_ids: Sequence[Sequence[int]]) -> floa
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
 
 
-def _not_finite(model: LanguageModel, where: str) -> ComputationFailed:
+def _not_finite(model: FrozenModel, where: str) -> ComputationFailed:
     advice = "" if model.dtype == "float32" else ": use dtype float32"
     return ComputationFailed(f"model {model.name!r}, {where} is not finite in {model.dtype}{advice}")
 
 
-def _prefix(model: LanguageModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
+def _prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
     """Run the shared prefix through the model; return an empty one where the model cannot continue from it."""
     import torch
 
-    shared = shared_tokens(token_ids) if len(token_ids) > 1 and keeps_keys_and_values(model.network) else []
+    if not isinstance(model, LanguageModel) or len(token_ids) < 2 or not keeps_keys_and_values(model.network):
+        return NO_PREFIX
+    shared = shared_tokens(token_ids)
     if not shared:
         return NO_PREFIX
-    ids = torch.tensor([shared], device=model.network.device)
-    output = model.network.base_model(ids, use_cache=True, output_hidden_states=_inner(model, layers))
-    sums = {layer: states[0].float().sum(0) for layer, states in _states(model, output, layers).items()}
-    return Prefix(len(shared), output.past_key_values, sums)
+    every, cache = model.states_and_cache(torch.tensor([shared], device=model.network.device), layers)
+    sums = {layer: states[0].float().sum(0) for layer, states in every.items()}
+    return Prefix(len(shared), cache, sums)
 
 
 def _forward(
-    model: LanguageModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[Layer], pooling: Pooling
+    model: FrozenModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[Layer], pooling: Pooling
 ) -> "dict[Layer, Tensor]":
-    """Return {layer: (B, d)} of one batch after the prefix, run through the body of the model without its head."""
+    """Return {layer: (B, d)} of one batch after the prefix."""
     import torch
 
     wanted = {layer: layer_and_pooling(layer, pooling) for layer in layers}
     numbers = [number for number, _ in wanted.values()]
-    cache = prefix.for_rows(len(ids))
-    output = model.network.base_model(
-        ids, past_key_values=cache, use_cache=cache is not None, output_hidden_states=_inner(model, numbers)
-    )
-    every = _states(model, output, numbers)  # each (B, T, d)
-    rows = torch.arange(len(ids), device=ids.device)
+    every = model.hidden_states(ids, lengths, numbers, prefix.for_rows(len(ids)))  # each (B, T, d)
     real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
 
     def pooled(number: int, how: Pooling) -> "Tensor":
         if how == "last":
-            return every[number][rows, lengths - 1]
+            return model.at_answer(every[number], ids, lengths)
         total = prefix.sums.get(number, 0) + (every[number].float() * real[..., None]).sum(1)
         return total / (prefix.length + lengths[:, None])
 
-    return {layer: pooled(number, how) for layer, (number, how) in wanted.items()}
-
-
-def _inner(model: LanguageModel, layers: Sequence[int]) -> bool:
-    return any(layer != model.layers for layer in layers)
-
-
-def _states(model: LanguageModel, output: Any, layers: Sequence[int]) -> "dict[int, Tensor]":
-    return {
-        layer: output.last_hidden_state if layer == model.layers else output.hidden_states[layer] for layer in layers
-    }
+    return {layer: model.scaled(pooled(number, how)) for layer, (number, how) in wanted.items()}

@@ -1,4 +1,4 @@
-"""A model's card from the model itself: sizes from its network, `prepend_bos` from its tokenizer and its loss."""
+"""A model's card from the model itself: its family and sizes; `prepend_bos` from its tokenizer and its loss."""
 
 import re
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
-from vocabsem.checkpoints import fetch_source, from_folder
+from vocabsem.checkpoints import checkpoint_family, fetch_source, from_folder
 from vocabsem.errors import CardError
+from vocabsem.families.registry import FAMILIES
 from vocabsem.sources.parsing import PART, parse
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ ORGANIZATION = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class ModelDraft:
-    """A card and why it prepends the beginning-of-sequence token or not."""
+    """A card and why prompts begin as they do."""
 
     card: ModelCard
     """The card."""
     reason: str
-    """Of `prepend_bos`, in a sentence."""
+    """Of `prepend_bos`, in a sentence; of the family, for other ones than causal."""
 
 
 def model_source(given: str) -> str | None:
@@ -132,24 +133,29 @@ def draft_model_card(source: str, cache: Path, name: str | None = None) -> Model
     last = parsed.name.rpartition("/")[2] or Path(parsed.path).expanduser().absolute().name
     name = name or _name(last, parsed.version, parsed.path)
     folder, _ = fetch_source(source, None, cache, f"model {name!r}")
-    network, tokenizer = from_folder(folder, "auto")
+    family = checkpoint_family(folder)
+    network, tokenizer = from_folder(folder, "auto", family)
     network = network.eval()
-    config = network.config.get_text_config()
-    vocabulary_size, hidden_size = network.get_output_embeddings().weight.shape
-    longest = int(getattr(config, "max_position_embeddings", None) or 1024)
-    prepend_bos, reason = bos_decision(_adds_bos(tokenizer), *_losses(network, tokenizer))
+    model = FAMILIES[family].of_checkpoint(name, "", network, tokenizer, "float32", folder)
+    longest = int(getattr(network.config.get_text_config(), "max_position_embeddings", None) or 1024)
+    if family == "causal":
+        prepend_bos, reason = bos_decision(_adds_bos(tokenizer), *_losses(network, tokenizer))
+    else:
+        longest = min(longest, int(tokenizer.model_max_length))
+        prepend_bos, reason = False, f"{type(network).__name__}; prompts get the tokens that the tokenizer adds"
     card = ModelCard(
         name=name,
-        description=f"{type(network).__name__} of {config.num_hidden_layers} layers; its card was made from the model.",
+        description=f"{type(network).__name__} of {model.layers} layers; its card was made from the model.",
         source=source,
         license="unknown: see where the model comes from",
+        family=family,
         prepend_bos=prepend_bos,
         max_tokens=min(512, longest),
         context=min(1024, longest),
         parameters=sum(each.numel() for each in network.parameters()),
-        layers=config.num_hidden_layers,
-        hidden_size=hidden_size,
-        vocabulary_size=vocabulary_size,
+        layers=model.layers,
+        hidden_size=model.width(model.layers),
+        vocabulary_size=model.vocabulary_size,
     )
     return ModelDraft(card, reason)
 

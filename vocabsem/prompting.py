@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import CardError, DataError
 from vocabsem.texts import is_empty
+from vocabsem.truncation import MASK, Ids, PromptEncoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,9 +26,6 @@ __all__ = [
     "validate_row",
     "validate_template",
 ]
-
-Ids = list[int]
-Span = tuple[int, int]
 
 
 def field_names(template: str) -> set[str]:
@@ -65,7 +63,8 @@ def validate_template(template: str) -> str:
     Raises
     ------
     ValueError
-        Where it cannot be filled in, or ends in white space, which would part the label word from its space.
+        Where it cannot be filled in, has two masks, or ends in white space, which would part the label word from its
+        space.
 
     Examples
     --------
@@ -79,6 +78,8 @@ def validate_template(template: str) -> str:
     for _, name, spec, conversion in parts:
         if name is not None and (not name.isidentifier() or spec or conversion):
             raise ValueError(f"has the field {{{name}}}: write only plain names, as in {{text}}")
+    if [name for _, name, _, _ in parts].count(MASK) > 1:
+        raise ValueError(f"has {{{MASK}}} twice: a model answers at one place")
     if template != template.rstrip():
         raise ValueError("ends in white space: the label word brings its own leading space")
     return template
@@ -147,12 +148,13 @@ def encode_prompts(
     *,
     max_tokens: int,
     prepend_bos: bool,
+    special_tokens: bool = False,
 ) -> Prompts:
     """Fill examples into a template and tokenize them, none longer than `max_tokens`.
 
     A prompt over the limit loses the end of its longest field, on a token's border; of two long fields the longer is
     first cut down to the other. The template is never touched. Special tokens spelled out in a text are read as
-    text, unless the template uses such tokens itself.
+    text, unless the template uses such tokens itself. `{mask}` becomes the tokenizer's mask token.
 
     Parameters
     ----------
@@ -166,6 +168,8 @@ def encode_prompts(
         Longest prompt, the beginning-of-sequence token included.
     prepend_bos : bool
         Whether prompts start with the beginning-of-sequence token.
+    special_tokens : bool
+        Whether they stand between the tokens that the tokenizer adds, such as [CLS] and [SEP].
 
     Returns
     -------
@@ -174,9 +178,9 @@ def encode_prompts(
     Raises
     ------
     DataError
-        If the template alone is over the limit.
+        If the template alone is over the limit, or a text spells the mask of a template with special tokens.
     CardError
-        If the tokenizer has no beginning-of-sequence token to prepend.
+        If the tokenizer has no beginning-of-sequence or mask token where one is wanted.
 
     Examples
     --------
@@ -188,21 +192,37 @@ def encode_prompts(
         raise CardError(
             "the tokenizer has no beginning-of-sequence token: set 'prepend_bos: false' in the model's card"
         )
-    bos = [int(tokenizer.bos_token_id)] if prepend_bos else []
-    limit = max_tokens - len(bos)
-    split_special_tokens = splits_special_tokens(tokenizer, template)
-    bare = encode_texts(tokenizer, [_render(template, defaultdict(str))[0]], split_special_tokens)[0]
+    masked = MASK in field_names(template)
+    if masked and tokenizer.mask_token_id is None:
+        raise CardError(f"the tokenizer has no mask token for the {{{MASK}}} of the template {template!r}")
+    start, end = _around(tokenizer) if special_tokens else ([int(tokenizer.bos_token_id)] if prepend_bos else [], [])
+    limit = max_tokens - len(start) - len(end)
+    encoder = PromptEncoder(tokenizer, template, splits_special_tokens(tokenizer, template))
+    bare = encoder.encode([defaultdict(str)])[1][0]
     if len(bare) >= limit:
         raise DataError(
-            f"the template {template!r} alone is {len(bare) + len(bos)} tokens, which leaves no space for text in "
-            f"{max_tokens}: shorten the template or raise max_tokens"
+            f"the template {template!r} alone is {len(bare) + len(start) + len(end)} tokens, which leaves no space for"
+            f" text in {max_tokens}: shorten the template or raise max_tokens"
         )
-    texts = [_render(template, row)[0] for row in fields]
-    token_ids = encode_texts(tokenizer, texts, split_special_tokens)
+    rows = [{**row, MASK: ""} for row in fields] if masked else fields
+    texts, token_ids = encoder.encode(rows)
     truncated = np.array([len(ids) > limit for ids in token_ids], dtype=bool)
     for i in np.flatnonzero(truncated).tolist():
-        texts[i], token_ids[i] = _truncate(tokenizer, template, fields[i], limit, split_special_tokens)
-    return Prompts([bos + ids for ids in token_ids], truncated, texts)
+        texts[i], token_ids[i] = encoder.truncate(rows[i], limit)
+    if masked and (several := [row for row, ids in enumerate(token_ids) if ids.count(tokenizer.mask_token_id) > 1]):
+        raise DataError(
+            f"text {several[0]} spells {tokenizer.mask_token!r}, a mask of its own, which is read as such because the"
+            f" template {template!r} uses special tokens: take them out of the template"
+        )
+    return Prompts([start + ids + end for ids in token_ids], truncated, texts)
+
+
+def _around(tokenizer: "PreTrainedTokenizerBase") -> tuple[Ids, Ids]:
+    """Return the tokens that the tokenizer adds before a text, and after it."""
+    (bare,) = encode_texts(tokenizer, ["a"], split_special_tokens=True)
+    whole: Ids = tokenizer("a", verbose=False)["input_ids"]
+    first = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    return whole[:first], whole[first + len(bare) :]
 
 
 def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_special_tokens: bool) -> list[Ids]:
@@ -243,53 +263,3 @@ def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -
     bool
     """
     return not any(token in template for token in tokenizer.all_special_tokens)
-
-
-def _render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
-    """Return the prompt, and the span of each field in it."""
-    text, spans = "", {}
-    for before, name, _, _ in string.Formatter().parse(template):
-        text += before
-        if name is not None:
-            spans[name] = (len(text), len(text) + len(row[name]))
-            text += row[name]
-    return text, spans
-
-
-def _truncate(
-    tokenizer: "PreTrainedTokenizerBase", template: str, row: Mapping[str, str], limit: int, split_special_tokens: bool
-) -> tuple[str, Ids]:
-    kept = dict(row)
-    while True:
-        text, spans = _render(template, kept)
-        encoded = tokenizer(
-            text,
-            add_special_tokens=False,
-            split_special_tokens=split_special_tokens,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
-        ids: Ids = encoded["input_ids"]
-        if len(ids) <= limit:
-            return text, ids
-        # Cut text may tokenize anew at its end, so measure again until it fits; each turn takes a token or more.
-        starts = {
-            name: [
-                max(begin, low)
-                for begin, end in encoded["offset_mapping"]
-                if begin < end and begin < high and end > low
-            ]
-            for name, (low, high) in spans.items()
-        }
-        for name, tokens in _keep(starts, len(ids) - limit).items():
-            low, _ = spans[name]
-            kept[name] = kept[name][: starts[name][tokens] - low].rstrip()
-
-
-def _keep(starts: Mapping[str, Sequence[int]], excess: int) -> dict[str, int]:
-    """Return how many tokens the fields keep that lose `excess` of them: always the longest field loses one."""
-    left = {name: len(tokens) for name, tokens in starts.items()}
-    for _ in range(excess):
-        longest = max(left, key=lambda name: left[name])
-        left[longest] = max(left[longest] - 1, 0)
-    return {name: tokens for name, tokens in left.items() if tokens < len(starts[name])}

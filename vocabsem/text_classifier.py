@@ -53,7 +53,7 @@ class TextClassifier:
             source = folder / "method.py"
             estimator = json.loads(file.metadata()["estimator"])
             self._method = from_arrays(arrays, estimator, source if source.is_file() else None)
-        card = ModelCard.model_validate(self.config["model"])
+        card = self._card = ModelCard.model_validate(self.config["model"])
         self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
         if self._model.digest != self.config["digest"]:
             raise SourceError(
@@ -105,6 +105,7 @@ class TextClassifier:
             rows,
             max_tokens=settings["max_tokens"],
             prepend_bos=settings["prepend_bos"],
+            special_tokens=self._card.adds_special_tokens,
         )
 
     def _probabilities(self, prompts: Prompts) -> NDArray[np.float64]:

@@ -11,18 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from vocabsem.anchors import Anchors, semantic_anchors
+from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
 from vocabsem.extraction import check_head, extract
+from vocabsem.families.base import FrozenModel, HeadModel
+from vocabsem.families.encoder import EncoderModel
+from vocabsem.families.templates import prompt_template
+from vocabsem.head import Head
+from vocabsem.label_encodings import encode_labels
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
-from vocabsem.language_model import LanguageModel, load_model
+from vocabsem.language_model import load_model
 from vocabsem.layers import GivenLayer
 from vocabsem.model_draft import find_model_card
-from vocabsem.prompting import encode_prompts, encode_texts, field_names, validate_row, validate_template
+from vocabsem.prompting import encode_prompts, field_names, validate_row, validate_template
 from vocabsem.texts import is_empty
+from vocabsem.truncation import MASK
 
 __all__ = ["TextStates"]
 
@@ -56,8 +62,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     Attributes
     ----------
-    language_model : LanguageModel
-        The loaded model.
+    language_model : FrozenModel
+        The loaded model: causal, masked, or a sentence encoder, as its card says.
 
     Examples
     --------
@@ -124,7 +130,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             For settings that a card could not have, input of another form, or an empty text, with its row.
         """
         self._validate()
-        fields = field_names(self.template)
+        fields = field_names(self.template) - {MASK}
         rows = [
             validate_row(
                 {next(iter(fields)): each} if len(fields) == 1 and not isinstance(each, Mapping) else each,
@@ -135,7 +141,12 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         ]
         model, card = self.language_model, self._card
         prompts = encode_prompts(
-            model.tokenizer, self.template, rows, max_tokens=card.max_tokens, prepend_bos=card.prepend_bos
+            model.tokenizer,
+            prompt_template(self.template, card.family),
+            rows,
+            max_tokens=card.max_tokens,
+            prepend_bos=card.prepend_bos,
+            special_tokens=card.adds_special_tokens,
         )
         return np.concatenate(list(extract(model, prompts.token_ids, self.layers).values()), axis=1)
 
@@ -145,7 +156,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Parameters
         ----------
         whole : bool
-            Whether to add all tokens, for methods that compare with the whole vocabulary.
+            Whether to add all tokens, for methods that compare with the whole vocabulary; an encoder has none.
 
         Returns
         -------
@@ -161,12 +172,14 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self._validate()
         if not self.words:
             raise DataError("a label space needs label words: give TextStates words={class: word}")
-        model, solved = self.language_model, _anchors(*self._key)
-        tokens = label_tokens(model.tokenizer, list(self.words.values()), strategy=self.word_tokens, dataset=None)
-        head = model.head
+        model, words = self.language_model, list(self.words.values())
+        if isinstance(model, EncoderModel):
+            return encode_labels(model, words, self._card.max_tokens)
+        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None)
+        head, anchors = _head_and_anchors(*self._key)
         rows = head.weight[: head.tokens].numpy()
         bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
-        vocabulary = Vocabulary(rows, bias, solved.vectors.float().numpy(), tokens)
+        vocabulary = Vocabulary(rows, bias, anchors, tokens)
         return vocabulary.label_space(head.softcap, head.scale, whole=whole)
 
     def _validate(self) -> None:
@@ -175,7 +188,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             fields = field_names(validate_template(self.template))
         except (TypeError, ValueError) as error:
             raise DataError(f"the template {self.template!r:.200} {error}") from None
-        if not fields:
+        if not fields - {MASK}:
             raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
         for name, known in (("word_tokens", WordTokens), ("dtype", DType)):
             if (value := getattr(self, name)) not in get_args(known):
@@ -192,7 +205,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
                 raise DataError(f"label word {word!r:.200} is given to two classes: choose another")
 
     @property
-    def language_model(self) -> LanguageModel:
+    def language_model(self) -> FrozenModel:
         """The loaded model."""
         return _loaded(*self._key)
 
@@ -237,13 +250,19 @@ def _one_column(X: Any) -> Iterable[Any]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
+def _loaded(card: str, cache: Path, dtype: DType, device: str) -> FrozenModel:
     model = load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
-    check_head(model, encode_texts(model.tokenizer, ["a text", "another text"], split_special_tokens=True))
+    own = ModelCard.model_validate_json(card)
+    template = prompt_template("{text}", own.family)
+    texts = [{"text": "a text"}, {"text": "another text"}]
+    begin = {"prepend_bos": own.prepend_bos, "special_tokens": own.adds_special_tokens}
+    check_head(model, encode_prompts(model.tokenizer, template, texts, max_tokens=own.max_tokens, **begin).token_ids)
     return model
 
 
 @lru_cache(maxsize=1)
-def _anchors(card: str, cache: Path, dtype: DType, device: str) -> Anchors:
-    head = _loaded(card, cache, dtype, device).head
-    return semantic_anchors(head.weight, bias=head.bias, rows=head.tokens)
+def _head_and_anchors(card: str, cache: Path, dtype: DType, device: str) -> tuple[Head, NDArray[np.float32]]:
+    model = _loaded(card, cache, dtype, device)
+    assert isinstance(model, HeadModel)
+    head = model.head
+    return head, semantic_anchors(head.weight, bias=head.bias, rows=head.tokens).vectors.float().numpy()

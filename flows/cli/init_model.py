@@ -29,7 +29,7 @@ def init_model(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
-    """Write the card of a model: its sizes, and whether its prompts start with BOS, from the model itself."""
+    """Write the card of a model: its family, its sizes, and how its prompts start, from the model itself."""
     import yaml
 
     from vocabsem.cards.folders import own_folder
@@ -48,11 +48,13 @@ def init_model(
     card = draft.card
     output = output or own_folder() / "models" / f"{card.name}.yaml"
     check_output(output, force)
-    text = yaml.safe_dump(card.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True, width=110)
-    text = text.replace("prepend_bos:", f"# {draft.reason}\nprepend_bos:")
+    decided = "prepend_bos" if card.family == "causal" else "family"
+    values = card.model_dump(exclude_none=True, exclude={"prepend_bos", "family"} - {decided})
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    text = text.replace(f"{decided}:", f"# {draft.reason}\n{decided}:")
     write_card(output, "models", ModelCard, NOTE + text)
     typer.echo(f"{card.description}\n{card.parameters:,} parameters, states of {card.hidden_size} dimensions")
-    typer.echo(f"prepend_bos: {str(card.prepend_bos).lower()}: {draft.reason}")
+    typer.echo(f"{decided}: {str(values[decided]).lower()}: {draft.reason}")
     known = card.name if output.parent == own_folder() / "models" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", card.name.lower())
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart --name {experiment} --set 'models=[{known}]'")

@@ -88,7 +88,7 @@ def _print_legend(out: Console, selection: Selection, rows: Iterable[Row]) -> No
     out.print(f"{metric[0].upper()}{metric[1:]}, on test data, mean over seeds, by labeled examples per class.")
     out.print("* best of its column. at: where a method is best, at which the columns behind it are.")
     out.print(
-        "95 %: interval over examples and seeds. C, control: never champion. U, unlabeled: learns from texts without labels."
+        "95 %: interval over examples and seeds. C, control: never champion. U, unlabeled: learns from unlabeled texts."
     )
     if any(row["method"].endswith(("+random", "+head", "+none")) for row in rows):
         out.print(

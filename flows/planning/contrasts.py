@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from flows.planning.experiment import MethodSpec
-from tasks.steps.specs import RIVAL
+from tasks.steps.contrast import RIVAL
 from vocabsem.methods.registry import method_infos
 
 REFERENCE = "vocabulary_calibrator"

@@ -166,7 +166,7 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: L
     else:
         table = prompt_rows(plan.home, step.spec)
         characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
-    tokens = np.minimum(step.spec.max_tokens, (characters + len(pair.dataset.template)) / CHARACTERS_A_TOKEN)
+    tokens = np.minimum(step.spec.max_tokens, (characters + len(step.spec.template)) / CHARACTERS_A_TOKEN)
     return len(characters), int(tokens.sum())
 
 

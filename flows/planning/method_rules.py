@@ -1,9 +1,12 @@
-"""What a method of an experiment card needs: at which shots and seeds it is fitted, and which states it reads."""
+"""What a method of an experiment card needs: with which models, shots and seeds it is fitted, and on what."""
 
 from collections.abc import Sequence
 
 from flows.planning.experiment import Experiment, MethodSpec
 from tasks.steps.specs import Shots
+from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.errors import CardError, DataError
+from vocabsem.layers import Layer, resolve_layers
 from vocabsem.methods.registry import method_info
 
 
@@ -38,3 +41,48 @@ def splits_of(spec: MethodSpec, evaluated: Sequence[str]) -> list[str]:
     kind = method_info(spec.method)
     wanted = ["train"] if kind.needs_labels or kind.background == "train" else []
     return [*wanted, *([kind.background] if kind.background in ("content_free", "domain_words") else []), *evaluated]
+
+
+def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
+    """Return why a method is not run with a model, None where it is."""
+    if spec.demonstrations and model.family != "causal":
+        return f"demonstrations stand before the prompts of causal models, not of {model.family} ones"
+    return method_info(spec.method).unserved(model.family, spec.params)
+
+
+def left_out(experiment: Experiment, models: Sequence[ModelCard]) -> list[tuple[str, str, str]]:
+    """Return model, method and reason of what is not run. Raises CardError for a method that serves no model."""
+    reasons = [
+        (model.name, spec.name, why)
+        for spec in experiment.methods
+        for model in models
+        if (why := unserved(spec, model))
+    ]
+    for spec in experiment.methods:
+        mine = [why for _, name, why in reasons if name == spec.name]
+        if len(mine) == len(models):
+            raise CardError(
+                f"method {spec.name} of experiment {experiment.name!r} serves none of its models"
+                f" ({', '.join(model.name for model in models)}): {mine[0]}: take it out, or add a model"
+            )
+    return reasons
+
+
+def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
+    """Return the experiment's layers by number. Raises CardError for one that the model does not have."""
+    try:
+        return tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
+    except DataError as error:
+        raise CardError(f"experiment {experiment.name!r} with model {model.name!r}: {error}") from None
+
+
+def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:
+    """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
+    if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
+        return ["validation", "test"]
+    if experiment.champion:
+        raise CardError(
+            f"experiment {experiment.name!r} asks for a champion, which is chosen on validation data, and dataset"
+            f" {dataset.name!r} has none: set split.validation in its card, or champion: false"
+        )
+    return ["test"]

@@ -1,7 +1,7 @@
 """What an experiment needs, and what of it is there already: keys against manifests, for run, plan and status alike."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +9,13 @@ from typing import Any
 
 from flows.planning.contrasts import contrasts
 from flows.planning.experiment import Experiment, MethodSpec
-from flows.planning.method_rules import seeds_of, shots_of, splits_of
+from flows.planning.method_rules import evaluated_splits, layers_of, left_out, seeds_of, shots_of, splits_of, unserved
+from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
     AdapterFitSpec,
     AnchorsSpec,
     ComparisonsSpec,
-    Contrast,
     DemonstrationsSpec,
     ExamplesSpec,
     FitSpec,
@@ -32,8 +32,7 @@ from tasks.tracking.outcome import followed_up
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import model_digest
 from vocabsem.devices import resolve_dtype
-from vocabsem.errors import CardError, DataError
-from vocabsem.layers import Layer, resolve_layers
+from vocabsem.families.templates import prompt_template
 from vocabsem.methods.registry import method_info
 from vocabsem.sources import fetching
 from warehouse.home import Home
@@ -61,13 +60,17 @@ class ModelDatasetPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of an experiment. `unfetched` names hub sources whose bytes, and so whose keys, are not known yet."""
+    """The steps of an experiment. `unfetched` names hub sources whose bytes, and so whose keys, are not known yet.
+
+    left_out: model, method and reason of what is not run, because the method does not serve the model.
+    """
 
     experiment: Experiment
     home: Home
     data_dir: Path | None
     pairs: list[ModelDatasetPlan]
     unfetched: list[str]
+    left_out: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def lake(self) -> Lake:
@@ -143,7 +146,9 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, 
     placeholders: plan the steps of models that were never fetched too, under keys that are not theirs, to count them.
     """
     pairs, unfetched = [], []
-    for model in experiment.model_cards(home.cache):
+    models = experiment.model_cards(home.cache)
+    apart = left_out(experiment, models)
+    for model in models:
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
             hashes = source_hashes(dataset, home)
@@ -155,7 +160,7 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, 
             if digest and not unknown:
                 known = {name: value for name, value in hashes.items() if value is not None}
                 pairs.append(_pair(experiment, model, digest, dataset, known))
-    return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)))
+    return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)), apart)
 
 
 def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
@@ -167,43 +172,24 @@ def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
     return hashes
 
 
-def _layers(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
-    """Return the experiment's layers by number. Raises CardError for one that the model does not have."""
-    try:
-        return tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
-    except DataError as error:
-        raise CardError(f"experiment {experiment.name!r} with model {model.name!r}: {error}") from None
-
-
-def _evaluated(experiment: Experiment, dataset: DatasetCard) -> list[str]:
-    """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
-    if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
-        return ["validation", "test"]
-    if experiment.champion:
-        raise CardError(
-            f"experiment {experiment.name!r} asks for a champion, which is chosen on validation data, and dataset"
-            f" {dataset.name!r} has none: set split.validation in its card, or champion: false"
-        )
-    return ["test"]
-
-
 def _pair(
     experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
 ) -> ModelDatasetPlan:
     limits = experiment.limits.model_dump()
     examples = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits=limits))
-    anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge=experiment.gauge))
+    words = tuple(dataset.label_words) if model.family == "encoder" else ()
+    anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge=experiment.gauge, words=words))
     prompts: dict[str, Any] = {
         "model": model.name,
         "dataset": dataset.name,
         "examples": examples.key,
         "digest": digest,
-        "template": dataset.template,
+        "template": prompt_template(dataset.template, model.family),
         "dtype": resolve_dtype(experiment.dtype),
         "max_tokens": min(experiment.max_tokens or model.max_tokens, model.max_tokens),
         "prepend_bos": model.prepend_bos,
     }
-    layers, evaluated = _layers(experiment, model), _evaluated(experiment, dataset)
+    layers, evaluated = layers_of(experiment, model), evaluated_splits(experiment, dataset)
     demonstrations: dict[str, Step[DemonstrationsSpec]] = {}
     states: dict[str, Step[StatesSpec]] = {}
 
@@ -271,6 +257,7 @@ def _pair(
         )
 
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
+    methods = [spec for spec in methods if not unserved(spec, model)]
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
     return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, fits, _compared(methods, fits))
 

@@ -26,11 +26,17 @@ def examples_notes(facts: Mapping[str, Any]) -> list[str]:
     return [f"{count:,} {sentence}" for sentence, count in sentences.items() if count]
 
 
+def left_out_notes(facts: Mapping[str, Any]) -> Notes:
+    """Which methods were not run with which models, and why."""
+    return [(model, f"{method} left out: {why}") for model, method, why in facts.get("left_out", ())]
+
+
 def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
-    """The notes on examples and states. A partition has kind, what, key, facts and payload."""
+    """The notes on runs, examples and states. A partition has kind, what, key, facts and payload."""
     used = list(partitions)
     examples = {each["key"]: each for each in used if each["kind"] == "examples"}
-    notes = [(each["what"], note) for each in examples.values() for note in examples_notes(each["facts"])]
+    notes = [note for each in used if each["kind"] == "runs" for note in left_out_notes(each["facts"])]
+    notes += [(each["what"], note) for each in examples.values() for note in examples_notes(each["facts"])]
     cut: Counter[tuple[str, int]] = Counter()
     prompts: Counter[tuple[str, int]] = Counter()
     for each in used:
@@ -49,7 +55,7 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
 
 
 def plan_notes(plan: Plan) -> Notes:
-    """The notes on those examples and states of a plan that are published."""
+    """What a plan leaves out, and the notes on those of its examples and states that are published."""
     partitions = []
     for step in plan.steps():
         manifest = step.partition(plan.lake).manifest() if step.kind in ("examples", "states") else None
@@ -57,4 +63,4 @@ def plan_notes(plan: Plan) -> Notes:
             what = ", ".join(step.coordinates.values())
             content = {"key": manifest.key, "facts": manifest.facts, "payload": manifest.payload}
             partitions.append({"kind": step.kind, "what": what, **content})
-    return data_notes(partitions)
+    return left_out_notes({"left_out": plan.left_out}) + data_notes(partitions)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import load_tokenizer
 from vocabsem.devices import DType
+from vocabsem.errors import BadInput
+from vocabsem.families.base import FrozenModel
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
 from warehouse.home import Home
@@ -29,13 +31,28 @@ def inference() -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(card: str, cache: Path, dtype: DType, device: str) -> LanguageModel:
+def _loaded(card: str, cache: Path, dtype: DType, device: str) -> FrozenModel:
     return load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
 
 
-def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageModel:
+def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> FrozenModel:
     """The card's model, loaded at the first call. Call and run it inside `inference`."""
     return _loaded(card.model_dump_json(), home.cache, dtype, device)
+
+
+def loaded_causal(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageModel:
+    """The same of a model that `require_causal` passes."""
+    model = loaded(card, home, dtype, device)
+    assert isinstance(model, LanguageModel)
+    return model
+
+
+def require_causal(card: ModelCard, what: str) -> None:
+    """Raise BadInput for a model that does not predict the next token."""
+    if card.family != "causal":
+        raise BadInput(
+            f"{what} reads causal language models, and {card.name!r} is of family {card.family}: name another"
+        )
 
 
 @lru_cache(maxsize=2)
@@ -51,7 +68,12 @@ def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase
 
 
 def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:
-    """Token ids of each label word, in class order. Raises LabelWordError."""
+    """Token ids of each label word, in class order: rows of its anchors. Raises LabelWordError.
+
+    An encoder's label words are its only anchors, in class order.
+    """
     with tokenizing(model, home) as tokenizer:
+        if model.family == "encoder":
+            return [[row] for row in range(dataset.classes)]
         card = dataset.name.partition("@")[0]
         return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card)

@@ -5,30 +5,31 @@ from dataclasses import replace
 from tasks.models.loaded import tokenizing
 from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.specs import PromptSpec, StatesSpec
-from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.cards.schema import ModelCard
 from vocabsem.prompting import Prompts, encode_prompts
 from warehouse.home import Home
 
 
-def encode(
-    home: Home, model: ModelCard, dataset: DatasetCard, fields: list[dict[str, str]], spec: PromptSpec
-) -> Prompts:
+def encode(home: Home, model: ModelCard, fields: list[dict[str, str]], spec: PromptSpec) -> Prompts:
     with tokenizing(model, home) as tokenizer:
         return encode_prompts(
-            tokenizer, dataset.template, fields, max_tokens=spec.max_tokens, prepend_bos=spec.prepend_bos
+            tokenizer,
+            spec.template,
+            fields,
+            max_tokens=spec.max_tokens,
+            prepend_bos=spec.prepend_bos,
+            special_tokens=model.adds_special_tokens,
         )
 
 
-def make_prompts(
-    home: Home, model: ModelCard, dataset: DatasetCard, spec: StatesSpec, fields: list[dict[str, str]]
-) -> Prompts:
+def make_prompts(home: Home, model: ModelCard, spec: StatesSpec, fields: list[dict[str, str]]) -> Prompts:
     """Return the prompts of a step, with its demonstrations before them."""
     if spec.demonstrations is None:
-        return encode(home, model, dataset, fields, spec)
+        return encode(home, model, fields, spec)
     _, shown, context = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)
     with tokenizing(model, home) as tokenizer:
         start = [*([int(tokenizer.bos_token_id)] if spec.prepend_bos else []), *shown]
     limit = min(spec.max_tokens, context - len(start))
     after = spec.model_copy(update={"prepend_bos": False, "max_tokens": limit})
-    prompts = encode(home, model, dataset, fields, after)
+    prompts = encode(home, model, fields, after)
     return replace(prompts, token_ids=[start + ids for ids in prompts.token_ids])

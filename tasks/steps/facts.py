@@ -200,3 +200,5 @@ class RunFacts(Facts):
     """Of the checkout, where there is one."""
     unlabeled: tuple[str, ...] | None = None
     """Methods that read training texts without labels."""
+    left_out: tuple[tuple[str, str, str], ...] = ()
+    """Model, method and reason of what was not run."""

@@ -5,17 +5,17 @@ out of the canonical form, so that a new option changes no key of those who do n
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
+from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, numbered, role
 from vocabsem.layers import Layer, Pooling
 from vocabsem.shots import OnInsufficient
 
 Shots = int | Literal["all"]
 SPLITS = ("train", "validation", "test")
-RIVAL = "rival"  # the question of a contrast with our calibrator
 
 
 class ExamplesSpec(Spec):
@@ -35,7 +35,7 @@ class ExamplesSpec(Spec):
 
 
 class AnchorsSpec(Spec):
-    """The semantic anchor of every token of a model."""
+    """The semantic anchor of every token of a model; of an encoder, the encodings of the label words."""
 
     kind: ClassVar[str] = "anchors"
     path_fields: ClassVar[Mapping[str, str]] = {"model": "model"}
@@ -47,6 +47,8 @@ class AnchorsSpec(Spec):
     """Of the model's bytes."""
     gauge: Literal["raw", "centered"]
     """Which head is inverted."""
+    words: tuple[str, ...] = ()
+    """What an encoder encodes, in class order; none for models with a head."""
 
 
 class PromptSpec(ModelDatasetSpec):
@@ -207,14 +209,6 @@ class MetricsSpec(ModelDatasetSpec):
     """Labeled examples per class."""
     predictions: Key
     """What is measured."""
-
-
-class Contrast(NamedTuple):
-    """Two methods, by their names in tables, and what their difference says: `rival`, `anchors over random`, …"""
-
-    question: str
-    method: str
-    reference: str
 
 
 class ComparisonsSpec(ModelDatasetSpec):

@@ -16,6 +16,7 @@ from tasks.tracking.registered import find_classifier
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.checkpoints import model_digest
+from vocabsem.families.templates import prompt_template
 from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
 from vocabsem.third_party import muted
@@ -44,7 +45,7 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         "digest": model_digest(fit.model, home.cache),
         "cache": str(home.cache),
         "dataset": fit.dataset.name,
-        "template": fit.dataset.template,
+        "template": prompt_template(fit.dataset.template, fit.model.family),
         "fields": list(fit.dataset.fields),
         "labels": fit.dataset.label_names,
         "settings": dict(settings),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.models.loaded import inference, loaded
+from tasks.models.loaded import inference, loaded_causal, require_causal
 from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -190,8 +190,10 @@ def _check_names(names: Iterable[str], files: dict[str, Path]) -> None:
 def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     """A label word for each class, and some prompts, each with its class: the model reads some training rows once.
 
-    Raises LabelWordError for a word that is no single token of the model, DataError for a class without training rows.
+    Raises BadInput for a model that is not causal, LabelWordError for a word that is no single token of the model,
+    DataError for a class without training rows.
     """
+    require_causal(model, "init-dataset")
     names = list(draft.counts)
     card = DatasetCard.model_validate(draft.card(names))
     division = divide(card, draft.files, home.cache / "datasets")  # words chosen by test rows would bias the scores
@@ -207,7 +209,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     read = dict(zip(ordered.tolist(), division.fields(train.take(ordered)), strict=True))
     texts = [{"text": read[row]["text"][:MOST_CHARACTERS]} for row in rows.tolist()]
     with inference():
-        network = loaded(model, home, resolve_dtype("auto"), resolve_device())
+        network = loaded_causal(model, home, resolve_dtype("auto"), resolve_device())
         whole, prompts = (
             encode_prompts(network.tokenizer, draft.template, texts, max_tokens=most, prepend_bos=model.prepend_bos)
             for most in (model.max_tokens, min(MOST_TOKENS, model.max_tokens))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.anchors import build_anchors
-from tasks.models.loaded import inference, label_ids, loaded, tokenizing
+from tasks.models.loaded import inference, label_ids, loaded_causal, require_causal, tokenizing
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -71,9 +71,10 @@ def inspect_prompt(
     among the nearest anchors, as under-trained. project_frequency: compare states and anchors without the direction of
     token frequency; the model's own predictions keep it.
 
-    Raises BadInput for an example that is not stored, for a text that is empty, too long or not all of an example, and
-    for a share outside [0, 1).
+    Raises BadInput for a model that is not causal, an example that is not stored, a text that is empty, too long or not
+    all of an example, and a share outside [0, 1).
     """
+    require_causal(model, "the lens")
     if not 0 <= hide < 1:
         raise BadInput(f"--hide {hide}: give a share of the vocabulary, from 0 (none) to below 1")
     fields, label = _fields(home, text, dataset, example)
@@ -83,7 +84,7 @@ def inspect_prompt(
     hidden = undertrained(stored["leverage"].to_numpy(), stored["head_norm"].to_numpy(), hide)
     prompt, ids, others = _prompts(home, model, dataset, fields, background)
     with inference():
-        network = loaded(model, home, resolve_dtype("auto"), "auto")
+        network = loaded_causal(model, home, resolve_dtype("auto"), "auto")
         check_head(network, [ids])
         states = extract(network, [ids, *others], range(network.layers + 1))
         vectors = apply_final_norm(network, {int(layer): rows for layer, rows in states.items()})

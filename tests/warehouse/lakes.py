@@ -225,7 +225,7 @@ def put_run(
     card: Mapping[str, Any] | None = None,
     unlabeled: Sequence[str] | None = None,
 ) -> Manifest:
-    facts = {} if unlabeled is None else {"unlabeled": list(unlabeled)}
+    facts: dict[str, Any] = {} if unlabeled is None else {"unlabeled": list(unlabeled)}
     facts |= {
         "experiment": experiment,
         "started": "2026-01-02T03:04:05+00:00",

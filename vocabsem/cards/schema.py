@@ -20,8 +20,10 @@ from vocabsem.cards.base import (
 )
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
+from vocabsem.families.names import ModelFamily
 from vocabsem.prompting import field_names
 from vocabsem.texts import folded
+from vocabsem.truncation import MASK
 
 __all__ = [
     "Card",
@@ -38,7 +40,7 @@ Kind = Literal["models", "datasets"]
 
 
 class ModelCard(Card):
-    """A causal language model: where it is and how large."""
+    """A language model or sentence encoder: where it is and how large."""
 
     name: Name
     """Name of the card and of the model in tables."""
@@ -52,8 +54,10 @@ class ModelCard(Card):
     """Under which its bytes may be used."""
     citation: str | None = None
     """What to cite."""
-    prepend_bos: bool
-    """Whether prompts start with the beginning-of-sequence token, as the training documents did."""
+    family: ModelFamily = "causal"
+    """causal: predicts the next token; masked: the token at a mask; encoder: makes a vector of a text, has no head."""
+    prepend_bos: bool = False
+    """Whether prompts start with the beginning-of-sequence token, as the training documents did; causal models only."""
     max_tokens: Positive = 512
     """Longest prompt in tokens; longer ones are truncated in the text field and counted."""
     context: Positive = 1024
@@ -61,11 +65,24 @@ class ModelCard(Card):
     parameters: Positive
     """All weights, shared ones counted once."""
     layers: Positive
-    """Number of decoder layers."""
+    """Number of layers."""
     hidden_size: Positive
     """Width d of a state."""
     vocabulary_size: Positive
-    """Rows of the head, padding included."""
+    """Rows of the head, padding included; of an encoder's embedding."""
+
+    @property
+    def adds_special_tokens(self) -> bool:
+        """Whether prompts stand between the tokens that the tokenizer adds, such as [CLS] and [SEP]."""
+        return self.family != "causal"
+
+    @model_validator(mode="after")
+    def _check_first_token(self) -> Self:
+        if self.family == "causal" and "prepend_bos" not in self.model_fields_set:
+            raise ValueError("prepend_bos is missing: say true or false, as the training documents began")
+        if self.family != "causal" and self.prepend_bos:
+            raise ValueError(f"prepend_bos is for causal models: {self.family} ones get the tokens of their tokenizer")
+        return self
 
 
 class DatasetCard(Card):
@@ -104,7 +121,7 @@ class DatasetCard(Card):
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
-    """The prompt, with `{field}` where a field's text goes; the label word follows it."""
+    """The prompt, with `{field}` where a field's text goes; the label word follows it, or stands at `{mask}`."""
     templates: dict[Variant, Template] = Field(default_factory=dict)
     """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
     words: dict[Variant, list[Text]] = Field(default_factory=dict)
@@ -131,8 +148,10 @@ class DatasetCard(Card):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
+        if MASK in self.fields:
+            raise ValueError(f"fields has {MASK!r}, which in a template is where masked models answer: rename it")
         for which, template in [("", self.template), *((f" {name!r}", text) for name, text in self.templates.items())]:
-            if (named := field_names(template)) != set(self.fields):
+            if (named := field_names(template) - {MASK}) != set(self.fields):
                 raise ValueError(f"the template{which} names {_listed(named)}, but fields are {_listed(self.fields)}")
         for name, words in self.words.items():
             if len(words) != self.classes:

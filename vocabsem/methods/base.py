@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
+from vocabsem.families.names import ModelFamily
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.arrays import Floats, Ints, check_labels, check_states
 from vocabsem.methods.info import BLOCK, STATES_LIMIT, Background
@@ -60,6 +61,8 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     takes_layers: ClassVar[bool] = False
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
+    reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
+    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from vocabsem.errors import CardError
+from vocabsem.families.names import ModelFamily
 
 __all__ = ["Background", "Family", "MethodInfo", "info_of"]
 
@@ -46,6 +47,10 @@ class MethodInfo:
     """Whether it has a parameter `random_state`."""
     reads_vocabulary: bool = False
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
+    reads_vocabulary_with: tuple[str, ...] = ()
+    """Settings, as `parameter=value`, with which `fit` needs it too."""
+    models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder")
+    """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
     learns_from_unlabeled: bool = False
@@ -60,6 +65,33 @@ class MethodInfo:
     """Parameters with their defaults; `space` and `random_state` are given by the run."""
     sha256: str = ""
     """Of the file that holds the class, where it is one beside a card."""
+
+    def unserved(self, family: ModelFamily, params: Mapping[str, Any]) -> str | None:
+        """Return why it does not serve models of a family with these parameters.
+
+        Parameters
+        ----------
+        family : {"causal", "masked", "encoder"}
+            Of the model.
+        params : mapping
+            Parameters that differ from the defaults.
+
+        Returns
+        -------
+        str or None
+            None where it serves them.
+
+        Examples
+        --------
+        >>> MethodInfo(name="mine", target="mine:Mine", reads_vocabulary=True).unserved("encoder", {})
+        'it compares with every token of a vocabulary, and an encoder has none'
+        """
+        if family not in self.models:
+            return f"it serves {' and '.join(self.models)} models"
+        settings = {f"{name}={value}" for name, value in params.items()}
+        if family == "encoder" and (self.reads_vocabulary or settings & set(self.reads_vocabulary_with)):
+            return "it compares with every token of a vocabulary, and an encoder has none"
+        return None
 
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.

@@ -78,6 +78,7 @@ class PaperCalibrator(Method):
     takes_random_state = True
     trains = True
     positive = ("epochs", "batch_size")
+    reads_vocabulary_with = ("trained_on=vocabulary",)
     temperature_folds = 2  # each is a training as long as the one on all rows
     choices: ClassVar = {
         "metric": ("cosine", "l2", "dot"),

@@ -50,7 +50,7 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
 
 
 def clusters(answer, pool, *queries):
-    """Log-densities and log shares of Gaussian clusters of the pool that start from an answer to it, for the queries."""
+    """Log-densities and log shares of Gaussian clusters of the pool that start from an answer to it."""
     pool, *queries = (rows[:, :-1] for rows in (pool, *queries))
     q = softmax(2 * answer, axis=1)
     for _ in range(20):

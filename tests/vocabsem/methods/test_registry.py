@@ -34,13 +34,13 @@ def test_what_a_class_inherits_is_its_own():
     assert method_info("domain_calibration").background == "domain_words"
 
 
-LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration"}  # of the model to those texts, which must then differ
-READ_TRAINING_TEXTS = [n for n, info in method_infos().items() if info.family == "states" and info.background == "train"]
+LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration"}  # of the model to those texts
+READ_TRAINING_TEXTS = [n for n, m in method_infos().items() if m.family == "states" and m.background == "train"]
 
 
 @pytest.mark.parametrize("name", READ_TRAINING_TEXTS)
 def test_methods_that_learn_from_unlabeled_texts_see_more_than_what_centers_and_scales(name):
-    """Texts of the same answers, and of the same mean and deviation in every column, whose columns vary together or not."""
+    """Texts of the same answers, and the same mean and deviation in every column; columns vary together or apart."""
     X, y = make_states(n=30)
     few = {"epochs": 2} if name == "paper_calibrator" else {}
     space = make_whole_space() if name == "knn_prompting" else make_space()

@@ -1,0 +1,1 @@
+"""Families of models behind one interface: causal language models, masked ones, sentence encoders."""

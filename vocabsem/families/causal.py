@@ -1,0 +1,110 @@
+"""Causal language models: the state of the last token meets the head, which predicts the next one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vocabsem.families.base import HeadModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Cache
+
+__all__ = ["LanguageModel"]
+
+
+class LanguageModel(HeadModel):
+    """A loaded, frozen causal language model. State 0 is the embedding, state `layers` meets the head.
+
+    Attributes
+    ----------
+    name, digest, network, tokenizer, dtype
+        As of every `FrozenModel`.
+    """
+
+    family = "causal"
+    loader = "AutoModelForCausalLM"
+
+    @property
+    def pad(self) -> int:
+        """Token id that fills a batch up: no token sees what follows it, so any does."""
+        return 0
+
+    def hidden_states(
+        self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None
+    ) -> "dict[int, Tensor]":
+        """Return {layer: (B, T, d)} of one batch, run through the body of the model without its head.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (B, T)
+            Token ids of prompts padded on the right.
+        lengths : Tensor of shape (B,)
+            Not used: no token sees the padding after it.
+        layers : sequence of int
+            Wanted ones.
+        cache : Cache, optional
+            Keys and values of what precedes the prompts.
+
+        Returns
+        -------
+        dict of int to Tensor
+        """
+        return self.states_and_cache(ids, layers, cache, use_cache=cache is not None)[0]
+
+    def states_and_cache(
+        self, ids: "Tensor", layers: Sequence[int], cache: "Cache | None" = None, *, use_cache: bool = True
+    ) -> "tuple[dict[int, Tensor], Cache | None]":
+        """Return {layer: (B, T, d)} of one batch, and its keys and values.
+
+        Parameters
+        ----------
+        ids, layers, cache
+            As in `hidden_states`.
+        use_cache : bool
+            Whether keys and values are kept.
+
+        Returns
+        -------
+        tuple of dict of int to Tensor and Cache
+        """
+        inner = any(layer != self.layers for layer in layers)
+        output: Any = self.network.base_model(
+            ids, past_key_values=cache, use_cache=use_cache, output_hidden_states=inner
+        )
+        states = {
+            layer: output.last_hidden_state if layer == self.layers else output.hidden_states[layer] for layer in layers
+        }
+        return states, output.past_key_values
+
+    def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
+        """Return the states of the last tokens.
+
+        Parameters
+        ----------
+        states : Tensor of shape (B, T, d)
+            Of one layer.
+        ids, lengths : Tensor
+            As in `hidden_states`.
+
+        Returns
+        -------
+        Tensor of shape (B, d)
+        """
+        import torch
+
+        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
+
+    def logits(self, ids: "Tensor", lengths: "Tensor", cache: "Cache | None" = None) -> "Tensor":
+        """Return the model's own logits (B, T, V).
+
+        Parameters
+        ----------
+        ids, lengths, cache
+            As in `hidden_states`.
+
+        Returns
+        -------
+        Tensor of shape (B, T, V)
+        """
+        logits: Tensor = self.network(ids, past_key_values=cache, use_cache=cache is not None).logits
+        return logits

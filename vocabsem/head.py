@@ -1,0 +1,57 @@
+"""The head of a language model, which maps a state to the logits of all tokens."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Head"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The language-model head, which maps a state to logits: `cap · tanh(scale · (W h + b) / cap)`.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (V, d), float32
+        W, on the CPU.
+    bias : Tensor of shape (V,), float32, or None
+        b, on the CPU.
+    softcap : float or None
+        Final soft-cap, where the model has one.
+    scale : float
+        Logit multiplier.
+    tokens : int
+        Rows that belong to the tokenizer; those beyond are padding.
+    """
+
+    weight: "Tensor"
+    bias: "Tensor | None"
+    softcap: float | None
+    scale: float
+    tokens: int
+
+    def logits(self, states: "Tensor") -> "Tensor":
+        """Return the logits of states.
+
+        Parameters
+        ----------
+        states : Tensor of shape (N, d), float32
+            States that meet the head.
+
+        Returns
+        -------
+        Tensor of shape (N, V), float32
+
+        Examples
+        --------
+        >>> import torch
+        >>> Head(torch.eye(2), None, softcap=None, scale=2.0, tokens=2).logits(torch.ones(1, 2)).tolist()
+        [[2.0, 2.0]]
+        """
+        import torch
+
+        scores = self.scale * torch.nn.functional.linear(states, self.weight, self.bias)
+        return scores if self.softcap is None else self.softcap * torch.tanh(scores / self.softcap)
