@@ -1,0 +1,67 @@
+"""What the vocabulary says of each class, and how predictions of it are weighed."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from tests.vocabsem.method_data import CLASSES, make_space, make_states
+from vocabsem.methods._solvers.directions import KINDS, directions
+from vocabsem.methods._solvers.prior_ridge import PriorRidge, balanced_ridge, ridge_with_prior
+from vocabsem.methods._solvers.stacking import Stacking, weigh
+
+SETTINGS = Stacking(stacking_weights=(0.2, 0.5), stacking_alpha=15.0, sharpness_deviation=0.5)
+
+
+@pytest.mark.parametrize("targets", KINDS)
+def test_directions_add_up_to_zero(targets):
+    rows = directions(make_space(), targets, 0)
+    assert rows.shape == make_space().head.shape
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows.sum(0), 0, atol=1e-6)
+
+
+def test_both_is_the_sum_of_anchors_and_head_rows_whatever_their_length():
+    space = make_space()
+    longer = type(space)(7 * space.anchors, space.head / 3, space.bias)
+    both = directions(longer, "both", 0)
+    np.testing.assert_allclose(both, directions(space, "anchors", 0) + directions(space, "head", 0), atol=1e-6)
+    assert not directions(space, "none", 0).any()
+
+
+def test_random_directions_are_drawn_by_their_seed():
+    one, again, other = (directions(make_space(), "random", seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.allclose(one, other)
+
+
+def test_rows_of_equal_classes_weigh_alike():
+    states, labels = make_states(n=30)
+    z = np.hstack([states / 30, np.full((30, 1), 0.3)]).astype(np.float32)
+    prior = np.random.default_rng(0).standard_normal((30, CLASSES)).astype(np.float32)
+    y = np.eye(CLASSES)[labels]
+    plain = ridge_with_prior(z, prior, y - y.mean(0), PriorRidge())
+    balanced = balanced_ridge(z, prior, labels, PriorRidge())
+    np.testing.assert_allclose(balanced.weights, plain.weights, atol=1e-5)
+    np.testing.assert_allclose(balanced.held_out, plain.held_out, atol=1e-5)
+    assert balanced.prior_weight == pytest.approx(plain.prior_weight, abs=1e-6)
+
+
+def test_without_evidence_predictions_keep_their_weights():
+    """An estimate that is the same for every class says nothing: only the shift and the factor are left."""
+    labels = np.arange(12) % CLASSES
+    silent = np.zeros((12, CLASSES))
+    mixed = weigh([silent, silent], labels, np.zeros(CLASSES), SETTINGS)
+    factor = mixed[0, 0] / 0.2
+    expected = np.vstack([0.2 * factor * np.eye(CLASSES), 0.5 * factor * np.eye(CLASSES), np.zeros((1, CLASSES))])
+    np.testing.assert_allclose(mixed, expected, atol=1e-6)
+
+
+def test_evidence_moves_the_weights_to_the_better_prediction():
+    labels = np.arange(300) % CLASSES
+    noise = np.random.default_rng(0).standard_normal((2, 300, CLASSES))
+    good, bad = np.eye(CLASSES)[labels] * 3 + noise[0], noise[1]
+    mixed = weigh([bad, good], labels, np.zeros(CLASSES), SETTINGS)
+    assert np.trace(mixed[CLASSES : 2 * CLASSES]) > 3 * abs(np.trace(mixed[:CLASSES]))
+    logits = np.hstack([bad, good, np.ones((300, 1))]) @ mixed
+    own = np.arange(300), labels
+    assert log_softmax(logits, axis=1)[own].mean() > log_softmax(good, axis=1)[own].mean() - 0.01
