@@ -114,7 +114,7 @@ def test_labeled_rows_name_the_clusters():
 def test_shares_are_drawn_towards_equal_ones():
     x, _, labels = rows_and_start(n=300)
     kept = np.flatnonzero((labels == 0) | (np.arange(300) < 60))  # most of the first class
-    free, drawn = (
+    free, equal = (
         gaussian_mixture(
             x[kept],
             np.eye(CLASSES)[labels[kept]],
@@ -127,8 +127,8 @@ def test_shares_are_drawn_towards_equal_ones():
         for w in (0.0, 1e6)
     )
     counts = np.bincount(labels[kept], minlength=CLASSES)
-    np.testing.assert_allclose(drawn[0], free[0])
-    np.testing.assert_allclose(drawn[1] - free[1], np.log(1 / CLASSES) - np.log(counts / counts.sum()), atol=1e-5)
+    np.testing.assert_allclose(equal[0], free[0])
+    np.testing.assert_allclose(equal[1] - free[1], np.log(1 / CLASSES) - np.log(counts / counts.sum()), atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [3, 10, 200])
