@@ -80,7 +80,7 @@ class VocabularyCalibrator(Method):
     uniform_weight : float, default=0.2
         Pseudo-rows for each unlabeled row, spread over the classes equally, when their shares are estimated.
     stacking_weights : sequence of two float, default=(0.2, 0.5)
-        What 3 and 4 weigh before labels change that.
+        What 3 and 4 weigh before labels change that; the share of labeled texts goes from 4 to 3.
     stacking_alpha, sharpness_deviation : float, default=15, 0.5
         The penalty on such a change; the prior deviation of the logarithm of a common factor.
     cv, random_state : int, default=5, 0
@@ -110,7 +110,7 @@ class VocabularyCalibrator(Method):
     fit_copies = (6.0, 3.0)
     takes_layers = True
     takes_random_state = True
-    revision = 3
+    revision = 4
     works_without_labels = True
     temperature_folds = 0
     positive = (
@@ -242,7 +242,8 @@ class VocabularyCalibrator(Method):
                 without, _ = self._ridge(z[rest], labels[rest], pool, prior)
                 spread[~rest] = z[~rest] @ self_train(without, z[rest], labels[rest], shares)
             estimates.append(spread)
-        mixed = weigh(estimates, labels, shift, settings_of(self, Stacking))
+        stacking = settings_of(self, Stacking).where_labeled(len(labels) / len(pool))
+        mixed = weigh(estimates, labels, shift, stacking)
         weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / self.intercept_scaling
         return weights.astype(np.float32)

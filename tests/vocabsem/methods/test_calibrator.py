@@ -101,10 +101,11 @@ def log_shares(labels):
     return counts / counts.sum(), np.log(counts) - np.log(counts).mean()
 
 
-def stacked(answers, held_out, labels):
-    """Step 5: probabilities from answers and from their estimates for rows left out."""
+def stacked(answers, held_out, labels, texts):
+    """Step 5: probabilities from answers to so many texts and from their estimates for rows left out."""
     _, shift = log_shares(labels)
-    shares = (0.2, 0.5)[: len(answers)]
+    moved = 0.5 * len(labels) / texts
+    shares = (0.2 + moved, 0.5 - moved)[: len(answers)]
     factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels, 0.5)
     start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
     mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=15.0)
@@ -159,7 +160,7 @@ def test_all_five_steps_by_hand(layers, rounds):
             rest = np.setdiff1d(np.arange(20), out)
             spread[out] = trained(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
         held_out.append(spread)
-    expected = stacked(answers, held_out, labels)
+    expected = stacked(answers, held_out, labels, 300)
     # float32 in the estimator, over a chain of solves
     assert np.allclose(result.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
 
@@ -182,7 +183,7 @@ def test_where_all_are_labeled_no_text_is_learned_from():
     prior = prior / prior.std()
     left, held_out = weighted(z, prior, labels)
     direct = left.prior_weight * prior + z @ left.weights
-    expected = stacked([direct / direct.std()], [held_out / direct.std()], labels)
+    expected = stacked([direct / direct.std()], [held_out / direct.std()], labels, len(labels))
     assert np.allclose(result.predict_proba(states), expected, atol=1e-3)
 
 

@@ -1,7 +1,7 @@
 """Weigh several predictions of the same rows by a small convex fit to their held-out estimates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,15 @@ class Stacking:
     """The penalty on a change of them."""
     sharpness_deviation: float
     """The prior deviation of the logarithm of a common factor."""
+
+    def where_labeled(self, share: float) -> "Stacking":
+        """Return the settings of two predictions, of labels and of all rows, where a share of the rows has labels.
+
+        That share of the second's weight goes to the first: clusters of the few others say little.
+        """
+        first, second = self.stacking_weights
+        moved = min(1.0, share) * second
+        return replace(self, stacking_weights=(first + moved, second - moved))
 
 
 def weigh(estimates: Sequence[Floats], labels: Ints, shift: Floats, settings: Stacking) -> NDArray[np.float64]:
