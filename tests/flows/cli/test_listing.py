@@ -16,7 +16,17 @@ NAMES = {
     "methods": lambda: list(method_infos()),
     "queries": lambda: list(named_queries()),
     "experiments": lambda: [
-        *("ablation", "encoders", "full_size", "label_efficiency", "paper", "quickstart", "rivals", "sensitivity", "tuned"),
+        *(
+            "ablation",
+            "encoders",
+            "full_size",
+            "label_efficiency",
+            "paper",
+            "quickstart",
+            "rivals",
+            "sensitivity",
+            "tuned",
+        ),
     ],
 }
 

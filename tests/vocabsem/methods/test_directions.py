@@ -65,3 +65,12 @@ def test_evidence_moves_the_weights_to_the_better_prediction():
     logits = np.hstack([bad, good, np.ones((300, 1))]) @ mixed
     own = np.arange(300), labels
     assert log_softmax(logits, axis=1)[own].mean() > log_softmax(good, axis=1)[own].mean() - 0.01
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, (0.2, 0.5)), (0.4, (0.4, 0.3)), (1.0, (0.7, 0.0)), (2.0, (0.7, 0.0))]
+)
+def test_the_more_texts_have_labels_the_less_clusters_weigh(share, expected):
+    moved = SETTINGS.where_labeled(share)
+    assert moved.stacking_weights == pytest.approx(expected)
+    assert (moved.stacking_alpha, moved.sharpness_deviation) == (15.0, 0.5)
