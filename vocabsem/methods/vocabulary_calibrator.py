@@ -107,7 +107,7 @@ class VocabularyCalibrator(Method):
 
     name = "vocabulary_calibrator"
     learns_from_unlabeled = True
-    fit_copies = (6.0, 3.0)
+    fit_copies = (6.0, 5.0)
     takes_layers = True
     takes_random_state = True
     revision = 4
