@@ -17,7 +17,17 @@ def verbose() -> bool:
 
 @contextmanager
 def muted(*names: str) -> Iterator[None]:
-    """Let loggers pass warnings and errors only during the block, all where the user asks for it."""
+    """Let loggers pass warnings and errors only during the block, all where the user asks for it.
+
+    Parameters
+    ----------
+    *names : str
+        Of the loggers.
+
+    Yields
+    ------
+    None
+    """
     loggers = [] if verbose() else [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -170,7 +170,13 @@ class FrozenModel(ABC):
 
 
 class HeadModel(FrozenModel):
-    """A model with a head, which gives a logit to every token of its vocabulary."""
+    """A model with a head, which gives a logit to every token of its vocabulary.
+
+    Attributes
+    ----------
+    name, digest, network, tokenizer, dtype
+        As of every `FrozenModel`.
+    """
 
     @property
     def vocabulary_size(self) -> int:
