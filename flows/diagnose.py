@@ -13,7 +13,7 @@ from flows.execution.turns import turn
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.catalog import update_catalog
 from tasks.diagnostics import PROMPTS, diagnose_dataset
-from tasks.steps.specs import DiagnosticsSpec
+from tasks.steps.result_specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.errors import CardError
 

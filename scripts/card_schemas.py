@@ -18,6 +18,7 @@ from vocabsem.methods.registry import method_infos
 
 DATA = Path(__file__).parents[1] / "data"
 CARDS: Mapping[str, type[BaseModel]] = {"models": ModelCard, "datasets": DatasetCard, "experiments": Experiment}
+FITTED_ON = {"states": "stored states", "adapters": "prompts, inside the model", "texts": "texts"}
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -134,8 +135,7 @@ def _method_lines() -> Iterator[str]:
     yield "| method | | fitted on | parameters with their defaults |\n|---|---|---|---|"
     for info in method_infos().values():
         params = ", ".join(f"`{name}: {_shown(value)}`" for name, value in info.params.items()) or "none"
-        fitted_on = "stored states" if info.family == "states" else "prompts, inside the model"
-        yield f"| `{info.name}` | {info.summary} | {fitted_on} | {params} |"
+        yield f"| `{info.name}` | {info.summary} | {FITTED_ON[info.family]} | {params} |"
     yield ""
 
 

@@ -6,8 +6,8 @@ from tasks.steps.checks import finite
 from tasks.steps.contrast import RIVAL
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ComparisonsFacts
+from tasks.steps.result_specs import ComparisonsSpec
 from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
-from tasks.steps.specs import ComparisonsSpec
 from tasks.steps.step import Step
 from vocabsem.comparison import difference, holm
 from vocabsem.errors import DataError

@@ -11,7 +11,7 @@ from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import DiagnosticsFacts
 from tasks.steps.lake_reads import sample_states, state_blocks
-from tasks.steps.specs import DiagnosticsSpec
+from tasks.steps.result_specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.diagnostics import MAX_STATES, contextual_bias, evaluate_vectors, similarity_metrics, vector_variants

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
+from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.samples import split_answers
-from tasks.steps.specs import FitSpec, MetricsSpec
+from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
 from vocabsem.metrics import mean_and_std
 from vocabsem.resampling import resample

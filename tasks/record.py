@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import RunFacts
-from tasks.steps.specs import RunSpec
+from tasks.steps.result_specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
 from warehouse.home import Home

@@ -1,14 +1,14 @@
 """Adapters: small trainable parts inside a frozen model, as peft's: LoRA (Hu et al. 2022), (IA)³ (Liu et al. 2022)."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vocabsem.families.causal import LanguageModel
 from vocabsem.families.names import ModelFamily
-from vocabsem.methods.info import Background
+from vocabsem.methods.info import Family, MethodAttributes
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -17,26 +17,12 @@ __all__ = ["IA3", "AdapterTraining", "LoRA", "adapted", "as_stored"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterTraining:
+class AdapterTraining(MethodAttributes):
     """How an adapter is trained. A subclass says what the adapter is, by `peft_config`."""
 
-    name: ClassVar[str]
-    family: ClassVar[Literal["adapters"]] = "adapters"
-    revision: ClassVar[int] = 1
-    needs_labels: ClassVar[bool] = True
-    works_without_labels: ClassVar[bool] = False
+    family: ClassVar[Family] = "adapters"
     trains: ClassVar[bool] = True
-    temperature_folds: ClassVar[int] = 5
-    fixed_width: ClassVar[bool] = True
-    takes_layers: ClassVar[bool] = False
-    takes_random_state: ClassVar[bool] = False
-    reads_vocabulary: ClassVar[bool] = False
-    reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal",)
-    background: ClassVar[Background] = "train"
-    learns_from_unlabeled: ClassVar[bool] = False
-    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = (
         *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows"),
     )

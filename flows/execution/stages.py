@@ -30,9 +30,11 @@ from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
+from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
 from tasks.steps.shards import resumed_shards
-from tasks.steps.specs import AdapterFitSpec, ComparisonsSpec, DemonstrationsSpec, ExamplesSpec, MetricsSpec, StatesSpec
+from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, StatesSpec, TextFitSpec
 from tasks.steps.step import Step
+from tasks.text_fits import fit_text_method
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.lake.manifest import REJECTED
@@ -241,6 +243,8 @@ def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: Progr
     if isinstance(steps[0].spec, AdapterFitSpec):
         device = plan.experiment.device
         tune_method.submit(plan.home, pair.model, pair.dataset, name, steps, device, file).result()
+    elif isinstance(steps[0].spec, TextFitSpec):
+        fit_text_method.submit(plan.home, pair.dataset, name, steps, file).result()
     else:
         fit_method.submit(plan.home, pair.model, pair.dataset, name, steps, file).result()
 

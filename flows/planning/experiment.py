@@ -169,8 +169,9 @@ def _check_method(spec: MethodSpec) -> None:
         raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.label_noise and not info.needs_labels:
         raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
-    if spec.demonstrations and info.family == "adapters":
-        raise CardError(f"method {spec.name} has demonstrations: {spec.method} is trained on prompts without them")
+    if spec.demonstrations and info.family != "states":
+        read = "is trained on prompts" if info.family == "adapters" else "reads texts"
+        raise CardError(f"method {spec.name} has demonstrations: {spec.method} {read} without them")
 
 
 def _named_apart(cards: list[C], entries: list[str]) -> list[C]:

@@ -11,21 +11,20 @@ from flows.planning.contrasts import contrasts
 from flows.planning.experiment import Experiment, MethodSpec
 from flows.planning.method_rules import evaluated_splits, layers_of, left_out, seeds_of, shots_of, splits_of, unserved
 from tasks.steps.contrast import Contrast
+from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
     AdapterFitSpec,
     AnchorsSpec,
-    ComparisonsSpec,
     DemonstrationsSpec,
     ExamplesSpec,
     FitSpec,
     MethodSettings,
-    MetricsSpec,
-    RunSpec,
     Shots,
     StatesFitSpec,
     StatesRef,
     StatesSpec,
+    TextFitSpec,
 )
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.outcome import followed_up
@@ -217,7 +216,6 @@ def _pair(
     def planned(spec: MethodSpec, shots: Shots) -> PlannedFit:
         seeds = seeds_of(experiment, spec, shots)
         info = method_info(spec.method)
-        adapts = info.family == "adapters"
         common: dict[str, Any] = {
             "name": spec.name,
             "shots": shots,
@@ -231,12 +229,14 @@ def _pair(
             "words": dataset.label_words,
             "word_tokens": dataset.word_tokens,
             "seeds": seeds,
-            "temperature": experiment.temperature and (adapts or info.temperature_folds),
+            "temperature": experiment.temperature and (info.family == "adapters" or info.temperature_folds),
             "on_insufficient": experiment.on_insufficient,
         }
         fit: FitSpec
-        if adapts:
+        if info.family == "adapters":
             fit = AdapterFitSpec(**prompts, **common)
+        elif info.family == "texts":
+            fit = TextFitSpec(model=model.name, dataset=dataset.name, examples=examples.key, **common)
         else:
             refs = [stored(split, spec, seed) for split in splits_of(spec, evaluated) for seed in seeds]
             read = tuple(dict.fromkeys(refs))
@@ -250,7 +250,7 @@ def _pair(
             method=spec.registered,
             shots=shots,
             control=spec.is_control,
-            servable=not adapts and not spec.demonstrations,
+            servable=info.family == "states" and not spec.demonstrations,
             examples=examples,
             predictions=predictions,
             metrics=Step(MetricsSpec.model_validate(where)),

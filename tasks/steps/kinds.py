@@ -1,18 +1,16 @@
 """Every kind of partition, and the spec of a published one."""
 
+from tasks.steps.result_specs import ComparisonsSpec, DiagnosticsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
     AdapterFitSpec,
     AnchorsSpec,
-    ComparisonsSpec,
     DemonstrationsSpec,
-    DiagnosticsSpec,
     ExamplesSpec,
     FitSpec,
-    MetricsSpec,
-    RunSpec,
     StatesFitSpec,
     StatesSpec,
+    TextFitSpec,
 )
 from warehouse.lake.manifest import Manifest
 
@@ -33,5 +31,6 @@ def spec_of(manifest: Manifest) -> Spec:
     """Return the spec of a published partition. Raises ValidationError for one of a version with other fields."""
     spec: type[Spec] = {each.kind: each for each in KINDS}[manifest.kind]
     if spec is FitSpec:
-        spec = AdapterFitSpec if "digest" in manifest.payload else StatesFitSpec
+        of_texts = TextFitSpec if "examples" in manifest.payload["inputs"] else StatesFitSpec
+        spec = AdapterFitSpec if "digest" in manifest.payload else of_texts
     return spec.parse(manifest.payload)

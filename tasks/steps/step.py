@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from tasks.steps.facts import Facts
+from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.spec import Spec
-from tasks.steps.specs import ExamplesSpec, FitSpec, MetricsSpec, Shots
+from tasks.steps.specs import ExamplesSpec, FitSpec, Shots
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from warehouse.lake.keys import partition_key
 from warehouse.lake.manifest import Check, FileEntry
@@ -97,7 +98,7 @@ class PlannedFit:
     control: bool
     """Whether it is reported and never registered as champion."""
     servable: bool
-    """Whether it can classify new texts by itself: no demonstrations, no adapters."""
+    """Whether it can classify new texts by itself: fitted on states, without demonstrations."""
     examples: Step[ExamplesSpec]
     predictions: Step[FitSpec]
     metrics: Step[MetricsSpec]

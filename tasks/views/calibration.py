@@ -77,7 +77,8 @@ class Calibration:
         return None if seconds is None else Cost(seconds * inside / weights, measured=False)
 
     def fit(self, fit: PlannedFit, info: MethodInfo, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
-        """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for adapters never run.
+        """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for what reads no
+        states and was never run.
 
         layers: states of so many lie side by side.
 
@@ -90,7 +91,7 @@ class Calibration:
             nearest = min(stored, key=lambda each: abs(math.log((each.rows + 1) / (labeled + 1))))
             growth = 1.0 if info.family == "adapters" else max(labeled, 1) / max(nearest.rows, 1)
             return Cost(nearest.seconds * growth, measured=True)
-        if info.family == "adapters":
+        if info.family != "states":
             return None
         rows, others, classes, width = LABELED if labeled else 0, UNLABELED, CLASSES, fit.model.hidden_size
         vocabulary = min(fit.model.vocabulary_size, TOKENS) if info.reads_vocabulary else 0

@@ -14,7 +14,8 @@ from tasks.finetuning import tune_method
 from tasks.metrics import score
 from tasks.models.loaded import label_ids, loaded
 from tasks.steps.predictions import calibrator_file
-from tasks.steps.specs import AdapterFitSpec, MethodSettings, MetricsSpec
+from tasks.steps.result_specs import MetricsSpec
+from tasks.steps.specs import AdapterFitSpec, MethodSettings
 from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, sentences
 from vocabsem.checkpoints import model_digest

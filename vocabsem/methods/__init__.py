@@ -1,11 +1,11 @@
-"""Classifiers over stored states, and their registry. Each is imported when it is first used."""
+"""Classifiers over stored states or texts, and their registry. Each is imported when it is first used."""
 
 from importlib import import_module
 from typing import Any
 
 from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 
-_MODULES = dict(info.target.split(":")[::-1] for info in method_infos().values() if info.family == "states")
+_MODULES = dict(info.target.split(":")[::-1] for info in method_infos().values() if info.family != "adapters")
 _MODULES |= {"LabelSpace": "vocabsem.label_space", "Method": "vocabsem.methods.base"}
 __all__ = ["build_method", "check_params", "load_method", "method_info", "method_infos"]
 __all__ += sorted(_MODULES)

@@ -1,7 +1,7 @@
 """What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,10 +13,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vocabsem.errors import DataError
-from vocabsem.families.names import ModelFamily
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.arrays import Floats, Ints, check_labels, check_states
-from vocabsem.methods.info import BLOCK, STATES_LIMIT, Background
+from vocabsem.methods.info import BLOCK, STATES_LIMIT, MethodAttributes
 from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 __all__ = ["Method"]
@@ -24,7 +23,7 @@ __all__ = ["Method"]
 Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
 
 
-class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A classifier of states X (N, d) float32 into the C classes of a label space.
 
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y. Methods
@@ -49,25 +48,6 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         What the logits are divided by (Guo et al., 2017): 1, until another is set.
     """
 
-    # what a plan needs to know, as info.MethodInfo explains
-    name: ClassVar[str]
-    family: ClassVar[Literal["states"]] = "states"
-    revision: ClassVar[int] = 1
-    needs_labels: ClassVar[bool] = True
-    works_without_labels: ClassVar[bool] = False
-    trains: ClassVar[bool] = False
-    temperature_folds: ClassVar[int] = 5
-    fixed_width: ClassVar[bool] = True
-    takes_layers: ClassVar[bool] = False
-    takes_random_state: ClassVar[bool] = False
-    reads_vocabulary: bool = False  # an instance may say otherwise
-    reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
-    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder")
-    background: ClassVar[Background] = "train"
-    learns_from_unlabeled: ClassVar[bool] = False
-    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    positive: ClassVar[tuple[str, ...]] = ()
     needs_space: ClassVar[bool] = True  # False: it can do without a label space
 
     space: LabelSpace | None

@@ -216,6 +216,15 @@ BUILT_IN = (
         },
     ),
     MethodInfo(
+        name="tfidf",
+        summary="Logistic regression on TF-IDF of words and pairs of words; no language model is read.",
+        target="vocabsem.methods.tfidf:TfidfProbe",
+        family="texts",
+        temperature_folds=0,
+        positive=("max_words", "costs", "default_cost", "cv"),
+        params={"max_words": 2, "costs": (1.0, 10.0, 100.0, 1000.0), "default_cost": 100.0, "cv": 5},
+    ),
+    MethodInfo(
         name="lora",
         summary="Low-rank adapters inside the model, trained on prompts.",
         target="vocabsem.adapters:LoRA",

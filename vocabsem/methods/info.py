@@ -4,16 +4,16 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from vocabsem.errors import CardError
 from vocabsem.families.names import ModelFamily
 
-__all__ = ["Background", "Family", "MethodInfo", "info_of"]
+__all__ = ["Background", "Family", "MethodAttributes", "MethodInfo", "info_of"]
 
 BLOCK = 1 << 27  # bytes of the states that are predicted at a time
 STATES_LIMIT = 1 << 30  # bytes of all states that are fitted side by side; a fit holds them several times over
-Family = Literal["states", "adapters"]
+Family = Literal["states", "adapters", "texts"]
 Background = Literal["train", "content_free", "domain_words", "none"]
 
 
@@ -28,7 +28,7 @@ class MethodInfo:
     summary: str = field(default="", compare=False)
     """What it does, in a line for people."""
     family: Family = "states"
-    """Fitted on stored states, or an adapter that is trained inside the model."""
+    """Fitted on stored states, an adapter that is trained inside the model, or fitted on texts without a model."""
     revision: int = 1
     """Raised when the method predicts otherwise than before: its fits are computed again."""
     needs_labels: bool = True
@@ -114,6 +114,29 @@ class MethodInfo:
         """
         rows = self.fit_copies[0] * labeled + self.fit_copies[1] * unlabeled
         return int(4 * rows * (width + 4 * classes))
+
+
+class MethodAttributes:
+    """The class attributes of a method and their defaults, as `MethodInfo` explains them."""
+
+    name: ClassVar[str]
+    family: ClassVar[Family] = "states"
+    revision: ClassVar[int] = 1
+    needs_labels: ClassVar[bool] = True
+    works_without_labels: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
+    temperature_folds: ClassVar[int] = 5
+    fixed_width: ClassVar[bool] = True
+    takes_layers: ClassVar[bool] = False
+    takes_random_state: ClassVar[bool] = False
+    reads_vocabulary: bool = False  # an instance may say otherwise
+    reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
+    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder")
+    background: ClassVar[Background] = "train"
+    learns_from_unlabeled: ClassVar[bool] = False
+    fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    positive: ClassVar[tuple[str, ...]] = ()
 
 
 GIVEN = ("space", "random_state")  # by the run, not by a card

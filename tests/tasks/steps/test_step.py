@@ -7,16 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.steps.kinds import KINDS, spec_of
+from tasks.steps.result_specs import ComparisonsSpec, DiagnosticsSpec, MetricsSpec, RunSpec
 from tasks.steps.specs import (
     AdapterFitSpec,
     AnchorsSpec,
-    ComparisonsSpec,
     DemonstrationsSpec,
-    DiagnosticsSpec,
     ExamplesSpec,
     MethodSettings,
-    MetricsSpec,
-    RunSpec,
     StatesFitSpec,
     StatesRef,
     StatesSpec,

@@ -15,7 +15,8 @@ import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from safetensors.numpy import save
 
-from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec
+from tasks.steps.result_specs import MetricsSpec
+from tasks.steps.specs import ExamplesSpec, MethodSettings, StatesFitSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier, packaged_classifier

@@ -10,7 +10,8 @@ from sklearn.metrics import f1_score
 
 from tasks.steps.facts import ExamplesFacts, SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
-from tasks.steps.specs import ExamplesSpec, MethodSettings, MetricsSpec, StatesFitSpec, StatesRef
+from tasks.steps.result_specs import MetricsSpec
+from tasks.steps.specs import ExamplesSpec, MethodSettings, StatesFitSpec, StatesRef
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.active_run import open_run
 from tasks.tracking.registry import compare_with_champion, register

@@ -6,7 +6,7 @@ import pytest
 from tests.vocabsem.method_data import make_space, make_states, make_whole_space
 from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
-from vocabsem.methods import Method
+from vocabsem.methods import Method, TfidfProbe
 from vocabsem.methods.info import info_of
 from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 
@@ -17,7 +17,7 @@ def test_each_entry_is_what_its_class_says(name):
     result = info_of(cls, info.target)
     assert result == info
     assert [type(value) for value in result.params.values()] == [type(value) for value in info.params.values()]
-    assert issubclass(cls, {"states": Method, "adapters": AdapterTraining}[info.family])
+    assert issubclass(cls, {"states": Method, "adapters": AdapterTraining, "texts": TfidfProbe}[info.family])
     assert {*info.choices, *info.positive} <= info.params.keys()
     assert all(info.params[key] in words for key, words in info.choices.items())
     assert info.takes_layers == ("layers" in info.params)

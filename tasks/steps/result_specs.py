@@ -1,0 +1,107 @@
+"""The spec of what is computed from fits and of states by themselves: metrics, comparisons, diagnostics, runs."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tasks.steps.contrast import Contrast
+from tasks.steps.spec import Key, ModelDatasetSpec, Spec, keys_of, numbered, role
+from tasks.steps.specs import AnchorsSpec, FitSpec, StatesSpec
+
+
+class MetricsSpec(ModelDatasetSpec):
+    """The metrics of a fit's predictions."""
+
+    kind: ClassVar[str] = "metrics"
+    version: ClassVar[int] = 3
+    path_fields: ClassVar[Mapping[str, str]] = {name: name for name in FitSpec.path_fields}
+    references: ClassVar[frozenset[str]] = frozenset({"predictions"})
+
+    method: str
+    """The method's name in tables."""
+    shots: str
+    """Labeled examples per class."""
+    predictions: Key
+    """What is measured."""
+
+
+class ComparisonsSpec(ModelDatasetSpec):
+    """The contrasts between methods at one number of shots."""
+
+    kind: ClassVar[str] = "comparisons"
+    version: ClassVar[int] = 2
+    path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "shots": "shots"}
+    references: ClassVar[frozenset[str]] = frozenset({"predictions"})
+    frame: ClassVar[frozenset[str]] = Spec.frame | {"methods"}
+
+    shots: str
+    """Labeled examples per class."""
+    predictions: dict[str, Key]
+    """What is compared, by the methods' names in tables."""
+    contrasts: tuple[Contrast, ...]
+    """Which with which."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return numbered(FitSpec.kind, self.predictions.values())
+
+    def canonical(self) -> dict[str, Any]:
+        return super().canonical() | {"methods": dict(zip(self.inputs, self.predictions, strict=True))}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {"predictions": {method: payload["inputs"][name] for name, method in payload["methods"].items()}}
+
+
+class DiagnosticsSpec(ModelDatasetSpec):
+    """The figures of one model on one data set that no method is needed for."""
+
+    kind: ClassVar[str] = "diagnostics"
+    version: ClassVar[int] = 2
+    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+
+    states: dict[str, Key]
+    """By the prompts that they are of."""
+    anchors: dict[str, Key]
+    """By their gauge."""
+    words: tuple[str, ...]
+    """The label words, in class order."""
+    word_tokens: str
+    """What stands for a word of several tokens: the first, or the mean of all."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
+        return states | {role(AnchorsSpec.kind, gauge): key for gauge, key in self.anchors.items()}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: keys_of(payload["inputs"], kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
+
+
+class RunSpec(Spec):
+    """A finished run of an experiment."""
+
+    kind: ClassVar[str] = "runs"
+    path_fields: ClassVar[Mapping[str, str]] = {"experiment": "experiment"}
+    references: ClassVar[frozenset[str]] = frozenset({"metrics", "comparisons"})
+
+    experiment: str
+    """Name of the card."""
+    metrics: tuple[Key, ...]
+    """Of every fit."""
+    comparisons: tuple[Key, ...]
+    """Of every number of shots at which there is something to compare."""
+    champion: bool
+    """Whether the best method is registered."""
+    controls: tuple[str, ...]
+    """Names of the methods that cannot be champion."""
+    previous: Key | None = None
+    """The experiment's run before this one."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return numbered(MetricsSpec.kind, self.metrics) | numbered(ComparisonsSpec.kind, self.comparisons)
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: list(keys_of(payload["inputs"], kind).values()) for kind in ("metrics", "comparisons")}

@@ -1,0 +1,156 @@
+"""Words counted, no language model: the baseline that a representation has to beat."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.validation import check_is_fitted
+
+from vocabsem.errors import DataError
+from vocabsem.methods.info import Family, MethodAttributes
+
+__all__ = ["TfidfProbe"]
+
+
+class TfidfProbe(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Logistic regression on TF-IDF of words and pairs of words, by scikit-learn; no language model is read.
+
+    Texts are read as they are, without template or label words. Terms and their document frequencies (Spärck Jones,
+    1972) are those of the training texts, labeled or not.
+
+    Parameters
+    ----------
+    max_words : int, default=2
+        Words of a term at most.
+    costs : tuple of float, default=(1, 10, 100, 1000)
+        C of the regression, one of which is chosen by log-loss in cross-validation.
+    default_cost : float, default=100
+        C where a class has a single text.
+    cv : int, default=5
+        Folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes among the labels.
+    terms_ : ndarray of shape (V,), str
+        The columns.
+    idf_ : ndarray of shape (V,), float64
+        Inverse document frequencies.
+    coef_, intercept_ : ndarrays of shapes (C, V) and (C,), float64
+        Of the regression; those of the second class alone where there are two.
+
+    Examples
+    --------
+    >>> texts, y = ["a fine film", "a dull film", "fine acting", "dull acting"], [1, 0, 1, 0]
+    >>> TfidfProbe().fit(texts, y).predict(["fine"]).tolist()
+    [1]
+    """
+
+    name: ClassVar[str] = "tfidf"
+    family: ClassVar[Family] = "texts"
+    temperature_folds: ClassVar[int] = 0
+    positive: ClassVar[tuple[str, ...]] = ("max_words", "costs", "default_cost", "cv")
+
+    classes_: NDArray[Any]
+    terms_: NDArray[np.str_]
+    idf_: NDArray[np.float64]
+    coef_: NDArray[np.float64]
+    intercept_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        *,
+        max_words: int = 2,
+        costs: Sequence[float] = (1.0, 10.0, 100.0, 1000.0),
+        default_cost: float = 100.0,
+        cv: int = 5,
+    ) -> None:
+        self.max_words = max_words
+        self.costs = costs
+        self.default_cost = default_cost
+        self.cv = cv
+
+    def fit(self, X: Sequence[str], y: ArrayLike, unlabeled: Sequence[str] | None = None) -> Self:
+        """Learn from labeled texts.
+
+        Parameters
+        ----------
+        X : sequence of N str
+            Texts.
+        y : array of shape (N,)
+            Their classes.
+        unlabeled : sequence of str, optional
+            Texts that terms and document frequencies are counted in; None stands for X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Labels of one class only, and texts without a word.
+        """
+        labels = np.asarray(y)
+        if len(np.unique(labels)) < 2:
+            raise DataError(f"{self.name}: all labels are of one class: give texts of two classes at least")
+        self._vectorizer = TfidfVectorizer(ngram_range=(1, self.max_words), sublinear_tf=True)
+        try:
+            self._vectorizer.fit(X if unlabeled is None else unlabeled)
+        except ValueError:
+            raise DataError(f"{self.name}: no text has a word of two letters: give other texts") from None
+        self._regression = self._unfitted(labels).fit(self._vectorizer.transform(X), labels)
+        self.classes_ = self._regression.classes_
+        self.terms_, self.idf_ = self._vectorizer.get_feature_names_out(), self._vectorizer.idf_
+        self.coef_, self.intercept_ = self._regression.coef_, self._regression.intercept_
+        return self
+
+    def _unfitted(self, labels: NDArray[Any]) -> Any:
+        least = int(np.unique(labels, return_counts=True)[1].min())
+        if least < 2:
+            return LogisticRegression(C=self.default_cost, max_iter=1000)
+        return LogisticRegressionCV(
+            Cs=list(self.costs),
+            cv=StratifiedKFold(min(self.cv, least), shuffle=True, random_state=0),
+            scoring="neg_log_loss",
+            max_iter=1000,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+        )
+
+    def predict_proba(self, X: Sequence[str]) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : sequence of N str
+            Texts.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+            Rows sum to one.
+        """
+        check_is_fitted(self, "coef_")
+        return np.asarray(self._regression.predict_proba(self._vectorizer.transform(X)))
+
+    def predict(self, X: Sequence[str]) -> NDArray[Any]:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : sequence of N str
+            Texts.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Of `classes_`.
+        """
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
