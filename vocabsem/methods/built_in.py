@@ -221,8 +221,14 @@ BUILT_IN = (
         target="vocabsem.methods.tfidf:TfidfProbe",
         family="texts",
         temperature_folds=0,
-        positive=("max_words", "costs", "default_cost", "cv"),
-        params={"max_words": 2, "costs": (1.0, 10.0, 100.0, 1000.0), "default_cost": 100.0, "cv": 5},
+        positive=("max_words", "costs", "default_cost", "cv", "max_cv_rows"),
+        params={
+            "max_words": 2,
+            "costs": (1.0, 10.0, 100.0, 1000.0),
+            "default_cost": 100.0,
+            "cv": 5,
+            "max_cv_rows": 2000,
+        },
     ),
     MethodInfo(
         name="lora",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from vocabsem.errors import DataError
 from vocabsem.methods import TfidfProbe
@@ -29,6 +30,15 @@ def test_probabilities_are_those_of_the_formula_and_terms_of_all_texts():
     assert np.allclose(fitted.predict_proba(OTHERS), expected)
     assert fitted.predict(TEXTS).tolist() == LABELS
     assert "sea" not in TfidfProbe(cv=2).fit(TEXTS, LABELS).terms_
+
+
+def test_axes_of_the_texts_give_the_regression_on_terms():
+    """With fewer rows to choose C on than there are texts, terms are fitted as they are."""
+    terms = TfidfProbe(costs=(10.0,), max_cv_rows=6).fit(TEXTS * 2, LABELS * 2)
+    axes = TfidfProbe(costs=(10.0,)).fit(TEXTS * 2, LABELS * 2)
+    assert np.allclose(terms.predict_proba(OTHERS), axes.predict_proba(OTHERS), atol=1e-3)
+    expected = LogisticRegression(C=10.0, tol=1e-10, max_iter=1000).fit(features(axes, TEXTS * 2), LABELS * 2)
+    assert np.allclose(axes.predict_proba(OTHERS), expected.predict_proba(features(axes, OTHERS)), atol=1e-3)
 
 
 def test_one_text_a_class_is_enough():
