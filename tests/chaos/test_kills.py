@@ -82,7 +82,7 @@ def state(world, killed=()):
         versions = [(v.name, v.version, dict(v.tags)) for v in client.search_model_versions()]
         aliases = [(model.name, dict(model.aliases)) for model in client.search_registered_models()]
         processes = {run.data.tags[PROCESS] for run in parents if KEY in run.data.tags}
-    assert not list((home.prefect / "processes").iterdir())
+    assert not [*(home.prefect / "processes").iterdir(), *home.temporary.iterdir()]
     for process in processes:
         assert flow_runs(process) <= {"COMPLETED", *(["CRASHED"] if process in killed else [])}
     return {
