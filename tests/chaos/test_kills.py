@@ -190,7 +190,7 @@ def test_killed_while_predicting_a_file(point, whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.hours) for part in range(1, 8))])
 def test_killed_at_random_moments(part, fresh, computed, expected, tmp_path, cases):
     """Up to six kills in a row at any moment from its start to its end, 25 a part; half of the parts begin with all
     partitions, so that more kills meet what follows them."""
