@@ -1,4 +1,4 @@
-"""Texts that were cut are said, with their share: by the plan, at the end of a run, and in its report."""
+"""Texts that were cut are stated, with their share: by the plan, at the end of a run, and in its report."""
 
 import time
 from html import unescape
@@ -16,7 +16,7 @@ LIMIT = 16
 SMALL = {"methods": ["zero_shot"], "shots": [0], "seeds": [0], "max_tokens": LIMIT, "champion": False}
 
 
-def test_texts_that_were_cut_are_said_wherever_a_run_is_shown(tmp_path, capsys):
+def test_texts_that_were_cut_are_stated_wherever_a_run_is_shown(tmp_path, capsys):
     plan = World(tmp_path, experiment=SMALL).plan()
     compute(plan)
     record_run.fn(plan.home, plan.experiment.model_dump(mode="json"), plan.run, time.time(), "", "none", [])

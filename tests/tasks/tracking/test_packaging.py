@@ -255,7 +255,7 @@ def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, mon
 
 def older_card(folder):
     config = json.loads((folder / "config.json").read_text())
-    config["model"]["licence"] = config["model"].pop("license")
+    del config["model"]["license"]
     (folder / "config.json").write_text(json.dumps(config))
 
 
