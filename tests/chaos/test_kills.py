@@ -19,7 +19,7 @@ from tests.tasks.worlds import World, compute, replace_home, server, with_store
 from warehouse.catalog import catalog
 from warehouse.lake.verify import verify
 
-pytestmark = pytest.mark.timeout(1800)  # each is two commands, on a machine that others use
+pytestmark = pytest.mark.timeout(3600)  # each is two commands, on a machine that others use
 SMALL = {"methods": ["zero_shot", "centroid", "vocabulary_calibrator"], "shots": [0, 4], "seeds": [0]}
 POINTS = {**COMPUTING, **RECORDING, **PREDICTING}
 FAST = "after the record"  # what follows it is done by the next command
