@@ -1,6 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
-# make chaos    kills, damage, full disks, hostile files, load: all cases, counted; takes long
+# make chaos    kills, damage, full disks, hostile files, load, counted: half an hour; LONG=1 for all
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed
 # make screenshots   the pictures in docs/images, of the main job's pages
@@ -38,7 +38,7 @@ test: $(READY)
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY)
-	@$(BIN)/python scripts/chaos.py
+	@$(BIN)/python scripts/chaos.py $(if $(LONG),--long)
 
 lint: $(READY)
 	$(BIN)/ruff check

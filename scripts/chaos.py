@@ -1,8 +1,10 @@
-"""Run the tests of kills, damage, full disks, hostile files, load and processes at once, the slow ones too, with many
-more examples of the fuzzers, and print how many cases survived.
+"""Run the tests of kills, damage, full disks, hostile files, load and processes at once, the slow ones too, with more
+examples of the fuzzers, and print how many cases survived.
 
-`python scripts/chaos.py [PYTEST OPTIONS]`. A case is one kill, one damaged file, one full disk, one method over a
-million rows: a test counts those it tried by the fixture `cases`, a skipped one none. Exits with 1 if any was lost.
+`python scripts/chaos.py [--long] [PYTEST OPTIONS]`. Without --long it takes half an hour on two cores, and leaves out
+what takes hours: most of the kills at random moments, a million rows, two hundred runs, thousands of examples a fuzzer.
+A case is one kill, one damaged file, one full disk, one method over a million rows: a test counts those it tried by the
+fixture `cases`, any other as one, a fuzzer too, and a skipped one none. Exits with 1 if any was lost.
 """
 
 import sys
@@ -13,6 +15,9 @@ import pytest
 TESTS = [
     Path(__file__).parents[1] / "tests" / name for name in ("chaos", "hostile", "load", "flows/test_concurrent_runs.py")
 ]
+SHORT = ["-m", "not hours and not gpu", "--hypothesis-profile=chaos"]
+LONG = ["-m", "not gpu", "--hypothesis-profile=long"]
+PROCESSES = ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"]
 
 
 class Tally:
@@ -29,9 +34,10 @@ class Tally:
 
 def main(options: list[str]) -> int:
     tally = Tally()
-    selected = ["-m", "slow or not slow", "--timeout=36000", "--hypothesis-profile=chaos", *map(str, TESTS)]
-    code = pytest.main([*selected, *options], plugins=[tally])
-    sys.stdout.write(f"{tally.cases} cases, {tally.cases - tally.lost} survived, {tally.lost} lost\n")
+    chosen = LONG if "--long" in options else SHORT
+    rest = [option for option in options if option != "--long"]
+    code = pytest.main([*chosen, *PROCESSES, "--timeout=36000", *map(str, TESTS), *rest], plugins=[tally])
+    sys.stdout.write(f"{tally.cases:,} cases, {tally.cases - tally.lost:,} survived, {tally.lost} lost\n")
     return int(code)
 
 

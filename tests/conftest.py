@@ -16,7 +16,8 @@ from flows.services.environment import set_environment
 ROOT = Path(__file__).parent.parent
 settings.register_profile("suite", deadline=None)  # on machines that others use
 settings.load_profile("suite")
-settings.register_profile("chaos", deadline=None, max_examples=5000)  # pytest --hypothesis-profile chaos
+settings.register_profile("chaos", deadline=None, max_examples=300)  # make chaos
+settings.register_profile("long", deadline=None, max_examples=5000)  # make chaos LONG=1
 for variable in (
     *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
     *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"),

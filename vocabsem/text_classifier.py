@@ -5,19 +5,65 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import safe_open
 
 from vocabsem.cards.schema import ModelCard
 from vocabsem.errors import DataError, SourceError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
-from vocabsem.methods.persistence import from_arrays
+from vocabsem.methods.base import Method
+from vocabsem.methods.persistence import FIX, from_arrays
 from vocabsem.prompting import Prompts, encode_prompts, validate_row
 
-__all__ = ["TextClassifier"]
+__all__ = ["TextClassifier", "read_classifier"]
+
+AGAIN = "run its experiment again (`vocabsem run CARD`), which fits and registers another"
+SETTINGS = ("dtype", "layers", "max_tokens", "pooling", "prepend_bos", "shard_rows")
+
+
+def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
+    """Read all of a classifier but its language model.
+
+    Parameters
+    ----------
+    folder : Path
+        As of `TextClassifier`.
+
+    Returns
+    -------
+    config : dict
+        Its settings.
+    card : ModelCard
+        Of its language model.
+    method : Method
+        As it was fitted.
+
+    Raises
+    ------
+    DataError
+        For one that another version has stored in a form that this one cannot read.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        estimator = json.loads(file.metadata()["estimator"])
+    source = folder / "method.py"
+    try:
+        if lacking := [name for name in SETTINGS if name not in config["settings"]]:
+            raise DataError(f"its settings lack {', '.join(lacking)}")
+        card = ModelCard.model_validate(config["model"])
+        return config, card, from_arrays(arrays, estimator, source if source.is_file() else None)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        reason = f"the card of its model: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except DataError as error:
+        reason = str(error).removesuffix(f": {FIX}")
+    raise DataError(f"the classifier of dataset {config['dataset']!r} cannot be read ({reason}): {AGAIN}")
 
 
 class TextClassifier:
@@ -41,24 +87,21 @@ class TextClassifier:
     ------
     SourceError
         Where the language model has other bytes than it had when the method was fitted.
+    DataError
+        For a classifier that another version has stored in a form that this one cannot read.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.config = json.loads((folder / "config.json").read_text())
+        self.config, card, self._method = read_classifier(folder)
         self.fields: list[str] = self.config["fields"]
         self.labels: list[str] = self.config["labels"]
         self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
-        with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-            source = folder / "method.py"
-            estimator = json.loads(file.metadata()["estimator"])
-            self._method = from_arrays(arrays, estimator, source if source.is_file() else None)
-        card = self._card = ModelCard.model_validate(self.config["model"])
+        self._card = card
         self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
         if self._model.digest != self.config["digest"]:
             raise SourceError(
                 f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"
-                f" its digest is {self._model.digest[:12]}, then {self.config['digest'][:12]}: run the experiment again"
+                f" its digest is {self._model.digest[:12]}, then {self.config['digest'][:12]}: {AGAIN}"
             )
 
     def predict_proba(

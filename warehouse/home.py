@@ -68,6 +68,11 @@ class Home:
     def prefect(self) -> Path:
         return self.root / "prefect"
 
+    @property
+    def temporary(self) -> Path:
+        """Folders of temporary files, each of a process that runs flows."""
+        return self.root / "tmp"
+
 
 def _misread(path: str) -> str:
     """Return why a path of a home would be taken for another, or nothing."""

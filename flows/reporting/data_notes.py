@@ -41,7 +41,7 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
     prompts: Counter[tuple[str, int]] = Counter()
     for each in used:
         payload, facts = each["payload"], each["facts"]
-        source = examples.get(payload.get("examples", ""))
+        source = examples.get(payload["inputs"].get("examples", ""))
         if each["kind"] == "states" and source and payload["split"] in source["facts"]["rows"]:
             model = each["what"].partition(", ")[0]
             at = f"{source['what']}, {model}", payload["max_tokens"]

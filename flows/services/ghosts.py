@@ -4,6 +4,8 @@ A process that runs flows keeps a file with its name while it does; one whose pr
 an interruption, which waits neither for all threads nor for all requests.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,24 +28,37 @@ def ghosts(home: Home) -> list[Path]:
 
 @contextmanager
 def marked(home: Home) -> Iterator[None]:
-    """Keep the file of this process, and tag with its name the flow runs that the block begins."""
+    """Keep the file of this process, and tag with its name the flow runs that the block begins.
+
+    Temporary files of the block, MLflow's and DuckDB's too, are made in the home, where the next start finds them.
+    """
     from prefect import tags
 
     file = _folder(home) / this_process()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-    with tags(file.name):
-        try:
+    temporary = home.temporary / file.name
+    temporary.mkdir(parents=True, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(temporary)
+    try:
+        with tags(file.name):
             yield
-        except Exception:
-            file.unlink(missing_ok=True)
-            raise
+    except Exception:
+        _unmark(home, file)
+        raise
+    finally:
+        tempfile.tempdir = before
+    _unmark(home, file)
+
+
+def _unmark(home: Home, file: Path) -> None:
+    shutil.rmtree(home.temporary / file.name, ignore_errors=True)
     file.unlink(missing_ok=True)
 
 
 def close_ghosts(home: Home) -> None:
     """Mark the flow runs of killed processes as crashed, in the API that Prefect is pointed to, their MLflow runs as
-    killed, and remove the temporaries that they left in the lake and the cache."""
+    killed, and remove the temporaries that they left."""
     if not (files := ghosts(home)):
         return
     from prefect.client.orchestration import get_client
@@ -64,7 +79,7 @@ def close_ghosts(home: Home) -> None:
     sweep_temporaries(home)
     sweep_leftovers(home.cache)
     for file in files:
-        file.unlink(missing_ok=True)
+        _unmark(home, file)
 
 
 def _folder(home: Home) -> Path:

@@ -1,6 +1,7 @@
 """The model registry: the best of a run is `champion` only where it is significantly better, else `challenger`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from tasks.steps.step import PlannedFit
 from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
+from tasks.tracking.registered import find_classifier
 from tasks.tracking.runs import ResultRow, figures
 from tasks.tracking.store import store, store_lock
 from vocabsem.comparison import Difference, difference
+from vocabsem.errors import BadInput, DataError
 from vocabsem.resampling import resample
+from vocabsem.text_classifier import read_classifier
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake, Partition
@@ -122,14 +126,17 @@ def _decided(
 def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion | None") -> PromotionDecision:
     """Compare macro-F1 on validation data, paired on examples and seeds, with the registered champion.
 
-    The champion is replaced if the 95 % interval of the difference lies above zero. A better fit within it becomes
-    challenger, as does one that cannot be compared, with the reason. Without a champion, the first fit is champion.
+    The champion is replaced if the 95 % interval of the difference lies above zero, or if this version cannot read what
+    another has stored. A better fit within the interval becomes challenger, as does one that cannot be compared, with
+    the reason. Without a champion, the first fit is champion.
     """
     if champion is None:
         return PromotionDecision(CHAMPION, "registered as champion (first model of this name)")
     if champion.tags.get("predictions") == fit.predictions.key:
         return PromotionDecision(CHAMPION, "these are the champion's own predictions")
     against = f"version {champion.version}"
+    if not _readable(home, champion):
+        return PromotionDecision(CHAMPION, f"{against}, of another version of vocabsem, can no longer be read")
     theirs = _champion_samples(home, fit, champion.tags)
     if isinstance(theirs, str):
         return PromotionDecision(
@@ -148,6 +155,17 @@ def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion |
 def _champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
     version = client.get_registered_model(name).aliases.get(CHAMPION)
     return client.get_model_version(name, version) if version else None
+
+
+def _readable(home: Home, champion: "ModelVersion") -> bool:
+    """Return whether the classifier of a version can be read; one whose files are gone may come back."""
+    with suppress(BadInput, OSError):
+        files = find_classifier(home, f"{champion.name}/{champion.version}").classifier
+        try:
+            read_classifier(files)
+        except DataError:
+            return False
+    return True
 
 
 def _champion_samples(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> Samples | str:

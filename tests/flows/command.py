@@ -46,7 +46,7 @@ class Command:
         self.process = _context.Process(target=_main, args=arguments, daemon=True)
         self.process.start()
 
-    def wait(self, timeout=900):
+    def wait(self, timeout=1800):
         self.process.join(timeout)
         assert self.process.exitcode is not None, "it did not end"
         out, err = ((Path(self.folder.name) / name).read_text() for name in ("stdout", "stderr"))

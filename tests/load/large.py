@@ -30,7 +30,7 @@ from tasks.steps.facts import AnchorsFacts, ClassFacts, ExamplesFacts, NormFacts
 from tasks.steps.shards import shard_name, shards
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
-from tests.tasks.worlds import LABELS, World, model
+from tests.tasks.worlds import LABELS, World, model, write_card
 from vocabsem.methods.registry import method_infos
 from warehouse.catalog import catalog
 from warehouse.catalog.named_queries import named_queries, run_named_query
@@ -43,14 +43,17 @@ METHODS = [name for name, info in method_infos().items() if info.family == "stat
 GIVEN = {"nearest-tokens": {"token": "t7"}, "nearest-examples": {"example": "test-000007"}}
 
 
-def large_world(folder: Path, **experiment: Any) -> World:
-    """Return a world whose card has every method over stored states, with nothing published."""
+def large_world(folder: Path, width: int, **experiment: Any) -> World:
+    """Return a world whose card has every method over stored states of `width` columns, with nothing published."""
     settings = {"methods": METHODS, "champion": False, "shard_rows": SHARD}
-    return World(folder, experiment=settings | experiment)
+    world = World(folder, experiment=settings | experiment)
+    write_card(folder / "model.yaml", model().model_dump(mode="json") | {"hidden_size": width})
+    return world
 
 
-def fill(plan: Plan, rows: dict[str, int], width: int) -> None:
-    """Publish examples, anchors and states of `width` columns, `rows` of each split, for all that the plan reads."""
+def fill(plan: Plan, rows: dict[str, int]) -> None:
+    """Publish examples, anchors and states, `rows` of each split, for all that the plan reads."""
+    width = plan.pairs[0].model.hidden_size
     _put_examples(plan, rows)
     _put_anchors(plan, width)
     for step in plan.pairs[0].states.values():
@@ -232,9 +235,10 @@ def main() -> None:
     rows = {"train": given.train, "validation": 1000, "test": given.test}
     shots = [0, given.shots if given.shots == "all" else int(given.shots)]
     with tempfile.TemporaryDirectory(prefix="large-") as folder:
-        plan = large_world(Path(folder), methods=given.methods, shots=shots, seeds=list(range(given.seeds))).plan()
+        settings = {"methods": given.methods, "shots": shots, "seeds": list(range(given.seeds))}
+        plan = large_world(Path(folder), given.width, **settings).plan()
         sys.stdout.write("| what | MB | stated | s |\n|---|---|---|---|\n")
-        for name, work in [("the world, made", lambda: fill(plan, rows, given.width)), *subjects(plan)]:
+        for name, work in [("the world, made", lambda: fill(plan, rows)), *subjects(plan)]:
             limit = f"{stated(plan, name):,.0f}" if name in given.methods else ""
             peak, seconds = measured(work)
             sys.stdout.write(f"| {name} | {peak:,.0f} | {limit} | {seconds:,.0f} |\n")

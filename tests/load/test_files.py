@@ -30,6 +30,7 @@ def test_more_rows_take_no_more_memory():
 
 
 @pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.timeout(2 * 3600)
 def test_three_hundred_thousand_rows_take_no_more_memory(cases):
     check(peaks(30_000, 300_000), 30_000, 300_000, 60)

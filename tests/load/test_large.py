@@ -34,6 +34,7 @@ def test_fits_hold_what_they_stated():
 
 
 @pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.timeout(4 * 3600)
 def test_a_million_test_rows_pass_through_every_method_and_the_catalog(cases):
     peaks = measured("--test", 1_000_000)
@@ -43,6 +44,7 @@ def test_a_million_test_rows_pass_through_every_method_and_the_catalog(cases):
 
 
 @pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.timeout(4 * 3600)
 def test_two_hundred_thousand_training_rows_are_fitted_in_what_was_stated(cases):
     methods = [name for name in METHODS if name != "paper_calibrator"]  # a hundred epochs are hours, not gigabytes

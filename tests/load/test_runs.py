@@ -30,6 +30,7 @@ def test_a_few_runs_leave_nothing_open():
 
 
 @pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.timeout(4 * 3600)
 def test_two_hundred_runs_leave_nothing_open_and_grow_in_line(cases):
     with small_world() as world:

@@ -20,6 +20,7 @@ from vocabsem.methods.registry import load_method
 __all__ = ["Arrays", "from_arrays", "to_arrays"]
 
 Arrays = dict[str, NDArray[Any]]
+FIX = "fit it again with this version, and store it with to_arrays"
 
 
 def to_arrays(estimator: Method) -> tuple[Arrays, dict[str, Any]]:
@@ -115,18 +116,18 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = 
         estimator = method(space, **metadata["params"])
         learned = _group(arrays, "learned.") | metadata["learned"]
     except (CardError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"stored method cannot be read: {error!r}; store it again with to_arrays") from error
+        raise DataError(f"stored method cannot be read: {error!r}: {FIX}") from error
     expected = _annotated(method)
     if missing := sorted(expected - learned.keys()):
-        raise DataError(f"stored {method.name} lacks {', '.join(missing)}: store it again with to_arrays")
+        raise DataError(f"stored {method.name} lacks {', '.join(missing)}: {FIX}")
     if unknown := sorted(learned.keys() - expected):
-        raise DataError(f"stored {method.name} holds {unknown[0]!r}, which fit does not learn: store it again")
+        raise DataError(f"stored {method.name} holds {unknown[0]!r}, which fit does not learn: {FIX}")
     for name, value in learned.items():
         setattr(estimator, name, value)
     try:
         estimator.predict_proba(np.zeros((1, estimator.n_features_in_), np.float32))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise DataError(f"stored {method.name} cannot predict: {error!r}; store it again with to_arrays") from error
+        raise DataError(f"stored {method.name} cannot predict: {error!r}: {FIX}") from error
     return estimator
 
 

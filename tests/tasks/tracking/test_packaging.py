@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from tasks.steps.result_specs import MetricsSpec
@@ -20,11 +22,12 @@ from tasks.steps.specs import ExamplesSpec, MethodSettings, StatesFitSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier, packaged_classifier
+from tasks.tracking.registered import find_classifier
 from tasks.tracking.registry import register
 from tasks.tracking.store import store
 from tests.vocabsem.architectures import save as save_model
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.errors import BadInput
+from vocabsem.errors import BadInput, DataError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
@@ -249,6 +252,48 @@ def test_a_failure_half_way_leaves_no_folder_and_is_no_hindrance(registered, mon
     assert enter(home, run, name, calibrator, unheard).alias == "champion", "the next run goes on"
     with store(home) as client:
         assert [str(result.version) for result in client.search_model_versions(f"name = '{name}'")] == ["1"]
+
+
+def older_card(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["model"]["license"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def older_settings(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["settings"]["pooling"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def older_method(folder):
+    path = folder / "calibrator.safetensors"
+    with safe_open(path, "numpy") as file:
+        arrays, described = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    path.write_bytes(save({name: array for name, array in arrays.items() if name != "learned.mean_"}, described))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (older_card, "the card of its model: license: Field required"),
+        (older_settings, "its settings lack pooling"),
+        (older_method, "stored vocabulary_calibrator lacks mean_"),
+    ],
+)
+def test_a_champion_that_another_version_has_stored_is_replaced_by_the_next_run(registered, change, reason):
+    home, one, calibrator, run, *_ = registered
+    name = f"vocabsem-{change.__name__}"
+    enter(home, run, name, calibrator, one)
+    change(find_classifier(home, name).classifier)
+    again = re.escape(f"the classifier of dataset 'films' cannot be read ({reason}): run its experiment again (`")
+    with pytest.raises(DataError, match=f"^{again}vocabsem run CARD`"):
+        load_classifier(home, name)
+
+    newer = enter(home, run, name, calibrator, entry(one.model, key_of=name))
+    assert (newer.version, newer.alias) == ("2", "champion")
+    assert newer.why == "version 1, of another version of vocabsem, can no longer be read"
+    load_classifier(home, name)
 
 
 def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):

@@ -96,7 +96,9 @@ def f1_of(home, fit):
 def champion(fit, version="7", **tags):
     """What MLflow knows of a registered champion."""
     known = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": "tiny"}
-    return SimpleNamespace(version=version, tags=known | {"method": fit.name, "shots": str(fit.shots)} | tags)
+    return SimpleNamespace(
+        name="contest", version=version, tags=known | {"method": fit.name, "shots": str(fit.shots)} | tags
+    )
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +174,10 @@ def test_who_cannot_be_compared_is_challenger_and_it_is_stated_why(home, example
         (champion(elsewhere), "it was validated on other examples"),
         (champion(again, predictions="f" * 64), "what it predicted is no longer in the lake"),
         (champion(again, examples="f" * 64), "what it predicted is no longer in the lake"),
-        (SimpleNamespace(version="7", tags={"predictions": "f" * 64}), "it was registered without its examples' key"),
+        (
+            SimpleNamespace(name="contest", version="7", tags={"predictions": "f" * 64}),
+            "it was registered without its examples' key",
+        ),
     ):
         decision = compare_with_champion(home, fit, holder)
         assert (decision.alias, decision.difference) == ("challenger", None)

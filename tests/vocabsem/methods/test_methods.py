@@ -256,7 +256,7 @@ def test_persistence_refuses_a_method_that_lacks_what_fit_learns(name):
     for lost in learned | metadata["learned"].keys():
         kept = {key: array for key, array in arrays.items() if key.partition("/")[0] != f"learned.{lost}"}
         plain = {key: value for key, value in metadata["learned"].items() if key != lost}
-        with pytest.raises(DataError, match=f"stored {name} lacks {lost}: store it again"):
+        with pytest.raises(DataError, match=f"stored {name} lacks {lost}: fit it again"):
             from_arrays(kept, metadata | {"learned": plain})
     for part in [key for key in arrays if "/" in key]:
         with pytest.raises(DataError, match=f"stored {name} cannot predict"):

@@ -1,0 +1,36 @@
+"""Texts that were cut are stated, with their share: by the plan, at the end of a run, and in its report."""
+
+import time
+from html import unescape
+
+from flows.cli.leaderboard_view import print_summary
+from flows.reporting.data_notes import plan_notes
+from flows.reporting.report import report
+from tasks.record import record_run
+from tests.tasks.worlds import World, compute
+from tests.vocabsem.architectures import tokenizer
+from warehouse.catalog import catalog
+from warehouse.lake.partition import Lake
+
+LIMIT = 16
+SMALL = {"methods": ["zero_shot"], "shots": [0], "seeds": [0], "max_tokens": LIMIT, "champion": False}
+
+
+def test_texts_that_were_cut_are_stated_wherever_a_run_is_shown(tmp_path, capsys):
+    plan = World(tmp_path, experiment=SMALL).plan()
+    compute(plan)
+    record_run.fn(plan.home, plan.experiment.model_dump(mode="json"), plan.run, time.time(), "", "none", [])
+    catalog.rebuild(plan.home)
+
+    rows = plan.pairs[0].examples.partition(Lake(plan.home)).table(["split", "text"]).to_pylist()
+    texts = [row["text"] for row in rows if row["split"] != "train"]  # what zero-shot reads
+    encode = tokenizer()
+    cut = sum(len(encode(f"review : {text} sentiment :")["input_ids"]) > LIMIT for text in texts)
+    assert 0 < cut < len(texts)
+    note = f"{cut} of {len(texts)} prompts ({cut / len(texts):.0%}) cut to {LIMIT} tokens, max_tokens of the experiment"
+    note += " or the model's card"
+    assert ("made, tiny-llama", note) in plan_notes(plan)
+    print_summary(plan, None)
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert note in report(plan.home, "tiny")
+    assert note in unescape(report(plan.home, "tiny", html=True))
