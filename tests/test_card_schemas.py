@@ -41,7 +41,7 @@ def changed(card, path, value):
 
 def is_read(kind, card, folder):
     path = folder / "card.yaml"
-    path.write_text(json.dumps(card))
+    path.write_text(yaml.safe_dump(card))  # a number such as 1e-05 of JSON is a text in YAML
     try:
         read_yaml(path, CARDS[kind])
     except CardError:
