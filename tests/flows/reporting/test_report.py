@@ -158,7 +158,7 @@ def test_the_page_says_where_its_numbers_come_from(home, page):
     (key,) = catalog.query(home, "select key from runs where experiment = 'paper'")["key"].to_pylist()
     assert f"`vocabsem report paper --markdown` from run {key[:12]} of 2026-01-02, commit 0000000000." in page
     assert "means over 2 seeds" in page
-    assert "in bold. Row limits of a data set: 1,800 for train, 400 for test.\n" in page
+    assert "in bold. Row limits of a data set: 1,800 for train, 400 for test. By protocol 1 but for datasets," in page
 
 
 def test_only_what_there_are_rows_for_is_shown(home):
