@@ -3,57 +3,49 @@
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.steps.spec import keys_of
-from tasks.steps.specs import FitSpec
+from tasks.views.recorded_run import RecordedRun, Row
 from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.errors import BadInput
 from vocabsem.example_hashes import example_hash, split_hash
 from vocabsem.metrics import METRICS
 from vocabsem.protocol import PROTOCOLS, card_departures, example_departures
-from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.atomic import replaced
 from warehouse.lake.keys import partition_key
-from warehouse.lake.partition import Lake
-
-Row = dict[str, Any]
 
 
-def make_submission(home: Home, run: str) -> Row:
+def make_submission(home: Home, key: str) -> Row:
     """Return the submission of a run, by its key, in JSON's types.
 
     Raises BadInput where its predictions are more than a submission may hold, NotPublished for what was removed.
     """
-    used = {row["key"]: row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")}
-            for row in reads.run_partitions(home, run)}  # fmt: skip
-    facts, payload = used[run]["facts"], used[run]["payload"]
-    fits = [used[key] for key in keys_of(payload["inputs"], "metrics").values()]
-    datasets = {row["what"]: _dataset(home, row) for row in used.values() if row["kind"] == "examples"}
-    _check_size(datasets, [used[fit["payload"]["inputs"]["predictions"]] for fit in fits])
-    made = [_fit(home, fit, used, datasets, facts.get("unlabeled"), payload.get("controls", [])) for fit in fits]
+    run = RecordedRun(home, key)
+    facts = run.record["facts"]
+    datasets = {row["what"]: _dataset(run, row) for row in run.of_kind("examples")}
+    _check_size(run, datasets)
+    fits = [_fit(run, fit, datasets) for fit in run.fits]
     for dataset in datasets.values():
         del dataset["ids"]
     card, version = _without_folders(facts["card"]), facts["card"].get("protocol") or max(PROTOCOLS)
     content: Row = {
         "format": FORMAT,
         "version": VERSION,
-        "run": run,
+        "run": key,
         "record": facts | {"card": card},
-        "versions": {name: str(each) for name, each in used[run]["versions"].items()},
+        "versions": {name: str(each) for name, each in run.record["versions"].items()},
         "protocol": protocol_claim(card, list(datasets.values()), version),
-        "models": [_model(row) for row in used.values() if row["kind"] == "anchors"],
+        "models": [_model(row) for row in run.of_kind("anchors")],
         "datasets": list(datasets.values()),
-        "fits": made,
-        "partitions": {key: row["payload"] for key, row in used.items()},
+        "fits": fits,
+        "partitions": {key: row["payload"] for key, row in run.partitions.items()},
     }
     return content | {"sha256": partition_key(content)}
 
@@ -100,11 +92,10 @@ def _model(row: Row) -> Row:
     }
 
 
-def _dataset(home: Home, row: Row) -> Row:
+def _dataset(run: RecordedRun, row: Row) -> Row:
     """Return a data set, with the ids of its test examples."""
     facts = row["facts"]
-    columns = ["id", "split", "label", "label_name", "fields"]
-    table = Lake(home).partition("examples", row["key"], dataset=row["what"]).table(columns)
+    table = run.examples(row["what"], ["id", "split", "label", "label_name", "fields"])
     hashes, test = split_hashes(table), table.filter(pc.equal(table["split"], "test"))
     return {
         "name": row["what"],
@@ -119,57 +110,37 @@ def _dataset(home: Home, row: Row) -> Row:
     }
 
 
-def _fit(
-    home: Home, row: Row, used: Mapping[str, Row], datasets: Mapping[str, Row], unlabeled: Any, controls: list[str]
-) -> Row:
-    where = {name: row["payload"]["coordinates"][name] for name in FitSpec.path_fields}
-    table = Lake(home).partition("metrics", row["key"], **where).table()
-    stated = [each for each in table.to_pylist() if each["split"] == "test"]
-    means = {each["metric"]: each for each in stated if each["seed"] is None and each["metric"] in METRICS}
-    predictions = used[row["payload"]["inputs"]["predictions"]]
-    seconds = {each["seed"]: each["fit_seconds"] for each in predictions["facts"]["seeds"]}
-    ids = datasets[where["dataset"]]["ids"]
+def _fit(run: RecordedRun, fit: Row, datasets: Mapping[str, Row]) -> Row:
+    where, unlabeled = run.where(fit), run.record["facts"].get("unlabeled")
+    stated = [row for row in run.metrics(fit) if row["split"] == "test" and row["metric"] in METRICS]
+    means = {row["metric"]: row for row in stated if row["seed"] is None}
+    seconds = {seed["seed"]: seed["fit_seconds"] for seed in run.predictions_of(fit)["facts"]["seeds"]}
     return {
-        "key": row["key"],
+        "key": fit["key"],
         **where,
-        "control": where["method"] in controls,
+        "control": where["method"] in run.record["payload"].get("controls", []),
         "unlabeled": None if unlabeled is None else where["method"] in unlabeled,
         "metrics": {
-            name: {"value": each["value"], "low": each["low"], "high": each["high"], "std": each["spread"]}
-            for name, each in means.items()
+            name: {"value": row["value"], "low": row["low"], "high": row["high"], "std": row["spread"]}
+            for name, row in means.items()
         },
         "seeds": [
             {
                 "seed": seed,
-                "metrics": {e["metric"]: e["value"] for e in stated if e["seed"] == seed and e["metric"] in METRICS},
+                "metrics": {row["metric"]: row["value"] for row in stated if row["seed"] == seed},
                 "fit_seconds": seconds.get(seed),
                 "probabilities": b64encode(probabilities.astype("<f4").tobytes()).decode(),
             }
-            for seed, probabilities in _probabilities(home, predictions["key"], where, ids)
+            for seed, probabilities in run.probabilities(fit, "test", datasets[where["dataset"]]["ids"])
         ],
     }
 
 
-def _probabilities(home: Home, key: str, where: Mapping[str, str], ids: list[str]) -> Iterator[tuple[int, Any]]:
-    """Yield each seed and its probabilities (N, C), the rows in the order of `ids`."""
-    columns = ["id", "split", "seed", "probabilities"]
-    table = Lake(home).partition("predictions", key, **where).table(columns)
-    table = table.filter(pc.equal(table["split"], "test"))
-    place = {name: index for index, name in enumerate(ids)}
-    for seed in pc.unique(table["seed"]).to_pylist():
-        part = table.filter(pc.equal(table["seed"], seed))
-        order = np.array([place[name] for name in part["id"].to_pylist()])
-        values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
-        ordered = np.empty_like(values)
-        ordered[order] = values
-        yield seed, ordered
-
-
-def _check_size(datasets: Mapping[str, Row], predictions: list[Row]) -> None:
+def _check_size(run: RecordedRun, datasets: Mapping[str, Row]) -> None:
     size = 0
-    for each in predictions:
-        dataset = datasets[each["payload"]["coordinates"]["dataset"]]
-        size += len(each["facts"]["seeds"]) * len(dataset["labels"]) * len(dataset["classes"]) * 4 * 4 // 3
+    for fit in run.fits:
+        dataset, seeds = datasets[run.where(fit)["dataset"]], run.predictions_of(fit)["facts"]["seeds"]
+        size += len(seeds) * len(dataset["labels"]) * len(dataset["classes"]) * 4 * 4 // 3  # float32, in Base64
     if size > LARGEST:
         raise BadInput(
             f"the predictions of this run take {size >> 20} MiB, a submission holds {LARGEST >> 20}: run and submit"

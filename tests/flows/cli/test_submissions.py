@@ -61,3 +61,22 @@ def test_what_cannot_be_read_or_written_is_one_line(home, words, message):
     done = command(home, *words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"error: {message}")
+
+
+def test_predictions_are_exported_for_another_harness(home, tmp_path):
+    words = ["export", "predictions", "--experiment", "tiny", "--format", "harness", "--output"]
+    done = command(home, *words, tmp_path / "out", "--method", "centroid")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'out'}: 2 files of samples, results of 1 models\n"
+    done = command(home, "export", "anchors", "--format", "harness", "--output", tmp_path / "other")
+    assert (done.returncode, done.stderr) == (2, "error: --format harness is for predictions, not for anchors\n")
+
+
+def test_a_card_for_the_hub_is_written(home, tmp_path):
+    done = command(home, "export", "card", "--experiment", "tiny", "--output", tmp_path / "README.md")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'README.md'}\n")
+    assert (tmp_path / "README.md").read_text().startswith("---\n")
+    done = command(home, "export", "card", "--experiment", "tiny", "--output", tmp_path / "card.txt")
+    assert "a card is Markdown: give a name with .md" in done.stderr
+    done = command(home, "export", "card", "--output", tmp_path / "README.md")
+    assert "card is of one experiment: give --experiment, of tiny" in done.stderr
