@@ -11,7 +11,7 @@ from tasks.steps.facts import ProtocolFacts, RunFacts
 from tasks.steps.specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
-from vocabsem.protocol import PROTOCOLS, card_departures
+from vocabsem.protocol import PROTOCOLS, card_deviations
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -44,7 +44,7 @@ def record_run(
         git_commit=git_commit(),
         unlabeled=tuple(unlabeled),
         left_out=tuple(left_out),
-        protocol=ProtocolFacts(version=version, departures=tuple(card_departures(card, version))),
+        protocol=ProtocolFacts(version=version, deviations=tuple(card_deviations(card, version))),
     )
     step.publish(Lake(home), [], facts)
     return step.key

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["PROTOCOLS", "Departure", "Protocol", "card_departures", "example_departures", "summary"]
+__all__ = ["PROTOCOLS", "Deviation", "Protocol", "card_deviations", "example_deviations", "summary"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -41,7 +41,7 @@ class Protocol:
     """The same, of a difference between two methods on the same examples and seeds."""
 
 
-class Departure(NamedTuple):
+class Deviation(NamedTuple):
     """A part of a card or of its data that is not as in a protocol."""
 
     part: str
@@ -89,7 +89,7 @@ PROTOCOLS = MappingProxyType(
 """By their versions."""
 
 
-def card_departures(card: Mapping[str, Any], version: int = 1) -> list[Departure]:
+def card_deviations(card: Mapping[str, Any], version: int = 1) -> list[Deviation]:
     """Return the parts of an experiment card that are not as in a protocol.
 
     Parameters
@@ -101,13 +101,13 @@ def card_departures(card: Mapping[str, Any], version: int = 1) -> list[Departure
 
     Returns
     -------
-    list of Departure
+    list of Deviation
         In the order of the protocol; none where the card follows it.
     """
-    return list(dict.fromkeys(_card_departures(card, PROTOCOLS[version])))
+    return list(dict.fromkeys(_card_deviations(card, PROTOCOLS[version])))
 
 
-def example_departures(hashes: Mapping[str, Mapping[str, str]], version: int = 1) -> list[Departure]:
+def example_deviations(hashes: Mapping[str, Mapping[str, str]], version: int = 1) -> list[Deviation]:
     """Return the splits whose examples are not those of a protocol.
 
     Parameters
@@ -119,23 +119,23 @@ def example_departures(hashes: Mapping[str, Mapping[str, str]], version: int = 1
 
     Returns
     -------
-    list of Departure
+    list of Deviation
     """
     known = PROTOCOLS[version].datasets
     return [
-        Departure(f"{split} examples of {name}", known[name].get(split, "none"), each)
+        Deviation(f"{split} examples of {name}", known[name].get(split, "none"), each)
         for name, by_split in hashes.items()
         for split, each in (by_split.items() if name in known else ())
         if known[name].get(split) != each
     ]
 
 
-def summary(departures: Sequence[Departure], version: int = 1) -> str:
+def summary(deviations: Sequence[Deviation], version: int = 1) -> str:
     """Return what to cite: `protocol 1`, or `protocol 1 but for limits.train, shots`.
 
     Parameters
     ----------
-    departures : sequence of Departure
+    deviations : sequence of Deviation
         All there are.
     version : int
         Of the protocol.
@@ -144,29 +144,29 @@ def summary(departures: Sequence[Departure], version: int = 1) -> str:
     -------
     str
     """
-    but = f" but for {', '.join(each.part for each in departures)}" if departures else ""
+    but = f" but for {', '.join(each.part for each in deviations)}" if deviations else ""
     return f"protocol {version}{but}"
 
 
-def _card_departures(card: Mapping[str, Any], protocol: Protocol) -> Iterator[Departure]:
+def _card_deviations(card: Mapping[str, Any], protocol: Protocol) -> Iterator[Deviation]:
     given = {PurePath(name).stem if name.endswith((".yaml", ".yml")) else name for name in card.get("datasets", ())}
     missing, others = sorted(set(protocol.datasets) - given), sorted(given - set(protocol.datasets))
     if missing or others:
         parts = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(others)}"] * bool(others)
-        yield Departure("datasets", f"the {len(protocol.datasets)} of the protocol", "; ".join(parts))
+        yield Deviation("datasets", f"the {len(protocol.datasets)} of the protocol", "; ".join(parts))
     for split, limit in (card.get("limits") or {}).items():
         if limit is not None:
-            yield Departure(f"limits.{split}", "every row", str(limit))
+            yield Deviation(f"limits.{split}", "every row", str(limit))
     for part in ("shots", "on_insufficient", "seeds", "temperature"):
         expected, value = _text(getattr(protocol, part)), _text(card.get(part))
         if expected != value:
-            yield Departure(part, expected, value)
+            yield Deviation(part, expected, value)
     for spec in card["methods"]:
         name = spec.get("label") or spec["method"]
         if spec.get("seeds") and spec["seeds"] < len(protocol.seeds):
-            yield Departure(f"seeds of {name}", str(len(protocol.seeds)), str(spec["seeds"]))
+            yield Deviation(f"seeds of {name}", str(len(protocol.seeds)), str(spec["seeds"]))
         if spec.get("shots") and _text(spec["shots"]) != _text(protocol.shots):
-            yield Departure(f"shots of {name}", _text(protocol.shots), _text(spec["shots"]))
+            yield Deviation(f"shots of {name}", _text(protocol.shots), _text(spec["shots"]))
 
 
 def _text(value: Any) -> str:

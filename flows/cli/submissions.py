@@ -31,15 +31,15 @@ def submit(
     if not output.name.endswith((".json", ".json.gz")):
         raise BadInput(f"--output {output}: give a name with .json or .json.gz")
     home = Home.find()
-    found = find_run(home, run)
-    with activity(f"reading the predictions of {found['experiment']}"):
-        content = make_submission(home, found["key"])
+    recorded = find_run(home, run)
+    with activity(f"reading the predictions of {recorded['experiment']}"):
+        content = make_submission(home, recorded["key"])
     with activity("recomputing its metrics"):
         faults = list(mismatches(ReadSubmission(Submission.model_validate(content), content)))
     if faults:
         raise BadInput(
-            f"run {found['key'][:12]} of {found['experiment']} does not verify ({faults[0]}; {len(faults)} in all): it"
-            " was scored by another version: `vocabsem run` its card again, and submit that"
+            f"run {recorded['key'][:12]} does not verify ({faults[0]}; {len(faults)} in all): it was scored by another"
+            " version: `vocabsem run` its card again, and submit that"
         )
     with writable(output):
         write_submission(content, output)
@@ -61,14 +61,14 @@ def verify_submission(
     from tasks.views.submission_check import mismatches
     from tasks.views.submission_examples import check_examples
     from tasks.views.submission_schema import read_submission
-    from vocabsem.protocol import Departure, summary
+    from vocabsem.protocol import Deviation, summary
 
     read, folder = read_submission(file), find_data_dir(data_dir)
     submission = read.submission
     claim = submission.protocol
-    departures = [Departure(each.part, each.expected, each.given) for each in claim.departures]
+    deviations = [Deviation(each.part, each.expected, each.given) for each in claim.deviations]
     typer.echo(
-        f"run {submission.run[:12]} of {submission.record.get('experiment')}, {summary(departures, claim.version)}"
+        f"run {submission.run[:12]} of {submission.record.get('experiment')}, {summary(deviations, claim.version)}"
     )
     with activity("recomputing its metrics"):
         faults = [str(fault) for fault in mismatches(read)]

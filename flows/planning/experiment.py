@@ -16,7 +16,7 @@ from vocabsem.layers import GivenLayer, Pooling
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.model_draft import find_model_card
-from vocabsem.protocol import card_departures
+from vocabsem.protocol import card_deviations
 from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
@@ -155,9 +155,9 @@ class Experiment(Card):
         ):
             if twice := sorted(name for name, count in Counter(names).items() if count > 1):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
-        if self.protocol and (departures := card_departures(self.model_dump(mode="json"), self.protocol)):
+        if self.protocol and (deviations := card_deviations(self.model_dump(mode="json"), self.protocol)):
             raise ValueError(
-                f"not as in protocol {self.protocol}: {'; '.join(map(str, departures))}: change these, or leave"
+                f"not as in protocol {self.protocol}: {'; '.join(map(str, deviations))}: change these, or leave"
                 " 'protocol' out, so that they are listed with the run"
             )
         return self

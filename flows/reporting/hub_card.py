@@ -9,7 +9,7 @@ from tasks.tracking import markdown
 from tasks.tracking.outcome import CHAMPION, registered_name
 from tasks.views.recorded_run import RecordedRun
 from vocabsem.errors import BadInput
-from vocabsem.protocol import PROTOCOLS, card_departures, summary
+from vocabsem.protocol import PROTOCOLS, card_deviations, summary
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -53,7 +53,7 @@ def _metadata(recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> "Mod
         datasets=sorted({hub for row in champions if (hub := sets[row["dataset"]])}) or None,
         metrics=["f1", "accuracy"],
         tags=["vocabsem", "vocabulary-defined-semantics"],
-        **_license([card.get("license") or card.get("licence") or "" for card in used]),  # codespell:ignore licence
+        **_license([card.get("license", "") for card in used]),
         eval_results=[each for row in champions for each in _results(run, row, sets[row["dataset"]])],
     )
 
@@ -77,8 +77,8 @@ def _results(run: Run, row: Row, hub: str | None) -> "list[EvalResult]":
 
 def _on_hub(source: str) -> str | None:
     """Return the name on the hub of a source that is there."""
-    found = re.match(r"hf:(?:datasets/)?([^/@]+/[^/@]+)", source)
-    return found[1] if found else None
+    match = re.match(r"hf:(?:datasets/)?([^/@]+/[^/@]+)", source)
+    return match[1] if match else None
 
 
 def _dataset_on_hub(row: Row) -> str | None:
@@ -120,7 +120,7 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
         "## Results",
         "",
         "Test data, means over seeds where the seed matters; intervals by bootstrap over examples and seeds; by"
-        f" {summary(card_departures(run.card, version), version)}. Shots: labeled examples per class.",
+        f" {summary(card_deviations(run.card, version), version)}. Shots: labeled examples per class.",
         "",
         *markdown.pipes(head, rows),
         "",
@@ -145,8 +145,5 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
 
 def _stated(row: Row) -> str:
     card = row["facts"]["card"] if row["kind"] == "anchors" else row["facts"]
-    parts = [
-        card.get("license") or card.get("licence") or "none stated",
-        card.get("citation"),
-    ]  # codespell:ignore licence
-    return markdown.escape("; ".join(part for part in parts if part))
+    stated = card.get("license", "none stated")
+    return markdown.escape("; ".join(part for part in (stated, card.get("citation")) if part))

@@ -31,6 +31,7 @@ class Results:
     contrasts: list[Row]
     ranks: list[Row]
     sensitivity: list[Row]
+    wins: list[Row]
 
     @property
     def datasets(self) -> list[str]:
@@ -94,6 +95,10 @@ def average_ranks(results: Results) -> Tables:
     note = (
         "Rank by macro-F1 among the methods at the same number of labeled examples, averaged over data sets; 1 is best."
     )
+    known = {row["shots"]: row["critical_difference"] for row in results.ranks if row["critical_difference"]}
+    if known:
+        each = ", ".join(f"{known[shots]:.1f} at {shots}" for shots in sort_shots(set(known)))
+        note += f" Ranks that differ by less are not significantly different at 5 % (Nemenyi): {each}."
     return _by_shots(
         results,
         "Average ranks",
@@ -119,6 +124,24 @@ def rivals(results: Results) -> Tables:
         " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
     return _by_shots(results, "Against ours", note, rows, None, cell)
+
+
+def wins(results: Results) -> Tables:
+    """Tabulate on how many data sets each method wins, ties and loses against ours."""
+
+    def cell(rows: list[Row]) -> str:
+        row = rows[0]
+        return f"{row['wins']}/{row['ties']}/{row['losses']} ({row['p_holm']:.3f})"
+
+    if not results.wins:
+        return []
+    sets = max(row["datasets"] for row in results.wins)
+    note = (
+        f"Data sets on which a method has the higher macro-F1, the same, and the lower one than"
+        f" `{results.wins[0]['reference']}`, and in brackets p: Wilcoxon's signed-rank test over the data sets, after"
+        f" Holm's correction. Before it, p of {sets} data sets is at least {2 / 2**sets:.2g}."
+    )
+    return _by_shots(results, "Wins, ties and losses", note, results.wins, None, cell)
 
 
 def vocabulary(results: Results) -> Tables:
@@ -176,7 +199,7 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     return _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
 
 
-SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration, sensitivity)
+SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, sensitivity)
 
 
 def _in_context(spec: MethodSpec) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vocabsem.layers import Layer, Pooling
-from vocabsem.protocol import Departure
+from vocabsem.protocol import Deviation
 from warehouse.errors import CorruptPartition
 from warehouse.lake.manifest import Manifest
 
@@ -191,7 +191,7 @@ class ProtocolFacts(Facts):
     """The protocol of evaluation that the card of a run was compared with."""
 
     version: int
-    departures: tuple[Departure, ...]
+    deviations: tuple[Deviation, ...]
     """What of the card is not as in the protocol: part, expected, given."""
 
 

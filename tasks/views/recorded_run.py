@@ -80,10 +80,10 @@ class RecordedRun:
         partition = Lake(self.home).partition("predictions", self.predictions_of(fit)["key"], **self.where(fit))
         table = partition.table(columns)
         table = table.filter(pc.equal(table["split"], split))
-        place = {name: index for index, name in enumerate(ids)}
+        position = {name: index for index, name in enumerate(ids)}
         for seed in pc.unique(table["seed"]).to_pylist():
             part = table.filter(pc.equal(table["seed"], seed))
             values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
             ordered = np.empty_like(values)
-            ordered[[place[name] for name in part["id"].to_pylist()]] = values
+            ordered[[position[name] for name in part["id"].to_pylist()]] = values
             yield seed, ordered

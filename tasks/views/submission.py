@@ -16,7 +16,7 @@ from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.errors import BadInput
 from vocabsem.example_hashes import example_hash, split_hash
 from vocabsem.metrics import METRICS
-from vocabsem.protocol import PROTOCOLS, card_departures, example_departures
+from vocabsem.protocol import PROTOCOLS, card_deviations, example_deviations
 from warehouse.home import Home
 from warehouse.lake.atomic import replaced
 from warehouse.lake.keys import partition_key
@@ -51,14 +51,14 @@ def make_submission(home: Home, key: str) -> Row:
 
 
 def protocol_claim(card: Mapping[str, Any], datasets: list[Row], version: int) -> Row:
-    """Return the version and what departs from it: settings of the card, and examples of splits without a limit."""
+    """Return the version and what deviates from it: settings of the card, and examples of splits without a limit."""
     limits = card.get("limits") or {}
     hashes = {
         dataset["name"]: {split: each["hash"] for split, each in dataset["splits"].items() if limits.get(split) is None}
         for dataset in datasets
     }
-    departures = card_departures(card, version) + example_departures(hashes, version)
-    return {"version": version, "departures": [each._asdict() for each in departures]}
+    deviations = card_deviations(card, version) + example_deviations(hashes, version)
+    return {"version": version, "deviations": [each._asdict() for each in deviations]}
 
 
 def write_submission(content: Row, output: Path) -> None:
@@ -87,7 +87,7 @@ def _model(row: Row) -> Row:
     return {
         "name": row["what"],
         "source": _without_folders(card["source"]),
-        "license": card.get("license") or card.get("licence"),  # codespell:ignore licence
+        "license": card.get("license", "not recorded"),
         "digest": row["payload"]["model"],
     }
 
@@ -101,7 +101,7 @@ def _dataset(run: RecordedRun, row: Row) -> Row:
         "name": row["what"],
         "examples": row["key"],
         "sources": {split: _without_folders(source) for split, source in facts["sources"].items()},
-        "license": facts.get("license") or facts.get("licence"),  # codespell:ignore licence
+        "license": facts.get("license", "not recorded"),
         "classes": [each["name"] for each in sorted(facts["classes"], key=lambda each: each["label"])],
         "splits": {split: {"rows": len(each), "hash": split_hash(each)} for split, each in hashes.items()},
         "hashes": hashes["test"],

@@ -26,12 +26,12 @@ NONE = "none"
 class Mismatch:
     """What does not agree."""
 
-    place: str
+    where: str
     stated: object
     recomputed: object
 
     def __str__(self) -> str:
-        return f"{self.place}: stated {self.stated}, recomputed {self.recomputed}"
+        return f"{self.where}: stated {self.stated}, recomputed {self.recomputed}"
 
 
 def mismatches(read: ReadSubmission) -> Iterator[Mismatch]:
@@ -126,7 +126,7 @@ def _protocol(read: ReadSubmission) -> Iterator[Mismatch]:
 
 
 def _parts(claim: Mapping[str, Any]) -> str:
-    return "; ".join(f"{e['part']}: {e['given']} instead of {e['expected']}" for e in claim["departures"]) or "followed"
+    return "; ".join(f"{e['part']}: {e['given']} instead of {e['expected']}" for e in claim["deviations"]) or "followed"
 
 
 def _identity(submission: Submission, fit: Fit) -> Iterator[Mismatch]:
@@ -140,41 +140,41 @@ def _identity(submission: Submission, fit: Fit) -> Iterator[Mismatch]:
     predictions = partitions.get(metrics.inputs.get("predictions", ""))
     seeds = [unit.seed for unit in fit.seeds]
     if predictions and predictions.seeds != seeds:
-        yield Mismatch(f"{fit.place}: seeds", seeds, predictions.seeds)
+        yield Mismatch(f"{fit.title}: seeds", seeds, predictions.seeds)
     control = fit.method in ((run.controls if run else None) or [])
     if fit.control != control:
-        yield Mismatch(f"{fit.place}: control", fit.control, control)
+        yield Mismatch(f"{fit.title}: control", fit.control, control)
 
 
 def _metrics(fit: Fit, dataset: DatasetIdentity | None) -> Iterator[Mismatch]:
     """Yield metrics of the seeds, their means, deviations and intervals that the predictions do not give."""
     if dataset is None:
-        yield Mismatch(f"{fit.place}: data set", fit.dataset, "missing")
+        yield Mismatch(f"{fit.title}: data set", fit.dataset, "missing")
         return
     try:
         stack = np.stack([_probabilities(unit.probabilities, dataset) for unit in fit.seeds])
         samples = resample(dataset.labels, stack)
     except DataError as error:
-        yield Mismatch(f"{fit.place}: probabilities", f"of {len(dataset.labels)} examples", error)
+        yield Mismatch(f"{fit.title}: probabilities", f"of {len(dataset.labels)} examples", error)
         return
     for index, unit in enumerate(fit.seeds):
         made = {name: float(sample.values[index]) for name, sample in samples.items()}
-        yield from _compared(f"{fit.place}, seed {unit.seed}", unit.metrics, made)
+        yield from _compared(f"{fit.title}, seed {unit.seed}", unit.metrics, made)
     for name in METRICS:
         stated = fit.metrics.get(name)
         mean, std = mean_and_std([float(value) for value in samples[name].values])
         low, high = samples[name].interval()
         of = {"value": mean, "low": low, "high": high, "std": std}
-        yield from _compared(f"{fit.place}: {name}", stated.model_dump() if stated else {}, of)
+        yield from _compared(f"{fit.title}: {name}", stated.model_dump() if stated else {}, of)
     for name in fit.metrics.keys() - METRICS.keys():
-        yield Mismatch(f"{fit.place}: {name}", fit.metrics[name].value, NONE)
+        yield Mismatch(f"{fit.title}: {name}", fit.metrics[name].value, NONE)
 
 
-def _compared(place: str, stated: Mapping[str, float], made: Mapping[str, float]) -> Iterator[Mismatch]:
+def _compared(where: str, stated: Mapping[str, float], made: Mapping[str, float]) -> Iterator[Mismatch]:
     for name in stated | made:
         one, other = stated.get(name), made.get(name)
         if one is None or other is None or abs(one - other) > TOLERANCE:
-            yield Mismatch(f"{place}: {name}", NONE if one is None else one, NONE if other is None else other)
+            yield Mismatch(f"{where}: {name}", NONE if one is None else one, NONE if other is None else other)
 
 
 def _probabilities(text: str, dataset: DatasetIdentity) -> np.ndarray:

@@ -36,14 +36,14 @@ def check_examples(home: Home, submission: Submission, data_dir: Path | None) ->
     """
     for dataset in submission.datasets:
         try:
-            found = _in_lake(home, dataset) or _from_card(home, submission, dataset, data_dir)
+            here = _in_lake(home, dataset) or _from_card(home, submission, dataset, data_dir)
         except (VocabsemError, WarehouseError) as error:
             yield ExamplesCheck(dataset.name, f"not compared: {error}")
             continue
-        if found is None:
+        if here is None:
             yield ExamplesCheck(dataset.name, "not compared: its sources were never fetched here")
             continue
-        hashes, where = found
+        hashes, where = here
         faults = tuple(_faults(dataset, hashes))
         yield ExamplesCheck(dataset.name, f"{len(dataset.hashes):,} test examples compared with {where}", faults)
 

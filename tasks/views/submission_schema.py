@@ -37,7 +37,7 @@ class ProtocolClaim(Part):
     """The protocol that the run was compared with."""
 
     version: Literal[1]
-    departures: list[Stated]
+    deviations: list[Stated]
 
 
 class ModelIdentity(Part):
@@ -107,7 +107,7 @@ class Fit(Part):
     seeds: Annotated[list[Unit], Field(min_length=1)]
 
     @property
-    def place(self) -> str:
+    def title(self) -> str:
         """What it is called in messages."""
         return f"{self.dataset}, {self.model}, {self.method}, {self.shots} shots"
 

@@ -14,7 +14,7 @@ from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError
 from vocabsem.example_hashes import example_hash, split_hash
 from vocabsem.examples import read_examples
-from vocabsem.protocol import PROTOCOLS, card_departures, example_departures, summary
+from vocabsem.protocol import PROTOCOLS, card_deviations, example_deviations, summary
 from vocabsem.sources.readers import fetch_files
 
 ONE = PROTOCOLS[1]
@@ -23,8 +23,8 @@ HELD |= {"methods": ["zero_shot", "ridge"]}
 IN_PACKAGES = ("bbc_news", "reuters_r8", "rotten_tomatoes", "plot_or_review", "newsgroups20", "imdb")
 
 
-def departures(name, **overrides):
-    return card_departures(load_experiment(name, overrides).model_dump(mode="json"))
+def deviations(name, **overrides):
+    return card_deviations(load_experiment(name, overrides).model_dump(mode="json"))
 
 
 def test_what_is_computed_is_what_the_protocol_states():
@@ -60,9 +60,9 @@ def test_the_page_has_its_hashes_and_its_settings():
     assert page.count("\n") <= 80
 
 
-def test_a_card_that_follows_it_has_no_departures():
+def test_a_card_that_follows_it_has_no_deviations():
     given = HELD | {"limits": {}, "datasets": HELD["datasets"][::-1], "seeds": HELD["seeds"][::-1]}
-    assert departures("full_size", **given) == []
+    assert deviations("full_size", **given) == []
     assert load_experiment("full_size", HELD).protocol == 1
     assert summary([]) == "protocol 1"
 
@@ -81,11 +81,11 @@ def test_a_card_that_follows_it_has_no_departures():
         ({"methods": [{"method": "ridge", "shots": [4]}]}, "shots of ridge", "[0, 1, 4, 16, 64, 256, all]", "[4]"),
     ],
 )  # fmt: skip
-def test_each_departure_is_named_and_is_an_error_where_the_card_is_held_to_it(overrides, part, expected, given):
-    (found,) = departures("full_size", **(HELD | overrides | {"protocol": None}))
-    assert found[:2] == (part, expected)
-    assert found.given.startswith(given)
-    assert summary([found]) == f"protocol 1 but for {part}"
+def test_each_deviation_is_named_and_is_an_error_where_the_card_is_held_to_it(overrides, part, expected, given):
+    (deviation,) = deviations("full_size", **(HELD | overrides | {"protocol": None}))
+    assert deviation[:2] == (part, expected)
+    assert deviation.given.startswith(given)
+    assert summary([deviation]) == f"protocol 1 but for {part}"
     with pytest.raises(CardError, match=re.escape(f"not as in protocol 1: {part}: {given}")) as error:
         load_experiment("full_size", HELD | overrides)
     assert "leave 'protocol' out" in str(error.value)
@@ -93,9 +93,9 @@ def test_each_departure_is_named_and_is_an_error_where_the_card_is_held_to_it(ov
 
 def test_examples_are_compared_split_by_split_and_other_sets_are_passed_over():
     trec = dict(ONE.datasets["trec"])
-    assert example_departures({"trec": trec, "mine": {"test": "0" * 16}}) == []
-    found = example_departures({"trec": trec | {"test": "0" * 16, "validation": "1" * 16}})
-    assert found == [
+    assert example_deviations({"trec": trec, "mine": {"test": "0" * 16}}) == []
+    result = example_deviations({"trec": trec | {"test": "0" * 16, "validation": "1" * 16}})
+    assert result == [
         ("test examples of trec", trec["test"], "0" * 16),
         ("validation examples of trec", "none", "1" * 16),
     ]

@@ -47,9 +47,18 @@ def best_by_validation(home: Home, run: str) -> list[Row]:
 def run_ranks(home: Home, run: str) -> list[Row]:
     """Return the average ranks of a run over its data sets, none where it has only one.
 
-    Columns: experiment, run, latest, model, method, shots, shots_order, average_rank, datasets.
+    Columns: those of `ranks`, experiment, run and latest.
     """
     return _rows(home, "run_ranks", run=run)
+
+
+def run_wins(home: Home, run: str, reference: str) -> list[Row]:
+    """Return on how many data sets each method of a run wins, ties and loses against one; none with one data set.
+
+    Columns: model, shots, shots_order, method, reference, datasets, wins, ties, losses, difference (of macro-F1, mean),
+    p (Wilcoxon's signed-rank test over the data sets), p_holm (over the methods at this number of shots).
+    """
+    return _rows(home, "run_wins", run=run, reference=reference)
 
 
 def run_comparisons(home: Home, run: str) -> list[Row]:

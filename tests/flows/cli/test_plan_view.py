@@ -24,7 +24,7 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     assert list(printed["steps"]) == kinds
     assert all(count["all"] == count["missing"] for count in printed["steps"].values())
     assert printed["cost"]["prompts"] == 48
-    parts = [each["part"] for each in printed["protocol"]["departures"]]
+    parts = [each["part"] for each in printed["protocol"]["deviations"]]
     assert (printed["protocol"]["version"], parts[:2]) == (1, ["datasets", "limits.train"])
     plan_view.show_plan(plan, as_json=False)
     shown = capsys.readouterr().out

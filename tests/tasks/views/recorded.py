@@ -68,13 +68,13 @@ def record(folder, datasets=("made",), fitted=None, **experiment):
             ids = [row["id"] for row in table if row["split"] == step.spec.split]
             step.publish(Lake(home), state_table(ids), states_facts(len(ids)))
         for fit in pair.fits:
-            _publish(home, fit, table, fitted or drawn)
+            _publish(home, fit, table, fitted or random)
     key = record_run.fn(home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"])
     rebuild(home)
     return plan, key
 
 
-def drawn(fit, seed, labels):
+def random(fit, seed, labels):
     generator = np.random.default_rng([seed, len(fit.name), len(str(fit.shots))])
     return generator.dirichlet(np.ones(3), len(labels)).astype(np.float32)
 

@@ -80,7 +80,7 @@ def test_its_identities_are_those_of_the_cards(recorded, made):
     assert model["name"] == "made-model"
     assert model["digest"] == plan.pairs[0].anchors.spec.digest
     assert made["versions"]["vocabsem"]
-    assert [each["part"] for each in made["protocol"]["departures"]] == [
+    assert [each["part"] for each in made["protocol"]["deviations"]] == [
         *("datasets", "shots", "on_insufficient", "seeds", "temperature"),
     ]  # fmt: skip
     assert str(plan.home.root.parent) not in json.dumps(made), "no folder of this machine"
@@ -97,11 +97,11 @@ def test_a_file_is_read_as_it_was_written_compressed_or_not(made, tmp_path, name
     assert (tmp_path / "again").read_bytes() == json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def places(value, path=()):
+def leaves(value, path=()):
     """Every path to a number, text, boolean or null of a JSON."""
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(inner, (*path, key))
+            yield from leaves(inner, (*path, key))
     else:
         yield path
 
@@ -132,7 +132,7 @@ def other(value, data):
 @settings(max_examples=30)
 def test_any_tampering_is_found(made, data):
     """Whatever single value is changed: the file is refused, or the difference is named."""
-    path = data.draw(st.sampled_from(sorted(places(made), key=str)))
+    path = data.draw(st.sampled_from(sorted(leaves(made), key=str)))
     value = made
     for key in path:
         value = value[key]
@@ -147,21 +147,21 @@ def test_any_tampering_is_found(made, data):
 def test_a_forged_figure_is_found_where_it_stands_though_the_hash_was_made_anew(made, data):
     fit = data.draw(st.integers(0, len(made["fits"]) - 1))
     name = data.draw(st.sampled_from(["accuracy", "macro_f1", "nll", "ece", "brier"]))
-    of, place = made["fits"][fit], f"{made['fits'][fit]['dataset']}, made-model, {made['fits'][fit]['method']}"
+    of, where = made["fits"][fit], f"{made['fits'][fit]['dataset']}, made-model, {made['fits'][fit]['method']}"
     if data.draw(st.booleans()):
         path = ("fits", fit, "metrics", name, data.draw(st.sampled_from(["value", "low", "high", "std"])))
     else:
         path = ("fits", fit, "seeds", data.draw(st.integers(0, len(of["seeds"]) - 1)), "metrics", name)
-    (found,) = checked(resealed(changed(made, path, 2.5)))
-    assert found.startswith(place)
-    assert f"{name}" in found
-    assert "stated 2.5, recomputed " in found
+    (mismatch,) = checked(resealed(changed(made, path, 2.5)))
+    assert mismatch.startswith(where)
+    assert f"{name}" in mismatch
+    assert "stated 2.5, recomputed " in mismatch
 
 
 @given(st.data())
 @settings(max_examples=10)
 def test_forged_predictions_are_found_though_the_hash_was_made_anew(made, data):
-    """Two classes exchanged in one row: what it predicts, or how surely, is another."""
+    """Two classes exchanged in one row: what it predicts, or its confidence, is another."""
     fit = data.draw(st.integers(0, len(made["fits"]) - 1))
     unit = data.draw(st.integers(0, len(made["fits"][fit]["seeds"]) - 1))
     text = made["fits"][fit]["seeds"][unit]["probabilities"]
@@ -189,12 +189,12 @@ def test_what_is_left_out_is_named(made):
     assert any("linear_probe, 4 shots: seeds: stated [1]" in e for e in checked(without(made, "fits", -1, "seeds", 0)))
     assert any("payload of the run" in each for each in checked(without(made, "partitions", run)))
     assert any("payload of metrics:" in each for each in checked(without(made, "partitions", probe["key"])))
-    found = checked(without(made, "datasets", 0))
-    assert any(each.startswith("data set made, ") for each in found)
-    assert any("zero_shot, 0 shots: data set: stated made, recomputed missing" in each for each in found)
+    mismatch = checked(without(made, "datasets", 0))
+    assert any(each.startswith("data set made, ") for each in mismatch)
+    assert any("zero_shot, 0 shots: data set: stated made, recomputed missing" in each for each in mismatch)
     assert any("model made-model" in each for each in checked(without(made, "models", 0)))
     assert any("nll: stated none" in each for each in checked(without(made, "fits", 0, "seeds", 0, "metrics", "nll")))
-    protocol = changed(made, ("protocol", "departures"), made["protocol"]["departures"][1:])
+    protocol = changed(made, ("protocol", "deviations"), made["protocol"]["deviations"][1:])
     assert any(each.startswith("protocol: ") for each in checked(resealed(protocol)))
 
 
@@ -261,9 +261,11 @@ def test_a_value_of_another_form_is_refused_with_its_place(made, tmp_path, path,
     "text", ["", "AAAA", "!", base64.b64encode(np.full((24, 3), math.nan, "<f4").tobytes()).decode()]
 )
 def test_probabilities_that_are_none_are_named(made, text):
-    found = checked(resealed(changed(made, ("fits", 1, "seeds", 0, "probabilities"), text)))
-    assert len(found) == 1
-    assert found[0].startswith("made, made-model, centroid, 4 shots: probabilities: stated of 24 examples, recomputed")
+    mismatch = checked(resealed(changed(made, ("fits", 1, "seeds", 0, "probabilities"), text)))
+    assert len(mismatch) == 1
+    assert mismatch[0].startswith(
+        "made, made-model, centroid, 4 shots: probabilities: stated of 24 examples, recomputed"
+    )
 
 
 def test_a_card_that_is_none_is_named_and_breaks_nothing(made):
@@ -318,7 +320,7 @@ def test_without_a_run_of_it_the_card_and_its_sources_are_read(made, tmp_path, m
     assert check.note == "not compared: its sources were never fetched here"
 
 
-def test_a_data_set_that_nobody_has_here_is_said_to_be_none(made, tmp_path):
+def test_a_data_set_that_nobody_has_here_is_named(made, tmp_path):
     (check,) = examples_of(Home(tmp_path / "empty"), made)
     assert check.note.startswith("not compared: ")
     assert check.faults == ()
