@@ -32,6 +32,7 @@ class Results:
     ranks: list[Row]
     sensitivity: list[Row]
     wins: list[Row]
+    costs: list[Row]
 
     @property
     def datasets(self) -> list[str]:
@@ -169,6 +170,27 @@ def calibration(results: Results) -> Tables:
     return _by_shots(results, "Probabilities", note, results.scores, None, cell)
 
 
+def costs(results: Results) -> Tables:
+    """Tabulate what each method scores and costs."""
+    forms = {"macro_f1": "{:.3f}", "text_milliseconds": "{:.2f}", "fit_seconds": "{:.2f}"}
+    forms |= {"state_bytes": "{:,.0f}", "method_bytes": "{:,.0f}"}
+    by_method = {row["method"]: row for row in results.costs}
+    rows = [
+        [f"`{name}`", row["shots"], *("" if row[key] is None else form.format(row[key]) for key, form in forms.items())]
+        for name in dict.fromkeys(spec.name for spec in results.specs)
+        if (row := by_method.get(name))
+    ]
+    note = (
+        "Each method at its highest number of labeled examples, means over data sets: milliseconds in the model for a"
+        " test text, on the machine that encoded it; seconds to fit one seed; bytes of a text's stored states and of"
+        " what one seed learned. The time from a state to its answer is not stored, nor that of adapters for a text."
+    )
+    if not any(row["text_milliseconds"] or row["method_bytes"] for row in results.costs):
+        return []
+    heads = ["", "shots", "macro-F1", "ms a text", "s a fit", "bytes a text", "bytes learned"]
+    return _section("Costs by method", note, heads, rows)
+
+
 def sensitivity(results: Results) -> Tables:
     """Tabulate how macro-F1 varies with the template, the label words, the order of demonstrations, label noise."""
     datasets = sorted({row["dataset"] for row in results.sensitivity})
@@ -199,7 +221,7 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     return _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
 
 
-SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, sensitivity)
+SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, costs, sensitivity)
 
 
 def _in_context(spec: MethodSpec) -> bool:

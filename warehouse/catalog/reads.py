@@ -61,6 +61,15 @@ def run_wins(home: Home, run: str, reference: str) -> list[Row]:
     return _rows(home, "run_wins", run=run, reference=reference)
 
 
+def run_method_costs(home: Home, run: str) -> list[Row]:
+    """Return what the methods of a run score and cost, each at the most labels that it was fitted with.
+
+    Columns: model, method, shots, datasets, and means over these: macro_f1, text_milliseconds, fit_seconds,
+    state_bytes, method_bytes; None where nothing is stored.
+    """
+    return _rows(home, "run_method_costs", run=run)
+
+
 def run_comparisons(home: Home, run: str) -> list[Row]:
     """Return the paired comparisons by macro-F1 of a run: the columns of `comparisons`, experiment and run."""
     return _rows(home, "run_comparisons", run=run)
