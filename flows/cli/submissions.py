@@ -61,23 +61,26 @@ def verify_submission(
     from tasks.views.submission_check import mismatches
     from tasks.views.submission_examples import check_examples
     from tasks.views.submission_schema import read_submission
+    from vocabsem.errors import shorten
     from vocabsem.protocol import Deviation, summary
+    from warehouse.printable import printable
+
+    def show(text: str) -> None:
+        typer.echo(printable(shorten(text)))
 
     read, folder = read_submission(file), find_data_dir(data_dir)
     submission = read.submission
     claim = submission.protocol
     deviations = [Deviation(each.part, each.expected, each.given) for each in claim.deviations]
-    typer.echo(
-        f"run {submission.run[:12]} of {submission.record.get('experiment')}, {summary(deviations, claim.version)}"
-    )
+    show(f"run {submission.run[:12]} of {submission.record.get('experiment')}, {summary(deviations, claim.version)}")
     with activity("recomputing its metrics"):
         faults = [str(fault) for fault in mismatches(read)]
     with activity("comparing its examples"):
         for check in check_examples(Home.find(), submission, folder):
-            typer.echo(f"examples of {check.dataset}: {check.note}")
+            show(f"examples of {check.dataset}: {check.note}")
             faults += [f"examples of {check.dataset}: {fault}" for fault in check.faults]
     for fault in faults[:SHOWN]:
-        typer.echo(f"differs: {fault}")
+        show(f"differs: {fault}")
     if len(faults) > SHOWN:
         typer.echo(f"… and {len(faults) - SHOWN:,} more")
     units = sum(len(fit.seeds) for fit in submission.fits)

@@ -42,7 +42,7 @@ def make_submission(home: Home, key: str) -> Row:
         "record": facts | {"card": card},
         "versions": {name: str(each) for name, each in run.record["versions"].items()},
         "protocol": protocol_claim(card, list(datasets.values()), version),
-        "models": [_model(row) for row in run.of_kind("anchors")],
+        "models": list({row["what"]: _model(row) for row in run.of_kind("anchors")}.values()),
         "datasets": list(datasets.values()),
         "fits": fits,
         "partitions": {key: row["payload"] for key, row in run.partitions.items()},

@@ -77,31 +77,23 @@ def _keys(read: ReadSubmission) -> Iterator[Mismatch]:
 
 def _listed(submission: Submission) -> Iterator[Mismatch]:
     """Yield fits, data sets and models that the payloads of the run have otherwise than the lists."""
-    run = submission.partitions.get(submission.run)
-    named = {key: payload.coordinates for key, payload in submission.partitions.items()}
-    examples, anchors = (
-        [(key, payload) for key, payload in submission.partitions.items() if payload.step == step]
-        for step in ("examples", "anchors")
-    )
+    payloads = submission.partitions
+    run = payloads.get(submission.run)
+    of = {step: [key for key, each in payloads.items() if each.step == step] for step in ("examples", "anchors")}
+    fits = Counter(fit.key for fit in submission.fits)
+    datasets = Counter(f"{each.name}, {each.examples}" for each in submission.datasets)
+    models = Counter(f"{each.name}, {each.digest}" for each in submission.models)
+    named = {key: payloads[key].coordinates for key in (*of["examples"], *of["anchors"])}
+    digests = {f"{named[key].get('model')}, {payloads[key].model}" for key in of["anchors"]}
     pairs = {
-        "fit": (
-            Counter(fit.key for fit in submission.fits),
-            Counter(keys_of(run.inputs, "metrics").values() if run else ()),
-        ),
-        "data set": (
-            Counter((d.name, d.examples) for d in submission.datasets),
-            Counter((named[key].get("dataset"), key) for key, _ in examples),
-        ),
-        "model": (
-            Counter((m.name, m.digest) for m in submission.models),
-            Counter({(payload.coordinates.get("model"), payload.model): 1 for _, payload in anchors}),
-        ),
+        "fit": (fits, Counter(keys_of(run.inputs, "metrics").values() if run else ())),
+        "data set": (datasets, Counter(f"{named[key].get('dataset')}, {key}" for key in of["examples"])),
+        "model": (models, Counter(digests)),
     }
     for what, (stated, made) in pairs.items():
         for each in stated | made:
             if stated[each] != made[each]:
-                name = each if isinstance(each, str) else ", ".join(map(str, each))
-                yield Mismatch(f"{what} {name}", f"{stated[each]} times", f"{made[each]} times in the run's payloads")
+                yield Mismatch(f"{what} {each}", f"{stated[each]} times", f"{made[each]} times in the run's payloads")
 
 
 def _dataset(dataset: DatasetIdentity) -> Iterator[Mismatch]:
@@ -171,7 +163,7 @@ def _metrics(fit: Fit, dataset: DatasetIdentity | None) -> Iterator[Mismatch]:
 
 
 def _compared(where: str, stated: Mapping[str, float], made: Mapping[str, float]) -> Iterator[Mismatch]:
-    for name in stated | made:
+    for name in {**stated, **made}:
         one, other = stated.get(name), made.get(name)
         if one is None or other is None or abs(one - other) > TOLERANCE:
             yield Mismatch(f"{where}: {name}", NONE if one is None else one, NONE if other is None else other)

@@ -72,11 +72,12 @@ def _from_card(
 ) -> tuple[Hashes, str] | None:
     card = load_card("datasets", dataset.name).located(data_dir)
     fetched = {split: fetching.cached(source, home.cache) for split, source in card.files.items()}
-    files = {split: each.path for split, each in fetched.items() if each}
+    files = {str(split): each.path for split, each in fetched.items() if each}
     if len(files) < len(fetched):
         return None
-    payload = submission.partitions[dataset.examples].model_dump()
-    examples = read_examples(card, files, limits=payload.get("limits") or {}, cache=home.cache / "datasets")
+    payload = submission.partitions.get(dataset.examples)
+    limits: dict[str, int | None] = {**(payload.limits or {})} if payload else {}
+    examples = read_examples(card, files, limits=limits, cache=home.cache / "datasets")
     hashes: Hashes = {}
     for split, label, fields in zip(examples.split, examples.labels.tolist(), examples.fields, strict=True):
         hashes.setdefault(split, []).append(example_hash(fields, card.label_names[label]))

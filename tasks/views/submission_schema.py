@@ -127,6 +127,8 @@ class Payload(BaseModel):
     """Of predictions."""
     controls: list[str] | None = None
     """Of a run."""
+    limits: dict[SplitName, Annotated[int, Field(ge=1)] | None] | None = None
+    """Most rows of each split, of examples."""
 
 
 class Submission(Part):
