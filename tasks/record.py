@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.steps.decorator import step_task
-from tasks.steps.facts import RunFacts
+from tasks.steps.facts import ProtocolFacts, RunFacts
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
+from vocabsem.protocol import PROTOCOLS, card_deviations
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -31,6 +32,7 @@ def record_run(
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
     that learn from training texts without labels. left_out: model, method and reason of what was not run.
     """
+    version = card.get("protocol") or max(PROTOCOLS)
     facts = RunFacts(
         experiment=card["name"],
         card=dict(card),
@@ -42,6 +44,7 @@ def record_run(
         git_commit=git_commit(),
         unlabeled=tuple(unlabeled),
         left_out=tuple(left_out),
+        protocol=ProtocolFacts(version=version, deviations=tuple(card_deviations(card, version))),
     )
     step.publish(Lake(home), [], facts)
     return step.key

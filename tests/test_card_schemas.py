@@ -1,7 +1,6 @@
 """The JSON Schemas of cards: current, and of one mind with what reads the cards."""
 
 import copy
-import json
 
 import pytest
 import yaml

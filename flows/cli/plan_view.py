@@ -16,6 +16,7 @@ from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
 from tasks.views.calibration import Calibration
 from vocabsem.devices import available_memory
+from vocabsem.protocol import PROTOCOLS, card_deviations, summary
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
@@ -28,15 +29,19 @@ def show_plan(plan: Plan, lengths: Lengths | None = None, unread: Sequence[str] 
     with activity("estimating what is missing"):
         cost = estimate(plan, Calibration(plan.home), lengths)
     counts, anew, notes = _counts(plan), changes(plan), plan_notes(plan)
+    version = plan.experiment.protocol or max(PROTOCOLS)
+    deviations = card_deviations(plan.experiment.model_dump(mode="json"), version)
     if as_json:
         page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}
         page["data"] = [f"{what}: {note}" for what, note in notes]
         page["unread"] = list(unread)
+        page["protocol"] = {"version": version, "deviations": [each._asdict() for each in deviations]}
         print(json.dumps(page, indent=1))  # noqa: T201
         return
     out = console()
     rows = [[kind, *map(str, count.values())] for kind, count in counts.items()]
     print_grid(out, f"plan of {plan.experiment.name}", ("step",), ("partitions", "published", "to compute"), rows)
+    out.print(summary(deviations, version), soft_wrap=True)
     for change in anew:
         out.print(f"computed anew: {change.partitions} {change.kind}: {change.reason}")
     for source in plan.unfetched:

@@ -16,6 +16,7 @@ from vocabsem.layers import GivenLayer, Pooling
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info
 from vocabsem.model_draft import find_model_card
+from vocabsem.protocol import card_deviations
 from vocabsem.shots import OnInsufficient
 
 C = TypeVar("C", ModelCard, DatasetCard)
@@ -135,6 +136,8 @@ class Experiment(Card):
     """Rescale each method's probabilities by a temperature fitted on its training rows."""
     champion: bool = False
     """Register the best on validation data in MLflow."""
+    protocol: Literal[1] | None = None
+    """Version of the protocol (docs/protocol.md) that the card is held to: a setting that differs is an error."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -152,6 +155,11 @@ class Experiment(Card):
         ):
             if twice := sorted(name for name, count in Counter(names).items() if count > 1):
                 raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
+        if self.protocol and (deviations := card_deviations(self.model_dump(mode="json"), self.protocol)):
+            raise ValueError(
+                f"not as in protocol {self.protocol}: {'; '.join(map(str, deviations))}: change these, or leave"
+                " 'protocol' out, so that they are listed with the run"
+            )
         return self
 
     def model_cards(self, cache: Path) -> list[ModelCard]:

@@ -8,6 +8,7 @@ GLOSSARY = {
     "confidence": "The highest probability that a method gives one of the classes.",
     "control": "An entry that lacks the ingredient in question, such as one with random vectors in place of anchors."
     " It is reported and never registered.",
+    "critical difference": "Average ranks that differ by less may differ by chance: Nemenyi's test at 5 %.",
     "ECE": "Expected calibration error: mean difference of confidence and accuracy over 15 bins of confidence of equal"
     " width; lower is better.",
     "gain over no vocabulary": "Macro-F1 of a method minus that of the same method without the vocabulary's"

@@ -7,6 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.run_summary import Run, RunSummary
@@ -59,7 +60,9 @@ def results_of(home: Home, run: Run) -> list[Results]:
     specs = [MethodSpec.model_validate(spec) for spec in run.card["methods"]]
     scores = sorted(reads.run_scores(home, run.key), key=BY_SHOTS)
     others = (reads.run_comparisons, reads.run_ranks, reads.run_sensitivity)
-    tables = [scores, *(read(home, run.key) for read in others)]
+    ours = reference(specs)
+    wins = reads.run_wins(home, run.key, ours.name) if ours else []
+    tables = [scores, *(read(home, run.key) for read in others), wins, reads.run_method_costs(home, run.key)]
     models = sorted({row["model"] for row in tables[0]})
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
 

@@ -31,6 +31,8 @@ class Results:
     contrasts: list[Row]
     ranks: list[Row]
     sensitivity: list[Row]
+    wins: list[Row]
+    costs: list[Row]
 
     @property
     def datasets(self) -> list[str]:
@@ -94,6 +96,10 @@ def average_ranks(results: Results) -> Tables:
     note = (
         "Rank by macro-F1 among the methods at the same number of labeled examples, averaged over data sets; 1 is best."
     )
+    known = {row["shots"]: row["critical_difference"] for row in results.ranks if row["critical_difference"]}
+    if known:
+        each = ", ".join(f"{known[shots]:.1f} at {shots}" for shots in sort_shots(set(known)))
+        note += f" Ranks that differ by less are not significantly different at 5 % (Nemenyi): {each}."
     return _by_shots(
         results,
         "Average ranks",
@@ -121,6 +127,24 @@ def rivals(results: Results) -> Tables:
     return _by_shots(results, "Against ours", note, rows, None, cell)
 
 
+def wins(results: Results) -> Tables:
+    """Tabulate on how many data sets each method wins, ties and loses against ours."""
+
+    def cell(rows: list[Row]) -> str:
+        row = rows[0]
+        return f"{row['wins']}/{row['ties']}/{row['losses']} ({row['p_holm']:.3f})"
+
+    if not results.wins:
+        return []
+    sets = max(row["datasets"] for row in results.wins)
+    note = (
+        f"Data sets on which a method has the higher macro-F1, the same, and the lower one than"
+        f" `{results.wins[0]['reference']}`, and in brackets p: Wilcoxon's signed-rank test over the data sets, after"
+        f" Holm's correction. Before it, p of {sets} data sets is at least {2 / 2**sets:.2g}."
+    )
+    return _by_shots(results, "Wins, ties and losses", note, results.wins, None, cell)
+
+
 def vocabulary(results: Results) -> Tables:
     """Tabulate the differences of a method from its variants with other vectors in place of the anchors."""
     contrasts = [row for row in results.contrasts if row["question"] != "rival"]
@@ -144,6 +168,27 @@ def calibration(results: Results) -> Tables:
         return " / ".join(f"{fmean(row[metric] for row in rows):.3f}" for metric in ("nll", "ece", "brier"))
 
     return _by_shots(results, "Probabilities", note, results.scores, None, cell)
+
+
+def costs(results: Results) -> Tables:
+    """Tabulate what each method scores and costs."""
+    forms = {"macro_f1": "{:.3f}", "text_milliseconds": "{:.2f}", "fit_seconds": "{:.2f}"}
+    forms |= {"state_bytes": "{:,.0f}", "method_bytes": "{:,.0f}"}
+    by_method = {row["method"]: row for row in results.costs}
+    rows = [
+        [f"`{name}`", row["shots"], *("" if row[key] is None else form.format(row[key]) for key, form in forms.items())]
+        for name in dict.fromkeys(spec.name for spec in results.specs)
+        if (row := by_method.get(name))
+    ]
+    note = (
+        "Each method at its highest number of labeled examples, means over data sets: milliseconds in the model for a"
+        " test text, on the machine that encoded it; seconds to fit one seed; bytes of a text's stored states and of"
+        " what one seed learned. The time from a state to its answer is not stored, nor that of adapters for a text."
+    )
+    if not any(row["text_milliseconds"] or row["method_bytes"] for row in results.costs):
+        return []
+    heads = ["", "shots", "macro-F1", "ms a text", "s a fit", "bytes a text", "bytes learned"]
+    return _section("Costs by method", note, heads, rows)
 
 
 def sensitivity(results: Results) -> Tables:
@@ -176,7 +221,7 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     return _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
 
 
-SECTIONS = (table3, ablation, means, average_ranks, rivals, vocabulary, calibration, sensitivity)
+SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, costs, sensitivity)
 
 
 def _in_context(spec: MethodSpec) -> bool:

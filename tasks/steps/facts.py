@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vocabsem.layers import Layer, Pooling
+from vocabsem.protocol import Deviation
 from warehouse.errors import CorruptPartition
 from warehouse.lake.manifest import Manifest
 
@@ -186,6 +187,14 @@ class DiagnosticsFacts(Facts):
     """Test states over which similarities are taken."""
 
 
+class ProtocolFacts(Facts):
+    """The protocol of evaluation that the card of a run was compared with."""
+
+    version: int
+    deviations: tuple[Deviation, ...]
+    """What of the card is not as in the protocol: part, expected, given."""
+
+
 class RunFacts(Facts):
     """A finished run of an experiment."""
 
@@ -202,3 +211,5 @@ class RunFacts(Facts):
     """Methods that read training texts without labels."""
     left_out: tuple[tuple[str, str, str], ...] = ()
     """Model, method and reason of what was not run."""
+    protocol: ProtocolFacts | None = None
+    """None in runs of before there was one."""

@@ -120,6 +120,9 @@ def test_the_manifest_describes_the_run(recorded):
     assert manifest.facts["prefect_flow_run_id"] == "a-flow-run"
     assert manifest.facts["seconds"] >= 5
     assert manifest.facts["card"] == plan.experiment.model_dump(mode="json")
+    protocol = manifest.facts["protocol"]
+    assert protocol["version"] == 1
+    assert ["seeds", "[0, 1, 2, 3, 4]", "[0, 1]"] in protocol["deviations"]
     (pair,) = plan.pairs
     expected = {f"metrics:{i}": fit.metrics.key for i, fit in enumerate(pair.fits)}
     expected |= {f"comparisons:{i}": step.key for i, step in enumerate(pair.compared)}

@@ -47,9 +47,27 @@ def best_by_validation(home: Home, run: str) -> list[Row]:
 def run_ranks(home: Home, run: str) -> list[Row]:
     """Return the average ranks of a run over its data sets, none where it has only one.
 
-    Columns: experiment, run, latest, model, method, shots, shots_order, average_rank, datasets.
+    Columns: those of `ranks`, experiment, run and latest.
     """
     return _rows(home, "run_ranks", run=run)
+
+
+def run_wins(home: Home, run: str, reference: str) -> list[Row]:
+    """Return on how many data sets each method of a run wins, ties and loses against one; none with one data set.
+
+    Columns: model, shots, shots_order, method, reference, datasets, wins, ties, losses, difference (of macro-F1, mean),
+    p (Wilcoxon's signed-rank test over the data sets), p_holm (over the methods at this number of shots).
+    """
+    return _rows(home, "run_wins", run=run, reference=reference)
+
+
+def run_method_costs(home: Home, run: str) -> list[Row]:
+    """Return what the methods of a run score and cost, each at the most labels that it was fitted with.
+
+    Columns: model, method, shots, datasets, and means over these: macro_f1, text_milliseconds, fit_seconds,
+    state_bytes, method_bytes; None where nothing is stored.
+    """
+    return _rows(home, "run_method_costs", run=run)
 
 
 def run_comparisons(home: Home, run: str) -> list[Row]:

@@ -25,7 +25,7 @@ ALLOWED = (
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLE_FUNCTIONS = {
-    *("range", "generate_series", "unnest", "nearest_tokens", "nearest_examples", "best_fits"),
+    *("range", "generate_series", "unnest", "nearest_tokens", "nearest_examples", "best_fits", "wins"),
     *("duckdb_tables", "duckdb_views", "duckdb_columns", "duckdb_functions"),
 }
 

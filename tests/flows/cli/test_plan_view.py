@@ -24,6 +24,8 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     assert list(printed["steps"]) == kinds
     assert all(count["all"] == count["missing"] for count in printed["steps"].values())
     assert printed["cost"]["prompts"] == 48
+    parts = [each["part"] for each in printed["protocol"]["deviations"]]
+    assert (printed["protocol"]["version"], parts[:2]) == (1, ["datasets", "limits.train"])
     plan_view.show_plan(plan, as_json=False)
     shown = capsys.readouterr().out
     assert "plan of tiny" in shown
@@ -31,6 +33,7 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     assert "as timed on this machine with random numbers" in shown
     assert f"to fit: {len(plan.fits)} times a method" in shown
     assert "in all about" in shown
+    assert "protocol 1 but for datasets, limits.train, limits.validation, limits.test, shots" in shown
     plan_view.show_plan(plan, None, ["other: its file is missing"], as_json=False)
     assert "cannot be read: other: its file is missing" in capsys.readouterr().out
 

@@ -141,6 +141,16 @@ def test_rivals_are_counted_where_the_difference_survives_the_correction(page):
     assert table(page, "Against ours") == {KNN: {"4": "-0.150 (1, 0)"}, VDS: {"4": "+0.020 (0, 0)"}}
 
 
+def test_wins_over_data_sets_are_those_of_the_warehouse(page):
+    assert table(page, "Wins, ties and losses")[KNN] == {"4": "0/0/2 (1.000)", "all": "0/0/2 (1.000)"}
+    assert "p of 2 data sets is at least 0.5." in page
+
+
+def test_average_ranks_have_their_critical_difference(page):
+    """At all labels: six methods on two data sets, 2.850 · sqrt(6 · 7 / (6 · 2))."""
+    assert "(Nemenyi): 1.4 at 0, 5.3 at all." in page
+
+
 def test_gains_over_random_anchors(page):
     row = {"method": OURS, "minus": f"{OURS}+random", "4": "+0.25 [+0.20, +0.30]"}
     assert table(page, "Gain over random anchors") == {"mr": row, "trec": row}
@@ -158,7 +168,7 @@ def test_the_page_says_where_its_numbers_come_from(home, page):
     (key,) = catalog.query(home, "select key from runs where experiment = 'paper'")["key"].to_pylist()
     assert f"`vocabsem report paper --markdown` from run {key[:12]} of 2026-01-02, commit 0000000000." in page
     assert "means over 2 seeds" in page
-    assert "in bold. Row limits of a data set: 1,800 for train, 400 for test.\n" in page
+    assert "in bold. Row limits of a data set: 1,800 for train, 400 for test. By protocol 1 but for datasets," in page
 
 
 def test_only_what_there_are_rows_for_is_shown(home):

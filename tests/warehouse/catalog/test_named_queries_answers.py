@@ -307,13 +307,13 @@ def test_isotropy_is_the_mean_cosine_of_all_pairs(populated):
         assert row["states"] == len(states)
 
 
-def test_cost_adds_up_to_the_lake(populated):
-    result = rows(populated, "cost")
+def test_step_costs_add_up_to_the_lake(populated):
+    result = rows(populated, "step-costs")
     (total,) = query(
         populated, "select sum(bytes)::bigint as bytes, count(*) as partitions from partitions"
     ).to_pylist()
     assert {key: sum(row[key] for row in result) for key in total} == total
-    (fits,) = rows(populated, "cost", step="predictions")
+    (fits,) = rows(populated, "step-costs", step="predictions")
     assert fits["seconds"] == len(FITS) * sum(0.5 + seed for seed in range(SEEDS))
 
 

@@ -1,14 +1,13 @@
--- What did each step cost: partitions, rows, tokens, seconds and bytes?
--- $step = null: kind of partition; null is every one
--- $dataset = null: data set card; null is every one
-select kind as step, model, dataset, count(*) as partitions, sum(rows)::bigint as rows,
-    sum((facts->>'$.tokens')::bigint) filter (kind = 'states')::bigint as tokens,
-    sum(case
-        when kind = 'predictions' then list_sum(json_extract(facts, '$.seeds[*].fit_seconds')::double[])
-        else (facts->>'$.seconds')::double
-    end) as seconds,
-    sum(bytes)::bigint as bytes
-from partitions
-where kind = coalesce($step, kind) and ($dataset is null or dataset = $dataset)
-group by kind, model, dataset
-order by bytes desc, step, model, dataset;
+-- What does each method score and cost: milliseconds a text in the model, seconds a fit, bytes a text and of what was learned?
+-- $experiment = null: experiment card; null is the one that was run last
+-- $dataset = null: data set card; null is the mean over every one
+-- $shots = null: labeled examples per class, a number or all; null is every one
+-- The time from a state to its answer is not stored, nor that of adapters for a text: their milliseconds are null.
+select model, method, shots, count(*) as datasets, avg(macro_f1) as macro_f1, avg(accuracy) as accuracy,
+    avg(text_milliseconds) as text_milliseconds, avg(fit_seconds) as fit_seconds, avg(state_bytes) as state_bytes,
+    avg(method_bytes) as method_bytes
+from costs
+where experiment = lake.experiment_or_last($experiment) and dataset = coalesce($dataset, dataset)
+    and shots = coalesce($shots, shots)
+group by model, method, shots, shots_order
+order by model, shots_order, macro_f1 desc nulls last, method;

@@ -51,7 +51,7 @@ select 'experiment' as parameter, experiment as value from runs
 union all select 'model', model from models
 union all select 'dataset', dataset from datasets
 union all select 'split', split from partitions where kind = 'states'
-union all select unnest(['method', 'other']), method from partitions where kind = 'predictions'
+union all select unnest(['method', 'other', 'reference']), method from partitions where kind = 'predictions'
 union all select unnest(['shots', 'other_shots']), shots from partitions where kind = 'predictions'
 union all select 'step', kind from partitions
 union all select 'token', token from anchors

@@ -68,6 +68,8 @@ select
     facts->>'$.git_commit' as git_commit,  -- Commit of the code.
     facts->>'$.mlflow_run_id' as mlflow_run_id,  -- Its run in MLflow.
     facts->>'$.prefect_flow_run_id' as prefect_flow_run_id,  -- Its flow run in Prefect.
+    try_cast(facts->>'$.protocol.version' as integer) as protocol,  -- Version of the protocol that its card was compared with (docs/protocol.md); NULL where there was none.
+    facts->'$.protocol.deviations' as deviations,  -- What of the card is not as in the protocol: part, expected, given.
     created,  -- When it was recorded.
     facts  -- The experiment card whole and the rest of the record.
 from partitions

@@ -129,30 +129,6 @@ comment on column anchor_gains.difference is 'The gain, mean over the seeds.';
 comment on column anchor_gains.low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column anchor_gains.high is 'Upper end of its 95 % interval over examples and seeds.';
 
-create or replace view lake.ranks as
-with ranked as (
-    select *,
-        rank() over (partition by run, experiment, model, dataset, shots order by rounded desc nulls last)
-            + (count(*) over (partition by run, experiment, model, dataset, shots, rounded) - 1) / 2 as rank,
-        rank() over (partition by run, experiment, model, dataset, shots, unlabeled order by rounded desc nulls last)
-            + (count(*) over (partition by run, experiment, model, dataset, shots, unlabeled, rounded) - 1) / 2 as peer_rank
-    from (select *, round(macro_f1, 12) as rounded from lake.scores)  -- equal but for rounding is equal
-)
-select experiment, run, latest, model, method, shots, any_value(shots_order) as shots_order,
-    bool_or(unlabeled) as unlabeled, avg(rank) as average_rank, avg(peer_rank) as average_peer_rank, count(*) as datasets
-from ranked
-group by experiment, run, latest, model, method, shots;
-
-create or replace view ranks as
-select experiment, model, shots, shots_order, method, unlabeled, average_rank, average_peer_rank, datasets
-from lake.ranks
-where latest
-order by experiment, model, shots_order, average_rank, method;
-comment on view ranks is 'Rank of each method by macro-F1 among those with as many shots, averaged over the data sets; 1 is best.';
-comment on column ranks.average_rank is 'Mean of its ranks; equal scores share the mean of theirs.';
-comment on column ranks.average_peer_rank is 'The same among those that learn from texts without labels, or among those that do not.';
-comment on column ranks.datasets is 'Number of data sets.';
-
 create or replace view lake.sensitivity as
 with scores as (
     select c.experiment, c.run, c.latest, m.model, m.shots, m.shots_order, m.seed, m.value,

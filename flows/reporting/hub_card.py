@@ -1,0 +1,149 @@
+"""Write the champions of a run as a model card of the Hugging Face hub: prose, and `model-index` metadata."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flows.reporting.run_summary import Run, RunSummary
+from tasks.tracking import markdown
+from tasks.tracking.outcome import CHAMPION, registered_name
+from tasks.views.recorded_run import RecordedRun
+from vocabsem.errors import BadInput
+from vocabsem.protocol import PROTOCOLS, card_deviations, summary
+from warehouse.catalog import reads
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCardData
+
+TASK = "text-classification"
+Row = Mapping[str, Any]
+
+
+def hub_card(home: Home, run: Run) -> str:
+    """Return the README.md of the champions of a run, one of each data set: the best on validation data.
+
+    Raises BadInput for a run without any: no validation data, or controls alone.
+    """
+    best = [row for row in reads.best_by_validation(home, run.key) if row["champion_rank"] == 1]
+    if not best:
+        raise BadInput(
+            f"run {run.key[:12]} of {run.experiment} has no fit that could be a champion: they are chosen by validation"
+            " data, among states of prompts without demonstrations, controls aside"
+        )
+    scores = {row["key"]: row for row in reads.run_scores(home, run.key)}
+    champions = [dict(scores[row["key"]]) for row in best]
+    recorded = RecordedRun(home, run.key)
+    data = _metadata(recorded, run, champions)
+    return "\n".join(["---", data.to_yaml().rstrip(), "---", "", *_lines(home, recorded, run, champions)]) + "\n"
+
+
+def _metadata(recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> "ModelCardData":
+    from huggingface_hub import ModelCardData
+
+    cards = {row["what"]: row["facts"]["card"] for row in recorded.of_kind("anchors")}
+    used = [cards[name] for name in dict.fromkeys(row["model"] for row in champions)]
+    hubs = [hub for card in used if (hub := _on_hub(card["source"]))]
+    sets = {row["what"]: _dataset_on_hub(row) for row in recorded.of_kind("examples")}
+    return ModelCardData(
+        model_name=f"vocabsem-{run.experiment}",
+        library_name="vocabsem",
+        pipeline_tag=TASK,
+        base_model=hubs or None,
+        datasets=sorted({hub for row in champions if (hub := sets[row["dataset"]])}) or None,
+        metrics=["f1", "accuracy"],
+        tags=["vocabsem", "vocabulary-defined-semantics"],
+        **_license([card.get("license", "") for card in used]),
+        eval_results=[each for row in champions for each in _results(run, row, sets[row["dataset"]])],
+    )
+
+
+def _results(run: Run, row: Row, hub: str | None) -> "list[EvalResult]":
+    from huggingface_hub import EvalResult
+
+    common: dict[str, Any] = {
+        "task_type": TASK,
+        "dataset_type": hub or row["dataset"],
+        "dataset_name": row["dataset"],
+        "dataset_split": "test",
+        "dataset_args": {"method": row["method"], "shots": row["shots"], "seeds": row["n_seeds"], "run": run.key},
+    }
+    f1 = {"metric_type": "f1", "metric_name": "macro-F1", "metric_args": {"average": "macro"}}
+    return [
+        EvalResult(**common, **f1, metric_value=row["macro_f1"]),
+        EvalResult(**common, metric_type="accuracy", metric_name="accuracy", metric_value=row["accuracy"]),
+    ]
+
+
+def _on_hub(source: str) -> str | None:
+    """Return the name on the hub of a source that is there."""
+    match = re.match(r"hf:(?:datasets/)?([^/@]+/[^/@]+)", source)
+    return match[1] if match else None
+
+
+def _dataset_on_hub(row: Row) -> str | None:
+    return next((hub for source in row["facts"]["sources"].values() if (hub := _on_hub(source))), None)
+
+
+def _license(licenses: Sequence[str]) -> dict[str, str]:
+    """Return the keys of the hub for one license that it can name; others are stated in the text."""
+    name = licenses[0].lower() if len(set(licenses)) == 1 else ""
+    return {"license": name} if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) else {"license": "other"}
+
+
+def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> list[str]:
+    version = run.card.get("protocol") or max(PROTOCOLS)
+    head = ["data set", "model", "method", "shots", "macro-F1 [95 %]", "accuracy", "NLL"]
+    rows = [
+        [
+            *(row["dataset"], row["model"], f"`{row['method']}`", row["shots"]),
+            f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]",
+            *(f"{row[name]:.3f}" for name in ("accuracy", "nll")),
+        ]
+        for row in champions
+    ]
+    facts = RunSummary(home, run).provenance()
+    sources = [f"- {name}: {markdown.escape(value)}" for name, value in facts.items()]
+    licenses = [
+        f"- {row['what']}: {_stated(row)}" for kind in ("anchors", "examples") for row in recorded.of_kind(kind)
+    ]
+    first = champions[0]
+    return [
+        f"# {run.experiment}",
+        "",
+        markdown.escape(run.card["description"] or "Classifiers of texts."),
+        "",
+        "Classifiers over hidden states of a frozen language model, made with vocabsem (vocabulary-defined semantics,"
+        " arXiv 2401.16184). The model itself is unchanged. Of each data set the method and the number of labels are"
+        " those with the highest macro-F1 on validation data, controls aside.",
+        "",
+        "## Results",
+        "",
+        "Test data, means over seeds where the seed matters; intervals by bootstrap over examples and seeds; by"
+        f" {summary(card_deviations(run.card, version), version)}. Shots: labeled examples per class.",
+        "",
+        *markdown.pipes(head, rows),
+        "",
+        "## Use",
+        "",
+        "```",
+        f'vocabsem predict --model {registered_name(first["dataset"])}@{CHAMPION} "a text"',
+        "```",
+        "",
+        "It needs the home in which the run registered them. Texts of another kind than the data set's get an answer"
+        " all the same. Template, label words and classes are those of the data set's card.",
+        "",
+        "## Licenses",
+        "",
+        *licenses,
+        "",
+        "## Made from",
+        "",
+        *sources,
+    ]
+
+
+def _stated(row: Row) -> str:
+    card = row["facts"]["card"] if row["kind"] == "anchors" else row["facts"]
+    stated = card.get("license", "none stated")
+    return markdown.escape("; ".join(part for part in (stated, card.get("citation")) if part))

@@ -1,0 +1,177 @@
+"""Predictions in the layout of lm-evaluation-harness 0.4 with --log_samples: a file of samples a task, and the results.
+
+A task is one method at one number of shots and one seed on one data set: `trec_ridge_4_shots_seed_0`.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.views.recorded_run import RecordedRun, Row
+from vocabsem.errors import BadInput
+from vocabsem.metrics import EPSILON, evaluate
+from vocabsem.truncation import MASK
+
+Selection = Mapping[str, str | None]
+METRICS = {"acc": "accuracy", "macro_f1": "macro_f1"}
+FILTER = "none"  # the harness's name for responses as they are
+
+
+def write_harness(run: RecordedRun, output: Path, selection: Selection, split: str = "test") -> list[Path]:
+    """Write the files of every model below a new folder, and return them.
+
+    selection: model, dataset, method and shots of the fits to write; None is every one. Raises BadInput for a folder
+    that is not empty, and where there is no such fit.
+    """
+    if output.suffix or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
+        raise BadInput(f"--output {output}: name a folder that is not there, or is empty")
+    wanted = {name: value for name, value in selection.items() if value is not None}
+    by_model: dict[str, list[Row]] = {}
+    for fit in run.fits:
+        if wanted.items() <= run.where(fit).items():
+            by_model.setdefault(run.where(fit)["model"], []).append(fit)
+    if not by_model:
+        named = ", ".join(f"{name} {value!r}" for name, value in wanted.items())
+        raise BadInput(f"run {run.key[:12]} has no predictions of {named}: `vocabsem leaderboard` lists what there is")
+    return [path for model, fits in by_model.items() for path in _write_model(run, output, model, fits, split)]
+
+
+def _write_model(run: RecordedRun, output: Path, model: str, fits: list[Row], split: str) -> Iterator[Path]:
+    anchors = next(row for row in run.of_kind("anchors") if row["what"] == model)
+    source = re.sub(r"^\w+:|@[^@]*$", "", str(anchors["facts"]["card"]["source"])) or model
+    folder = output / re.sub(r'["<>:/|\\?*\[\]]+', "__", source)
+    folder.mkdir(parents=True)
+    began = datetime.fromisoformat(run.record["facts"]["started"])
+    date = began.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
+    results = _head(run, source, began)
+    for fit in fits:
+        for task, unit, samples in _tasks(run, fit, split):
+            path = folder / f"samples_{task}_{date}.jsonl"
+            lines = (json.dumps(sample, ensure_ascii=False, allow_nan=False) + "\n" for sample in samples)
+            path.write_text("".join(lines), encoding="utf-8")
+            for name, value in unit.items():
+                results[name][task] = value
+            hashes = "".join(each["doc_hash"] + each["prompt_hash"] + each["target_hash"] for each in samples)
+            results["task_hashes"][task] = _hash(hashes)
+            yield path
+    path = folder / f"results_{date}.json"
+    path.write_text(json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    yield path
+
+
+def _head(run: RecordedRun, source: str, began: datetime) -> Row:
+    facts = run.record["facts"]
+    of_tasks = ("results", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
+    return {name: {} for name in of_tasks} | {
+        "config": {"model": "vocabsem", "model_args": f"pretrained={source}", "limit": None},
+        "git_hash": facts.get("git_commit"),
+        "date": began.timestamp(),
+        "transformers_version": run.record["versions"].get("transformers"),
+        "vocabsem": {"version": run.record["versions"].get("vocabsem"), "run": run.key},
+        "task_hashes": {},
+        "model_source": "vocabsem",
+        "model_name": source,
+        "model_name_sanitized": re.sub(r'["<>:/|\\?*\[\]]+', "__", source),
+        "total_evaluation_time_seconds": str(facts["seconds"]),
+    }
+
+
+def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[str, Any], list[Row]]]:
+    """Yield the name, the entries of the results, and the samples of each seed."""
+    where = run.where(fit)
+    payload = run.predictions_of(fit)["payload"]
+    table = run.examples(where["dataset"], ["id", "split", "label", "fields"])
+    table = table.filter(pc.equal(table["split"], split))
+    labels = table["label"].to_numpy()
+    for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
+        task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
+        states = run.states_of(fit, split, seed)
+        template = states["payload"]["template"] if states else payload["template"]
+        shown = len(states["facts"].get("demonstrations", ())) if states else 0
+        docs = [
+            {"id": id_, **dict(fields)}
+            for id_, fields in zip(*(table[n].to_pylist() for n in ("id", "fields")), strict=True)
+        ]
+        prompts = [template.format_map(doc | {MASK: f"{{{MASK}}}"}) for doc in docs]
+        rows = zip(docs, prompts, labels.tolist(), probabilities, strict=True)
+        samples = [_sample(number, *row, payload["words"]) for number, row in enumerate(rows)]
+        unit = {
+            "results": {"alias": task, "sample_len": len(labels)} | _figures(labels, probabilities),
+            "group_subtasks": [],
+            "configs": _config(run, task, where, seed, template, payload) | {"num_fewshot": shown},
+            "versions": run.record["versions"].get("vocabsem"),
+            "n-shot": shown,
+            "higher_is_better": dict.fromkeys(METRICS, True),
+            "n-samples": {"original": len(labels), "effective": len(labels)},
+        }
+        yield task, unit, samples
+
+
+def _sample(
+    number: int, doc: Row, prompt: str, label: int, probabilities: NDArray[np.float32], words: list[str]
+) -> Row:
+    chosen = int(probabilities.argmax())
+    logs = [math.log(max(float(each), EPSILON)) for each in probabilities]
+    answers = [[str(log), str(index == chosen)] for index, log in enumerate(logs)]
+    return {
+        "doc_id": number,
+        "doc": doc,
+        "target": str(label),
+        "arguments": {f"gen_args_{i}": {"arg_0": prompt, "arg_1": f" {word}"} for i, word in enumerate(words)},
+        "resps": [[answer] for answer in answers],
+        "filtered_resps": answers,
+        "filter": FILTER,
+        "metrics": ["acc"],
+        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "prompt_hash": _hash(prompt),
+        "target_hash": _hash(str(label)),
+        "acc": float(chosen == label),
+    }
+
+
+def _figures(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> Row:
+    """Return metrics as the harness names them; the deviation of the mean is known of accuracy alone."""
+    scores = evaluate(labels, probabilities)
+    figures: Row = {f"{name},{FILTER}": scores[ours] for name, ours in METRICS.items()}
+    hits = (probabilities.argmax(1) == labels).astype(float)
+    deviation = float(hits.std(ddof=1) / math.sqrt(len(hits))) if len(hits) > 1 else "N/A"
+    return figures | {f"acc_stderr,{FILTER}": deviation, f"macro_f1_stderr,{FILTER}": "N/A"}
+
+
+def _config(
+    run: RecordedRun, task: str, where: Mapping[str, str], seed: int, template: str, payload: Mapping[str, Any]
+) -> Row:
+    (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
+    return {
+        "task": task,
+        "dataset_path": where["dataset"],
+        "doc_to_text": template,
+        "doc_to_choice": payload["words"],
+        "target_delimiter": " ",
+        "output_type": "multiple_choice",
+        "metric_list": [
+            {"metric": name, "aggregation": "mean" if name == "acc" else name, "higher_is_better": True}
+            for name in METRICS
+        ],
+        "metadata": {
+            "method": where["method"],
+            "estimator": payload["method"],
+            "shots": where["shots"],
+            "seed": seed,
+            "examples": examples["key"],
+            "max_tokens": payload.get("max_tokens"),
+        },
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,89 @@
+"""What a recorded run goes back to, for the files that hand it to others: its partitions, fits and predictions."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.steps.spec import keys_of
+from tasks.steps.specs import FitSpec
+from warehouse.catalog import reads
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+
+Row = dict[str, Any]
+Predictions = tuple[int, NDArray[np.float32]]  # a seed, and its probabilities (N, C)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run by its key. Its rows are those of `reads.run_partitions`, their JSON parsed."""
+
+    home: Home
+    key: str
+
+    @cached_property
+    def partitions(self) -> dict[str, Row]:
+        """Return every partition that the run goes back to, itself included, by key."""
+        rows = reads.run_partitions(self.home, self.key)
+        return {
+            row["key"]: row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows
+        }
+
+    @property
+    def record(self) -> Row:
+        """Return the record of the run."""
+        return self.partitions[self.key]
+
+    @property
+    def fits(self) -> list[Row]:
+        """Return the metrics of each fit, in the order of the card."""
+        return [self.partitions[key] for key in keys_of(self.record["payload"]["inputs"], "metrics").values()]
+
+    def of_kind(self, kind: str) -> list[Row]:
+        """Return the partitions of one kind."""
+        return [row for row in self.partitions.values() if row["kind"] == kind]
+
+    def where(self, fit: Row) -> dict[str, str]:
+        """Return model, dataset, method and shots of a fit."""
+        return {name: fit["payload"]["coordinates"][name] for name in FitSpec.path_fields}
+
+    def predictions_of(self, fit: Row) -> Row:
+        """Return the predictions that were measured."""
+        return self.partitions[fit["payload"]["inputs"]["predictions"]]
+
+    def states_of(self, fit: Row, split: str, seed: int) -> Row | None:
+        """Return the states of a split that a seed read; None for adapters, which read prompts."""
+        inputs = self.predictions_of(fit)["payload"]["inputs"]
+        key = inputs.get(f"states:{split}@{seed}", inputs.get(f"states:{split}"))
+        return self.partitions[key] if key else None
+
+    def metrics(self, fit: Row) -> list[Row]:
+        """Return the figures of a fit."""
+        rows: list[Row] = Lake(self.home).partition("metrics", fit["key"], **self.where(fit)).table().to_pylist()
+        return rows
+
+    def examples(self, dataset: str, columns: list[str]) -> pa.Table:
+        """Return columns of the examples of a data set, those of all splits."""
+        (row,) = (row for row in self.of_kind("examples") if row["what"] == dataset)
+        return Lake(self.home).partition("examples", row["key"], dataset=dataset).table(columns)
+
+    def probabilities(self, fit: Row, split: str, ids: list[str]) -> Iterator[Predictions]:
+        """Yield the predictions of each seed, the rows in the order of `ids`."""
+        columns = ["id", "split", "seed", "probabilities"]
+        partition = Lake(self.home).partition("predictions", self.predictions_of(fit)["key"], **self.where(fit))
+        table = partition.table(columns)
+        table = table.filter(pc.equal(table["split"], split))
+        position = {name: index for index, name in enumerate(ids)}
+        for seed in pc.unique(table["seed"]).to_pylist():
+            part = table.filter(pc.equal(table["seed"], seed))
+            values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
+            ordered = np.empty_like(values)
+            ordered[[position[name] for name in part["id"].to_pylist()]] = values
+            yield seed, ordered

@@ -1,0 +1,68 @@
+"""What methods cost, as query, view and report state it, against what was put into the manifests."""
+
+import pytest
+
+from flows.reporting.report import report
+from tests.flows.reporting.test_report import table
+from tests.tasks.views.recorded import record
+from warehouse.catalog.catalog import query, rebuild
+from warehouse.catalog.named_queries import run_named_query
+from warehouse.lake.partition import Lake
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    return record(tmp_path_factory.mktemp("costs"), datasets=("made", "other"))[0]
+
+
+def stored_bytes(plan, dataset):
+    """Of the test states of a data set, a text."""
+    (pair,) = (pair for pair in plan.pairs if pair.dataset.name == dataset)
+    manifest = pair.states["test"].partition(Lake(plan.home)).manifest()
+    return sum(entry.bytes for entry in manifest.files) / 24
+
+
+def test_every_fit_has_the_time_and_the_bytes_of_its_partitions(plan):
+    result = query(plan.home, "from costs").to_pylist()
+    assert len(result) == len(plan.fits) == 6
+    for row in result:
+        assert row["text_milliseconds"] == pytest.approx(10), "ten milliseconds a prompt"
+        assert row["fit_seconds"] == pytest.approx(0.25 if row["method"] == "zero_shot" else 0.375), "one seed, or two"
+        assert row["method_bytes"] == len(b"weights")
+        assert row["state_bytes"] == pytest.approx(stored_bytes(plan, row["dataset"]))
+
+
+def test_the_query_states_means_over_data_sets_or_one_of_them(plan):
+    board = query(plan.home, "from leaderboard").to_pylist()
+    for given in ({}, {"dataset": "made"}):
+        result = run_named_query(plan.home, "cost", given).to_pylist()
+        assert (result[0]["method"], result[0]["shots"]) == ("zero_shot", "0")
+        for row in result:
+            scores = [
+                each["macro_f1"]
+                for each in board
+                if each["method"] == row["method"] and given.get("dataset") in (None, each["dataset"])
+            ]
+            assert row["datasets"] == len(scores) == 2 - len(given)
+            assert row["macro_f1"] == pytest.approx(sum(scores) / len(scores))
+
+
+def test_the_report_has_a_row_for_each_method(plan):
+    result = table(report(plan.home, "tiny"), "Costs by method")
+    assert list(result) == ["zero_shot", "centroid", "linear_probe"]
+    assert result["centroid"]["shots"] == "4"
+    assert result["centroid"]["ms a text"] == "10.00"
+    assert result["centroid"]["s a fit"] == "0.38"
+    assert result["centroid"]["bytes learned"] == "7"
+
+
+def test_what_was_removed_has_no_cost_and_no_guess(tmp_path):
+    plan, _ = record(tmp_path, methods=["zero_shot"], shots=[0], seeds=[0])
+    step = plan.pairs[0].states["test"].partition(Lake(plan.home))
+    for path in step.path.iterdir():
+        path.unlink()
+    rebuild(plan.home)
+    (row,) = query(plan.home, "from costs").to_pylist()
+    assert row["text_milliseconds"] is row["state_bytes"] is None
+    assert row["method_bytes"] == 7
+    assert table(report(plan.home, "tiny"), "Costs by method")["zero_shot"]["ms a text"] == ""

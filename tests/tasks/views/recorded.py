@@ -1,0 +1,114 @@
+"""A small recorded run as an experiment leaves it, its predictions drawn: no model is loaded, nothing is fitted."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import make_plan
+from tasks.examples import build_examples
+from tasks.metrics import score
+from tasks.record import record_run
+from tasks.steps.facts import AnchorsFacts, NormFacts, SeedFacts, StatesFacts
+from tasks.steps.predictions import prediction_rows, publish_predictions
+from warehouse.catalog.catalog import rebuild
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+from warehouse.lake.vectors import vectors
+
+METHODS = ["zero_shot", "centroid", {"method": "linear_probe", "control": True}]
+CLASSES = ("neg", "pos", "tale")
+ROWS = {"train": 60, "test": 24}
+MODEL = {"name": "made-model", "description": "made", "source": "hf:made/model@main", "license": "MIT", "layers": 2}
+MODEL |= {"prepend_bos": False, "parameters": 100, "hidden_size": 4, "vocabulary_size": 10}
+
+
+def rows(split, seed=0):
+    words = np.random.default_rng([seed, len(split)]).integers(0, 1000, (ROWS[split], 4))
+    return [{"text": " ".join(map(str, each)), "label": CLASSES[i % 3]} for i, each in enumerate(words)]
+
+
+def write_rows(folder, split, seed=0):
+    (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(split, seed)))
+
+
+def write_cards(folder, datasets=("made",), **experiment):
+    """The cards below the folder. Returns the path of the experiment's."""
+    for split in ROWS:
+        write_rows(folder, split)
+    for name in datasets:
+        labels = [{"name": name, "value": name, "word": name} for name in CLASSES]
+        card = {"name": name, "description": "made", "license": "CC0-1.0", "format": "jsonl", "labels": labels}
+        card |= {"files": {split: f"file:{folder / split}.jsonl" for split in ROWS}, "fields": {"text": "text"}}
+        card |= {"label_column": "label", "template": "{text} is", "split": {"validation": 0.2}}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))
+    (folder / "model.yaml").write_text(yaml.safe_dump(MODEL))
+    card = {"name": "tiny", "description": "a tiny world", "models": [str(folder / "model.yaml")]}
+    card |= {"datasets": [str(folder / f"{name}.yaml") for name in datasets], "methods": METHODS, "shots": [0, 4]}
+    card |= {"seeds": [0, 1], "dtype": "float32"} | experiment
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(card))
+    return folder / "experiment.yaml"
+
+
+def record(folder, datasets=("made",), fitted=None, **experiment):
+    """Publish all that a run leaves. Returns its plan and its key.
+
+    fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn.
+    """
+    card, home = write_cards(folder, datasets, **experiment), Home(folder / "home")
+    plan = make_plan(load_experiment(str(card)), home, placeholders=True)
+    for pair in plan.pairs:
+        build_examples.fn(home, pair.dataset, {split: folder / f"{split}.jsonl" for split in ROWS}, pair.examples)
+        table = pair.examples.partition(Lake(home)).table().to_pylist()
+        if not plan.published(pair.anchors):
+            pair.anchors.publish(Lake(home), [], anchors_facts())
+        for step in pair.states.values():
+            ids = [row["id"] for row in table if row["split"] == step.spec.split]
+            step.publish(Lake(home), state_table(ids), states_facts(len(ids)))
+        for fit in pair.fits:
+            _publish(home, fit, table, fitted or random)
+    key = record_run.fn(home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"])
+    rebuild(home)
+    return plan, key
+
+
+def random(fit, seed, labels):
+    generator = np.random.default_rng([seed, len(fit.name), len(str(fit.shots))])
+    return generator.dirichlet(np.ones(3), len(labels)).astype(np.float32)
+
+
+def _publish(home, fit, table, fitted):
+    tables, facts = [], []
+    for seed in fit.predictions.spec.seeds:
+        for split in ("validation", "test"):
+            here = [row for row in table if row["split"] == split]
+            labels = np.array([row["label"] for row in here])
+            ids = [row["id"] for row in here]
+            tables.append(prediction_rows(split, seed, ids, labels, fitted(fit, seed, labels)))
+        facts.append(SeedFacts(seed=seed, fit_seconds=0.25 * (seed + 1)))
+    publish_predictions(home, fit.predictions, tables, [], b"weights", facts)
+    score.fn(home, fit.dataset.name, [(fit.predictions, fit.metrics)])
+
+
+def anchors_facts():
+    return AnchorsFacts(
+        condition=2.0, residual=1e-12, rank=4, gauge="raw", solver="cholesky", tokens=10, padding_rows=0,
+        softcap=None, scale=1.0, card=MODEL,
+    )  # fmt: skip
+
+
+def states_facts(prompts):
+    """Ten milliseconds a prompt."""
+    return StatesFacts(
+        layers=(2,), pooling="last", dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0,
+        seconds=0.01 * prompts, norm=NormFacts(min=1.0, mean=2.0, max=3.0),
+    )  # fmt: skip
+
+
+def state_table(ids):
+    count = len(ids)
+    columns = {"tokens": pa.array([6] * count, pa.int32()), "truncated": [False] * count}
+    columns |= {"label": pa.array([0] * count, pa.int32()), "layer_2": vectors(np.zeros((count, 4), np.float32))}
+    return pa.table({"id": ids} | columns)
