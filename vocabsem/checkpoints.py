@@ -35,6 +35,7 @@ HUB_FILES = (
     "*.safetensors",
     "*.model",
     "*.txt",
+    "*.jinja",
 )  # never *.bin or *.py: no pickles, no remote code
 
 

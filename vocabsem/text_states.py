@@ -147,6 +147,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             max_tokens=card.max_tokens,
             prepend_bos=card.prepend_bos,
             special_tokens=card.adds_special_tokens,
+            chat=card.conversation,
         )
         return np.concatenate(list(extract(model, prompts.token_ids, self.layers).values()), axis=1)
 
@@ -175,7 +176,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         model, words = self.language_model, list(self.words.values())
         if isinstance(model, EncoderModel):
             return encode_labels(model, words, self._card.max_tokens)
-        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None)
+        chat = self._card.conversation
+        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None, chat=chat)
         head, anchors = _head_and_anchors(*self._key)
         rows = head.weight[: head.tokens].numpy()
         bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()

@@ -47,6 +47,8 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
     """Return why a method is not run with a model, None where it is."""
     if spec.demonstrations and model.family != "causal":
         return f"demonstrations stand before the prompts of causal models, not of {model.family} ones"
+    if spec.demonstrations and model.chat:
+        return "demonstrations stand before plain prompts, not before the turn of a chat"
     return method_info(spec.method).unserved(model.family, spec.params)
 
 

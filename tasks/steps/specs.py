@@ -68,6 +68,10 @@ class PromptSpec(ModelDatasetSpec):
     """Longest prompt."""
     prepend_bos: bool
     """Whether prompts begin with the beginning-of-sequence token."""
+    chat: bool = False
+    """Whether a prompt is a user's turn in the tokenizer's chat template."""
+    system: str | None = None
+    """System prompt before that turn."""
 
 
 class DemonstrationsSpec(PromptSpec):
