@@ -21,10 +21,12 @@ def label_tokens(
     strategy: Literal["single", "first", "mean"] = "single",
     dataset: str | None,
     chat: Chat | None = None,
+    alone: bool = False,
 ) -> list[Ids]:
     """Return the ids of the label tokens of each word (paper, Appendix: label words).
 
-    Each word is tokenized as it would follow the prompt: after a colon and a space, or as the answer of a chat.
+    Each word is tokenized as it would follow the prompt: after a colon and a space, or as the answer of a chat, or as a
+    text of its own.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def label_tokens(
         Name of the data set, for messages.
     chat : Chat, optional
         Of which the words are answers.
+    alone : bool
+        Whether a word begins a text of its own, as a decoder writes it.
 
     Returns
     -------
@@ -51,7 +55,10 @@ def label_tokens(
     """
     of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
     fix = f"choose others{there}"
-    token_ids = {word: _following(tokenizer, word, chat) for word in dict.fromkeys(words)}
+    token_ids = {
+        word: encode_texts(tokenizer, [word], False)[0] if alone else _following(tokenizer, word, chat)
+        for word in dict.fromkeys(words)
+    }
     problems = []
     for word, ids in token_ids.items():
         if tokenizer.unk_token_id in ids or not ids:

@@ -79,5 +79,10 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
             return [[row] for row in range(dataset.classes)]
         card = dataset.name.partition("@")[0]
         return label_tokens(
-            tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card, chat=model.conversation
+            tokenizer,
+            dataset.label_words,
+            strategy=dataset.word_tokens,
+            dataset=card,
+            chat=model.conversation,
+            alone=model.begins_answers,
         )

@@ -27,7 +27,8 @@ class ModelCard(Card):
     citation: str | None = None
     """What to cite."""
     family: ModelFamily = "causal"
-    """causal: predicts the next token; masked: the token at a mask; encoder: makes a vector of a text, has no head."""
+    """causal: predicts the next token; masked: the token at a mask; encoder_decoder: reads a text and writes another;
+    encoder: makes a vector of a text, has no head."""
     prepend_bos: bool = False
     """Whether prompts start with the beginning-of-sequence token, as the training documents did; causal models only."""
     chat: bool = False
@@ -51,6 +52,11 @@ class ModelCard(Card):
     def adds_special_tokens(self) -> bool:
         """Whether prompts stand between the tokens that the tokenizer adds, such as [CLS] and [SEP]."""
         return self.family != "causal"
+
+    @property
+    def begins_answers(self) -> bool:
+        """Whether an answer is a text of its own, not what follows the prompt."""
+        return self.family == "encoder_decoder"
 
     @property
     def conversation(self) -> Chat | None:

@@ -62,7 +62,7 @@ class Method(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
-    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder")
+    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)

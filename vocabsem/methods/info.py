@@ -49,7 +49,7 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
     """Settings, as `parameter=value`, with which `fit` needs it too."""
-    models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder")
+    models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
@@ -71,7 +71,7 @@ class MethodInfo:
 
         Parameters
         ----------
-        family : {"causal", "masked", "encoder"}
+        family : {"causal", "masked", "encoder_decoder", "encoder"}
             Of the model.
         params : mapping
             Parameters that differ from the defaults.
