@@ -32,7 +32,7 @@ def card_schema(kind: str) -> dict[str, Any]:
     schema = CARDS[kind].model_json_schema(schema_generator=_Untitled)
     schema = {"$schema": _Untitled.schema_dialect, **schema}
     if kind == "models":
-        others = {"properties": {"family": {"enum": ["masked", "encoder"]}}, "required": ["family"]}
+        others = {"properties": {"family": {"enum": ["masked", "encoder_decoder", "encoder"]}}, "required": ["family"]}
         schema |= {"if": others, "else": {"required": ["prepend_bos"]}}
     if kind == "experiments":
         for named in ("models", "datasets"):

@@ -23,7 +23,9 @@ __all__ = ["SafeFolder", "open_checkpoint"]
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 TOKENIZER_OPTIONS = ("tokenizer_config.json", "special_tokens_map.json")
-VOCABULARIES = ("tokenizer.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt")
+TOKENIZER_FILES = (
+    "tokenizer.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja"
+)  # fmt: skip
 MAX_JSON = 16 << 20
 MAX_VOCABULARY = 256 << 20
 MAX_COUNT = 1024
@@ -38,7 +40,7 @@ RUNS_CODE = {
     "distributed_config", "use_pretrained_backbone", "trust_remote_code",
 }  # fmt: skip
 # In files of tokenizers: code of the repository, paths of other files, arguments without a name.
-DROPPED = re.compile(r"auto_map|init_inputs|sp_model_kwargs|tokenizer_object|name_or_path|chat_template|_.*|.*_files?")
+DROPPED = re.compile(r"auto_map|init_inputs|sp_model_kwargs|tokenizer_object|name_or_path|_.*|.*_files?")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def open_checkpoint(source: Path) -> Iterator[SafeFolder]:
         for option in TOKENIZER_OPTIONS:
             if (source / option).exists():
                 (folder / option).write_text(json.dumps(_tokenizer_options(source / option)), encoding="utf-8")
-        for file in [*map(source.joinpath, VOCABULARIES), *source.glob("*.model")]:
+        for file in [*map(source.joinpath, TOKENIZER_FILES), *source.glob("*.model")]:
             if file.is_file():
                 if file.stat().st_size > MAX_VOCABULARY:
                     raise SourceError(f"{file} has {file.stat().st_size:,} bytes: no vocabulary is as large")
@@ -155,7 +157,20 @@ def _tokenizer_options(path: Path) -> dict[str, Any]:
         raise SourceError(
             f"{path} has tokenizer_class: {str(options['tokenizer_class'])[:80]!r}, which is no tokenizer"
         )
-    return {key: value for key, value in options.items() if not DROPPED.fullmatch(key)}
+    kept = {key: value for key, value in options.items() if not DROPPED.fullmatch(key)}
+    if "chat_template" in kept and not _is_chat_template(kept["chat_template"]):
+        del kept["chat_template"]
+    return kept
+
+
+def _is_chat_template(value: object) -> bool:
+    """Whether it is a text, which nothing renders unless a card says chat: true; or a list of such with names."""
+    if not isinstance(value, list):
+        return isinstance(value, str)
+    return all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("template"), str)
+        for each in value
+    )
 
 
 def _is_tokenizer(name: object) -> bool:

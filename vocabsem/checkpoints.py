@@ -35,6 +35,7 @@ HUB_FILES = (
     "*.safetensors",
     "*.model",
     "*.txt",
+    "*.jinja",
 )  # never *.bin or *.py: no pickles, no remote code
 
 
@@ -156,7 +157,7 @@ def checkpoint_family(folder: Path) -> ModelFamily:
 
     Returns
     -------
-    {"causal", "masked", "encoder"}
+    {"causal", "masked", "encoder_decoder", "encoder"}
 
     Raises
     ------
@@ -178,7 +179,7 @@ def from_folder(
         With safetensors and a tokenizer; or a GGUF file.
     dtype : torch.dtype or "auto"
         As `from_pretrained` takes it.
-    family : {"causal", "masked", "encoder"}
+    family : {"causal", "masked", "encoder_decoder", "encoder"}
         That it must be of.
 
     Returns

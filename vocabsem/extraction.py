@@ -19,6 +19,7 @@ from vocabsem.families.base import FrozenModel
 from vocabsem.families.causal import LanguageModel
 from vocabsem.layers import GivenLayer, Layer, Pooling, layer_and_pooling, resolve_layers
 from vocabsem.parallel import parallel_map, to_host, workers
+from vocabsem.pooling import TOKEN_WEIGHTS, reads_twice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,13 +42,13 @@ class Prefix:
         Number P of tokens.
     cache : Cache or None
         Their keys and values.
-    sums : dict of int to Tensor of shape (d,)
-        Sum of their states by layer, for the mean over tokens.
+    states : dict of int to Tensor of shape (P, d)
+        Their states by layer, for poolings over all tokens.
     """
 
     length: int
     cache: "Cache | None"
-    sums: "dict[int, Tensor]"
+    states: "dict[int, Tensor]"
 
     def for_rows(self, rows: int) -> "Cache | None":
         """Return the keys and values for a batch; nothing is copied.
@@ -114,9 +115,9 @@ def extract(
         Of N prompts.
     layers : sequence of int, float or str
         As in `resolve_layers`: 0 is the embedding output, the last layer the vector that multiplies the head.
-    pooling : {"last", "mean"}
-        State of the last token (at the mask of a masked model, as an encoder pools), or mean over all tokens, of layers
-        that do not name theirs.
+    pooling : {"last", "mean", "weighted_mean", "echo"}
+        State of the last token (at the mask of a masked model, as an encoder pools), or as `vocabsem.pooling` has it
+        over all tokens, of layers that do not name theirs.
     budget : int, optional
         Most padded tokens of a batch; by default `TOKEN_BUDGET` of the device.
     progress : callable
@@ -150,15 +151,16 @@ def extract(
     }
     with torch.inference_mode():
         prefix = _prefix(model, token_ids, numbers)
-    suffixes = [ids[prefix.length :] for ids in token_ids]
+    again = [_repeated(model, ids) if reads_twice(chosen, pooling) else [] for ids in token_ids]
+    suffixes = [[*ids[prefix.length :], *second] for ids, second in zip(token_ids, again, strict=True)]
     lengths = [len(ids) for ids in suffixes]
     batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
     def run(rows: list[int]) -> dict[Layer, Callable[[], np.ndarray]]:
         with torch.inference_mode():
-            batch = _forward(
-                model, prefix, *padded([suffixes[row] for row in rows], device, model.pad), chosen, pooling
-            )
+            ids, ends = padded([suffixes[row] for row in rows], device, model.pad)
+            prompts = ends - torch.tensor([len(again[row]) for row in rows], device=device)
+            batch = _forward(model, prefix, ids, prompts, chosen, pooling, ends)
             return {layer: to_host(vectors.float()) for layer, vectors in batch.items()}
 
     with parallel_map(device) as map_:
@@ -231,25 +233,39 @@ def _prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers: Sequ
     if not shared:
         return NO_PREFIX
     every, cache = model.states_and_cache(torch.tensor([shared], device=model.network.device), layers)
-    sums = {layer: states[0].float().sum(0) for layer, states in every.items()}
-    return Prefix(len(shared), cache, sums)
+    return Prefix(len(shared), cache, {layer: states[0] for layer, states in every.items()})
+
+
+def _repeated(model: FrozenModel, ids: Sequence[int]) -> Sequence[int]:
+    """Return a prompt as it is read once more, without the token that begins a sequence."""
+    return ids[1:] if len(ids) > 1 and ids[0] == model.tokenizer.bos_token_id else ids
 
 
 def _forward(
-    model: FrozenModel, prefix: Prefix, ids: "Tensor", lengths: "Tensor", layers: Sequence[Layer], pooling: Pooling
+    model: FrozenModel,
+    prefix: Prefix,
+    ids: "Tensor",
+    lengths: "Tensor",
+    layers: Sequence[Layer],
+    pooling: Pooling,
+    ends: "Tensor | None" = None,
 ) -> "dict[Layer, Tensor]":
-    """Return {layer: (B, d)} of one batch after the prefix."""
+    """Return {layer: (B, d)} of one batch after the prefix; `ends`: tokens with a second reading of the prompt."""
     import torch
 
     wanted = {layer: layer_and_pooling(layer, pooling) for layer in layers}
     numbers = [number for number, _ in wanted.values()]
     every = model.hidden_states(ids, lengths, numbers, prefix.for_rows(len(ids)))  # each (B, T, d)
-    real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # (B, T)
+    position = torch.arange(prefix.length + ids.shape[1], device=ids.device)  # (P + T,)
+    prompt, end = (prefix.length + tokens[:, None] for tokens in (lengths, lengths if ends is None else ends))
 
     def pooled(number: int, how: Pooling) -> "Tensor":
         if how == "last":
             return model.at_answer(every[number], ids, lengths)
-        total = prefix.sums.get(number, 0) + (every[number].float() * real[..., None]).sum(1)
-        return total / (prefix.length + lengths[:, None])
+        weights = TOKEN_WEIGHTS[how](position, prompt, end)  # (B, P + T)
+        total = (every[number].float() * weights[:, prefix.length :, None]).sum(1)
+        if prefix.length:  # whose tokens have the same weights in all prompts
+            total = (prefix.states[number].float() * weights[0, : prefix.length, None]).sum(0) + total
+        return total / weights.sum(1, keepdim=True)
 
     return {layer: model.scaled(pooled(number, how)) for layer, (number, how) in wanted.items()}

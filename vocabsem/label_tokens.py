@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from vocabsem.chat import Chat
 from vocabsem.errors import LabelWordError
 from vocabsem.prompting import Ids, encode_texts
 
@@ -19,10 +20,13 @@ def label_tokens(
     *,
     strategy: Literal["single", "first", "mean"] = "single",
     dataset: str | None,
+    chat: Chat | None = None,
+    alone: bool = False,
 ) -> list[Ids]:
     """Return the ids of the label tokens of each word (paper, Appendix: label words).
 
-    Each word is tokenized as it would follow the prompt: after a colon and a space.
+    Each word is tokenized as it would follow the prompt: after a colon and a space, or as the answer of a chat, or as a
+    text of its own.
 
     Parameters
     ----------
@@ -34,6 +38,10 @@ def label_tokens(
         single: one token a word, others are an error; first: a word's first token; mean: all of them.
     dataset : str or None
         Name of the data set, for messages.
+    chat : Chat, optional
+        Of which the words are answers.
+    alone : bool
+        Whether a word begins a text of its own, as a decoder writes it.
 
     Returns
     -------
@@ -47,7 +55,10 @@ def label_tokens(
     """
     of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
     fix = f"choose others{there}"
-    token_ids = {word: _following_colon(tokenizer, word) for word in dict.fromkeys(words)}
+    token_ids = {
+        word: encode_texts(tokenizer, [word], False)[0] if alone else _following(tokenizer, word, chat)
+        for word in dict.fromkeys(words)
+    }
     problems = []
     for word, ids in token_ids.items():
         if tokenizer.unk_token_id in ids or not ids:
@@ -76,12 +87,13 @@ def label_tokens(
     return [token_ids[word] for word in words]
 
 
-def _following_colon(tokenizer: "PreTrainedTokenizerBase", word: str) -> Ids:
+def _following(tokenizer: "PreTrainedTokenizerBase", word: str, chat: Chat | None) -> Ids:
     """Tokenize in context, as tokenizers that mark spaces treat the beginning of a text as a space of its own."""
-    before, both = encode_texts(tokenizer, [":", f": {word}"], split_special_tokens=False)
+    prompt, answered = (":", f": {word}") if chat is None else chat.answer(tokenizer, word)
+    before, both = encode_texts(tokenizer, [prompt, answered], split_special_tokens=False)
     if both[: len(before)] == before:
         return both[len(before) :]
-    return encode_texts(tokenizer, [f" {word}"], split_special_tokens=False)[0]
+    return encode_texts(tokenizer, [answered.removeprefix(prompt)], split_special_tokens=False)[0]
 
 
 def _without_space(tokenizer: "PreTrainedTokenizerBase", ids: Ids) -> Ids:

@@ -10,16 +10,16 @@ from vocabsem.errors import DataError
 
 __all__ = ["GivenLayer", "Layer", "Pooling", "column_of", "layer_and_pooling", "resolve_layers"]
 
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "weighted_mean", "echo"]
 Layer = int | str
 """18: a layer whose pooling is that of the whole extraction; "18:mean", "18:last": one with a pooling of its own."""
 GivenLayer = int | float | str
 """A layer as a card gives it: also counted from the last, as a share of the depth, or "last"; with a pooling or not."""
-FORM = re.compile(r"(?P<layer>last|-?\d+|0?\.\d+|1\.0)(:(?P<pooling>last|mean))?")
+FORM = re.compile(rf"(?P<layer>last|-?\d+|0?\.\d+|1\.0)(:(?P<pooling>{'|'.join(get_args(Pooling))}))?")
 
 
 def resolve_layers(layers: Sequence[GivenLayer], depth: int, pooling: Pooling = "last") -> list[Layer]:
-    """Return the layers by number, each once, ascending; those of last tokens come after those of means.
+    """Return the layers by number, each once, ascending; those of last tokens come after all others.
 
     So the last token of the last layer, the state that the vocabulary is compared with, always comes last.
 
@@ -30,7 +30,7 @@ def resolve_layers(layers: Sequence[GivenLayer], depth: int, pooling: Pooling = 
         each may name its pooling, as in "last:mean".
     depth : int
         Number of the last layer, which meets the head; 0 is the embedding.
-    pooling : {"last", "mean"}
+    pooling : {"last", "mean", "weighted_mean", "echo"}
         Of layers that name none.
 
     Returns
@@ -60,7 +60,7 @@ def resolve_layers(layers: Sequence[GivenLayer], depth: int, pooling: Pooling = 
     numbers = {(how or pooling, number) for number, how in filter(None, given)}
     if not numbers or not all(0 <= number <= depth for _, number in numbers):
         raise DataError(f"layers {list(layers)}: the model has layers 0 (embedding) to {depth} (meets the head)")
-    ordered = sorted(numbers, key=lambda each: (each[0] == "last", each[1]))
+    ordered = sorted(numbers, key=lambda each: (each[0] == "last", each[1], each[0]))
     return [number if how == pooling else f"{number}:{how}" for how, number in ordered]
 
 
@@ -84,12 +84,12 @@ def layer_and_pooling(layer: Layer, pooling: Pooling = "last") -> tuple[int, Poo
     ----------
     layer : int or str
         One of `resolve_layers`.
-    pooling : {"last", "mean"}
+    pooling : {"last", "mean", "weighted_mean", "echo"}
         Of a layer that names none.
 
     Returns
     -------
-    tuple of int and {"last", "mean"}
+    tuple of int and the name of a pooling
 
     Examples
     --------
@@ -99,7 +99,7 @@ def layer_and_pooling(layer: Layer, pooling: Pooling = "last") -> tuple[int, Poo
     if isinstance(layer, int):
         return layer, pooling
     number, _, how = layer.partition(":")
-    return int(number), "mean" if how == "mean" else "last"
+    return int(number), next(each for each in get_args(Pooling) if each == how)
 
 
 def column_of(layer: Layer) -> str:

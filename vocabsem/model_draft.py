@@ -37,6 +37,8 @@ class ModelDraft:
     """The card."""
     reason: str
     """Of `prepend_bos`, in a sentence; of the family, for other ones than causal."""
+    has_chat_template: bool
+    """Whether its tokenizer has one, so that the card may say `chat: true`."""
 
 
 def model_source(given: str) -> str | None:
@@ -157,7 +159,7 @@ def draft_model_card(source: str, cache: Path, name: str | None = None) -> Model
         hidden_size=model.width(model.layers),
         vocabulary_size=model.vocabulary_size,
     )
-    return ModelDraft(card, reason)
+    return ModelDraft(card, reason, family == "causal" and bool(tokenizer.chat_template))
 
 
 def bos_decision(adds: bool | None, without: float = 0.0, with_bos: float = 0.0) -> tuple[bool, str]:

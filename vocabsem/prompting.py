@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.chat import Chat, part_control_tokens
 from vocabsem.errors import CardError, DataError
 from vocabsem.texts import is_empty
 from vocabsem.truncation import MASK, Ids, PromptEncoder
@@ -149,6 +150,7 @@ def encode_prompts(
     max_tokens: int,
     prepend_bos: bool,
     special_tokens: bool = False,
+    chat: Chat | None = None,
 ) -> Prompts:
     """Fill examples into a template and tokenize them, none longer than `max_tokens`.
 
@@ -170,6 +172,8 @@ def encode_prompts(
         Whether prompts start with the beginning-of-sequence token.
     special_tokens : bool
         Whether they stand between the tokens that the tokenizer adds, such as [CLS] and [SEP].
+    chat : Chat, optional
+        Of which the template is the user's turn; what stands around the turn is never touched either.
 
     Returns
     -------
@@ -180,7 +184,7 @@ def encode_prompts(
     DataError
         If the template alone is over the limit, or a text spells the mask of a template with special tokens.
     CardError
-        If the tokenizer has no beginning-of-sequence or mask token where one is wanted.
+        If the tokenizer has no beginning-of-sequence token, mask token or chat template where one is wanted.
 
     Examples
     --------
@@ -195,6 +199,10 @@ def encode_prompts(
     masked = MASK in field_names(template)
     if masked and tokenizer.mask_token_id is None:
         raise CardError(f"the tokenizer has no mask token for the {{{MASK}}} of the template {template!r}")
+    if chat is not None:
+        template = chat.prompt_template(tokenizer, template)
+        fields = part_control_tokens(tokenizer, template, fields)
+        prepend_bos = prepend_bos and not template.startswith(str(tokenizer.bos_token))
     start, end = _around(tokenizer) if special_tokens else ([int(tokenizer.bos_token_id)] if prepend_bos else [], [])
     limit = max_tokens - len(start) - len(end)
     encoder = PromptEncoder(tokenizer, template, splits_special_tokens(tokenizer, template))

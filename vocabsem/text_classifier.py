@@ -149,6 +149,7 @@ class TextClassifier:
             max_tokens=settings["max_tokens"],
             prepend_bos=settings["prepend_bos"],
             special_tokens=self._card.adds_special_tokens,
+            chat=self._card.conversation,
         )
 
     def _probabilities(self, prompts: Prompts) -> NDArray[np.float64]:

@@ -24,8 +24,9 @@ from vocabsem.label_encodings import encode_labels
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import load_model
-from vocabsem.layers import GivenLayer
+from vocabsem.layers import GivenLayer, resolve_layers
 from vocabsem.model_draft import find_model_card
+from vocabsem.pooling import check_poolings
 from vocabsem.prompting import encode_prompts, field_names, validate_row, validate_template
 from vocabsem.texts import is_empty
 from vocabsem.truncation import MASK
@@ -50,7 +51,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Class → label word; needed for `label_space` only.
     layers : sequence of int, float or str
         Layers whose states stand side by side, in the order of `resolve_layers`: a number (negative ones count from the
-        last), a share of the depth (0.6) or "last", each of the last token, or of the mean over all ("0.6:mean").
+        last), a share of the depth (0.6) or "last", each of the last token, or of a mean over all: "0.6:mean", also
+        weighted_mean and echo, as `vocabsem.pooling` has them.
     word_tokens : {"single", "first", "mean"}
         What stands for a word of several tokens, as in `prompting.label_tokens`.
     dtype : {"auto", "float32", "bfloat16"}
@@ -140,6 +142,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             for number, each in enumerate(_one_column(X))
         ]
         model, card = self.language_model, self._card
+        check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
         prompts = encode_prompts(
             model.tokenizer,
             prompt_template(self.template, card.family),
@@ -147,6 +150,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             max_tokens=card.max_tokens,
             prepend_bos=card.prepend_bos,
             special_tokens=card.adds_special_tokens,
+            chat=card.conversation,
         )
         return np.concatenate(list(extract(model, prompts.token_ids, self.layers).values()), axis=1)
 
@@ -175,7 +179,14 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         model, words = self.language_model, list(self.words.values())
         if isinstance(model, EncoderModel):
             return encode_labels(model, words, self._card.max_tokens)
-        tokens = label_tokens(model.tokenizer, words, strategy=self.word_tokens, dataset=None)
+        tokens = label_tokens(
+            model.tokenizer,
+            words,
+            strategy=self.word_tokens,
+            dataset=None,
+            chat=self._card.conversation,
+            alone=self._card.begins_answers,
+        )
         head, anchors = _head_and_anchors(*self._key)
         rows = head.weight[: head.tokens].numpy()
         bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()

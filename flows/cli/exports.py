@@ -32,8 +32,8 @@ def export(
     ] = None,
     layer: Annotated[int | None, typer.Option(metavar="N", help="Layer of states, by default the last stored.")] = None,
     pooling: Annotated[
-        Literal["last", "mean"] | None,
-        typer.Option(help="States of last tokens or means, by default the first."),
+        Literal["last", "mean", "weighted_mean", "echo"] | None,
+        typer.Option(help="Pooling of states, by default the first of these that is stored."),
     ] = None,
     experiment: Annotated[
         str | None, typer.Option(metavar="NAME", help="Experiment; predictions and a card need one.")

@@ -12,6 +12,9 @@ from vocabsem.errors import CardError
 from warehouse.home import Home
 
 NOTE = "# Written by vocabsem init-model: add license and citation.\n"
+CHAT = (
+    "# The tokenizer has a chat template: with true, a prompt is a user's turn, which the model answers.\nchat: false\n"
+)
 
 
 @app.command()
@@ -49,9 +52,11 @@ def init_model(
     output = output or own_folder() / "models" / f"{card.name}.yaml"
     check_output(output, force)
     decided = "prepend_bos" if card.family == "causal" else "family"
-    values = card.model_dump(exclude_none=True, exclude={"prepend_bos", "family"} - {decided})
+    values = card.model_dump(exclude_none=True, exclude={"prepend_bos", "family", "chat"} - {decided})
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
     text = text.replace(f"{decided}:", f"# {draft.reason}\n{decided}:")
+    if draft.has_chat_template:
+        text = text.replace("max_tokens:", f"{CHAT}max_tokens:")
     write_card(output, "models", ModelCard, NOTE + text)
     typer.echo(f"{card.description}\n{card.parameters:,} parameters, states of {card.hidden_size} dimensions")
     typer.echo(f"{decided}: {str(values[decided]).lower()}: {draft.reason}")

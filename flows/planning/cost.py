@@ -14,6 +14,7 @@ from tasks.steps.specs import SPLITS, AdapterFitSpec, StatesSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.views.calibration import Calibration, Cost
 from vocabsem.methods.registry import build_adapter, method_info
+from vocabsem.pooling import reads_twice
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32
@@ -167,7 +168,7 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: L
         table = prompt_rows(plan.home, step.spec)
         characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
     tokens = np.minimum(step.spec.max_tokens, (characters + len(step.spec.template)) / CHARACTERS_A_TOKEN)
-    return len(characters), int(tokens.sum())
+    return len(characters), int(tokens.sum()) * (2 if reads_twice(step.spec.layers, step.spec.pooling) else 1)
 
 
 def _characters(fields: pa.MapArray) -> np.ndarray:

@@ -119,7 +119,7 @@ class Experiment(Card):
     layers: list[GivenLayer] = Field(default=["last"], min_length=1)
     """Layers stored and used: a number, a share of the depth (0.6) or last, each with a pooling or not: last:mean."""
     pooling: Pooling = "last"
-    """State of the last token, or the mean of all, of layers that name none."""
+    """Of layers that name none: last token, mean, weighted_mean (by position) or echo (mean of a second reading)."""
     dtype: DType = "auto"
     """dtype of the model; auto is the machine's fast one."""
     device: str = "auto"

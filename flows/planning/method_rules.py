@@ -8,6 +8,7 @@ from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.errors import CardError, DataError
 from vocabsem.layers import Layer, resolve_layers
 from vocabsem.methods.registry import method_info
+from vocabsem.pooling import check_poolings, reads_twice
 
 
 def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:
@@ -47,6 +48,8 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
     """Return why a method is not run with a model, None where it is."""
     if spec.demonstrations and model.family != "causal":
         return f"demonstrations stand before the prompts of causal models, not of {model.family} ones"
+    if spec.demonstrations and model.chat:
+        return "demonstrations stand before plain prompts, not before the turn of a chat"
     return method_info(spec.method).unserved(model.family, spec.params)
 
 
@@ -69,11 +72,19 @@ def left_out(experiment: Experiment, models: Sequence[ModelCard]) -> list[tuple[
 
 
 def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
-    """Return the experiment's layers by number. Raises CardError for one that the model does not have."""
+    """Return the experiment's layers by number. Raises CardError for one that the model does not have or pool so."""
     try:
-        return tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
+        layers = tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
+        check_poolings(layers, experiment.pooling, model, experiment.max_tokens or model.max_tokens)
     except DataError as error:
         raise CardError(f"experiment {experiment.name!r} with model {model.name!r}: {error}") from None
+    shown = [spec.name for spec in experiment.methods if spec.demonstrations]
+    if shown and reads_twice(layers, experiment.pooling):
+        raise CardError(
+            f"experiment {experiment.name!r}: echo reads a prompt twice, and those of {shown[0]} begin with"
+            " demonstrations: take one of the two out"
+        )
+    return layers
 
 
 def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:

@@ -187,6 +187,8 @@ def _pair(
         "dtype": resolve_dtype(experiment.dtype),
         "max_tokens": min(experiment.max_tokens or model.max_tokens, model.max_tokens),
         "prepend_bos": model.prepend_bos,
+        "chat": model.chat,
+        "system": model.system,
     }
     layers, evaluated = layers_of(experiment, model), evaluated_splits(experiment, dataset)
     demonstrations: dict[str, Step[DemonstrationsSpec]] = {}

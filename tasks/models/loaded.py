@@ -48,11 +48,13 @@ def loaded_causal(card: ModelCard, home: Home, dtype: DType, device: str) -> Lan
 
 
 def require_causal(card: ModelCard, what: str) -> None:
-    """Raise BadInput for a model that does not predict the next token."""
+    """Raise BadInput for a model that does not predict the next token of a plain prompt."""
     if card.family != "causal":
         raise BadInput(
             f"{what} reads causal language models, and {card.name!r} is of family {card.family}: name another"
         )
+    if card.chat:
+        raise BadInput(f"{what} reads plain prompts, and the card of {card.name!r} says chat: true: name one without")
 
 
 @lru_cache(maxsize=2)
@@ -76,4 +78,11 @@ def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[i
         if model.family == "encoder":
             return [[row] for row in range(dataset.classes)]
         card = dataset.name.partition("@")[0]
-        return label_tokens(tokenizer, dataset.label_words, strategy=dataset.word_tokens, dataset=card)
+        return label_tokens(
+            tokenizer,
+            dataset.label_words,
+            strategy=dataset.word_tokens,
+            dataset=card,
+            chat=model.conversation,
+            alone=model.begins_answers,
+        )

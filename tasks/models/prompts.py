@@ -19,6 +19,7 @@ def encode(home: Home, model: ModelCard, fields: list[dict[str, str]], spec: Pro
             max_tokens=spec.max_tokens,
             prepend_bos=spec.prepend_bos,
             special_tokens=model.adds_special_tokens,
+            chat=model.conversation,
         )
 
 

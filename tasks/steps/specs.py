@@ -67,6 +67,10 @@ class PromptSpec(ModelDatasetSpec):
     """Longest prompt."""
     prepend_bos: bool
     """Whether prompts begin with the beginning-of-sequence token."""
+    chat: bool = False
+    """Whether a prompt is a user's turn in the tokenizer's chat template."""
+    system: str | None = None
+    """System prompt before that turn."""
 
 
 class DemonstrationsSpec(PromptSpec):
@@ -102,7 +106,7 @@ class StatesSpec(PromptSpec):
     layers: tuple[Layer, ...]
     """Layers stored; 0 is the embedding output, and "18:mean" has a pooling of its own."""
     pooling: Pooling
-    """State of the last token, or the mean of all, where a layer names none."""
+    """What of a prompt's tokens is stored where a layer names none: the last one, or a mean."""
     demonstrations: Key | None = None
     """What all prompts begin with; None is a zero-shot prompt."""
 

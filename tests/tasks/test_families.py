@@ -25,13 +25,13 @@ WORDS = [*WORDS, {"name": "tale", "value": "tale", "word": "story"}]
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    """A causal, a masked and an encoder model on one data set, every partition published."""
+    """A causal, a masked, an encoder and an encoder–decoder model on one data set, every partition published."""
     folder = tmp_path_factory.mktemp("families")
     world = World(folder, dataset={"labels": WORDS})
-    for family in ("masked", "encoder"):
-        card = save("bert", folder / family, family=family)
+    for family, architecture in (("masked", "bert"), ("encoder", "bert"), ("encoder_decoder", "bart")):
+        card = save(architecture, folder / family, family=family)
         write_card(folder / f"{family}.yaml", card.model_dump(mode="json"))
-    models = [str(folder / f"{name}.yaml") for name in ("model", "masked", "encoder")]
+    models = [str(folder / f"{name}.yaml") for name in ("model", "masked", "encoder", "encoder_decoder")]
     card = experiment_card(folder, models=models, methods=METHODS, shots=[0, 4], layers=["0.5:mean", "last"])
     write_card(folder / "experiment.yaml", card)
     plan = world.plan()
@@ -43,11 +43,13 @@ def test_every_family_is_scored_and_what_it_does_not_serve_is_named(plan):
     assert not [step for step in plan.missing() if step.kind != "runs"]
     names = {pair.model.family: {fit.name for fit in pair.fits} for pair in plan.pairs}
     assert names["causal"] - names["masked"] == {"zero_shot+demos-1"}
+    assert names["encoder_decoder"] == names["masked"]
     assert names["masked"] - names["encoder"] == {"knn_prompting"}
     assert {(model, name) for model, name, _ in plan.left_out} == {
         ("tiny-bert-masked", "zero_shot+demos-1"),
         ("tiny-bert-encoder", "knn_prompting"),
         ("tiny-bert-encoder", "zero_shot+demos-1"),
+        ("tiny-bart-encoder_decoder", "zero_shot+demos-1"),
     }
     assert ("tiny-bert-encoder", "knn_prompting left out") in {
         (m, note.partition(":")[0]) for m, note in plan_notes(plan)

@@ -95,6 +95,37 @@ def test_one_forward_pass_gives_both_poolings(model):
             assert np.array_equal(states, expected[layer])
 
 
+def second_reading(model, prompts):
+    """{layer: (N, d)}: the means over the second half of each prompt written twice, which begins only once."""
+    twice = [[*ids, *ids[ids[0] == model.tokenizer.bos_token_id :]] for ids in prompts]
+    rows = []
+    for ids, whole in zip(prompts, twice, strict=True):
+        hidden = model.network(torch.tensor([whole]), output_hidden_states=True).hidden_states
+        rows.append([h[0, len(ids) :].mean(0).detach().numpy() for h in hidden[:-1]])
+    return {layer: np.stack(states) for layer, states in enumerate(zip(*rows, strict=True))}
+
+
+def test_weighted_means_and_a_second_reading_from_the_pass_that_gives_the_others(model):
+    wanted = ["1:weighted_mean", "2:weighted_mean", "1:echo", "2:echo", "2:mean", "last"]
+    for prompts in (PROMPTS, LONG_PREFIX, [[0, *ids] for ids in PROMPTS]):
+        result = extract(model, prompts, wanted, budget=80)
+        assert list(result) == ["1:echo", "1:weighted_mean", "2:echo", "2:mean", "2:weighted_mean", model.layers]
+        plain = extract(model, prompts, ["2:mean", "last"], budget=80)
+        expected = {"2:mean": plain["2:mean"], model.layers: plain[model.layers]}
+        again = second_reading(model, prompts)
+        for layer in (1, 2):
+            expected[f"{layer}:echo"] = again[layer]
+            rows = []
+            for ids in prompts:
+                hidden = model.network(torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0]
+                rows.append(np.average(hidden.detach().numpy(), axis=0, weights=1 + np.arange(len(ids))))
+            expected[f"{layer}:weighted_mean"] = np.stack(rows)
+        for layer, states in result.items():
+            most = np.abs(expected[layer]).max()
+            # rounding of float32 through at most three layers
+            np.testing.assert_allclose(states, expected[layer], rtol=1e-4, atol=1e-4 * most)
+
+
 def test_progress_counts_every_prompt_and_token(model):
     for prompts in (PROMPTS, LONG_PREFIX):
         seen = []

@@ -8,7 +8,7 @@ from vocabsem.errors import DataError
 from vocabsem.layers import column_of, layer_and_pooling, resolve_layers
 
 DEPTH = 12
-POOLINGS = st.sampled_from(["last", "mean"])
+POOLINGS = st.sampled_from(["last", "mean", "weighted_mean", "echo"])
 PLAIN = st.integers(-DEPTH - 1, DEPTH) | st.floats(0.01, 1).map(lambda x: round(x, 2)) | st.just("last")
 GIVEN = st.one_of(PLAIN, st.builds("{}:{}".format, PLAIN, POOLINGS))
 
@@ -33,7 +33,7 @@ def test_resolved_layers_stay_as_they_are_and_the_vocabularys_state_is_last(laye
     assert resolve_layers(resolved, DEPTH, pooling) == resolved
     both = [layer_and_pooling(layer, pooling) for layer in resolved]
     assert len(set(both)) == len(both) == len({column_of(layer) for layer in resolved})
-    assert both == sorted(both, key=lambda each: (each[1] == "last", each[0]))
+    assert both == sorted(both, key=lambda each: (each[1] == "last", *each))
 
 
 @pytest.mark.parametrize("wrong", [[13], [-14], ["13:mean"], []])

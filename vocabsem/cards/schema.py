@@ -11,16 +11,15 @@ from vocabsem.cards.base import (
     Label,
     LocalCopy,
     Name,
-    Positive,
     Sha256,
     SplitRule,
     Template,
     Text,
     Variant,
 )
+from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
-from vocabsem.families.names import ModelFamily
 from vocabsem.prompting import field_names
 from vocabsem.texts import folded
 from vocabsem.truncation import MASK
@@ -37,52 +36,6 @@ __all__ = [
 
 _PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens"}
 Kind = Literal["models", "datasets"]
-
-
-class ModelCard(Card):
-    """A language model or sentence encoder: where it is and how large."""
-
-    name: Name
-    """Name of the card and of the model in tables."""
-    description: Text
-    """One sentence for people."""
-    source: Text
-    """Location of its bytes: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
-    sha256: Sha256 | None = None
-    """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
-    license: Text
-    """Under which its bytes may be used."""
-    citation: str | None = None
-    """What to cite."""
-    family: ModelFamily = "causal"
-    """causal: predicts the next token; masked: the token at a mask; encoder: makes a vector of a text, has no head."""
-    prepend_bos: bool = False
-    """Whether prompts start with the beginning-of-sequence token, as the training documents did; causal models only."""
-    max_tokens: Positive = 512
-    """Longest prompt in tokens; longer ones are truncated in the text field and counted."""
-    context: Positive = 1024
-    """Most tokens of demonstrations and prompt together."""
-    parameters: Positive
-    """All weights, shared ones counted once."""
-    layers: Positive
-    """Number of layers."""
-    hidden_size: Positive
-    """Width d of a state."""
-    vocabulary_size: Positive
-    """Rows of the head, padding included; of an encoder's embedding."""
-
-    @property
-    def adds_special_tokens(self) -> bool:
-        """Whether prompts stand between the tokens that the tokenizer adds, such as [CLS] and [SEP]."""
-        return self.family != "causal"
-
-    @model_validator(mode="after")
-    def _check_first_token(self) -> Self:
-        if self.family == "causal" and "prepend_bos" not in self.model_fields_set:
-            raise ValueError("prepend_bos is missing: say true or false, as the training documents began")
-        if self.family != "causal" and self.prepend_bos:
-            raise ValueError(f"prepend_bos is for causal models: {self.family} ones get the tokens of their tokenizer")
-        return self
 
 
 class DatasetCard(Card):

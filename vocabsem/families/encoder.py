@@ -1,6 +1,5 @@
 """Sentence encoders: a text's tokens are pooled to one vector; a class is the encoding of its label word."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vocabsem.errors import GuardFailed, SourceError
 from vocabsem.families.base import FrozenModel
+from vocabsem.families.folder_json import read_json
 from vocabsem.families.masked import attended
 from vocabsem.families.recognition import MODULES
 
@@ -180,11 +180,11 @@ def read_pooling(folder: Path) -> Literal["mean", "cls"]:
     """
     if not (folder / MODULES).is_file():
         return "mean"
-    modules = [each for each in _read(folder / MODULES, list) if isinstance(each, Mapping)]
+    modules = [each for each in read_json(folder / MODULES, list) if isinstance(each, Mapping)]
     kinds = [str(each.get("type", "")).rpartition(".")[2] for each in modules]
     if unknown := [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]:
         raise SourceError(f"{folder / MODULES} has the module {unknown[0]!r}: only Pooling and Normalize are read")
-    config = _read(folder / "1_Pooling" / "config.json", dict) if "Pooling" in kinds else {}
+    config = read_json(folder / "1_Pooling" / "config.json", dict) if "Pooling" in kinds else {}
     modes = {key.removeprefix("pooling_mode_"): value for key, value in config.items() if "pooling_mode_" in key}
     chosen = {name.removesuffix("_tokens").removesuffix("_token") for name, value in modes.items() if value}
     chosen |= {str(config["pooling_mode"])} if "pooling_mode" in config else set()
@@ -195,13 +195,3 @@ def read_pooling(folder: Path) -> Literal["mean", "cls"]:
         return "mean"
     pooling = ", ".join(sorted(chosen)) or "nothing"
     raise SourceError(f"{folder / '1_Pooling' / 'config.json'} pools by {pooling}: mean and cls are read")
-
-
-def _read(path: Path, kind: type) -> Any:
-    try:
-        value = json.loads(path.read_bytes()) if path.stat().st_size < 1 << 20 else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path} cannot be read: {str(error)[:200]}: fetch it again") from error
-    if not isinstance(value, kind):
-        raise SourceError(f"{path} holds no {kind.__name__}: fetch it again")
-    return value

@@ -1,21 +1,18 @@
 """Masked language models: the state at the mask token, after the head's transform, meets the decoder."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.errors import SourceError
 from vocabsem.families.base import HeadModel
+from vocabsem.families.head_input import head_inputs, watch_head
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache
 
 __all__ = ["MaskedModel", "attended"]
-
-_THREAD = threading.local()
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class MaskedModel(HeadModel):
                 f"the decoder of {self.name!r} has {self.vocabulary_size} rows for {vocabulary} tokens: its head is no"
                 " plain product of a state (DeBERTa with legacy: false), which is not supported"
             )
-        self._decoder.register_forward_pre_hook(_keep)
+        watch_head(self._decoder)
 
     def hidden_states(
         self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None
@@ -68,7 +65,7 @@ class MaskedModel(HeadModel):
         dict of int to Tensor
         """
         inner = any(layer != self.layers for layer in layers)
-        with _decoder_input() as given:
+        with head_inputs() as given:
             output: Any = self.network(ids, attention_mask=attended(ids, lengths), output_hidden_states=inner)
         return {layer: given[0] if layer == self.layers else output.hidden_states[layer] for layer in layers}
 
@@ -124,21 +121,3 @@ def attended(ids: "Tensor", lengths: "Tensor") -> "Tensor":
     import torch
 
     return (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
-
-
-@contextmanager
-def _decoder_input() -> "Iterator[list[Tensor]]":
-    """Give the list to which what decoders are given in this thread is added; they compute nothing meanwhile."""
-    _THREAD.given = []
-    try:
-        yield _THREAD.given
-    finally:
-        _THREAD.given = None
-
-
-def _keep(module: Any, inputs: Any) -> Any:
-    given = getattr(_THREAD, "given", None)
-    if given is None:
-        return None
-    given.append(inputs[0])
-    return (inputs[0][:, :0],)  # no token: its logits of the whole vocabulary are not wanted

@@ -8,14 +8,17 @@ from vocabsem.families.names import ModelFamily
 
 __all__ = ["MODULES", "known_model_types", "recognize_family"]
 
+ENCODER_DECODERS = {"t5", "mt5", "umt5", "bart", "mbart", "pegasus", "marian", "blenderbot", "m2m_100"}
+
 MODULES = "modules.json"  # of sentence-transformers: what follows the network
 
 
 def recognize_family(config: Mapping[str, Any], folder: Path) -> ModelFamily:
     """Return the family of a checkpoint.
 
-    Its architecture decides. Where none is named, or a base one, models that transformers has with a mask are sentence
-    encoders with a `modules.json` or a base architecture, and masked otherwise; all others are causal.
+    Its architecture decides. Where none is named, or a base one, types that have an encoder and a decoder are of this
+    family; models that transformers has with a mask are sentence encoders with a `modules.json` or a base architecture,
+    and masked otherwise; all others are causal.
 
     Parameters
     ----------
@@ -26,7 +29,7 @@ def recognize_family(config: Mapping[str, Any], folder: Path) -> ModelFamily:
 
     Returns
     -------
-    {"causal", "masked", "encoder"}
+    {"causal", "masked", "encoder_decoder", "encoder"}
 
     Examples
     --------
@@ -41,6 +44,8 @@ def recognize_family(config: Mapping[str, Any], folder: Path) -> ModelFamily:
         dict[str, Any](getattr(modeling_auto, f"MODEL_{what}MAPPING_NAMES")).get(kind)
         for what in ("", "FOR_CAUSAL_LM_", "FOR_MASKED_LM_")
     )
+    if kind in ENCODER_DECODERS:
+        return "causal" if causal in names else "encoder_decoder"
     if masked is None:
         return "causal"
     if (folder / MODULES).is_file():
@@ -51,7 +56,7 @@ def recognize_family(config: Mapping[str, Any], folder: Path) -> ModelFamily:
 
 
 def known_model_types() -> set[str]:
-    """Return the types of which transformers has a causal or a masked language model.
+    """Return the types of which a causal, masked or encoder–decoder language model is read.
 
     Returns
     -------
@@ -60,4 +65,4 @@ def known_model_types() -> set[str]:
     from transformers.models.auto import modeling_auto
 
     masked = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return {*modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *masked}
+    return {*modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *masked, *ENCODER_DECODERS}

@@ -49,7 +49,7 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
     """Settings, as `parameter=value`, with which `fit` needs it too."""
-    models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder")
+    models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
@@ -71,7 +71,7 @@ class MethodInfo:
 
         Parameters
         ----------
-        family : {"causal", "masked", "encoder"}
+        family : {"causal", "masked", "encoder_decoder", "encoder"}
             Of the model.
         params : mapping
             Parameters that differ from the defaults.
@@ -131,7 +131,7 @@ class MethodAttributes:
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
-    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder")
+    models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)

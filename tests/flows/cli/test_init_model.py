@@ -36,6 +36,13 @@ def test_a_folder_becomes_a_card(folder, tmp_path, capsys):
     assert load_card("models", str(output)).name == "other"
 
 
+def test_a_chat_template_is_named_in_the_card(folder, tmp_path):
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    init_model(folder, "--output", tmp_path / "mine.yaml")
+    assert load_card("models", str(tmp_path / "mine.yaml")).chat is False
+    assert "# The tokenizer has a chat template" in (tmp_path / "mine.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

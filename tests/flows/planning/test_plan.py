@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from flows.planning.data_dir import find_data_dir
-from tests.tasks.worlds import World, compute, dataset_card, fit_of, snapshot, write_card
+from tests.tasks.worlds import World, compute, dataset_card, fit_of, model, snapshot, write_card
+from tests.vocabsem.bidirectional import save
 from vocabsem.errors import CardError, SourceError
 from vocabsem.methods.registry import method_info
 
@@ -190,6 +191,22 @@ def test_layers_are_counted_from_both_ends(world):
     for wrong in (4, -5):
         with pytest.raises(CardError, match=r"with model .tiny-llama.: .*has layers 0 \(embedding\) to 3"):
             world.plan(layers=[wrong])
+
+
+def test_poolings_that_are_not_for_a_model_are_refused(world, tmp_path):
+    shown = [{"method": "zero_shot", "demonstrations": 1}]
+    encoder = write_card(tmp_path / "encoder.yaml", save("bert", tmp_path / "bert", family="encoder").model_dump())
+    for says, changes in (
+        ("echo reads a prompt twice, and max_tokens 40 twice is over the context of 60", {"layers": ["last:echo"]}),
+        ("context of 60: set max_tokens to 30 or less", {"pooling": "echo"}),
+        ("those of zero_shot.demos-1 begin with demonstrations", {"layers": ["1:echo", "last"], "methods": shown}),
+        ("the pooling 'weighted_mean' is for causal models", {"layers": ["1:weighted_mean"], "models": [str(encoder)]}),
+    ):
+        limit = 30 if "methods" in changes else 40
+        write_card(world.folder / "model.yaml", model().model_copy(update={"context": 60}).model_dump(mode="json"))
+        with pytest.raises(CardError, match=says):
+            world.plan(**{"methods": ["zero_shot"], "max_tokens": limit, "champion": False} | changes)
+    assert world.plan(layers=["1:echo", "last"], max_tokens=30).pairs[0].states["test"].spec.layers == ("1:echo", 3)
 
 
 def test_entries_state_which_are_controls(world):

@@ -13,7 +13,7 @@ with shared(name, comment) as (values
     ('method', 'Method, with its variant.'),
     ('model', 'Model card.'),
     ('n_seeds', 'Number of seeds.'),
-    ('pooling', 'last: the state of the last token; mean: over all tokens.'),
+    ('pooling', 'last: the state of the last token; mean, weighted_mean (by position): over all; echo: mean of a second reading.'),
     ('row', 'Position in the partition.'),
     ('shots', 'Labeled examples per class: a number, or all.'),
     ('shots_order', 'Shots as a number to sort by: infinite for all, which comes last and is on no axis.'),
