@@ -68,7 +68,7 @@ def _results(run: Run, row: Row, hub: str | None) -> "list[EvalResult]":
         "dataset_split": "test",
         "dataset_args": {"method": row["method"], "shots": row["shots"], "seeds": row["n_seeds"], "run": run.key},
     }
-    f1 = {"metric_type": "f1", "metric_name": "macro-F1", "metric_args": {"average": "macro"}}
+    f1: dict[str, Any] = {"metric_type": "f1", "metric_name": "macro-F1", "metric_args": {"average": "macro"}}
     return [
         EvalResult(**common, **f1, metric_value=row["macro_f1"]),
         EvalResult(**common, metric_type="accuracy", metric_name="accuracy", metric_value=row["accuracy"]),
@@ -85,7 +85,7 @@ def _dataset_on_hub(row: Row) -> str | None:
     return next((hub for source in row["facts"]["sources"].values() if (hub := _on_hub(source))), None)
 
 
-def _license(licenses: Sequence[str]) -> dict[str, str]:
+def _license(licenses: Sequence[str]) -> dict[str, Any]:
     """Return the keys of the hub for one license that it can name; others are stated in the text."""
     name = licenses[0].lower() if len(set(licenses)) == 1 else ""
     return {"license": name} if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) else {"license": "other"}

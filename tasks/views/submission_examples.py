@@ -76,7 +76,7 @@ def _from_card(
     if len(files) < len(fetched):
         return None
     payload = submission.partitions.get(dataset.examples)
-    limits: dict[str, int | None] = {**(payload.limits or {})} if payload else {}
+    limits = {str(split): limit for split, limit in ((payload and payload.limits) or {}).items()}
     examples = read_examples(card, files, limits=limits, cache=home.cache / "datasets")
     hashes: Hashes = {}
     for split, label, fields in zip(examples.split, examples.labels.tolist(), examples.fields, strict=True):

@@ -41,7 +41,7 @@ from warehouse.lake.vectors import vectors
 
 LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
 VIEWS = (*LAKE, "fits", "leaderboard", "best_by_validation", "label_efficiency", "ranks", "anchor_gains")
-VIEWS += ("sensitivity",)
+VIEWS += ("sensitivity", "costs")
 TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "diagnostics", "checks", "lineage")
 TABLES += ("partitions", "files")
 
