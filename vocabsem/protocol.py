@@ -19,6 +19,7 @@ class Protocol:
     """What figures have in common that may stand in one table."""
 
     version: int
+    """Number by which it is cited."""
     datasets: Mapping[str, Mapping[str, str]]
     """Data set → split → hash of its examples (`example_hashes.split_hash`); every row, no limits."""
     shots: tuple[int | Literal["all"], ...]
@@ -42,7 +43,17 @@ class Protocol:
 
 
 class Deviation(NamedTuple):
-    """A part of a card or of its data that is not as in a protocol."""
+    """A part of a card or of its data that is not as in a protocol.
+
+    Parameters
+    ----------
+    part : str
+        Its name.
+    expected : str
+        What the protocol says.
+    given : str
+        What the card or the data say.
+    """
 
     part: str
     expected: str
