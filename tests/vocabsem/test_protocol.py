@@ -6,6 +6,7 @@ import re
 import pytest
 
 from flows.planning.experiment import load_experiment
+from flows.planning.variants import load_variant
 from tasks.comparisons import METRICS as COMPARED
 from tasks.steps import samples
 from tests.conftest import ROOT
@@ -110,3 +111,33 @@ def test_the_examples_of_packages_are_those_of_the_protocol(name, cache):
     for split, label, fields in zip(examples.split, examples.labels, examples.fields, strict=True):
         hashes.setdefault(split, []).append(example_hash(fields, card.label_names[label]))
     assert {split: split_hash(each) for split, each in hashes.items()} == ONE.datasets[name]
+
+
+def test_a_path_is_compared_by_the_name_of_its_card():
+    card = load_experiment("full_size", HELD).model_dump(mode="json")
+    card["datasets"] = [f"cards/datasets/{name}.yaml" for name in card["datasets"]]
+    assert card_deviations(card) == []
+
+
+def test_a_deviation_is_named_once_whatever_number_of_methods_has_it():
+    twice = [{"method": "ridge", "seeds": 2}, {"method": "ridge", "seeds": 2, "params": {"center": False}}]
+    card = load_experiment("full_size", HELD | {"protocol": None}).model_dump(mode="json")
+    assert len(card_deviations(card | {"methods": twice})) == 1
+
+
+def test_a_card_that_is_held_to_it_is_the_same_experiment():
+    """The key is a label: with it or without it, figures have one name."""
+    assert load_variant("full_size", {"protocol": None}).name == "full_size"
+    with pytest.raises(CardError, match="not as in protocol 1"):
+        load_variant("full_size", {"protocol": 1})
+
+
+def test_another_version_is_refused():
+    with pytest.raises(CardError, match="protocol: Input should be 1"):
+        load_experiment("full_size", HELD | {"protocol": 2})
+
+
+def test_the_same_methods_are_free(tmp_path):
+    """Models, layers, dtype and length of prompts are what is compared, or stated beside it."""
+    free = {"models": ["gpt2"], "layers": [3, "last"], "dtype": "float32", "max_tokens": 32, "gauge": "centered"}
+    assert load_experiment("full_size", HELD | free).protocol == 1

@@ -1,12 +1,18 @@
 """`vocabsem submit` and `verify-submission`: what one writes the other accepts, and names what was changed."""
 
+import gzip
 import json
 
+import pyarrow as pa
 import pytest
 
+from tasks.steps.facts import MetricsFacts
 from tests.flows.command import command
 from tests.tasks.views.recorded import record
+from warehouse.catalog import reads
+from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
+from warehouse.lake.partition import Lake
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,36 @@ def test_a_card_for_the_hub_is_written(home, tmp_path):
     assert "a card is Markdown: give a name with .md" in done.stderr
     done = command(home, "export", "card", "--output", tmp_path / "README.md")
     assert "card is of one experiment: give --experiment, of tiny" in done.stderr
+
+
+def test_a_run_that_does_not_verify_is_not_written(tmp_path):
+    """As one that an earlier version scored otherwise: here the metrics are of other predictions."""
+    plan, _ = record(tmp_path / "world", methods=["centroid"], shots=[4])
+    (fit,) = plan.fits
+    partition = fit.metrics.partition(Lake(plan.home))
+    rows = partition.table().to_pylist()
+    for row in rows:
+        row["value"] = row["value"] / 2 if row["metric"] == "nll" else row["value"]
+    schema = partition.table().schema
+    for path in partition.path.iterdir():
+        path.unlink()
+    fit.metrics.publish(Lake(plan.home), pa.Table.from_pylist(rows, schema), MetricsFacts())
+    rebuild(plan.home)
+    done = command(plan.home, "submit", "tiny", "--output", tmp_path / "run.json")
+    assert done.returncode == 2
+    assert "does not verify (made, made-model, centroid, 4 shots, seed 0: nll: stated" in done.stderr
+    assert "`vocabsem run` its card again" in done.stderr
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_run_is_named_by_its_key_and_written_compressed(home, tmp_path):
+    key = reads.latest_run(home, "tiny")["key"]
+    done = command(home, "submit", key[:10], "--output", tmp_path / "new" / "run.json.gz")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(gzip.decompress((tmp_path / "new" / "run.json.gz").read_bytes()))["run"] == key
+
+
+def test_the_catalog_has_the_protocol_of_the_run(home):
+    sql = "select experiment, protocol, json_array_length(deviations) as parts from runs"
+    done = command(home, "sql", sql, "--format", "csv")
+    assert done.stdout.splitlines()[1] == '"tiny",1,5'

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from flows.reporting.hub_card import hub_card
+from flows.reporting.hub_card import _license, _on_hub, hub_card
 from flows.reporting.report import latest_run
 from tests.tasks.views.recorded import record
 from vocabsem.errors import BadInput
@@ -56,3 +56,38 @@ def test_without_validation_data_there_is_no_champion_to_describe(tmp_path):
     plan, _ = record(tmp_path, methods=[{"method": "linear_probe", "control": True}], shots=[4])
     with pytest.raises(BadInput, match="has no fit that could be a champion"):
         hub_card(plan.home, latest_run(plan.home, "tiny"))
+
+
+def test_names_on_the_hub_are_those_of_sources_that_are_there():
+    assert _on_hub("hf:org/name@main") == "org/name"
+    assert _on_hub("hf:datasets/org/name@refs%2Fconvert/default/") == "org/name"
+    assert _on_hub("hf:datasets/SetFit/sst5@main") == "SetFit/sst5"
+    assert _on_hub("pypi:package==1.0/file.csv") is None
+    assert _on_hub("file:texts.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("licenses", "expected"),
+    [
+        (["Apache-2.0"], "apache-2.0"),
+        (["MIT", "MIT"], "mit"),
+        (["MIT", "Apache-2.0"], "other"),
+        (["no formal license is known"], "other"),
+        ([""], "other"),
+    ],
+)
+def test_one_license_that_the_hub_can_name_is_named(licenses, expected):
+    assert _license(licenses) == {"license": expected}
+
+
+def test_a_text_of_a_card_is_no_markup(tmp_path):
+    plan, _ = record(tmp_path, methods=["centroid"], shots=[4], description="# no heading\n<b>and no tag</b>")
+    text = ModelCard(hub_card(plan.home, latest_run(plan.home, "tiny"))).text
+    assert "\\# no heading &lt;b&gt;and no tag&lt;/b&gt;" in text
+
+
+def test_the_champion_of_several_models_is_one_of_them(home, card):
+    bests = [each for each in card.data.eval_results if each.metric_type == "f1"]
+    assert sorted(each.dataset_name for each in bests) == ["made", "other"]
+    assert all(0 <= each.metric_value <= 1 for each in card.data.eval_results)
+    assert {each.dataset_args["seeds"] for each in bests} <= {1, 2}

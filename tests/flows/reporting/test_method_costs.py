@@ -66,3 +66,41 @@ def test_what_was_removed_has_no_cost_and_no_guess(tmp_path):
     assert row["text_milliseconds"] is row["state_bytes"] is None
     assert row["method_bytes"] == 7
     assert table(report(plan.home, "tiny"), "Costs by method")["zero_shot"]["ms a text"] == ""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A run in which prompts with demonstrations take three times as long, and a method that is fitted at two budgets."""
+    methods = ["zero_shot", {"method": "zero_shot", "demonstrations": 1, "label": "icl"}, "ridge"]
+    return record(tmp_path_factory.mktemp("shown"), methods=methods, shots=[0, 4, "all"])[0]
+
+
+def test_prompts_with_demonstrations_cost_what_their_own_states_took(shown):
+    result = {row["method"]: row for row in query(shown.home, "from costs").to_pylist()}
+    assert result["zero_shot"]["text_milliseconds"] == pytest.approx(10)
+    assert result["icl"]["text_milliseconds"] == pytest.approx(30), "mean over the states of two seeds"
+    assert result["ridge"]["text_milliseconds"] == pytest.approx(10)
+
+
+def test_the_report_takes_each_method_at_its_most_labels(shown):
+    result = table(report(shown.home, "tiny"), "Costs by method")
+    assert {name: row["shots"] for name, row in result.items()} == {"zero_shot": "0", "icl": "1", "ridge": "all"}
+
+
+def test_one_budget_is_chosen(shown):
+    result = run_named_query(shown.home, "cost", {"shots": "4"}).to_pylist()
+    assert [(row["method"], row["shots"]) for row in result] == [("ridge", "4")]
+
+
+def test_step_costs_are_those_of_the_partitions(shown):
+    (states,) = run_named_query(shown.home, "step-costs", {"step": "states"}).to_pylist()
+    manifests = list(Lake(shown.home).manifests("states"))
+    assert states["partitions"] == len(manifests)
+    assert states["seconds"] == pytest.approx(sum(manifest.facts["seconds"] for manifest in manifests))
+    assert states["bytes"] == sum(entry.bytes for manifest in manifests for entry in manifest.files)
+
+
+def test_without_ours_no_wins_are_counted_and_one_data_set_has_no_ranks(shown):
+    page = report(shown.home, "tiny")
+    assert "### Wins, ties and losses" not in page
+    assert "### Average ranks" not in page

@@ -11,7 +11,7 @@ from flows.planning.plan import make_plan
 from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
-from tasks.steps.facts import AnchorsFacts, NormFacts, SeedFacts, StatesFacts
+from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
@@ -64,9 +64,12 @@ def record(folder, datasets=("made",), fitted=None, **experiment):
         table = pair.examples.partition(Lake(home)).table().to_pylist()
         if not plan.published(pair.anchors):
             pair.anchors.publish(Lake(home), [], anchors_facts())
+        for step in pair.demonstrations.values():
+            shown = pa.table({"id": ["train-000000"], "token_ids": [[1, 2, 3]]})
+            step.publish(Lake(home), shown, DemonstrationsFacts(per_class=1, tokens=3, context=64))
         for step in pair.states.values():
             ids = [row["id"] for row in table if row["split"] == step.spec.split]
-            step.publish(Lake(home), state_table(ids), states_facts(len(ids)))
+            step.publish(Lake(home), state_table(ids), states_facts(step.spec, len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
     key = record_run.fn(home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"])
@@ -99,11 +102,12 @@ def anchors_facts():
     )  # fmt: skip
 
 
-def states_facts(prompts):
-    """Ten milliseconds a prompt."""
+def states_facts(spec, prompts):
+    """Ten milliseconds a prompt; thirty with demonstrations, three of them."""
+    shown = ("train-000000", "train-000001", "train-000002") if spec.demonstrations else ()
     return StatesFacts(
         layers=(2,), pooling="last", dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0,
-        seconds=0.01 * prompts, norm=NormFacts(min=1.0, mean=2.0, max=3.0),
+        seconds=(0.03 if shown else 0.01) * prompts, demonstrations=shown, norm=NormFacts(min=1.0, mean=2.0, max=3.0),
     )  # fmt: skip
 
 

@@ -126,3 +126,31 @@ def test_some_fits_are_chosen_and_another_split(recorded, tmp_path):
     assert not (tmp_path / "none").exists()
     with pytest.raises(BadInput, match="is not there, or is empty"):
         write_harness(run, tmp_path / "some", {})
+
+
+def test_prompts_with_demonstrations_are_counted_and_not_spelled_out(shown, tmp_path):
+    plan, key = shown
+    run = RecordedRun(plan.home, key)
+    paths = write_harness(run, tmp_path / "out", {"method": "icl"})
+    results = json.loads(paths[-1].read_text())
+    assert set(results["n-shot"].values()) == {3}
+    assert {each["num_fewshot"] for each in results["configs"].values()} == {3}
+    for path in paths[:-1]:
+        for sample in samples(path):
+            assert sample["arguments"]["gen_args_0"]["arg_0"] == f"{sample['doc']['text']} is"
+    plain = json.loads(write_harness(run, tmp_path / "plain", {"method": "zero_shot"})[-1].read_text())
+    assert set(plain["n-shot"].values()) == {0}
+
+
+def test_a_limit_of_rows_is_what_there_is(shown, tmp_path):
+    plan, key = shown
+    paths = write_harness(RecordedRun(plan.home, key), tmp_path / "out", {})
+    assert {len(samples(path)) for path in paths[:-1]} == {12}
+
+
+def test_the_same_run_is_written_the_same(recorded, written, tmp_path):
+    plan, key = recorded
+    again = write_harness(RecordedRun(plan.home, key), tmp_path / "again", {})
+    assert [path.name for path in again] == [path.name for path in written[1]]
+    for one, other in zip(written[1], again, strict=True):
+        assert one.read_bytes() == other.read_bytes()

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from tasks.views.submission import make_submission, write_submission
+from tasks.views.submission import make_submission, protocol_claim, write_submission
 from tasks.views.submission_check import mismatches
 from tasks.views.submission_examples import check_examples
 from tasks.views.submission_schema import ReadSubmission, Submission, read_submission
 from tests.tasks.views.recorded import rows, write_cards, write_rows
 from vocabsem.errors import BadInput
 from vocabsem.example_hashes import example_hash
+from vocabsem.protocol import PROTOCOLS
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
@@ -324,3 +325,65 @@ def test_a_data_set_that_nobody_has_here_is_named(made, tmp_path):
     (check,) = examples_of(Home(tmp_path / "empty"), made)
     assert check.note.startswith("not compared: ")
     assert check.faults == ()
+
+
+def test_a_limit_is_a_deviation_and_its_examples_are_not_compared(shown):
+    plan, key = shown
+    content = make_submission(plan.home, key)
+    assert checked(content) == []
+    parts = [each["part"] for each in content["protocol"]["deviations"]]
+    assert {"limits.train", "limits.test"} <= set(parts)
+    assert "limits.validation" not in parts
+    assert not [part for part in parts if "examples" in part], "of a data set that the protocol does not have"
+    (dataset,) = content["datasets"]
+    assert {split: each["rows"] for split, each in dataset["splits"].items()} == {
+        "train": 30,
+        "validation": 12,
+        "test": 12,
+    }
+
+
+def test_each_seed_of_demonstrations_is_a_unit_with_its_inputs(shown):
+    plan, key = shown
+    content = make_submission(plan.home, key)
+    steps = {payload["step"] for payload in content["partitions"].values()}
+    assert steps == {"runs", "metrics", "predictions", "states", "demonstrations", "anchors", "examples"}
+    icl = [fit for fit in content["fits"] if fit["method"] == "icl"]
+    assert [[unit["seed"] for unit in fit["seeds"]] for fit in icl] == [[0, 1]]
+    inputs = content["partitions"][content["partitions"][icl[0]["key"]]["inputs"]["predictions"]]["inputs"]
+    assert {"states:test@0", "states:test@1"} <= inputs.keys()
+    demonstrations = next(key for key, each in content["partitions"].items() if each["step"] == "demonstrations")
+    assert any(
+        "demonstrations" in each and "missing" in each
+        for each in checked(without(content, "partitions", demonstrations))
+    )
+
+
+def test_the_protocols_own_data_sets_are_compared_with_its_hashes():
+    hashes = {
+        "name": "trec",
+        "splits": {"train": {"hash": "0" * 16}, "test": {"hash": PROTOCOLS[1].datasets["trec"]["test"]}},
+    }
+    card = {"datasets": ["trec"], "methods": [], "limits": {"train": None, "test": None}}
+    parts = [each["part"] for each in protocol_claim(card, [hashes], 1)["deviations"]]
+    assert "train examples of trec" in parts
+    assert "test examples of trec" not in parts
+    card["limits"]["train"] = 100
+    parts = [each["part"] for each in protocol_claim(card, [hashes], 1)["deviations"]]
+    assert "train examples of trec" not in parts, "the limit is named in their place"
+    assert "limits.train" in parts
+
+
+def test_whoever_learned_from_texts_without_labels_is_marked(made):
+    assert {fit["method"]: fit["unlabeled"] for fit in made["fits"]} == {
+        "zero_shot": False, "centroid": True, "linear_probe": False,
+    }  # fmt: skip
+    assert {fit["method"] for fit in made["fits"] if fit["control"]} == {"linear_probe"}
+
+
+def test_seconds_are_stated_and_not_verified(made):
+    assert [unit["fit_seconds"] for unit in made["fits"][1]["seeds"]] == [0.25, 0.5]
+    assert checked(resealed(changed(made, ("fits", 1, "seeds", 0, "fit_seconds"), 9.0))) == []
+    assert len(checked(changed(made, ("fits", 1, "seeds", 0, "fit_seconds"), 9.0))) == 1, (
+        "but for the hash of the whole"
+    )
