@@ -70,7 +70,7 @@ def test_what_was_removed_has_no_cost_and_no_guess(tmp_path):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """A run in which prompts with demonstrations take three times as long, and a method that is fitted at two budgets."""
+    """Prompts with demonstrations take three times as long; a method is fitted at two budgets."""
     methods = ["zero_shot", {"method": "zero_shot", "demonstrations": 1, "label": "icl"}, "ridge"]
     return record(tmp_path_factory.mktemp("shown"), methods=methods, shots=[0, 4, "all"])[0]
 
