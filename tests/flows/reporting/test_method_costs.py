@@ -108,7 +108,7 @@ def test_without_ours_no_wins_are_counted_and_one_data_set_has_no_ranks(shown):
 
 
 def test_a_reference_that_nobody_ran_is_refused_with_the_nearest_one(shown):
-    with pytest.raises(QueryRefused, match="nothing matches reference = 'rigde'.*did you mean 'ridge'"):
+    with pytest.raises(QueryRefused, match=r"nothing matches reference = 'rigde'.*did you mean 'ridge'"):
         run_named_query(shown.home, "wins", {"reference": "rigde"})
     assert len(run_named_query(shown.home, "wins", {"reference": "ridge"})) == 0, "it stands alone at its budgets"
 
