@@ -7,6 +7,7 @@ from tests.flows.reporting.test_report import table
 from tests.tasks.views.recorded import record
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.named_queries import run_named_query
+from warehouse.errors import QueryRefused
 from warehouse.lake.partition import Lake
 
 
@@ -70,7 +71,7 @@ def test_what_was_removed_has_no_cost_and_no_guess(tmp_path):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """Prompts with demonstrations take three times as long; a method is fitted at two budgets."""
+    """A run in which prompts with demonstrations take three times as long; ridge is fitted at two budgets."""
     methods = ["zero_shot", {"method": "zero_shot", "demonstrations": 1, "label": "icl"}, "ridge"]
     return record(tmp_path_factory.mktemp("shown"), methods=methods, shots=[0, 4, "all"])[0]
 
@@ -104,3 +105,18 @@ def test_without_ours_no_wins_are_counted_and_one_data_set_has_no_ranks(shown):
     page = report(shown.home, "tiny")
     assert "### Wins, ties and losses" not in page
     assert "### Average ranks" not in page
+
+
+def test_a_reference_that_nobody_ran_is_refused_with_the_nearest_one(shown):
+    with pytest.raises(QueryRefused, match=r"nothing matches reference = 'rigde'.*did you mean 'ridge'"):
+        run_named_query(shown.home, "wins", {"reference": "rigde"})
+    assert len(run_named_query(shown.home, "wins", {"reference": "ridge"})) == 0, "it stands alone at its budgets"
+
+
+def test_a_board_of_one_data_set_has_the_costs_of_that_set(plan):
+    whole = {row["method"]: row for row in run_named_query(plan.home, "cost", {}).to_pylist()}
+    parts = [run_named_query(plan.home, "cost", {"dataset": name}).to_pylist() for name in ("made", "other")]
+    for one, other in zip(*parts, strict=True):
+        both = whole[one["method"]]
+        assert both["state_bytes"] == pytest.approx((one["state_bytes"] + other["state_bytes"]) / 2)
+        assert both["accuracy"] == pytest.approx((one["accuracy"] + other["accuracy"]) / 2)

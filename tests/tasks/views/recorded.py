@@ -36,6 +36,7 @@ def write_rows(folder, split, seed=0):
 
 def write_cards(folder, datasets=("made",), **experiment):
     """The cards below the folder. Returns the path of the experiment's."""
+    folder.mkdir(exist_ok=True)
     for split in ROWS:
         write_rows(folder, split)
     for name in datasets:

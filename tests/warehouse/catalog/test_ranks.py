@@ -118,3 +118,40 @@ def test_the_named_query_compares_with_the_method_that_is_named(demsar):
     assert {row["method"] for row in result} == set(PUBLISHED) - {"c45"}
     assert [row["p"] for row in result] == sorted(row["p"] for row in result)
     assert len(run_named_query(demsar[0], "wins", {})) == 0, "it has no fit of ours"
+
+
+def test_corrected_p_are_never_smaller_and_keep_their_order(demsar):
+    result = run_named_query(demsar[0], "wins", {"reference": "c45"}).to_pylist()
+    assert all(row["p"] <= row["p_holm"] <= 1 for row in result)
+    assert [row["p_holm"] for row in result] == sorted(row["p_holm"] for row in result)
+    assert all(row["wins"] + row["ties"] + row["losses"] == row["datasets"] == 14 for row in result)
+
+
+def test_methods_are_compared_on_the_data_sets_that_both_have(tmp_path):
+    home, run = home_of(tmp_path, [[0.5, 0.75], [0.5, np.nan], [0.5, 0.25], [np.nan, 0.5]], ["ours", "one"])
+    (row,) = reads.run_wins(home, run, "ours")
+    assert (row["datasets"], row["wins"], row["ties"], row["losses"]) == (2, 1, 0, 1)
+    assert (row["difference"], row["p"]) == (0, 1)
+
+
+def test_equal_scores_are_ties_and_no_evidence(tmp_path):
+    home, run = home_of(tmp_path, [[0.5, 0.5], [0.25, 0.25 + 1e-15], [0.75, 0.75]], ["ours", "one"])
+    (row,) = reads.run_wins(home, run, "ours")
+    assert (row["wins"], row["ties"], row["losses"], row["p"], row["p_holm"]) == (0, 3, 0, 1, 1)
+
+
+def test_numbers_of_labels_are_corrected_apart(tmp_path):
+    home = Home(tmp_path)
+    made = [
+        put_score(Lake(home), f"set{d}", method, shots, 0.5 + (method == "one") / 4)
+        for d in range(6)
+        for method in ("ours", "one")
+        for shots in ("4", "16")
+    ]
+    run = put_run(Lake(home), "tiny", made).key
+    rebuild(home)
+    result = reads.run_wins(home, run, "ours")
+    assert [(row["shots"], row["p"], row["p_holm"]) for row in result] == [
+        ("4", 2 / 2**6, 2 / 2**6),
+        ("16", 2 / 2**6, 2 / 2**6),
+    ]
