@@ -94,7 +94,7 @@ def mlflow_page(home: Home, site: str, folder: Path) -> None:
 
 def terminal(home: Path, folder: Path) -> None:
     """Picture a leaderboard in a terminal of 80 columns."""
-    words = ["leaderboard", "--experiment", _newest(home), "--dataset", "rotten_tomatoes"]
+    words = ["leaderboard", _newest(home), "--dataset", "rotten_tomatoes"]
     printed = Text.from_ansi(_vocabsem(home, *words, FORCE_COLOR="1", COLUMNS=str(COLUMNS)))
     console = Console(record=True, width=COLUMNS, file=StringIO())
     console.print(f"$ vocabsem {' '.join(words)}", printed, sep="\n")

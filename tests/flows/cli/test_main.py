@@ -63,7 +63,7 @@ def test_a_second_run_says_that_nothing_is_to_be_done_and_prints_the_leaderboard
 
 def test_the_leaderboard_says_the_same_in_every_form(ran):
     world, _ = ran
-    words = ("leaderboard", "--experiment", "tiny", "--dataset", "made", "--format")
+    words = ("leaderboard", "tiny", "--dataset", "made", "--format")
     from_json = json.loads(ask(world, *words, "json").stdout)
     from_csv = list(csv.DictReader(io.StringIO(ask(world, *words, "csv").stdout)))
     table = ask(world, *words, "table").stdout
@@ -77,7 +77,7 @@ def test_the_leaderboard_says_the_same_in_every_form(ran):
     assert scores == sorted(scores, reverse=True)
 
 
-@pytest.mark.parametrize("words", [["--experiment", "none"], ["--dataset", "none"], ["--format", "xml"]], ids=str)
+@pytest.mark.parametrize("words", [["none"], ["--dataset", "none"], ["--format", "xml"]], ids=str)
 def test_a_leaderboard_that_is_not_there(ran, words):
     done = command(ran[0].home, "leaderboard", *words)
     assert done.returncode == 2
