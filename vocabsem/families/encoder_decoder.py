@@ -122,7 +122,7 @@ class EncoderDecoderModel(HeadModel):
             if layer <= self.encoder_layers:
                 return output.encoder_hidden_states[layer]  # type: ignore[no-any-return]
             state = given[0] if layer == self.layers else output.decoder_hidden_states[layer - self.encoder_layers]
-            return state[:, -1:].expand(-1, ids.shape[1], -1)  # type: ignore[no-any-return]
+            return state[:, -1:].expand(-1, ids.shape[1], -1)
 
         return {layer: of(layer) for layer in layers}
 
