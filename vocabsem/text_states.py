@@ -266,8 +266,16 @@ def _loaded(card: str, cache: Path, dtype: DType, device: str) -> FrozenModel:
     own = ModelCard.model_validate_json(card)
     template = prompt_template("{text}", own.family)
     texts = [{"text": "a text"}, {"text": "another text"}]
-    begin: dict[str, Any] = {"prepend_bos": own.prepend_bos, "special_tokens": own.adds_special_tokens}
-    check_head(model, encode_prompts(model.tokenizer, template, texts, max_tokens=own.max_tokens, **begin).token_ids)
+    prompts = encode_prompts(
+        model.tokenizer,
+        template,
+        texts,
+        max_tokens=own.max_tokens,
+        prepend_bos=own.prepend_bos,
+        special_tokens=own.adds_special_tokens,
+        chat=own.conversation,
+    )
+    check_head(model, prompts.token_ids)
     return model
 
 

@@ -89,7 +89,7 @@ def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json
 
 @app.command()
 def leaderboard(
-    experiment: Annotated[str | None, typer.Argument(metavar="EXPERIMENT", help="Name of an experiment; by default, all.")] = None,
+    experiment: Annotated[str | None, typer.Argument(metavar="EXPERIMENT", help="Experiment, by default all.")] = None,
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
     method: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this method, * for any characters; repeatable.")
