@@ -1,6 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the test suite             make lint    style, types, spelling
-# make chaos    kills, damage, full disks, hostile files, load, counted: half an hour; LONG=1 for all
+# make chaos    kills, damage, full disks, hostile files, load, counted; LONG=1 adds what takes hours
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed
 # make screenshots   the pictures in docs/images, of the main job's pages

@@ -1,8 +1,8 @@
 """Run the tests of kills, damage, full disks, hostile files, load and processes at once, the slow ones too, with more
 examples of the fuzzers, and print how many cases survived.
 
-`python scripts/chaos.py [--long] [PYTEST OPTIONS]`. Without --long it takes half an hour on two cores, and leaves out
-what takes hours: most of the kills at random moments, a million rows, two hundred runs, thousands of examples a fuzzer.
+`python scripts/chaos.py [--long] [PYTEST OPTIONS]`. Without --long it leaves out what takes hours: most of the kills at
+random moments, a million rows, two hundred runs, thousands of examples a fuzzer.
 A case is one kill, one damaged file, one full disk, one method over a million rows: a test counts those it tried by the
 fixture `cases`, any other as one, a fuzzer too, and a skipped one none. Exits with 1 if any was lost.
 """
