@@ -11,7 +11,7 @@ from tasks.steps.facts import ProtocolFacts, RunFacts
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
-from vocabsem.protocol import PROTOCOLS, card_deviations
+from vocabsem.protocol import card_deviations, protocol_of
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
@@ -32,7 +32,6 @@ def record_run(
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
     that learn from training texts without labels. left_out: model, method and reason of what was not run.
     """
-    version = card.get("protocol") or max(PROTOCOLS)
     facts = RunFacts(
         experiment=card["name"],
         card=dict(card),
@@ -44,7 +43,7 @@ def record_run(
         git_commit=git_commit(),
         unlabeled=tuple(unlabeled),
         left_out=tuple(left_out),
-        protocol=ProtocolFacts(version=version, deviations=tuple(card_deviations(card, version))),
+        protocol=ProtocolFacts(version=protocol_of(card), deviations=tuple(card_deviations(card))),
     )
     step.publish(Lake(home), [], facts)
     return step.key

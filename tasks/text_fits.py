@@ -62,12 +62,12 @@ def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[s
         began = time.perf_counter()
         estimator = make(**spec.method.params)
         estimator.fit([train.texts[row] for row in chosen], labels, train.texts)
+        facts.append(SeedFacts(seed=seed, fit_seconds=round(time.perf_counter() - began, 4)))
         for split in [name for name in ("validation", "test") if name in read]:
             ids, truth, texts = read[split]
             probabilities = np.zeros((len(ids), dataset.classes))
             probabilities[:, estimator.classes_] = estimator.predict_proba(texts)
             predictions.append(prediction_rows(split, seed, ids, truth, probabilities))
-        facts.append(SeedFacts(seed=seed, fit_seconds=round(time.perf_counter() - began, 4)))
         training += [(seed, train.ids[row]) for row in chosen]
         weights = weights or _serialize(estimator)
     publish_predictions(home, step, predictions, training, weights, facts)

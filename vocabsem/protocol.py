@@ -9,7 +9,16 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["PROTOCOLS", "Deviation", "Protocol", "card_deviations", "example_deviations", "summary"]
+__all__ = [
+    "PROTOCOLS",
+    "Deviation",
+    "Protocol",
+    "card_deviations",
+    "card_summary",
+    "example_deviations",
+    "protocol_of",
+    "summary",
+]
 
 SPLITS = ("train", "validation", "test")
 
@@ -100,22 +109,52 @@ PROTOCOLS = MappingProxyType(
 """By their versions."""
 
 
-def card_deviations(card: Mapping[str, Any], version: int = 1) -> list[Deviation]:
+def protocol_of(card: Mapping[str, Any]) -> int:
+    """Return the version that an experiment card is compared with: the one that it names, else the newest.
+
+    Parameters
+    ----------
+    card : mapping of str to value
+        The card, as JSON.
+
+    Returns
+    -------
+    int
+    """
+    return int(card.get("protocol") or max(PROTOCOLS))
+
+
+def card_deviations(card: Mapping[str, Any], version: int | None = None) -> list[Deviation]:
     """Return the parts of an experiment card that are not as in a protocol.
 
     Parameters
     ----------
     card : mapping of str to value
         The card with its defaults, as JSON.
-    version : int
-        Of the protocol.
+    version : int, optional
+        Of the protocol; by default as `protocol_of` has it.
 
     Returns
     -------
     list of Deviation
         In the order of the protocol; none where the card follows it.
     """
-    return list(dict.fromkeys(_card_deviations(card, PROTOCOLS[version])))
+    return list(dict.fromkeys(_card_deviations(card, PROTOCOLS[version or protocol_of(card)])))
+
+
+def card_summary(card: Mapping[str, Any]) -> str:
+    """Return what a run of an experiment card is cited by, as `summary` has it.
+
+    Parameters
+    ----------
+    card : mapping of str to value
+        The card with its defaults, as JSON.
+
+    Returns
+    -------
+    str
+    """
+    return summary(card_deviations(card), protocol_of(card))
 
 
 def example_deviations(hashes: Mapping[str, Mapping[str, str]], version: int = 1) -> list[Deviation]:

@@ -16,7 +16,7 @@ from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
 from tasks.views.calibration import Calibration
 from vocabsem.devices import available_memory
-from vocabsem.protocol import PROTOCOLS, card_deviations, summary
+from vocabsem.protocol import card_deviations, protocol_of, summary
 
 KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
 
@@ -29,8 +29,8 @@ def show_plan(plan: Plan, lengths: Lengths | None = None, unread: Sequence[str] 
     with activity("estimating what is missing"):
         cost = estimate(plan, Calibration(plan.home), lengths)
     counts, anew, notes = _counts(plan), changes(plan), plan_notes(plan)
-    version = plan.experiment.protocol or max(PROTOCOLS)
-    deviations = card_deviations(plan.experiment.model_dump(mode="json"), version)
+    card = plan.experiment.model_dump(mode="json")
+    version, deviations = protocol_of(card), card_deviations(card)
     if as_json:
         page = {"steps": counts, "anew": [asdict(change) for change in anew], "to_fetch": plan.unfetched, "cost": cost}
         page["data"] = [f"{what}: {note}" for what, note in notes]

@@ -9,7 +9,7 @@ from tasks.tracking import markdown
 from tasks.tracking.outcome import CHAMPION, registered_name
 from tasks.views.recorded_run import RecordedRun
 from vocabsem.errors import BadInput
-from vocabsem.protocol import PROTOCOLS, card_deviations, summary
+from vocabsem.protocol import card_summary
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -92,7 +92,6 @@ def _license(licenses: Sequence[str]) -> dict[str, Any]:
 
 
 def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> list[str]:
-    version = run.card.get("protocol") or max(PROTOCOLS)
     head = ["data set", "model", "method", "shots", "macro-F1 [95 %]", "accuracy", "NLL"]
     rows = [
         [
@@ -120,7 +119,7 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
         "## Results",
         "",
         "Test data, means over seeds where the seed matters; intervals by bootstrap over examples and seeds; by"
-        f" {summary(card_deviations(run.card, version), version)}. Shots: labeled examples per class.",
+        f" {card_summary(run.card)}. Shots: labeled examples per class.",
         "",
         *markdown.pipes(head, rows),
         "",

@@ -9,7 +9,7 @@ from typing import Any
 from flows.reporting.data_notes import data_notes
 from flows.reporting.table import Table
 from tasks.steps.specs import SPLITS
-from vocabsem.protocol import PROTOCOLS, card_deviations, summary
+from vocabsem.protocol import card_summary
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -46,13 +46,11 @@ class Run:
         limits = self.card["limits"]
         caps = [f"{limits[split]:,} for {split}" for split in SPLITS if limits[split]]
         rows = f" Row limits of a data set: {', '.join(caps)}." if caps else ""
-        version = self.card.get("protocol") or max(PROTOCOLS)
-        protocol = summary(card_deviations(self.card, version), version)
         return (
             f"Written by `vocabsem report {self.experiment} {form}` from run {self.key[:12]} of"
             f" {self.started:%Y-%m-%d}{commit}. Test data; {means}; macro-F1"
             " over the classes that occur in labels or predictions; 95 % intervals by bootstrap over examples, class by"
-            f" class, and over seeds. The best is in bold.{rows} By {protocol} (docs/protocol.md)."
+            f" class, and over seeds. The best is in bold.{rows} By {card_summary(self.card)} (docs/protocol.md)."
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -95,7 +96,7 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
     for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
         task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
         states = run.states_of(fit, split, seed)
-        template = states["payload"]["template"] if states else payload["template"]
+        template = _template(payload if states is None else states["payload"], table)
         shown = len(states["facts"].get("demonstrations", ())) if states else 0
         docs = [
             {"id": id_, **dict(fields)}
@@ -114,6 +115,12 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
             "n-samples": {"original": len(labels), "effective": len(labels)},
         }
         yield task, unit, samples
+
+
+def _template(payload: Mapping[str, Any], table: pa.Table) -> str:
+    """Return the prompt around a text; methods that read no prompts are given the fields in lines."""
+    names = [name for name, _ in table["fields"][0].as_py()] if len(table) else []
+    return str(payload.get("template") or "\n".join(f"{{{name}}}" for name in names))
 
 
 def _sample(

@@ -16,7 +16,7 @@ from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.errors import BadInput
 from vocabsem.example_hashes import example_hash, split_hash
 from vocabsem.metrics import METRICS
-from vocabsem.protocol import PROTOCOLS, card_deviations, example_deviations
+from vocabsem.protocol import card_deviations, example_deviations, protocol_of
 from warehouse.home import Home
 from warehouse.lake.atomic import replaced
 from warehouse.lake.keys import partition_key
@@ -34,14 +34,14 @@ def make_submission(home: Home, key: str) -> Row:
     fits = [_fit(run, fit, datasets) for fit in run.fits]
     for dataset in datasets.values():
         del dataset["ids"]
-    card, version = _without_folders(facts["card"]), facts["card"].get("protocol") or max(PROTOCOLS)
+    card = _without_folders(facts["card"])
     content: Row = {
         "format": FORMAT,
         "version": VERSION,
         "run": key,
         "record": facts | {"card": card},
         "versions": {name: str(each) for name, each in run.record["versions"].items()},
-        "protocol": protocol_claim(card, list(datasets.values()), version),
+        "protocol": protocol_claim(card, list(datasets.values()), protocol_of(card)),
         "models": list({row["what"]: _model(row) for row in run.of_kind("anchors")}.values()),
         "datasets": list(datasets.values()),
         "fits": fits,

@@ -105,7 +105,6 @@ def stopped(home, card, shards, number):
     return process.returncode, output, kept
 
 
-@pytest.mark.slow
 def test_a_run_stopped_and_killed_during_extraction_goes_on_and_ends_the_same(make_home, card, finished):
     home, _ = finished
     killed = make_home("killed")

@@ -38,6 +38,5 @@ def test_two_hundred_runs_leave_nothing_open_and_grow_in_line(cases):
         kept = after_retention(world.home)
     check(samples)
     assert kept < 2 + 200 * 0.1, "MB in Prefect's database: 100 KB a run at most, for a month"
-    growth = (samples[-1].memory - samples[0].memory) / (samples[-1].runs - samples[0].runs)
-    assert growth < 5, "MB a run: Prefect keeps four TLS contexts of 0.84 MB for each flow run of a process"
+    assert samples[-1].memory - samples[len(samples) // 2].memory < 100
     cases(200)

@@ -68,3 +68,22 @@ def test_demonstrations_are_refused(tmp_path):
     shown = {"method": "tfidf", "demonstrations": 1}
     with pytest.raises(CardError, match="tfidf reads texts without them"):
         World(tmp_path, experiment={"methods": [shown]}).plan()
+
+
+def test_the_seconds_of_a_fit_are_without_its_predictions(plan, monkeypatch):
+    """A clock that only predictions move."""
+    (pair,), (few, _) = plan.pairs, fitted(plan)
+    clock = [0.0]
+    monkeypatch.setattr("tasks.text_fits.time.perf_counter", lambda: clock[0])
+    predict = TfidfProbe.predict_proba
+
+    def slow(self, X):
+        clock[0] += 5
+        return predict(self, X)
+
+    monkeypatch.setattr(TfidfProbe, "predict_proba", slow)
+    published = []
+    monkeypatch.setattr("tasks.text_fits.publish_predictions", lambda *given: published.append(given))
+    fit_text_method.fn(plan.home, pair.dataset, "tfidf", [few.predictions])
+    assert [each.fit_seconds for each in published[0][-1]] == [0, 0]
+    assert clock[0] == 20

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
-from tests.tasks.views.recorded import CLASSES, rows
+from tests.tasks.views.recorded import CLASSES, record, rows
 from vocabsem.errors import BadInput
 from warehouse.lake.partition import Lake
 
@@ -154,3 +154,12 @@ def test_the_same_run_is_written_the_same(recorded, written, tmp_path):
     assert [path.name for path in again] == [path.name for path in written[1]]
     for one, other in zip(written[1], again, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_method_over_texts_has_the_text_as_its_prompt(tmp_path):
+    plan, key = record(tmp_path / "texts", methods=["tfidf", "centroid"], shots=[4])
+    paths = write_harness(RecordedRun(plan.home, key), tmp_path / "out", {"method": "tfidf"})
+    results = json.loads(paths[-1].read_text())
+    assert {each["doc_to_text"] for each in results["configs"].values()} == {"{text}"}
+    for sample in samples(paths[0]):
+        assert sample["arguments"]["gen_args_0"]["arg_0"] == sample["doc"]["text"]
