@@ -216,6 +216,12 @@ class HeadModel(FrozenModel):
     def _decoder(self) -> Any:
         return self.network.get_output_embeddings()
 
+    def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
+        """Return the states of the last tokens: (B, d)."""
+        import torch
+
+        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
+
     @abstractmethod
     def logits(self, ids: "Tensor", lengths: "Tensor", cache: "Cache | None" = None) -> "Tensor":
         """Return the model's own logits (B, T, V).
@@ -234,17 +240,6 @@ class HeadModel(FrozenModel):
         """Return the largest difference between head(state) and the model's logits, as a share of the largest logit.
 
         The model runs on the same batch, so that only the head's own rounding remains.
-
-        Parameters
-        ----------
-        ids : Tensor of shape (B, T)
-            Token ids of prompts padded on the right.
-        lengths : Tensor of shape (B,)
-            Tokens of each prompt.
-        states : Tensor of shape (B, d)
-            Extracted states of the last layer.
-        cache : Cache, optional
-            Keys and values of what precedes the prompts.
 
         Returns
         -------

@@ -34,20 +34,7 @@ class LanguageModel(HeadModel):
     ) -> "dict[int, Tensor]":
         """Return {layer: (B, T, d)} of one batch, run through the body of the model without its head.
 
-        Parameters
-        ----------
-        ids : Tensor of shape (B, T)
-            Token ids of prompts padded on the right.
-        lengths : Tensor of shape (B,)
-            Not used: no token sees the padding after it.
-        layers : sequence of int
-            Wanted ones.
-        cache : Cache, optional
-            Keys and values of what precedes the prompts.
-
-        Returns
-        -------
-        dict of int to Tensor
+        No token sees the padding after it: `lengths` is not used.
         """
         return self.states_and_cache(ids, layers, cache, use_cache=cache is not None)[0]
 
@@ -76,35 +63,7 @@ class LanguageModel(HeadModel):
         }
         return states, output.past_key_values
 
-    def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
-        """Return the states of the last tokens.
-
-        Parameters
-        ----------
-        states : Tensor of shape (B, T, d)
-            Of one layer.
-        ids, lengths : Tensor
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, d)
-        """
-        import torch
-
-        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
-
     def logits(self, ids: "Tensor", lengths: "Tensor", cache: "Cache | None" = None) -> "Tensor":
-        """Return the model's own logits (B, T, V).
-
-        Parameters
-        ----------
-        ids, lengths, cache
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, T, V)
-        """
+        """Return the model's own logits (B, T, V)."""
         logits: Tensor = self.network(ids, past_key_values=cache, use_cache=cache is not None).logits
         return logits

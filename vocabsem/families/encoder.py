@@ -43,19 +43,7 @@ class EncoderModel(FrozenModel):
     def of_checkpoint(
         cls, name: str, digest: str, network: "PreTrainedModel", tokenizer: Any, dtype: Any, folder: Path
     ) -> Self:
-        """Return the model, with the pooling that its folder names.
-
-        Parameters
-        ----------
-        name, digest, network, tokenizer, dtype
-            As the attributes.
-        folder : Path
-            Of the checkpoint.
-
-        Returns
-        -------
-        EncoderModel
-        """
+        """Return the model, with the pooling that its folder names; raises as `read_pooling`."""
         return cls(name, digest, network, tokenizer, dtype, read_pooling(folder))
 
     @property
@@ -67,23 +55,7 @@ class EncoderModel(FrozenModel):
     def hidden_states(
         self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None
     ) -> "dict[int, Tensor]":
-        """Return {layer: (B, T, d)} of one batch.
-
-        Parameters
-        ----------
-        ids : Tensor of shape (B, T)
-            Token ids of prompts padded on the right.
-        lengths : Tensor of shape (B,)
-            Tokens of each prompt; the others are not attended to.
-        layers : sequence of int
-            Wanted ones.
-        cache : None
-            Not used: all tokens see each other.
-
-        Returns
-        -------
-        dict of int to Tensor
-        """
+        """Return {layer: (B, T, d)} of one batch. All tokens see each other: `cache` is not used."""
         inner = any(layer != self.layers for layer in layers)
         output: Any = self.network(ids, attention_mask=attended(ids, lengths), output_hidden_states=inner)
         return {
@@ -91,53 +63,20 @@ class EncoderModel(FrozenModel):
         }
 
     def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
-        """Return the states as the encoder pools them.
-
-        Parameters
-        ----------
-        states : Tensor of shape (B, T, d)
-            Of one layer.
-        ids, lengths : Tensor
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, d)
-        """
+        """Return the states as the encoder pools them: (B, d)."""
         if self.pooling == "cls":
             return states[:, 0]
         real = attended(ids, lengths)[..., None]  # (B, T, 1)
         return (states.float() * real).sum(1) / lengths[:, None]
 
     def scaled(self, vectors: "Tensor") -> "Tensor":
-        """Return vectors of unit length.
-
-        Parameters
-        ----------
-        vectors : Tensor of shape (B, d)
-            Pooled states.
-
-        Returns
-        -------
-        Tensor of shape (B, d)
-        """
+        """Return vectors (B, d) of unit length."""
         import torch
 
         return torch.nn.functional.normalize(vectors.float(), dim=1)
 
     def guard(self, ids: "Tensor", lengths: "Tensor", states: "Tensor", cache: "Cache | None" = None) -> float:
         """Return the largest distance of a state from that of its prompt alone, without padding.
-
-        Parameters
-        ----------
-        ids, lengths, cache
-            As in `hidden_states`.
-        states : Tensor of shape (B, d)
-            Extracted states.
-
-        Returns
-        -------
-        float
 
         Raises
         ------

@@ -46,17 +46,6 @@ class EncoderDecoderModel(HeadModel):
     ) -> Self:
         """Return the model, with the token that its folder's generation_config.json or config.json forces.
 
-        Parameters
-        ----------
-        name, digest, network, tokenizer, dtype
-            As the attributes.
-        folder : Path
-            Of the checkpoint.
-
-        Returns
-        -------
-        EncoderDecoderModel
-
         Raises
         ------
         SourceError
@@ -100,20 +89,7 @@ class EncoderDecoderModel(HeadModel):
     ) -> "dict[int, Tensor]":
         """Return {layer: (B, T, d)} of one batch; of the decoder's layers the same state for all T tokens.
 
-        Parameters
-        ----------
-        ids : Tensor of shape (B, T)
-            Token ids of prompts padded on the right.
-        lengths : Tensor of shape (B,)
-            Tokens of each prompt; the others are not attended to.
-        layers : sequence of int
-            Wanted ones.
-        cache : None
-            Not used: a prompt is read whole.
-
-        Returns
-        -------
-        dict of int to Tensor
+        A prompt is read whole: `cache` is not used.
         """
         with head_inputs() as given:
             output = self._run(ids, lengths, output_hidden_states=any(layer != self.layers for layer in layers))
@@ -126,36 +102,8 @@ class EncoderDecoderModel(HeadModel):
 
         return {layer: of(layer) for layer in layers}
 
-    def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
-        """Return the states where the answer begins, of the encoder's layers those of the last tokens.
-
-        Parameters
-        ----------
-        states : Tensor of shape (B, T, d)
-            Of one layer.
-        ids, lengths : Tensor
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, d)
-        """
-        import torch
-
-        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
-
     def logits(self, ids: "Tensor", lengths: "Tensor", cache: "Cache | None" = None) -> "Tensor":
-        """Return the model's own logits where the answer begins, for all T tokens: (B, T, V).
-
-        Parameters
-        ----------
-        ids, lengths, cache
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, T, V)
-        """
+        """Return the model's own logits where the answer begins, for all T tokens: (B, T, V)."""
         logits: Tensor = self._run(ids, lengths).logits
         return logits[:, -1:].expand(-1, ids.shape[1], -1)
 

@@ -47,59 +47,21 @@ class MaskedModel(HeadModel):
     def hidden_states(
         self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None
     ) -> "dict[int, Tensor]":
-        """Return {layer: (B, T, d)} of one batch.
-
-        Parameters
-        ----------
-        ids : Tensor of shape (B, T)
-            Token ids of prompts padded on the right.
-        lengths : Tensor of shape (B,)
-            Tokens of each prompt; the others are not attended to.
-        layers : sequence of int
-            Wanted ones.
-        cache : None
-            Not used: all tokens see each other.
-
-        Returns
-        -------
-        dict of int to Tensor
-        """
+        """Return {layer: (B, T, d)} of one batch. All tokens see each other: `cache` is not used."""
         inner = any(layer != self.layers for layer in layers)
         with head_inputs() as given:
             output: Any = self.network(ids, attention_mask=attended(ids, lengths), output_hidden_states=inner)
         return {layer: given[0] if layer == self.layers else output.hidden_states[layer] for layer in layers}
 
     def at_answer(self, states: "Tensor", ids: "Tensor", lengths: "Tensor") -> "Tensor":
-        """Return the states at the masks.
-
-        Parameters
-        ----------
-        states : Tensor of shape (B, T, d)
-            Of one layer.
-        ids, lengths : Tensor
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, d)
-        """
+        """Return the states at the masks: (B, d)."""
         import torch
 
         position = (ids == self.tokenizer.mask_token_id).int().argmax(dim=1)
         return states[torch.arange(len(ids), device=ids.device), position]
 
     def logits(self, ids: "Tensor", lengths: "Tensor", cache: "Cache | None" = None) -> "Tensor":
-        """Return the model's own logits (B, T, V).
-
-        Parameters
-        ----------
-        ids, lengths, cache
-            As in `hidden_states`.
-
-        Returns
-        -------
-        Tensor of shape (B, T, V)
-        """
+        """Return the model's own logits (B, T, V)."""
         logits: Tensor = self.network(ids, attention_mask=attended(ids, lengths)).logits
         return logits
 
