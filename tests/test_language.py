@@ -17,7 +17,7 @@ from tests.test_layout import tracked
 # Names: what a reader of those libraries would have to look up, one word each.
 NAMES = [
     "alike", "asked", "beginning", "care", "course", "demonstrated", "depart", "departure", "doubt", "drawn",
-    "ending", "explained", "found", "freedoms", "heard", "house", "judge", "judged",
+    "echoes", "ending", "explained", "found", "freedoms", "heard", "house", "judge", "judged",
     "licence", "likeness", "mend", "mended", "mends", "narrate", "passing", "place", "places", "portrait",
     "portraits", "quicken", "recipe", "room", "rooms", "said", "scarce", "shortened", "slopes", "survey",
     "tell", "tells", "tether", "told", "trusts", "verdict", "verdicts", "watching", "withdraw",
@@ -29,7 +29,7 @@ PHRASES_IN_NAMES = [
 
 # Prose: the first column of the list of renames, and the words of a private dialect.
 PROSE = [
-    r"asked", r"care for", r"departs?", r"go(?:es)? on from", r"goes on where", r"heard",
+    r"asked", r"care for", r"departs?", r"echoe[sd]", r"go(?:es)? on from", r"goes on where", r"heard",
     r"licences?", r"mend(?:s|ed|ing)?", r"narrat\w+", r"number formats?", r"portraits?",
     r"prompts about nothing", r"quicken\w*", r"said", r"scarce", r"shortened", r"surely", r"take_all",
     r"tells?", r"tether\w*", r"the house", r"the rooms?", r"told", r"verdicts?", r"vocabulary helps",

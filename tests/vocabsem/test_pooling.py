@@ -27,7 +27,7 @@ def test_weights_are_those_of_their_names(lengths, padding):
         assert weights["echo"][row].tolist() == [0] * n + [1] * (n - 1) + [0] * (rest - n + 1)
 
 
-def test_a_prompt_is_read_twice_where_any_layer_echoes():
+def test_a_prompt_is_read_twice_where_any_layer_takes_the_echo():
     assert reads_twice([1, "2:echo"], "last")
     assert reads_twice([1], "echo")
     assert not reads_twice(["1:mean", "2:last"], "echo")
