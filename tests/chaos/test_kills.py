@@ -131,6 +131,7 @@ def resume(world, ghost, expected, *options):
     assert (state(world, {ghost}), board(done.stdout, world)) == expected
 
 
+@pytest.mark.slow
 def test_killed_after_the_record(computed, expected, tmp_path):
     kill_and_resume(replace_home(computed, tmp_path), FAST, expected)
 

@@ -7,6 +7,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -27,6 +29,7 @@ def kill_everywhere(scenario, folder):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("fresh", tmp_path)
     assert {
@@ -47,6 +50,7 @@ def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path,
     cases(len(steps))
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("repair", tmp_path)
     assert {
@@ -57,6 +61,7 @@ def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path, c
     cases(len(steps))
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_of_rebuilding_the_catalog_the_old_one_stays(tmp_path, cases):
     steps = kill_everywhere("rebuild", tmp_path)
     assert {"before running tables.sql", "before running results.sql"} <= set(steps)

@@ -203,6 +203,7 @@ def test_a_parquet_source_that_is_none(make):
     assert not manifests(world.home)
 
 
+@pytest.mark.slow
 def test_the_fix_of_a_wrong_row_lets_the_run_go_on(make):
     world = with_store(make(rows=bad_rows(text="")))
     refused(world, "run", world.card, api=server())
@@ -214,6 +215,7 @@ def test_the_fix_of_a_wrong_row_lets_the_run_go_on(make):
 # A lake that was damaged, a disk that is full, a second writer.
 
 
+@pytest.mark.slow
 def test_a_published_file_with_a_flipped_byte_is_named_with_its_fix(world):
     assert command(world.home, "run", world.card, api=server()).returncode == 0
     (part,) = world.home.lake.glob("states/*/*/split=test/*/part-00000000-*.parquet")
@@ -230,6 +232,7 @@ def test_a_published_file_with_a_flipped_byte_is_named_with_its_fix(world):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_published_file_cut_short_is_computed_again(world):
     first = command(world.home, "run", world.card, api=server())
     assert first.returncode == 0
@@ -267,6 +270,7 @@ def test_a_full_disk(small_disk):
     assert {p: kept[p] for p in finished if p.suffix == ".parquet"}.items() <= now.items(), "finished files are kept"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_both_end_well(world):
     both = [Command(world.home, "run", world.card, api=server()) for _ in range(2)]
     done = [each.wait() for each in both]

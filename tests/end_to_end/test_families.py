@@ -23,6 +23,7 @@ CARD = {
 }
 
 
+@pytest.mark.slow
 def test_run_scores_both_and_the_champion_classifies(make_home, tmp_path):
     home, path = make_home(), tmp_path / "families.yaml"
     path.write_text(yaml.safe_dump(CARD))

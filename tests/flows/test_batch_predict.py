@@ -100,6 +100,7 @@ def test_csv_of_other_columns_gives_csv(home, tmp_path):
     np.testing.assert_allclose(scored[ADDED[1:]], expected.iloc[:, 1:], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.geteuid() and not shutil.which("setpriv"), reason="root writes everywhere")
 def test_a_home_that_cannot_be_written_answers_texts_and_files(home, tmp_path):
     kept = tmp_path / "kept"

@@ -41,6 +41,7 @@ def failures():
     return ask("artifacts", artifacts={"key": {"any_": ["failures-tiny"]}}, sort="CREATED_DESC")[0]["data"]
 
 
+@pytest.mark.slow
 def test_a_data_set_that_cannot_be_read_stops_itself_only(two, run):
     with pytest.raises(SourceError, match=r"lost\.jsonl"):
         run(two)

@@ -44,6 +44,7 @@ def change(world):
     write_rows(world.folder / "train.jsonl", sentences(seed=1)[:-24])
 
 
+@pytest.mark.slow
 def test_the_next_run_computes_anew_what_a_change_touches_and_records_it(tmp_path, recorded):
     world = World(tmp_path, experiment=SMALL)
     with recorded(world.home):

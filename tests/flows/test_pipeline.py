@@ -129,6 +129,7 @@ def test_the_checks_are_a_table_artifact(ran):
     assert {row["step"] for row in rows} == {"examples", "anchors", "states", "predictions", "metrics", "comparisons"}
 
 
+@pytest.mark.slow
 def test_broken_states_stop_what_reads_them_and_nothing_else(tmp_path):
     """A shard that another process left with a NaN: the run finds it finished, and must not believe it."""
     world = World(tmp_path)

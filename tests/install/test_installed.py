@@ -76,6 +76,7 @@ def test_every_command_has_its_help(installed):
     assert again.stdout.replace("python -m vocabsem", "vocabsem") == done.stdout
 
 
+@pytest.mark.slow
 def test_it_knows_the_shipped_cards_queries_and_deployments(installed):
     unknown = installed.vocabsem("plan", "nothing-like-it")
     assert unknown.returncode == 2
@@ -85,6 +86,7 @@ def test_it_knows_the_shipped_cards_queries_and_deployments(installed):
     assert json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.slow
 def test_a_project_runs_with_its_own_cards_and_methods(project):
     done = project.vocabsem("run", "tiny")
     assert done.returncode == 0, done.stderr
@@ -97,6 +99,7 @@ def test_a_project_runs_with_its_own_cards_and_methods(project):
     assert json.loads(rows.stdout) == [{"git_commit": None}], "not that of a repository around the environment"
 
 
+@pytest.mark.slow
 def test_its_champion_is_loaded_by_mlflow_in_any_process(project):
     database = project.here / ".vocabsem" / "mlflow.db"
     code = (
@@ -143,6 +146,7 @@ def test_a_project_is_scheduled(project):
     assert json.loads(rows.stdout) == [{"experiment": "scheduled"}, {"experiment": "tiny"}]
 
 
+@pytest.mark.slow
 def test_cards_of_the_user_come_first(project, tmp_path):
     """Those of --cards, then the project's, then the shipped ones; a name of all three is that of the first."""
     for folder in ("a", "b"):

@@ -38,6 +38,7 @@ def test_every_module_is_imported(library):
     assert missing == ["prefect", "mlflow", "duckdb", "pyarrow", "pandas", "datasets", "peft"]
 
 
+@pytest.mark.slow
 def test_texts_become_probabilities(library):
     import yaml
 

@@ -25,6 +25,7 @@ def check(measured, few, many, growth):
     assert measured["init-dataset", many] < measured["init-dataset", few] + growth + per_row
 
 
+@pytest.mark.slow
 def test_more_rows_take_no_more_memory():
     check(peaks(1500, 6000), 1500, 6000, 30)
 

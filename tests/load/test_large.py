@@ -27,6 +27,7 @@ def check(peaks, methods):
     assert [name for name, (peak, limit) in peaks.items() if peak > limit + PROCESS] == []
 
 
+@pytest.mark.slow
 def test_fits_hold_what_they_stated():
     peaks = measured("--test", 10_000, "--train", 1_000, "--methods", *FAST)
     check(peaks, FAST)

@@ -22,6 +22,7 @@ def check(samples):
         assert late <= 1.5 * early + 0.5, f"{name}: {early:.2f}, then {late:.2f} MB a run"
 
 
+@pytest.mark.slow
 def test_a_few_runs_leave_nothing_open():
     with small_world() as world:
         samples = list(sampled(world, runs=3, every=1))

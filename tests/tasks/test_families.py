@@ -121,6 +121,7 @@ def test_the_lens_says_that_it_reads_causal_models(plan):
         assert "the lens reads causal language models" in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_card_of_the_wrong_family_stops_a_run_before_anything_is_computed(plan, tmp_path):
     folder = plan.home.root.parent
     card = plan.pairs[2].model.model_dump(mode="json") | {"family": "causal", "prepend_bos": False}

@@ -188,6 +188,7 @@ def test_a_model_that_forgets_the_beginning_is_refused(tmp_path, monkeypatch):
         check_head(model, LONG_PREFIX)
 
 
+@pytest.mark.slow
 def test_bfloat16_states_point_where_float32_ones_do(cache):
     """The default model: its own attention one prompt at a time against ours, in batches that share a beginning."""
     card = load_card("models", "smollm2-135m-instruct")

@@ -40,6 +40,7 @@ def init(reviews, output, *more, text="review"):
     app(list(map(str, words)), standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_card_and_the_card_a_leaderboard(reviews, make_home, tmp_path, monkeypatch, capsys, recorded):
     home, output = Home(make_home()), tmp_path / "cards" / "mine.yaml"
     monkeypatch.setenv("VOCABSEM_HOME", str(home.root))
@@ -96,6 +97,7 @@ def test_what_is_wrong_leaves_the_card_that_is_there(reviews, tmp_path, monkeypa
     assert not list(tmp_path.glob("*.tmp-*"))
 
 
+@pytest.mark.slow
 def test_the_next_command_names_the_model_that_proposed_and_a_disk_that_refuses_is_explained(
     reviews, make_home, tmp_path, monkeypatch, capsys
 ):

@@ -102,6 +102,7 @@ def test_overrides_and_dry_runs_show_another_plan_and_compute_nothing(ran):
     assert snapshot(world.home.lake) == before
 
 
+@pytest.mark.slow
 def test_stages_on_their_own_make_what_the_whole_run_makes(world, ran):
     steps = {
         "extract": ("states", {"examples", "states"}),
@@ -124,6 +125,7 @@ def test_stages_on_their_own_make_what_the_whole_run_makes(world, ran):
     assert rows[0]["n"] > 0
 
 
+@pytest.mark.slow
 def test_sql_answers_in_every_form_and_refuses_to_write(ran, tmp_path):
     world, _ = ran
     query = "select method, shots, macro_f1 from leaderboard order by all"

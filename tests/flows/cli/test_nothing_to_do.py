@@ -37,6 +37,7 @@ def test_an_unchanged_run(ran):
     assert time.monotonic() - began < 30  # two seconds; tests share the machine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
     [["linear_probe"], [{"method": "lora", "params": {"learning_rates": [0.001]}}, "vocabulary_calibrator"]],

@@ -51,6 +51,7 @@ def _add(file):
         file.advance(1, 10)
 
 
+@pytest.mark.slow
 def test_work_of_many_processes_is_added_up(messages):
     def work():
         context = multiprocessing.get_context("spawn")

@@ -161,6 +161,7 @@ print(json.dumps([url, results]))
 """
 
 
+@pytest.mark.slow
 def test_flows_in_process_are_recorded_whole_and_send_no_heartbeat(tmp_path):
     import sqlite3
     from contextlib import closing

@@ -176,6 +176,7 @@ def test_a_text_over_the_limit_is_truncated_or_refused(registered):
     assert len(classifier.predict(texts[:1], params={"truncate": False})) == 1
 
 
+@pytest.mark.slow
 def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registered, tmp_path):
     home, *_, expected = registered
     script = (

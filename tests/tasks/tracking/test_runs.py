@@ -270,6 +270,7 @@ MAKE = "import sys; from pathlib import Path; from tasks.tracking.store import s
 MAKE += "with store(Home(Path(sys.argv[1]))) as client: client.create_experiment(sys.argv[2])"
 
 
+@pytest.mark.slow
 def test_two_processes_may_make_the_store_at_once(tmp_path):
     workers = [
         subprocess.Popen([sys.executable, "-c", MAKE, str(tmp_path / "new"), name], stderr=subprocess.PIPE, text=True)

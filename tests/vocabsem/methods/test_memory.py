@@ -14,12 +14,14 @@ FOLDS = {"max_cv_rows": 300, "max_iter": 20}  # what these hold besides does not
 QUICK = {
     "paper_calibrator": {"epochs": 1, "batch_size": 1000},
     **dict.fromkeys(("linear_probe", "head_tuning", "probe_self_training"), FOLDS),
-    "kernel_svc": {"max_rows": 300, "costs": (1.0,)},
+    "kernel_svc": {"max_rows": 300, "costs": (1.0,), "gammas": (0.5,)},
     "random_features": {"n_features": 128},
-    "prototypical_calibration": {"n_init": 1, "max_iter": 20},
+    "prototypical_calibration": {"n_init": 1, "max_iter": 3},
     "linc": {"alphas": (1.0,)},
-    "lp_plus_plus": {"max_iter": 3},
-    "clap": {"max_iter": 3},
+    "state_optimization": {"steps": (0, 3), "step_sizes": (1.0,)},
+    "transclip": {"gammas": (0.02,), "max_iter": 3},
+    "tip_adapter": {"betas": (2.0,), "weights": (0.0, 1.0)},
+    **{name: {"max_iter": 3} for name in ("em_dirichlet", "lp_plus_plus", "clap")},
 }
 
 PREDICTED = {"random_features": {"n_features": 2048}}
