@@ -37,7 +37,7 @@ def publish_demonstrations(home: Home, model: ModelCard, dataset: DatasetCard, s
 
     per_class = spec.per_class
     if per_class == "fit":
-        questions = [len(ids) for ids in encode(home, model, fields, spec).token_ids]
+        questions = encode(home, model, fields, spec).tokens.tolist()
         lengths = [len(ids) for ids in encoded(np.arange(len(fields)))]
         per_class = max_demonstrations(
             labels, lengths, spec.random_state, dataset.classes, prompt_lengths=questions, max_tokens=spec.context

@@ -48,7 +48,7 @@ def _read(home: Home, model: ModelCard, spec: AdapterFitSpec) -> dict[str, Rows]
     read = {}
     for split in split_sizes(home, spec.dataset, spec.examples):
         rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
-        prompts = encode(home, model, [dict(fields) for fields in rows["fields"].to_pylist()], spec)
+        prompts = encode(home, model, [dict(fields) for fields in rows["fields"].to_pylist()], spec).prompts
         read[split] = rows["id"].to_pylist(), rows["label"].to_numpy().astype(np.int64), prompts.token_ids
     return read
 

@@ -87,7 +87,7 @@ def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit, scored:
     assert manifest is not None
     states = spec_of(manifest)
     assert isinstance(states, StatesSpec)
-    shaped_by = {"layers", "pooling", "dtype", "max_tokens", "prepend_bos"}
+    shaped_by = {"layers", "pooling", "dtype", "max_tokens", "max_chunks", "prepend_bos"}
     settings = states.model_dump(mode="json", include=shaped_by) | {"shard_rows": shard_rows}
     with packaged_classifier(home, fit, settings, calibrator_file(home, fit.predictions)) as folder:
         return register(home, run_id, registered_name(fit.dataset.name), folder, fit, scored)

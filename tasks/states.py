@@ -1,6 +1,7 @@
 """Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
 
 import time
+from collections.abc import Callable
 
 import pyarrow as pa
 
@@ -20,9 +21,6 @@ from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import vectors
 
 
-def _ignore(prompts: int, tokens: int) -> None: ...
-
-
 @step_task(task_run_name="states {dataset.name} {step.spec.split} {start}-{stop}")
 def extract_shard(
     home: Home,
@@ -37,26 +35,27 @@ def extract_shard(
     """Rows `start` to `stop` of a split: prompts, states of every wanted layer, one file. Returns its name."""
     spec = step.spec
     rows = prompt_rows(home, spec, slice(start, stop))
-    prompts = make_prompts(home, model, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
+    chunked = make_prompts(home, model, spec, [dict(fields) for fields in rows["fields"].to_pylist()])
+    token_ids = chunked.prompts.token_ids
     with inference():
         network = loaded(model, home, spec.dtype, device)
-        difference = check_head(network, prompts.token_ids) if start == 0 else None
+        difference = check_head(network, token_ids) if start == 0 else None
         began = time.perf_counter()
         states = extract(
             network,
-            prompts.token_ids,
+            token_ids,
             spec.layers,
             pooling=spec.pooling,
-            progress=progress.advance if progress else _ignore,
+            progress=_in_texts(progress, stop - start, len(token_ids)),
         )
         seconds = time.perf_counter() - began
     table = pa.table(
         {
             "id": rows["id"],
             "label": rows["label"],
-            "tokens": pa.array([len(ids) for ids in prompts.token_ids], pa.int32()),
-            "truncated": pa.array(prompts.truncated, pa.bool_()),
-            **{column_of(layer): vectors(values) for layer, values in states.items()},
+            "tokens": pa.array(chunked.tokens, pa.int32()),
+            "truncated": pa.array(chunked.truncated, pa.bool_()),
+            **{column_of(layer): vectors(chunked.average(values)) for layer, values in states.items()},
         }
     ).replace_schema_metadata(
         {"seconds": f"{seconds:.3f}"} | ({} if difference is None else {"guard": f"{difference:.3g}"})
@@ -64,3 +63,16 @@ def extract_shard(
     name = shard_name(start, stop)
     step.partition(Lake(home)).write_table(name, table)
     return name
+
+
+def _in_texts(progress: ProgressFile | None, texts: int, prompts: int) -> Callable[[int, int], None]:
+    """Return what is called with each batch's prompts and tokens, and counts texts, of which long ones have several."""
+    read = 0
+
+    def advance(count: int, tokens: int) -> None:
+        nonlocal read
+        before, read = read, read + count
+        if progress:
+            progress.advance(read * texts // prompts - before * texts // prompts, tokens)
+
+    return advance

@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from safetensors import safe_open
 
 from vocabsem.cards.schema import ModelCard
+from vocabsem.chunking import ChunkedPrompts, encode_chunks
 from vocabsem.errors import DataError, SourceError
 from vocabsem.extraction import extract
 from vocabsem.language_model import load_model
 from vocabsem.methods.base import Method
 from vocabsem.methods.persistence import FIX, from_arrays
-from vocabsem.prompting import Prompts, encode_prompts, validate_row
+from vocabsem.prompting import validate_row
 
 __all__ = ["TextClassifier", "read_classifier"]
 
@@ -134,35 +135,41 @@ class TextClassifier:
         named = range(len(given)) if numbers is None else numbers
         checked = [validate_row(row, self.fields, number) for number, row in zip(named, given, strict=True)]
         with self._turn:
-            prompts = self._prompts(checked)
-            if prompts.truncated.any() and not truncate:
-                number, limit = named[int(prompts.truncated.argmax())], self.config["settings"]["max_tokens"]
-                raise DataError(f"row {number} is over {limit} tokens with its template: shorten it, or truncate")
-            return self._probabilities(prompts)
+            chunked, settings = self._prompts(checked), self.config["settings"]
+            if chunked.truncated.any() and not truncate:
+                number, limit = named[int(chunked.truncated.argmax())], settings["max_tokens"]
+                several = f" in each of {chunks} prompts" if (chunks := settings.get("max_chunks", 1)) > 1 else ""
+                raise DataError(
+                    f"row {number} is over {limit} tokens with its template{several}: shorten it, or truncate"
+                )
+            return self._probabilities(chunked)
 
-    def _prompts(self, rows: list[dict[str, str]]) -> Prompts:
+    def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:
         settings = self.config["settings"]
-        return encode_prompts(
+        return encode_chunks(
             self._model.tokenizer,
             self.config["template"],
             rows,
+            max_chunks=settings.get("max_chunks", 1),
             max_tokens=settings["max_tokens"],
             prepend_bos=settings["prepend_bos"],
             special_tokens=self._card.adds_special_tokens,
             chat=self._card.conversation,
         )
 
-    def _probabilities(self, prompts: Prompts) -> NDArray[np.float64]:
-        """Return the probabilities (N, C) of N prompts."""
-        settings = self.config["settings"]
-        if not prompts.token_ids:
+    def _probabilities(self, chunked: ChunkedPrompts) -> NDArray[np.float64]:
+        """Return the probabilities (N, C) of N texts."""
+        settings, borders = self.config["settings"], [0, *chunked.sizes.cumsum().tolist()]
+        if len(borders) == 1:
             return np.empty((0, len(self.labels)))
         parts = []
-        for start in range(0, len(prompts.token_ids), settings["shard_rows"]):
-            shard = prompts.token_ids[start : start + settings["shard_rows"]]
+        for start in range(0, len(chunked.sizes), settings["shard_rows"]):
+            stop = min(start + settings["shard_rows"], len(chunked.sizes))
+            shard = chunked.prompts.token_ids[borders[start] : borders[stop]]
             states = extract(self._model, shard, settings["layers"], pooling=settings["pooling"])
-            parts.append(np.concatenate(list(states.values()), axis=1))  # (shard, k·d)
-        columns = np.concatenate(parts)[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
+            parts.append(np.concatenate(list(states.values()), axis=1))  # (prompts of the shard, k·d)
+        averaged = chunked.average(np.concatenate(parts))
+        columns = averaged[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
         return self._method.predict_proba(columns)
 
     def _cache(self) -> Path:

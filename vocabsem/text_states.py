@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.schema import ModelCard
+from vocabsem.chunking import encode_chunks
 from vocabsem.devices import DType, resolve_dtype
 from vocabsem.errors import DataError
 from vocabsem.extraction import check_head, extract
@@ -55,6 +56,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         weighted_mean and echo, as `vocabsem.pooling` has them.
     word_tokens : {"single", "first", "mean"}
         What stands for a word of several tokens, as in `prompting.label_tokens`.
+    max_chunks : int
+        Most prompts of a text that is too long for one, whose states are averaged.
     dtype : {"auto", "float32", "bfloat16"}
         In which the model computes; auto: the dtype that suits the machine.
     device : str
@@ -85,6 +88,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         *,
         layers: Sequence[GivenLayer] = ("last",),
         word_tokens: WordTokens = "single",
+        max_chunks: int = 1,
         dtype: DType = "auto",
         device: str = "auto",
         cache: str | Path | None = None,
@@ -94,6 +98,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.words = words
         self.layers = layers
         self.word_tokens = word_tokens
+        self.max_chunks = max_chunks
         self.dtype = dtype
         self.device = device
         self.cache = cache
@@ -114,7 +119,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return self
 
     def transform(self, X: Iterable[str | Mapping[str, str]]) -> NDArray[np.float32]:
-        """Return the states of N texts; a text that is too long is truncated.
+        """Return the states of N texts; what of a text does not fit into its prompts is cut off.
 
         Parameters
         ----------
@@ -143,16 +148,18 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         ]
         model, card = self.language_model, self._card
         check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
-        prompts = encode_prompts(
+        chunked = encode_chunks(
             model.tokenizer,
             prompt_template(self.template, card.family),
             rows,
+            max_chunks=self.max_chunks,
             max_tokens=card.max_tokens,
             prepend_bos=card.prepend_bos,
             special_tokens=card.adds_special_tokens,
             chat=card.conversation,
         )
-        return np.concatenate(list(extract(model, prompts.token_ids, self.layers).values()), axis=1)
+        states = extract(model, chunked.prompts.token_ids, self.layers)
+        return chunked.average(np.concatenate(list(states.values()), axis=1))
 
     def label_space(self, *, whole: bool = False) -> LabelSpace:
         """Return anchors and head rows of the label words, which methods compare states with.
@@ -204,6 +211,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         for name, known in (("word_tokens", WordTokens), ("dtype", DType)):
             if (value := getattr(self, name)) not in get_args(known):
                 raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
+        if not isinstance(self.max_chunks, int) or self.max_chunks < 1:
+            raise DataError(f"max_chunks is {self.max_chunks!r:.200}: give a whole number of 1 or more")
         if not self.words:
             return
         if not isinstance(self.words, Mapping) or len(self.words) < 2:

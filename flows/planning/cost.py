@@ -161,14 +161,21 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: L
     """Return prompts and tokens."""
     if not _known(plan, pair, lengths):
         rows = _cap(plan, step) or 0
-        return rows, rows * step.spec.max_tokens
+        return rows, rows * step.spec.max_tokens * step.spec.max_chunks
     if read := lengths.get(pair.examples.key):
         characters = read.get(step.spec.split, np.empty(0))
     else:
         table = prompt_rows(plan.home, step.spec)
         characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
-    tokens = np.minimum(step.spec.max_tokens, (characters + len(step.spec.template)) / CHARACTERS_A_TOKEN)
+    tokens = _tokens(characters, step.spec)
     return len(characters), int(tokens.sum()) * (2 if reads_twice(step.spec.layers, step.spec.pooling) else 1)
+
+
+def _tokens(characters: np.ndarray, spec: StatesSpec) -> np.ndarray:
+    """(N,): of the prompts of each text, of which long ones have several."""
+    template = min(len(spec.template) / CHARACTERS_A_TOKEN, spec.max_tokens - 1)
+    prompts = np.ceil(characters / CHARACTERS_A_TOKEN / (spec.max_tokens - template)).clip(1, spec.max_chunks)
+    return np.minimum(prompts * spec.max_tokens, characters / CHARACTERS_A_TOKEN + prompts * template)
 
 
 def _characters(fields: pa.MapArray) -> np.ndarray:

@@ -126,6 +126,8 @@ class Experiment(Card):
     """cpu, cuda, or auto."""
     max_tokens: PositiveInt | None = None
     """Longest prompt, if shorter than the model's."""
+    max_chunks: PositiveInt = 1
+    """A longer text is read in up to so many prompts, whose states are averaged; 1 truncates it."""
     gauge: Literal["raw", "centered"] = "raw"
     """Which head is inverted for the anchors."""
     limits: Limits = Field(default_factory=Limits)

@@ -208,6 +208,7 @@ def _pair(
             "split": split,
             "layers": layers,
             "pooling": experiment.pooling,
+            "max_chunks": experiment.max_chunks,
             "demonstrations": shown,
         }
         step = Step(StatesSpec(**prompts, **settings))

@@ -37,20 +37,22 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
     examples = {each["key"]: each for each in used if each["kind"] == "examples"}
     notes = [note for each in used if each["kind"] == "runs" for note in left_out_notes(each["facts"])]
     notes += [(each["what"], note) for each in examples.values() for note in examples_notes(each["facts"])]
-    cut: Counter[tuple[str, int]] = Counter()
-    prompts: Counter[tuple[str, int]] = Counter()
+    cut: Counter[tuple[str, int, int]] = Counter()
+    texts: Counter[tuple[str, int, int]] = Counter()
     for each in used:
         payload, facts = each["payload"], each["facts"]
         source = examples.get(payload["inputs"].get("examples", ""))
         if each["kind"] == "states" and source and payload["split"] in source["facts"]["rows"]:
             model = each["what"].partition(", ")[0]
-            at = f"{source['what']}, {model}", payload["max_tokens"]
+            at = f"{source['what']}, {model}", payload["max_tokens"], payload.get("max_chunks", 1)
             cut[at] += StatesFacts.model_validate(facts).truncated
-            prompts[at] += source["facts"]["rows"][payload["split"]]
-    for (what, limit), count in cut.items():
+            texts[at] += source["facts"]["rows"][payload["split"]]
+    for (what, limit, chunks), count in cut.items():
         if count:
-            share = f"{count:,} of {prompts[what, limit]:,} prompts ({count / prompts[what, limit]:.0%})"
-            notes.append((what, f"{share} cut to {limit} tokens, max_tokens of the experiment or the model's card"))
+            share = f"{count:,} of {texts[what, limit, chunks]:,} texts ({count / texts[what, limit, chunks]:.0%})"
+            times = f"{chunks} × " if chunks > 1 else ""
+            fix = "raise max_tokens or max_chunks of the experiment to read more"
+            notes.append((what, f"{share} cut to {times}{limit} tokens with their template: {fix}"))
     return notes
 
 

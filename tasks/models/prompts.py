@@ -6,16 +6,19 @@ from tasks.models.loaded import tokenizing
 from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.specs import PromptSpec, StatesSpec
 from vocabsem.cards.schema import ModelCard
-from vocabsem.prompting import Prompts, encode_prompts
+from vocabsem.chunking import ChunkedPrompts, encode_chunks
 from warehouse.home import Home
 
 
-def encode(home: Home, model: ModelCard, fields: list[dict[str, str]], spec: PromptSpec) -> Prompts:
+def encode(
+    home: Home, model: ModelCard, fields: list[dict[str, str]], spec: PromptSpec, max_chunks: int = 1
+) -> ChunkedPrompts:
     with tokenizing(model, home) as tokenizer:
-        return encode_prompts(
+        return encode_chunks(
             tokenizer,
             spec.template,
             fields,
+            max_chunks=max_chunks,
             max_tokens=spec.max_tokens,
             prepend_bos=spec.prepend_bos,
             special_tokens=model.adds_special_tokens,
@@ -23,14 +26,15 @@ def encode(home: Home, model: ModelCard, fields: list[dict[str, str]], spec: Pro
         )
 
 
-def make_prompts(home: Home, model: ModelCard, spec: StatesSpec, fields: list[dict[str, str]]) -> Prompts:
+def make_prompts(home: Home, model: ModelCard, spec: StatesSpec, fields: list[dict[str, str]]) -> ChunkedPrompts:
     """Return the prompts of a step, with its demonstrations before them."""
     if spec.demonstrations is None:
-        return encode(home, model, fields, spec)
+        return encode(home, model, fields, spec, spec.max_chunks)
     _, shown, context = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)
     with tokenizing(model, home) as tokenizer:
         start = [*([int(tokenizer.bos_token_id)] if spec.prepend_bos else []), *shown]
     limit = min(spec.max_tokens, context - len(start))
     after = spec.model_copy(update={"prepend_bos": False, "max_tokens": limit})
-    prompts = encode(home, model, fields, after)
-    return replace(prompts, token_ids=[start + ids for ids in prompts.token_ids])
+    chunked = encode(home, model, fields, after, spec.max_chunks)
+    token_ids = [start + ids for ids in chunked.prompts.token_ids]
+    return replace(chunked, prompts=replace(chunked.prompts, token_ids=token_ids))

@@ -107,6 +107,8 @@ class StatesSpec(PromptSpec):
     """Layers stored; 0 is the embedding output, and "18:mean" has a pooling of its own."""
     pooling: Pooling
     """What of a prompt's tokens is stored where a layer names none: the last one, or a mean."""
+    max_chunks: int = 1
+    """The most prompts of a text, whose states are averaged; 1 truncates what is too long for one."""
     demonstrations: Key | None = None
     """What all prompts begin with; None is a zero-shot prompt."""
 

@@ -1,6 +1,7 @@
 """States by shards: equal to a direct extraction, kept after a kill, whole or not there."""
 
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tasks.steps.progress import ProgressFile
 from tasks.steps.shards import resumed_shards, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
 from tests.warehouse.disks import largest_file
+from vocabsem.chunking import encode_chunks
 from vocabsem.extraction import extract as extract_directly
 from vocabsem.prompting import encode_prompts
 from warehouse.errors import NoSpace
@@ -86,6 +88,23 @@ def test_layers_pooling_and_truncated_prompts_are_as_requested(tmp_path, pooling
     facts = pair.states["test"].partition(Lake(plan.home)).manifest().facts
     assert facts["truncated"] == prompts.truncated.sum() > 0
     assert max(table["tokens"].to_pylist()) == 16
+
+
+def test_long_texts_are_means_over_their_prompts(tmp_path):
+    plan = World(tmp_path, experiment={"layers": ["1:mean", "last"], "max_tokens": 16, "max_chunks": 3}).plan()
+    compute(plan, ("examples", "states"))
+    (pair,) = plan.pairs
+    table = table_of(plan, pair, "test")
+    network = loaded(pair.model, plan.home, "float32", "cpu")
+    rows = [row for row in pair.examples.partition(Lake(plan.home)).table().to_pylist() if row["split"] == "test"]
+    encode = partial(encode_chunks, network.tokenizer, pair.dataset.template, max_tokens=16, prepend_bos=False)
+    for row, stored, tokens in zip(rows, matrix(table["layer_3"]), table["tokens"].to_pylist(), strict=True):
+        chunks = encode([{"text": row["text"]}], max_chunks=3).prompts.token_ids
+        alone = extract_directly(network, chunks, [3])[3]
+        np.testing.assert_allclose(stored, alone.mean(axis=0), **ROUNDING)
+        assert tokens == sum(map(len, chunks))
+    assert not any(table["truncated"].to_pylist())
+    assert max(table["tokens"].to_pylist()) > 16
 
 
 def test_facts_are_those_of_the_rows(done):

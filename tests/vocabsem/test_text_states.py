@@ -59,6 +59,14 @@ def test_states_are_those_of_the_prompts_one_by_one(folder):
     np.testing.assert_array_equal(states[:, 32:], reader(folder).transform(TEXTS))
 
 
+def test_a_long_text_is_the_mean_of_its_prompts(folder):
+    limit = folder[1].max_tokens
+    half = " ".join(["the good film"] * (limit // 8))
+    (state,) = reader(folder, max_chunks=4).transform([f"{half} {half}"])
+    np.testing.assert_allclose(state, reader(folder).transform([half, half]).mean(axis=0), atol=1e-5)
+    assert not np.allclose(state, reader(folder).transform([f"{half} {half}"])[0], atol=1e-3)
+
+
 def test_the_label_space_holds_the_anchors_of_the_words(folder):
     model = load_model(folder[1], folder[0] / "cache", dtype="float32", device="cpu")
     space = reader(folder).label_space()
@@ -170,6 +178,7 @@ def test_no_texts_have_no_states(folder):
         ({"layers": (99,)}, "the model has layers 0"),
         ({"dtype": "float16"}, "dtype is 'float16': choose one of 'auto', 'float32', 'bfloat16'"),
         ({"word_tokens": "last"}, "word_tokens is 'last': choose one of"),
+        ({"max_chunks": 0}, "max_chunks is 0: give a whole number"),
     ],
 )
 def test_settings_that_a_card_could_not_have_are_refused(folder, setting, message):

@@ -67,6 +67,9 @@ def test_prompts_are_counted_once_the_examples_are_there(world):
     assert cost["unread"] == []
     truncated = estimate(world.plan(max_tokens=3))
     assert truncated["tokens"] == 3 * cost["prompts"]
+    chunked = estimate(world.plan(max_tokens=16, max_chunks=9))
+    assert cost["tokens"] < chunked["tokens"] < 2 * cost["tokens"], "each chunk has the template"
+    assert chunked["prompts"] == cost["prompts"]
     deeper = estimate(world.plan(layers=[1, 2, 3]))
     assert deeper["bytes"] == pytest.approx(3 * cost["bytes"])
 

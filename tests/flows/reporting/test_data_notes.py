@@ -27,10 +27,19 @@ def test_texts_that_were_cut_are_stated_wherever_a_run_is_shown(tmp_path, capsys
     encode = tokenizer()
     cut = sum(len(encode(f"review : {text} sentiment :")["input_ids"]) > LIMIT for text in texts)
     assert 0 < cut < len(texts)
-    note = f"{cut} of {len(texts)} prompts ({cut / len(texts):.0%}) cut to {LIMIT} tokens, max_tokens of the experiment"
-    note += " or the model's card"
+    note = f"{cut} of {len(texts)} texts ({cut / len(texts):.0%}) cut to {LIMIT} tokens with their template: raise"
+    note += " max_tokens or max_chunks of the experiment to read more"
     assert ("made, tiny-llama", note) in plan_notes(plan)
     print_summary(plan, None)
     assert note in " ".join(capsys.readouterr().out.split())
     assert note in report(plan.home, "tiny")
     assert note in unescape(report(plan.home, "tiny", html=True))
+
+
+def test_texts_that_are_read_in_several_prompts_are_not_cut(tmp_path):
+    plan = World(tmp_path, experiment=SMALL | {"max_chunks": 4}).plan()
+    compute(plan, ("examples", "states"))
+    assert plan_notes(plan) == []
+    plan = World(tmp_path, experiment=SMALL | {"max_tokens": 10, "max_chunks": 2}).plan()
+    compute(plan, ("examples", "states"))
+    assert "cut to 2 × 10 tokens" in plan_notes(plan)[0][1]

@@ -33,6 +33,7 @@ from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.prompting import encode_prompts
+from vocabsem.text_classifier import TextClassifier
 from warehouse.home import Home
 
 SETTINGS = {
@@ -174,6 +175,24 @@ def test_a_text_over_the_limit_is_truncated_or_refused(registered):
     with pytest.raises(mlflow.MlflowException, match="row 1 is over 24 tokens with its template"):
         classifier.predict(texts, params={"truncate": False})
     assert len(classifier.predict(texts[:1], params={"truncate": False})) == 1
+
+
+def test_a_long_text_is_read_in_chunks_where_those_of_the_fit_were(registered):
+    home, one, calibrator, *_ = registered
+    half = "the plot of this film was moving"
+    text = f"{half} {half}"
+    with packaged_classifier(home, one, SETTINGS | {"max_chunks": 2}, calibrator) as folder:
+        classifier = TextClassifier(folder)
+        together = classifier.predict_proba([{"text": text}, *({"text": each} for each in TEXTS)], truncate=False)
+        with pytest.raises(DataError, match="over 24 tokens with its template in each of 2 prompts"):
+            classifier.predict_proba([{"text": f"{text} {text}"}], truncate=False)
+    classifier.config["settings"]["max_chunks"] = 1
+    np.testing.assert_allclose(together[1:], classifier.predict_proba([{"text": each} for each in TEXTS]), atol=1e-6)
+    assert not np.allclose(together[0], classifier.predict_proba([{"text": text}])[0], atol=1e-4)
+    network, template = load_model(one.model, home.cache, dtype="float32", device="cpu"), one.dataset.template
+    ids = encode_prompts(network.tokenizer, template, [{"text": half}], max_tokens=24, prepend_bos=False).token_ids
+    states = np.concatenate(list(extract(network, ids, SETTINGS["layers"]).values()), axis=1)
+    np.testing.assert_allclose(together[0], classifier._method.predict_proba(states)[0], atol=1e-6)  # two equal chunks
 
 
 @pytest.mark.slow
