@@ -57,8 +57,8 @@ class ChunkedPrompts:
         """
         if len(states) == len(self.sizes):
             return states
-        total: NDArray[np.float32] = self._of_each(np.add, states) / self.sizes[:, None].astype(np.float32)
-        return total
+        mean: NDArray[np.float32] = np.divide(self._of_each(np.add, states), self.sizes[:, None], dtype=np.float32)
+        return mean
 
     def _of_each(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
         if not len(self.sizes):
@@ -103,7 +103,7 @@ def encode_chunks(
     >>> encode_chunks(tokenizer, "{text}", rows, max_chunks=4, max_tokens=64, prepend_bos=False).sizes  # doctest: +SKIP
     array([2])
     """
-    encode = partial(encode_prompts, tokenizer, template, **settings)
+    encode: Encode = partial(encode_prompts, tokenizer, template, **settings)
     prompts, parts = encode(fields), [[row] for row in fields]
     long = np.flatnonzero(prompts.truncated).tolist() if max_chunks > 1 else []
     for row in long:

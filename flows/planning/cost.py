@@ -175,7 +175,8 @@ def _tokens(characters: np.ndarray, spec: StatesSpec) -> np.ndarray:
     """(N,): of the prompts of each text, of which long ones have several."""
     template = min(len(spec.template) / CHARACTERS_A_TOKEN, spec.max_tokens - 1)
     prompts = np.ceil(characters / CHARACTERS_A_TOKEN / (spec.max_tokens - template)).clip(1, spec.max_chunks)
-    return np.minimum(prompts * spec.max_tokens, characters / CHARACTERS_A_TOKEN + prompts * template)
+    tokens: np.ndarray = np.minimum(prompts * spec.max_tokens, characters / CHARACTERS_A_TOKEN + prompts * template)
+    return tokens
 
 
 def _characters(fields: pa.MapArray) -> np.ndarray:
