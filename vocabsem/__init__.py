@@ -17,7 +17,7 @@ _EXPORTS = {
         *("AnchorSimilarity", "BatchCalibration", "CLAP", "Centroid", "ContextualCalibration"),
         *("DomainCalibration", "EMDirichlet", "GDAPrior", "GaussianEM", "HeadTuning", "KNeighbors"),
         *("KernelSVC", "KnnPrompting", "LPPlusPlus", "LabelSpace", "LabelSpreading", "LinC"),
-        *("LinearProbe", "PaperCalibrator", "PointwiseMutualInformation", "ProbeSelfTraining"),
+        *("LinearProbe", "OrdinalRidge", "PaperCalibrator", "PointwiseMutualInformation", "ProbeSelfTraining"),
         *("PrototypicalCalibration", "RandomFeatures", "RidgePrior", "RidgeProbe", "RidgeSelfTraining"),
         *("StateOptimization", "TipAdapter", "TransCLIP", "VocabularyCalibrator"),
         *("WhitenedCentroid", "ZeroShot"),

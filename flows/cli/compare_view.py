@@ -16,12 +16,13 @@ from flows.cli.short_names import shorten_names
 from tasks.views.run_comparison import FitDifference, compare_fits, match_fits
 from vocabsem.comparison import holm
 from vocabsem.errors import BadInput
+from vocabsem.ordinal_metrics import ORDINAL_METRICS
 from warehouse.catalog import reads
 from warehouse.catalog.export import render
 from warehouse.home import Home
 
 LEVEL = 0.05  # of p after Holm's correction
-COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier")
+COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", *ORDINAL_METRICS)
 
 
 def find_run(home: Home, name: str) -> dict[str, Any]:

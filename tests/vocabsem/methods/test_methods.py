@@ -49,6 +49,7 @@ def test_what_each_says_of_itself():
         "k_neighbors",
         "linear_probe",
         "ridge",
+        "ordinal_ridge",
         "contextual_calibration",
         "domain_calibration",
         "batch_calibration",
@@ -85,6 +86,7 @@ def test_what_each_says_of_itself():
     assert with_("trains") == {name for name in METHODS if METHODS[name].takes_random_state} - {
         "anchor_similarity",
         "vocabulary_calibrator",
+        "ordinal_ridge",
     }
     assert with_("reads_vocabulary") == {"knn_prompting"}
     backgrounds = {name: METHODS[name].background for name in METHODS if METHODS[name].background != "train"}
