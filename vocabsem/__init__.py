@@ -19,7 +19,7 @@ _EXPORTS = {
         *("KernelSVC", "KnnPrompting", "LPPlusPlus", "LabelSpace", "LabelSpreading", "LinC"),
         *("LinearProbe", "OrdinalRidge", "PaperCalibrator", "PointwiseMutualInformation", "ProbeSelfTraining"),
         *("PrototypicalCalibration", "RandomFeatures", "RidgePrior", "RidgeProbe", "RidgeSelfTraining"),
-        *("StateOptimization", "TipAdapter", "TransCLIP", "VocabularyCalibrator"),
+        *("StateOptimization", "TipAdapter", "TransCLIP", "UnseenClasses", "VocabularyCalibrator"),
         *("WhitenedCentroid", "ZeroShot"),
     ),
     "metrics": ("evaluate",),

@@ -59,8 +59,8 @@ def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
                 raise BadInput(f"{option} {name!r} is unknown: {_nearest(name, known)}")
     if not has_metric(rows, selection.metric):
         raise BadInput(
-            f"--metric {selection.metric!r}: no data set on this leaderboard has it: qwk and mae need label_kind: ordinal"
-            " in the data set's card, and a run since"
+            f"--metric {selection.metric!r}: no data set on this leaderboard has it: qwk and mae need"
+            " label_kind: ordinal in the data set's card, and a run since"
         )
 
 

@@ -98,7 +98,10 @@ def leaderboard(
         str | None, typer.Option(metavar="N,…", help="Only these labeled examples per class, as in 0,4,all.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier, qwk, mae or fit_seconds.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier, qwk, mae or fit_seconds."
+        ),
     ] = "macro_f1",
     columns: Annotated[
         str | None,

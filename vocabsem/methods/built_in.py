@@ -178,6 +178,17 @@ BUILT_IN = (
         },
     ),
     MethodInfo(
+        name="unseen_classes",
+        summary="Classes without an example, by their words alone, beside others that are learned from labels.",
+        target="vocabsem.methods.unseen_classes:UnseenClasses",
+        learns_from_unlabeled=True,
+        fit_copies=(8.0, 9.0),
+        temperature_folds=0,
+        takes_layers=True,
+        choices={"estimator": ("vocabulary_calibrator", "gaussian_em", "em_dirichlet", "transclip")},
+        params={"estimator": "vocabulary_calibrator", "unseen": 0, "layers": 1},
+    ),
+    MethodInfo(
         name="contextual_calibration",
         summary="The model's own answer, corrected by its answer to content-free prompts.",
         target="vocabsem.methods.calibrations:ContextualCalibration",

@@ -116,7 +116,7 @@ class OrdinalRidge(StandardizedMethod):
         self.sharpness_, self.thresholds_ = fit_thresholds(left_out / unit, labels, len(self.classes_))
 
     def _axis(self, background: Floats) -> NDArray[np.float64]:
-        """v (D + 1,), with z v of unit deviation over the background; zeros without label words."""
+        """Return v (D + 1,), with z v of unit deviation over the background; zeros without label words."""
         axis = np.zeros(background.shape[1] + 1)
         if self.space is not None:
             ranks = np.arange(self.space.classes) - (self.space.classes - 1) / 2

@@ -19,7 +19,7 @@ from vocabsem.methods.registry import check_params
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELED = [name for name, method in METHODS.items() if method.needs_labels]
-CLUSTERS = {"gaussian_em", "transclip"}  # find each class among texts without labels, also one that no label names
+CLUSTERS = {"gaussian_em", "transclip", "unseen_classes"}  # find among texts a class that no label names
 STAYS = {"head_tuning", "state_optimization", "linc", "transclip"}  # not far from the answer of a model, here noise
 every_method = pytest.mark.parametrize("name", METHODS)
 labeled_method = pytest.mark.parametrize("name", LABELED)
@@ -50,6 +50,7 @@ def test_what_each_says_of_itself():
         "linear_probe",
         "ridge",
         "ordinal_ridge",
+        "unseen_classes",
         "contextual_calibration",
         "domain_calibration",
         "batch_calibration",

@@ -1,4 +1,4 @@
-"""Ridge of ranks: the axis of the words, its exact left-out rows, and the thresholds as a general optimizer has them."""
+"""Ridge of ranks: the axis of the words, left-out rows, and thresholds as a general optimizer has them."""
 
 import numpy as np
 import pytest
