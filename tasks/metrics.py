@@ -12,7 +12,9 @@ from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.samples import split_answers
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
+from vocabsem.label_kinds import LabelKind
 from vocabsem.metrics import mean_and_std
+from vocabsem.ordinal_metrics import metric_names
 from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
@@ -41,16 +43,16 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
     table = source.table(["split", "seed", "label", "probabilities"])
     rows: list[Row] = []
     for split in pc.unique(table["split"]).to_pylist():
-        rows += _rows(split, table, facts_of(manifest, FitFacts).seeds)
+        rows += _rows(split, table, facts_of(manifest, FitFacts).seeds, metrics.spec.label_kind)
     result = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures")
     metrics.publish(Lake(home), result, MetricsFacts(), [some, finite(result["value"].to_numpy(), "figures")])
 
 
-def _rows(split: str, table: pa.Table, facts: list[SeedFacts]) -> list[Row]:
+def _rows(split: str, table: pa.Table, facts: list[SeedFacts], kind: LabelKind) -> list[Row]:
     seeds, labels, probabilities = split_answers(table, split)
     values: dict[str, list[float]] = defaultdict(list)
-    samples = resample(labels, probabilities)
+    samples = resample(labels, probabilities, metrics=metric_names(kind))
     rows: list[Row] = []
     for index, seed in enumerate(seeds):
         for metric, sample in samples.items():

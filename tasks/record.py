@@ -30,7 +30,7 @@ def record_run(
     """Publish the record of a run whose metrics and comparisons are all there. Returns its key.
 
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
-    that learn from training texts without labels. left_out: model, method and reason of what was not run.
+    that learn from training texts without labels. left_out: model or data set, method and reason of what was not run.
     """
     facts = RunFacts(
         experiment=card["name"],

@@ -52,7 +52,7 @@ def paired_bootstrap(
     first, second : array-like of shape (S, N, C)
         Probabilities of each method; one of them may have a single seed, which is paired with each of the other's.
     metric : str
-        A name in `metrics.METRICS`.
+        A name in `ordinal_metrics.ALL_METRICS`.
     resamples : int
         Number of resamples of the examples.
     seed : int

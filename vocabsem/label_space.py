@@ -181,6 +181,20 @@ class LabelSpace:
         """
         return logits if self.softcap is None else np.asarray(self.softcap * np.tanh(logits / self.softcap))
 
+    def take(self, classes: NDArray[np.integer[Any]]) -> "LabelSpace":
+        """Return the label words of some classes, without the vocabulary.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (S,)
+            Two classes or more.
+
+        Returns
+        -------
+        LabelSpace
+        """
+        return LabelSpace(self.anchors[classes], self.head[classes], self.bias[classes], self.softcap, self.scale)
+
     def with_other_tokens(self) -> "LabelSpace":
         """Return the C label words, and after them every token of the vocabulary that is in none of them, each a class.
 

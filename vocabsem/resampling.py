@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.metrics import METRICS, Floats, Ints, checked
+from vocabsem.ordinal_metrics import ALL_METRICS
 
 __all__ = ["RESAMPLES", "BootstrapSample", "bootstrap", "resample", "resample_seeds"]
 
@@ -88,7 +89,7 @@ def resample(
     probabilities : array-like of shape (S, N, C)
         Probabilities of S seeds.
     metrics : sequence of str
-        Names in `METRICS`; all of them if empty.
+        Names in `ALL_METRICS`; those of `METRICS` if empty.
     resamples : int
         Number B of resamples.
     seed : int
@@ -106,7 +107,7 @@ def resample(
     """
     stack = np.asarray(probabilities, np.float64)
     pairs = [checked(labels, p) for p in stack]
-    wanted = {name: METRICS[name] for name in metrics or METRICS}
+    wanted = {name: ALL_METRICS[name] for name in metrics or METRICS}
     needed = [(metric.terms, y, p) for metric in wanted.values() for y, p in pairs]
     widths = np.cumsum([terms(y[:1], p[:1]).shape[1] for terms, y, p in needed])
     columns = np.empty((stack.shape[1], widths[-1]))  # (N, all terms of all seeds)

@@ -11,6 +11,7 @@ from rich.text import Text
 from flows.cli.console import Column, stack, table, width_of
 from flows.cli.short_names import shorten_names
 from flows.reporting.effects import shots_order, sort_shots
+from vocabsem.ordinal_metrics import ORDINAL_METRICS
 
 Row = Mapping[str, Any]
 
@@ -20,14 +21,28 @@ METRICS = {
     "nll": "NLL",
     "ece": "ECE",
     "brier": "Brier",
+    "qwk": "QWK",
+    "mae": "MAE",
     "fit_seconds": "fit s",
 }
-LOWER_IS_BETTER = {"nll", "ece", "brier", "fit_seconds"}
+LOWER_IS_BETTER = {"nll", "ece", "brier", "mae", "fit_seconds"}
 FLAGS = {"control": "C", "unlabeled": "U"}  # with their heads and marks where there is little room
 HEADS = METRICS | {"shots": "at", "control": "control", "unlabeled": "unlabeled", "interval": "95 %"}
 HEADS |= {"spread": "spread", "n_seeds": "seeds", "ari_before": "ARI before", "ari_after": "ARI after"}
 # The columns beside those of the shots, the most wanted first.
-WANTED = ("shots", *FLAGS, "interval", "nll", "ece", "fit_seconds", "accuracy", "brier", "spread", "n_seeds")
+WANTED = (
+    "shots",
+    *FLAGS,
+    "interval",
+    *ORDINAL_METRICS,
+    "nll",
+    "ece",
+    "fit_seconds",
+    "accuracy",
+    "brier",
+    "spread",
+    "n_seeds",
+)
 NAMES = 0.28  # of the width, at most
 
 
@@ -75,7 +90,9 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
     keys = [Column("method", shorten_names(methods, int(NAMES * width)), number=False)]
     if selection.columns is not None:
         return stack(title, keys, figures(False) + others(selection.columns, HEADS), width, styles)
-    names = [name for name in WANTED if name not in (metric, *(["interval"] if metric != "macro_f1" else []))]
+    absent = {name for name in ORDINAL_METRICS if not has_metric(best.values(), name)}
+    absent |= {metric} if metric == "macro_f1" else {metric, "interval"}
+    names = [name for name in WANTED if name not in absent]
     whole = [figures(False) + others(names, HEADS)]
     if metric == "macro_f1":
         whole.insert(0, figures(True) + others([name for name in names if name != "interval"], HEADS | FLAGS))
@@ -100,6 +117,11 @@ def merit(row: Row, name: str) -> tuple[float, float, float]:
     value, nll = row[name], row["nll"]
     signed = math.inf if is_unknown(value) else round(value if name in LOWER_IS_BETTER else -value, 12)
     return signed, math.inf if is_unknown(nll) else round(nll, 12), -shots_order(row["shots"])
+
+
+def has_metric(rows: Iterable[Row], name: str) -> bool:
+    """Return whether a row has the figure: those of ordinal labels are NULL for others."""
+    return any(not is_unknown(row[name]) for row in rows)
 
 
 def is_unknown(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.cli.board import HEADS, METRICS, Selection, best_of, sort_methods
+from flows.cli.board import HEADS, METRICS, Selection, best_of, has_metric, sort_methods
 from flows.reporting.effects import sort_shots
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
@@ -46,7 +46,7 @@ def leaderboard_rows(
     return rows
 
 
-def check_selection(selection: Selection, rows: Iterable[Row]) -> None:
+def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
     """Raise BadInput for a metric, a column or an order that a board does not have."""
     orders = [*HEADS, "method", *sort_shots({row["shots"] for row in rows})]
     for option, given, known in (
@@ -57,6 +57,11 @@ def check_selection(selection: Selection, rows: Iterable[Row]) -> None:
         for name in given:
             if name not in known:
                 raise BadInput(f"{option} {name!r} is unknown: {_nearest(name, known)}")
+    if not has_metric(rows, selection.metric):
+        raise BadInput(
+            f"--metric {selection.metric!r}: no data set on this leaderboard has it: qwk and mae need"
+            " label_kind: ordinal in the data set's card, and a run since"
+        )
 
 
 def long_table(rows: Sequence[Row], selection: Selection) -> pa.Table:

@@ -70,6 +70,10 @@ def init_dataset(
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
     for (label_name, count), word in zip(draft.counts.items(), proposal.words, strict=True):
         typer.echo(f"{printable(label_name):<20} {count:>8,}  {word}")
+    if draft.ordinal:
+        typer.echo(
+            "\nlabel_kind: ordinal, as these numbers look like a scale: take it out of the card if they are codes"
+        )
     of_class = dict(zip(draft.counts, proposal.words, strict=True))
     for prompt, label_name in proposal.prompts:
         typer.echo(f"\n{printable(prompt, keep=chr(10))} {of_class[label_name]}")

@@ -98,7 +98,10 @@ def leaderboard(
         str | None, typer.Option(metavar="N,…", help="Only these labeled examples per class, as in 0,4,all.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier or fit_seconds.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier, qwk, mae or fit_seconds."
+        ),
     ] = "macro_f1",
     columns: Annotated[
         str | None,
@@ -135,7 +138,7 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="Experiment, for its latest run, or the key of a run.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The same, to be compared with A.")],
     metric: Annotated[
-        str, typer.Option(metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece or brier.")
+        str, typer.Option(metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece, brier, qwk or mae.")
     ] = "macro_f1",
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Only this method.")] = None,

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.cli.board import METRICS, WANTED, Selection, board
+from flows.cli.board import METRICS, WANTED, Selection, board, has_metric
 from flows.cli.champions import champion_lines
 from flows.cli.console import Column, console, print_grid, stack
 from flows.cli.next_steps import next_steps
@@ -60,6 +60,8 @@ def print_leaderboards(home: Home, rows: Sequence[Row], selection: Selection) ->
 def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells: Cells) -> None:
     for pair in sorted({BOARD(row) for row in rows}):
         scores = [row for row in rows if BOARD(row) == pair]
+        if not has_metric(scores, selection.metric):
+            continue
         for each in board(", ".join(pair), scores, selection, out.width):
             out.print(each)
             out.print()

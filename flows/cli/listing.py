@@ -73,9 +73,8 @@ def _methods() -> list[Row]:
 
 
 def _labels(info: "MethodInfo") -> str:
-    if info.works_without_labels:
-        return "of use"
-    return "needed" if info.needs_labels else "not used"
+    use = "of use" if info.works_without_labels else "needed" if info.needs_labels else "not used"
+    return use if "nominal" in info.label_kinds else f"{use}, {' or '.join(info.label_kinds)}"
 
 
 def _experiments() -> list[Row]:

@@ -53,21 +53,30 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
     return method_info(spec.method).unserved(model.family, spec.params)
 
 
-def left_out(experiment: Experiment, models: Sequence[ModelCard]) -> list[tuple[str, str, str]]:
-    """Return model, method and reason of what is not run. Raises CardError for a method that serves no model."""
-    reasons = [
-        (model.name, spec.name, why)
-        for spec in experiment.methods
-        for model in models
-        if (why := unserved(spec, model))
-    ]
+def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
+    """Return why a method is not run on a data set, None where it is."""
+    kinds = method_info(spec.method).label_kinds
+    if dataset.label_kind in kinds:
+        return None
+    return f"it serves {' and '.join(kinds)} labels, and these are {dataset.label_kind} (label_kind of its card)"
+
+
+def left_out(
+    experiment: Experiment, models: Sequence[ModelCard], datasets: Sequence[DatasetCard]
+) -> list[tuple[str, str, str]]:
+    """Return model or data set, method and reason of what is not run. Raises CardError for a method that is never."""
+    reasons = []
     for spec in experiment.methods:
-        mine = [why for _, name, why in reasons if name == spec.name]
-        if len(mine) == len(models):
-            raise CardError(
-                f"method {spec.name} of experiment {experiment.name!r} serves none of its models"
-                f" ({', '.join(model.name for model in models)}): {mine[0]}: take it out, or add a model"
-            )
+        for what, whys in (
+            ("model", {card.name: unserved(spec, card) for card in models}),
+            ("data set", {card.name: unserved_labels(spec, card) for card in datasets}),
+        ):
+            if all(whys.values()):
+                raise CardError(
+                    f"method {spec.name} of experiment {experiment.name!r} serves none of its {what}s"
+                    f" ({', '.join(whys)}): {next(iter(whys.values()))}: take it out, or add a {what}"
+                )
+            reasons += [(name, spec.name, why) for name, why in whys.items() if why]
     return reasons
 
 

@@ -9,7 +9,16 @@ from typing import Any
 
 from flows.planning.contrasts import contrasts
 from flows.planning.experiment import Experiment, MethodSpec
-from flows.planning.method_rules import evaluated_splits, layers_of, left_out, seeds_of, shots_of, splits_of, unserved
+from flows.planning.method_rules import (
+    evaluated_splits,
+    layers_of,
+    left_out,
+    seeds_of,
+    shots_of,
+    splits_of,
+    unserved,
+    unserved_labels,
+)
 from tasks.steps.contrast import Contrast
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
@@ -61,7 +70,7 @@ class ModelDatasetPlan:
 class Plan:
     """The steps of an experiment. `unfetched` names hub sources whose bytes, and so whose keys, are not known yet.
 
-    left_out: model, method and reason of what is not run, because the method does not serve the model.
+    left_out: model or data set, method and reason of what is not run, because the method does not serve it.
     """
 
     experiment: Experiment
@@ -146,7 +155,7 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, 
     """
     pairs, unfetched = [], []
     models = experiment.model_cards(home.cache)
-    apart = left_out(experiment, models)
+    apart = left_out(experiment, models, experiment.dataset_cards())
     for model in models:
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
@@ -245,7 +254,7 @@ def _pair(
             read = tuple(dict.fromkeys(refs))
             fit = StatesFitSpec(model=model.name, dataset=dataset.name, states=read, anchors=anchors.key, **common)
         predictions = Step(fit)
-        where = dict(predictions.coordinates, predictions=predictions.key)
+        where = dict(predictions.coordinates, predictions=predictions.key, label_kind=dataset.label_kind)
         return PlannedFit(
             model=model,
             dataset=dataset,
@@ -260,7 +269,7 @@ def _pair(
         )
 
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
-    methods = [spec for spec in methods if not unserved(spec, model)]
+    methods = [spec for spec in methods if not (unserved(spec, model) or unserved_labels(spec, dataset))]
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
     return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, fits, _compared(methods, fits))
 

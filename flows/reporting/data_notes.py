@@ -27,8 +27,8 @@ def examples_notes(facts: Mapping[str, Any]) -> list[str]:
 
 
 def left_out_notes(facts: Mapping[str, Any]) -> Notes:
-    """Which methods were not run with which models, and why."""
-    return [(model, f"{method} left out: {why}") for model, method, why in facts.get("left_out", ())]
+    """Which methods were not run with which models or on which data sets, and why."""
+    return [(what, f"{method} left out: {why}") for what, method, why in facts.get("left_out", ())]
 
 
 def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:

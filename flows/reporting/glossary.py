@@ -18,7 +18,10 @@ GLOSSARY = {
     "interval": "The 95 % interval by bootstrap over examples, class by class, and over seeds.",
     "label word": "The word that stands for a class in the prompt's language: one token.",
     "macro-F1": "Mean over the classes of F1, the harmonic mean of precision and recall; higher is better.",
+    "MAE": "Mean distance of prediction and label in classes, where these are in order; lower is better.",
     "NLL": "Negative log-likelihood of the true label, in nats; lower is better.",
+    "QWK": "Cohen's kappa with quadratic weights, where classes are in order: 1 minus the mean squared distance of"
+    " prediction and label over that of a random pairing; higher is better, 0 is chance.",
     "seed": "One draw of the labeled examples, and of whatever else is random in a method.",
     "shots": "Labeled examples per class that a method learns from; all: every training example.",
     "state": "The hidden state of the language model at the last token of the prompt.",

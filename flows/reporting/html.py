@@ -60,6 +60,7 @@ def _part(
         "gains": lines.get((dataset, results.model), []),
         "low": max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN),
         "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
+        "ordinal": any(row["qwk"] is not None for row in rows),
         "board": sorted(rows, key=itemgetter("rank")),
         "tables": of_dataset(results, dataset),
         "figures": list(report_figures(summary, results, dataset, projection)),

@@ -215,10 +215,19 @@ def sensitivity(results: Results) -> Tables:
 
 
 def of_dataset(results: Results, dataset: str) -> Tables:
-    """Tabulate the scores on one data set with their intervals."""
-    note = "Macro-F1 with its 95 % interval, by labeled examples per class."
-    rows = results.of(dataset)
-    return _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
+    """Tabulate the scores on one data set with their intervals; those of ordinal labels in a table of their own."""
+    note, rows = "Macro-F1 with its 95 % interval, by labeled examples per class.", results.of(dataset)
+    tables = _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
+    title, note = (
+        f"{dataset}, classes in order",
+        "Quadratic weighted kappa (QWK) with its 95 % interval / MAE in classes.",
+    )
+
+    def cell(rows: list[Row]) -> str:
+        return f"{with_interval(rows[0], 'qwk')} / {rows[0]['mae']:.3f}"
+
+    rows = [row for row in rows if row["qwk"] is not None]
+    return tables + _by_shots(results, title, note, rows, lambda rows: rows[0]["qwk"], cell, complete=False)
 
 
 SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, costs, sensitivity)
@@ -238,9 +247,9 @@ def _mean_f1(rows: list[Row]) -> float:
     return fmean(row["macro_f1"] for row in rows)
 
 
-def with_interval(row: Row) -> str:
-    """Return macro-F1 with its interval, as in `0.850 [0.800, 0.900]`."""
-    return f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
+def with_interval(row: Row, metric: str = "macro_f1") -> str:
+    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`."""
+    return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
 
 
 def _by_shots(

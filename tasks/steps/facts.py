@@ -210,6 +210,6 @@ class RunFacts(Facts):
     unlabeled: tuple[str, ...] | None = None
     """Methods that read training texts without labels."""
     left_out: tuple[tuple[str, str, str], ...] = ()
-    """Model, method and reason of what was not run."""
+    """Model or data set, method and reason of what was not run."""
     protocol: ProtocolFacts | None = None
     """None in runs of before there was one."""

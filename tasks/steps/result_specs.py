@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Key, ModelDatasetSpec, Spec, keys_of, numbered, role
 from tasks.steps.specs import AnchorsSpec, FitSpec, StatesSpec
+from vocabsem.label_kinds import LabelKind
 
 
 class MetricsSpec(ModelDatasetSpec):
@@ -22,6 +23,8 @@ class MetricsSpec(ModelDatasetSpec):
     """Labeled examples per class."""
     predictions: Key
     """What is measured."""
+    label_kind: LabelKind = "nominal"
+    """Of the data set: which metrics there are."""
 
 
 class ComparisonsSpec(ModelDatasetSpec):

@@ -34,6 +34,7 @@ DIGEST = 12  # characters of a partition's key, as in the lake's folder names; M
 # Columns a person can survey; every other figure and interval is in the warehouse.
 HEADLINE = ("macro_f1", "accuracy", "nll", "ece")  # of the parent: those of the best on validation data
 SHOWN = ("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high")
+SHOWN += ("qwk", "mae")  # of ordinal labels
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,14 @@ class Draft:
         text, label = (re.sub(r"([{}])", r"\1\1", name.strip()) for name in self.columns)
         return f'{text}: "{{text}}"\n{label}:'
 
+    @property
+    def ordinal(self) -> bool:
+        """Whether the classes look like a scale: three numbers or more in equal steps, not from 0, as codes are."""
+        numbers = np.array([_number(name) for name in self.counts])
+        if len(numbers) < 3 or numbers[0] == 0 or not np.isfinite(numbers).all():
+            return False
+        return bool(np.ptp(np.diff(numbers)) < 1e-9)
+
     def card(self, words: list[str]) -> dict[str, Any]:
         """What `data/datasets/*.yaml` would hold, with a word for each class."""
         options = self.options.model_dump(exclude_defaults=True)
@@ -78,6 +86,7 @@ class Draft:
             "fields": {"text": self.columns[0]},
             "label_column": self.columns[1],
             "labels": [{"name": n, "value": n, "word": w} for n, w in zip(self.counts, words, strict=True)],
+            **({"label_kind": "ordinal"} if self.ordinal else {}),
             "template": self.template,
         }
         return card | {"split": ({"test": 0.2} if "all" in self.files else {}) | {"validation": 0.1, "seed": 42}}

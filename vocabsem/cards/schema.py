@@ -20,6 +20,7 @@ from vocabsem.cards.base import (
 from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
+from vocabsem.label_kinds import LabelKind
 from vocabsem.prompting import field_names
 from vocabsem.texts import folded
 from vocabsem.truncation import MASK
@@ -34,7 +35,7 @@ __all__ = [
     "SplitRule",
 ]
 
-_PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens"}
+_PROSE = {"name", "description", "license", "citation", "template", "templates", "words", "word_tokens", "label_kind"}
 Kind = Literal["models", "datasets"]
 
 
@@ -71,6 +72,8 @@ class DatasetCard(Card):
     """Column of the labels; for `folder` it is `label`, the folder's name."""
     labels: Annotated[list[Label], Field(min_length=2)]
     """The classes, in class order."""
+    label_kind: LabelKind = "nominal"
+    """`ordinal`: the classes are in order, as they are listed; they get the metrics qwk and mae too."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
@@ -135,6 +138,8 @@ class DatasetCard(Card):
         _check_distinct([label.values for label in self.labels], "label value", folded)
         _check_distinct([[name] for name in self.label_names], "label name", folded)
         _check_distinct([[word] for word in self.label_words], "label word")
+        if self.label_kind == "ordinal" and self.classes < 3:
+            raise ValueError("label_kind is 'ordinal' with 2 labels, between which there is no order: leave it out")
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"

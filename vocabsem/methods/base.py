@@ -199,5 +199,6 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         """Return what scikit-learn asks of an estimator."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.needs_labels and not self.works_without_labels
+        tags.classifier_tags.poor_score = "nominal" not in self.label_kinds  # on classes in no order
         tags.transformer_tags = TransformerTags() if hasattr(self, "transform") else None
         return tags

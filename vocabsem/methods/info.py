@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from vocabsem.errors import CardError
 from vocabsem.families.names import ModelFamily
+from vocabsem.label_kinds import LabelKind
 
 __all__ = ["Background", "Family", "MethodAttributes", "MethodInfo", "info_of"]
 
@@ -51,6 +52,8 @@ class MethodInfo:
     """Settings, as `parameter=value`, with which `fit` needs it too."""
     models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
+    label_kinds: tuple[LabelKind, ...] = ("nominal", "ordinal")
+    """Kinds of labels that it serves; one of nominal labels takes those in order as if they had none."""
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
     learns_from_unlabeled: bool = False
@@ -132,6 +135,7 @@ class MethodAttributes:
     reads_vocabulary: bool = False  # an instance may say otherwise
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
+    label_kinds: ClassVar[tuple[LabelKind, ...]] = ("nominal", "ordinal")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)

@@ -13,6 +13,7 @@ from flows.cli.board import LOWER_IS_BETTER, METRICS, Selection, board
 from flows.cli.short_names import shorten_names
 
 SHOTS = ("0", "4", "16", "all")
+FIGURES = ("accuracy", "nll", "ece", "brier", "qwk", "mae", "spread")
 METHODS = {
     "zero_shot": ("0",),
     "vocabulary_calibrator": SHOTS,
@@ -30,7 +31,7 @@ def made_rows(seed=0, methods=METHODS):
     for method, shots in methods.items():
         for n in shots:
             value = generator.uniform(0.2, 0.9)
-            figures = {name: generator.uniform(0.1, 0.9) for name in ("accuracy", "nll", "ece", "brier", "spread")}
+            figures = {name: generator.uniform(0.1, 0.9) for name in FIGURES}
             row = {"method": method, "shots": n, "n_seeds": 3, "fit_seconds": generator.uniform(0, 20), **figures}
             row |= {"macro_f1": value, "macro_f1_low": value - 0.05, "macro_f1_high": value + 0.05}
             rows.append(row | {"control": "+" in method, "unlabeled": "vocabulary" in method})

@@ -34,7 +34,7 @@ def write_rows(folder, split, seed=0):
     (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(split, seed)))
 
 
-def write_cards(folder, datasets=("made",), **experiment):
+def write_cards(folder, datasets=("made",), ordinal=(), **experiment):
     """The cards below the folder. Returns the path of the experiment's."""
     folder.mkdir(exist_ok=True)
     for split in ROWS:
@@ -44,6 +44,7 @@ def write_cards(folder, datasets=("made",), **experiment):
         card = {"name": name, "description": "made", "license": "CC0-1.0", "format": "jsonl", "labels": labels}
         card |= {"files": {split: f"file:{folder / split}.jsonl" for split in ROWS}, "fields": {"text": "text"}}
         card |= {"label_column": "label", "template": "{text} is", "split": {"validation": 0.2}}
+        card |= {"label_kind": "ordinal"} if name in ordinal else {}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))
     (folder / "model.yaml").write_text(yaml.safe_dump(MODEL))
     card = {"name": "tiny", "description": "a tiny world", "models": [str(folder / "model.yaml")]}
@@ -53,12 +54,12 @@ def write_cards(folder, datasets=("made",), **experiment):
     return folder / "experiment.yaml"
 
 
-def record(folder, datasets=("made",), fitted=None, **experiment):
+def record(folder, datasets=("made",), fitted=None, ordinal=(), **experiment):
     """Publish all that a run leaves. Returns its plan and its key.
 
     fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn.
     """
-    card, home = write_cards(folder, datasets, **experiment), Home(folder / "home")
+    card, home = write_cards(folder, datasets, ordinal, **experiment), Home(folder / "home")
     plan = make_plan(load_experiment(str(card)), home, placeholders=True)
     for pair in plan.pairs:
         build_examples.fn(home, pair.dataset, {split: folder / f"{split}.jsonl" for split in ROWS}, pair.examples)
@@ -73,7 +74,9 @@ def record(folder, datasets=("made",), fitted=None, **experiment):
             step.publish(Lake(home), state_table(ids), states_facts(step.spec, len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
-    key = record_run.fn(home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"])
+    key = record_run.fn(
+        home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"], plan.left_out
+    )
     rebuild(home)
     return plan, key
 

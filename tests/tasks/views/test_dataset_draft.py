@@ -48,6 +48,28 @@ def test_rows_become_a_valid_card(tmp_path, name):
     ]
 
 
+@pytest.mark.parametrize(
+    ("classes", "ordinal"),
+    [
+        ("12345", True),
+        (("0.5", "1.0", "1.5"), True),
+        (("-1", "0", "1"), True),
+        ("01234", False),  # codes are counted from 0
+        ("124", False),
+        ("12", False),
+        ("abc", False),
+        ("12a", False),
+    ],
+)
+def test_numbers_that_look_like_a_scale_are_proposed_as_one(tmp_path, classes, ordinal):
+    rows = [(f"text {number}", classes[number % len(classes)]) for number in range(3 * len(classes))]
+    draft = read(write(tmp_path / "mine.csv", rows))
+    card = draft.card([f"word{c}" for c in range(len(classes))])
+    assert draft.ordinal is ordinal
+    assert DatasetCard.model_validate(card).label_kind == ("ordinal" if ordinal else "nominal")
+    assert ("label_kind" in card) is ordinal
+
+
 def test_names_of_columns_may_hold_what_templates_mean(tmp_path):
     draft = read(write(tmp_path / "mine.csv", header=("{text}", " {x")), "{text}", " {x")
     card = DatasetCard.model_validate(draft.card(["a", "b"]))

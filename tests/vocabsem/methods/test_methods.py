@@ -19,7 +19,7 @@ from vocabsem.methods.registry import check_params
 
 FAST = {"paper_calibrator": {"epochs": 3}}
 LABELED = [name for name, method in METHODS.items() if method.needs_labels]
-CLUSTERS = {"gaussian_em", "transclip"}  # find each class among texts without labels, also one that no label names
+CLUSTERS = {"gaussian_em", "transclip", "unseen_classes"}  # find among texts a class that no label names
 STAYS = {"head_tuning", "state_optimization", "linc", "transclip"}  # not far from the answer of a model, here noise
 every_method = pytest.mark.parametrize("name", METHODS)
 labeled_method = pytest.mark.parametrize("name", LABELED)
@@ -49,6 +49,8 @@ def test_what_each_says_of_itself():
         "k_neighbors",
         "linear_probe",
         "ridge",
+        "ordinal_ridge",
+        "unseen_classes",
         "contextual_calibration",
         "domain_calibration",
         "batch_calibration",
@@ -85,6 +87,7 @@ def test_what_each_says_of_itself():
     assert with_("trains") == {name for name in METHODS if METHODS[name].takes_random_state} - {
         "anchor_similarity",
         "vocabulary_calibrator",
+        "ordinal_ridge",
     }
     assert with_("reads_vocabulary") == {"knn_prompting"}
     backgrounds = {name: METHODS[name].background for name in METHODS if METHODS[name].background != "train"}

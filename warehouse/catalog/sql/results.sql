@@ -29,6 +29,10 @@ select
     max(m.value) filter (m.metric = 'nll' and m.seed is null) as nll,
     max(m.value) filter (m.metric = 'ece' and m.seed is null) as ece,
     max(m.value) filter (m.metric = 'brier' and m.seed is null) as brier,
+    max(m.value) filter (m.metric = 'qwk' and m.seed is null) as qwk,
+    max(m.low) filter (m.metric = 'qwk' and m.seed is null) as qwk_low,
+    max(m.high) filter (m.metric = 'qwk' and m.seed is null) as qwk_high,
+    max(m.value) filter (m.metric = 'mae' and m.seed is null) as mae,
     max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
     max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
@@ -52,7 +56,7 @@ having isfinite(validation_macro_f1);
 
 create or replace view leaderboard as
 select experiment, model, dataset, method, shots, shots_order, control, unlabeled, n_seeds, accuracy, macro_f1,
-    macro_f1_low, macro_f1_high, spread, nll, ece, brier, ari_before, ari_after, fit_seconds
+    macro_f1_low, macro_f1_high, spread, nll, ece, brier, qwk, qwk_low, qwk_high, mae, ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
 order by experiment, dataset, lake.merit(macro_f1, nll, shots_order), method, model;
@@ -62,6 +66,10 @@ comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the
 comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
 comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
 comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2.';
+comment on column leaderboard.qwk is 'Cohen''s kappa with quadratic weights; NULL where labels have no order.';
+comment on column leaderboard.qwk_low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.qwk_high is 'Upper end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.mae is 'Mean distance of prediction and label in classes; NULL where labels have no order.';
 comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
 comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature included, mean over the seeds.';

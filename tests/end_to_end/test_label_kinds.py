@@ -1,0 +1,85 @@
+"""Ratings from a file to a board on the real model: their order is proposed, learned, measured and shown."""
+
+import csv
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import cohen_kappa_score
+
+from tests.conftest import vocabsem
+
+THINGS = ("film", "book", "hotel", "meal", "trip", "show", "phone", "game", "song", "bar")
+STARS = {
+    1: ("terrible and dull", "awful, a waste of money"),
+    2: ("rather bad", "disappointing, if not hopeless"),
+    3: ("okay, neither good nor bad", "average in every way"),
+    4: ("good and pleasant", "quite enjoyable"),
+    5: ("great, the best of all", "excellent, worth every penny"),
+}
+WORDS = ["terrible", "bad", "okay", "good", "great"]
+METHODS = ["zero_shot", "ridge", "ordinal_ridge", {"method": "unseen_classes", "params": {"unseen": 1}}]
+
+
+@pytest.fixture(scope="module")
+def home(make_home, tmp_path_factory):
+    """A home in which a card of ratings, as `init-dataset` writes it but for the words, was run."""
+    home, folder = make_home(), tmp_path_factory.mktemp("ratings")
+    with (folder / "ratings.csv").open("w", newline="") as file:
+        rows = [
+            (f"the {thing} was {how}", stars) for stars, each in STARS.items() for thing, how in product(THINGS, each)
+        ]
+        csv.writer(file).writerows([("review", "stars"), *rows])
+    path = folder / "ratings.yaml"
+    done = vocabsem(
+        home, "init-dataset", folder / "ratings.csv", "--text", "review", "--label", "stars", "--output", path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "label_kind: ordinal, as these numbers look like a scale" in done.stdout
+    card = yaml.safe_load(path.read_text())
+    card["labels"] = [label | {"word": word} for label, word in zip(card["labels"], WORDS, strict=True)]
+    path.write_text(yaml.safe_dump(card))
+    experiment = {
+        "name": "ratings",
+        "models": ["smollm2-135m-instruct"],
+        "datasets": [str(path)],
+        "limits": {"train": 70, "validation": 20, "test": 20},
+        "max_tokens": 24,
+        "shots": [0, 4],
+        "methods": METHODS,
+    }
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+    done = vocabsem(home, "run", folder / "experiment.yaml", timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "QWK" in done.stdout
+    return home
+
+
+def test_the_order_is_learned_from_four_ratings_a_class(home):
+    rows = json.loads(vocabsem(home, "leaderboard", "--metric", "qwk", "--format", "json").stdout)
+    kappa = {row["method"]: row["qwk"] for row in rows}
+    assert kappa["ordinal_ridge"] > 0.7, "plain sentences; 0 is chance"
+    assert kappa["ordinal_ridge"] > kappa["zero_shot"]
+    assert all(row["qwk_low"] <= row["qwk"] <= row["qwk_high"] for row in rows)
+
+
+def test_the_board_has_the_kappa_of_the_stored_predictions(home):
+    query = "select label, predicted from predictions where split = 'test' and method = 'ordinal_ridge'"
+    rows = json.loads(vocabsem(home, "sql", "--format", "json", query).stdout)
+    labels, predicted = (np.array([row[name] for row in rows]) for name in ("label", "predicted"))
+    rows = json.loads(vocabsem(home, "leaderboard", "--method", "ordinal_ridge", "--format", "json").stdout)
+    assert rows[0]["qwk"] == pytest.approx(cohen_kappa_score(labels, predicted, weights="quadratic"))
+    assert rows[0]["mae"] == pytest.approx(np.abs(labels - predicted).mean())
+
+
+def test_a_class_without_an_example_is_found_by_its_word(home):
+    query = (
+        "select method, label, predicted from predictions where split = 'test' and shots = '4'"
+        " and method like 'unseen_classes%'"
+    )
+    rows = json.loads(vocabsem(home, "sql", "--format", "json", query).stdout)
+    found = [row["predicted"] == 4 for row in rows if row["label"] == 4]
+    wrong = [row["predicted"] == 4 for row in rows if row["label"] < 3]
+    assert np.mean(found) > np.mean(wrong)
