@@ -16,13 +16,14 @@ from vocabsem.errors import ComputationFailed, DataError
 from vocabsem.extraction import TOKEN_BUDGET, Prefix, keeps_keys_and_values, shared_prefix
 from vocabsem.families.causal import LanguageModel
 from vocabsem.head import Head
+from vocabsem.label_space import LabelSpace
 from vocabsem.parallel import parallel_map, to_host
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["score_words"]
+__all__ = ["score_space", "score_words"]
 
 BLOCK = 128  # states whose logits of all tokens exist at a time: 25 MB where V is 49,152
 
@@ -151,3 +152,36 @@ def _log_probabilities(head: Head, states: "Tensor", tokens: "Tensor") -> "Tenso
         logits = head.logits(some)  # (≤ BLOCK, V)
         parts.append(logits.gather(1, wanted) - logits.logsumexp(1, keepdim=True))
     return torch.cat(parts)
+
+
+def score_space(lengths: Sequence[int], words: Sequence[Sequence[int]], *, per_token: bool = False) -> LabelSpace:
+    """Return the label space of word scores, so that a method of the model's own answers reads them as it reads states.
+
+    The logit of a class is the mean score of its words. A class of one word has that word's log P(word | prompt).
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each of W words.
+    words : sequence of sequences of int
+        Which words each of C classes has, by number.
+    per_token : bool, default=False
+        Whether a score is divided by the word's tokens.
+
+    Returns
+    -------
+    LabelSpace
+        Of width W.
+
+    Examples
+    --------
+    >>> space = score_space([1, 2, 1], [[0], [1, 2]], per_token=True)
+    >>> space.label_logits(np.array([[-2.0, -6.0, -1.0]])).tolist()
+    [[-2.0, -2.0]]
+    """
+    weights = np.zeros((len(words), len(lengths)), np.float32)
+    for row, mine in enumerate(words):
+        weights[row, list(mine)] = 1 / len(mine)
+    if per_token:
+        weights /= np.asarray(lengths, np.float32)
+    return LabelSpace(weights, weights, np.zeros(len(words), np.float32))

@@ -49,6 +49,8 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
     """Settings, as `parameter=value`, with which `fit` needs it too."""
+    reads_answers_alone: bool = False
+    """Whether it reads states by `space.label_logits` alone, so that exact word scores can stand in their place."""
     models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
     background: Background = "train"
@@ -131,6 +133,7 @@ class MethodAttributes:
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
+    reads_answers_alone: ClassVar[bool] = False
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
