@@ -27,7 +27,7 @@ def calibrate(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
-    require(plan, "states", "anchors")
+    require(plan, "states", "word_scores", "anchors")
     keys = fit_methods(plan)
     raise_refusals(plan)
     return keys

@@ -29,5 +29,5 @@ def extract(
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
     build_datasets(plan)
     keys = extract_states(plan)
-    raise_refusals(plan, "examples", "states")
+    raise_refusals(plan, "examples", "states", "word_scores")
     return keys

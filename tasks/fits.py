@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -11,13 +11,13 @@ import pyarrow as pa
 from safetensors.numpy import save
 
 from tasks.models.extensions import method_name
-from tasks.models.label_space import label_space
+from tasks.models.label_space import label_space, word_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
 from tasks.steps.lake_reads import demonstration_ids, read_states, sample_states, state_blocks, states_width
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
-from tasks.steps.specs import StatesFitSpec
+from tasks.steps.specs import StatesFitSpec, StoredFitSpec, WordScoresFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.geometry import adjusted_rand
@@ -57,14 +57,11 @@ def fit_method(
     model: ModelCard,
     dataset: DatasetCard,
     method: str,
-    steps: list[Step[StatesFitSpec]],
+    steps: Sequence[Step[StoredFitSpec]],
     progress: ProgressFile | None = None,
 ) -> list[str]:
     """Fit, predict validation and test, and publish, at each number of shots. Returns the partitions' keys."""
-    settings, anchors = steps[0].spec.method, steps[0].spec.anchors
-    space = label_space(home, model, dataset, anchors)
-    if build_method(method_name(home, settings), settings.params, space, random_state=0).reads_vocabulary:
-        space = label_space(home, model, dataset, anchors, whole=True)
+    space = _space(home, model, dataset, steps[0].spec)
     for step in steps:
         _fit(home, model, dataset, step, space)
         if progress:
@@ -72,7 +69,17 @@ def fit_method(
     return [step.key for step in steps]
 
 
-def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFitSpec], space: LabelSpace) -> None:
+def _space(home: Home, model: ModelCard, dataset: DatasetCard, spec: StoredFitSpec) -> LabelSpace:
+    if isinstance(spec, WordScoresFitSpec):
+        return word_space(home, spec)
+    assert isinstance(spec, StatesFitSpec)
+    space = label_space(home, model, dataset, spec.anchors)
+    if build_method(method_name(home, spec.method), spec.method.params, space, random_state=0).reads_vocabulary:
+        return label_space(home, model, dataset, spec.anchors, whole=True)
+    return space
+
+
+def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StoredFitSpec], space: LabelSpace) -> None:
     """All seeds are fitted together; the time is divided equally among them."""
     spec, seeds = step.spec, step.spec.seeds
     given = [_fit_inputs(home, model.name, dataset.name, spec, seed, space) for seed in seeds]
@@ -99,7 +106,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StatesFi
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
-def _predict(home: Home, spec: StatesFitSpec, fitted: Mapping[int, tuple[Method, slice]]) -> list[pa.Table]:
+def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Method, slice]]) -> list[pa.Table]:
     """Return the predictions for validation and test, seed by seed; states that seeds share are read once for all.
 
     fitted: by the seed, the estimator and the columns that it reads.
@@ -111,7 +118,7 @@ def _predict(home: Home, spec: StatesFitSpec, fitted: Mapping[int, tuple[Method,
             if key := spec.state_keys(seed).get(split):
                 readers.setdefault(key, []).append(seed)
         for key, seeds in readers.items():
-            for ids, labels, states in state_blocks(home, spec.model, spec.dataset, split, key):
+            for ids, labels, states in state_blocks(home, spec.model, spec.dataset, split, key, spec.reads):
                 for seed in seeds:
                     estimator, columns = fitted[seed]
                     probabilities = estimator.predict_proba(states[:, columns])
@@ -119,20 +126,21 @@ def _predict(home: Home, spec: StatesFitSpec, fitted: Mapping[int, tuple[Method,
     return [table for of_seed in tables.values() for table in of_seed]
 
 
-def _fit_inputs(home: Home, model: str, dataset: str, spec: StatesFitSpec, seed: int, space: LabelSpace) -> FitInputs:
+def _fit_inputs(home: Home, model: str, dataset: str, spec: StoredFitSpec, seed: int, space: LabelSpace) -> FitInputs:
     name, shots, keys = method_name(home, spec.method), spec.shots, spec.state_keys(seed)
-    demonstrations = demonstration_ids(home, model, dataset, "test", keys["test"])
-    stored = states_width(home, model, dataset, "test", keys["test"])
+    demonstrations = demonstration_ids(home, model, dataset, "test", keys["test"], spec.reads)
+    stored = states_width(home, model, dataset, "test", keys["test"], spec.reads)
     columns, several = _columns(name, stored, space.width)
     make = partial(build_method, name, spec.method.params | several, space, seed)
     kind = method_info(name)
     unlabeled = None
     if kind.background in keys:
-        unlabeled = read_states(home, model, dataset, kind.background, keys[kind.background])[2][:, columns]
+        key = keys[kind.background]
+        unlabeled = read_states(home, model, dataset, kind.background, key, spec.reads)[2][:, columns]
     if shots == 0 or not kind.needs_labels:
         nothing = np.zeros((1, stored), np.float32)[:, columns]
         return FitInputs(make, columns, nothing if unlabeled is None else unlabeled, None, None, demonstrations)
-    ids, labels, states = read_states(home, model, dataset, "train", keys["train"])
+    ids, labels, states = read_states(home, model, dataset, "train", keys["train"], spec.reads)
     chosen = choose_shots(labels, shots, seed, space.classes, on_insufficient=spec.on_insufficient)
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:

@@ -8,7 +8,7 @@ from tasks.steps.checks import finite, norm_range, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import NormFacts, StatesFacts
 from tasks.steps.lake_reads import read_demonstrations
-from tasks.steps.shards import resumed_shards, shard_name
+from tasks.steps.shards import finished_shards
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
 from vocabsem.layers import column_of
@@ -22,13 +22,7 @@ from warehouse.lake.vectors import matrix
 def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> str:
     """Write the manifest once every shard is there. Returns the partition's key."""
     partition = step.partition(Lake(home))
-    entries = resumed_shards(home, step, rows, size)
-    files = [entry for entry in entries.values() if entry is not None]
-    if len(files) != len(entries):
-        lost = [shard_name(*span) for span, entry in entries.items() if entry is None]
-        raise RuntimeError(
-            f"shards {', '.join(lost)} of {partition.path} vanished while the run was going: run it again"
-        )
+    files = finished_shards(home, step, rows, size)
     seconds, tokens, truncated, ids, norms, guard = 0.0, 0, 0, [], [], ""
     layers = [column_of(layer) for layer in step.spec.layers]
     for entry in files:

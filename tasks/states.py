@@ -1,7 +1,6 @@
 """Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
 
 import time
-from collections.abc import Callable
 
 import pyarrow as pa
 
@@ -9,7 +8,7 @@ from tasks.models.loaded import inference, loaded
 from tasks.models.prompts import make_prompts
 from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import prompt_rows
-from tasks.steps.progress import ProgressFile
+from tasks.steps.progress import ProgressFile, in_texts
 from tasks.steps.shards import shard_name
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
@@ -46,7 +45,7 @@ def extract_shard(
             token_ids,
             spec.layers,
             pooling=spec.pooling,
-            progress=_in_texts(progress, stop - start, len(token_ids)),
+            progress=in_texts(progress, stop - start, len(token_ids)),
         )
         seconds = time.perf_counter() - began
     table = pa.table(
@@ -63,16 +62,3 @@ def extract_shard(
     name = shard_name(start, stop)
     step.partition(Lake(home)).write_table(name, table)
     return name
-
-
-def _in_texts(progress: ProgressFile | None, texts: int, prompts: int) -> Callable[[int, int], None]:
-    """Return what is called with each batch's prompts and tokens, and counts texts, of which long ones have several."""
-    read = 0
-
-    def advance(count: int, tokens: int) -> None:
-        nonlocal read
-        before, read = read, read + count
-        if progress:
-            progress.advance(read * texts // prompts - before * texts // prompts, tokens)
-
-    return advance

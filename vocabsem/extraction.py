@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel
 
-__all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_values"]
+__all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_values", "shared_prefix"]
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
 MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
@@ -150,7 +150,7 @@ def extract(
         for layer in chosen
     }
     with torch.inference_mode():
-        prefix = _prefix(model, token_ids, numbers)
+        prefix = shared_prefix(model, token_ids, numbers)
     again = [_repeated(model, ids) if reads_twice(chosen, pooling) else [] for ids in token_ids]
     suffixes = [[*ids[prefix.length :], *second] for ids, second in zip(token_ids, again, strict=True)]
     lengths = [len(ids) for ids in suffixes]
@@ -201,7 +201,7 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
 
     some, device, last = token_ids[:GUARDED], model.network.device, [model.layers]
     with torch.inference_mode():
-        prefix = _prefix(model, token_ids, last)
+        prefix = shared_prefix(model, token_ids, last)
         ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
         if not torch.isfinite(states).all():
@@ -223,8 +223,22 @@ def _not_finite(model: FrozenModel, where: str) -> ComputationFailed:
     return ComputationFailed(f"model {model.name!r}, {where} is not finite in {model.dtype}{advice}")
 
 
-def _prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
-    """Run the shared prefix through the model; return an empty one where the model cannot continue from it."""
+def shared_prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:
+    """Run the shared prefix through the model; return an empty one where the model cannot continue from it.
+
+    Parameters
+    ----------
+    model : FrozenModel
+        The frozen model.
+    token_ids : sequence of sequences of int
+        Of N prompts.
+    layers : sequence of int
+        Whose states the prefix holds.
+
+    Returns
+    -------
+    Prefix
+    """
     import torch
 
     if not isinstance(model, LanguageModel) or len(token_ids) < 2 or not keeps_keys_and_values(model.network):

@@ -18,7 +18,7 @@ def label_tokens(
     tokenizer: "PreTrainedTokenizerBase",
     words: Sequence[str],
     *,
-    strategy: Literal["single", "first", "mean"] = "single",
+    strategy: Literal["single", "first", "mean", "whole"] = "single",
     dataset: str | None,
     chat: Chat | None = None,
     alone: bool = False,
@@ -34,8 +34,9 @@ def label_tokens(
         The model's tokenizer.
     words : sequence of str
         Label word of each of C classes.
-    strategy : {"single", "first", "mean"}
-        single: one token a word, others are an error; first: a word's first token; mean: all of them.
+    strategy : {"single", "first", "mean", "whole"}
+        single: one token a word, others are an error; first: a word's first token; mean: all of them but white space,
+        whose vectors are averaged; whole: all of them, as they follow the prompt.
     dataset : str or None
         Name of the data set, for messages.
     chat : Chat, optional
@@ -69,7 +70,7 @@ def label_tokens(
                 f"label word {word!r}{of} is {len(ids)} tokens, {spelled}: choose a word of one token{there}, or set "
                 "'word_tokens' there to 'first' or 'mean'"
             )
-    if strategy != "single":
+    if strategy in ("first", "mean"):
         token_ids = {word: _without_space(tokenizer, ids) for word, ids in token_ids.items()}
     if strategy == "first":
         token_ids = {word: ids[:1] for word, ids in token_ids.items()}

@@ -18,7 +18,10 @@ from tasks.views.calibration import Calibration
 from vocabsem.devices import available_memory
 from vocabsem.protocol import card_deviations, protocol_of, summary
 
-KINDS = ("examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs")
+KINDS = (
+    *("examples", "anchors", "demonstrations", "states", "word_scores"),
+    *("predictions", "metrics", "comparisons", "runs"),
+)
 
 
 def show_plan(plan: Plan, lengths: Lengths | None = None, unread: Sequence[str] = (), *, as_json: bool) -> None:

@@ -26,20 +26,27 @@ from tasks.fits import fit_method
 from tasks.metrics import score
 from tasks.models.extensions import keep_method
 from tasks.publish_states import publish_states
+from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
 from tasks.steps.shards import resumed_shards
-from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, StatesSpec, TextFitSpec
+from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, TextFitSpec, WordScoresSpec
 from tasks.steps.step import Step
 from tasks.text_fits import fit_text_method
+from tasks.word_scores import score_shard
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.lake.manifest import REJECTED
 
-MAKERS = {"states": "extract", "anchors": "anchors", "predictions": "calibrate"}  # which command makes what
+MAKERS = {
+    "states": "extract",
+    "word_scores": "extract",
+    "anchors": "anchors",
+    "predictions": "calibrate",
+}  # which command makes what
 S = TypeVar("S", bound=Step[Any])
 Work = Callable[[Plan, ModelDatasetPlan, list[Any]], None]  # which of the pair's steps to do
 IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
@@ -123,10 +130,12 @@ def build_datasets(plan: Plan) -> list[str]:
     for model in {pair.model.name: pair.model for pair in plan.pairs}.values():
         mine = [pair for pair in plan.pairs if pair.model.name == model.name]
         adapters = [f.predictions for pair in mine for f in pair.fits if isinstance(f.predictions.spec, AdapterFitSpec)]
-        needed = [*(step for pair in mine for step in (pair.anchors, *pair.states.values())), *adapters]
+        needed = [*(step for pair in mine for step in (pair.anchors, *pair.extracted)), *adapters]
         if not all(map(plan.published, needed)):
             with attempt(model=model.name), activity(f"reading {model.name}"):
-                fetch_card.submit(plan.home, model, [pair.dataset for pair in mine]).result()
+                datasets = [pair.dataset for pair in mine if pair.reads_label_tokens]
+                scored = [step.spec for pair in mine for step in pair.word_scores.values()]
+                fetch_card.submit(plan.home, model, datasets, scored).result()
     steps = unique((pair.examples, pair) for pair in plan.pairs)
     for step, pair in steps:
         _each(plan, pair, [step], _read_examples, f"reading the texts of {pair.dataset.name}")
@@ -173,33 +182,41 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
         )
 
 
-@logged("states")
+@logged("states", "word_scores")
 def extract_states(plan: Plan) -> list[str]:
-    """Compute the states of every split; finished shards are kept, and one is written while the next is computed."""
-    steps = unique((step, pair) for pair in plan.pairs for step in pair.states.values())
+    """Compute the states, and the scores of words, of every split; finished shards are kept, and one is written while
+    the next is computed."""
+    steps = unique((step, pair) for pair in plan.pairs for step in pair.extracted)
     for step, pair in steps:
         _each(plan, pair, [step], _extract_split)
     return [step.key for step, _ in steps]
 
 
-def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[StatesSpec]]) -> None:
+def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -> None:
     (step,) = steps
-    experiment = plan.experiment
+    experiment, what = plan.experiment, step.kind.replace("_", " ")
+    scores = isinstance(step.spec, WordScoresSpec)
     rows = prompt_count(plan.home, step.spec)
     spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
     todo = [span for span, entry in spans.items() if entry is None]
     kept = rows - sum(stop - start for start, stop in todo)
-    with progress(f"states of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
+    with progress(f"{what} of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
         file.advance(kept)
         waiting: list[Any] = []
         for span in todo:
             if len(waiting) == IN_FLIGHT:
                 waiting.pop(0).result()
-            shard = (plan.home, pair.model, pair.dataset, step, *span, experiment.device, file)
-            waiting.append(extract_shard.submit(*shard))
+            rest = (step, *span, experiment.device, file)
+            if scores:
+                waiting.append(score_shard.submit(plan.home, pair.model, *rest))
+            else:
+                waiting.append(extract_shard.submit(plan.home, pair.model, pair.dataset, *rest))
         for future in waiting:
             future.result()
-    publish_states.submit(plan.home, step, rows, experiment.shard_rows).result()
+    if scores:
+        publish_word_scores.submit(plan.home, pair.model, step, rows, experiment.shard_rows).result()
+    else:
+        publish_states.submit(plan.home, step, rows, experiment.shard_rows).result()
 
 
 @logged("anchors")

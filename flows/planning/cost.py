@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.steps.lake_reads import prompt_rows, split_rows, split_sizes
-from tasks.steps.specs import SPLITS, AdapterFitSpec, StatesSpec
+from tasks.steps.specs import SPLITS, AdapterFitSpec, SplitSpec, StatesSpec, WordScoresSpec
 from tasks.steps.step import PlannedFit, Step
 from tasks.views.calibration import Calibration, Cost
 from vocabsem.methods.registry import build_adapter, method_info
@@ -46,20 +46,19 @@ def _extraction(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple
     total: dict[str, Any] = {"prompts": 0, "tokens": 0, "bytes": 0.0, "seconds": 0.0}
     unread, unknown, seen, measured = set(), set(), set(), True
     for pair in plan.pairs:
-        for step in pair.states.values():
+        for step in pair.extracted:
             if step.key in seen or plan.published(step):
                 continue
             seen.add(step.key)
             if not _known(plan, pair, lengths) and _cap(plan, step) is None:
                 unread.add(pair.dataset.name)
             prompts, tokens = _size(plan, pair, step, lengths)
-            width = pair.model.hidden_size * len(step.spec.layers)
             total["prompts"] += prompts
             total["tokens"] += tokens
-            total["bytes"] += prompts * width * 4 * COMPRESSED[step.spec.dtype]
+            total["bytes"] += prompts * step.spec.columns(pair.model.hidden_size) * 4 * COMPRESSED[step.spec.dtype]
             token = calibration.token(pair.model, step.spec.dtype, plan.experiment.device)
             if token is None:
-                unknown.add(f"states of {pair.model.name}")
+                unknown.add(f"{step.kind} of {pair.model.name}")
                 continue
             measured &= token.measured
             total["seconds"] += (DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0) * tokens * token.seconds
@@ -157,7 +156,7 @@ def _basis(measured: bool) -> str:
     return OF_EARLIER_RUNS if measured else TIMED
 
 
-def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: Lengths) -> tuple[int, int]:
+def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[SplitSpec], lengths: Lengths) -> tuple[int, int]:
     """Return prompts and tokens."""
     if not _known(plan, pair, lengths):
         rows = _cap(plan, step) or 0
@@ -168,10 +167,18 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[StatesSpec], lengths: L
         table = prompt_rows(plan.home, step.spec)
         characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
     tokens = _tokens(characters, step.spec)
-    return len(characters), int(tokens.sum()) * (2 if reads_twice(step.spec.layers, step.spec.pooling) else 1)
+    return len(characters), _all_tokens(step.spec, len(characters), int(tokens.sum()))
 
 
-def _tokens(characters: np.ndarray, spec: StatesSpec) -> np.ndarray:
+def _all_tokens(spec: SplitSpec, prompts: int, tokens: int) -> int:
+    """Return the tokens of prompts with a second reading, or with the words that are scored after them."""
+    if isinstance(spec, WordScoresSpec):
+        return tokens + prompts * round(sum(map(len, spec.words)) / CHARACTERS_A_TOKEN)
+    assert isinstance(spec, StatesSpec)
+    return tokens * (2 if reads_twice(spec.layers, spec.pooling) else 1)
+
+
+def _tokens(characters: np.ndarray, spec: SplitSpec) -> np.ndarray:
     """(N,): of the prompts of each text, of which long ones have several."""
     template = min(len(spec.template) / CHARACTERS_A_TOKEN, spec.max_tokens - 1)
     prompts = np.ceil(characters / CHARACTERS_A_TOKEN / (spec.max_tokens - template)).clip(1, spec.max_chunks)
@@ -186,7 +193,7 @@ def _characters(fields: pa.MapArray) -> np.ndarray:
     return np.diff(np.concatenate([[0], lengths.cumsum()])[offsets])
 
 
-def _cap(plan: Plan, step: Step[StatesSpec]) -> int | None:
+def _cap(plan: Plan, step: Step[SplitSpec]) -> int | None:
     """The most rows of the step's split; content-free prompts are so few that they count as none."""
     split = step.spec.split
     return getattr(plan.experiment.limits, split) if split in SPLITS else 0

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
+from tasks.steps.specs import Scoring
 from vocabsem.cards.folders import find_card
 from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
@@ -14,7 +15,7 @@ from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.layers import GivenLayer, Pooling
 from vocabsem.methods.extensions import resolve
-from vocabsem.methods.registry import check_params, method_info
+from vocabsem.methods.registry import check_params, method_info, method_infos
 from vocabsem.model_draft import find_model_card
 from vocabsem.protocol import card_deviations
 from vocabsem.shots import OnInsufficient
@@ -37,6 +38,9 @@ class MethodSpec(Card):
     """Labeled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
     order: PositiveInt | None = None
     """Which further order of the same demonstrations, by number; none is the seed's own."""
+    scoring: Scoring | None = None
+    """Score label words of any length: exact, by log P(word | prompt), or exact_mean, per token; none: by the head's
+    rows of their tokens. For methods that read the model's own answers alone."""
     label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the training labels that are replaced by another class; those shown in the prompt stay as they are."""
     shots: list[PositiveInt | Literal[0, "all"]] | None = None
@@ -61,6 +65,7 @@ class MethodSpec(Card):
         """`anchor_similarity+random`, `zero_shot+demos-4`, `zero_shot+demos-4+order-2`, `ridge+noise-0.2`, …"""
         shown = [f"demos-{self.demonstrations}"] if self.demonstrations else []
         settings = [_setting(key, value) for key, value in self.params.items()]
+        settings += [self.scoring.replace("_", "-")] if self.scoring else []
         varied = [f"order-{self.order}"] if self.order else []
         varied += [f"noise-{self.label_noise:g}"] if self.label_noise else []
         return "+".join([self.label or "+".join([self.registered, *shown, *settings]), *varied])
@@ -179,6 +184,12 @@ def _check_method(spec: MethodSpec) -> None:
         raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.label_noise and not info.needs_labels:
         raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
+    if spec.scoring and not info.reads_answers_alone:
+        able = [name for name, each in method_infos().items() if each.reads_answers_alone]
+        raise CardError(
+            f"method {spec.name} has scoring: {spec.method} reads more of a prompt than the scores of its label words,"
+            f" which is all that {', '.join(able)} read"
+        )
     if spec.demonstrations and info.family != "states":
         read = "is trained on prompts" if info.family == "adapters" else "reads texts"
         raise CardError(f"method {spec.name} has demonstrations: {spec.method} {read} without them")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.steps.lake_reads import BLOCK, KEPT, prompt_count
-from tasks.steps.specs import StatesFitSpec
+from tasks.steps.specs import StoredFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.devices import available_memory
 from vocabsem.errors import DataError
@@ -57,15 +57,15 @@ def require_memory(plan: Plan, pair: ModelDatasetPlan, keys: Collection[str] | N
 
 def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
     spec = fit.predictions.spec
-    if not isinstance(spec, StatesFitSpec):
+    if not isinstance(spec, StoredFitSpec):
         return None
     info = method_info(next(each.method for each in plan.experiment.methods if each.name == fit.name))
-    steps = {step.key: step.spec for step in pair.states.values()}
+    steps = {step.key: step.spec for step in pair.extracted}
     read = {ref.split: steps[ref.key] for ref in spec.states}
     rows = {split: prompt_count(plan.home, states) for split, states in read.items()}
     classes, seeds = pair.dataset.classes, len(spec.seeds)
-    stored = pair.model.hidden_size * len(read["test"].layers)
-    used = stored if info.takes_layers or not info.fixed_width else pair.model.hidden_size
+    stored = read["test"].columns(pair.model.hidden_size)
+    used = stored if info.takes_layers or not info.fixed_width else min(stored, pair.model.hidden_size)
     labeled = 0
     if info.needs_labels and spec.shots != 0:
         labeled = rows["train"] if spec.shots == "all" else min(rows["train"], spec.shots * classes)

@@ -50,6 +50,8 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
         return f"demonstrations stand before the prompts of causal models, not of {model.family} ones"
     if spec.demonstrations and model.chat:
         return "demonstrations stand before plain prompts, not before the turn of a chat"
+    if spec.scoring and model.family != "causal":
+        return f"exact scores continue the prompts of causal models, not of {model.family} ones"
     return method_info(spec.method).unserved(model.family, spec.params)
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flows.planning.contrasts import contrasts
+from flows.planning.compared import compared_steps
 from flows.planning.experiment import Experiment, MethodSpec
 from flows.planning.method_rules import (
     evaluated_splits,
@@ -19,7 +19,6 @@ from flows.planning.method_rules import (
     unserved,
     unserved_labels,
 )
-from tasks.steps.contrast import Contrast
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
@@ -30,10 +29,13 @@ from tasks.steps.specs import (
     FitSpec,
     MethodSettings,
     Shots,
+    SplitSpec,
     StatesFitSpec,
     StatesRef,
     StatesSpec,
     TextFitSpec,
+    WordScoresFitSpec,
+    WordScoresSpec,
 )
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.outcome import followed_up
@@ -61,9 +63,22 @@ class ModelDatasetPlan:
     demonstrations: dict[str, Step[DemonstrationsSpec]]
     """By key."""
     states: dict[str, Step[StatesSpec]]
+    word_scores: dict[str, Step[WordScoresSpec]]
     fits: list[PlannedFit]
     compared: list[Step[ComparisonsSpec]]
     """The step of each number of shots at which there is something to compare."""
+
+    @property
+    def extracted(self) -> list[Step[SplitSpec]]:
+        """All that is computed from prompts."""
+        return [*self.states.values(), *self.word_scores.values()]
+
+    @property
+    def reads_label_tokens(self) -> bool:
+        """Whether something compares states with the tokens of label words: not so where all words are scored."""
+        return not self.fits or any(
+            not isinstance(fit.predictions.spec, WordScoresFitSpec | TextFitSpec) for fit in self.fits
+        )
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,7 @@ class Plan:
         seen: set[str] = set()
         for pair in self.pairs:
             ordered: list[Step[Spec]] = [pair.examples, pair.anchors, *pair.demonstrations.values()]
-            ordered += pair.states.values()
+            ordered += pair.extracted
             for fit in pair.fits:
                 ordered += [fit.predictions, fit.metrics]
             for step in [*ordered, *pair.compared]:
@@ -202,6 +217,7 @@ def _pair(
     layers, evaluated = layers_of(experiment, model), evaluated_splits(experiment, dataset)
     demonstrations: dict[str, Step[DemonstrationsSpec]] = {}
     states: dict[str, Step[StatesSpec]] = {}
+    word_scores: dict[str, Step[WordScoresSpec]] = {}
 
     def choose(spec: MethodSpec, seed: int) -> str:
         """Return the key of the demonstrations of a seed, which are chosen once for all splits and methods."""
@@ -211,18 +227,16 @@ def _pair(
         return step.key
 
     def stored(split: str, spec: MethodSpec, seed: int) -> StatesRef:
-        """Return the states of a split, which are extracted once for all methods that read them."""
+        """Return what is stored of a split, which is computed once for all methods that read it."""
         shown = choose(spec, seed) if spec.demonstrations else None
-        settings: dict[str, Any] = {
-            "split": split,
-            "layers": layers,
-            "pooling": experiment.pooling,
-            "max_chunks": experiment.max_chunks,
-            "demonstrations": shown,
-        }
-        step = Step(StatesSpec(**prompts, **settings))
+        of_split = prompts | {"split": split, "max_chunks": experiment.max_chunks, "demonstrations": shown}
         name = f"demos-{spec.demonstrations}" + (f"-order-{spec.order}" if spec.order else "")
-        states[f"{split}+{name}@{seed}" if shown else split] = step
+        name = f"{split}+{name}@{seed}" if shown else split
+        step: Step[Any]
+        if spec.scoring:
+            step = word_scores[name] = Step(WordScoresSpec(**of_split, words=tuple(dataset.label_words)))
+        else:
+            step = states[name] = Step(StatesSpec(**of_split, layers=layers, pooling=experiment.pooling))
         return StatesRef(split=split, key=step.key, random_state=seed if shown else None)
 
     def planned(spec: MethodSpec, shots: Shots) -> PlannedFit:
@@ -251,8 +265,11 @@ def _pair(
             fit = TextFitSpec(model=model.name, dataset=dataset.name, examples=examples.key, **common)
         else:
             refs = [stored(split, spec, seed) for split in splits_of(spec, evaluated) for seed in seeds]
-            read = tuple(dict.fromkeys(refs))
-            fit = StatesFitSpec(model=model.name, dataset=dataset.name, states=read, anchors=anchors.key, **common)
+            common |= {"model": model.name, "dataset": dataset.name, "states": tuple(dict.fromkeys(refs))}
+            if spec.scoring:
+                fit = WordScoresFitSpec(**common, scoring=spec.scoring)
+            else:
+                fit = StatesFitSpec(**common, anchors=anchors.key)
         predictions = Step(fit)
         where = dict(predictions.coordinates, predictions=predictions.key, label_kind=dataset.label_kind)
         return PlannedFit(
@@ -262,7 +279,7 @@ def _pair(
             method=spec.registered,
             shots=shots,
             control=spec.is_control,
-            servable=info.family == "states" and not spec.demonstrations,
+            servable=info.family == "states" and not (spec.demonstrations or spec.scoring),
             examples=examples,
             predictions=predictions,
             metrics=Step(MetricsSpec.model_validate(where)),
@@ -271,24 +288,5 @@ def _pair(
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
     methods = [spec for spec in methods if not (unserved(spec, model) or unserved_labels(spec, dataset))]
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
-    return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, fits, _compared(methods, fits))
-
-
-def _compared(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[Step[ComparisonsSpec]]:
-    """Return the step of each number of shots at which there is something to compare."""
-    steps = []
-    for shots in dict.fromkeys(fit.shots for fit in fits):
-        at = {fit.name: fit for fit in fits if fit.shots == shots}
-        pairs = [Contrast(*each) for each in contrasts([spec for spec in methods if spec.name in at])]
-        named = {name for each in pairs for name in (each.method, each.reference)}
-        if pairs:
-            where = next(iter(at.values())).predictions.spec
-            spec = ComparisonsSpec(
-                model=where.model,
-                dataset=where.dataset,
-                shots=str(shots),
-                predictions={name: fit.predictions.key for name, fit in at.items() if name in named},
-                contrasts=tuple(pairs),
-            )
-            steps.append(Step(spec))
-    return steps
+    compared = compared_steps(methods, fits)
+    return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, word_scores, fits, compared)

@@ -18,6 +18,7 @@ DESCRIPTIONS = {
     "anchors": "anchors of all tokens, solved from the head",
     "demonstrations": "examples chosen for prompts",
     "states": "prompts encoded by the model",
+    "word_scores": "prompts whose label words were scored whole",
     "predictions": "methods fitted; seconds are of the fits",
     "calibrators": "weights of the fitted methods",
     "metrics": "scores with their intervals",
@@ -91,11 +92,11 @@ class RunSummary:
         return [f"{what}: {note}" for what, note in data_notes(self._used)]
 
     def keys(self) -> Table:
-        """Tabulate the keys of examples, anchors and states."""
+        """Tabulate the keys of examples, anchors, states and word scores."""
         rows = [
             [row["kind"], row["what"], f"`{row['key']}`", f"{row['created']:%Y-%m-%d}"]
             for row in self._used
-            if row["kind"] in ("examples", "anchors", "states")
+            if row["kind"] in ("examples", "anchors", "states", "word_scores")
         ]
         note = "A key is the SHA-256 of everything that determines the content. The table `lineage` has all keys."
         return Table("Keys", note, ["kind", "of", "key", "made"], rows)

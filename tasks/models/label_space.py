@@ -6,9 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.models.loaded import label_ids
-from tasks.steps.facts import AnchorsFacts, facts_of
+from tasks.steps.facts import AnchorsFacts, WordScoresFacts, facts_of
+from tasks.steps.specs import WordScoresFitSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.label_space import LabelSpace, Vocabulary
+from vocabsem.word_scores import score_space
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -34,6 +36,17 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
     vocabulary = Vocabulary(head, bias, anchors, [[rows[token] for token in ids] for ids in tokens])
     facts = facts_of(manifest, AnchorsFacts)
     return vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
+
+
+def word_space(home: Home, spec: WordScoresFitSpec) -> LabelSpace:
+    """The space of the word scores that a fit reads: its label logits are the scores themselves."""
+    where = {"model": spec.model, "dataset": spec.dataset, "split": "test"}
+    key = next(ref.key for ref in spec.states if ref.split == "test")
+    manifest = Lake(home).partition(spec.reads, key, **where).manifest()
+    assert manifest is not None
+    tokens = facts_of(manifest, WordScoresFacts).words
+    words = [[word] for word in range(len(tokens))]
+    return score_space(list(map(len, tokens)), words, per_token=spec.scoring == "exact_mean")
 
 
 @lru_cache(maxsize=32)

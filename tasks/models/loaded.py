@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.steps.specs import WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.checkpoints import load_tokenizer
 from vocabsem.devices import DType
-from vocabsem.errors import BadInput
+from vocabsem.errors import BadInput, LabelWordError
 from vocabsem.families.base import FrozenModel
 from vocabsem.label_tokens import label_tokens
 from vocabsem.language_model import LanguageModel, load_model
@@ -67,6 +68,24 @@ def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase
     """The card's tokenizer, loaded once, for this thread alone."""
     with TOKENIZING:
         yield _tokenizer(card.model_dump_json(), home.cache)
+
+
+def word_ids(model: ModelCard, spec: WordScoresSpec, home: Home) -> list[list[int]]:
+    """Token ids of each word that is scored, whole, as it follows a prompt.
+
+    Raises LabelWordError, also for a word that with the longest prompt is longer than the model's context.
+    """
+    with tokenizing(model, home) as tokenizer:
+        card = spec.dataset.partition("@")[0]
+        ids = label_tokens(tokenizer, spec.words, strategy="whole", dataset=card, chat=model.conversation)
+    longest = max(ids, key=len)
+    if (tokens := spec.max_tokens + len(longest)) > model.context:
+        raise LabelWordError(
+            f"label word {spec.words[ids.index(longest)]!r} of dataset {card!r} is {len(longest)} tokens, {tokens} with"
+            f" a prompt of {spec.max_tokens}, and the context of model {model.name!r} is {model.context}: choose a"
+            f" shorter one in data/datasets/{card}.yaml, or lower max_tokens"
+        )
+    return ids
 
 
 def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:

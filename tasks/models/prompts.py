@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tasks.models.loaded import tokenizing
 from tasks.steps.lake_reads import read_demonstrations
-from tasks.steps.specs import PromptSpec, StatesSpec
+from tasks.steps.specs import PromptSpec, SplitSpec
 from vocabsem.cards.schema import ModelCard
 from vocabsem.chunking import ChunkedPrompts, encode_chunks
 from warehouse.home import Home
@@ -26,14 +26,19 @@ def encode(
         )
 
 
-def make_prompts(home: Home, model: ModelCard, spec: StatesSpec, fields: list[dict[str, str]]) -> ChunkedPrompts:
-    """Return the prompts of a step, with its demonstrations before them."""
+def make_prompts(
+    home: Home, model: ModelCard, spec: SplitSpec, fields: list[dict[str, str]], reserved: int = 0
+) -> ChunkedPrompts:
+    """Return the prompts of a step, with its demonstrations before them.
+
+    reserved: tokens of the model's context that are left to what follows a prompt with demonstrations.
+    """
     if spec.demonstrations is None:
         return encode(home, model, fields, spec, spec.max_chunks)
     _, shown, context = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)
     with tokenizing(model, home) as tokenizer:
         start = [*([int(tokenizer.bos_token_id)] if spec.prepend_bos else []), *shown]
-    limit = min(spec.max_tokens, context - len(start))
+    limit = min(spec.max_tokens, context - reserved - len(start))
     after = spec.model_copy(update={"prepend_bos": False, "max_tokens": limit})
     chunked = encode(home, model, fields, after, spec.max_chunks)
     token_ids = [start + ids for ids in chunked.prompts.token_ids]

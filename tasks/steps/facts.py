@@ -119,11 +119,9 @@ class NormFacts(Facts):
     max: float
 
 
-class StatesFacts(Facts):
-    """How the states of a split were computed."""
+class PromptFacts(Facts):
+    """How the prompts of a split were run."""
 
-    layers: tuple[Layer, ...]
-    pooling: Pooling
     dtype: str
     max_tokens: int
     tokens: int
@@ -134,7 +132,21 @@ class StatesFacts(Facts):
     """In the model."""
     demonstrations: tuple[str, ...] = ()
     """Ids of the examples that every prompt begins with."""
+
+
+class StatesFacts(PromptFacts):
+    """How the states of a split were computed."""
+
+    layers: tuple[Layer, ...]
+    pooling: Pooling
     norm: NormFacts
+
+
+class WordScoresFacts(PromptFacts):
+    """How the words after the prompts of a split were scored."""
+
+    words: tuple[tuple[int, ...], ...]
+    """Tokens of each word."""
 
 
 class SeedFacts(Facts):

@@ -11,6 +11,8 @@ from tasks.steps.specs import (
     StatesFitSpec,
     StatesSpec,
     TextFitSpec,
+    WordScoresFitSpec,
+    WordScoresSpec,
 )
 from warehouse.lake.manifest import Manifest
 
@@ -19,6 +21,7 @@ KINDS = (
     AnchorsSpec,
     DemonstrationsSpec,
     StatesSpec,
+    WordScoresSpec,
     FitSpec,
     MetricsSpec,
     ComparisonsSpec,
@@ -32,5 +35,6 @@ def spec_of(manifest: Manifest) -> Spec:
     spec: type[Spec] = {each.kind: each for each in KINDS}[manifest.kind]
     if spec is FitSpec:
         of_texts = TextFitSpec if "examples" in manifest.payload["inputs"] else StatesFitSpec
-        spec = AdapterFitSpec if "digest" in manifest.payload else of_texts
+        stored = WordScoresFitSpec if "scoring" in manifest.payload else of_texts
+        spec = AdapterFitSpec if "digest" in manifest.payload else stored
     return spec.parse(manifest.payload)

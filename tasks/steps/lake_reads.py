@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, StatesFacts, facts_of
-from tasks.steps.specs import SPLITS, StatesSpec
+from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, PromptFacts, StatesFacts, facts_of
+from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
 from vocabsem.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
 from vocabsem.layers import column_of
 from vocabsem.prompting import Ids
@@ -23,7 +23,9 @@ UNLABELED = -1  # label of a prompt that is made from no text
 KEPT = 1 << 27  # bytes of a split's states that are read whole and kept for the next method
 BLOCK = 1 << 26  # bytes of the states that are read at a time of a larger split
 
-Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d)
+SCORES = "log_probability"  # column of the word scores: (W,) a row
+STATES = StatesSpec.kind
+Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d) or word scores (N, W)
 
 
 def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
@@ -42,14 +44,14 @@ def split_rows(
     return Lake(home).partition("examples", key, dataset=dataset).table(columns, rows=rows)
 
 
-def prompt_count(home: Home, spec: StatesSpec) -> int:
+def prompt_count(home: Home, spec: SplitSpec) -> int:
     """Return how many prompts a split has; those that are made, not read, are few."""
     if spec.split in SPLITS:
         return split_sizes(home, spec.dataset, spec.examples)[spec.split]
     return len(CONTENT_FREE) if spec.split == "content_free" else DOMAIN_TEXTS
 
 
-def prompt_rows(home: Home, spec: StatesSpec, span: slice = slice(None)) -> pa.Table:
+def prompt_rows(home: Home, spec: SplitSpec, span: slice = slice(None)) -> pa.Table:
     """Return id, label and fields of the prompts of a split, those of `span`."""
     if spec.split in SPLITS:
         return split_rows(home, spec.dataset, spec.examples, spec.split, ["id", "label", "fields"], span)
@@ -72,18 +74,21 @@ def read_demonstrations(home: Home, model: str, dataset: str, key: str) -> tuple
     return table["id"].to_pylist(), tokens, facts_of(_manifest(partition), DemonstrationsFacts).context
 
 
-def read_states(home: Home, model: str, dataset: str, split: str, key: str) -> Rows:
-    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; small ones are kept."""
-    stored = _stored(home, model, dataset, split, key)
+def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Rows:
+    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; small ones are kept.
+
+    kind: of the partition; "word_scores" has (N, W) scores in place of states.
+    """
+    stored = _stored(home, model, dataset, split, key, kind)
     read = _read_small if stored.bytes <= KEPT else _read_large
-    return read(home, model, dataset, split, key)
+    return read(home, model, dataset, split, key, kind)
 
 
-def state_blocks(home: Home, model: str, dataset: str, split: str, key: str) -> Iterator[Rows]:
+def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Iterator[Rows]:
     """Yield what `read_states` returns, at once where it is kept, else some rows after the other."""
-    stored = _stored(home, model, dataset, split, key)
+    stored = _stored(home, model, dataset, split, key, kind)
     if stored.bytes <= KEPT:
-        yield _read_small(home, model, dataset, split, key)
+        yield _read_small(home, model, dataset, split, key, kind)
     else:
         yield from _blocks(home, dataset, stored)
 
@@ -91,7 +96,7 @@ def state_blocks(home: Home, model: str, dataset: str, split: str, key: str) -> 
 @lru_cache(maxsize=1)
 def sample_states(home: Home, model: str, dataset: str, split: str, key: str, most: int) -> Rows:
     """Return at most `most` rows of what `read_states` returns, evenly spaced: all of a split that has no more."""
-    rows = _stored(home, model, dataset, split, key).rows
+    rows = _stored(home, model, dataset, split, key, STATES).rows
     wanted, start, parts = np.unique(np.linspace(0, rows - 1, min(most, rows)).round().astype(int)), 0, []
     for ids, labels, states in state_blocks(home, model, dataset, split, key):
         inside = wanted[slice(*np.searchsorted(wanted, [start, start + len(ids)]))] - start
@@ -101,9 +106,9 @@ def sample_states(home: Home, model: str, dataset: str, split: str, key: str, mo
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def states_width(home: Home, model: str, dataset: str, split: str, key: str) -> int:
-    """Return k·d of a split's states."""
-    return _stored(home, model, dataset, split, key).width
+def states_width(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> int:
+    """Return k·d of a split's states, or the number of words that are scored."""
+    return _stored(home, model, dataset, split, key, kind).width
 
 
 class _Stored(NamedTuple):
@@ -112,9 +117,9 @@ class _Stored(NamedTuple):
     partition: Partition
     manifest: Manifest
     columns: list[str]
-    """Of the layers."""
+    """Of the layers, or of the word scores."""
     width: int
-    """Of all layers side by side."""
+    """Of all columns side by side."""
 
     @property
     def rows(self) -> int:
@@ -125,16 +130,18 @@ class _Stored(NamedTuple):
         return 4 * self.rows * self.width
 
 
-def _stored(home: Home, model: str, dataset: str, split: str, key: str) -> _Stored:
-    partition = Lake(home).partition("states", key, model=model, dataset=dataset, split=split)
+def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> _Stored:
+    partition = Lake(home).partition(kind, key, model=model, dataset=dataset, split=split)
     manifest = _manifest(partition)
-    columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
+    columns = [SCORES]
+    if kind == STATES:
+        columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
     return _Stored(partition, manifest, columns, sum(schema.field(name).type.list_size for name in columns))
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
-    labeled = stored.manifest.payload["version"] > 1
+    labeled = stored.manifest.kind != STATES or stored.manifest.payload["version"] > 1
     names = ["id", *(["label"] if labeled else []), *stored.columns]
     for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
         parts = [matrix(batch[column]) for column in stored.columns]
@@ -144,8 +151,8 @@ def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
         yield ids, labels.astype(np.int64), states
 
 
-def _read(home: Home, model: str, dataset: str, split: str, key: str) -> Rows:
-    stored = _stored(home, model, dataset, split, key)
+def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> Rows:
+    stored = _stored(home, model, dataset, split, key, kind)
     states = np.empty((stored.rows, stored.width), np.float32)
     ids: list[str] = []
     labels = np.empty(stored.rows, np.int64)
@@ -178,10 +185,10 @@ def _labels_by_id(home: Home, dataset: str, key: str) -> dict[str, int]:
     return dict(zip(examples["id"].to_pylist(), examples["label"].to_pylist(), strict=True))
 
 
-def demonstration_ids(home: Home, model: str, dataset: str, split: str, key: str) -> list[str]:
+def demonstration_ids(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> list[str]:
     """Return the ids of the training rows that are demonstrations in every prompt of these states, in their order."""
-    partition = Lake(home).partition("states", key, model=model, dataset=dataset, split=split)
-    return list(facts_of(_manifest(partition), StatesFacts).demonstrations)
+    partition = Lake(home).partition(kind, key, model=model, dataset=dataset, split=split)
+    return list(facts_of(_manifest(partition), PromptFacts).demonstrations)
 
 
 def _manifest(partition: Partition) -> Manifest:

@@ -1,6 +1,7 @@
 """Progress that crosses processes: tasks append to a file, the flow that made it reads it."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,3 +28,16 @@ class ProgressFile:
         """Return what is done and how many tokens that was."""
         lines = [line.split() for line in self.path.read_text().splitlines()]
         return sum(int(done) for done, _ in lines), sum(int(tokens) for _, tokens in lines)
+
+
+def in_texts(progress: ProgressFile | None, texts: int, prompts: int) -> Callable[[int, int], None]:
+    """Return what is called with each batch's prompts and tokens, and counts texts, of which long ones have several."""
+    read = 0
+
+    def advance(count: int, tokens: int) -> None:
+        nonlocal read
+        before, read = read, read + count
+        if progress:
+            progress.advance(read * texts // prompts - before * texts // prompts, tokens)
+
+    return advance

@@ -1,8 +1,8 @@
-"""Shards of a split: the files of its states, the unit of resuming."""
+"""Shards of a split: the files of its states or word scores, the unit of resuming."""
 
 import re
 
-from tasks.steps.specs import StatesSpec
+from tasks.steps.specs import SplitSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
 from warehouse.lake.manifest import FileEntry
@@ -20,7 +20,7 @@ def shard_name(start: int, stop: int) -> str:
     return f"part-{start:08d}-{stop:08d}.parquet"
 
 
-def resumed_shards(home: Home, step: Step[StatesSpec], rows: int, size: int) -> dict[Span, FileEntry | None]:
+def resumed_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> dict[Span, FileEntry | None]:
     """Return what covers the rows, in order: the shards that are finished, of whatever size, with their entries, and
     shards of `size` in the gaps between."""
     done = _finished(home, step)
@@ -37,7 +37,18 @@ def resumed_shards(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
     return spans
 
 
-def _finished(home: Home, step: Step[StatesSpec]) -> dict[Span, FileEntry]:
+def finished_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> list[FileEntry]:
+    """Return the entries of all shards, in order. Raises RuntimeError where one is missing."""
+    entries = resumed_shards(home, step, rows, size)
+    if lost := [shard_name(*span) for span, entry in entries.items() if entry is None]:
+        raise RuntimeError(
+            f"shards {', '.join(lost)} of {step.partition(Lake(home)).path} vanished while the run was going: run it"
+            " again"
+        )
+    return [entry for entry in entries.values() if entry is not None]
+
+
+def _finished(home: Home, step: Step[SplitSpec]) -> dict[Span, FileEntry]:
     partition = step.partition(Lake(home))
     named = [match for path in partition.path.glob("part-*.parquet") if (match := NAME.fullmatch(path.name))]
     entries = {(int(match[1]), int(match[2])): partition.finished(match[0]) for match in named}

@@ -14,6 +14,7 @@ from vocabsem.layers import Layer, Pooling
 from vocabsem.shots import OnInsufficient
 
 Shots = int | Literal["all"]
+Scoring = Literal["exact", "exact_mean"]
 SPLITS = ("train", "validation", "test")
 
 
@@ -91,11 +92,9 @@ class DemonstrationsSpec(PromptSpec):
     """Which further order of the same examples; 0 is the one drawn with them."""
 
 
-class StatesSpec(PromptSpec):
-    """The hidden states of the prompts of one split."""
+class SplitSpec(PromptSpec):
+    """What is stored of each prompt of one split."""
 
-    kind: ClassVar[str] = "states"
-    version: ClassVar[int] = 2
     path_fields: ClassVar[Mapping[str, str]] = {**ModelDatasetSpec.path_fields, "split": "split"}
     also_content: ClassVar[frozenset[str]] = frozenset({"split"})
     references: ClassVar[frozenset[str]] = PromptSpec.references | {"demonstrations"}
@@ -103,29 +102,55 @@ class StatesSpec(PromptSpec):
 
     split: str
     """train, validation, test; or prompts made without texts: content_free, domain_words."""
+    max_chunks: int = 1
+    """The most prompts of a text, over which is averaged; 1 truncates what is too long for one."""
+    demonstrations: Key | None = None
+    """What all prompts begin with; None is a zero-shot prompt."""
+
+    def columns(self, hidden_size: int) -> int:
+        """Return the numbers stored of a prompt, of a model of this width."""
+        raise NotImplementedError
+
+
+class StatesSpec(SplitSpec):
+    """The hidden states of the prompts of one split."""
+
+    kind: ClassVar[str] = "states"
+    version: ClassVar[int] = 2
+
     layers: tuple[Layer, ...]
     """Layers stored; 0 is the embedding output, and "18:mean" has a pooling of its own."""
     pooling: Pooling
     """What of a prompt's tokens is stored where a layer names none: the last one, or a mean."""
-    max_chunks: int = 1
-    """The most prompts of a text, whose states are averaged; 1 truncates what is too long for one."""
-    demonstrations: Key | None = None
-    """What all prompts begin with; None is a zero-shot prompt."""
+
+    def columns(self, hidden_size: int) -> int:
+        return hidden_size * len(self.layers)
+
+
+class WordScoresSpec(SplitSpec):
+    """The exact log-probabilities of label words after the prompts of one split."""
+
+    kind: ClassVar[str] = "word_scores"
+
+    words: tuple[str, ...]
+    """The words, of any number of tokens."""
+
+    def columns(self, hidden_size: int) -> int:
+        return len(self.words)
 
 
 class StatesRef(Frozen):
-    """The states of a split as the input of a fit."""
+    """The states, or word scores, of a split as the input of a fit."""
 
     split: str
     """Of which prompts."""
     key: Key
-    """Of the states."""
+    """Of the partition."""
     random_state: int | None = None
     """The seed whose demonstrations they have; None for prompts without any, which all seeds share."""
 
-    @property
-    def role(self) -> str:
-        return role("states", self.split if self.random_state is None else f"{self.split}@{self.random_state}")
+    def role(self, kind: str) -> str:
+        return role(kind, self.split if self.random_state is None else f"{self.split}@{self.random_state}")
 
 
 class MethodSettings(Frozen):
@@ -169,31 +194,57 @@ class FitSpec(ModelDatasetSpec):
     """What a class with fewer rows than shots does."""
 
 
-class StatesFitSpec(FitSpec):
-    """An estimator over stored states."""
+class StoredFitSpec(FitSpec):
+    """An estimator over what is stored of prompts."""
 
-    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states"})
+    reads: ClassVar[str] = "states"
+    """Kind of the partitions that hold it."""
 
     states: tuple[StatesRef, ...]
     """Those that the fit reads, of each split and, with demonstrations, of each seed."""
-    anchors: Key
-    """Of the model."""
 
     @property
     def inputs(self) -> dict[str, str]:
-        return {ref.role: ref.key for ref in self.states} | {"anchors": self.anchors}
+        return {ref.role(self.reads): ref.key for ref in self.states}
 
     def state_keys(self, seed: int | None = None) -> dict[str, str]:
-        """Return the key of the states of each split that a seed reads; without one, those of zero-shot prompts."""
+        """Return the key of what a seed reads of each split; without one, that of zero-shot prompts."""
         return {ref.split: ref.key for ref in self.states if ref.random_state in (None, seed)}
 
     @classmethod
     def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
         states = []
-        for which, key in keys_of(payload["inputs"], "states").items():
+        for which, key in keys_of(payload["inputs"], cls.reads).items():
             split, _, seed = which.partition("@")
             states.append(StatesRef(split=split, random_state=int(seed) if seed else None, key=key))
-        return {"states": states, "anchors": payload["inputs"]["anchors"]}
+        return {"states": states}
+
+
+class StatesFitSpec(StoredFitSpec):
+    """An estimator over stored states."""
+
+    references: ClassVar[frozenset[str]] = StoredFitSpec.references | {"anchors"}
+
+    anchors: Key
+    """Of the model."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return super().inputs | {"anchors": self.anchors}
+
+    @classmethod
+    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._from_inputs(payload) | {"anchors": payload["inputs"]["anchors"]}
+
+
+class WordScoresFitSpec(StoredFitSpec):
+    """An estimator over the model's own answers, in their place the exact log-probabilities of the label words."""
+
+    reads: ClassVar[str] = WordScoresSpec.kind
+
+    scoring: Scoring
+    """Of a word: the sum over its tokens, or the mean."""
 
 
 class AdapterFitSpec(FitSpec, PromptSpec):

@@ -26,10 +26,13 @@ from tasks.fetch import fetch_card
 from tasks.fits import fit_method
 from tasks.metrics import score
 from tasks.publish_states import publish_states
+from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
+from tasks.steps.lake_reads import prompt_count
 from tasks.steps.shards import shards
 from tasks.steps.step import PlannedFit
 from tasks.tracking.store import store
+from tasks.word_scores import score_shard
 from tests.vocabsem.architectures import WORDS, save
 from vocabsem.cards.schema import ModelCard
 from warehouse.home import Home
@@ -192,6 +195,11 @@ def compute(
             for split, step in pair.states.items():
                 extract(plan, pair, split)
                 publish_states.fn(plan.home, step, SPLITS[step.spec.split], plan.experiment.shard_rows)
+            for scores in pair.word_scores.values():
+                rows, size = prompt_count(plan.home, scores.spec), plan.experiment.shard_rows
+                for span in shards(rows, size):
+                    score_shard.fn(plan.home, model, scores, *span, "cpu")
+                publish_word_scores.fn(plan.home, model, scores, rows, size)
         for fit in pair.fits:
             if "predictions" in kinds:
                 steps: list[Any] = [fit.predictions]

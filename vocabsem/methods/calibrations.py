@@ -36,6 +36,7 @@ class BackgroundCalibration(Method):
     """
 
     needs_labels = False
+    reads_answers_alone = True
     fit_copies = (0.0, 2.5)
 
     space: LabelSpace

@@ -50,6 +50,8 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
     """Settings, as `parameter=value`, with which `fit` needs it too."""
+    reads_answers_alone: bool = False
+    """Whether it reads states by `space.label_logits` alone, so that exact word scores can stand in their place."""
     models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
     label_kinds: tuple[LabelKind, ...] = ("nominal", "ordinal")
@@ -134,6 +136,7 @@ class MethodAttributes:
     takes_random_state: ClassVar[bool] = False
     reads_vocabulary: bool = False  # an instance may say otherwise
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
+    reads_answers_alone: ClassVar[bool] = False
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
     label_kinds: ClassVar[tuple[LabelKind, ...]] = ("nominal", "ordinal")
     background: ClassVar[Background] = "train"

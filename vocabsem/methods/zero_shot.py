@@ -37,6 +37,7 @@ class ZeroShot(Method):
     fit_copies = (0.0, 0.3)
     needs_labels = False
     background = "none"
+    reads_answers_alone = True
 
     space: LabelSpace
 

@@ -17,6 +17,8 @@ from tasks.steps.specs import (
     StatesFitSpec,
     StatesRef,
     StatesSpec,
+    WordScoresFitSpec,
+    WordScoresSpec,
 )
 from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, dataset_card
@@ -192,7 +194,7 @@ def test_a_key_is_the_hash_of_the_payload_and_ignores_its_order():
     assert not changed(settings=dict(reversed(GIVEN["settings"].items())))
 
 
-@pytest.mark.parametrize("kind", [spec.kind for spec in KINDS if spec is not DemonstrationsSpec])
+@pytest.mark.parametrize("kind", [spec.kind for spec in KINDS if spec not in (DemonstrationsSpec, WordScoresSpec)])
 def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     before = {kind: step.key for kind, step in chain().items()}
     spec = type(chain()[kind].spec)
@@ -230,6 +232,8 @@ def test_a_spec_reads_back_equal_from_its_manifest(tmp_path):
         DemonstrationsSpec(**of, **prompts, per_class="fit", random_state=3, context=512, words=("bad",), order=2),
         fit.model_copy(update={"states": refs, "temperature": 5, "on_insufficient": "use_all"}),
         AdapterFitSpec.model_validate(of | prompts | adapter | {"temperature": True}),
+        WordScoresSpec(**of, **prompts, split="test", words=("not good", "bad"), demonstrations="d" * 64),
+        WordScoresFitSpec(**of, **adapter, states=refs, scoring="exact_mean"),
     )
     for spec in several:
         assert spec_of(published(Step(spec), tmp_path)) == spec

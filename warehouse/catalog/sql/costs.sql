@@ -7,11 +7,11 @@ with fits as (
     join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predictions'
     join partitions p on p.kind = 'predictions' and p.key = l.input_key
 ), encoded as (
-    -- Of the states of test texts that a fit reads; of prompts with demonstrations one partition a seed.
+    -- Of the states or word scores of test texts that a fit reads; of prompts with demonstrations one partition a seed.
     select f.run, f.key, avg(1000 * (p.facts->>'$.seconds')::double / p.rows) as text_milliseconds,
         avg(p.bytes / p.rows) as state_bytes
     from fits f
-    join lineage l on l.partition = f.predictions and (l.role = 'states:test' or starts_with(l.role, 'states:test@'))
+    join lineage l on l.partition = f.predictions and regexp_full_match(l.role, '(states|word_scores):test(@.*)?')
     join partitions p on p.path = l.input
     where p.rows > 0
     group by f.run, f.key
@@ -29,7 +29,7 @@ where latest
 order by experiment, model, dataset, method, shots_order;
 comment on view costs is 'What every fit of the latest runs scores and costs. The time from a state to its answer is not stored, nor that of adapters for a text.';
 comment on column costs.accuracy is 'Accuracy, mean over the seeds.';
-comment on column costs.text_milliseconds is 'Milliseconds in the model for a test text, on the machine that computed its states; NULL for adapters, and where the states were removed.';
+comment on column costs.text_milliseconds is 'Milliseconds in the model for a test text, on the machine that computed its states or word scores; NULL for adapters, and where the states were removed.';
 comment on column costs.fit_seconds is 'Seconds to fit one seed, its temperature included; of methods that learn from texts, these are encoded before.';
-comment on column costs.state_bytes is 'Bytes of the stored states of a test text, all layers, compressed.';
+comment on column costs.state_bytes is 'Bytes of the stored states of a test text, all layers, or of its word scores, compressed.';
 comment on column costs.method_bytes is 'Bytes of what one seed learned, as it is stored.';
