@@ -45,7 +45,7 @@ def direct(plan, split):
     """(N, C) of a split, scored without the lake."""
     (pair,), spec = plan.pairs, plan.pairs[0].word_scores[split].spec
     fields = [dict(each) for each in prompt_rows(plan.home, spec)["fields"].to_pylist()]
-    prompts = encode(plan.home, pair.model, fields, spec)
+    prompts = encode(plan.home, pair.model, fields, spec).prompts
     words = word_ids(pair.model, spec, plan.home)
     assert all(len(ids) > 2 for ids in words)
     return score_words(loaded(pair.model, plan.home, "float32", "cpu"), prompts.token_ids, words)
