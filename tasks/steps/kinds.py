@@ -12,6 +12,7 @@ from tasks.steps.specs import (
     StatesSpec,
     TextFitSpec,
 )
+from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from warehouse.lake.manifest import Manifest
 
 KINDS = (
@@ -24,6 +25,8 @@ KINDS = (
     ComparisonsSpec,
     DiagnosticsSpec,
     RunSpec,
+    StudyItemsSpec,
+    StudyValuesSpec,
 )
 
 
