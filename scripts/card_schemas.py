@@ -1,4 +1,4 @@
-"""The JSON Schemas of the three kinds of cards, in data/schemas/, and the tables of docs/cards.md.
+"""The JSON Schemas of the kinds of cards, in data/schemas/, and the tables of docs/cards.md.
 
 Editors that read the first line of a card (`# yaml-language-server: $schema=…`) complete its keys and mark mistakes.
 """
@@ -12,12 +12,20 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from flows.planning.experiment import Experiment
+from flows.planning.study_card import StudyCard
+from vocabsem.cards.folders import SINGULAR
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.instruments.registry import study_infos
 from vocabsem.methods.info import MethodInfo
 from vocabsem.methods.registry import method_infos
 
 DATA = Path(__file__).parents[1] / "data"
-CARDS: Mapping[str, type[BaseModel]] = {"models": ModelCard, "datasets": DatasetCard, "experiments": Experiment}
+CARDS: Mapping[str, type[BaseModel]] = {
+    "models": ModelCard,
+    "datasets": DatasetCard,
+    "experiments": Experiment,
+    "studies": StudyCard,
+}
 FITTED_ON = {"states": "stored states", "adapters": "prompts, inside the model", "texts": "texts"}
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
@@ -43,6 +51,8 @@ def card_schema(kind: str) -> dict[str, Any]:
         spec["allOf"] = [_params_schema(info) for info in method_infos().values()]
         methods = schema["properties"]["methods"]
         methods["items"] = {"anyOf": [spec["properties"]["method"], {"$ref": "#/$defs/MethodSpec"}]}
+    if kind == "studies":
+        schema["properties"]["study"] |= {"enum": list(study_infos())}
     return schema
 
 
@@ -91,7 +101,7 @@ def card_tables() -> str:
 
 def _card_lines(kind: str) -> Iterator[str]:
     schema = card_schema(kind)
-    yield f"## {kind[:-1].capitalize()} cards: `data/{kind}/`\n\n{schema['description']}\n"
+    yield f"## {SINGULAR[kind].capitalize()} cards: `data/{kind}/`\n\n{schema['description']}\n"
     yield from _key_lines(schema)
     for name, inner in schema.get("$defs", {}).items():
         yield f"### {name}\n\n{inner['description']}\n"

@@ -28,7 +28,7 @@ FOREIGN = {
 # method, only the modules are compared.
 ORDER = {
     "flows": ("flows.cli", "flows.services", "flows", "flows.execution", "flows.reporting", "flows.planning"),
-    "tasks": ("tasks.views", "tasks", "tasks.tracking", "tasks.models", "tasks.steps"),
+    "tasks": ("tasks.views", "tasks", "tasks.studies", "tasks.tracking", "tasks.models", "tasks.steps"),
     "warehouse": ("warehouse.catalog", "warehouse.lake", "warehouse"),
 }
 STATEMENT = re.compile(r"\s*(select|with|from|insert|update|delete|create|drop|alter|copy)\s", re.IGNORECASE)

@@ -17,6 +17,7 @@ from flows.cli import (  # noqa: F401  # each adds its commands
     models,
     project,
     services,
+    studies,
     submissions,
     warehouse,
 )

@@ -47,12 +47,17 @@ def run(
 
 @app.command()
 def plan(card: Card, settings: Set = None, name: Name = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Print what an experiment would compute and what is published: prompts, tokens, disk space, time.
+    """Print what an experiment or a study would compute and what is published: prompts, tokens, disk space, time.
 
     Data sets are fetched and read first. Seconds are those of earlier runs; where there are none, this machine is timed
     for at most ten seconds, once.
     """
-    _show(_planned(card, _with_name(settings, name), data_dir), as_json)
+    from flows.cli.study_plan_view import is_study, show_study_plan
+
+    if is_study(card):
+        show_study_plan(card, _with_name(settings, name), data_dir, as_json=as_json)
+    else:
+        _show(_planned(card, _with_name(settings, name), data_dir), as_json)
 
 
 @app.command()

@@ -17,10 +17,12 @@ Row = dict[str, str | int]
 
 @app.command("list")
 def list_kind(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="models, datasets, methods, experiments or queries.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="models, datasets, methods, experiments, studies or queries.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """List the models, data sets, methods, experiments or named queries, one a line."""
+    """List the models, data sets, methods, experiments, studies or named queries, one a line."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -85,6 +87,13 @@ def _experiments() -> list[Row]:
     return [{"experiment": card.name, "description": card.description} for card in cards]
 
 
+def _studies() -> list[Row]:
+    from flows.planning.study_card import load_study
+    from vocabsem.cards.folders import list_cards
+
+    return [{"study": card.name, "description": card.description} for card in map(load_study, list_cards("studies"))]
+
+
 def _queries() -> list[Row]:
     from warehouse.catalog.named_queries import named_queries
 
@@ -96,5 +105,6 @@ KINDS: Mapping[str, Callable[[], list[Row]]] = {
     "datasets": _datasets,
     "methods": _methods,
     "experiments": _experiments,
+    "studies": _studies,
     "queries": _queries,
 }

@@ -17,7 +17,7 @@ from flows.execution.terminal import error_console
 from flows.planning.plan import Plan
 
 MINUTE = "%Y-%m-%d %H:%M"
-SUBJECTS = ("experiment", "input")  # parameters that say what a run is about, a card or a file
+SUBJECTS = ("experiment", "study", "input")  # parameters that say what a run is about, a card or a file
 
 Stage = Callable[[Plan], list[str]]
 

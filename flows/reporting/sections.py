@@ -10,6 +10,7 @@ import yaml
 from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
 from flows.reporting.effects import format_difference, sort_shots
+from flows.reporting.studies import study_tables
 from flows.reporting.table import Table
 from vocabsem.cards.folders import CARDS
 
@@ -33,6 +34,7 @@ class Results:
     sensitivity: list[Row]
     wins: list[Row]
     costs: list[Row]
+    studies: list[Row]
 
     @property
     def datasets(self) -> list[str]:
@@ -230,7 +232,19 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     return tables + _by_shots(results, title, note, rows, lambda rows: rows[0]["qwk"], cell, complete=False)
 
 
-SECTIONS = (table3, ablation, means, average_ranks, rivals, wins, vocabulary, calibration, costs, sensitivity)
+SECTIONS = (
+    table3,
+    ablation,
+    means,
+    average_ranks,
+    rivals,
+    wins,
+    vocabulary,
+    calibration,
+    costs,
+    sensitivity,
+    study_tables,
+)
 
 
 def _in_context(spec: MethodSpec) -> bool:

@@ -199,6 +199,13 @@ class DiagnosticsFacts(Facts):
     """Test states over which similarities are taken."""
 
 
+class StudyFacts(Facts):
+    """How a study went."""
+
+    seconds: float
+    """Of all that it read and measured, stored states and anchors aside."""
+
+
 class ProtocolFacts(Facts):
     """The protocol of evaluation that the card of a run was compared with."""
 

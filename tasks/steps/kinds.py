@@ -14,6 +14,7 @@ from tasks.steps.specs import (
     WordScoresFitSpec,
     WordScoresSpec,
 )
+from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from warehouse.lake.manifest import Manifest
 
 KINDS = (
@@ -27,6 +28,8 @@ KINDS = (
     ComparisonsSpec,
     DiagnosticsSpec,
     RunSpec,
+    StudyItemsSpec,
+    StudyValuesSpec,
 )
 
 

@@ -8,9 +8,19 @@ from typing import Literal
 from vocabsem.errors import CardError, suggest
 from vocabsem.installation import CHECKOUT, ROOT
 
-__all__ = ["CARDS", "OWN", "VARIABLE", "card_folders", "find_card", "list_cards", "own_folder", "set_card_folders"]
+__all__ = [
+    "CARDS",
+    "OWN",
+    "SINGULAR",
+    "VARIABLE",
+    "card_folders",
+    "find_card",
+    "list_cards",
+    "own_folder",
+    "set_card_folders",
+]
 
-CardKind = Literal["models", "datasets", "experiments"]
+CardKind = Literal["models", "datasets", "experiments", "studies"]
 
 CARDS = ROOT / "data"
 """The shipped cards."""
@@ -18,10 +28,12 @@ OWN = "cards"
 """Folder of cards in the working directory, searched wherever there is one."""
 VARIABLE = "VOCABSEM_CARDS"
 """Further folders, as a list like PATH."""
+SINGULAR = {"models": "model", "datasets": "dataset", "experiments": "experiment", "studies": "study"}
+"""What a card of each kind is called."""
 
 
 def card_folders() -> list[Path]:
-    """Return the folders that are searched for cards, in order; each holds models, datasets or experiments.
+    """Return the folders that are searched for cards, in order; each holds models, datasets, experiments or studies.
 
     Returns
     -------
@@ -63,7 +75,7 @@ def list_cards(kind: CardKind) -> list[str]:
 
     Parameters
     ----------
-    kind : {"models", "datasets", "experiments"}
+    kind : {"models", "datasets", "experiments", "studies"}
         Folder of the cards.
 
     Returns
@@ -83,7 +95,7 @@ def find_card(kind: CardKind, name: str) -> Path:
 
     Parameters
     ----------
-    kind : {"models", "datasets", "experiments"}
+    kind : {"models", "datasets", "experiments", "studies"}
         Folder of the card.
     name : str
         The file's name without `.yaml`.
@@ -105,7 +117,7 @@ def find_card(kind: CardKind, name: str) -> Path:
     known, folders = list_cards(kind), [folder / kind for folder in card_folders()]
     if name not in known:
         hint = f"{suggest(name, known)}; or give the path of a .yaml file"
-        raise CardError(f"unknown {kind[:-1]} {name!r} in {', '.join(map(str, folders))}: {hint}")
+        raise CardError(f"unknown {SINGULAR[kind]} {name!r} in {', '.join(map(str, folders))}: {hint}")
     return next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
 
 

@@ -206,7 +206,7 @@ def _views(connection: Connection, root: Path) -> None:
     connection.execute(statement("lake"))
     for name, scan in _scans(connection, root):
         connection.execute(statement("view_of_files").format(name=name, files=scan))
-    for name in ("views", "results", "ranks", "costs", "defaults"):
+    for name in ("views", "results", "ranks", "costs", "studies", "defaults"):
         connection.execute(statement(name))
     for (comment,) in connection.execute(statement("columns")).fetchall():
         connection.execute(comment)

@@ -152,7 +152,7 @@ _RECORDS: Mapping[str, Callable[[str, Manifest], Iterable[Record]]] = {
     "files": _files,
     "lineage": _lineage,
 }
-FILLED = (*_RECORDS, "checks", "metrics", "comparisons", "diagnostics")
+FILLED = (*_RECORDS, "checks", "metrics", "comparisons", "diagnostics", "study_values", "study_items")
 
 
 def _checks(manifests: Mapping[str, Manifest], published: bool) -> Iterator[Record]:

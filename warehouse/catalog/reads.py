@@ -150,6 +150,16 @@ def diagnostics(home: Home, keys: list[str]) -> pa.Table:
     return _read(home, "diagnostics", keys=keys)
 
 
+def study_values(home: Home, key: str) -> pa.Table:
+    """Return the figures of a study: the columns of `study_values` but key and latest, and beside_null."""
+    return _read(home, "study_values", key=key)
+
+
+def latest_studies(home: Home) -> list[Row]:
+    """Return the latest figures of every study card: the columns of `study_values` but latest, and beside_null."""
+    return _rows(home, "latest_studies")
+
+
 def label_names(home: Home, dataset: str) -> list[str]:
     """Return the classes of a data set, in the order of their numbers."""
     return _column(home, "label_names", dataset=dataset)

@@ -15,6 +15,7 @@ NAMES = {
     "datasets": lambda: list_cards("datasets"),
     "methods": lambda: list(method_infos()),
     "queries": lambda: list(named_queries()),
+    "studies": lambda: list_cards("studies"),
     "experiments": lambda: [
         *(
             "ablation",

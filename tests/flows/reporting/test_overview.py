@@ -20,7 +20,7 @@ def contrast(dataset, shots, over, value, method=OURS):
 
 def results(contrasts):
     scores = [score(dataset, shots, 0.5) for dataset in ("mr", "trec") for shots in ("0", "4")]
-    return Results("tiny", SPECS, scores, contrasts, [], [], [], [])
+    return Results("tiny", SPECS, scores, contrasts, [], [], [], [], [])
 
 
 CONTRASTS = [

@@ -21,6 +21,7 @@ from tasks.steps.specs import (
     WordScoresSpec,
 )
 from tasks.steps.step import Step
+from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from tests.tasks.worlds import LABELS, dataset_card
 from vocabsem.cards.schema import DatasetCard
 from warehouse.home import Home
@@ -49,12 +50,27 @@ GIVEN = {
     "champion": True,
     "controls": [],
     "contrasts": [("rival", "linear_probe", "linear_probe")],
+    "card": "grid",
+    "study": {
+        "hashes": {"texts": "d" * 64},
+        "templates": {"bare": "{text}"},
+        "params": {"cv": 5},
+        "layers": [2, 3],
+        "pooling": "last",
+        "dtype": "float32",
+        "max_tokens": 64,
+        "seed": 0,
+        "resamples": 1000,
+        "null_draws": 100,
+        "revision": 1,
+    },
 }
 PREDICTIONS = {"predictions", "metrics", "comparisons", "runs"}
 DIAGNOSTICS = {"diagnostics"}
-STATES = {"states", *PREDICTIONS, *DIAGNOSTICS}
+STUDIES = {"study_items", "study_values"}
+STATES = {"states", *PREDICTIONS, *DIAGNOSTICS, *STUDIES}
 EXAMPLES = {"examples", *STATES}
-ANCHORS = {"anchors", *PREDICTIONS, *DIAGNOSTICS}
+ANCHORS = {"anchors", *PREDICTIONS, *DIAGNOSTICS, *STUDIES}
 RUNS = {"runs"}
 words = st.text(min_size=1, max_size=12)
 
@@ -103,7 +119,21 @@ def chain(**changes):
     diagnosed = Step(
         DiagnosticsSpec(**of, **words, states={"test": states.key}, anchors={g["gauge"]: anchors.key}),
     )
-    return {step.kind: step for step in (examples, anchors, states, predictions, metrics, compared, run, diagnosed)}
+    where = {"study": "grid", "card": g["card"], "model": g["model"]}
+    items = Step(
+        StudyItemsSpec(
+            **where,
+            **g["study"],
+            digest=g["digest"],
+            anchors=anchors.key,
+            states={f"{card.name}/test": states.key},
+            words={card.name: card.label_words},
+            word_tokens={card.name: card.word_tokens},
+        )
+    )
+    values = Step(StudyValuesSpec(**where, study_items=items.key))
+    steps = (examples, anchors, states, predictions, metrics, compared, run, diagnosed, items, values)
+    return {step.kind: step for step in steps}
 
 
 def changed(**changes):
@@ -133,8 +163,8 @@ def test_prose_and_places_change_no_key(description, license, citation, folder):
     ("changes", "kinds"),
     [
         ({"dataset": {"template": "film : {text} sentiment :"}}, STATES),
-        ({"dataset": relabeled(word="dull")}, PREDICTIONS | DIAGNOSTICS),
-        ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS | DIAGNOSTICS),
+        ({"dataset": relabeled(word="dull")}, PREDICTIONS | DIAGNOSTICS | STUDIES),
+        ({"dataset": {"word_tokens": "mean"}}, PREDICTIONS | DIAGNOSTICS | STUDIES),
         ({"dataset": relabeled(name="negative")}, EXAMPLES),
         ({"dataset": relabeled(value="0")}, EXAMPLES),
         ({"dataset": {"labels": LABELS[::-1]}}, EXAMPLES),
@@ -159,6 +189,8 @@ def test_prose_and_places_change_no_key(description, license, citation, folder):
         ({"seeds": [0]}, PREDICTIONS),
         ({"seeds": [1, 0]}, PREDICTIONS),
         ({"champion": False}, RUNS),
+        ({"card": "grid--seed-1"}, STUDIES),
+        ({"study": GIVEN["study"] | {"seed": 1}}, STUDIES),
         ({"contrasts": [("anchors over random", "linear_probe", "linear_probe")]}, {"comparisons", "runs"}),
         ({"controls": ["linear_probe"]}, RUNS),
         ({"dataset": {"templates": {"bare": "{text} :"}, "words": {"plain": ["was", "review", "film"]}}}, set()),
@@ -201,7 +233,7 @@ def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     monkeypatch.setattr(spec, "version", spec.version + 1)
     after = chain()
     follows = {"examples": EXAMPLES, "states": STATES, "anchors": ANCHORS, "predictions": PREDICTIONS}
-    follows["diagnostics"] = DIAGNOSTICS
+    follows |= {"diagnostics": DIAGNOSTICS, "study_items": STUDIES, "study_values": {"study_values"}}
     expected = follows.get(kind, {kind, "runs"})
     assert {kind for kind, step in after.items() if step.key != before[kind]} == expected
 

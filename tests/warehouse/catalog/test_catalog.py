@@ -42,7 +42,19 @@ from warehouse.lake.vectors import vectors
 LAKE = ("examples", "states", "layer_states", "last_states", "anchors", "predictions")
 VIEWS = (*LAKE, "fits", "leaderboard", "best_by_validation", "label_efficiency", "ranks", "anchor_gains")
 VIEWS += ("sensitivity", "costs")
-TABLES = ("models", "datasets", "labels", "runs", "metrics", "comparisons", "diagnostics", "checks", "lineage")
+TABLES = (
+    "models",
+    "datasets",
+    "labels",
+    "runs",
+    "metrics",
+    "comparisons",
+    "diagnostics",
+    "checks",
+    "lineage",
+    "study_values",
+    "study_items",
+)
 TABLES += ("partitions", "files")
 
 
@@ -478,7 +490,8 @@ def test_a_file_removed_behind_the_catalogs_back_is_explained(home, lake):
 
 
 @pytest.mark.parametrize(
-    "kind", ["states", "metrics", "comparisons", "diagnostics", "examples", "anchors", "predictions"]
+    "kind",
+    ["states", "metrics", "comparisons", "diagnostics", "study_values", "examples", "anchors", "predictions"],
 )
 @pytest.mark.parametrize("table", [{"strange": [1]}, {"split": [1], "seed": ["x"], "metric": [None]}])
 def test_partitions_of_another_making_are_explained(home, lake, kind, table):

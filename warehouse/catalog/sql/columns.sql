@@ -1,5 +1,7 @@
 -- Statements that comment the columns without a comment which mean the same in many tables and views.
 with shared(name, comment) as (values
+    ('beside_null', 'Whether the figure is above, below or inside the interval of its null.'),
+    ('card', 'Study card, with what was set.'),
     ('control', 'Whether the card has it as a control: reported, never champion.'),
     ('dataset', 'Data set card.'),
     ('examples_key', 'Key of the examples.'),
@@ -19,10 +21,16 @@ with shared(name, comment) as (values
     ('shots_order', 'Shots as a number to sort by: infinite for all, which comes last and is on no axis.'),
     ('split', 'train, validation or test.'),
     ('spread', 'Standard deviation over the seeds.'),
+    ('study', 'Study, by its registered name.'),
     ('unlabeled', 'Whether training texts without labels do more for it than center and scale; NULL in runs of version 0.1.'),
     ('state', 'The hidden state at the pooled position.')
 )
 select format('comment on column {}.{} is ''{}''', c.table_name, c.column_name,
     replace(coalesce(s.comment, 'State of layer ' || replace(c.column_name[7:], '_', ', ') || '.'), '''', ''''''))
 from duckdb_columns() c left join shared s on s.name = c.column_name
-where c.schema_name = 'main' and c.comment is null and (s.name is not null or c.column_name ~ 'layer_\d+');
+where c.schema_name = 'main' and c.comment is null and (s.name is not null or c.column_name ~ 'layer_\d+')
+union all
+-- Of the views of the studies: the comments of the table they are views of.
+select format('comment on column {}.{} is ''{}''', v.table_name, v.column_name, replace(t.comment, '''', ''''''))
+from duckdb_columns() v join duckdb_columns() t on t.table_name = 'study_values' and t.column_name = v.column_name
+where v.schema_name = 'main' and v.table_name ~ 'study_.+' and v.comment is null and t.comment is not null;

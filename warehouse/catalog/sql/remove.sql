@@ -16,6 +16,16 @@ using stale s, partitions p
 where s.file = 'manifest.json' and p.path = s.partition and p.kind = 'diagnostics' and d.key = p.key
     and d.model = p.model and d.dataset = p.dataset;
 
+delete from study_values v
+using stale s, partitions p
+where s.file = 'manifest.json' and p.path = s.partition and p.kind = 'study_values' and v.key = p.key
+    and v.study = p.study and v.card = p.card and v.model = p.model;
+
+delete from study_items i
+using stale s, partitions p
+where s.file = 'manifest.json' and p.path = s.partition and p.kind = 'study_items' and i.key = p.key
+    and i.study = p.study and i.card = p.card and i.model = p.model;
+
 delete from checks c
 using stale s
 where c.partition = s.partition and c.published = (s.file = 'manifest.json');

@@ -27,3 +27,15 @@ set latest = p.latest
 from partitions p
 where p.kind = 'diagnostics' and p.key = diagnostics.key and p.model = diagnostics.model
     and p.dataset = diagnostics.dataset and p.latest <> diagnostics.latest;
+
+update study_values
+set latest = p.latest
+from partitions p
+where p.kind = 'study_values' and p.key = study_values.key and p.study = study_values.study
+    and p.card = study_values.card and p.model = study_values.model and p.latest <> study_values.latest;
+
+update study_items
+set latest = p.latest
+from partitions p
+where p.kind = 'study_items' and p.key = study_items.key and p.study = study_items.study
+    and p.card = study_items.card and p.model = study_items.model and p.latest <> study_items.latest;

@@ -14,7 +14,7 @@ create table state.sources (partition varchar, file varchar, size bigint, writte
 create table state.verified (path varchar, written bigint, inode ubigint);
 
 create table partitions (
-    kind varchar not null,  -- What it holds: examples, states, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics or runs; calibrators, of version 0.1.
+    kind varchar not null,  -- What it holds: examples, states, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics, study_values, study_items or runs; calibrators, of version 0.1.
     key varchar not null,  -- SHA-256 of the canonical JSON of all that determines its content.
     path varchar not null primary key,  -- Its folder, below the lake.
     model varchar,  -- Model card, where the content depends on a model.
@@ -23,6 +23,8 @@ create table partitions (
     method varchar,  -- Method of calibrators, predictions and metrics.
     shots varchar,  -- Labeled examples per class that the method saw: a number, or all.
     experiment varchar,  -- Experiment card, of runs.
+    study varchar,  -- Study, of its values and items.
+    card varchar,  -- Study card, of its values and items.
     files integer not null,  -- Number of files.
     rows bigint not null,  -- Rows of its part files.
     bytes bigint not null,  -- Size of its files.
@@ -118,3 +120,37 @@ create table diagnostics (
     latest boolean not null
 );
 comment on table diagnostics is 'Bias of a model without a text, and agreement of its anchors with its own logits: one figure a row.';
+
+create table study_values (
+    study varchar not null,
+    card varchar not null,
+    model varchar not null,
+    unit varchar not null,  -- What is measured: a list of words or texts, a data set.
+    layer integer,  -- Layer of the states; NULL for vectors of the vocabulary.
+    variant varchar not null,  -- Vectors or method that the figure is of.
+    metric varchar not null,  -- The figure's name.
+    value double not null,  -- The figure.
+    low double not null,  -- Lower end of its 95 % bootstrap interval.
+    high double not null,  -- Upper end of its 95 % bootstrap interval.
+    null_low double not null,  -- Lower end of the 95 % interval of the same figure where there is nothing to find.
+    null_high double not null,  -- Upper end of that interval.
+    n integer not null,  -- Things that the figure is over.
+    seed bigint not null,  -- Seed of all draws.
+    key varchar not null,  -- Key of the study_values partition.
+    latest boolean not null
+);
+comment on table study_values is 'Every figure of every study beside its null, one a row.';
+
+create table study_items (
+    study varchar not null,
+    card varchar not null,
+    model varchar not null,
+    item varchar not null,  -- Which list.
+    layer integer,  -- Layer of the states; NULL where there is none.
+    rank integer not null,  -- Rank in the list, from 1.
+    score double not null,  -- By which it is ranked.
+    text varchar not null,  -- The thing: a pair of words, an example, a choice.
+    key varchar not null,  -- Key of the study_items partition.
+    latest boolean not null
+);
+comment on table study_items is 'Ranked lists of every study: one thing a row.';

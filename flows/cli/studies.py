@@ -1,0 +1,54 @@
+"""Command that measures a study and prints its figures, each beside its null."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import DataDir, Set, TableFormat, app
+from warehouse.home import Home
+
+
+@app.command()
+def study(
+    card: Annotated[str, typer.Argument(metavar="NAME", help="Study card: a name, or the path of a .yaml file.")],
+    settings: Set = None,
+    data_dir: DataDir = None,
+    form: TableFormat = "table",
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SVG picture to write: the figures by layer, with their nulls.")
+    ] = None,
+) -> None:
+    """Measure a study of a model and print its figures, each with a 95 % interval and beside its null. Resumable."""
+    from flows.cli.studies_view import print_study
+    from flows.planning.data_dir import find_data_dir
+    from flows.planning.experiment import parse_overrides
+    from flows.planning.study import make_study_plan
+    from flows.planning.study_card import load_study
+    from flows.reporting.studies import study_picture
+    from flows.reporting.templating import write_page
+    from warehouse.catalog import reads
+    from warehouse.catalog.export import render
+
+    home, overrides = Home.find(), parse_overrides(settings or [])
+    plan = make_study_plan(load_study(card, overrides), home, find_data_dir(data_dir))
+    key = plan.steps[-1].key if plan.done and plan.steps else _run(home, card, overrides, data_dir)
+    rows = reads.study_values(home, key)
+    if figure:
+        write_page(figure, study_picture(rows.to_pylist()))
+    if form == "table":
+        print_study(rows.to_pylist(), plan.card.description)
+    else:
+        render(rows, form, sys.stdout.buffer)
+
+
+def _run(home: Home, card: str, overrides: dict[str, object], data_dir: str | None) -> str:
+    from flows.services.prefect_api import in_process
+
+    with in_process(home):
+        from flows.execution.log_file import log_file
+        from flows.study import study as flow
+
+        with log_file(home, "study"):
+            return flow(study=card, overrides=overrides, home=str(home.root), data_dir=data_dir)

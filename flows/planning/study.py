@@ -1,0 +1,155 @@
+"""What a study needs, and what of it is there: its steps, the plan of the states it reads, what it costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flows.planning.cost import estimate
+from flows.planning.experiment import Experiment, MethodSpec
+from flows.planning.plan import Plan, make_plan
+from flows.planning.study_card import StudyCard
+from tasks.models.loaded import require_causal
+from tasks.steps.facts import StudyFacts, facts_of
+from tasks.steps.specs import AnchorsSpec
+from tasks.steps.step import Step
+from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
+from tasks.views.calibration import Calibration
+from vocabsem.cards.schema import ModelCard
+from vocabsem.checkpoints import model_digest
+from vocabsem.devices import resolve_dtype
+from vocabsem.errors import CardError, DataError
+from vocabsem.instruments.registry import study_info
+from vocabsem.layers import resolve_layers
+from vocabsem.model_draft import find_model_card
+from vocabsem.sources import fetching
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
+
+REFERENCE_PARAMETERS = 134_515_008  # of the model with which the registry's seconds were taken
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """The steps of a study. `unfetched`: sources whose bytes, and so whose keys, are not known yet; then `steps` is
+    None."""
+
+    card: StudyCard
+    home: Home
+    model: ModelCard
+    data: Plan | None
+    """Of the data sets, if it reads some."""
+    unfetched: list[str]
+    steps: tuple[Step[AnchorsSpec], Step[StudyItemsSpec], Step[StudyValuesSpec]] | None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to compute and the catalog is there."""
+        return bool(self.steps and self.steps[-1].partition(Lake(self.home)).published and self.home.catalog.exists())
+
+
+def make_study_plan(card: StudyCard, home: Home, data_dir: Path | None = None) -> StudyPlan:
+    """Return the steps, from cards and hashes alone. Raises CardError for layers that the model does not have."""
+    model = find_model_card(card.model, home.cache)
+    require_causal(model, f"study {card.name!r}")
+    try:
+        given = list(range(model.layers + 1)) if card.layers == "all" else card.layers
+        layers = [int(layer) for layer in resolve_layers(given, model.layers, card.pooling)]
+    except DataError as error:
+        raise CardError(f"study {card.name!r} with model {model.name!r}: {error}") from None
+    digest = model_digest(model, home.cache)
+    hashes = {name: card.sha256.get(name) or _cached_hash(source, home) for name, source in card.files.items()}
+    data = _data_plan(card, model, layers, home, data_dir) if card.datasets else None
+    unfetched = [card.files[name] for name, sha256 in hashes.items() if sha256 is None]
+    unfetched += data.unfetched if data else [] if digest else [model.source]
+    steps = None if unfetched or not digest else _steps(card, model, digest, layers, hashes, data)
+    return StudyPlan(card, home, model, data, unfetched, steps)
+
+
+def _cached_hash(source: str, home: Home) -> str | None:
+    fetched = fetching.cached(source, home.cache)
+    return fetched.sha256 if fetched else None
+
+
+def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home, data_dir: Path | None) -> Plan:
+    """Return the plan of the states of training and test rows, without fits."""
+    experiment = Experiment(
+        name=card.name,
+        models=[card.model],
+        datasets=card.datasets,
+        methods=[MethodSpec(method="ridge")],
+        shots=["all"],
+        layers=list(layers),
+        pooling=card.pooling,
+        dtype=card.dtype,
+        device=card.device,
+        max_tokens=card.max_tokens,
+        limits=card.limits,
+    )
+    plan = make_plan(experiment, home, data_dir)
+    pairs = [
+        replace(pair, states={split: pair.states[split] for split in SPLITS}, fits=[], compared=[])
+        for pair in plan.pairs
+    ]
+    return replace(plan, pairs=pairs)
+
+
+def _steps(
+    card: StudyCard, model: ModelCard, digest: str, layers: list[int], hashes: Mapping[str, Any], data: Plan | None
+) -> tuple[Step[AnchorsSpec], Step[StudyItemsSpec], Step[StudyValuesSpec]]:
+    info, pairs = study_info(card.study), data.pairs if data else []
+    where: dict[str, Any] = {"study": card.study, "card": card.name, "model": model.name}
+    anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
+    items = Step(
+        StudyItemsSpec(
+            **where,
+            digest=digest,
+            anchors=anchors.key,
+            states={f"{p.dataset.name}/{split}": step.key for p in pairs for split, step in p.states.items()},
+            words={p.dataset.name: tuple(p.dataset.label_words) for p in pairs},
+            word_tokens={p.dataset.name: p.dataset.word_tokens for p in pairs},
+            hashes=dict(hashes),
+            templates=card.templates,
+            params=dict(info.params) | card.params,
+            layers=tuple(layers),
+            pooling=card.pooling,
+            dtype=resolve_dtype(card.dtype),
+            max_tokens=min(card.max_tokens or model.max_tokens, model.max_tokens),
+            seed=card.seed,
+            resamples=card.resamples,
+            null_draws=card.null_draws,
+            revision=info.revision,
+        )
+    )
+    return anchors, items, Step(StudyValuesSpec(**where, study_items=items.key))
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """Seconds of what is missing; None where it is not known."""
+
+    states: float | None
+    """To extract the states of data sets."""
+    study: float
+    """Of the study itself."""
+    measured: bool
+    """Whether the study's are of an earlier run here."""
+
+
+def study_cost(plan: StudyPlan) -> StudyCost:
+    """Estimate a study: states as for an experiment; itself by its last run here, else as timed for its card."""
+    if plan.done:
+        return StudyCost(0.0, 0.0, measured=True)
+    cost = estimate(plan.data, Calibration(plan.home)) if plan.data else {"seconds": 0.0, "unknown": []}
+    states = None if cost["unknown"] or plan.unfetched else float(cost["seconds"])
+    runs = [
+        m
+        for m in Lake(plan.home).manifests(StudyValuesSpec.kind)
+        if (m.coordinates["study"], m.coordinates["model"]) == (plan.card.study, plan.model.name)
+    ]
+    if runs:
+        newest = max(runs, key=lambda manifest: manifest.created)
+        return StudyCost(states, facts_of(newest, StudyFacts).seconds, measured=True)
+    scale = plan.model.parameters / REFERENCE_PARAMETERS
+    return StudyCost(states, study_info(plan.card.study).seconds * scale, measured=False)

@@ -1,0 +1,154 @@
+"""The studies by name: what each reads, its parameters, how long its card takes. An instrument is imported at use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from vocabsem.errors import CardError, suggest
+
+__all__ = ["StudyInfo", "check_study", "study_info", "study_infos"]
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What is known of a study before it runs.
+
+    Attributes
+    ----------
+    name : str
+        Its name; its module in `vocabsem/instruments` and its card have the same.
+    summary : str
+        What it measures.
+    seconds : float
+        What its own card took on two cores, states and downloads aside.
+    files : tuple of str
+        Names of the files that a card gives.
+    datasets : bool
+        Whether it reads stored states of data sets.
+    params : mapping
+        Parameters with their defaults.
+    revision : int
+        Raised when the instrument would give other figures.
+    """
+
+    name: str
+    summary: str
+    seconds: float
+    files: tuple[str, ...] = ()
+    datasets: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 1
+
+
+_INFOS = MappingProxyType(
+    {
+        info.name: info
+        for info in (
+            StudyInfo(
+                name="lexicon",
+                summary="Similarity, analogies and ratings of words in anchors, head rows and states by layer.",
+                seconds=240,
+                files=("simlex", "wordsim", "analogies", "ratings", "senses", "valence"),
+                params={"exponents": (0.25, 0.5), "cv": 5, "max_words": 1500, "max_analogies": 2000},
+            ),
+            StudyInfo(
+                name="commitment",
+                summary="From which layer the nearest label anchor of a text stays, and whether late ones are errors.",
+                seconds=60,
+                datasets=True,
+            ),
+        )
+    }
+)
+
+
+def study_infos() -> Mapping[str, StudyInfo]:
+    """Return the studies by name.
+
+    Returns
+    -------
+    mapping of str to StudyInfo
+
+    Examples
+    --------
+    >>> "lexicon" in study_infos()
+    True
+    """
+    return _INFOS
+
+
+def study_info(name: str) -> StudyInfo:
+    """Return what is known of a study.
+
+    Parameters
+    ----------
+    name : str
+        A registered name.
+
+    Returns
+    -------
+    StudyInfo
+
+    Raises
+    ------
+    CardError
+        An unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> study_info("lexicon").datasets
+    False
+    """
+    if name not in _INFOS:
+        raise CardError(f"unknown study {name!r}: {suggest(name, list(_INFOS))}")
+    return _INFOS[name]
+
+
+def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], datasets: bool) -> None:
+    """Check what a card gives to a study.
+
+    Parameters
+    ----------
+    name : str
+        A registered name.
+    params : mapping
+        Parameters that differ from the defaults: of the type of these, numbers above 0.
+    files : mapping
+        The card's files.
+    datasets : bool
+        Whether the card names data sets.
+
+    Raises
+    ------
+    CardError
+        With the name of what is unknown, missing or of another type.
+
+    Examples
+    --------
+    >>> check_study("lexicon", {"cv": 3}, dict.fromkeys(study_info("lexicon").files), False)
+    """
+    info = study_info(name)
+    for key, value in params.items():
+        if key not in info.params:
+            raise CardError(f"study {name} has no parameter {key!r}: {suggest(key, list(info.params))}")
+        default = info.params[key]
+        several = isinstance(default, tuple)
+        given = value if isinstance(value, list) else [value]
+        if isinstance(value, list) != several or not given or not all(_fits(each, default) for each in given):
+            what, shown = ("a list of numbers", list(default)) if several else ("a number", default)
+            raise CardError(f"study {name}: {key} is {value!r}: give {what} above 0, as in {key}: {shown}")
+    if set(files) != set(info.files):
+        wanted = ", ".join(info.files) or "none"
+        raise CardError(
+            f"study {name} reads the files {wanted}, and the card gives {', '.join(sorted(files)) or 'none'}"
+        )
+    if datasets != info.datasets:
+        raise CardError(f"study {name} reads {'' if info.datasets else 'no '}states of data sets: fix 'datasets'")
+
+
+def _fits(value: object, default: Any) -> bool:
+    """Return whether a value is a number above 0 of the default's type."""
+    known = type(default[0] if isinstance(default, tuple) else default)
+    number = isinstance(value, int | known) and not isinstance(value, bool)
+    return number and value > 0  # type: ignore[operator]

@@ -1,0 +1,19 @@
+-- A view for each study: its latest figures, and on which side of the null they are.
+create or replace view lake.studied as
+select *, case when value > null_high then 'above' when value < null_low then 'below' else 'inside' end as beside_null
+from study_values
+where latest;
+
+create or replace view study_lexicon as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'lexicon'
+order by card, model, unit, metric, variant, layer;
+comment on view study_lexicon is 'What vectors of words know of similarity, analogies and ratings by people; the null permutes the words.';
+
+create or replace view study_commitment as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'commitment'
+order by card, model, unit, metric, variant, layer;
+comment on view study_commitment is 'When texts of a data set commit to the anchor of a label; the null has random vectors in the anchors'' place.';
