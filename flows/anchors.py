@@ -7,6 +7,7 @@ from prefect import flow
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import raise_refusals, solve_anchors
+from flows.execution.workers import started
 
 
 @flow(name="anchors", flow_run_name=run_name, log_prints=True)
@@ -25,6 +26,7 @@ def anchors(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
-    keys = solve_anchors(plan)
+    with started(plan):
+        keys = solve_anchors(plan)
     raise_refusals(plan, "anchors")
     return keys

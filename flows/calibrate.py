@@ -7,6 +7,7 @@ from prefect import flow
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import fit_methods, raise_refusals, require
+from flows.execution.workers import started
 
 
 @flow(name="calibrate", flow_run_name=run_name, log_prints=True)
@@ -28,6 +29,7 @@ def calibrate(
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
     require(plan, "states", "word_scores", "anchors")
-    keys = fit_methods(plan)
+    with started(plan):
+        keys = fit_methods(plan)
     raise_refusals(plan)
     return keys

@@ -10,6 +10,7 @@ from flows.execution.opening import plan_from_parameters
 from flows.execution.progress import progress
 from flows.execution.stages import build_datasets, extract_states, solve_anchors
 from flows.execution.turns import turn
+from flows.execution.workers import compute, started
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.catalog import update_catalog
 from tasks.diagnostics import PROMPTS, diagnose_dataset
@@ -42,6 +43,11 @@ def diagnose(
     """
     kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}
     plans = [_reading(plan_from_parameters(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
+    with started(plans[0]):
+        return _diagnose(plans)
+
+
+def _diagnose(plans: list[Plan]) -> list[str]:
     for plan in plans:
         build_datasets(plan)
         extract_states(plan)
@@ -52,7 +58,7 @@ def diagnose(
             for pair, step in todo:
                 with turn(plans[0].home, [step], f"diagnostics of {pair.model.name}/{pair.dataset.name}"):
                     if not plans[0].published(step):
-                        diagnose_dataset.submit(plans[0].home, pair.model, pair.dataset, step).result()
+                        compute(diagnose_dataset, plans[0].home, pair.model, pair.dataset, step)
                 file.advance(1)
     update_catalog.submit(plans[0].home).result()
     return [step.key for _, step in steps]

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import raise_refusals, require, score_methods
+from flows.execution.workers import started
 from tasks.catalog import update_catalog
 
 
@@ -30,7 +31,8 @@ def evaluate(
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
     require(plan, "predictions")
-    keys = score_methods(plan)
+    with started(plan):
+        keys = score_methods(plan)
     update_catalog.submit(plan.home).result()
     raise_refusals(plan)
     return keys

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
 from flows.execution.stages import build_datasets, extract_states, raise_refusals
+from flows.execution.workers import started
 
 
 @flow(name="extract", flow_run_name=run_name, log_prints=True)
@@ -27,7 +28,8 @@ def extract(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
-    build_datasets(plan)
-    keys = extract_states(plan)
+    with started(plan):
+        build_datasets(plan)
+        keys = extract_states(plan)
     raise_refusals(plan, "examples", "states", "word_scores")
     return keys

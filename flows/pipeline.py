@@ -21,6 +21,7 @@ from flows.execution.stages import (
     solve_anchors,
 )
 from flows.execution.turns import turn
+from flows.execution.workers import started
 from flows.planning.plan import Plan
 from flows.reporting.report import report
 from tasks.catalog import update_catalog
@@ -67,11 +68,13 @@ def _run(plan: Plan, failures: list[dict[str, Any]]) -> None:
     if plan.done:
         get_run_logger().info("everything is published, nothing to do")
         report_failures(plan, failures)
-    elif plan.published(plan.run) and followed_up(plan.home, plan.run.key):
-        _compute(plan, failures)  # what was removed since
-        update_catalog.submit(plan.home).result()
-    else:
-        _compute_and_record(plan, failures)
+        return
+    with started(plan):
+        if plan.published(plan.run) and followed_up(plan.home, plan.run.key):
+            _compute(plan, failures)  # what was removed since
+            update_catalog.submit(plan.home).result()
+        else:
+            _compute_and_record(plan, failures)
 
 
 def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:

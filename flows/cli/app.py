@@ -55,6 +55,14 @@ Name = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Name of the experiment, by default the card's, with what --set changes."),
 ]
+Runner = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where tasks compute: local, process, dask or ray; with :WORKERS of this machine, or :ADDRESS of a running"
+        " cluster (VOCABSEM_RUNNER).",
+    ),
+]
 DataDir = Annotated[
     str | None, typer.Option(metavar="DIR", help="Folder with local copies of data sets (VOCABSEM_DATA_DIR).")
 ]

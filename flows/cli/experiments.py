@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.app import Card, DataDir, Json, Name, Set, TableFormat, app
+from flows.cli.app import Card, DataDir, Json, Name, Runner, Set, TableFormat, app
 from flows.execution.activity import activity
 from warehouse.home import Home
 
@@ -22,6 +22,7 @@ def run(
     settings: Set = None,
     name: Name = None,
     data_dir: DataDir = None,
+    runner: Runner = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="After an error, compute whatever does not need what failed.")
@@ -33,7 +34,7 @@ def run(
     from flows.planning.plan import make_plan
     from flows.services.ghosts import ghosts
 
-    settings = _with_name(settings, name)
+    settings = _with(settings, name=name, runner=runner)
     todo = _planned(card, settings, data_dir)
     if dry_run:
         _show(todo, as_json=False)
@@ -55,41 +56,43 @@ def plan(card: Card, settings: Set = None, name: Name = None, data_dir: DataDir 
     from flows.cli.study_plan_view import is_study, show_study_plan
 
     if is_study(card):
-        show_study_plan(card, _with_name(settings, name), data_dir, as_json=as_json)
+        show_study_plan(card, _with(settings, name=name), data_dir, as_json=as_json)
     else:
-        _show(_planned(card, _with_name(settings, name), data_dir), as_json)
+        _show(_planned(card, _with(settings, name=name), data_dir), as_json)
 
 
 @app.command()
-def extract(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+def extract(card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None) -> None:
     """Extract the examples and hidden states of an experiment."""
-    _stage("extract", card, settings, data_dir)
+    _stage("extract", card, settings, data_dir, runner)
 
 
 @app.command()
-def anchors(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+def anchors(card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None) -> None:
     """Solve the semantic anchors of an experiment's models."""
-    _stage("anchors", card, settings, data_dir)
+    _stage("anchors", card, settings, data_dir, runner)
 
 
 @app.command()
-def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+def calibrate(card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None) -> None:
     """Fit the methods of an experiment to stored states and predict."""
-    _stage("calibrate", card, settings, data_dir)
+    _stage("calibrate", card, settings, data_dir, runner)
 
 
 @app.command()
-def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None) -> None:
+def evaluate(card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None) -> None:
     """Score stored predictions and update the catalog."""
-    _stage("evaluate", card, settings, data_dir)
+    _stage("evaluate", card, settings, data_dir, runner)
 
 
 @app.command()
-def diagnose(card: Card, settings: Set = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def diagnose(
+    card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None, as_json: Json = False
+) -> None:
     """Diagnose the models of an experiment: contextual bias, anchors compared with logits, gauge, rounding."""
     from flows.cli.diagnostics_view import show
 
-    show(Home.find(), _flow("diagnose", card, settings, data_dir), as_json)
+    show(Home.find(), _flow("diagnose", card, _with(settings, runner=runner), data_dir), as_json)
 
 
 @app.command()
@@ -183,13 +186,14 @@ def report(
     typer.echo(output if output else page, nl=output is not None)
 
 
-def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None) -> None:
-    for key in _flow(name, card, settings, data_dir):
+def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None, runner: str | None) -> None:
+    for key in _flow(name, card, _with(settings, runner=runner), data_dir):
         typer.echo(key)
 
 
-def _with_name(settings: list[str] | None, name: str | None) -> list[str]:
-    return [*(settings or []), *([f"name={json.dumps(name)}"] if name is not None else [])]
+def _with(settings: list[str] | None, **options: str | None) -> list[str]:
+    """Return the settings with those options that were given, keys of the card too."""
+    return [*(settings or []), *(f"{key}={json.dumps(text)}" for key, text in options.items() if text is not None)]
 
 
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":

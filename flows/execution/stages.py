@@ -14,7 +14,8 @@ from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.flow_run import logged
 from flows.execution.progress import progress
 from flows.execution.turns import turn
-from flows.planning.memory import require_memory
+from flows.execution.workers import compute, concurrently, result_of, slots, submit, worker_memory
+from flows.planning.memory import extraction_bytes, require_memory, solving_bytes, weight_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -49,7 +50,7 @@ MAKERS = {
 }  # which command makes what
 S = TypeVar("S", bound=Step[Any])
 Work = Callable[[Plan, ModelDatasetPlan, list[Any]], None]  # which of the pair's steps to do
-IN_FLIGHT = 2  # shards at a time: one is in the model while the other is written
+IN_FLIGHT = 2  # shards at a time for each slot: one is in the model while the other is written
 
 
 def require(plan: Plan, *kinds: str) -> None:
@@ -162,7 +163,7 @@ def _check_known(plan: Plan) -> None:
         if plan.published(pair.examples):
             with attempt(model=pair.model.name, dataset=pair.dataset.name):
                 _check_shots(plan, pair)
-                require_memory(plan, pair)
+                require_memory(plan, pair, free=worker_memory())
 
 
 def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
@@ -204,19 +205,23 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -
         file.advance(kept)
         waiting: list[Any] = []
         for span in todo:
-            if len(waiting) == IN_FLIGHT:
-                waiting.pop(0).result()
+            if len(waiting) == IN_FLIGHT * slots():
+                result_of(waiting.pop(0))
             rest = (step, *span, experiment.device, file)
+            settings = {
+                "device": experiment.device,
+                "memory": extraction_bytes(pair.model, step.spec, span[1] - span[0]),
+            }
             if scores:
-                waiting.append(score_shard.submit(plan.home, pair.model, *rest))
+                waiting.append(submit(score_shard, plan.home, pair.model, *rest, **settings))
             else:
-                waiting.append(extract_shard.submit(plan.home, pair.model, pair.dataset, *rest))
+                waiting.append(submit(extract_shard, plan.home, pair.model, pair.dataset, *rest, **settings))
         for future in waiting:
-            future.result()
+            result_of(future)
     if scores:
-        publish_word_scores.submit(plan.home, pair.model, step, rows, experiment.shard_rows).result()
+        compute(publish_word_scores, plan.home, pair.model, step, rows, experiment.shard_rows)
     else:
-        publish_states.submit(plan.home, step, rows, experiment.shard_rows).result()
+        compute(publish_states, plan.home, step, rows, experiment.shard_rows)
 
 
 @logged("anchors")
@@ -230,7 +235,8 @@ def solve_anchors(plan: Plan) -> list[str]:
 
 def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
     (step,) = steps
-    build_anchors.submit(plan.home, pair.model, step, plan.experiment.device).result()
+    device, memory = plan.experiment.device, solving_bytes(pair.model)
+    compute(build_anchors, plan.home, pair.model, step, device, device=device, memory=memory)
 
 
 @logged("predictions")
@@ -244,26 +250,26 @@ def fit_methods(plan: Plan) -> list[str]:
             if not plan.published(fit.predictions):
                 todo.setdefault((index, fit.name), []).append(fit.predictions)
     if todo:
-        with progress("methods fitted", sum(map(len, todo.values()))) as file:
-            for (index, _), steps in todo.items():
-                before, _ = file.totals()
-                _each(plan, plan.pairs[index], steps, partial(_fit, file=file))
-                fitted = file.totals()[0] - before
-                file.advance(len(steps) - fitted)  # refused, or what they read is, or fitted by another process
+        total = sum(map(len, todo.values()))
+        with progress("methods fitted", total) as file:
+            work = partial(_fit, file=file)
+            concurrently(lambda each: _each(plan, plan.pairs[each[0][0]], each[1], work), todo.items())
+            file.advance(total - file.totals()[0])  # refused, or what they read is, or fitted by another process
     return [fit.predictions.key for fit in plan.fits]
 
 
 def _fit(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]], file: ProgressFile) -> None:
     """Fit the steps of one method."""
-    name = steps[0].spec.name
-    require_memory(plan, pair, {step.key for step in steps})
-    if isinstance(steps[0].spec, AdapterFitSpec):
-        device = plan.experiment.device
-        tune_method.submit(plan.home, pair.model, pair.dataset, name, steps, device, file).result()
-    elif isinstance(steps[0].spec, TextFitSpec):
-        fit_text_method.submit(plan.home, pair.dataset, name, steps, file).result()
+    spec = steps[0].spec
+    memory = require_memory(plan, pair, {step.key for step in steps}, worker_memory())
+    if isinstance(spec, AdapterFitSpec):
+        device, memory = plan.experiment.device, weight_bytes(pair.model, spec.dtype)
+        tuned = (plan.home, pair.model, pair.dataset, spec.name, steps, device, file)
+        compute(tune_method, *tuned, device=device, memory=memory)
+    elif isinstance(spec, TextFitSpec):
+        compute(fit_text_method, plan.home, pair.dataset, spec.name, steps, file)
     else:
-        fit_method.submit(plan.home, pair.model, pair.dataset, name, steps, file).result()
+        compute(fit_method, plan.home, pair.model, pair.dataset, spec.name, steps, file, memory=memory)
 
 
 @logged("metrics", "comparisons")
@@ -278,8 +284,8 @@ def score_methods(plan: Plan) -> list[str]:
 
 def _score(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[MetricsSpec]]) -> None:
     predictions = {fit.metrics.key: fit.predictions for fit in pair.fits}
-    score.submit(plan.home, pair.dataset.name, [(predictions[step.key], step) for step in steps]).result()
+    compute(score, plan.home, pair.dataset.name, [(predictions[step.key], step) for step in steps])
 
 
 def _compare(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[ComparisonsSpec]]) -> None:
-    compare.submit(plan.home, pair.dataset.name, steps).result()
+    compute(compare, plan.home, pair.dataset.name, steps)

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
+from flows.planning.runner import parse_runner
 from tasks.steps.specs import Scoring
 from vocabsem.cards.folders import find_card
 from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
 from vocabsem.devices import DType
-from vocabsem.errors import CardError
+from vocabsem.errors import BadInput, CardError
 from vocabsem.layers import GivenLayer, Pooling
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info, method_infos
@@ -129,6 +130,8 @@ class Experiment(Card):
     """dtype of the model; auto is the machine's fast one."""
     device: str = "auto"
     """cpu, cuda, or auto."""
+    runner: str | None = Field(default=None, exclude=True)
+    """Where tasks compute: local, process, dask or ray, with :WORKERS or :ADDRESS; see docs/scale.md."""
     max_tokens: PositiveInt | None = None
     """Longest prompt, if shorter than the model's."""
     max_chunks: PositiveInt = 1
@@ -145,6 +148,15 @@ class Experiment(Card):
     """Register the best on validation data in MLflow."""
     protocol: Literal[1] | None = None
     """Version of the protocol (docs/protocol.md) that the card is held to: a setting that differs is an error."""
+
+    @field_validator("runner")
+    @classmethod
+    def _known_runner(cls, runner: str | None) -> str | None:
+        try:
+            parse_runner(runner or "local")
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        return runner
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.steps.lake_reads import BLOCK, KEPT, prompt_count
-from tasks.steps.specs import StoredFitSpec
+from tasks.steps.specs import SplitSpec, StoredFitSpec
 from tasks.steps.step import PlannedFit
+from vocabsem.cards.schema import ModelCard
 from vocabsem.devices import available_memory
 from vocabsem.errors import DataError
 from vocabsem.methods.info import STATES_LIMIT
@@ -15,6 +17,7 @@ from vocabsem.methods.registry import method_info
 BLOCKS = 8  # copies of a block of states while it is predicted
 ANSWER = 150  # bytes of a prediction while it is checked and written, its probabilities aside
 TERMS = 20  # numbers of an example in the bootstrap of all metrics, those of its classes aside
+WEIGHT = {"float32": 4, "bfloat16": 2}  # bytes
 GB = 1e9
 
 
@@ -40,11 +43,17 @@ def needs(plan: Plan, pair: ModelDatasetPlan) -> Iterator[Need]:
         yield from (need for fit in missing if (need := _need(plan, pair, fit)))
 
 
-def require_memory(plan: Plan, pair: ModelDatasetPlan, keys: Collection[str] | None = None) -> None:
-    """Raise DataError where a fit (of these keys) needs more memory than there is."""
-    free = available_memory()
-    for need in needs(plan, pair):
-        if need.bytes > free and (keys is None or need.fit.predictions.key in keys):
+def require_memory(
+    plan: Plan, pair: ModelDatasetPlan, keys: Collection[str] | None = None, free: int | None = None
+) -> int:
+    """Return the most bytes that a fit (of these keys) needs. Raise DataError where it is more than there is.
+
+    free: what there is, by default the memory that this process can still take.
+    """
+    free = available_memory() if free is None else free
+    wanted = [need for need in needs(plan, pair) if keys is None or need.fit.predictions.key in keys]
+    for need in wanted:
+        if need.bytes > free:
             most, limit = "test rows", "'limits.test', or the number of 'seeds',"
             if need.training > need.evaluation:
                 most, limit = "training rows", "'limits.train', or the number of 'layers',"
@@ -53,6 +62,22 @@ def require_memory(plan: Plan, pair: ModelDatasetPlan, keys: Collection[str] | N
                 f" {need.bytes / GB:.1f} GB of memory, most of it for the {most}, and {free / GB:.1f} GB are available:"
                 f" lower {limit} in experiment {plan.experiment.name!r}, or run it where there is more memory"
             )
+    return max((need.bytes for need in wanted), default=0)
+
+
+def extraction_bytes(model: ModelCard, spec: SplitSpec, rows: int) -> int:
+    """Return the bytes of a model's weights and of what is stored of a shard of `rows`, before chunks are averaged."""
+    return weight_bytes(model, spec.dtype) + 4 * rows * spec.max_chunks * spec.columns(model.hidden_size)
+
+
+def solving_bytes(model: ModelCard) -> int:
+    """Return the bytes of a model's weights, and of its head and anchors in float64."""
+    return weight_bytes(model) + 2 * 8 * model.vocabulary_size * model.hidden_size
+
+
+def weight_bytes(model: ModelCard, dtype: Literal["float32", "bfloat16"] = "float32") -> int:
+    """Return the bytes of a model's weights."""
+    return model.parameters * WEIGHT[dtype]
 
 
 def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:

@@ -8,7 +8,7 @@ from flows.planning.experiment import Experiment, load_experiment
 from warehouse.lake.keys import partition_key
 
 SEPARATOR = "--"  # between the name of the card and what is overridden
-NEUTRAL = {"device", "shard_rows", "description", "protocol"}  # keys that change no score
+NEUTRAL = {"device", "runner", "shard_rows", "description", "protocol"}  # keys that change no score
 LONGEST = 60  # characters of a name
 PLAIN = re.compile(r"[a-z0-9_]+")
 

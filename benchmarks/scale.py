@@ -1,0 +1,78 @@
+"""What one and two workers of each runner extract in a second, and what a task costs beside its computing.
+
+With OMP_NUM_THREADS=1 each worker has a core. Runners whose package is not installed are left out.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from prefect import flow
+
+from benchmarks import Row, Setting
+from benchmarks.overhead import own_home
+from flows.execution.stages import build_datasets, extract_states
+from flows.execution.workers import EXTRAS, result_of, started, submit
+from flows.planning.plan import Plan, make_plan
+from flows.planning.variants import load_variant
+from flows.services.prefect_api import in_process
+from tasks.steps.decorator import step_task
+from warehouse.home import Home
+
+ROWS, SHARD = 256, 16
+TASKS = 100
+
+
+def measure(setting: Setting) -> Iterator[Row]:
+    bare = None
+    for name in ("local", "process", "dask", "ray"):
+        if name in EXTRAS and not find_spec(EXTRAS[name]):
+            continue
+        each = ["local"] if name == "local" else [f"{name}:1", f"{name}:2"]
+        figures = {runner: _measured(setting, runner) for runner in each}
+        first = figures[each[0]]
+        bare = bare or first
+        for runner, (rate, overhead) in figures.items():
+            beside = ("threads", bare) if runner == each[0] else (each[0], first)
+            yield Row(f"{runner}: extraction", rate, beside[0], beside[1][0], "rows/s", "")
+            yield Row(f"{runner}: a task that does nothing", overhead, "threads", bare[1], "ms", "")
+
+
+def _measured(setting: Setting, runner: str) -> tuple[float, float]:
+    """Return rows in a second, and milliseconds a task, once every worker has its model."""
+    with own_home(setting) as home, in_process(home):
+        return _run(home, setting, runner)
+
+
+@flow(name="scale")
+def _run(home: Home, setting: Setting, runner: str) -> tuple[float, float]:
+    warm, timed = (_plan(home, setting, runner, rows) for rows in (4 * SHARD, ROWS))
+    with started(warm):
+        for plan in (warm, timed):
+            build_datasets(plan)
+        extract_states(warm)
+        seconds = []
+        for work in (lambda: extract_states(timed), _nothing_many_times):
+            began = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - began)
+    return ROWS / seconds[0], 1000 * seconds[1] / TASKS
+
+
+def _plan(home: Home, setting: Setting, runner: str, rows: int) -> Plan:
+    changes: dict[str, Any] = {"datasets": [setting.dataset], "methods": ["zero_shot"], "shots": [0], "seeds": [0]}
+    changes |= {"limits.train": 16, "limits.validation": 16, "limits.test": rows, "shard_rows": SHARD}
+    return make_plan(load_variant("quickstart", changes | {"runner": runner}), home, setting.data_dir)
+
+
+def _nothing_many_times() -> None:
+    for future in [submit(nothing, number) for number in range(TASKS)]:
+        result_of(future)
+
+
+@step_task(task_run_name="nothing {number}")
+def nothing(number: int) -> int:
+    """Return the process that did it."""
+    return os.getpid()

@@ -1,0 +1,79 @@
+"""The names of runners, and what is refused before anything starts."""
+
+import os
+
+import pytest
+
+from flows.planning.runner import Runner, find_runner, host_and_port, local_workers, parse_runner
+from flows.planning.variants import load_variant
+from tests.flows.planning.test_experiment import GOOD
+from tests.tasks.worlds import write_card
+from vocabsem.errors import BadInput, CardError
+
+
+@pytest.mark.parametrize(
+    ("text", "runner"),
+    [
+        ("local", Runner("local")),
+        ("process:3", Runner("process", workers=3)),
+        ("dask", Runner("dask")),
+        ("dask:2", Runner("dask", workers=2)),
+        ("dask:tls://10.0.0.1:8786", Runner("dask", address="tls://10.0.0.1:8786")),
+        ("ray:head:6379", Runner("ray", address="head:6379")),
+        ("ray:ray://[::1]:10001", Runner("ray", address="ray://[::1]:10001")),
+    ],
+)
+def test_a_runner_has_workers_here_or_the_address_of_a_cluster(text, runner):
+    assert parse_runner(text) == runner
+
+
+@pytest.mark.parametrize("text", ["dsk", "dask:", "dask:0", "dask:tcp://", "ray:head", "dask:host:99999", "dask:²"])
+@pytest.mark.parametrize("form", ["{}", " {}"])
+def test_what_is_no_runner_is_refused_with_the_form(text, form):
+    with pytest.raises(BadInput, match=r"runner .*write NAME, NAME:WORKERS or"):
+        parse_runner(form.format(text))
+
+
+@pytest.mark.parametrize("text", ["local:2", "process:tcp://127.0.0.1:1"])
+def test_threads_have_no_workers_and_processes_no_address(text):
+    with pytest.raises(BadInput, match="neither workers nor the address"):
+        parse_runner(text)
+
+
+def test_a_misspelt_runner_is_answered_with_the_nearest():
+    with pytest.raises(BadInput, match="did you mean 'dask'"):
+        parse_runner("dsak:2")
+
+
+def test_option_and_card_come_before_the_variable(monkeypatch):
+    assert find_runner(None) == Runner("local")
+    monkeypatch.setenv("VOCABSEM_RUNNER", "process:4")
+    assert find_runner(None) == Runner("process", workers=4)
+    assert find_runner("local") == Runner("local")
+
+
+@pytest.mark.parametrize(
+    ("address", "there"),
+    [("tcp://10.0.0.1:8786", ("10.0.0.1", 8786)), ("head:6379", ("head", 6379)), ("ray://[::1]:1", ("::1", 1))],
+)
+def test_an_address_has_host_and_port(address, there):
+    assert host_and_port(address) == there
+
+
+def test_workers_of_this_machine_divide_its_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert local_workers(Runner("process")) == (2, 6)
+    assert local_workers(Runner("dask", workers=5)) == (5, 2)
+    assert local_workers(Runner("ray", workers=99)) == (99, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert local_workers(Runner("process")) == (2, 2)
+
+
+def test_the_runner_of_a_card_is_checked_and_changes_neither_its_name_nor_its_record(tmp_path):
+    card = str(write_card(tmp_path / "one.yaml", GOOD | {"runner": "dask:2"}))
+    experiment = load_variant(card, {"runner": "process"})
+    assert (experiment.name, experiment.runner) == ("one", "process")
+    assert "runner" not in experiment.model_dump()
+    with pytest.raises(CardError, match=r"runner: runner 'dsak'.*did you mean 'dask'"):
+        load_variant(card, {"runner": "dsak"})

@@ -1,0 +1,73 @@
+"""A worker process of an engine, on this machine or another: its environment, and what it has in common with a command.
+
+Engines import it by name in processes that they start themselves, so that it imports nothing slow.
+"""
+
+import hashlib
+import platform
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vocabsem.installation import PACKAGE, ROOT, SHIPPED, put_root_on_path
+
+__all__ = ["code_digest", "facts", "prepare"]
+
+PACKAGES = ("prefect", "torch", "transformers", "tokenizers", "peft", "scikit-learn", "numpy", "pyarrow")
+"""Packages whose versions change results, or how a task is sent."""
+
+
+def prepare(home: str | None = None) -> None:
+    """Make this process one that computes tasks of a home, before its first task.
+
+    Parameters
+    ----------
+    home : str, optional
+        Its folder; without one, that of VOCABSEM_HOME.
+    """
+    put_root_on_path()
+    import_module("flows.services.environment").set_environment(home)
+
+
+def facts(shared: str) -> dict[str, str]:
+    """Return what a worker must have in common with the command whose tasks it computes.
+
+    Parameters
+    ----------
+    shared : str
+        A file in the home, which the command wrote.
+
+    Returns
+    -------
+    dict of str to str
+        Names for people to values; `home` is the content of the file, empty where it is not there.
+    """
+    file = Path(shared)
+    return {
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "vocabsem": code_digest(),
+        **{package: _version(package) for package in PACKAGES},
+        "home": file.read_text(encoding="utf-8") if file.is_file() else "",
+    }
+
+
+def code_digest() -> str:
+    """Return twelve digits of the SHA-256 of the installed code, with its SQL.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256()
+    for package in (PACKAGE, *(ROOT / name for name in ("flows", "tasks", "warehouse"))):
+        names = [path.relative_to(package) for path in package.rglob("*") if path.suffix in (".py", ".sql")]
+        for name in sorted(name for name in names if name.parts[0] != SHIPPED):
+            digest.update(f"{package.name}/{name.as_posix()}\0".encode() + (package / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
