@@ -41,7 +41,9 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
         citation=card.citation,
         template=card.template,
         sources={str(split): source for split, source in card.files.items()},
-        classes=[ClassFacts(label=i, name=label.name, word=label.word) for i, label in enumerate(card.labels)],
+        classes=[
+            ClassFacts(label=i, name=label.name, word=", ".join(label.words)) for i, label in enumerate(card.labels)
+        ],
         rows=splits,
     )
     checks = [

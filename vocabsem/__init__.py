@@ -14,7 +14,7 @@ _EXPORTS = {
     "extraction": ("extract",),
     "language_model": ("load_model",),
     "methods": (
-        *("AnchorSimilarity", "BatchCalibration", "CLAP", "Centroid", "ContextualCalibration"),
+        *("AnchorSimilarity", "AutoVerbalizer", "BatchCalibration", "CLAP", "Centroid", "ContextualCalibration"),
         *("DomainCalibration", "EMDirichlet", "GDAPrior", "GaussianEM", "HeadTuning", "KNeighbors"),
         *("KernelSVC", "KnnPrompting", "LPPlusPlus", "LabelSpace", "LabelSpreading", "LinC"),
         *("LinearProbe", "OrdinalRidge", "PaperCalibrator", "PointwiseMutualInformation", "ProbeSelfTraining"),

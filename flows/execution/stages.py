@@ -207,15 +207,13 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -
         for span in todo:
             if len(waiting) == IN_FLIGHT * slots():
                 result_of(waiting.pop(0))
+            memory = extraction_bytes(pair.model, step.spec, span[1] - span[0])
+            claim = partial(submit, device=experiment.device, memory=memory)
             rest = (step, *span, experiment.device, file)
-            settings = {
-                "device": experiment.device,
-                "memory": extraction_bytes(pair.model, step.spec, span[1] - span[0]),
-            }
             if scores:
-                waiting.append(submit(score_shard, plan.home, pair.model, *rest, **settings))
+                waiting.append(claim(score_shard, plan.home, pair.model, *rest))
             else:
-                waiting.append(submit(extract_shard, plan.home, pair.model, pair.dataset, *rest, **settings))
+                waiting.append(claim(extract_shard, plan.home, pair.model, pair.dataset, *rest))
         for future in waiting:
             result_of(future)
     if scores:

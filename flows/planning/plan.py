@@ -200,7 +200,7 @@ def _pair(
 ) -> ModelDatasetPlan:
     limits = experiment.limits.model_dump()
     examples = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits=limits))
-    words = tuple(dataset.label_words) if model.family == "encoder" else ()
+    words = tuple(dataset.all_words) if model.family == "encoder" else ()
     anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge=experiment.gauge, words=words))
     prompts: dict[str, Any] = {
         "model": model.name,
@@ -234,7 +234,7 @@ def _pair(
         name = f"{split}+{name}@{seed}" if shown else split
         step: Step[Any]
         if spec.scoring:
-            step = word_scores[name] = Step(WordScoresSpec(**of_split, words=tuple(dataset.label_words)))
+            step = word_scores[name] = Step(WordScoresSpec(**of_split, words=tuple(dataset.all_words)))
         else:
             step = states[name] = Step(StatesSpec(**of_split, layers=layers, pooling=experiment.pooling))
         return StatesRef(split=split, key=step.key, random_state=seed if shown else None)
@@ -252,7 +252,7 @@ def _pair(
                 revision=info.revision,
                 sha256=info.sha256,
             ),
-            "words": dataset.label_words,
+            "words": [label.word for label in dataset.labels],
             "word_tokens": dataset.word_tokens,
             "seeds": seeds,
             "temperature": experiment.temperature and (info.family == "adapters" or info.temperature_folds),

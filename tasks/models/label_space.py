@@ -1,6 +1,7 @@
 """Stored anchors and head rows to the space that methods compare states in."""
 
 from functools import lru_cache
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,7 +46,8 @@ def word_space(home: Home, spec: WordScoresFitSpec) -> LabelSpace:
     manifest = Lake(home).partition(spec.reads, key, **where).manifest()
     assert manifest is not None
     tokens = facts_of(manifest, WordScoresFacts).words
-    words = [[word] for word in range(len(tokens))]
+    numbers = iter(range(len(tokens)))
+    words = [list(islice(numbers, 1 if isinstance(mine, str) else len(mine))) for mine in spec.words]
     return score_space(list(map(len, tokens)), words, per_token=spec.scoring == "exact_mean")
 
 

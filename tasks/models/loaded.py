@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
+from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,19 +91,26 @@ def word_ids(model: ModelCard, spec: WordScoresSpec, home: Home) -> list[list[in
 
 
 def label_ids(model: ModelCard, dataset: DatasetCard, home: Home) -> list[list[int]]:
-    """Token ids of each label word, in class order: rows of its anchors. Raises LabelWordError.
+    """Token ids of the label words of each class: rows of its anchors. Raises LabelWordError.
 
-    An encoder's label words are its only anchors, in class order.
+    An encoder's label words are its only anchors, in class order. Of several words of a class each weighs the same in a
+    mean over its tokens: those of shorter words are repeated.
     """
     with tokenizing(model, home) as tokenizer:
         if model.family == "encoder":
-            return [[row] for row in range(dataset.classes)]
-        card = dataset.name.partition("@")[0]
-        return label_tokens(
-            tokenizer,
-            dataset.label_words,
-            strategy=dataset.word_tokens,
-            dataset=card,
-            chat=model.conversation,
-            alone=model.begins_answers,
-        )
+            tokens = [[row] for row, _ in enumerate(dataset.all_words)]
+        else:
+            tokens = label_tokens(
+                tokenizer,
+                dataset.all_words,
+                strategy=dataset.word_tokens,
+                dataset=dataset.name.partition("@")[0],
+                chat=model.conversation,
+                alone=model.begins_answers,
+            )
+    of_words, classes = iter(tokens), []
+    for label in dataset.labels:
+        mine = list(islice(of_words, len(label.words)))
+        length = lcm(*map(len, mine))
+        classes.append([token for ids in mine for token in ids for _ in range(length // len(ids))])
+    return classes

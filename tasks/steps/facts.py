@@ -43,7 +43,7 @@ class ClassFacts(Facts):
     name: str
     """In the data."""
     word: str
-    """The label word."""
+    """The label word, or several."""
 
 
 class ExamplesFacts(Facts):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Key, ModelDatasetSpec, Spec, keys_of, numbered, role
-from tasks.steps.specs import AnchorsSpec, FitSpec, StatesSpec
+from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec
 from vocabsem.label_kinds import LabelKind
 
 
@@ -66,8 +66,8 @@ class DiagnosticsSpec(ModelDatasetSpec):
     """By the prompts that they are of."""
     anchors: dict[str, Key]
     """By their gauge."""
-    words: tuple[str, ...]
-    """The label words, in class order."""
+    words: tuple[LabelWords, ...]
+    """The label words, in class order; several of a class as a list."""
     word_tokens: str
     """What stands for a word of several tokens: the first, or the mean of all."""
 

@@ -14,6 +14,7 @@ from vocabsem.layers import Layer, Pooling
 from vocabsem.shots import OnInsufficient
 
 Shots = int | Literal["all"]
+LabelWords = str | tuple[str, ...]
 Scoring = Literal["exact", "exact_mean"]
 SPLITS = ("train", "validation", "test")
 
@@ -182,8 +183,8 @@ class FitSpec(ModelDatasetSpec):
     """Labeled examples per class."""
     method: MethodSettings
     """The estimator."""
-    words: tuple[str, ...]
-    """The label words, in class order."""
+    words: tuple[LabelWords, ...]
+    """The label words, in class order; several of a class as a list."""
     word_tokens: str
     """What stands for a word of several tokens: the first, or the mean of all."""
     seeds: tuple[int, ...]

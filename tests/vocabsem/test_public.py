@@ -11,8 +11,8 @@ from vocabsem.methods import load_method, method_infos
 METHODS = [load_method(name) for name, info in method_infos().items() if info.family == "states"]
 
 SURFACE = """
-AnchorSimilarity BatchCalibration CLAP Centroid ContextualCalibration DomainCalibration EMDirichlet GDAPrior
-GaussianEM HeadTuning KNeighbors KernelSVC KnnPrompting LPPlusPlus LabelSpace LabelSpreading LinC LinearProbe
+AnchorSimilarity AutoVerbalizer BatchCalibration CLAP Centroid ContextualCalibration DomainCalibration EMDirichlet
+GDAPrior GaussianEM HeadTuning KNeighbors KernelSVC KnnPrompting LPPlusPlus LabelSpace LabelSpreading LinC LinearProbe
 OrdinalRidge PaperCalibrator PointwiseMutualInformation ProbeSelfTraining PrototypicalCalibration RandomFeatures
 RidgePrior RidgeProbe RidgeSelfTraining StateOptimization TextStates TipAdapter TransCLIP UnseenClasses
 VocabularyCalibrator WhitenedCentroid ZeroShot bootstrap encode_prompts evaluate extract load_card load_model

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vocabsem.prompting import validate_template
 
-__all__ = ["Card", "Label", "LocalCopy", "SplitRule"]
+__all__ = ["Card", "Label", "LocalCopy", "SplitRule", "words_of"]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -15,6 +15,27 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 Template = Annotated[Text, AfterValidator(validate_template)]
+
+
+def _validate_words(words: str | list[str]) -> str | list[str]:
+    """Return the label word or words of a class. Raises ValueError for none, blank ones and one that stands twice."""
+    each = words_of(words)
+    if not each:
+        raise ValueError("the class has no label word: give it one")
+    for word in each:
+        if not word or word != word.strip():
+            raise ValueError(f"label word {word!r}: give a word without white space around it")
+        if each.count(word) > 1:
+            raise ValueError(f"label word {word!r} is given to one label twice")
+    return words
+
+
+def words_of(words: str | list[str]) -> list[str]:
+    """Return the words of a class, of which a card gives one or a list."""
+    return [words] if isinstance(words, str) else words
+
+
+Words = Annotated[str | list[str], AfterValidator(_validate_words)]
 
 
 class Card(BaseModel):
@@ -30,13 +51,18 @@ class Label(Card):
     """Name in tables and predictions."""
     value: str | int | list[str | int]
     """The label column's value or values for this class, compared as text."""
-    word: Text
-    """The label word, whose tokens stand for the class."""
+    word: Words
+    """The label word, whose tokens stand for the class; or several, whose logits and anchors are averaged."""
 
     @property
     def values(self) -> list[str]:
         """The label column's values for this class, as text."""
         return [str(v) for v in (self.value if isinstance(self.value, list) else [self.value])]
+
+    @property
+    def words(self) -> list[str]:
+        """The label words of this class; the first is the one that demonstrations show."""
+        return words_of(self.word)
 
 
 class SplitRule(Card):

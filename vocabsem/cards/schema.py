@@ -16,6 +16,8 @@ from vocabsem.cards.base import (
     Template,
     Text,
     Variant,
+    Words,
+    words_of,
 )
 from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
@@ -80,7 +82,7 @@ class DatasetCard(Card):
     """The prompt, with `{field}` where a field's text goes; the label word follows it, or stands at `{mask}`."""
     templates: dict[Variant, Template] = Field(default_factory=dict)
     """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
-    words: dict[Variant, list[Text]] = Field(default_factory=dict)
+    words: dict[Variant, list[Words]] = Field(default_factory=dict)
     """Other label words by name, in class order: `trec@words-plain` has those called `plain`."""
     split: SplitRule = SplitRule()
     """How rows are divided where the source does not do it."""
@@ -94,8 +96,13 @@ class DatasetCard(Card):
 
     @property
     def label_words(self) -> list[str]:
-        """Label words of the classes, in class order."""
-        return [label.word for label in self.labels]
+        """Label words of the classes, in class order; of several the first."""
+        return [label.words[0] for label in self.labels]
+
+    @property
+    def all_words(self) -> list[str]:
+        """All label words of all classes, in class order."""
+        return [word for label in self.labels for word in label.words]
 
     @property
     def classes(self) -> int:
@@ -112,7 +119,7 @@ class DatasetCard(Card):
         for name, words in self.words.items():
             if len(words) != self.classes:
                 raise ValueError(f"words.{name} has {len(words)} words for {self.classes} labels")
-            _check_distinct([[word] for word in words], f"label word of words.{name}")
+            _check_distinct(list(map(words_of, words)), f"label word of words.{name}")
         if "all" in self.files and len(self.files) > 1 and self.format != "hub":
             raise ValueError("files has 'all' and others: give 'all' alone, or one file per split")
         if "all" not in self.files and not {"train", "test"} <= set(self.files):
@@ -137,7 +144,7 @@ class DatasetCard(Card):
             )
         _check_distinct([label.values for label in self.labels], "label value", folded)
         _check_distinct([[name] for name in self.label_names], "label name", folded)
-        _check_distinct([[word] for word in self.label_words], "label word")
+        _check_distinct([label.words for label in self.labels], "label word")
         if self.label_kind == "ordinal" and self.classes < 3:
             raise ValueError("label_kind is 'ordinal' with 2 labels, between which there is no order: leave it out")
         if "label" in self.label_names:

@@ -153,6 +153,17 @@ RIVALS = (
         params={"alphas": AROUND["alphas"], "cv": 5},
     ),
     MethodInfo(
+        name="auto_verbalizer",
+        summary="The model's own answer on several words a class: those nearest to its label word, refined on texts.",
+        target="vocabsem.methods.auto_verbalizer:AutoVerbalizer",
+        learns_from_unlabeled=True,
+        needs_labels=False,
+        reads_vocabulary=True,
+        fit_copies=(0.0, 4.0),
+        positive=("n_words",),
+        params={"n_words": 20, "min_relevance": 1.0},
+    ),
+    MethodInfo(
         name="pmi",
         summary="The model's own answer, less its mean logarithm for content-free prompts.",
         target="vocabsem.methods.calibrations:PointwiseMutualInformation",

@@ -70,13 +70,14 @@ def test_what_each_says_of_itself():
         "prototypical_calibration",
         "label_spreading",
         "linc",
+        "auto_verbalizer",
         "pmi",
         "kernel_svc",
         "whitened_centroid",
         "random_features",
     ]
     assert METHODS.keys() - with_("needs_labels") == {
-        *("zero_shot", "anchor_similarity", "prototypical_calibration"),
+        *("zero_shot", "anchor_similarity", "prototypical_calibration", "auto_verbalizer"),
         *calibrations,
     }
     # what draws more than random targets in fit, so that seeds differ also where all labels are seen
@@ -89,7 +90,8 @@ def test_what_each_says_of_itself():
         "vocabulary_calibrator",
         "ordinal_ridge",
     }
-    assert with_("reads_vocabulary") == {"knn_prompting"}
+    assert with_("reads_vocabulary") == {"knn_prompting", "auto_verbalizer"}
+    assert with_("reads_answers_alone") == {"zero_shot", "prototypical_calibration", "linc", *calibrations}
     backgrounds = {name: METHODS[name].background for name in METHODS if METHODS[name].background != "train"}
     assert backgrounds == {
         "zero_shot": "none",

@@ -34,7 +34,7 @@ def test_what_a_class_inherits_is_its_own():
     assert method_info("domain_calibration").background == "domain_words"
 
 
-LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration"}  # of the model to those texts
+LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration", "auto_verbalizer"}  # of the model to those texts
 READ_TRAINING_TEXTS = [n for n, m in method_infos().items() if m.family == "states" and m.background == "train"]
 
 
@@ -43,7 +43,7 @@ def test_methods_that_learn_from_unlabeled_texts_see_more_than_what_centers_and_
     """Texts of the same answers, and the same mean and deviation in every column; columns vary together or apart."""
     X, y = make_states(n=30)
     few = {"epochs": 2} if name == "paper_calibrator" else {}
-    space = make_whole_space() if name == "knn_prompting" else make_space()
+    space = make_whole_space() if method_info(name).reads_vocabulary else make_space()
     answering = 0 if name in LEARN_FROM_ANSWERS else 3  # columns that the vocabulary reads
     for words in (space, *([space.vocabulary] if space.vocabulary else [])):
         words.head[:, 3:] = words.anchors[:, 3:] = 0
