@@ -61,8 +61,8 @@ def evaluate_ordinal(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, f
 
     Examples
     --------
-    >>> evaluate_ordinal([0, 1, 2], [[1, 0, 0], [0, 1, 0], [0, 1, 0]])["qwk"]
-    0.75
+    >>> round(evaluate_ordinal([0, 1, 2], [[1, 0, 0], [0, 1, 0], [0, 1, 0]])["qwk"], 3)
+    0.667
     """
     y, p = checked(labels, probabilities)
     return {name: float(metric.from_means(metric.terms(y, p).mean(0))) for name, metric in ORDINAL_METRICS.items()}

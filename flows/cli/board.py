@@ -30,19 +30,8 @@ FLAGS = {"control": "C", "unlabeled": "U"}  # with their heads and marks where t
 HEADS = METRICS | {"shots": "at", "control": "control", "unlabeled": "unlabeled", "interval": "95 %"}
 HEADS |= {"spread": "spread", "n_seeds": "seeds", "ari_before": "ARI before", "ari_after": "ARI after"}
 # The columns beside those of the shots, the most wanted first.
-WANTED = (
-    "shots",
-    *FLAGS,
-    "interval",
-    *ORDINAL_METRICS,
-    "nll",
-    "ece",
-    "fit_seconds",
-    "accuracy",
-    "brier",
-    "spread",
-    "n_seeds",
-)
+WANTED = ("shots", *FLAGS, "interval", *ORDINAL_METRICS, "nll", "ece", "fit_seconds", "accuracy", "brier")
+WANTED += ("spread", "n_seeds")
 NAMES = 0.28  # of the width, at most
 
 

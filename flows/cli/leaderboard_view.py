@@ -1,6 +1,6 @@
 """Print the leaderboards of a run, and those of all runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from flows.planning.plan import Plan
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
+from vocabsem.ordinal_metrics import ORDINAL_METRICS
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -84,7 +85,7 @@ def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, 
         out.print()
 
 
-def _print_legend(out: Console, selection: Selection, rows: Iterable[Row]) -> None:
+def _print_legend(out: Console, selection: Selection, rows: Sequence[Row]) -> None:
     """Print what the boards of a selection show."""
     metric = METRICS[selection.metric] + " over the classes that occur" * (selection.metric == "macro_f1")
     out.print(f"{metric[0].upper()}{metric[1:]}, on test data, mean over seeds, by labeled examples per class.")
@@ -97,4 +98,5 @@ def _print_legend(out: Console, selection: Selection, rows: Iterable[Row]) -> No
             "+random, +head, +none: random vectors, head rows or nothing in place of the anchors: what these add."
         )
     if selection.columns is None and out.width < WIDE:
-        out.print(f"More columns, whole names: a wider terminal. Or leaderboard --columns {','.join(WANTED[4:])}.")
+        names = [name for name in WANTED[4:] if name not in ORDINAL_METRICS or has_metric(rows, name)]
+        out.print(f"More columns, whole names: a wider terminal. Or leaderboard --columns {','.join(names)}.")

@@ -220,15 +220,10 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     """Tabulate the scores on one data set with their intervals; those of ordinal labels in a table of their own."""
     note, rows = "Macro-F1 with its 95 % interval, by labeled examples per class.", results.of(dataset)
     tables = _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
-    title, note = (
-        f"{dataset}, classes in order",
-        "Quadratic weighted kappa (QWK) with its 95 % interval / MAE in classes.",
-    )
-
-    def cell(rows: list[Row]) -> str:
-        return f"{with_interval(rows[0], 'qwk')} / {rows[0]['mae']:.3f}"
-
     rows = [row for row in rows if row["qwk"] is not None]
+    note = "Quadratic weighted kappa (QWK) with its 95 % interval / mean absolute error (MAE) in classes."
+    cell = lambda rows: f"{with_interval(rows[0], 'qwk')} / {rows[0]['mae']:.3f}"  # noqa: E731
+    title = f"{dataset}, classes in order"
     return tables + _by_shots(results, title, note, rows, lambda rows: rows[0]["qwk"], cell, complete=False)
 
 

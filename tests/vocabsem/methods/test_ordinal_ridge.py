@@ -63,11 +63,11 @@ def test_thresholds_have_the_largest_likelihood_with_a_row_of_each_class_at_its_
         p = class_probabilities(u, sharpness, edges)[np.arange(len(u)), y]
         return -np.log(np.maximum(p, 1e-300)).sum() + 0.5 * (parameters[0] - np.log(2)) ** 2
 
-    found = np.r_[np.log(k), thresholds]
+    result = np.r_[np.log(k), thresholds]
     options = {"maxiter": 20_000, "maxfev": 20_000, "xatol": 1e-9, "fatol": 1e-12}
-    rival = minimize(cost, found + 0.05, method="Nelder-Mead", options=options)
-    assert cost(found) == pytest.approx(rival.fun, abs=1e-6)
-    np.testing.assert_allclose(found, rival.x, atol=2e-3)  # cost is flat: 1e-6 of it is 1e-3 of them
+    rival = minimize(cost, result + 0.05, method="Nelder-Mead", options=options)
+    assert cost(result) == pytest.approx(rival.fun, abs=1e-6)
+    np.testing.assert_allclose(result, rival.x, atol=2e-3)  # cost is flat: 1e-6 of it is 1e-3 of them
     assert (np.diff(thresholds) > 0).all()
 
 
