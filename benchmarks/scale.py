@@ -21,7 +21,7 @@ from flows.services.prefect_api import in_process
 from tasks.steps.decorator import step_task
 from warehouse.home import Home
 
-ROWS, SHARD = 256, 16
+ROWS, SHARD = 128, 8
 TASKS = 100
 
 
