@@ -38,7 +38,7 @@ def workers(runner: Runner, home: Home) -> Iterator[Workers]:
         yield Workers(
             tasks,
             slots=sum(worker["nthreads"] for worker in known),
-            memory=max(worker["memory_limit"] for worker in known) or None,
+            memory=int(max(worker["resources"].get(MEMORY, worker["memory_limit"]) for worker in known)) or None,
             gpus=int(sum(worker["resources"].get(GPU, 0) for worker in known)),
             claim=lambda gpus, memory: _claim({GPU: gpus, MEMORY: memory}, known),
             lost=(distributed.scheduler.KilledWorker,),
