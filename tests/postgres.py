@@ -16,10 +16,10 @@ from flows.services.process import free_port
 def programs():
     """The folder of PostgreSQL's programs, the newest of Debian's; skips the test where there is none."""
     pytest.importorskip("psycopg2", reason="pip install 'vocabsem[postgres]'")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if not found:
+    known = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not known:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
-    return found[-1].parent
+    return known[-1].parent
 
 
 @contextmanager

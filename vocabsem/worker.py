@@ -54,9 +54,9 @@ def facts(shared: str) -> dict[str, str]:
 
 @cache
 def code_digest() -> str:
-    """Return twelve digits of the SHA-256 of the installed code, with its SQL, as it was when this process first looked.
+    """Return twelve digits of the SHA-256 of the installed code and SQL, as they were when this process first looked.
 
-    A process that lives on when its files change goes on with the code that it has.
+    A process that lives on when its files change keeps the code that it has.
 
     Returns
     -------

@@ -12,8 +12,8 @@ def read(home: Home, statement: str, *values: str) -> list[Any]:
 
     Raises sqlite3.DatabaseError for a file that cannot be read, BadInput for a server that does not answer.
     """
-    if found := setting("mlflow"):
-        with connected(*found) as connection:
+    if named := setting("mlflow"):
+        with connected(*named) as connection:
             return rows(connection, statement, values)
     if not home.mlflow.exists():
         return []

@@ -63,10 +63,10 @@ def check_postgres(program: Program) -> Database | None:
 
     Raises BadInput where it does not answer, is too old, or of a newer version of the program.
     """
-    found = setting(program)
-    if found is None:
+    named = setting(program)
+    if named is None:
         return None
-    name, uri = found
+    name, uri = named
     with connected(name, uri) as connection:
         major, *minor = connection.dialect.server_version_info or (0,)
         schema = next((version for (version,) in rows(connection, "schema_version")), None)

@@ -1,4 +1,4 @@
-"""What the engines are asked for, in their own words."""
+"""What is claimed of the engines, in their own words."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from flows.planning.runner import Runner
 from warehouse.home import Home
 
 
-def test_dask_is_asked_for_what_a_worker_declares():
+def test_dask_gets_claims_of_what_a_worker_declares():
     dask = pytest.importorskip("dask")
     pytest.importorskip("prefect_dask", reason="pip install 'vocabsem[dask]'")
     from flows.execution.dask_workers import _claim
@@ -37,7 +37,7 @@ def test_a_cluster_of_dask_that_the_command_starts_is_private(monkeypatch):
     assert (options["n_workers"], options["env"]["OMP_NUM_THREADS"]) == (3, "4")
 
 
-def test_ray_is_asked_for_gpus_and_memory():
+def test_ray_gets_claims_of_gpus_and_memory():
     pytest.importorskip("prefect_ray", reason="pip install 'vocabsem[ray]'")
     from prefect_ray.context import RemoteOptionsContext
 

@@ -58,11 +58,11 @@ def test_without_a_setting_there_is_the_file_of_the_home(tmp_path, monkeypatch):
 
 
 def test_an_empty_database_is_known_by_its_server_and_name(database, tmp_path):
-    found = check_postgres("mlflow")
+    known = check_postgres("mlflow")
     assert Home(tmp_path).tracking_uri == database
-    assert found.where == "127.0.0.1/" + database.rpartition("/")[2]
-    assert int(found.version.split(".")[0]) >= 13
-    assert found.schema is None
+    assert known.where == "127.0.0.1/" + database.rpartition("/")[2]
+    assert int(known.version.split(".")[0]) >= 13
+    assert known.schema is None
     assert read(Home(tmp_path), "registered") == [], "nothing was made in it yet"
 
 
@@ -87,8 +87,8 @@ def test_a_database_of_a_newer_program_is_refused(database, monkeypatch, tmp_pat
 def test_the_newest_migration_is_that_of_the_program_itself(database, tmp_path):
     with store(Home(tmp_path / "home")) as client:
         assert [one.name for one in client.search_experiments()] == ["Default"]
-    found = check_postgres("mlflow")
-    assert found.schema == found.newest
+    known = check_postgres("mlflow")
+    assert known.schema == known.newest
     assert not (tmp_path / "home" / "mlflow.db").exists()
 
 
