@@ -88,4 +88,5 @@ def _claim(wanted: dict[str, int], known: Any) -> AbstractContextManager[Any]:
     """Claim what is wanted of the resources that workers declare: for another one Dask would wait for ever."""
     declared = {name for worker in known for name in worker["resources"]}
     resources = {name: amount for name, amount in wanted.items() if amount and name in declared}
-    return dask.annotate(resources=resources) if resources else dask.annotate()
+    claimed: AbstractContextManager[Any] = dask.annotate(resources=resources) if resources else dask.annotate()
+    return claimed
