@@ -21,34 +21,30 @@ from flows.services.prefect_api import in_process
 from tasks.steps.decorator import step_task
 from warehouse.home import Home
 
-ROWS, SHARD = 256, 16
-TASKS = 100
+ROWS, SHARD = 96, 8
+TASKS = 50
+FIGURES, UNITS = ("extraction", "a task that does nothing"), ("rows/s", "ms")
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    bare = None
-    for name in ("local", "process", "dask", "ray"):
-        if name in EXTRAS and not find_spec(EXTRAS[name]):
-            continue
-        each = ["local"] if name == "local" else [f"{name}:1", f"{name}:2"]
-        figures = {runner: _measured(setting, runner) for runner in each}
-        first = figures[each[0]]
-        bare = bare or first
-        for runner, (rate, overhead) in figures.items():
-            beside = ("threads", bare) if runner == each[0] else (each[0], first)
-            yield Row(f"{runner}: extraction", rate, beside[0], beside[1][0], "rows/s", "")
-            yield Row(f"{runner}: a task that does nothing", overhead, "threads", bare[1], "ms", "")
-
-
-def _measured(setting: Setting, runner: str) -> tuple[float, float]:
-    """Return rows in a second, and milliseconds a task, once every worker has its model."""
+    engines = [name for name in ("process", "dask", "ray") if name not in EXTRAS or find_spec(EXTRAS[name])]
+    runners = ["local", *(f"{name}:{workers}" for name in engines for workers in (1, 2))]
     with own_home(setting) as home, in_process(home):
-        return _run(home, setting, runner)
+        figures: dict[str, tuple[float, float]] = {}
+        for index, runner in enumerate(runners):
+            figures[runner] = _measured(home, setting, runner, index)
+            beside = runner.replace(":2", ":1") if runner.endswith(":2") else "local"
+            for name, figure, other, unit in zip(FIGURES, figures[runner], figures[beside], UNITS, strict=True):
+                yield Row(f"{runner}: {name}", figure, beside, other, unit, "")
 
 
 @flow(name="scale")
-def _run(home: Home, setting: Setting, runner: str) -> tuple[float, float]:
-    warm, timed = (_plan(home, setting, runner, rows) for rows in (4 * SHARD, ROWS))
+def _measured(home: Home, setting: Setting, runner: str, index: int) -> tuple[float, float]:
+    """Return rows in a second, and milliseconds a task, once every worker has its model.
+
+    index: of the runner: each has other rows, for what is published is not computed again.
+    """
+    warm, timed = (_plan(home, setting, runner, rows + index) for rows in (4 * SHARD, ROWS))
     with started(warm):
         for plan in (warm, timed):
             build_datasets(plan)
@@ -58,7 +54,7 @@ def _run(home: Home, setting: Setting, runner: str) -> tuple[float, float]:
             began = time.perf_counter()
             work()
             seconds.append(time.perf_counter() - began)
-    return ROWS / seconds[0], 1000 * seconds[1] / TASKS
+    return (ROWS + index) / seconds[0], 1000 * seconds[1] / TASKS
 
 
 def _plan(home: Home, setting: Setting, runner: str, rows: int) -> Plan:

@@ -5,6 +5,7 @@ Engines import it by name in processes that they start themselves, so that it im
 
 import hashlib
 import platform
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,8 +52,11 @@ def facts(shared: str) -> dict[str, str]:
     }
 
 
+@cache
 def code_digest() -> str:
-    """Return twelve digits of the SHA-256 of the installed code, with its SQL.
+    """Return twelve digits of the SHA-256 of the installed code and SQL, as they were when this process first looked.
+
+    A process that lives on when its files change keeps the code that it has.
 
     Returns
     -------

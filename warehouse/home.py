@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from warehouse.errors import InvalidName
 
+BACKEND_STORE = "MLFLOW_BACKEND_STORE_URI"  # MLflow's own setting; a database of PostgreSQL is used
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
@@ -58,7 +59,9 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        return f"sqlite:///{self.mlflow}"
+        """Of MLflow's database: that of PostgreSQL which the user's setting names, else the file in the home."""
+        given = os.environ.get(BACKEND_STORE, "")
+        return given if given.startswith("postgresql") else f"sqlite:///{self.mlflow}"
 
     @property
     def artifacts(self) -> Path:

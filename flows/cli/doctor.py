@@ -20,7 +20,9 @@ from rich.table import Table
 from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
 from flows.services.servers import MLFLOW_PORT, PREFECT_PORT, live_api
+from tasks.tracking.postgres import Program, check_postgres
 from vocabsem.devices import has_nvidia, processor_flags
+from vocabsem.errors import BadInput
 from vocabsem.installation import CHECKOUT
 from warehouse.home import Home
 
@@ -55,7 +57,8 @@ def print_findings(home: Home, as_json: bool) -> bool:
 
 def examine(home: Home) -> list[Finding]:
     """Run every check, without a change and without network."""
-    findings = [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home), *_servers(home)]
+    findings = [_python(), *_packages(), _pip(), *_processor(), _gpu(), _memory(), *_home(home)]
+    findings += [*_databases(), *_servers(home)]
     return [replace(finding, fix="") if finding.ok else finding for finding in findings]
 
 
@@ -143,6 +146,30 @@ def _home(home: Home) -> Iterator[Finding]:
     yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, fix)
     results = "published" if home.catalog.exists() else "none yet: vocabsem run quickstart"
     yield Finding("warehouse", results)
+
+
+def _databases() -> Iterator[Finding]:
+    """Check the databases of PostgreSQL that the settings of Prefect and MLflow name, if they do."""
+    programs: tuple[Program, ...] = ("prefect", "mlflow")
+    for program in programs:
+        try:
+            database = check_postgres(program)
+        except BadInput as error:
+            yield Finding(f"{program} database", "cannot be used", False, str(error))
+            continue
+        if database is None:
+            continue
+        state, fix = "up to date", ""
+        if database.schema is None:
+            state = "empty, made at the first run"
+        elif database.schema != database.newest:
+            state = f"at migration {database.schema} of {database.newest}"
+            if program == "prefect":
+                state += ", which its server brings up to date"
+            else:
+                fix = 'mlflow db upgrade "$MLFLOW_BACKEND_STORE_URI"'
+        value = f"PostgreSQL {database.version}, {database.where}: {state}"
+        yield Finding(f"{program} database", value, not fix, fix)
 
 
 def _servers(home: Home) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ def workers(runner: Runner, home: Home) -> Iterator[Workers]:
         yield Workers(
             tasks,
             slots=sum(worker["nthreads"] for worker in known),
-            memory=max(worker["memory_limit"] for worker in known) or None,
+            memory=int(max(worker["resources"].get(MEMORY, worker["memory_limit"]) for worker in known)) or None,
             gpus=int(sum(worker["resources"].get(GPU, 0) for worker in known)),
             claim=lambda gpus, memory: _claim({GPU: gpus, MEMORY: memory}, known),
             lost=(distributed.scheduler.KilledWorker,),
@@ -88,4 +88,5 @@ def _claim(wanted: dict[str, int], known: Any) -> AbstractContextManager[Any]:
     """Claim what is wanted of the resources that workers declare: for another one Dask would wait for ever."""
     declared = {name for worker in known for name in worker["resources"]}
     resources = {name: amount for name, amount in wanted.items() if amount and name in declared}
-    return dask.annotate(resources=resources) if resources else dask.annotate()
+    claimed: AbstractContextManager[Any] = dask.annotate(resources=resources) if resources else dask.annotate()
+    return claimed

@@ -11,6 +11,7 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.execution.workers import Workers
 from flows.planning.runner import Runner, local_workers
+from vocabsem.devices import available_memory
 from vocabsem.worker import prepare
 from warehouse.home import Home
 
@@ -21,7 +22,7 @@ def workers(runner: Runner, home: Home) -> Iterator[Workers]:
     count, threads = local_workers(runner)
     arguments = (str(home.root), threads)
     with ProcessPoolTaskRunner(max_workers=count, initializer=_begin, initargs=arguments) as pool:
-        yield Workers(pool, slots=count, lost=(BrokenProcessPool,))
+        yield Workers(pool, slots=count, memory=available_memory() // count, lost=(BrokenProcessPool,))
 
 
 def _begin(home: str, threads: int) -> None:

@@ -87,5 +87,5 @@ class _Display:
 
     def _show_artifact(self) -> None:
         if isinstance(self.artifact, UUID):
-            percent = 100 * self.done / self.total if self.total else 100.0
+            percent = min(100.0, 100 * self.done / self.total) if self.total else 100.0  # a killed worker's count too
             update_progress_artifact(self.artifact, progress=percent)

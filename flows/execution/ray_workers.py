@@ -83,4 +83,5 @@ def _check(home: Home) -> None:
 
 def _claim(gpus: int, memory: int) -> AbstractContextManager[Any]:
     wanted = {"num_gpus": gpus, "memory": memory}
-    return remote_options(**{name: amount for name, amount in wanted.items() if amount})
+    claimed: AbstractContextManager[Any] = remote_options(**{name: n for name, n in wanted.items() if n})
+    return claimed

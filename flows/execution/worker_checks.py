@@ -11,7 +11,6 @@ from flows.planning.runner import host_and_port
 from vocabsem.errors import BadInput
 from vocabsem.worker import facts
 from warehouse.home import Home
-from warehouse.lake.files import first_line
 
 ANSWER_SECONDS = 5
 FIXES = {
@@ -38,8 +37,8 @@ def engine_errors(engine: str, address: str | None) -> Iterator[None]:
         raise
     except Exception as error:
         where = f" at {address}" if address else ""
-        reason = first_line(error) or type(error).__name__
-        raise BadInput(f"{engine}{where} cannot be used: {type(error).__name__}: {reason}") from error
+        *_, reason = ["no reason is given", *filter(str.strip, str(error).splitlines())]  # a traceback ends with it
+        raise BadInput(f"{engine}{where} cannot be used: {type(error).__name__}: {reason.strip()}") from error
 
 
 @contextmanager

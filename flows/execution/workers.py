@@ -102,7 +102,8 @@ def submit(task: Task[..., R], *arguments: Any, device: str = "cpu", memory: int
         )
     gpus = int(bool(workers.gpus) and device != "cpu")
     with workers.claim(gpus, memory):
-        return workers.runner.submit(task, get_call_parameters(task.fn, arguments, {}))
+        future: PrefectFuture[R] = workers.runner.submit(task, get_call_parameters(task.fn, arguments, {}))
+        return future
 
 
 def result_of(future: PrefectFuture[R]) -> R:

@@ -9,7 +9,7 @@ from flows.execution.activity import activity
 from flows.services.access import secret
 from flows.services.ghosts import close_ghosts, marked
 from flows.services.servers import ephemeral_server, live_api, record
-from tasks.tracking.databases import check_database
+from tasks.tracking.databases import check_databases
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 from warehouse.lake.files import first_line
@@ -25,9 +25,7 @@ def in_process(home: Home) -> Iterator[str]:
     What a killed process left open is closed first.
     """
     given = os.environ.get("PREFECT_API_URL")
-    if not given:
-        check_database(home.prefect / "prefect.db", "prefect")
-    check_database(home.mlflow, "mlflow")
+    check_databases(home, *(() if given else ("prefect",)), "mlflow")
     with ExitStack() as stack:
         url, auth = given, os.environ.get("PREFECT_API_AUTH_STRING")
         if not url or url == record(home).get("prefect"):

@@ -27,6 +27,7 @@ from flows.services.servers import (
     up_lock,
     write_record,
 )
+from tasks.tracking.databases import check_databases
 from tasks.tracking.store import store_lock
 from vocabsem.cards.folders import OWN
 from vocabsem.errors import BadInput
@@ -65,6 +66,7 @@ def _of_project() -> Path | None:
 
 def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs: Sequence[str] = ()) -> None:
     """Run the servers, and `workers` once they answer, until a signal comes."""
+    check_databases(home, "prefect", "mlflow")
     home.root.mkdir(parents=True, exist_ok=True)
     try:
         lock = up_lock(home).acquire(timeout=2)

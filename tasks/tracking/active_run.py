@@ -12,6 +12,7 @@ from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.markdown import escape
+from tasks.tracking.postgres import setting
 from tasks.tracking.runs import KEY, MOST_CHILDREN, NOTE, PARENT, experiment_id, git_commit, params
 from tasks.tracking.store import store
 from vocabsem.third_party import muted
@@ -85,7 +86,7 @@ def _user() -> str:
 
 def close_abandoned(home: Home) -> None:
     """Close the runs, with their children, whose process has ended, as KILLED."""
-    if not home.mlflow.exists():
+    if setting("mlflow") is None and not home.mlflow.exists():
         return
     with store(home) as client:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]

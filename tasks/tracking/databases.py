@@ -1,13 +1,13 @@
-"""The SQLite databases of other programs in a home, examined before anything is computed and recorded there."""
+"""The databases of other programs, examined before anything is computed and recorded there."""
 
 import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from tasks.tracking.outcome import SQL
+from tasks.tracking.postgres import SQL, Program, check_postgres
 from tasks.tracking.sqlite_reads import opened
 from vocabsem.errors import BadInput
+from warehouse.home import Home
 
 MIGRATIONS = {"prefect": "server/database/_migrations/versions/sqlite", "mlflow": "store/db_migrations/versions"}
 FIXES = {
@@ -17,8 +17,15 @@ FIXES = {
 }
 
 
-def check_database(path: Path, program: Literal["prefect", "mlflow"]) -> None:
-    """Raise BadInput where the program's database is damaged or of a version that is newer than the installed one."""
+def check_databases(home: Home, *programs: Program) -> None:
+    """Raise BadInput where a program's database cannot be used: its file in the home, or what its settings name."""
+    for program in programs:
+        if check_postgres(program) is None:
+            check_database({"prefect": home.prefect / "prefect.db", "mlflow": home.mlflow}[program], program)
+
+
+def check_database(path: Path, program: Program) -> None:
+    """Raise BadInput where the program's file is damaged or of a version that is newer than the installed one."""
     if not path.exists():
         return
     try:

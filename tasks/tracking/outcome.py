@@ -6,13 +6,11 @@ Read from MLflow's database file, because importing MLflow takes seconds and `vo
 import json
 import sqlite3
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.mlflow_reads import read
 from warehouse.home import Home
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
-SQL = Path(__file__).parent / "sql"
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,8 @@ def registrations(home: Home, run: str) -> list[Registration]:
 
 
 def _read(home: Home, name: str, run: str) -> list[str]:
-    """Return one column; nothing where there is no database, or one that cannot be read: to log there says why."""
-    path = home.mlflow
-    if not path.exists():
-        return []
+    """Return one column; nothing where there is no database, or a file that cannot be read: to log there says why."""
     try:
-        with opened(path) as database:
-            return [value for (value,) in database.execute((SQL / f"{name}.sql").read_text(encoding="utf-8"), (run,))]
+        return [value for (value,) in read(home, name, run)]
     except sqlite3.DatabaseError:
         return []

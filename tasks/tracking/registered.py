@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from tasks.tracking.databases import check_database
-from tasks.tracking.outcome import CHAMPION, SQL
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.databases import check_databases
+from tasks.tracking.mlflow_reads import read
+from tasks.tracking.outcome import CHAMPION
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
@@ -60,8 +60,5 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
 
 def _versions(home: Home) -> list[Version]:
     """Return every version by each alias."""
-    check_database(home.mlflow, "mlflow")
-    if not home.mlflow.exists():
-        return []
-    with opened(home.mlflow) as database:
-        return database.execute((SQL / "registered.sql").read_text(encoding="utf-8")).fetchall()
+    check_databases(home, "mlflow")
+    return read(home, "registered")

@@ -1,4 +1,6 @@
-"""The home's MLflow store: one SQLite file, made once, used by clients and by MLflow's global functions."""
+"""The home's MLflow store, made once, used by clients and by MLflow's global functions: a file of SQLite, or a
+database of PostgreSQL where MLflow's own setting names one.
+"""
 
 import shutil
 import sqlite3
@@ -11,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.databases import check_database
+from tasks.tracking.postgres import check_postgres, setting
 from vocabsem.third_party import muted
 from vocabsem.waiting import held
 from warehouse.home import Home
@@ -39,7 +42,7 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     Of a home that cannot be written, it is a copy for the time of the block: what is written is lost.
     Raises BadInput for a database that is damaged or of a newer version.
     """
-    if home.read_only:
+    if home.read_only and setting("mlflow") is None:
         with TemporaryDirectory() as copy:
             for file in home.root.glob("mlflow.db*"):
                 shutil.copyfile(file, Path(copy, file.name))
@@ -49,17 +52,26 @@ def store(home: Home) -> Iterator["MlflowClient"]:
     mlflow = _mlflow()
     with _global_store(mlflow, home.tracking_uri):
         with store_lock(home), muted(*MIGRATION_LOGGERS):
-            path = home.mlflow
-            if not path.exists() or not path.stat().st_size:
-                for left in home.root.glob(f"{path.name}{atomic.TEMPORARY}*"):
-                    left.unlink()
-                with atomic.replaced(path) as temporary:  # a kill between two migrations leaves what no start can open
-                    mlflow.MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
-            check_database(path, "mlflow")
-            client = mlflow.MlflowClient(home.tracking_uri, home.tracking_uri)
-            with closing(sqlite3.connect(home.mlflow)) as database:
-                database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
+            if check_postgres("mlflow"):
+                client = mlflow.MlflowClient(home.tracking_uri, home.tracking_uri)
+            else:
+                client = _file_client(mlflow, home)
         yield client
+
+
+def _file_client(mlflow: Any, home: Home) -> "MlflowClient":
+    """Return a client of the file in the home, made whole if there is none."""
+    path = home.mlflow
+    if not path.exists() or not path.stat().st_size:
+        for left in home.root.glob(f"{path.name}{atomic.TEMPORARY}*"):
+            left.unlink()
+        with atomic.replaced(path) as temporary:  # a kill between two migrations leaves what no start can open
+            mlflow.MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+    check_database(path, "mlflow")
+    client: MlflowClient = mlflow.MlflowClient(home.tracking_uri, home.tracking_uri)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("pragma journal_mode = wal")  # stays so: writes take a third of the time
+    return client
 
 
 @contextmanager

@@ -52,8 +52,8 @@ def test_the_shared_file_is_of_this_check_alone_and_goes(tmp_path):
 
 
 def test_whatever_an_engine_raises_is_one_line():
-    with pytest.raises(BadInput, match=r"^Dask at tcp://a:1 cannot be used: OSError: no route$"):  # noqa: SIM117
+    with pytest.raises(BadInput, match=r"^Dask at tcp://a:1 cannot be used: OSError: second line$"):  # noqa: SIM117
         with engine_errors("Dask", "tcp://a:1"):
-            raise OSError("no route\nsecond line")
+            raise OSError("first line\nsecond line\n")
     with pytest.raises(BadInput, match=r"^other$"), engine_errors("Dask", None):
         raise BadInput("other")
