@@ -48,7 +48,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="lexicon",
                 summary="Similarity, analogies and ratings of words in anchors, head rows and states by layer.",
-                seconds=240,
+                seconds=430,
                 files=("simlex", "wordsim", "analogies", "ratings", "senses", "valence"),
                 params={"exponents": (0.25, 0.5), "cv": 5, "max_words": 1500, "max_analogies": 2000},
             ),
@@ -57,6 +57,13 @@ _INFOS = MappingProxyType(
                 summary="From which layer the nearest label anchor of a text stays, and whether late ones are errors.",
                 seconds=60,
                 datasets=True,
+            ),
+            StudyInfo(
+                name="rate_distortion",
+                summary="What labels cost as categories of states by layer, beside the clusters of k-means.",
+                seconds=120,
+                datasets=True,
+                params={"starts": 4},
             ),
         )
     }

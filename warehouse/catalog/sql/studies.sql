@@ -17,3 +17,10 @@ from lake.studied
 where study = 'commitment'
 order by card, model, unit, metric, variant, layer;
 comment on view study_commitment is 'When texts of a data set commit to the anchor of a label; the null has random vectors in the anchors'' place.';
+
+create or replace view study_rate_distortion as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'rate_distortion'
+order by card, model, unit, metric, variant, layer;
+comment on view study_rate_distortion is 'Rate and distortion of the labels of a data set in its states; the null permutes the labels.';

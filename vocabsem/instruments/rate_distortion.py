@@ -1,0 +1,140 @@
+"""How many nats categories cost and how tight they are, beside the partition that k-means finds at the same number.
+
+L = I + βD of Shani et al. (From Tokens to Thoughts): the rate of a partition is I = log N − (1/N) Σ |C| log |C|, its
+distortion D the mean squared distance to the centroid, here as a share of the variance.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
+
+__all__ = ["distances", "rate", "rate_distortion_study"]
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.intp]
+
+
+def rate_distortion_study(
+    unit: str, spaces: list[Space], labels: Ints, *, starts: int, sampling: Sampling
+) -> StudyResult:
+    """Measure the partition by labels, and that by k-means with as many clusters, in every space.
+
+    Parameters
+    ----------
+    unit : str
+        What is partitioned.
+    spaces : list of Space
+        Vectors of the same n things.
+    labels : ndarray of shape (n,)
+        Category of each.
+    starts : int
+        Starts of k-means.
+    sampling : Sampling
+        Resamples of things, with centroids fixed; permutations of the labels. The null of the rate draws as many
+        categories evenly.
+
+    Returns
+    -------
+    StudyResult
+        rate of the labels; of each space distortion (share of the variance inside categories), gap (that of the labels
+        minus that of k-means) and ari (adjusted Rand index of k-means with the labels). The items are the categories by
+        their own distortion, the tightest first.
+    """
+    n, generator = len(labels), sampling.generator(1)
+    orders = [generator.permutation(n) for _ in range(sampling.null_draws)]
+    categories = len(np.unique(labels))
+    even = [rate(generator.integers(categories, size=n)) for _ in orders]
+    interval = sampling.interval(lambda rows: rate(labels[rows]), n)
+    values = [Value(unit, None, "labels", "rate", rate(labels), interval, percentiles(even), n)]
+    items: list[Item] = []
+    for space in spaces:
+        rows = np.asarray(space.vectors, np.float64)
+        values += _figures(unit, space, rows, labels, orders, starts, sampling)
+        items += _tightest(unit, space, rows, labels)
+    return StudyResult(tuple(values), tuple(items))
+
+
+def rate(labels: Ints) -> float:
+    """Return the rate of a partition, log N − (1/N) Σ |C| log |C|.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,)
+        Category of each thing.
+
+    Returns
+    -------
+    float
+        In nats: the entropy of the shares, 0 for one category.
+
+    Examples
+    --------
+    >>> round(rate(np.array([0, 0, 1, 1])), 4)
+    0.6931
+    """
+    sizes = np.unique(labels, return_counts=True)[1]
+    return float(np.log(len(labels)) - (sizes * np.log(sizes)).sum() / len(labels))
+
+
+def distances(vectors: Floats, labels: Ints) -> Floats:
+    """Return the squared distance of each thing to the centroid of its category.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (N, d)
+        The things.
+    labels : ndarray of shape (N,)
+        Category of each.
+
+    Returns
+    -------
+    ndarray of shape (N,)
+
+    Examples
+    --------
+    >>> distances(np.array([[0.0], [2.0], [3.0]]), np.array([0, 0, 1])).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    codes = np.unique(labels, return_inverse=True)[1]
+    members = np.eye(codes.max() + 1)[codes]
+    centroids = members.T @ vectors / members.sum(axis=0)[:, None]
+    return np.asarray(((vectors - centroids[codes]) ** 2).sum(axis=1))
+
+
+def _figures(
+    unit: str, space: Space, rows: Floats, labels: Ints, orders: list[Ints], starts: int, sampling: Sampling
+) -> Iterator[Value]:
+    """Yield distortion, gap and ari of a space, each with permuted labels beside it."""
+    n, total = len(labels), distances(rows, np.zeros(len(labels), int))
+    if not total.any():  # all things are one, as those of a template that ends alike are in layer 0
+        return
+    clusters = KMeans(len(np.unique(labels)), n_init=starts, random_state=sampling.seed).fit_predict(rows)
+    own, found = distances(rows, labels), distances(rows, clusters)
+    permuted = [distances(rows, labels[order]).sum() / total.sum() for order in orders]
+    frontier = found.sum() / total.sum()
+
+    def value(metric: str, of: Floats, null: list[float]) -> Value:
+        interval = sampling.interval(lambda drawn: float(of[drawn].sum() / total[drawn].sum()), n)
+        figure = float(of.sum() / total.sum())
+        return Value(unit, space.layer, space.variant, metric, figure, interval, percentiles(null), n)
+
+    yield value("distortion", own, permuted)
+    yield value("gap", own - found, [each - frontier for each in permuted])
+    interval = sampling.interval(lambda drawn: float(adjusted_rand_score(labels[drawn], clusters[drawn])), n)
+    null = percentiles([adjusted_rand_score(labels[order], clusters) for order in orders])
+    yield Value(
+        unit, space.layer, space.variant, "ari", float(adjusted_rand_score(labels, clusters)), interval, null, n
+    )
+
+
+def _tightest(unit: str, space: Space, rows: Floats, labels: Ints) -> Iterator[Item]:
+    mean = max(float(distances(rows, np.zeros(len(labels), int)).mean()), 1e-12)
+    own = distances(rows, labels)
+    shares = sorted((float(own[labels == label].mean()) / mean, str(label)) for label in np.unique(labels))
+    for rank, (share, label) in enumerate(shares, 1):
+        yield Item(f"{unit} categories: {space.variant}", space.layer, rank, share, label)
