@@ -79,9 +79,8 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
     keys = [Column("method", shorten_names(methods, int(NAMES * width)), number=False)]
     if selection.columns is not None:
         return stack(title, keys, figures(False) + others(selection.columns, HEADS), width, styles)
-    absent = {name for name in ORDINAL_METRICS if not has_metric(best.values(), name)}
-    absent |= {metric} if metric == "macro_f1" else {metric, "interval"}
-    names = [name for name in WANTED if name not in absent]
+    shown = {metric} if metric == "macro_f1" else {metric, "interval"}
+    names = [name for name in WANTED if name not in shown and has_metric(best.values(), name)]
     whole = [figures(False) + others(names, HEADS)]
     if metric == "macro_f1":
         whole.insert(0, figures(True) + others([name for name in names if name != "interval"], HEADS | FLAGS))
@@ -109,8 +108,8 @@ def merit(row: Row, name: str) -> tuple[float, float, float]:
 
 
 def has_metric(rows: Iterable[Row], name: str) -> bool:
-    """Return whether a row has the figure: those of ordinal labels are NULL for others."""
-    return any(not is_unknown(row[name]) for row in rows)
+    """Return whether rows have a column: QWK and MAE are NULL where labels have no order."""
+    return name not in ORDINAL_METRICS or any(not is_unknown(row[name]) for row in rows)
 
 
 def is_unknown(value: Any) -> bool:

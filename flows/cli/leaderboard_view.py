@@ -16,7 +16,6 @@ from flows.planning.plan import Plan
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
-from vocabsem.ordinal_metrics import ORDINAL_METRICS
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -98,5 +97,5 @@ def _print_legend(out: Console, selection: Selection, rows: Sequence[Row]) -> No
             "+random, +head, +none: random vectors, head rows or nothing in place of the anchors: what these add."
         )
     if selection.columns is None and out.width < WIDE:
-        names = [name for name in WANTED[4:] if name not in ORDINAL_METRICS or has_metric(rows, name)]
+        names = [name for name in WANTED[4:] if has_metric(rows, name)]
         out.print(f"More columns, whole names: a wider terminal. Or leaderboard --columns {','.join(names)}.")
