@@ -158,8 +158,8 @@ def _predictions(rows: Floats, targets: Floats, cv: int, sampling: Sampling) -> 
     return truth, predicted.reshape(truth.shape)
 
 
-def _r2_of(drawn: Ints, truth: Floats, predicted: Floats) -> float:
-    return float(_r2(truth[drawn], predicted[drawn]))
+def _r2_of(rows: Ints, truth: Floats, predicted: Floats) -> float:
+    return float(_r2(truth[rows], predicted[rows]))
 
 
 def _r2(truth: Floats, predicted: Floats) -> Floats:

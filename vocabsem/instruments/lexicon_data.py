@@ -226,10 +226,10 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     """
     generator = np.random.default_rng(seed)
     pairs = {name: [row for row in rows if {*row[:2]} <= tokens.keys()] for name, rows in judgments.pairs.items()}
-    questions = _drawn([row for row in judgments.analogies if {*row} <= tokens.keys()], most_analogies, generator)
+    questions = _sample([row for row in judgments.analogies if {*row} <= tokens.keys()], most_analogies, generator)
     ratings = {}
     for name, rated in judgments.ratings.items():
-        words = _drawn([word for word in rated if word in tokens], most, generator)
+        words = _sample([word for word in rated if word in tokens], most, generator)
         ratings[name] = {word: rated[word] for word in words}
     for name, kept in {**pairs, "analogies": questions, **ratings}.items():
         if len(kept) < FEWEST:
@@ -255,7 +255,7 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     )
 
 
-def _drawn(rows: Sequence[T], most: int, generator: np.random.Generator) -> list[T]:
+def _sample(rows: Sequence[T], most: int, generator: np.random.Generator) -> list[T]:
     return [rows[i] for i in np.sort(generator.permutation(len(rows))[:most])]
 
 
