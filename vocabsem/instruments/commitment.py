@@ -185,7 +185,7 @@ def _predictors(
     generator, n = sampling.generator(2), len(errors)
     permuted = [generator.permutation(errors) for _ in range(sampling.null_draws)]
     scores = {
-        "commit_layer": (own.commit.astype(float), [auroc(null.commit, errors) for null in nulls]),
+        "commit_layer": (own.commit.astype(float), [auroc(null.commit.astype(float), errors) for null in nulls]),
         "margin": (-own.margin, [auroc(-null.margin, errors) for null in nulls]),
         "curvature": (angles, [auroc(angles, other) for other in permuted]),
         "max_probability": (-confidence, [auroc(-confidence, other) for other in permuted]),

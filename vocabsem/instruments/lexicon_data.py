@@ -1,7 +1,7 @@
 """Read human judgments of words: similarity of pairs, analogies, ratings; keep the words that are tokens of a model."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -187,7 +187,7 @@ def read_valence(path: Path) -> dict[str, tuple[float, ...]]:
     DataError
         For another line, with its number.
     """
-    rated = {}
+    rated: dict[str, tuple[float, ...]] = {}
     for number, line in _lines(path, comment=None):
         word, *rest = line.split("\t")
         try:
@@ -231,7 +231,8 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     for name, rated in judgments.ratings.items():
         words = _sample([word for word in rated if word in tokens], most, generator)
         ratings[name] = {word: rated[word] for word in words}
-    for name, kept in {**pairs, "analogies": questions, **ratings}.items():
+    collections: dict[str, Sized] = {**pairs, "analogies": questions, **ratings}
+    for name, kept in collections.items():
         if len(kept) < FEWEST:
             raise DataError(
                 f"{name}: {len(kept)} judgments whose words are single tokens of the model, and {FEWEST} are needed:"
