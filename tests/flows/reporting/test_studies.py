@@ -29,8 +29,8 @@ ROWS = [
 
 
 def test_the_chart_has_a_line_a_variant_and_the_null():
-    drawn = chart([row for row in ROWS if row["metric"] == "spearman"])
-    series = {one.name: one for one in drawn.series}
+    figure = chart([row for row in ROWS if row["metric"] == "spearman"])
+    series = {one.name: one for one in figure.series}
     assert set(series) == {"head", "state", "null"}
     assert [x for x, _ in series["state"].points] == [0, 3, 6]
     assert [y for _, y in series["state"].points] == pytest.approx([0, 0.3, 0.6])
@@ -38,23 +38,23 @@ def test_the_chart_has_a_line_a_variant_and_the_null():
     assert not series["state"].level
     assert series["head"].points == [(-1.0, 0.25)], "left of the first layer"
     assert set(series["null"].intervals) == {(-0.125, 0.0625)}
-    assert drawn.axes.x_ticks == {"0": 0, "3": 3, "6": 6}
+    assert figure.axes.x_ticks == {"0": 0, "3": 3, "6": 6}
 
 
 def test_the_axes_hold_every_interval():
-    drawn = chart(ROWS[:4])
-    low, high = drawn.axes.y
-    ends = [end for one in drawn.series for interval in one.intervals for end in interval]
+    figure = chart(ROWS[:4])
+    low, high = figure.axes.y
+    ends = [end for one in figure.series for interval in one.intervals for end in interval]
     assert low <= min(ends) < max(ends) <= high
-    ticks = list(drawn.axes.y_ticks.values())
+    ticks = list(figure.axes.y_ticks.values())
     assert ticks == sorted(ticks)
     assert len(ticks) <= 9
 
 
 def test_figures_without_layers_are_level_lines():
-    drawn = chart([row("labels", value=1.25, unit="made", metric="rate")])
-    assert [one.level for one in drawn.series] == [True, True]
-    assert drawn.axes.x_ticks == {}
+    figure = chart([row("labels", value=1.25, unit="made", metric="rate")])
+    assert [one.level for one in figure.series] == [True, True]
+    assert figure.axes.x_ticks == {}
 
 
 def test_figures_that_are_all_one_have_an_axis():
