@@ -9,8 +9,8 @@ from flows.cli.console import console, print_grid
 
 NUMBERS = ("value", "95 % interval", "null", "n")
 NOTE = (
-    "null: 95 % of the same figure where there is nothing to find. A figure inside it shows nothing; + is above it,\n"
-    "− below. vocabsem query reads all of it from study_values and study_items."
+    "null: 95 % of the same figure where there is nothing to find. Inside it a figure shows\n"
+    "nothing; + is above it, − below. Tables: study_values, study_items."
 )
 MARKS = {"above": "+", "below": "−", "inside": " "}
 

@@ -141,7 +141,9 @@ def study_cost(plan: StudyPlan) -> StudyCost:
     """Estimate a study: states as for an experiment; itself by its last run here, else as timed for its card."""
     if plan.done:
         return StudyCost(0.0, 0.0, measured=True)
-    cost = estimate(plan.data, Calibration(plan.home)) if plan.data else {"seconds": 0.0, "unknown": []}
+    cost: dict[str, Any] = {"seconds": 0.0, "unknown": []}
+    if plan.data:
+        cost = estimate(plan.data, Calibration(plan.home))
     states = None if cost["unknown"] or plan.unfetched else float(cost["seconds"])
     runs = [
         m

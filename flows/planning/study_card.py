@@ -28,7 +28,7 @@ class StudyCard(Card):
     study: str
     """What is measured, by its registered name."""
     description: str
-    """What is asked, in a sentence."""
+    """What is measured, in a sentence."""
     license: str = ""
     """Under which the files may be used."""
     citation: str = ""

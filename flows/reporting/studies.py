@@ -15,10 +15,10 @@ MOST_TICKS = 7
 HEADS = ("", "figure", "vectors", "layer", "value", "95 % interval", "null", "n")
 
 
-def study_picture(rows: Sequence[Row], unit: str | None = None, metric: str | None = None) -> str:
-    """Return the SVG picture of one figure, the first that was measured unless it is named: a line for each kind of
-    vectors by layer, a level line for those without layers, and the null."""
-    first = next(row for row in rows if (unit or row["unit"], metric or row["metric"]) == (row["unit"], row["metric"]))
+def study_picture(rows: Sequence[Row]) -> str:
+    """Return the SVG picture of the first figure that has layers: a line for each kind of vectors, a level line for
+    those without layers, and the null."""
+    first = next((row for row in rows if row["layer"] is not None), rows[0])
     title = f"{first['study']}: {first['metric']} of {first['unit']}, {first['model']}"
     return chart([row for row in rows if all(row[key] == first[key] for key in ("unit", "metric"))]).picture(title)
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from tasks.studies.inputs import Inputs
-from vocabsem.instruments.base import Space, StudyResult
+from vocabsem.instruments.base import Item, Space, StudyResult, Value
 from vocabsem.instruments.rate_distortion import rate_distortion_study
 
 
 def measure(inputs: Inputs) -> StudyResult:
     """Measure the labels of each data set as a partition of its states."""
-    values, items = [], []
+    values: list[Value] = []
+    items: list[Item] = []
     for name, dataset in inputs.datasets.items():
         _, labels, test = inputs.stored_states(name, "test")
         spaces = [Space("state", layer, rows) for layer, rows in test.items()]

@@ -79,16 +79,16 @@ def commitment_study(
     layers, n = range(len(states)), len(labels)
     values: list[Value] = []
 
-    def add(layer: int | None, variant: str, metric: str, of: Floats, drawn: list[float]) -> None:
+    def add(layer: int | None, variant: str, metric: str, of: Floats, chance: list[float]) -> None:
         value, interval = float(of.mean()), sampling.interval(lambda rows: float(of[rows].mean()), n)
-        values.append(Value(unit, layer, variant, metric, value, interval, percentiles(drawn), n))
+        values.append(Value(unit, layer, variant, metric, value, interval, percentiles(chance), n))
 
     for layer in layers:
-        drawn = [float((null.cells[layer] == labels).mean()) for null in nulls]
-        add(layer, "anchors", "accuracy", (own.cells[layer] == labels).astype(float), drawn)
+        chance = [float((null.cells[layer] == labels).mean()) for null in nulls]
+        add(layer, "anchors", "accuracy", (own.cells[layer] == labels).astype(float), chance)
     for layer in layers:
-        drawn = [float((null.commit <= layer).mean()) for null in nulls]
-        add(layer, "anchors", "committed", (own.commit <= layer).astype(float), drawn)
+        chance = [float((null.commit <= layer).mean()) for null in nulls]
+        add(layer, "anchors", "committed", (own.commit <= layer).astype(float), chance)
     add(None, "anchors", "commit_layer", own.commit.astype(float), [float(null.commit.mean()) for null in nulls])
     errors = own.cells[-1] != labels
     if errors.any() and not errors.all():
@@ -181,18 +181,18 @@ def _predictors(
     confidence: Floats,
     sampling: Sampling,
 ) -> Iterator[Value]:
-    """Yield how well each score tells errors; that of random vectors, or permuted errors, is the null."""
+    """Yield how well each score predicts errors; that of random vectors, or permuted errors, is the null."""
     generator, n = sampling.generator(2), len(errors)
     permuted = [generator.permutation(errors) for _ in range(sampling.null_draws)]
     scores = {
-        "commit_layer": (own.commit.astype(float), [auroc(null.commit, errors) for null in nulls]),
+        "commit_layer": (own.commit.astype(float), [auroc(null.commit.astype(float), errors) for null in nulls]),
         "margin": (-own.margin, [auroc(-null.margin, errors) for null in nulls]),
         "curvature": (angles, [auroc(angles, other) for other in permuted]),
         "max_probability": (-confidence, [auroc(-confidence, other) for other in permuted]),
     }
-    for variant, (score, drawn) in scores.items():
+    for variant, (score, chance) in scores.items():
         interval = sampling.interval(partial(_auroc_of, score=score, errors=errors), n)
-        yield Value(unit, None, variant, "error_auroc", auroc(score, errors), interval, percentiles(drawn), n)
+        yield Value(unit, None, variant, "error_auroc", auroc(score, errors), interval, percentiles(chance), n)
 
 
 def _auroc_of(rows: Ints, score: Floats, errors: NDArray[np.bool_]) -> float:

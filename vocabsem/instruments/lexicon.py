@@ -115,7 +115,7 @@ def _analogies(space: Space, gram: Floats, questions: Ints, sampling: Sampling) 
     return Value("analogies", space.layer, space.variant, "accuracy", float(hits.mean()), interval, null, len(hits))
 
 
-def _hits(gram: Floats, questions: Ints) -> NDArray[np.bool_]:
+def _hits(gram: NDArray[np.float32], questions: Ints) -> NDArray[np.bool_]:
     """(q,): whether the fourth word is the answer."""
     parts = []
     for start in range(0, len(questions), BLOCK):
@@ -155,11 +155,11 @@ def _predictions(rows: Floats, targets: Floats, cv: int, sampling: Sampling) -> 
         scaler = StandardScaler().fit(rows[train])
         model = RidgeCV(ALPHAS, alpha_per_target=True).fit(scaler.transform(rows[train]), flat[train])
         predicted[test] = model.predict(scaler.transform(rows[test]))
-    return truth, predicted.reshape(truth.shape)
+    return truth, predicted.reshape(truth.shape).astype(np.float64)
 
 
-def _r2_of(drawn: Ints, truth: Floats, predicted: Floats) -> float:
-    return float(_r2(truth[drawn], predicted[drawn]))
+def _r2_of(rows: Ints, truth: Floats, predicted: Floats) -> float:
+    return float(_r2(truth[rows], predicted[rows]))
 
 
 def _r2(truth: Floats, predicted: Floats) -> Floats:
@@ -180,4 +180,5 @@ def _farthest(space: Space, gram: Floats, lexicon: Lexicon) -> Iterator[Item]:
 
 def _unit(rows: Floats) -> Floats:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    unit: Floats = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    return unit

@@ -1,7 +1,7 @@
 """Read human judgments of words: similarity of pairs, analogies, ratings; keep the words that are tokens of a model."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -187,7 +187,7 @@ def read_valence(path: Path) -> dict[str, tuple[float, ...]]:
     DataError
         For another line, with its number.
     """
-    rated = {}
+    rated: dict[str, tuple[float, ...]] = {}
     for number, line in _lines(path, comment=None):
         word, *rest = line.split("\t")
         try:
@@ -226,12 +226,13 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     """
     generator = np.random.default_rng(seed)
     pairs = {name: [row for row in rows if {*row[:2]} <= tokens.keys()] for name, rows in judgments.pairs.items()}
-    questions = _drawn([row for row in judgments.analogies if {*row} <= tokens.keys()], most_analogies, generator)
+    questions = _sample([row for row in judgments.analogies if {*row} <= tokens.keys()], most_analogies, generator)
     ratings = {}
     for name, rated in judgments.ratings.items():
-        words = _drawn([word for word in rated if word in tokens], most, generator)
+        words = _sample([word for word in rated if word in tokens], most, generator)
         ratings[name] = {word: rated[word] for word in words}
-    for name, kept in {**pairs, "analogies": questions, **ratings}.items():
+    collections: dict[str, Sized] = {**pairs, "analogies": questions, **ratings}
+    for name, kept in collections.items():
         if len(kept) < FEWEST:
             raise DataError(
                 f"{name}: {len(kept)} judgments whose words are single tokens of the model, and {FEWEST} are needed:"
@@ -255,7 +256,7 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     )
 
 
-def _drawn(rows: Sequence[T], most: int, generator: np.random.Generator) -> list[T]:
+def _sample(rows: Sequence[T], most: int, generator: np.random.Generator) -> list[T]:
     return [rows[i] for i in np.sort(generator.permutation(len(rows))[:most])]
 
 

@@ -114,18 +114,18 @@ def _figures(
     if not total.any():  # all things are one, as those of a template that ends alike are in layer 0
         return
     clusters = KMeans(len(np.unique(labels)), n_init=starts, random_state=sampling.seed).fit_predict(rows)
-    own, found = distances(rows, labels), distances(rows, clusters)
+    own, closest = distances(rows, labels), distances(rows, clusters)
     permuted = [distances(rows, labels[order]).sum() / total.sum() for order in orders]
-    frontier = found.sum() / total.sum()
+    frontier = closest.sum() / total.sum()
 
     def value(metric: str, of: Floats, null: list[float]) -> Value:
-        interval = sampling.interval(lambda drawn: float(of[drawn].sum() / total[drawn].sum()), n)
+        interval = sampling.interval(lambda some: float(of[some].sum() / total[some].sum()), n)
         figure = float(of.sum() / total.sum())
         return Value(unit, space.layer, space.variant, metric, figure, interval, percentiles(null), n)
 
     yield value("distortion", own, permuted)
-    yield value("gap", own - found, [each - frontier for each in permuted])
-    interval = sampling.interval(lambda drawn: float(adjusted_rand_score(labels[drawn], clusters[drawn])), n)
+    yield value("gap", own - closest, [each - frontier for each in permuted])
+    interval = sampling.interval(lambda some: float(adjusted_rand_score(labels[some], clusters[some])), n)
     null = percentiles([adjusted_rand_score(labels[order], clusters) for order in orders])
     yield Value(
         unit, space.layer, space.variant, "ari", float(adjusted_rand_score(labels, clusters)), interval, null, n

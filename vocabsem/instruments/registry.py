@@ -21,7 +21,7 @@ class StudyInfo:
     summary : str
         What it measures.
     seconds : float
-        What its own card took on two cores, states and downloads aside.
+        About what its own card takes on two cores, states and downloads aside.
     files : tuple of str
         Names of the files that a card gives.
     datasets : bool
@@ -55,13 +55,13 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="commitment",
                 summary="From which layer the nearest label anchor of a text stays, and whether late ones are errors.",
-                seconds=60,
+                seconds=90,
                 datasets=True,
             ),
             StudyInfo(
                 name="rate_distortion",
                 summary="What labels cost as categories of states by layer, beside the clusters of k-means.",
-                seconds=120,
+                seconds=330,
                 datasets=True,
                 params={"starts": 4},
             ),

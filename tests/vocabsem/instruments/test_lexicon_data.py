@@ -48,7 +48,7 @@ def test_another_file_is_refused_with_its_line(read, text, message, tmp_path):
         read(file(tmp_path, text))
 
 
-def judged(n=12):
+def made_judgments(n=12):
     words = [f"w{i}" for i in range(n)]
     pairs = [(words[i], words[(i + 1) % n], float(i)) for i in range(n)]
     analogies = [tuple(words[(i + k) % n] for k in range(4)) for i in range(n)]
@@ -56,7 +56,7 @@ def judged(n=12):
 
 
 def test_judgments_of_words_that_are_no_tokens_are_left_out():
-    judgments = judged(16)
+    judgments = made_judgments(16)
     tokens = {word: 100 + i for i, word in enumerate(judgments.words) if word != "w3"}
     lexicon = select_words(judgments, tokens, most=11, most_analogies=10, seed=0)
     assert "w3" not in lexicon.words
@@ -74,7 +74,7 @@ def test_judgments_of_words_that_are_no_tokens_are_left_out():
 
 
 def test_draws_are_those_of_the_seed():
-    judgments, tokens = judged(40), {f"w{i}": i for i in range(40)}
+    judgments, tokens = made_judgments(40), {f"w{i}": i for i in range(40)}
     one, same, other = (select_words(judgments, tokens, 12, 12, seed) for seed in (0, 0, 1))
     assert one.words == same.words
     assert one.words != other.words or (one.analogies != other.analogies).any()
@@ -82,4 +82,4 @@ def test_draws_are_those_of_the_seed():
 
 def test_too_few_are_refused():
     with pytest.raises(DataError, match="made: 3 judgments whose words are single tokens of the model, and 5 are"):
-        select_words(judged(), {f"w{i}": i for i in range(4)}, 10, 10, 0)
+        select_words(made_judgments(), {f"w{i}": i for i in range(4)}, 10, 10, 0)
