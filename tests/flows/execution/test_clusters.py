@@ -97,11 +97,11 @@ def dask_cluster(folder, *copies):
 
 @contextmanager
 def ray_cluster():
-    """A head with two workers; yields its address."""
+    """A head with two workers; yields its address and its process."""
     port = 24000 + os.getpid() % 8000
     words = ("ray.scripts.scripts", "start", "--head", "--num-cpus=2", f"--port={port}", "--include-dashboard=false")
-    with process(*words, "--block", "--disable-usage-stats"):
-        yield f"127.0.0.1:{port}"
+    with process(*words, "--block", "--disable-usage-stats") as head:
+        yield f"127.0.0.1:{port}", head
 
 
 def kill_one(world, victim, seen):
@@ -143,11 +143,11 @@ def test_a_dask_cluster_loses_a_worker_and_computes_the_same(tmp_path, local):
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_computes_the_same(tmp_path, local):
+def test_a_ray_cluster_loses_a_worker_and_computes_the_same(tmp_path, local):
     needs("ray")
     world = with_store(World(tmp_path, experiment=FEW))
-    with ray_cluster() as address:
-        done = run(world, f"ray:{address}")
+    with ray_cluster() as (address, head):
+        done = run_with_a_kill(world, f"ray:{address}", lambda: process_below(head.pid, "ray::extract_shard"))
     assert_same(world, local, done)
 
 
