@@ -19,7 +19,8 @@ settings.load_profile("suite")
 settings.register_profile("chaos", deadline=None, max_examples=300)  # make chaos
 settings.register_profile("long", deadline=None, max_examples=5000)  # make chaos LONG=1
 for variable in (
-    *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "MLFLOW_TRACKING_URI"),
+    *("VOCABSEM_HOME", "VOCABSEM_DATA_DIR", "VOCABSEM_RUNNER"),
+    *("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI", "PREFECT_SERVER_DATABASE_CONNECTION_URL"),
     *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"),
     *("COLUMNS", "VOCABSEM_QUIET", "VOCABSEM_VERBOSE"),
 ):
