@@ -90,7 +90,7 @@ def _step(*gauges: ModelDatasetPlan) -> Step[DiagnosticsSpec]:
         dataset=first.dataset.name,
         states={split: step.key for split, step in first.states.items()},
         anchors={gauge: each.anchors.key for gauge, each in zip(GAUGES, gauges, strict=True)},
-        words=tuple(word if isinstance(word := label.word, str) else tuple(word) for label in first.dataset.labels),
+        words=tuple(w if isinstance(w := label.word, str) else tuple(w) for label in first.dataset.labels),
         word_tokens=first.dataset.word_tokens,
     )
     return Step(spec)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from vocabsem.errors import DataError
 from vocabsem.methods.arrays import unit_rows
 
 __all__ = ["propose_words"]
@@ -20,7 +19,8 @@ def propose_words(
     """Propose a word for each of C classes, no two alike.
 
     A name that is one of the words is its own. The other classes get the real words whose total cosine with them is
-    highest. What all classes share, and what all anchors share, is taken away first: it does not separate classes.
+    highest; where these are too few, their names, of whatever length. What all classes share, and what all anchors
+    share, is taken away first: it does not separate classes.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ def propose_words(
     -------
     list of str
 
-    Raises
-    ------
-    DataError
-        Fewer real words than classes.
-
     Examples
     --------
     >>> words = {"good": 0, "Good": 1, "bad": 2, "Bad": 3}
@@ -55,10 +50,7 @@ def propose_words(
     real = [word for word in whole if word not in own.values()]
     rest = [c for c in range(len(names)) if c not in own]
     if len(real) < len(rest):
-        raise DataError(
-            f"the model's vocabulary has {len(real)} whole words for {len(rest)} classes: write a card by hand, with"
-            " label words of several tokens and word_tokens: first"
-        )
+        return [own.get(c, name.strip()) for c, name in enumerate(names)]
     states = unit_rows(means - means.mean(axis=0))[rest]  # (R, d)
     cosine = states @ unit_rows(anchors[[words[word] for word in real]] - anchors.mean(axis=0)).T  # (R, P)
     rows, columns = linear_sum_assignment(cosine, maximize=True)

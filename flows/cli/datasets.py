@@ -65,7 +65,8 @@ def init_dataset(
     rows = sum(draft.counts.values())
     typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
     proposal = propose(home, card, draft)
-    text_of_card = NOTE + yaml.safe_dump(draft.card(proposal.words), sort_keys=False, allow_unicode=True, width=110)
+    drafted = draft.card(proposal.words, proposal.word_tokens)
+    text_of_card = NOTE + yaml.safe_dump(drafted, sort_keys=False, allow_unicode=True, width=110)
     write_card(output, "datasets", DatasetCard, text_of_card)
     typer.echo(f"\n{'class':<20} {'rows':>8}  label word")
     for (label_name, count), word in zip(draft.counts.items(), proposal.words, strict=True):

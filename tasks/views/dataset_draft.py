@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Draft:
             return False
         return bool(np.ptp(np.diff(numbers)) < 1e-9)
 
-    def card(self, words: list[str]) -> dict[str, Any]:
+    def card(self, words: list[str], word_tokens: str = "single") -> dict[str, Any]:
         """What `data/datasets/*.yaml` would hold, with a word for each class."""
         options = self.options.model_dump(exclude_defaults=True)
         names = " and ".join(path.name for path in self.files.values())
@@ -85,8 +85,9 @@ class Draft:
             **({"drop_unlisted": True} if self.drop_unlisted else {}),
             "fields": {"text": self.columns[0]},
             "label_column": self.columns[1],
-            "labels": [{"name": n, "value": n, "word": w} for n, w in zip(self.counts, words, strict=True)],
+            "labels": [{"name": n, "value": n, "word": w.strip()} for n, w in zip(self.counts, words, strict=True)],
             **({"label_kind": "ordinal"} if self.ordinal else {}),
+            **({"word_tokens": word_tokens} if word_tokens != "single" else {}),
             "template": self.template,
         }
         return card | {"split": ({"test": 0.2} if "all" in self.files else {}) | {"validation": 0.1, "seed": 42}}
@@ -98,6 +99,8 @@ class Proposal:
 
     words: list[str]
     """For each class."""
+    word_tokens: Literal["single", "mean"]
+    """mean: a word has several tokens."""
     prompts: list[tuple[str, str]]
     """Some, each with its class."""
     max_tokens: int
@@ -199,7 +202,7 @@ def _check_names(names: Iterable[str], files: dict[str, Path]) -> None:
 def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     """A label word for each class, and some prompts, each with its class: the model reads some training rows once.
 
-    Raises BadInput for a model that is not causal, LabelWordError for a word that is no single token of the model,
+    Raises BadInput for a model that is not causal, LabelWordError for words that are not distinct tokens of the model,
     DataError for a class without training rows.
     """
     require_causal(model, "init-dataset")
@@ -227,11 +230,13 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
         labels = train.label[rows]
         means = np.stack([states[labels == c].mean(axis=0) for c in range(len(names))])
         words = _propose_whole(network, model, names, means)
-    label_tokens(network.tokenizer, words, dataset=draft.name)
+    whole_words = label_tokens(network.tokenizer, words, strategy="whole", dataset=draft.name)
+    word_tokens: Literal["single", "mean"] = "mean" if max(map(len, whole_words)) > 1 else "single"
+    label_tokens(network.tokenizer, words, strategy=word_tokens, dataset=draft.name)
     lengths = [len(ids) for ids in whole.token_ids]
     limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
     shown = [(text, names[label]) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
-    return Proposal(words, shown, limit, max(lengths), division.facts, division.contradictions)
+    return Proposal(words, word_tokens, shown, limit, max(lengths), division.facts, division.contradictions)
 
 
 def _propose_whole(network: LanguageModel, model: ModelCard, names: list[str], means: np.ndarray) -> list[str]:

@@ -51,8 +51,8 @@ def test_phrases_are_scored_as_transformers_alone_scores_them(make_home, cache, 
     words = load_card("datasets", "reuters_r8").words["phrases"]
     for row in stored:
         template = tokenizer("Article: ").input_ids[:-1], tokenizer("\nTopic:").input_ids
-        room = CARD["max_tokens"] - len(tokenizer("Article:\nTopic:").input_ids)
-        text = tokenizer(" " + texts[row["id"]]).input_ids[:room]
+        left = CARD["max_tokens"] - len(tokenizer("Article:\nTopic:").input_ids)
+        text = tokenizer(" " + texts[row["id"]]).input_ids[:left]
         prompt = [*template[0], *text, *template[1]]
         expected = []
         for word in words:

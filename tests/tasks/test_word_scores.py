@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from flows.planning.experiment import load_experiment
+from flows.planning.plan import make_plan
 from tasks.models.loaded import loaded, word_ids
 from tasks.models.prompts import encode
 from tasks.publish_word_scores import publish_word_scores
@@ -13,7 +15,8 @@ from tasks.steps.lake_reads import prompt_rows, read_states
 from tasks.steps.shards import resumed_shards, shards
 from tasks.steps.specs import WordScoresFitSpec
 from tasks.word_scores import score_shard
-from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, half_written
+from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, half_written, sentences, write_rows
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError, LabelWordError
 from vocabsem.word_scores import score_words
 from warehouse.lake.partition import Lake
@@ -139,3 +142,23 @@ def test_other_words_and_modes_are_other_partitions_and_the_mode_is_none_of_the_
     (scores, fits), (others, other_fits) = keys(), keys(labels=[PHRASES[0] | {"word": "bad"}, *PHRASES[1:]])
     assert scores != others
     assert len({*fits, *other_fits}) == 2 * len(fits)
+
+
+def test_the_papers_words_are_scored_whole_where_the_users_copy_of_the_data_is(tmp_path):
+    """WebSS: eight classes, three of them named by words with hyphens."""
+    world, card = (
+        World(tmp_path, experiment=EXPERIMENT | {"datasets": ["webss"], "shots": [0]}),
+        load_card("datasets", "webss"),
+    )
+    folder = tmp_path / "copies" / "webss"
+    folder.mkdir(parents=True)
+    rows = [{"sentence": row["text"], "label": card.labels[i % 8].value} for i, row in enumerate(sentences())]
+    write_rows(folder / "train.jsonl", rows[:64])
+    write_rows(folder / "test.jsonl", rows[64:96])
+    plan = make_plan(load_experiment(world.card), world.home, tmp_path / "copies")
+    compute(plan, ["examples", "states", "predictions"])
+    (pair,) = plan.pairs
+    spec = pair.word_scores["test"].spec
+    assert spec.words[2] == "culture-arts-entertainment"
+    assert len(word_ids(pair.model, spec, plan.home)[2]) > 3
+    assert probabilities(plan, "zero_shot+exact").shape == (32, 8)

@@ -31,7 +31,22 @@ def _validate_words(words: str | list[str]) -> str | list[str]:
 
 
 def words_of(words: str | list[str]) -> list[str]:
-    """Return the words of a class, of which a card gives one or a list."""
+    """Return the words of a class, of which a card gives one or a list.
+
+    Parameters
+    ----------
+    words : str or list of str
+        As the card has them.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> words_of("good")
+    ['good']
+    """
     return [words] if isinstance(words, str) else words
 
 

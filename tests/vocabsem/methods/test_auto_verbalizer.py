@@ -42,11 +42,11 @@ def test_words_and_logits_are_those_of_the_formulas(n_words, least, options):
         relevance = [cosine(q[:, token], q[:, label[other]]) for other in range(CLASSES)]
         if (CLASSES - 1) * relevance[c] / (sum(relevance) - relevance[c]) >= least:
             kept[c].append(token)
-    found = {
+    result_words = {
         c: {int(t) for t, mine in zip(result.words_, result.word_classes_[CLASSES:], strict=True) if mine == c}
         for c in kept
     }
-    assert found == {c: set(tokens[1:]) for c, tokens in kept.items()}
+    assert result_words == {c: set(tokens[1:]) for c, tokens in kept.items()}
     assert 0 < len(result.words_) < len(near)
     lift = log_p(queries) - np.log(q.mean(axis=0))
     expected = np.stack([lift[:, tokens].mean(axis=1) for tokens in kept.values()], axis=1)
