@@ -11,8 +11,8 @@ from flows.planning.contrasts import reference
 from flows.reporting.confusion import confusion_matrix
 from flows.reporting.effects import shots_order
 from flows.reporting.label_efficiency import label_efficiency
+from flows.reporting.results import Results
 from flows.reporting.run_summary import RunSummary
-from flows.reporting.sections import Results
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, scatter, unit_axis
 from tasks.views.report_data import errors, layer_profile, moved
 from vocabsem.geometry import Projection

@@ -10,8 +10,9 @@ from flows.planning.contrasts import reference
 from flows.reporting.effects import NONE, RANDOM, format_difference, gains, sort_shots
 from flows.reporting.figures import report_figures
 from flows.reporting.glossary import GLOSSARY
+from flows.reporting.results import Results
 from flows.reporting.run_summary import Run, RunSummary
-from flows.reporting.sections import SECTIONS, Results, of_dataset, with_interval
+from flows.reporting.sections import SECTIONS, of_dataset, with_interval
 from flows.reporting.table import Table
 from flows.reporting.templating import render
 from vocabsem.geometry import Projection

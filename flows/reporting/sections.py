@@ -1,15 +1,14 @@
 """Build the tables of a report, one function each; none where an experiment has no such rows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import yaml
 
 from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
 from flows.reporting.effects import format_difference, sort_shots
+from flows.reporting.results import Results, Row
 from flows.reporting.studies import study_tables
 from flows.reporting.table import Table
 from vocabsem.cards.folders import CARDS
@@ -18,37 +17,7 @@ PAPER = CARDS / "paper_table3.yaml"
 INFORMED = "Each method at its highest number of labeled examples per class: all, or the number in brackets."
 LEVEL = 0.05  # of p after Holm's correction
 
-Row = dict[str, Any]
 Tables = list[Table]
-
-
-@dataclass(frozen=True)
-class Results:
-    """The results of one model in a run: the card's methods in order, and rows of the catalog."""
-
-    model: str
-    specs: list[MethodSpec]
-    scores: list[Row]
-    contrasts: list[Row]
-    ranks: list[Row]
-    sensitivity: list[Row]
-    wins: list[Row]
-    costs: list[Row]
-    studies: list[Row]
-
-    @property
-    def datasets(self) -> list[str]:
-        """Names of the scored data sets."""
-        return sorted({row["dataset"] for row in self.scores})
-
-    def best_informed(self, specs: Sequence[MethodSpec], dataset: str) -> list[Row | None]:
-        """Return the scores of each method at its highest number of labeled examples."""
-        scores = {row["method"]: row for row in sorted(self.of(dataset), key=lambda row: row["shots_order"])}
-        return [scores.get(spec.name) for spec in specs]
-
-    def of(self, dataset: str) -> list[Row]:
-        """Return the scores on one data set."""
-        return [row for row in self.scores if row["dataset"] == dataset]
 
 
 def table3(results: Results) -> Tables:

@@ -2,7 +2,7 @@
 
 from flows.planning.experiment import MethodSpec
 from flows.reporting.html import _overview, _summary
-from flows.reporting.sections import Results
+from flows.reporting.results import Results
 
 OURS = "vocabulary_calibrator"
 SPECS = [MethodSpec(method=OURS), *(MethodSpec(method=OURS, params={"targets": each}) for each in ("none", "random"))]
