@@ -66,8 +66,9 @@ def test_workers_of_this_machine_divide_its_cores(monkeypatch):
     assert local_workers(Runner("process")) == (2, 6)
     assert local_workers(Runner("dask", workers=5)) == (5, 2)
     assert local_workers(Runner("ray", workers=99)) == (99, 1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert local_workers(Runner("process")) == (2, 2)
+    for limit, threads in (("4", 2), (" 4,2", 2), ("1", 1), ("", 6), ("many", 6), ("0", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        assert local_workers(Runner("process")) == (2, threads), limit
 
 
 def test_the_runner_of_a_card_is_checked_and_changes_neither_its_name_nor_its_record(tmp_path):
