@@ -95,9 +95,9 @@ def of_pairs(classes, pairs):
 
 
 @given(PAIRS)
-def test_kappa_with_quadratic_weights_is_the_concordance_correlation(drawn):
+def test_kappa_with_quadratic_weights_is_the_concordance_correlation(sample):
     """Lin, 1989: 2 cov / (var + var + squared difference of the means)."""
-    classes, pairs = drawn
+    classes, pairs = sample
     y, p = np.array(pairs, float).T
     apart = y.var() + p.var() + (y.mean() - p.mean()) ** 2
     expected = 2 * np.cov(y, p, ddof=0)[0, 1] / apart if apart else 0
@@ -105,8 +105,8 @@ def test_kappa_with_quadratic_weights_is_the_concordance_correlation(drawn):
 
 
 @given(PAIRS)
-def test_turning_the_order_or_swapping_the_sides_changes_neither_figure(drawn):
-    classes, pairs = drawn
+def test_turning_the_order_or_swapping_the_sides_changes_neither_figure(sample):
+    classes, pairs = sample
     result = of_pairs(classes, pairs)
     turned = [(classes - 1 - label, classes - 1 - predicted) for label, predicted in pairs]
     swapped = [pair[::-1] for pair in pairs]
@@ -115,8 +115,8 @@ def test_turning_the_order_or_swapping_the_sides_changes_neither_figure(drawn):
 
 
 @given(PAIRS, st.data())
-def test_bounds_and_the_triangle(drawn, data):
-    classes, pairs = drawn
+def test_bounds_and_the_triangle(sample, data):
+    classes, pairs = sample
     result = of_pairs(classes, pairs)
     assert -1 - 1e-9 <= result["qwk"] <= 1 + 1e-9
     assert (result["mae"] == 0) == all(label == predicted for label, predicted in pairs)

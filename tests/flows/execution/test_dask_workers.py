@@ -46,24 +46,24 @@ class Client:
     """A cluster of two workers, of which the second has what it is given."""
 
     def __init__(self, python="", facts=None):
-        self.python, self.facts, self.asked, self.plugins = python, facts or {}, [], []
+        self.python, self.facts, self.calls, self.plugins = python, facts or {}, [], []
 
     def wait_for_workers(self, count, timeout):
-        self.asked.append("workers")
+        self.calls.append("workers")
 
     def get_versions(self):
         version = {"host": {"python": self.python}}
         return {"workers": {"tcp://second": version}}
 
     def run(self, function, file):
-        self.asked.append("facts")
+        self.calls.append("facts")
         return {"tcp://first": function(file), "tcp://second": function(file) | self.facts}
 
     def register_plugin(self, plugin):
         self.plugins.append(plugin)
 
 
-def test_every_worker_is_asked_what_it_is_and_none_is_prepared_that_differs(tmp_path, monkeypatch):
+def test_every_worker_is_checked_before_any_is_prepared(tmp_path, monkeypatch):
     home, python = Home(tmp_path / "home"), platform.python_version()
     for client, differs in (
         (Client("3.1.4"), "Python 3.1, this command"),
@@ -74,7 +74,7 @@ def test_every_worker_is_asked_what_it_is_and_none_is_prepared_that_differs(tmp_
         assert not client.plugins
     client = Client(python)
     dask_workers._prepare(client, home, check=True)
-    assert client.asked == ["workers", "facts"]
+    assert client.calls == ["workers", "facts"]
     (plugin,) = client.plugins
     prepared = []
     monkeypatch.setattr(dask_workers, "prepare", prepared.append)

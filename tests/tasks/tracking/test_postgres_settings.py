@@ -1,4 +1,4 @@
-"""What is asked of PostgreSQL, and what is made of its answers, without a server."""
+"""Statements to PostgreSQL and what is made of its answers, without a server."""
 
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -45,10 +45,10 @@ class Server:
     def __init__(self, version=(16, 2), answers=(), url="postgresql://u:secret-word@host/db"):
         self.dialect = SimpleNamespace(server_version_info=version)
         self.engine = SimpleNamespace(url=make_url(url))
-        self.answers, self.asked = answers, []
+        self.answers, self.statements = answers, []
 
     def exec_driver_sql(self, statement, values):
-        self.asked.append((statement, values))
+        self.statements.append((statement, values))
         if isinstance(self.answers, Exception):
             raise self.answers
         return self.answers
@@ -64,7 +64,7 @@ def answering(monkeypatch, server):
     monkeypatch.setenv(SETTINGS["prefect"][0], "postgresql://u:secret-word@host/db")
 
 
-def test_a_server_that_is_too_old_is_refused_for_the_program_that_asks_more(monkeypatch):
+def test_a_server_that_is_too_old_is_refused_for_the_program_that_needs_a_newer_one(monkeypatch):
     answering(monkeypatch, Server((13, 9)))
     with pytest.raises(BadInput, match=r"URL: host/db is PostgreSQL 13, and prefect needs 14: update it$"):
         check_postgres("prefect")
@@ -79,7 +79,7 @@ def test_a_server_that_is_too_old_is_refused_for_the_program_that_asks_more(monk
 def test_statements_are_given_as_psycopg_takes_them(statement):
     server = Server(answers=[("row",)])
     assert rows(server, statement, ["1%"]) == [("row",)]
-    ((text, values),) = server.asked
+    ((text, values),) = server.statements
     ours = (SQL / f"{statement}.sql").read_text()
     assert text % (("?",) * ours.count("?")) == ours
     assert values == ("1%",)

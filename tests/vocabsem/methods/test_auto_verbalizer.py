@@ -112,7 +112,7 @@ def test_the_order_of_the_classes_and_of_the_texts_decides_nothing():
     np.testing.assert_allclose(turned.predict_proba(queries), first.predict_proba(queries)[:, order], rtol=1e-6)
 
 
-def test_words_are_no_label_words_stand_once_and_are_as_many_as_asked_for():
+def test_words_are_no_label_words_stand_once_and_are_at_most_n_words():
     space, pool = make_whole_space(), make_states(1, n=60)[0]
     label = {token for ids in space.vocabulary.label_ids for token in ids}
     for n_words in (1, 4, TOKENS, 10 * TOKENS):
