@@ -27,7 +27,7 @@ def workers(runner: Runner, home: Home) -> Iterator[Workers]:
 
 def _begin(home: str, threads: int) -> None:
     """Begin a process of the pool, which ends with its parent, also where that is killed."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     prepare(home)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -24,8 +24,9 @@ def require_answer(what: str, address: str, fix: str) -> None:
     """Raise BadInput where nothing accepts connections at the address."""
     try:
         socket.create_connection(host_and_port(address), ANSWER_SECONDS).close()
-    except OSError as error:
-        raise BadInput(f"no {what} answers at {address} ({error.strerror or error}): {fix}") from None
+    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"no {what} answers at {address} ({reason}): {fix}") from None
 
 
 @contextmanager

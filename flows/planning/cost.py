@@ -160,7 +160,7 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[SplitSpec], lengths: Le
     """Return prompts and tokens."""
     if not _known(plan, pair, lengths):
         rows = _cap(plan, step) or 0
-        return rows, rows * step.spec.max_tokens * step.spec.max_chunks
+        return rows, _all_tokens(step.spec, rows, rows * step.spec.max_tokens * step.spec.max_chunks)
     if read := lengths.get(pair.examples.key):
         characters = read.get(step.spec.split, np.empty(0))
     else:

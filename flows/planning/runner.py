@@ -41,7 +41,8 @@ def local_workers(runner: Runner) -> tuple[int, int]:
     """Return the number of workers on this machine, two by default, and the threads of each."""
     count = runner.workers or 2
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = int(os.environ.get("OMP_NUM_THREADS") or usable or 1)
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP lists one of each nested level
+    cores = int(limit) if limit.isdecimal() else usable or 1
     return count, max(1, cores // count)
 
 

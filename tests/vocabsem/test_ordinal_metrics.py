@@ -79,3 +79,60 @@ def test_methods_are_compared_by_them():
 def test_refuses_what_the_other_metrics_refuse():
     with pytest.raises(DataError, match="labels run from 2 to 2, expected 0 to 1"):
         evaluate_ordinal([2], [[1, 0]])
+
+
+PAIRS = st.integers(2, 7).flatmap(
+    lambda classes: st.tuples(
+        st.just(classes), st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2), min_size=1, max_size=40)
+    )
+)
+
+
+def of_pairs(classes, pairs):
+    """Metrics of pairs of label and predicted class."""
+    labels, predicted = np.array(pairs).T
+    return evaluate_ordinal(labels, np.eye(classes)[predicted])
+
+
+@given(PAIRS)
+def test_kappa_with_quadratic_weights_is_the_concordance_correlation(sample):
+    """Lin, 1989: 2 cov / (var + var + squared difference of the means)."""
+    classes, pairs = sample
+    y, p = np.array(pairs, float).T
+    apart = y.var() + p.var() + (y.mean() - p.mean()) ** 2
+    expected = 2 * np.cov(y, p, ddof=0)[0, 1] / apart if apart else 0
+    assert of_pairs(classes, pairs)["qwk"] == pytest.approx(expected, abs=1e-9)
+
+
+@given(PAIRS)
+def test_turning_the_order_or_swapping_the_sides_changes_neither_figure(sample):
+    classes, pairs = sample
+    result = of_pairs(classes, pairs)
+    turned = [(classes - 1 - label, classes - 1 - predicted) for label, predicted in pairs]
+    swapped = [pair[::-1] for pair in pairs]
+    for other in (turned, swapped, pairs[::-1], pairs * 3):
+        assert of_pairs(classes, other) == pytest.approx(result, abs=1e-9)
+
+
+@given(PAIRS, st.data())
+def test_bounds_and_the_triangle(sample, data):
+    classes, pairs = sample
+    result = of_pairs(classes, pairs)
+    assert -1 - 1e-9 <= result["qwk"] <= 1 + 1e-9
+    assert (result["mae"] == 0) == all(label == predicted for label, predicted in pairs)
+    wrong = np.mean([label != predicted for label, predicted in pairs])
+    assert wrong - 1e-9 <= result["mae"] <= (classes - 1) * wrong + 1e-9
+    third = data.draw(st.lists(st.integers(0, classes - 1), min_size=len(pairs), max_size=len(pairs)))
+    first, second = zip(*pairs, strict=True)
+    around = [of_pairs(classes, list(zip(side, third, strict=True)))["mae"] for side in (first, second)]
+    assert result["mae"] <= sum(around) + 1e-9
+
+
+def test_a_worse_distance_costs_the_square_in_kappa_and_once_in_mae():
+    labels = np.tile(np.arange(5), 20)
+    rows = [0, 5, 10, 15]  # of class 0
+    near, far = labels.copy(), labels.copy()
+    near[rows], far[rows[:2]] = 1, 2  # the same distance in all, on half the rows
+    near, far = (of_pairs(5, list(zip(labels, each, strict=True))) for each in (near, far))
+    assert near["mae"] == far["mae"] == 0.04
+    assert near["qwk"] > far["qwk"]

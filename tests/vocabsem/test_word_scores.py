@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
 from tests.vocabsem.test_extraction import LONG_PREFIX, PROMPTS
 from vocabsem.errors import ComputationFailed, DataError
 from vocabsem.extraction import keeps_keys_and_values
 from vocabsem.language_model import load_model
-from vocabsem.word_scores import score_words
+from vocabsem.word_scores import _batches, score_words
 
 WHOLLY_DOUBLE = {"gpt2", "opt"}  # others have norms, rotations or softmaxes in float32 whatever the dtype
 WORDS = [[7], [12, 5], [12, 5, 9, 20], [3, 3], [44, 12, 5]]  # one begins with another, one has a token twice
@@ -86,3 +89,50 @@ def test_a_word_without_tokens_and_scores_that_are_not_finite_are_refused(tmp_pa
         model.network.model.embed_tokens.weight[360] = torch.nan
     with pytest.raises(ComputationFailed, match="a label word after prompt 1 has a score that is not finite"):
         score_words(model, [PROMPTS[0], [7, 360, 9], PROMPTS[1]], WORDS)
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral", "gemma2"])  # keys and values kept, in a window, softcapped
+def one(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    return load_model(save(request.param, folder), folder / "cache", dtype="float32")
+
+
+def test_a_word_is_as_likely_as_all_its_continuations_together(one):
+    """P(a b | prompt) summed over every token b is P(a | prompt): cached keys and values forget no token."""
+    words = [[12, 5], [7]]
+    every = [[*word, token] for word in words for token in range(one.vocabulary_size)]
+    summed = logsumexp(score_words(one, PROMPTS[:2], every).reshape(2, len(words), -1), axis=2)
+    np.testing.assert_allclose(summed, score_words(one, PROMPTS[:2], words), atol=1e-4)  # float32
+
+
+def test_the_rest_of_a_word_is_scored_after_the_prompt_with_its_beginning(one):
+    whole, begun = score_words(one, PROMPTS, [[12, 5, 9, 20], [12, 5]]).T
+    rest = score_words(one, [[*prompt, 12, 5] for prompt in PROMPTS], [[9, 20]])[:, 0]
+    np.testing.assert_allclose(whole, begun + rest, atol=1e-4)  # float32
+    assert (whole < begun).all(), "each token more is a probability more"
+
+
+def test_words_do_not_depend_on_the_words_beside_them_nor_prompts_on_those_they_begin_with(one):
+    together = score_words(one, PROMPTS, WORDS)
+    for w, word in enumerate(WORDS):
+        np.testing.assert_allclose(score_words(one, PROMPTS, [word])[:, 0], together[:, w], atol=1e-4)
+    np.testing.assert_allclose(score_words(one, PROMPTS, WORDS[::-1]), together[:, ::-1], atol=1e-4)
+    twice = score_words(one, [PROMPTS[0], PROMPTS[0], PROMPTS[0]], WORDS)  # all of them but the last token is shared
+    np.testing.assert_allclose(twice, np.tile(together[:1], (3, 1)), atol=1e-4)
+    longer = [PROMPTS[0], [*PROMPTS[0], 7]]
+    expected = np.concatenate([score_words(one, [prompt], WORDS) for prompt in longer])
+    np.testing.assert_allclose(score_words(one, longer, WORDS), expected, atol=1e-4)
+
+
+def test_no_prompts_have_no_scores(one):
+    assert score_words(one, [], WORDS).shape == (0, len(WORDS))
+
+
+@given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 200), st.integers(0, 20))
+def test_batches_hold_every_prompt_once_of_one_length_within_the_budget(lengths, budget, words):
+    batches = list(_batches(lengths, budget, words))
+    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
+    for rows in batches:
+        assert len({lengths[row] for row in rows}) == 1
+        assert len(rows) == 1 or len(rows) * (lengths[rows[0]] + words) <= budget
+    assert [lengths[rows[0]] for rows in batches] == sorted((lengths[rows[0]] for rows in batches), reverse=True)

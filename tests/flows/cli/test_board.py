@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from flows.cli.board import LOWER_IS_BETTER, METRICS, Selection, board
+from flows.cli.board import LOWER_IS_BETTER, METRICS, Selection, board, merit
+from flows.cli.board_rows import check_selection, long_table
 from flows.cli.short_names import shorten_names
+from vocabsem.errors import BadInput
 
 SHOTS = ("0", "4", "16", "all")
 FIGURES = ("accuracy", "nll", "ece", "brier", "qwk", "mae", "spread")
@@ -144,3 +146,62 @@ def test_short_names_stay_distinct_and_whole_where_there_is_room(names, width):
 def test_variants_of_a_method_are_cut_alike():
     names = ["vocabulary_calibrator", "vocabulary_calibrator+random", "ridge"]
     assert shorten_names(names, 22) == ["vocabul_calibra", "vocabul_calibra+random", "ridge"]
+
+
+ORDER = ("qwk", "mae")
+
+
+def test_metrics_of_an_order_are_columns_only_where_labels_have_one():
+    def heads(rows, metric="macro_f1"):
+        return printed(board("", rows, Selection(metric), 260), 260).splitlines()[0].split()
+
+    nominal = [row | dict.fromkeys(ORDER) for row in made_rows()]
+    assert {"QWK", "MAE"} <= set(heads(made_rows()))
+    assert not {"QWK", "MAE"} & set(heads(nominal))
+    assert "QWK" not in heads(made_rows(), "qwk"), "it is under the numbers of shots"
+    rows = made_rows()
+    for metric in ORDER:
+        check_selection(Selection(metric), rows)
+        check_selection(Selection(metric), [*nominal[:-1], rows[-1]])
+        with pytest.raises(
+            BadInput, match=rf"--metric '{metric}': no data set on this leaderboard has it: .*label_kind"
+        ):
+            check_selection(Selection(metric), nominal)
+
+
+@pytest.mark.parametrize("metric", ORDER)
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_a_run_from_before_a_metric_has_blank_cells_and_stands_last(metric, unknown):
+    of = {"experiment": "one", "dataset": "made", "model": "tiny", "shots_order": 0}
+    rows = [row | of | ({metric: unknown} if row["method"] == "zero_shot" else {}) for row in made_rows()]
+    text = printed(board("made", rows, Selection(metric, columns=("nll",)), 200), 200)
+    lines = lines_of(text)
+    assert list(lines)[-1] == "zero_shot"
+    assert lines["zero_shot"] == [
+        "zero_shot",
+        next(f"{row['nll']:.3f}" for row in rows if row["method"] == "zero_shot"),
+    ]
+    assert text.count("*") == len({row["shots"] for row in rows if row["method"] != "zero_shot"})
+    assert long_table(rows, Selection(metric))["method"].to_pylist()[-1] == "zero_shot"
+    (best,) = long_table(rows, Selection(metric, top=1, columns=("shots",)))["method"].unique().to_pylist()
+    assert best == next(iter(lines))
+
+
+FIGURE = st.one_of(st.none(), st.just(float("nan")), st.floats(-1, 4))
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(dict.fromkeys(("qwk", "mae", "nll"), FIGURE) | {"shots": st.sampled_from(SHOTS)}),
+        min_size=2,
+        max_size=6,
+    ),
+    metric=st.sampled_from(ORDER),
+)
+def test_the_best_is_the_highest_kappa_or_the_lowest_error_and_never_one_that_is_unknown(rows, metric):
+    best = min(rows, key=lambda row: merit(row, metric))[metric]
+    known = [row[metric] for row in rows if row[metric] is not None and row[metric] == row[metric]]
+    if known:
+        assert best == pytest.approx({"qwk": max, "mae": min}[metric](known), abs=1e-11)
+    else:
+        assert best is None or best != best

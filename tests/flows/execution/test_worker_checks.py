@@ -20,9 +20,10 @@ def test_an_address_that_does_not_answer():
         require_answer("Dask scheduler", address, "start one")
 
 
-def test_a_name_that_is_no_host():
-    with pytest.raises(BadInput, match=r"no head of Ray answers at nowhere\.invalid:1 "):
-        require_answer("head of Ray", "nowhere.invalid:1", "start one")
+@pytest.mark.parametrize("host", ["nowhere.invalid", "tcp://a..b", "a" * 70])
+def test_a_name_that_is_no_host(host):
+    with pytest.raises(BadInput, match=rf"^no head of Ray answers at {host}:1 \(.+\): start one$"):
+        require_answer("head of Ray", f"{host}:1", "start one")
 
 
 @pytest.mark.parametrize(

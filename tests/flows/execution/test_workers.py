@@ -1,5 +1,6 @@
 """Tasks are given to workers with what they claim, and their errors are the run's."""
 
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ import pytest
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.execution import workers
+from flows.execution import process_workers, workers
 from flows.execution.workers import WorkerLost, Workers, compute, concurrently, result_of, slots, started, submit
+from flows.planning.runner import Runner, local_workers
 from tasks.steps.decorator import step_task
 from tests.tasks.worlds import World
 from vocabsem.errors import BadInput
@@ -125,6 +127,17 @@ def test_the_first_error_leaves_out_what_has_not_begun(monkeypatch):
         concurrently(work, range(50))
     time.sleep(0.5)
     assert len(begun) < 6
+
+
+def test_a_process_of_the_pool_has_its_share_of_the_threads_that_the_run_may_use(monkeypatch):
+    begun = []
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    monkeypatch.setattr(process_workers, "prepare", begun.append)
+    monkeypatch.setattr(process_workers, "_end_with_parent", lambda: None)
+    _, threads = local_workers(Runner("process", workers=3))
+    process_workers._begin("home", threads)
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert begun == ["home"]
 
 
 def test_an_engine_that_is_not_installed_is_named_with_its_extra(world, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 
 from flows.planning.cost import (
+    CHARACTERS_A_TOKEN,
     COMPRESSED,
     DEMONSTRATIONS_FACTOR,
     OF_EARLIER_RUNS,
@@ -14,7 +15,7 @@ from flows.planning.cost import estimate as estimate_with
 from tasks.steps.facts import FitFacts
 from tasks.views import calibration
 from tasks.views.calibration import Calibration
-from tests.tasks.worlds import SPLITS, compute, fit_of, model
+from tests.tasks.worlds import LABELS, SPLITS, compute, fit_of, model
 
 FIT, FIGURES = 0.5, 9.0  # seconds, as if timed
 TOKEN = 0.001
@@ -56,6 +57,17 @@ def test_a_set_without_caps_that_was_never_read_is_named(world):
     cost = estimate(world.plan(**{"limits.test": 12}))
     assert cost["prompts"] == 12
     assert cost["unread"] == ["made"]
+
+
+def test_a_second_reading_and_the_words_that_are_scored_count_before_the_data_are_read_too(world):
+    caps = {"limits.train": 30, "limits.validation": 6, "limits.test": 12, "methods": ["zero_shot"], "shots": [0]}
+    one, twice = (estimate(world.plan(**caps, layers=[layer], max_tokens=20)) for layer in ("last", "last:echo"))
+    assert (one["tokens"], twice["tokens"]) == (18 * 20, 2 * 18 * 20)
+    assert twice["seconds"] == pytest.approx(2 * one["seconds"])
+    scored = estimate(world.plan(**caps | {"methods": [{"method": "zero_shot", "scoring": "exact"}]}, max_tokens=20))
+    letters = sum(len(label["word"]) for label in LABELS)
+    assert scored["tokens"] == 18 * (20 + round(letters / CHARACTERS_A_TOKEN))
+    assert scored["bytes"] == pytest.approx(18 * len(LABELS) * 4 * COMPRESSED["float32"])
 
 
 def test_prompts_are_counted_once_the_examples_are_there(world):

@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from flows.planning.runner import Runner, find_runner, host_and_port, local_workers, parse_runner
+from flows.planning.runner import RUNNERS, Runner, find_runner, host_and_port, local_workers, parse_runner
 from flows.planning.variants import load_variant
 from tests.flows.planning.test_experiment import GOOD
 from tests.tasks.worlds import write_card
@@ -66,8 +68,9 @@ def test_workers_of_this_machine_divide_its_cores(monkeypatch):
     assert local_workers(Runner("process")) == (2, 6)
     assert local_workers(Runner("dask", workers=5)) == (5, 2)
     assert local_workers(Runner("ray", workers=99)) == (99, 1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert local_workers(Runner("process")) == (2, 2)
+    for limit, threads in (("4", 2), (" 4,2", 2), ("1", 1), ("", 6), ("many", 6), ("0", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        assert local_workers(Runner("process")) == (2, threads), limit
 
 
 def test_the_runner_of_a_card_is_checked_and_changes_neither_its_name_nor_its_record(tmp_path):
@@ -77,3 +80,44 @@ def test_the_runner_of_a_card_is_checked_and_changes_neither_its_name_nor_its_re
     assert "runner" not in experiment.model_dump()
     with pytest.raises(CardError, match=r"runner: runner 'dsak'.*did you mean 'dask'"):
         load_variant(card, {"runner": "dsak"})
+
+
+HOST = st.one_of(
+    st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z]{1,9}){0,2}", fullmatch=True),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(lambda ip: f"[{ip}]"),
+)
+
+
+@given(
+    name=st.sampled_from(["dask", "ray"]),
+    scheme=st.sampled_from(["", "tcp://", "tls://", "ray://"]),
+    host=HOST,
+    port=st.integers(1, 65535),
+)
+def test_an_address_is_kept_as_it_is_and_taken_apart_into_host_and_port(name, scheme, host, port):
+    runner = parse_runner(f"{name}:{scheme}{host}:{port}")
+    assert runner == Runner(name, address=f"{scheme}{host}:{port}")
+    assert host_and_port(runner.address) == (host.strip("[]"), port)
+
+
+@given(name=st.sampled_from(["process", "dask", "ray"]), workers=st.integers(1, 10_000))
+def test_a_number_is_of_workers(name, workers):
+    assert parse_runner(f"{name}:{workers}") == Runner(name, workers=workers)
+
+
+@given(
+    st.one_of(st.text(), st.sampled_from(RUNNERS).flatmap(lambda name: st.text().map(lambda rest: f"{name}:{rest}")))
+)
+def test_any_text_is_a_runner_or_one_error_that_names_it(text):
+    runner, message = None, ""
+    try:
+        runner = parse_runner(text)
+    except BadInput as error:
+        message = str(error)
+    if runner is None:
+        assert message.startswith(f"runner {text!r}"[:100])
+        assert len(message.splitlines()) == 1
+    else:
+        assert runner.name in RUNNERS
+        assert text == runner.name or (runner.workers or 0) > 0 or host_and_port(runner.address)[1] > 0

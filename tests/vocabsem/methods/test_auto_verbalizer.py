@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from tests.vocabsem.method_data import CLASSES, TOKENS, make_states, make_whole_space
+from tests.vocabsem.method_data import CLASSES, TOKENS, make_space, make_states, make_whole_space
+from vocabsem.errors import DataError
 from vocabsem.label_space import Vocabulary
 from vocabsem.methods import AutoVerbalizer, BatchCalibration
 
@@ -84,3 +85,48 @@ def test_synonyms_of_the_label_words_find_texts_that_the_label_words_miss():
         type(m).__name__: float((m.predict(texts) == truth).mean()) for m in (ours, BatchCalibration(space).fit(texts))
     }
     assert accuracy["AutoVerbalizer"] > accuracy["BatchCalibration"] + 0.1
+
+
+def test_the_mean_over_many_texts_is_that_of_two_hundred_spread_evenly():
+    """More texts than are read, and than are computed at a time."""
+    space, pool = make_whole_space(scale=0.02), make_states(1, n=501)[0]
+    method = AutoVerbalizer(space, n_words=3).fit(pool)
+    vocabulary = space.vocabulary
+    log_p = log_softmax((pool.astype(float) @ vocabulary.head.T + vocabulary.bias) * space.scale, axis=1)
+    tokens = [ids[0] for ids in vocabulary.label_ids] + method.words_.tolist()
+    rows = [round(500 * i / 199) for i in range(200)]
+    expected = np.log(np.exp(log_p[rows])[:, tokens].mean(axis=0))
+    np.testing.assert_allclose(method.log_prior_, expected, atol=1e-6)  # head rows are of float32
+    assert not np.allclose(method.log_prior_, np.log(np.exp(log_p)[:, tokens].mean(axis=0)), atol=1e-4)
+
+
+def test_the_order_of_the_classes_and_of_the_texts_decides_nothing():
+    space, pool, queries = make_whole_space(), make_states(1, n=60)[0], make_states(2, n=20)[0]
+    order = [2, 0, 1]
+    vocabulary = space.vocabulary
+    ids = [vocabulary.label_ids[c] for c in order]
+    other = Vocabulary(vocabulary.head, vocabulary.bias, vocabulary.anchors, ids).label_space(None, 1.0, whole=True)
+    first = AutoVerbalizer(space, n_words=5).fit(pool)
+    turned = AutoVerbalizer(other, n_words=5).fit(pool[::-1])
+    assert len(first.words_) > 0
+    np.testing.assert_allclose(turned.predict_proba(queries), first.predict_proba(queries)[:, order], rtol=1e-6)
+
+
+def test_words_are_no_label_words_stand_once_and_are_at_most_n_words():
+    space, pool = make_whole_space(), make_states(1, n=60)[0]
+    label = {token for ids in space.vocabulary.label_ids for token in ids}
+    for n_words in (1, 4, TOKENS, 10 * TOKENS):
+        method = AutoVerbalizer(space, n_words=n_words, min_relevance=-1e30).fit(pool)
+        words = method.words_.tolist()
+        assert len(set(words)) == len(words) <= min(CLASSES * n_words, TOKENS - CLASSES)
+        assert not label & set(words)
+        assert np.bincount(method.word_classes_).max() <= 1 + n_words
+    assert len(words) == TOKENS - CLASSES, "every token is near enough"
+
+
+def test_what_it_cannot_do_without_is_named():
+    space, pool = make_whole_space(), make_states(1, n=60)[0]
+    with pytest.raises(DataError, match="auto_verbalizer: n_words=0: give a number above 0"):
+        AutoVerbalizer(space, n_words=0).fit(pool)
+    with pytest.raises(DataError, match="auto_verbalizer compares with every token: give its label space a vocabulary"):
+        AutoVerbalizer(make_space()).fit(pool)

@@ -145,3 +145,31 @@ def test_classes_of_any_numbers_keep_their_order():
     method = OrdinalRidge().fit(X, stars)
     assert method.classes_.tolist() == [1, 2, 3, 4, 10]
     assert (method.predict(X) == stars).mean() > 0.8
+
+
+@pytest.mark.parametrize("targets", ["none", "anchors"])
+def test_turning_the_order_of_classes_and_words_turns_the_probabilities(targets):
+    X, y, line = ratings()
+    space = words_along(line)
+    first = OrdinalRidge(space, targets=targets).fit(X, y)
+    turned = OrdinalRidge(space.take(np.arange(CLASSES)[::-1]), targets=targets).fit(X, CLASSES - 1 - y)
+    np.testing.assert_allclose(turned.predict_proba(X)[:, ::-1], first.predict_proba(X), atol=0.02)  # flat cost
+    assert (turned.predict(X) == CLASSES - 1 - first.predict(X)).mean() > 0.98
+
+
+def test_units_and_origins_of_the_columns_decide_nothing():
+    X, y, _ = ratings()
+    scales = 2.0 ** np.random.default_rng(3).integers(-4, 5, D)
+    moved = ((X + np.arange(D)) * scales).astype(np.float32)
+    expected = OrdinalRidge().fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(OrdinalRidge().fit(moved, y).predict_proba(moved), expected, atol=1e-3)  # float32
+
+
+def test_probabilities_have_one_peak_and_move_up_along_the_line():
+    X, y, line = ratings()
+    method = OrdinalRidge(words_along(line)).fit(X, y)
+    p = method.predict_proba(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+    order = (method._with_constant(X) @ method.coef_).argsort()
+    assert (np.diff(p[order].cumsum(axis=1), axis=0) < 1e-12).all(), "P(class ≤ c) falls with the score, for every c"
+    assert (np.diff(method.predict(X)[order]) >= 0).all()

@@ -134,3 +134,24 @@ def test_two_classes_at_least_have_labels(data):
     states, labels, space, rows, *_ = data
     with pytest.raises(DataError, match=r"1 of 4 classes have labels \(unseen=3\): leave two at least"):
         UnseenClasses(space, unseen=3).fit(states[rows], labels[rows])
+
+
+@pytest.mark.parametrize("estimator", method_info("unseen_classes").choices["estimator"])
+def test_seen_classes_share_what_the_words_leave_to_them(data, estimator):
+    states, labels, space, rows, tested, _ = data
+    method = UnseenClasses(space, estimator=estimator).fit(states[rows], labels[rows], unlabeled=states)
+    p = method.predict_proba(tested)
+    of_words = METHODS[estimator](space).fit(states, unlabeled=states).predict_proba(tested)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(p[:, 3], of_words[:, 3], atol=1e-9)
+    np.testing.assert_allclose(p[:, :3].sum(axis=1), of_words[:, :3].sum(axis=1), atol=1e-9)
+
+
+def test_taking_labels_away_and_never_having_had_them_are_the_same(data):
+    states, labels, space, _, tested, _ = data
+    rows = shots(labels, 8, range(CLASSES))
+    known = rows[labels[rows] < 2]
+    taken = UnseenClasses(space, unseen=2).fit(states[rows], labels[rows], unlabeled=states)
+    never = UnseenClasses(space).fit(states[known], labels[known], unlabeled=states)
+    assert taken.seen_.tolist() == never.seen_.tolist() == [0, 1]
+    np.testing.assert_array_equal(taken.predict_proba(tested), never.predict_proba(tested))
