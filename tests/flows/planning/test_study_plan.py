@@ -45,7 +45,7 @@ def test_a_shipped_card_is_valid_by_its_schema_and_loads_by_name_and_path(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("key", "nearest"), [("modell", "model"), ("resample", "resamples"), ("zzz", None)])
+@pytest.mark.parametrize(("key", "nearest"), [("models", "model"), ("resample", "resamples"), ("zzz", None)])
 def test_an_unknown_key_is_refused_with_the_nearest(changed, name, key, nearest):
     path = changed(name, **{key: 1})
     with pytest.raises(CardError, match=f"unknown key '{key}' in the card: ") as error:
