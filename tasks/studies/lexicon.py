@@ -8,6 +8,7 @@ from tasks.studies.inputs import Inputs
 from vocabsem.instruments.base import Space, StudyResult
 from vocabsem.instruments.lexicon import lexicon_study
 from vocabsem.instruments.lexicon_data import (
+    FEWEST,
     Judgments,
     read_analogies,
     read_pairs,
@@ -37,7 +38,8 @@ def measure(inputs: Inputs) -> StudyResult:
         },
     )
     tokens = inputs.single_tokens(judgments.words)
-    lexicon = select_words(judgments, tokens, params["max_words"], params["max_analogies"], inputs.spec.seed)
+    limits, fewest = (params["max_words"], params["max_analogies"]), max(FEWEST, params["cv"])
+    lexicon = select_words(judgments, tokens, *limits, inputs.spec.seed, fewest)
     spaces = list(_spaces(inputs, lexicon.words, np.array([tokens[word] for word in lexicon.words])))
     return lexicon_study(spaces, lexicon, cv=params["cv"], sampling=inputs.sampling)
 

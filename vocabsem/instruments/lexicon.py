@@ -91,7 +91,7 @@ def partial_spearman(one: Floats, other: Floats, fixed: Floats) -> float:
     Returns
     -------
     float
-        0 where a variable is constant.
+        0 where a variable is constant, or explained by the others.
     """
     ranks = np.stack([rankdata(one), rankdata(other), *(rankdata(column) for column in fixed.T)], axis=1)
     ranks -= ranks.mean(axis=0)
@@ -99,7 +99,8 @@ def partial_spearman(one: Floats, other: Floats, fixed: Floats) -> float:
     if rest.shape[1]:
         both = both - rest @ np.linalg.lstsq(rest, both, rcond=None)[0]
     norms = np.linalg.norm(both, axis=0)
-    return float(both[:, 0] @ both[:, 1] / norms.prod()) if norms.all() else 0.0
+    left = norms > 1e-9 * np.linalg.norm(ranks[:, :2], axis=0)
+    return float(both[:, 0] @ both[:, 1] / norms.prod()) if left.all() else 0.0
 
 
 def _analogies(space: Space, gram: Floats, questions: Ints, sampling: Sampling) -> Value:

@@ -1,8 +1,10 @@
 """Read human judgments of words: similarity of pairs, analogies, ratings; keep the words that are tokens of a model."""
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,7 +102,7 @@ def read_pairs(path: Path) -> Pairs:
         fields = line.split("\t")
         try:
             one, other, similarity = fields
-            rows.append((one, other, float(similarity)))
+            rows.append((one, other, _number(similarity)))
         except ValueError:
             raise _wrong(path, number, "two words and a number, separated by tabs") from None
     return rows
@@ -154,20 +156,17 @@ def read_ratings(path: Path, columns: Sequence[str]) -> dict[str, tuple[float, .
     DataError
         For a column that is not there, or a value that is no number.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := {"Word", *columns} - set(reader.fieldnames or ()):
-            raise DataError(
-                f"{path} has no column {', '.join(map(repr, sorted(missing)))}: give the file the card names"
-            )
-        try:
-            return {
-                row["Word"]: tuple(float(row[column]) for column in columns)
-                for row in reader
-                if all(row[column] for column in columns)
-            }
-        except ValueError as error:
-            raise _wrong(path, reader.line_num, f"numbers in {', '.join(columns)} ({error})") from None
+    reader = csv.DictReader(io.StringIO(_text(path)))
+    if missing := {"Word", *columns} - set(reader.fieldnames or ()):
+        raise DataError(f"{path} has no column {', '.join(map(repr, sorted(missing)))}: give the file the card names")
+    try:
+        return {
+            row["Word"]: tuple(_number(row[column]) for column in columns)
+            for row in reader
+            if all(row[column] for column in columns)
+        }
+    except (ValueError, csv.Error) as error:
+        raise _wrong(path, reader.line_num, f"numbers in {', '.join(columns)} ({error})") from None
 
 
 def read_valence(path: Path) -> dict[str, tuple[float, ...]]:
@@ -191,7 +190,7 @@ def read_valence(path: Path) -> dict[str, tuple[float, ...]]:
     for number, line in _lines(path, comment=None):
         word, *rest = line.split("\t")
         try:
-            value = float(rest[0])
+            value = _number(rest[0])
         except (IndexError, ValueError):
             raise _wrong(path, number, "a word and its valence, separated by tabs") from None
         if word.isalpha():
@@ -199,7 +198,9 @@ def read_valence(path: Path) -> dict[str, tuple[float, ...]]:
     return rated
 
 
-def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, most_analogies: int, seed: int) -> Lexicon:
+def select_words(
+    judgments: Judgments, tokens: Mapping[str, int], most: int, most_analogies: int, seed: int, fewest: int = FEWEST
+) -> Lexicon:
     """Keep the judgments all of whose words are tokens, and of analogies and ratings as many as wanted, drawn.
 
     Parameters
@@ -214,6 +215,8 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
         Analogies, at most.
     seed : int
         Seed of the draws.
+    fewest : int
+        Judgments that every collection must keep.
 
     Returns
     -------
@@ -222,7 +225,7 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
     Raises
     ------
     DataError
-        Where a collection has fewer than five judgments left.
+        Where a collection has fewer left.
     """
     generator = np.random.default_rng(seed)
     pairs = {name: [row for row in rows if {*row[:2]} <= tokens.keys()] for name, rows in judgments.pairs.items()}
@@ -233,9 +236,9 @@ def select_words(judgments: Judgments, tokens: Mapping[str, int], most: int, mos
         ratings[name] = {word: rated[word] for word in words}
     collections: dict[str, Sized] = {**pairs, "analogies": questions, **ratings}
     for name, kept in collections.items():
-        if len(kept) < FEWEST:
+        if len(kept) < fewest:
             raise DataError(
-                f"{name}: {len(kept)} judgments whose words are single tokens of the model, and {FEWEST} are needed:"
+                f"{name}: {len(kept)} judgments whose words are single tokens of the model, and {fewest} are needed:"
                 " use a model with a larger vocabulary, or another file"
             )
     known = Judgments(pairs, questions, ratings, judgments.scales)
@@ -261,9 +264,22 @@ def _sample(rows: Sequence[T], most: int, generator: np.random.Generator) -> lis
 
 
 def _lines(path: Path, comment: str | None = "#") -> Iterable[tuple[int, str]]:
-    text = path.read_text(encoding="utf-8")
-    rows = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    rows = ((number, line.strip()) for number, line in enumerate(_text(path).splitlines(), 1))
     return ((number, line) for number, line in rows if line and not (comment and line.startswith(comment)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is not UTF-8: give the file that the card names") from None
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
 
 
 def _wrong(path: Path, number: int, expected: str) -> DataError:

@@ -111,7 +111,8 @@ def _figures(
 ) -> Iterator[Value]:
     """Yield distortion, gap and ari of a space, each with permuted labels beside it."""
     n, total = len(labels), distances(rows, np.zeros(len(labels), int))
-    if not total.any():  # all things are one, as those of a template that ends alike are in layer 0
+    # All things are one, up to rounding, as those of a template that ends alike are in layer 0.
+    if total.sum() <= 1e-20 * (rows**2).sum():
         return
     clusters = KMeans(len(np.unique(labels)), n_init=starts, random_state=sampling.seed).fit_predict(rows)
     own, closest = distances(rows, labels), distances(rows, clusters)

@@ -1,5 +1,6 @@
 """The studies by name: what each reads, its parameters, how long its card takes. An instrument is imported at use."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -28,6 +29,8 @@ class StudyInfo:
         Whether it reads stored states of data sets.
     params : mapping
         Parameters with their defaults.
+    least : mapping
+        Smallest value of a parameter; of others any above 0.
     revision : int
         Raised when the instrument would give other figures.
     """
@@ -38,6 +41,7 @@ class StudyInfo:
     files: tuple[str, ...] = ()
     datasets: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
     revision: int = 1
 
 
@@ -51,6 +55,7 @@ _INFOS = MappingProxyType(
                 seconds=430,
                 files=("simlex", "wordsim", "analogies", "ratings", "senses", "valence"),
                 params={"exponents": (0.25, 0.5), "cv": 5, "max_words": 1500, "max_analogies": 2000},
+                least={"cv": 2, "max_words": 5, "max_analogies": 5},
             ),
             StudyInfo(
                 name="commitment",
@@ -120,7 +125,7 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
     name : str
         A registered name.
     params : mapping
-        Parameters that differ from the defaults: of the type of these, numbers above 0.
+        Parameters that differ from the defaults: of the type of these, finite, above 0 or as large as the study needs.
     files : mapping
         The card's files.
     datasets : bool
@@ -139,12 +144,13 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
     for key, value in params.items():
         if key not in info.params:
             raise CardError(f"study {name} has no parameter {key!r}: {suggest(key, list(info.params))}")
-        default = info.params[key]
+        default, least = info.params[key], info.least.get(key, 0)
         several = isinstance(default, tuple)
         given = value if isinstance(value, list) else [value]
-        if isinstance(value, list) != several or not given or not all(_fits(each, default) for each in given):
+        if isinstance(value, list) != several or not given or not all(_fits(each, default, least) for each in given):
+            bound = f"of at least {least}" if least else "above 0"
             what, shown = ("a list of numbers", list(default)) if several else ("a number", default)
-            raise CardError(f"study {name}: {key} is {value!r}: give {what} above 0, as in {key}: {shown}")
+            raise CardError(f"study {name}: {key} is {value!r}: give {what} {bound}, as in {key}: {shown}")
     if set(files) != set(info.files):
         wanted = ", ".join(info.files) or "none"
         raise CardError(
@@ -154,8 +160,8 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
         raise CardError(f"study {name} reads {'' if info.datasets else 'no '}states of data sets: fix 'datasets'")
 
 
-def _fits(value: object, default: Any) -> bool:
-    """Return whether a value is a number above 0 of the default's type."""
+def _fits(value: object, default: Any, least: int) -> bool:
+    """Return whether a value is a finite number above 0, and not below the least, of the default's type."""
     known = type(default[0] if isinstance(default, tuple) else default)
     number = isinstance(value, int | known) and not isinstance(value, bool)
-    return number and value > 0  # type: ignore[operator]
+    return number and value > 0 and least <= value < math.inf  # type: ignore[operator]

@@ -3,7 +3,10 @@
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.cli.studies_view import print_study
 from flows.reporting.sections import SECTIONS
@@ -55,6 +58,40 @@ def test_figures_without_layers_are_level_lines():
     figure = chart([row("labels", value=1.25, unit="made", metric="rate")])
     assert [one.level for one in figure.series] == [True, True]
     assert figure.axes.x_ticks == {}
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=9, unique=True))
+def test_every_axis_holds_the_figures_and_has_few_even_ticks(values):
+    rows = [row("state", n, value, low=value, high=value) for n, value in enumerate(values)]
+    axes = chart(rows).axes
+    assert axes.y[0] <= min(values) <= max(values) <= axes.y[1]
+    ticks = np.array(list(axes.y_ticks.values()))
+    assert 2 <= len(ticks) <= 10
+    np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0], atol=1e-6 * np.ptp(ticks))
+    assert all(abs(float(text) - tick) <= 0.0051 for text, tick in axes.y_ticks.items())
+
+
+def test_of_many_layers_at_most_eight_are_named():
+    axes = chart([row("state", layer, 0.1) for layer in range(31)]).axes
+    assert list(axes.x_ticks.values()) == list(range(0, 31, 4))
+    assert axes.x == (-1.0, 31.0)
+
+
+def test_a_line_goes_by_layer_whatever_the_order_of_the_rows():
+    shuffled = [row("state", layer, layer / 10) for layer in (6, 0, 3)]
+    (line, null) = chart(shuffled).series
+    assert line.points == [(0.0, 0.0), (3.0, 0.3), (6.0, 0.6)]
+    assert line.tooltips[1] == "state, layer 3: 0.300"
+    assert line.intervals[2] == pytest.approx((0.35, 0.85))
+    assert null.tooltips == ["null: [-0.125, 0.062]"] * 3
+
+
+def test_a_section_of_a_report_is_a_table_with_its_command():
+    (table,) = study_tables(SimpleNamespace(studies=ROWS))
+    lines = table.markdown()
+    assert any(line.startswith("#") and line.endswith(" Study: lexicon") for line in lines)
+    assert sum(line.startswith("|") for line in lines) == 2 + len(table.rows)
+    assert any("chosen on the same data" in line for line in lines)
 
 
 def test_figures_that_are_all_one_have_an_axis():

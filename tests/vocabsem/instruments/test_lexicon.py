@@ -99,6 +99,14 @@ def test_the_partial_correlation_is_that_of_the_residuals_of_ranks():
     assert partial_spearman(np.zeros(5), np.arange(5.0), np.empty((5, 0))) == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_the_others_explain_leaves_no_correlation(seed):
+    one, other, more = np.random.default_rng(seed).standard_normal((3, 50))
+    assert partial_spearman(one, other, np.exp(one)[:, None]) == 0
+    assert partial_spearman(one, one, np.stack([other, one], axis=1)) == 0
+    assert abs(partial_spearman(one, other, np.stack([more], axis=1))) > 1e-4
+
+
 def test_the_items_are_the_pairs_at_both_ends(meaning, lexicon):
     pairs, human = lexicon.pairs["made"]
     swapped = Lexicon(**{**vars(lexicon), "pairs": {"made": (pairs, np.where(np.arange(len(pairs)) == 8, 9, human))}})

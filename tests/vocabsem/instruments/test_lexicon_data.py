@@ -37,6 +37,10 @@ def test_pairs_analogies_ratings_and_valence_are_read(tmp_path):
     ("read", "text", "message"),
     [
         (read_pairs, "one\ttwo\t3\none two 3\n", r"data.txt:2: expected two words and a number, separated by tabs"),
+        (read_pairs, "one\ttwo\t3\none\ttwo\tnan\n", r"data.txt:2: expected two words and a number"),
+        (read_valence, "good\tinf\n", r"data.txt:1: expected a word and its valence"),
+        (lambda path: read_ratings(path, ["Seen"]), "Word,Seen\na,1\nb,nan\n", r"data.txt:3: .*nan is not finite"),
+        (lambda path: read_ratings(path, ["Seen"]), f"Word,Seen\n{'a' * 200_000},1\n", r"data.txt:1: .*field larger"),
         (read_analogies, ": g\na b c\n", r"data.txt:2: expected four words"),
         (read_valence, "good 1.9\n", r"data.txt:1: expected a word and its valence"),
         (lambda path: read_ratings(path, ["Seen"]), "Word,seen\na,1\n", r"data.txt has no column 'Seen'"),
@@ -46,6 +50,22 @@ def test_pairs_analogies_ratings_and_valence_are_read(tmp_path):
 def test_another_file_is_refused_with_its_line(read, text, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read(file(tmp_path, text))
+
+
+READERS = [read_pairs, read_analogies, read_valence, lambda path: read_ratings(path, ["Seen"])]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_text_that_is_not_utf_8_is_refused_with_its_byte(read, tmp_path):
+    path = tmp_path / "data.txt"
+    path.write_bytes("café,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"data.txt: byte 3 is not UTF-8: give the file that the card names"):
+        read(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    assert read_ratings(file(tmp_path, "\ufeffWord,Seen\r\nday,2\r\n"), ["Seen"]) == {"day": (2.0,)}
+    assert read_pairs(file(tmp_path, "\ufeffold\tnew\t1\n")) == [("old", "new", 1.0)]
 
 
 def made_judgments(n=12):
@@ -83,3 +103,10 @@ def test_draws_are_those_of_the_seed():
 def test_too_few_are_refused():
     with pytest.raises(DataError, match="made: 3 judgments whose words are single tokens of the model, and 5 are"):
         select_words(made_judgments(), {f"w{i}": i for i in range(4)}, 10, 10, 0)
+
+
+def test_fewer_judgments_than_folds_are_refused():
+    judgments, tokens = made_judgments(), {f"w{i}": i for i in range(12)}
+    assert len(select_words(judgments, tokens, 9, 20, 0, fewest=9).ratings["warm"][0]) == 9
+    with pytest.raises(DataError, match="warm: 9 judgments whose words are single tokens of the model, and 10 are"):
+        select_words(judgments, tokens, 9, 20, 0, fewest=10)

@@ -62,8 +62,9 @@ def test_uneven_labels_cost_less_than_even_ones():
     assert values["rate"].interval[1] < values["rate"].null[0]
 
 
-def test_things_that_are_all_one_have_no_figures_but_the_rate():
-    values, _ = figures(np.ones((N, WIDTH)))
+@pytest.mark.parametrize("same", [0, 1, 0.1, np.float32(0.3), 1e-4])  # of 0.1 the mean is another number
+def test_things_that_are_all_one_have_no_figures_but_the_rate(same):
+    values, _ = figures(np.full((N, WIDTH), same))
     assert set(values) == {"rate"}
 
 

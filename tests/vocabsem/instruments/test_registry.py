@@ -39,7 +39,16 @@ FILES = dict.fromkeys(study_info("lexicon").files, "file:x")
     ("params", "files", "datasets", "message"),
     [
         ({"cvs": 3}, FILES, False, "no parameter 'cvs': did you mean 'cv'"),
-        ({"cv": 0}, FILES, False, "cv is 0: give a number above 0, as in cv: 5"),
+        ({"cv": 0}, FILES, False, "cv is 0: give a number of at least 2, as in cv: 5"),
+        ({"cv": 1}, FILES, False, "cv is 1: give a number of at least 2"),
+        ({"max_words": 4}, FILES, False, "max_words is 4: give a number of at least 5"),
+        (
+            {"exponents": [0.5, float("inf")]},
+            FILES,
+            False,
+            r"exponents is \[0.5, inf\]: give a list of numbers above 0",
+        ),
+        ({"exponents": [float("nan")]}, FILES, False, r"exponents is \[nan\]"),
         ({"cv": 2.5}, FILES, False, "cv is 2.5"),
         ({"cv": True}, FILES, False, "cv is True"),
         ({"exponents": 0.5}, FILES, False, r"exponents is 0.5: give a list of numbers above 0, as in exponents: \["),
@@ -51,6 +60,12 @@ FILES = dict.fromkeys(study_info("lexicon").files, "file:x")
 def test_what_a_study_cannot_use_is_refused(params, files, datasets, message):
     with pytest.raises(CardError, match=message):
         check_study("lexicon", params, files, datasets)
+
+
+def test_the_least_value_of_a_parameter_is_taken():
+    info = study_info("lexicon")
+    assert info.least.keys() <= info.params.keys()
+    check_study("lexicon", info.least, FILES, False)
 
 
 def test_an_unknown_study_is_refused_with_the_nearest():

@@ -98,3 +98,40 @@ def test_every_study_has_a_view_whose_columns_are_described(home, study):
     comments = query(home, described, {"view": f"study_{study}"}).to_pylist()
     assert comments
     assert all(row["comment"] for row in comments), comments
+
+
+def test_each_view_has_the_latest_rows_of_its_study_alone_in_the_order_of_their_names(home):
+    newest = {}
+    for study in study_infos():
+        put_study(home, study=study, card="mine", value=0.25)
+        newest[study] = put_study(home, study=study, card="mine", value=-0.5, extra=3).key
+        put_study(home, study=study, card="a", model="small")
+    rebuild(home)
+    for study, key in newest.items():
+        result = rows(home, f"from study_{study}")
+        assert [(row["card"], row["model"], row["variant"], row["beside_null"]) for row in result] == [
+            ("a", "small", "head", "above"),
+            ("a", "small", "state", "above"),
+            ("mine", "tiny", "head", "below"),
+            ("mine", "tiny", "state", "below"),
+        ]
+        assert {row["key"] for row in result[2:]} == {key}
+    listed = [(row["study"], row["card"], row["variant"]) for row in reads.latest_studies(home)]
+    assert listed == sorted(listed)
+    assert len(listed) == 4 * len(newest)
+
+
+def test_an_older_study_is_read_by_its_key_and_an_unknown_key_has_no_rows(home):
+    old = put_study(home, value=0.3)
+    put_study(home, value=-0.5, extra=2)
+    rebuild(home)
+    assert reads.study_values(home, old.key)["value"].to_pylist() == [0.3, 0.3]
+    assert reads.study_values(home, old.key)["beside_null"].to_pylist() == ["above", "above"]
+    assert len(reads.study_values(home, "0" * 64)) == 0
+    assert "key" not in reads.study_values(home, old.key).column_names
+
+
+def test_a_catalog_without_studies_has_empty_views(home):
+    rebuild(home)
+    assert reads.latest_studies(home) == []
+    assert not any(rows(home, f"from study_{study}") for study in study_infos())
