@@ -157,17 +157,18 @@ def _basis(measured: bool) -> str:
 
 
 def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[SplitSpec], lengths: Lengths) -> tuple[int, int]:
-    """Return prompts and tokens."""
+    """Return texts and tokens."""
     if not _known(plan, pair, lengths):
         rows = _cap(plan, step) or 0
-        return rows, _all_tokens(step.spec, rows, rows * step.spec.max_tokens * step.spec.max_chunks)
+        most = rows * step.spec.max_chunks
+        return rows, _all_tokens(step.spec, most, most * step.spec.max_tokens)
     if read := lengths.get(pair.examples.key):
         characters = read.get(step.spec.split, np.empty(0))
     else:
         table = prompt_rows(plan.home, step.spec)
         characters = np.concatenate([np.empty(0), *map(_characters, table["fields"].chunks)])
-    tokens = _tokens(characters, step.spec)
-    return len(characters), _all_tokens(step.spec, len(characters), int(tokens.sum()))
+    prompts, tokens = _prompts_and_tokens(characters, step.spec)
+    return len(characters), _all_tokens(step.spec, int(prompts.sum()), int(tokens.sum()))
 
 
 def _all_tokens(spec: SplitSpec, prompts: int, tokens: int) -> int:
@@ -178,12 +179,11 @@ def _all_tokens(spec: SplitSpec, prompts: int, tokens: int) -> int:
     return tokens * (2 if reads_twice(spec.layers, spec.pooling) else 1)
 
 
-def _tokens(characters: np.ndarray, spec: SplitSpec) -> np.ndarray:
-    """(N,): of the prompts of each text, of which long ones have several."""
+def _prompts_and_tokens(characters: np.ndarray, spec: SplitSpec) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) and (N,): the prompts of each text, of which long ones have several, and their tokens."""
     template = min(len(spec.template) / CHARACTERS_A_TOKEN, spec.max_tokens - 1)
     prompts = np.ceil(characters / CHARACTERS_A_TOKEN / (spec.max_tokens - template)).clip(1, spec.max_chunks)
-    tokens: np.ndarray = np.minimum(prompts * spec.max_tokens, characters / CHARACTERS_A_TOKEN + prompts * template)
-    return tokens
+    return prompts, np.minimum(prompts * spec.max_tokens, characters / CHARACTERS_A_TOKEN + prompts * template)
 
 
 def _characters(fields: pa.MapArray) -> np.ndarray:

@@ -82,6 +82,15 @@ def test_prompts_are_counted_once_the_examples_are_there(world):
     chunked = estimate(world.plan(max_tokens=16, max_chunks=9))
     assert cost["tokens"] < chunked["tokens"] < 2 * cost["tokens"], "each chunk has the template"
     assert chunked["prompts"] == cost["prompts"]
+    of_words = []
+    for chunks in (1, 9):
+        settings = {"shots": [0], "max_tokens": 16, "max_chunks": chunks}
+        scored, plain = (
+            estimate(world.plan(methods=[{"method": "zero_shot"} | how], **settings))["tokens"]
+            for how in ({"scoring": "exact"}, {})
+        )
+        of_words.append(scored - plain)
+    assert of_words[1] > 1.2 * of_words[0] > 0, "the words are scored after each chunk"
     deeper = estimate(world.plan(layers=[1, 2, 3]))
     assert deeper["bytes"] == pytest.approx(3 * cost["bytes"])
 
