@@ -20,7 +20,8 @@ def test_a_plan_is_printed_as_text_and_as_json(world, capsys):
     plan = world.plan(**{"limits.train": 30, "limits.validation": 6, "limits.test": 12})
     plan_view.show_plan(plan, as_json=True)
     printed = json.loads(capsys.readouterr().out)
-    kinds = ["examples", "anchors", "demonstrations", "states", "predictions", "metrics", "comparisons", "runs"]
+    kinds = ["examples", "anchors", "demonstrations", "states", "word_scores"]
+    kinds += ["predictions", "metrics", "comparisons", "runs"]
     assert list(printed["steps"]) == kinds
     assert all(count["all"] == count["missing"] for count in printed["steps"].values())
     assert printed["cost"]["prompts"] == 48
