@@ -29,7 +29,6 @@ def kill_everywhere(scenario, folder):
     return done.stdout.splitlines()
 
 
-@pytest.mark.slow
 def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("fresh", tmp_path)
     assert {
@@ -50,7 +49,6 @@ def test_killed_at_any_step_of_publishing_nothing_is_lost_or_half_seen(tmp_path,
     cases(len(steps))
 
 
-@pytest.mark.slow
 def test_killed_at_any_step_of_a_repair_nothing_is_lost_or_half_seen(tmp_path, cases):
     steps = kill_everywhere("repair", tmp_path)
     assert {

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pytest
-
 from tasks.tracking.runs import PARENT
 from tasks.tracking.store import store
 from tests.flows.command import Command
@@ -25,7 +23,6 @@ def log_writes(file):
     Partition._write = logged
 
 
-@pytest.mark.slow
 def test_each_partition_is_computed_once_and_one_run_is_recorded(tmp_path):
     world, log = with_store(World(tmp_path, experiment=FEW)), tmp_path / "writes"
     each = [Command(world.home, "run", world.card, api=server(), before=partial(log_writes, log)) for _ in range(5)]
@@ -52,7 +49,6 @@ def test_each_partition_is_computed_once_and_one_run_is_recorded(tmp_path):
     assert not list(world.home.lake.rglob("lease*"))
 
 
-@pytest.mark.slow
 def test_two_cards_on_the_same_states_extract_them_once(tmp_path):
     world, log = with_store(World(tmp_path, experiment=FEW)), tmp_path / "writes"
     other = ("--set", "name=other", "--set", "shots=[4]")

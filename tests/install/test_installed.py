@@ -76,7 +76,6 @@ def test_every_command_has_its_help(installed):
     assert again.stdout.replace("python -m vocabsem", "vocabsem") == done.stdout
 
 
-@pytest.mark.slow
 def test_it_knows_the_shipped_cards_queries_and_deployments(installed):
     unknown = installed.vocabsem("plan", "nothing-like-it")
     assert unknown.returncode == 2

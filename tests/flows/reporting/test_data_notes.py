@@ -28,7 +28,7 @@ def test_texts_that_were_cut_are_stated_wherever_a_run_is_shown(tmp_path, capsys
     cut = sum(len(encode(f"review : {text} sentiment :")["input_ids"]) > LIMIT for text in texts)
     assert 0 < cut < len(texts)
     note = f"{cut} of {len(texts)} texts ({cut / len(texts):.0%}) cut to {LIMIT} tokens with their template: raise"
-    note += " max_tokens or max_chunks of the experiment to read more"
+    note += " max_chunks, or max_tokens of the experiment and of the model's card, to read more"
     assert ("made, tiny-llama", note) in plan_notes(plan)
     print_summary(plan, None)
     assert note in " ".join(capsys.readouterr().out.split())

@@ -195,7 +195,6 @@ def test_a_long_text_is_read_in_chunks_where_those_of_the_fit_were(registered):
     np.testing.assert_allclose(together[0], classifier._method.predict_proba(states)[0], atol=1e-6)  # two equal chunks
 
 
-@pytest.mark.slow
 def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registered, tmp_path):
     home, *_, expected = registered
     script = (

@@ -1,5 +1,7 @@
 """Files of judgments: read whole, refused with line and fix, kept where their words are tokens."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,15 @@ def test_pairs_analogies_ratings_and_valence_are_read(tmp_path):
 def test_another_file_is_refused_with_its_line(read, text, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read(file(tmp_path, text))
+
+
+def test_a_field_beyond_the_limit_of_csv_is_refused_with_its_line(tmp_path):
+    before = csv.field_size_limit(131_072)  # which other libraries raise
+    try:
+        with pytest.raises(DataError, match=r"data.txt:1: .*field larger"):
+            read_ratings(file(tmp_path, f"Word,Seen\n{'a' * 200_000},1\n"), ["Seen"])
+    finally:
+        csv.field_size_limit(before)
 
 
 READERS = [read_pairs, read_analogies, read_valence, lambda path: read_ratings(path, ["Seen"])]
