@@ -51,7 +51,7 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
         if count:
             share = f"{count:,} of {texts[what, limit, chunks]:,} texts ({count / texts[what, limit, chunks]:.0%})"
             times = f"{chunks} × " if chunks > 1 else ""
-            fix = "raise max_tokens or max_chunks of the experiment to read more"
+            fix = "raise max_chunks, or max_tokens of the experiment and of the model's card, to read more"
             notes.append((what, f"{share} cut to {times}{limit} tokens with their template: {fix}"))
     return notes
 

@@ -4,4 +4,5 @@ select study, card, model, unit, metric, variant, layer, value, low, high, null_
     case when value > null_high then 'above' when value < null_low then 'below' else 'inside' end as beside_null,
     n, seed
 from study_values
-where key = $key;
+where key = $key
+order by rowid;
