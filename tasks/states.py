@@ -5,7 +5,7 @@ import time
 import pyarrow as pa
 
 from tasks.models.loaded import inference, loaded
-from tasks.models.prompts import make_prompts
+from tasks.models.prompts import make_prompts, prompt_columns
 from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import prompt_rows
 from tasks.steps.progress import ProgressFile, in_texts
@@ -50,10 +50,7 @@ def extract_shard(
         seconds = time.perf_counter() - began
     table = pa.table(
         {
-            "id": rows["id"],
-            "label": rows["label"],
-            "tokens": pa.array(chunked.tokens, pa.int32()),
-            "truncated": pa.array(chunked.truncated, pa.bool_()),
+            **prompt_columns(rows, chunked),
             **{column_of(layer): vectors(chunked.average(values)) for layer, values in states.items()},
         }
     ).replace_schema_metadata(

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.models.loaded import inference, loaded_causal, word_ids
-from tasks.models.prompts import make_prompts
+from tasks.models.prompts import make_prompts, prompt_columns
 from tasks.steps.decorator import step_task
 from tasks.steps.lake_reads import SCORES, prompt_rows
 from tasks.steps.progress import ProgressFile, in_texts
@@ -45,10 +45,7 @@ def score_shard(
         seconds = time.perf_counter() - began
     table = pa.table(
         {
-            "id": rows["id"],
-            "label": rows["label"],
-            "tokens": pa.array(chunked.tokens, pa.int32()),
-            "truncated": pa.array(chunked.truncated, pa.bool_()),
+            **prompt_columns(rows, chunked),
             SCORES: vectors(scores),
         }
     ).replace_schema_metadata({"seconds": f"{seconds:.3f}"})

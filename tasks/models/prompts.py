@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
+
 from tasks.models.loaded import tokenizing
 from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.specs import PromptSpec, SplitSpec
@@ -43,3 +45,13 @@ def make_prompts(
     chunked = encode(home, model, fields, after, spec.max_chunks)
     token_ids = [start + ids for ids in chunked.prompts.token_ids]
     return replace(chunked, prompts=replace(chunked.prompts, token_ids=token_ids))
+
+
+def prompt_columns(rows: pa.Table, chunked: ChunkedPrompts) -> dict[str, pa.ChunkedArray | pa.Array]:
+    """Return the columns that every shard has: whose row it is, and what became of its text."""
+    return {
+        "id": rows["id"],
+        "label": rows["label"],
+        "tokens": pa.array(chunked.tokens, pa.int32()),
+        "truncated": pa.array(chunked.truncated, pa.bool_()),
+    }
