@@ -39,16 +39,16 @@ def macro_f1(space, states, labels, shots, seed):
     order = np.random.default_rng(5).permutation(len(labels))
     held, rest = order[:ASIDE], order[ASIDE:]
     x, y = states[rest], labels[rest]
-    drawn = np.random.default_rng([seed, 11]).permutation(len(y))
+    rows = np.random.default_rng([seed, 11]).permutation(len(y))
     if shots != "all":
-        drawn = np.concatenate([drawn[y[drawn] == c][:shots] for c in range(space.classes)])
+        rows = np.concatenate([rows[y[rows] == c][:shots] for c in range(space.classes)])
     method = VocabularyCalibrator(space, layers=states.shape[1] // space.width)
-    method.fit(x) if shots == 0 else method.fit(x[drawn], y[drawn], unlabeled=x)
+    method.fit(x) if shots == 0 else method.fit(x[rows], y[rows], unlabeled=x)
     return f1_score(labels[held], method.predict(states[held]), average="macro")
 
 
 def mean_score(sets, shots):
-    seeds = SEEDS if shots not in (0, "all") else SEEDS[:1]  # nothing is drawn
+    seeds = SEEDS if shots not in (0, "all") else SEEDS[:1]  # nothing is sampled
     return np.mean([macro_f1(*each, shots, seed) for each in sets for seed in seeds])
 
 
