@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vocabsem.installation import ROOT
 from vocabsem.malloc import keep_freed_memory
+from vocabsem.third_party import verbose
 from warehouse.home import Home
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -35,6 +36,7 @@ def variables(home: Home) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",  # MLflow ignores DO_NOT_TRACK=1, which a user may have set
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TQDM_DISABLE": "" if verbose() else "1",  # bars of transformers, datasets and MLflow among ours
         "PYTHONSAFEPATH": "1",  # no process takes its modules from the working directory, which is the user's
     }
 

@@ -78,6 +78,18 @@ def test_mlflow_used_without_a_store_writes_into_the_home_not_into_the_working_d
     assert (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize(("given", "bars"), [({}, 0), ({"VOCABSEM_VERBOSE": "1"}, 1), ({"TQDM_DISABLE": ""}, 1)])
+def test_bars_of_libraries_are_shown_to_whoever_asks_for_them(given, bars):
+    code = (
+        "import io, json\nfrom flows.services.environment import set_environment\nset_environment()\n"
+        "from tqdm.auto import tqdm\nfrom transformers.utils.logging import tqdm as of_transformers\n"
+        "shown = [io.StringIO(), io.StringIO()]\n"
+        "for bar, text in zip((tqdm, of_transformers), shown): list(bar(range(3), file=text))\n"
+        "print(json.dumps(['3/3' in text.getvalue() for text in shown]))"
+    )
+    assert python(code, given) == [bool(bars)] * 2
+
+
 def test_what_the_user_set_is_kept(clean, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", "/somewhere/else")
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")
