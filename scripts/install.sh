@@ -21,6 +21,26 @@ choose_python() {
     return 1
 }
 
+# A line every few seconds instead of one a package; all that the installer printed where it fails.
+quietly() {
+    local log=$venv/install.log end=$'\n' shown=$SECONDS pid
+    if [ -t 1 ]; then end=$'\r'; fi
+    "$@" >"$log" 2>&1 &
+    pid=$!
+    trap "kill $pid 2>/dev/null" EXIT
+    while sleep 0.2 && kill -0 "$pid" 2>/dev/null; do
+        if ((SECONDS - shown >= 2)); then
+            shown=$SECONDS
+            printf 'installing the packages of constraints.txt, %d s …%s' "$SECONDS" "$end"
+        fi
+    done
+    trap - EXIT
+    wait "$pid" || {
+        cat "$log" >&2
+        return 1
+    }
+}
+
 if ! { [ -x "$venv/bin/python" ] && supported "$venv/bin/python" && "$venv/bin/python" -m pip --version; } >/dev/null 2>&1; then
     python=$(choose_python)
     echo "creating $venv with $("$python" --version)"
@@ -40,8 +60,9 @@ else
     export UV_TORCH_BACKEND=${UV_TORCH_BACKEND:-auto}
 fi
 
-if [ -n "$uv" ] && "$uv" pip install --python "$venv/bin/python" --compile-bytecode --editable '.[pipeline,dev]' --constraint constraints.txt; then
+what=(--editable '.[pipeline,dev]' --constraint constraints.txt)
+if [ -n "$uv" ] && quietly "$uv" pip install --python "$venv/bin/python" --compile-bytecode "${what[@]}"; then
     exit
 fi
 echo "uv could not install; trying pip" >&2
-"$venv/bin/python" -m pip install --editable '.[pipeline,dev]' --constraint constraints.txt
+quietly "$venv/bin/python" -m pip install "${what[@]}"

@@ -17,7 +17,7 @@ def machine(tmp_path):
     """A folder for programs that is the whole PATH, but for the shell's own tools."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("bash", "env", "touch", "mkdir", "sed", "cat"):
+    for name in ("bash", "env", "touch", "mkdir", "sed", "cat", "sleep"):
         (folder / name).symlink_to(shutil.which(name))
     return folder
 
@@ -104,6 +104,19 @@ def test_pip_installs_where_uv_cannot(machine, tmp_path, log, uv):
     assert "trying pip" in done.stderr
     call = "python -m pip install --editable .[pipeline,dev] --constraint constraints.txt"
     assert log.read_text().splitlines()[-1] == call
+
+
+def test_an_installer_is_heard_only_where_it_fails(machine, tmp_path, log):
+    program(machine / "python3", interpreter(log) + '\ncase "$*" in *"-m pip install --editable"*) exit 7;; esac')
+    program(machine / "uv", "for n in 1 2 3; do echo Downloading package $n; done; sleep 3.5")
+    done = install(machine, tmp_path / "venv")
+    assert done.returncode == 0
+    assert "Downloading" not in done.stdout + done.stderr
+    assert "installing the packages" in done.stdout, "and never silent for long"
+    program(machine / "uv", "echo the wheel of torch is broken >&2; exit 2")
+    failed = install(machine, tmp_path / "venv")
+    assert failed.returncode != 0
+    assert "the wheel of torch is broken" in failed.stderr
 
 
 def make(*words):
