@@ -201,6 +201,8 @@ def test_ranks_and_sensitivity_of_a_run_are_those_of_the_public_views(filled):
 def test_examples_and_tokens_are_read_as_stored(filled):
     assert reads.example(filled, "mr", "test-1") == ({"text": "test-1"}, "negative")
     assert reads.example(filled, "mr", "other") is None
+    assert reads.short_example(filled, "mr") == {"text": "test-2"}, "the one without an apostrophe, for a shell"
+    assert reads.short_example(filled, "other") is None
     fields = [each["text"] for each in reads.training_fields(filled, "mr", 100)]
     assert sorted(fields) == [f"train-{i}" for i in range(SPLITS["train"])]
     assert [each["text"] for each in reads.training_fields(filled, "mr", 2)] == fields[:2]
