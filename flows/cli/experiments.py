@@ -92,7 +92,8 @@ def diagnose(
     """Diagnose the models of an experiment: contextual bias, anchors compared with logits, gauge, rounding."""
     from flows.cli.diagnostics_view import show
 
-    show(Home.find(), _flow("diagnose", card, _with(settings, runner=runner), data_dir), as_json)
+    settings = _with(settings, runner=runner)
+    show(Home.find(), _flow("diagnose", card, settings, data_dir, _planned(card, settings, data_dir)), as_json)
 
 
 @app.command()
@@ -187,7 +188,8 @@ def report(
 
 
 def _stage(name: str, card: str, settings: list[str] | None, data_dir: str | None, runner: str | None) -> None:
-    for key in _flow(name, card, _with(settings, runner=runner), data_dir):
+    settings = _with(settings, runner=runner)
+    for key in _flow(name, card, settings, data_dir, _planned(card, settings, data_dir)):
         typer.echo(key)
 
 
@@ -197,13 +199,15 @@ def _with(settings: list[str] | None, **options: str | None) -> list[str]:
 
 
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
-    from flows.planning.data_dir import find_data_dir
+    from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
     from flows.planning.plan import make_plan
     from flows.planning.variants import load_variant
 
     experiment = load_variant(card, parse_overrides(settings or []))
-    return make_plan(experiment, Home.find(), find_data_dir(data_dir))
+    plan = make_plan(experiment, Home.find(), find_data_dir(data_dir))
+    require_files(plan.unfetched, plan.home.cache)
+    return plan
 
 
 def _show(plan: "Plan", as_json: bool) -> None:
@@ -214,11 +218,11 @@ def _show(plan: "Plan", as_json: bool) -> None:
 
 
 def _flow(
-    name: str, card: str, settings: list[str] | None, data_dir: str | None, plan: "Plan | None" = None, **more: Any
+    name: str, card: str, settings: list[str] | None, data_dir: str | None, plan: "Plan", **more: Any
 ) -> Any:
     """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or an ephemeral one.
 
-    plan: what was planned for these parameters already.
+    plan: of the same parameters, made before a server starts, so that bad input is refused at once.
     """
     from importlib import import_module
 

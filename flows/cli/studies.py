@@ -22,7 +22,7 @@ def study(
 ) -> None:
     """Measure a study of a model and print its figures, each with a 95 % interval and beside its null. Resumable."""
     from flows.cli.studies_view import print_study
-    from flows.planning.data_dir import find_data_dir
+    from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
     from flows.planning.study import make_study_plan
     from flows.planning.study_card import load_study
@@ -33,6 +33,7 @@ def study(
 
     home, overrides = Home.find(), parse_overrides(settings or [])
     plan = make_study_plan(load_study(card, overrides), home, find_data_dir(data_dir))
+    require_files(plan.unfetched, plan.home.cache)
     key = plan.steps[-1].key if plan.done and plan.steps else _run(home, card, overrides, data_dir)
     rows = reads.study_values(home, key)
     if figure:

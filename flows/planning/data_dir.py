@@ -1,9 +1,12 @@
-"""Where local copies of data sets lie."""
+"""Where local copies of data sets lie, and that local files are there."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from vocabsem.errors import SourceError
+from vocabsem.sources.fetching import fetch
+from vocabsem.sources.parsing import parse
 
 
 def find_data_dir(data_dir: str | None) -> Path | None:
@@ -12,3 +15,10 @@ def find_data_dir(data_dir: str | None) -> Path | None:
     if named and not Path(named).is_dir():
         raise SourceError(f"data folder {named!r} does not exist: fix --data-dir or VOCABSEM_DATA_DIR")
     return Path(named) if named else None
+
+
+def require_files(sources: Iterable[str], cache: Path) -> None:
+    """Raise SourceError for the first `file:` source that does not exist; those of a hub or registry are fetched later."""
+    for source in sources:
+        if parse(source).scheme == "file":
+            fetch(source, cache)

@@ -67,6 +67,19 @@ def test_what_reads_cards_and_the_catalog_imports_no_more(ran, words):
     assert not modules & HEAVY
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "extract", "diagnose"])
+def test_a_file_that_is_not_there_is_refused_before_a_server_starts(ran, tmp_path, command):
+    (tmp_path / "datasets").mkdir()
+    card = (ROOT / "data/datasets/rotten_tomatoes.yaml").read_text().replace("name: rotten_tomatoes", "name: gone")
+    source, rest = card.partition("files:\n")[2].split("\n", 1)
+    card = card.replace(source, f"  all: file:{tmp_path}/gone.csv").replace(rest.partition("format:")[0], "")
+    (tmp_path / "datasets" / "gone.yaml").write_text(card)
+    words = ["--cards", tmp_path, "--home", ran[0].home.root, command, "quickstart", "--set", "datasets=[gone]"]
+    modules, code = imported(*words)
+    assert code == 2
+    assert not modules & (HEAVY - {"scipy"})
+
+
 def test_a_run_with_nothing_to_do_loads_no_model(ran):
     modules, code = imported("--home", ran[0].home.root, "run", ran[0].card)
     assert code == 0
