@@ -1,7 +1,8 @@
 """Prompts of instruct models: the template of a data set inside one user's turn of the tokenizer's chat template.
 
-The chat template, a Jinja program of the checkpoint, runs in transformers' sandbox, once for a template and never on
-texts: around marks in place of the fields. What it makes of them is again a template, filled in as any other.
+The chat template, a Jinja program of the checkpoint, runs in transformers' sandbox, within limits of time and memory,
+once for a template and never on texts: around marks in place of the fields. What it makes of them is again a template,
+filled in as any other.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vocabsem.bounded import run_bounded
 from vocabsem.errors import CardError
 
 if TYPE_CHECKING:
@@ -97,12 +99,14 @@ class Chat:
         messages += [{"role": "user", "content": turn}]
         messages += [{"role": "assistant", "content": answer}] if answer is not None else []
         try:
-            return str(
-                tokenizer.apply_chat_template(
-                    messages,
-                    chat_template=FIXED_DATE + own if "strftime_now" in own else own,
-                    add_generation_prompt=answer is None,
-                    tokenize=False,
+            return run_bounded(
+                lambda: str(
+                    tokenizer.apply_chat_template(
+                        messages,
+                        chat_template=FIXED_DATE + own if "strftime_now" in own else own,
+                        add_generation_prompt=answer is None,
+                        tokenize=False,
+                    )
                 )
             )
         except Exception as error:  # whatever a program can raise: no common root short of this one
