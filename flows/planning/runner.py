@@ -55,4 +55,4 @@ def host_and_port(address: str) -> tuple[str, int]:
 def _port(address: str) -> int:
     """Return the port that an address ends with, 0 where it has none or no host."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    return int(port) if host and port.isascii() and port.isdigit() and int(port) < 1 << 16 else 0
+    return int(port) if host.strip("[]") and port.isascii() and port.isdigit() and int(port) < 1 << 16 else 0

@@ -29,7 +29,9 @@ def test_a_runner_has_workers_here_or_the_address_of_a_cluster(text, runner):
     assert parse_runner(text) == runner
 
 
-@pytest.mark.parametrize("text", ["dsk", "dask:", "dask:0", "dask:tcp://", "ray:head", "dask:host:99999", "dask:²"])
+@pytest.mark.parametrize(
+    "text", ["dsk", "dask:", "dask:0", "dask:tcp://", "dask:tcp://[]:1", "ray:head", "dask:host:99999", "dask:²"]
+)
 @pytest.mark.parametrize("form", ["{}", " {}"])
 def test_what_is_no_runner_is_refused_with_the_form(text, form):
     with pytest.raises(BadInput, match=r"runner .*write NAME, NAME:WORKERS or"):
