@@ -1,5 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
-# make test     the test suite             make lint    style, types, spelling
+# make test     the quick tests            make lint    style, types, spelling
+# make test-medium   those that start servers and processes, or take longer than a second
 # make chaos    kills, damage, full disks, hostile files, load, counted; LONG=1 adds what takes hours
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed
@@ -14,11 +15,14 @@ BENCH := .venv-bench
 RIVALS := sentence-transformers==6.2.0
 JUPYTER := jupytext==1.19.6 nbclient==0.11.0 ipykernel==7.4.0
 
+# The tests of a file run in one process, for they share what they made; in order, for the first files take longest.
+PROCESSES := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # Without compiled modules every start parses all of torch, Prefect and MLflow again: 10 s instead of 4.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos lint ui bench docs notebooks screenshots clean
+.PHONY: help install run test test-medium chaos lint ui bench docs notebooks screenshots clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -33,9 +37,11 @@ $(READY): pyproject.toml constraints.txt scripts/install.sh
 run: $(READY)
 	@$(BIN)/vocabsem run data/experiments/quickstart.yaml
 
-# The tests of a file run in one process, for they share what they made; in order, for the first files take longest.
 test: $(READY)
-	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest $(PROCESSES)
+
+test-medium: $(READY)
+	@$(BIN)/pytest $(PROCESSES) -m 'medium and not slow and not gpu'
 
 chaos: $(READY)
 	@$(BIN)/python scripts/chaos.py $(if $(LONG),--long)

@@ -141,6 +141,7 @@ class Loads(HTMLParser):
             self.urls.append(attributes[fetched])
 
 
+@pytest.mark.medium
 def test_the_site_loads_nothing_from_elsewhere(site):
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 20

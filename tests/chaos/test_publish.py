@@ -13,6 +13,8 @@ from warehouse.catalog.catalog import query, rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 ROOT = Path(__file__).parent.parent.parent
 
 

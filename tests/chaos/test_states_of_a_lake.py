@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -17,6 +18,8 @@ from warehouse.lake.keys import partition_key
 from warehouse.lake.lease import lease, lease_of
 from warehouse.lake.partition import Lake
 from warehouse.lake.verify import verify
+
+pytestmark = pytest.mark.medium
 
 NUMBERS, PARTS = st.integers(0, 2), [f"part-{n}.parquet" for n in range(3)]
 OLD = timedelta(seconds=-60)  # so that everything is old enough

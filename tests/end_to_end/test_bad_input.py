@@ -25,6 +25,8 @@ from warehouse.catalog.catalog import LEASE
 from warehouse.lake.lease import lease
 from warehouse.lake.manifest import MANIFEST
 
+pytestmark = pytest.mark.medium
+
 QUICK = {"methods": ["zero_shot", "linear_probe"], "shots": [0, 2], "champion": False, "shard_rows": 8}
 
 

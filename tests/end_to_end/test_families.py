@@ -9,6 +9,8 @@ import yaml
 from tests.conftest import vocabsem
 from vocabsem import TextStates, ZeroShot
 
+pytestmark = pytest.mark.medium
+
 TEXT = "The striker scored twice in the second half of the cup final."
 CARD = {
     "name": "families",

@@ -11,6 +11,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from tests.conftest import vocabsem
 
+pytestmark = pytest.mark.medium
+
 THINGS = ("film", "book", "hotel", "meal", "trip", "show", "phone", "game", "song", "bar")
 STARS = {
     1: ("terrible and dull", "awful, a waste of money"),

@@ -13,6 +13,8 @@ from tasks.tracking.outcome import registrations
 from tests.conftest import ROOT, vocabsem
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 SCORES = ("model", "dataset", "method", "shots", "accuracy", "macro_f1", "macro_f1_low", "macro_f1_high", "nll", "ece")
 
 

@@ -9,6 +9,8 @@ from vocabsem.content_free import content_free
 from vocabsem.label_tokens import label_tokens
 from vocabsem.prompting import encode_prompts, encode_texts
 
+pytestmark = pytest.mark.medium
+
 CARDS = [card for card in (load_card("datasets", name) for name in list_cards("datasets")) if card.templates]
 
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -13,6 +14,8 @@ from vocabsem.cards.loader import load_card
 from vocabsem.checkpoints import fetch_checkpoint
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
+
+pytestmark = pytest.mark.medium
 
 CARD = {
     "name": "phrases",

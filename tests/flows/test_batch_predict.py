@@ -28,6 +28,8 @@ from tests.tasks.worlds import server
 from tests.vocabsem.architectures import WORDS
 from vocabsem.errors import BadInput, DataError
 
+pytestmark = pytest.mark.medium
+
 ADDED = ["predicted", "p_neg", "p_pos", "p_tale"]
 MODEL = "vocabsem-made"
 HOLDER = """

@@ -2,11 +2,15 @@
 
 from functools import partial
 
+import pytest
+
 from tasks.tracking.runs import PARENT
 from tasks.tracking.store import store
 from tests.flows.command import Command
 from tests.tasks.worlds import World, server, with_store
 from warehouse.lake.partition import Partition
+
+pytestmark = pytest.mark.medium
 
 FEW = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "seeds": [0]}
 

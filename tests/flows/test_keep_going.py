@@ -15,6 +15,8 @@ from tests.tasks.worlds import World, dataset_card, replace_home, server, snapsh
 from vocabsem.errors import SourceError
 from warehouse.catalog import catalog
 
+pytestmark = pytest.mark.medium
+
 METHODS = ["centroid", "zero_shot", {"method": "zero_shot", "demonstrations": 1}]
 
 

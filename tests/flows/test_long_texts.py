@@ -20,6 +20,8 @@ from vocabsem.errors import CardError
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
+pytestmark = pytest.mark.medium
+
 LONG = {
     "methods": ["zero_shot", "vocabulary_calibrator", "ridge"],
     "shots": [0, 4],

@@ -12,6 +12,8 @@ from warehouse.errors import CorruptPartition
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def home(ran, tmp_path):

@@ -26,6 +26,8 @@ from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 METHODS = ["zero_shot", "ridge", "ordinal_ridge"]
 
 

@@ -219,6 +219,7 @@ def test_a_second_run_loads_no_model_computes_nothing_and_shows_the_same(ran, re
     assert {one["key"]: one["data"] for one in again} == {one["key"]: one["data"] for one in shown}
 
 
+@pytest.mark.medium
 def test_what_was_computed_by_hand_is_the_same_as_by_flow(ran, tmp_path):
     world, _ = ran
     other = World(tmp_path).plan()
@@ -253,6 +254,7 @@ def test_only_what_is_lost_is_computed_again(ran, recorded, tmp_path):
     assert not {name for name in names if name.startswith(("states", "anchors", "score", "record"))}
 
 
+@pytest.mark.medium
 def test_back_at_earlier_settings_reports_show_them_again(ran, recorded, tmp_path):
     world, key = ran
     home = type(world.home)(tmp_path / "home")

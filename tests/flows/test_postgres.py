@@ -14,6 +14,8 @@ from tests.tasks.worlds import World
 from warehouse.catalog import catalog
 from warehouse.home import BACKEND_STORE
 
+pytestmark = pytest.mark.medium
+
 PREFECT = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 FEW = {"methods": ["zero_shot", "centroid"], "shots": [0, 4], "champion": True}
 RUNS = 5

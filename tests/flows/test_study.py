@@ -21,6 +21,8 @@ from warehouse.catalog.reads import latest_studies
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
+pytestmark = pytest.mark.medium
+
 TOKENS = ("story", "positive", "was", "review", "of", "the", "and", "bad", "film")  # of the tiny model, after a space
 PAIRS = [(one, other, float(i % 7)) for i, (one, other) in enumerate(combinations(TOKENS, 2))]
 

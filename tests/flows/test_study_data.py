@@ -13,6 +13,8 @@ from warehouse.catalog import catalog
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory):

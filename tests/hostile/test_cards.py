@@ -14,6 +14,8 @@ from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.errors import CardError, shorten
 
+pytestmark = pytest.mark.medium
+
 MODELS = (ModelCard, DatasetCard, Experiment)
 BOMB = "a: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"b{i}: &a{i + 1} [{','.join([f'*a{i}'] * 9)}]\n" for i in range(9))
 HOSTILE = {

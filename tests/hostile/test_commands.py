@@ -17,6 +17,8 @@ from vocabsem.errors import SourceError
 from vocabsem.sources.fetching import fetch
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 LONG = 20_000  # characters
 QUICK = {"methods": ["zero_shot"], "shots": [0], "champion": False}
 

@@ -24,6 +24,8 @@ from vocabsem.errors import BadInput, DataError
 from vocabsem.sources.tables import column_names, format_of, read_batches, schema_of, strings
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 SECONDS = 10
 TEXTS = ["a good film", "dull", 'he said "no"', "two\nlines", "semi;colon, comma\ttab", "café 😀", "007", "2024-01-01"]
 ROWS = [{"text": f"{text} {n}", "label": f"class {n % 2}", "stars": n} for n, text in enumerate(TEXTS * 4)]

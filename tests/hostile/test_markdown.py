@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from tasks.tracking.markdown import cells, escape, inline, pipes
 from warehouse.printable import printable
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.mark.parametrize(
     ("text", "escaped"),

@@ -20,6 +20,8 @@ from vocabsem.checkpoints import fetch_checkpoint, from_folder, load_tokenizer
 from vocabsem.errors import CardError, SourceError
 from vocabsem.gguf_header import read_gguf_header
 
+pytestmark = pytest.mark.medium
+
 BILLION = 1_000_000_000
 
 

@@ -17,6 +17,8 @@ from vocabsem.errors import BadInput, SourceError
 from vocabsem.sources.fetching import fetch
 from vocabsem.sources.wheels import unpack
 
+pytestmark = pytest.mark.medium
+
 SECONDS = 10
 
 

@@ -16,6 +16,8 @@ from warehouse.errors import QueryRefused
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

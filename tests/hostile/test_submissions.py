@@ -17,6 +17,8 @@ from vocabsem.errors import BadInput
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

@@ -14,6 +14,8 @@ from tests.hostile.test_commands import take_environment
 from tests.tasks.worlds import World, replace_home, server, snapshot, with_store
 from warehouse.catalog.catalog import rebuild
 
+pytestmark = pytest.mark.medium
+
 QUICK = {"methods": ["zero_shot", "centroid"], "shots": [0, 2], "seeds": [0], "description": "<b>[x](y)"}
 DEAD = "http://127.0.0.1:9"
 

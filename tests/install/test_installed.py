@@ -11,6 +11,8 @@ from tests.tasks.worlds import dataset_card, experiment_card, model, sentences, 
 from vocabsem.cards.folders import list_cards
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 MEDIAN = '''
 """A method of the user's own."""
 

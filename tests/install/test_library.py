@@ -10,6 +10,8 @@ from tests.install.environments import Environment
 from tests.vocabsem.architectures import save
 from vocabsem.installation import SHIPPED
 
+pytestmark = pytest.mark.medium
+
 REQUIRED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 
 

@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.medium
+
 INSIDE = "vocabsem/_project/"
 INFO = "vocabsem-0.1.0.dist-info/"
 

@@ -14,6 +14,8 @@ from vocabsem.methods import VocabularyCalibrator
 from vocabsem.resampling import BootstrapSample
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def rows(done):

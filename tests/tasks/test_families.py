@@ -17,6 +17,8 @@ from vocabsem.text_classifier import TextClassifier
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 METHODS = ["zero_shot", "batch_calibration", "vocabulary_calibrator", "knn_prompting"]
 METHODS = [*METHODS, {"method": "zero_shot", "demonstrations": 1}, {"method": "linear_probe", "control": True}]
 WORDS = [{"name": "neg", "value": "neg", "word": "bad"}, {"name": "pos", "value": "pos", "word": "positive"}]

@@ -27,6 +27,8 @@ from vocabsem.methods import load_method
 from vocabsem.prompting import encode_prompts
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 QUICK = {"steps": 4, "stops": 2, "learning_rates": [0.01, 0.03]}
 SEEDS = [0, 1]
 

@@ -118,6 +118,7 @@ def test_without_shots_no_label_is_seen(done):
             assert training_of(done, fit) == {}
 
 
+@pytest.mark.medium
 def test_labels_of_the_test_data_change_no_prediction(done, tmp_path):
     rows = sentences()
     names = [label["name"] for label in LABELS]
@@ -197,6 +198,7 @@ def test_a_temperature_is_fitted_on_training_rows_and_stored_with_the_calibrator
     assert [of_seed["temperature"] for of_seed in answers["seeds"]] == [1.0]
 
 
+@pytest.mark.medium
 def test_the_same_work_elsewhere_gives_the_same_keys_and_bytes(done, tmp_path):
     plan = World(tmp_path).plan()
     compute(plan)

@@ -24,6 +24,8 @@ from warehouse.catalog.catalog import rebuild
 from warehouse.errors import CorruptPartition
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 def record(plan, flow_run=""):
     """Record the run and do what follows, as the pipeline does. Returns the MLflow run and what was registered."""

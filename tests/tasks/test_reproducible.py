@@ -11,6 +11,8 @@ from tests.tasks.worlds import World, compute
 from vocabsem.extraction import TOKEN_BUDGET
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 ROUNDING = 2e-4  # of a probability: float32 states differ by 1e-5 of their size, which the sharpest softmax magnifies
 
 

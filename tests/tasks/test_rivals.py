@@ -23,6 +23,8 @@ from vocabsem.methods import Centroid
 from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 WORDS = ["bad", "positive", "story"]
 ROUNDING = {"rtol": 1e-4, "atol": 1e-5}  # float32 sums in another order, over three layers
 

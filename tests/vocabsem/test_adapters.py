@@ -24,6 +24,8 @@ from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method, load_method
 from vocabsem.temperature import fit_temperature
 
+pytestmark = pytest.mark.medium
+
 KINDS = ("lora", "ia3")
 WORDS = [[20], [33], [47]]  # the label token of each class
 RANDOM = np.random.default_rng(0)

@@ -58,6 +58,7 @@ def test_calibrations_divide_by_the_mean_prediction(method):
     np.testing.assert_allclose(result.predict_proba(rows), softmax(expected, axis=1), atol=1e-5)
 
 
+@pytest.mark.medium
 def test_methods_that_learn_from_labels_or_clusters_improve_scores_that_lean_to_one_word():
     truth = np.arange(150) % 3
     rows = scores(150) * 0.1

@@ -15,6 +15,8 @@ from tasks.tracking.outcome import registrations
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog, reads
 
+pytestmark = pytest.mark.medium
+
 
 def test_the_leaderboard_is_filtered_and_what_there_is_is_named(ran):
     home = ran[0].home

@@ -11,6 +11,8 @@ from tasks.views.lens import LensResult
 from tests.flows.browser import check, tab
 from tests.flows.command import command
 
+pytestmark = pytest.mark.medium
+
 HOSTILE = "<script>alert(1)</script>[bold]\x1b[31m"
 
 

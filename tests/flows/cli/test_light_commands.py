@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.medium
+
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "pandas", "sklearn", "scipy", "datasets", "uvicorn", "jinja2"}
 READERS = {"numpy", "pyarrow", "duckdb"}
 

@@ -22,6 +22,8 @@ from warehouse.catalog.named_queries import named_queries
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 REJECTED = [
     "drop table models",
     "copy models to 'x.csv'",

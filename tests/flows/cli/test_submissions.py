@@ -14,6 +14,8 @@ from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

@@ -11,6 +11,8 @@ from flows.execution import process_workers
 from flows.planning.runner import Runner
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 
 def test_dask_gets_claims_of_what_a_worker_declares():
     dask = pytest.importorskip("dask")

@@ -6,6 +6,8 @@ from prefect.task_runners import ProcessPoolTaskRunner
 from flows.pipeline import pipeline
 from tests.tasks.worlds import World, with_store
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.mark.slow
 def test_the_card_runs_whole_with_every_task_in_another_process(tmp_path, ran, recorded):

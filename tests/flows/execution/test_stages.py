@@ -47,6 +47,7 @@ def test_a_stage_before_its_time_does_nothing(world, recorded):
     assert not world.home.lake.exists()
 
 
+@pytest.mark.medium
 def test_shards_of_a_killed_run_are_kept_also_those_of_another_size(world, recorded):
     plan = world.plan()
     (pair,) = plan.pairs
@@ -79,6 +80,7 @@ def test_extracting_what_is_there_changes_nothing(world, recorded):
     assert snapshot(world.home.lake) == before
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "requested",
     [

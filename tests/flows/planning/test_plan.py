@@ -223,6 +223,7 @@ def test_a_local_copy_is_found_by_folder_or_environment(tmp_path, monkeypatch):
         find_data_dir(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.medium
 def test_the_plan_is_done_only_with_a_catalog(ran, tmp_path):
     world, key = ran
     plan = world.plan()

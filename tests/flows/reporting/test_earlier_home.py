@@ -20,6 +20,8 @@ from warehouse.lake.gc import sweep
 from warehouse.lake.manifest import partition_folders
 from warehouse.lake.verify import verify
 
+pytestmark = pytest.mark.medium
+
 FITS = (
     6  # zero_shot; the calibrator with anchors and, a control, with random vectors at 0 and 4 shots; a probe, a control
 )

@@ -24,6 +24,8 @@ from vocabsem.metrics import evaluate
 from warehouse.catalog import catalog, reads
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 HOSTILE = '<script>alert("x")</script>&amp;<img src=x onerror=alert(1)>'
 
 

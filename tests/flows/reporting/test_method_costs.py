@@ -10,6 +10,8 @@ from warehouse.catalog.named_queries import run_named_query
 from warehouse.errors import QueryRefused
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):

@@ -177,6 +177,7 @@ def test_only_what_there_are_rows_for_is_shown(home):
     assert titles["ablation"] == ["The paper's ablation (Table 6)", "Probabilities", "mr"]
 
 
+@pytest.mark.medium
 def test_a_file_gets_its_pictures_beside_it(home, tmp_path):
     path = tmp_path / "new" / "results.md"
     page = report(home, "paper", path)
@@ -246,6 +247,7 @@ def test_the_papers_figures_average_to_what_it_says():
     assert {each["metric"] for each in paper["sets"].values()} == {"accuracy", "macro_f1"}
 
 
+@pytest.mark.medium
 def test_a_whole_run_is_reported_by_the_command(ran, tmp_path):
     world, _ = ran
     done = command(world.home, "report", "tiny", "--markdown")

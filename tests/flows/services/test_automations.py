@@ -17,6 +17,8 @@ from flows.services.deployments import AUTOMATIONS, WEBHOOK, put_automations
 from flows.services.servers import HEARTBEAT_SECONDS
 from vocabsem.errors import BadInput
 
+pytestmark = pytest.mark.medium
+
 ENTRIES = yaml.safe_load(AUTOMATIONS.read_text())
 
 

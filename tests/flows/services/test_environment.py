@@ -11,6 +11,8 @@ from flows.services.environment import child_environment, set_environment, varia
 from tests.conftest import ROOT
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 KEEP = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 
 

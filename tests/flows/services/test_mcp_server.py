@@ -13,6 +13,8 @@ from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.named_queries import named_queries
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

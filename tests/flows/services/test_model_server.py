@@ -33,6 +33,8 @@ from tests.tasks.worlds import World, compute, with_store
 from tests.vocabsem.method_data import PROBE
 from vocabsem.errors import BadInput
 
+pytestmark = pytest.mark.medium
+
 NAMES = ("neg", "pos", "tale")
 
 

@@ -19,6 +19,8 @@ from tests.conftest import ROOT
 from tests.tasks.worlds import World, with_store
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 CARD = {"name": "watched", "description": "", "models": ["tiny"], "shots": [0, 4], "limits": {"test": None}}
 
 

@@ -36,6 +36,8 @@ from vocabsem.prompting import encode_prompts
 from vocabsem.text_classifier import TextClassifier
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 SETTINGS = {
     "layers": ["1:mean", 3],
     "pooling": "last",

@@ -14,6 +14,8 @@ from tests.postgres import make_database, postgres_server
 from vocabsem.errors import BadInput
 from warehouse.home import BACKEND_STORE, Home
 
+pytestmark = pytest.mark.medium
+
 PREFECT = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 RUNS = """
 create table runs (run_uuid varchar, status varchar, start_time bigint);

@@ -21,6 +21,8 @@ from tests.vocabsem.test_resampling import draws_by_class
 from vocabsem.cards.schema import DatasetCard
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 N = 120
 
 

@@ -19,6 +19,8 @@ from tasks.tracking.store import store
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
+pytestmark = pytest.mark.medium
+
 CARD = {
     "name": "two-methods",
     "description": "Two methods on one set.",

@@ -42,6 +42,7 @@ def all_fits(z, answer, y):
     return [weight for *_, weight in every], np.array(log_weights), np.array(weights), np.array(errors)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("n", [4, 7, 30])
 def test_the_fit_is_the_weighted_mean_of_all_fits(n):
     """Fewer rows than columns, as many, and more."""

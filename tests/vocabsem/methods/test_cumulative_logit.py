@@ -61,6 +61,7 @@ def test_the_slopes_that_the_optimizer_is_given_are_those_of_the_cost(classes, m
         assert check_grad(lambda x: cost(x)[0], lambda x: cost(x)[1], at) < 1e-5 * size  # of forward differences
 
 
+@pytest.mark.medium
 @given(seed=st.integers(0, 999), n=st.integers(2, 60), classes=st.integers(2, 6))
 @settings(max_examples=40)
 def test_thresholds_ascend_and_turn_with_the_labels(seed, n, classes):

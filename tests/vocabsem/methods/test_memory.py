@@ -8,6 +8,8 @@ from flows.planning.memory import BLOCKS
 from tests.vocabsem.method_data import make_states, make_whole_space
 from vocabsem.methods.registry import build_method, method_info, method_infos
 
+pytestmark = pytest.mark.medium
+
 ROWS, FEW = 4000, 60
 METHODS = [name for name, info in method_infos().items() if info.family == "states"]
 FOLDS = {"max_cv_rows": 300, "max_iter": 20}  # what these hold besides does not grow with the rows

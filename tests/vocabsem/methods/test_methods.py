@@ -1,5 +1,6 @@
 """What every method promises, held by each of them."""
 
+import functools
 import json
 
 import numpy as np
@@ -32,6 +33,12 @@ def build(name, seed=0, space=None, **params):
 def fitted(name, seed=0, **params):
     states, labels = make_states()
     return build(name, seed, **params).fit(states, labels, unlabeled=states)
+
+
+@functools.cache
+def fitted_once(name):
+    """For tests that only look at it."""
+    return fitted(name)
 
 
 def with_(attribute):
@@ -105,7 +112,7 @@ def test_what_each_says_of_itself():
 @given(seed=st.integers(0, 1000), n=st.integers(1, 40))
 @settings(max_examples=10, deadline=None)
 def test_probabilities(name, seed, n):
-    estimator = fitted(name)
+    estimator = fitted_once(name)
     states, _ = make_states(seed, n)
     probabilities = estimator.predict_proba(states)
     assert probabilities.shape == (n, CLASSES)
@@ -117,7 +124,7 @@ def test_probabilities(name, seed, n):
 
 @every_method
 def test_no_states_no_predictions(name):
-    assert fitted(name).predict_proba(np.empty((0, D))).shape == (0, CLASSES)
+    assert fitted_once(name).predict_proba(np.empty((0, D))).shape == (0, CLASSES)
 
 
 @every_method
@@ -149,7 +156,7 @@ def test_the_input_is_left_alone(name):
 
 @every_method
 def test_scikit_learn_can_clone_it(name):
-    estimator = fitted(name)
+    estimator = fitted_once(name)
     copy = clone(estimator)
     params, again = estimator.get_params(), copy.get_params()
     assert {k: v for k, v in params.items() if k != "space"} == {k: v for k, v in again.items() if k != "space"}
@@ -212,7 +219,7 @@ def test_refuses_labels(name, labels, message):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_refuses_states_that_are_not_finite(name, value):
     states, labels = make_states()
-    estimator = fitted(name)
+    estimator = fitted_once(name)
     states[4, 2] = value
     with pytest.raises(DataError, match=f"{name}: states hold NaN or infinite values, first in row 4"):
         build(name).fit(states, labels)
@@ -225,7 +232,7 @@ def test_refuses_states_that_are_not_finite(name, value):
 @every_method
 def test_refuses_other_widths(name):
     states, labels = make_states()
-    estimator = fitted(name)
+    estimator = fitted_once(name)
     with pytest.raises(DataError, match=r"shape \(90, 15\), expected \(N, 16\)"):
         estimator.predict_proba(states[:, 1:])
     with pytest.raises(DataError, match=r"shape \(90,\)"):
@@ -255,7 +262,7 @@ def test_stored_and_read_to_the_bit(name):
 
 @every_method
 def test_persistence_refuses_a_method_that_lacks_what_fit_learns(name):
-    arrays, metadata = to_arrays(fitted(name))
+    arrays, metadata = to_arrays(fitted_once(name))
     assert not [key for key in arrays if "vocabulary" in key]
     learned = {key.removeprefix("learned.").partition("/")[0] for key in arrays if key.startswith("learned.")}
     for lost in learned | metadata["learned"].keys():

@@ -185,6 +185,7 @@ def test_the_fit_around_a_prior_minimizes_its_loss(multiplier_alpha):
     assert np.allclose(fit.coef.ravel(), best.x[:12], atol=2e-2)
 
 
+@pytest.mark.medium
 def test_the_fit_around_a_prior_leaves_each_of_a_few_rows_out():
     states, labels = make_states(n=8)
     z, prior = standardized(states, states), np.random.default_rng(0).standard_normal((8, CLASSES))

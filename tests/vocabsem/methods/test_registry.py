@@ -38,6 +38,7 @@ LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration", "auto_verbaliz
 READ_TRAINING_TEXTS = [n for n, m in method_infos().items() if m.family == "states" and m.background == "train"]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", READ_TRAINING_TEXTS)
 def test_methods_that_learn_from_unlabeled_texts_see_more_than_what_centers_and_scales(name):
     """Texts of the same answers, and the same mean and deviation in every column; columns vary together or apart."""

@@ -60,6 +60,7 @@ def test_blocks_change_nothing(monkeypatch):
     assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(ridge(z, y, ALPHAS), whole, strict=True))
 
 
+@pytest.mark.medium
 @given(seed=st.integers(0, 100), distance=st.sampled_from([0.0, 1.0, 4.0]))
 @settings(max_examples=8, deadline=None)
 def test_the_alpha_has_the_least_error_of_the_left_out(seed, distance):

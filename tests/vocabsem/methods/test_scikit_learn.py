@@ -39,6 +39,7 @@ def data():
     return centers[labels] + rng.normal(size=(150, 8)), labels, LabelSpace(centers, centers, np.zeros(3))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("method", ALONE)
 def test_methods_without_a_vocabulary_pass_every_check(method):
     results = check_estimator(method(), on_skip=None, on_fail=None)

@@ -54,6 +54,7 @@ def test_no_step_overshoots(seed, scale, size):
     assert np.diff(losses).max() < 1e-12  # the last steps of a loss that has settled are rounding
 
 
+@pytest.mark.medium
 def test_steps_and_size_are_those_of_a_naive_search():
     space, (states, labels) = make_space(scale=0.05), make_states(n=43)
     fold = np.empty(43, int)

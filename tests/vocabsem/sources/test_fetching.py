@@ -180,6 +180,7 @@ def test_bytes_that_were_cached_must_be_the_cards_too(registry, tmp_path):
         fetch(TEXT, tmp_path / "cache", sha256=sha(b"beta"))
 
 
+@pytest.mark.medium
 def test_a_lost_or_cut_file_is_fetched_again(registry, tmp_path):
     cache = tmp_path / "cache"
     path = fetch(TEXT, cache).path
@@ -205,6 +206,7 @@ def test_an_unreadable_receipt_is_no_receipt(registry, tmp_path):
     assert receipt.read_text() == good
 
 
+@pytest.mark.medium
 def test_absent_members_and_releases(registry, tmp_path):
     with pytest.raises(SourceError, match=r"no 'toy_data/b.txt' in toy_data-1.0.*did you mean 'toy_data/a.txt'"):
         fetch("pypi:toy-data==1.0/toy_data/b.txt", tmp_path)
@@ -258,6 +260,7 @@ def _fetch(cache, results):
     results.put(fetch(TEXT, Path(cache)).path.read_bytes())
 
 
+@pytest.mark.medium
 def test_five_processes_fetch_one_file_once(registry, tmp_path):
     context = multiprocessing.get_context("spawn")
     results = context.Queue()

@@ -421,6 +421,7 @@ def test_checks_are_reported_with_their_severity_and_old_ones_as_what_they_were(
     }
 
 
+@pytest.mark.medium
 def test_a_catalog_rebuilt_elsewhere_equals_the_original(filled, full):
     """The catalog holds nothing that the lake does not: a copied lake alone gives the same answers."""
     summary = rebuild(full)

@@ -15,6 +15,8 @@ from warehouse.catalog.catalog import query, rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 
 def rows(home, sql):
     return query(home, sql).to_pylist()

@@ -15,6 +15,8 @@ from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 # Demsar (2006), Table 6: AUC of C4.5, with m, with cf, with both, on fourteen data sets;
 # the last of the last but one is printed as .975 too, and ranked behind it
 AUC = """

@@ -26,6 +26,8 @@ from warehouse.errors import CheckFailed, CorruptPartition, WarehouseError
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
+pytestmark = pytest.mark.medium
+
 CELLS = [
     ("tiny", "mr", "zero_shot", "0"),
     ("tiny", "mr", "linear_probe", "4"),

@@ -12,6 +12,8 @@ from warehouse.errors import CorruptPartition, WarehouseError, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import files
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def sound(full, filled):

@@ -37,6 +37,7 @@ def test_nothing_is_lost(value):
     assert json.loads(canonical(value)) == value
 
 
+@pytest.mark.medium
 @given(st.dictionaries(TEXT, JSON), st.randoms(use_true_random=False))
 def test_order_does_not_matter(payload, random):
     assert partition_key(shuffled(payload, random)) == partition_key(payload)

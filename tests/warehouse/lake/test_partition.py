@@ -406,6 +406,7 @@ WRITER = """
 """
 
 
+@pytest.mark.medium
 def test_five_writers_of_the_same_partitions_agree_on_one_answer(home, lake):
     """After delta-rs: five processes publish the same eight partitions; each is published once, and everyone gets
     the same manifest, whose files are exactly those on the disk."""

@@ -10,6 +10,8 @@ from warehouse.catalog.catalog import LEASE, query, rebuild
 from warehouse.errors import WriterBusy
 from warehouse.lake.lease import lease
 
+pytestmark = pytest.mark.medium
+
 HOLDER = """
     import sys, time
     from pathlib import Path
