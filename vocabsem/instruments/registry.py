@@ -70,6 +70,11 @@ _INFOS = MappingProxyType(
                 datasets=True,
                 params={"starts": 4},
             ),
+            StudyInfo(
+                name="order",
+                summary="Order of days, months, numbers, letters and scales in words by layer, and in attention heads.",
+                seconds=80,
+            ),
         )
     }
 )

@@ -24,3 +24,10 @@ from lake.studied
 where study = 'rate_distortion'
 order by card, model, unit, metric, variant, layer;
 comment on view study_rate_distortion is 'Rate and distortion of the labels of a data set in its states; the null permutes the labels.';
+
+create or replace view study_order as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'order'
+order by card, model, unit, metric, variant, layer;
+comment on view study_order is 'Order of words that have one, in vectors and attention heads; the null shuffles the order, or has random heads.';

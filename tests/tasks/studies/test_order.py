@@ -1,0 +1,79 @@
+"""What the study of order hands to its instruments: rows of words, states by template, heads where they are read."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tasks.studies import order
+from tests.tasks.worlds import World, model
+from tests.vocabsem.architectures import save
+from vocabsem.instruments.base import Sampling
+from vocabsem.instruments.order_words import SEQUENCES
+
+DAYS = SEQUENCES["days"]
+WIDTH = 24
+TEMPLATES = {"word": "a word: {text}", "digits": "the number {text} is"}
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Days that lie on a circle in layer 1, numbers whose digits have a direction each, and the tiny model's heads."""
+    generator = np.random.default_rng(0)
+    head, anchors = generator.standard_normal((384, WIDTH)), generator.standard_normal((384, WIDTH))
+    angles = 2 * np.pi * np.arange(7) / 7
+    ring = np.stack([np.sin(angles), np.cos(angles)], axis=1) @ generator.standard_normal((2, WIDTH))
+    digits = generator.standard_normal((10, WIDTH))
+    numbers = digits[np.arange(100) % 10] + generator.standard_normal((10, WIDTH))[np.arange(100) // 10]
+    read = []
+
+    def text_states(texts, template):
+        read.append((list(texts), template))
+        noise = 0.01 * generator.standard_normal((len(texts), WIDTH))
+        return {0: np.ones((len(texts), WIDTH)), 1: noise + (numbers if len(texts) == 100 else ring)}
+
+    return SimpleNamespace(
+        home=World(tmp_path).home,
+        model=model(),
+        device="cpu",
+        vocabulary=(head, anchors),
+        single_tokens=lambda words: {word: 10 * row for row, word in enumerate(words) if word in DAYS},
+        sampling=Sampling(resamples=20, null_draws=40, seed=1),
+        spec=SimpleNamespace(templates=TEMPLATES, dtype="float32"),
+        text_states=text_states,
+        read=read,
+    )
+
+
+def test_words_numbers_and_heads_are_measured(inputs):
+    result = order.measure(inputs)
+    values = {(value.unit, value.metric, value.variant, value.layer): value for value in result.values}
+    ring = values["days", "circular", "state word", 1]
+    assert ring.value > 0.9
+    assert ring.interval[0] > ring.null[1]
+    assert {variant for unit, metric, variant, _ in values if metric == "linear"} == {
+        *("random", "head", "anchors", "state word")
+    }
+    for metric in ("units_digit", "tens_digit"):
+        assert values["0 to 99", metric, "state", 1].value > 0.9
+        assert ("0 to 99", metric, "state", 0) not in values, "the states of layer 0 are all one"
+    depth = inputs.model.layers
+    assert {layer for unit, metric, _, layer in values if metric == "head_successor"} == {None, *range(1, depth + 1)}
+    assert inputs.read == [(list(DAYS), "a word: {text}"), ([str(n) for n in range(100)], "the number {text} is")]
+    assert {item.item for item in result.items} >= {"days: anchors", "days: state word", "heads: days"}
+
+
+def test_vectors_are_the_rows_of_the_tokens(inputs):
+    tokens = inputs.single_tokens([word for words in SEQUENCES.values() for word in words])
+    spaces = {(space.variant, space.layer): space.vectors for space in order._spaces(inputs, tokens)}
+    head, anchors = inputs.vocabulary
+    rows = list(tokens.values())
+    np.testing.assert_array_equal(spaces["head", None], head[rows])
+    np.testing.assert_array_equal(spaces["anchors", None], anchors[rows])
+    assert spaces["random", None].shape == (len(rows), WIDTH)
+
+
+def test_without_a_template_of_digits_and_for_other_architectures_the_words_are_left(inputs, tmp_path):
+    inputs.spec.templates = {"word": "a word: {text}"}
+    inputs.model = save("gpt2", tmp_path / "gpt2")
+    assert {value.metric for value in order.measure(inputs).values} == {"circular", "linear"}
