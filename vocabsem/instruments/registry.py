@@ -73,7 +73,14 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="order",
                 summary="Order of days, months, numbers, letters and scales in words by layer, and in attention heads.",
-                seconds=80,
+                seconds=190,
+            ),
+            StudyInfo(
+                name="grid",
+                summary="F1 of a classifier by layer and first k axes of its states, and the cheapest of these.",
+                seconds=160,
+                datasets=True,
+                params={"axes": (8, 16, 32, 64, 128, 256)},
             ),
         )
     }

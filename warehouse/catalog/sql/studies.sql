@@ -31,3 +31,10 @@ from lake.studied
 where study = 'order'
 order by card, model, unit, metric, variant, layer;
 comment on view study_order is 'Order of words that have one, in vectors and attention heads; the null shuffles the order, or has random heads.';
+
+create or replace view study_grid as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'grid'
+order by card, model, unit, metric, variant, layer;
+comment on view study_grid is 'F1 of a classifier by layer and first k axes of the states, and the cheapest cell; the null permutes training labels.';
