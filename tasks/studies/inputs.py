@@ -15,6 +15,7 @@ from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.extraction import check_head, extract
 from vocabsem.instruments.base import Sampling
 from vocabsem.label_space import LabelSpace
+from vocabsem.layers import Pooling
 from vocabsem.prompting import encode_prompts, encode_texts
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -51,6 +52,13 @@ class Inputs:
 
     def text_states(self, texts: Sequence[str], template: str) -> dict[int, np.ndarray]:
         """Return the states (N, d) of texts in a template, by layer."""
+        pooling = self.spec.pooling
+        return {layer: rows for (_, layer), rows in self.pooled_states(texts, template, [pooling]).items()}
+
+    def pooled_states(
+        self, texts: Sequence[str], template: str, poolings: Sequence[Pooling]
+    ) -> dict[tuple[Pooling, int], np.ndarray]:
+        """Return the states (N, d) of texts in a template, by pooling and layer, from one run of the model."""
         spec = self.spec
         with tokenizing(self.model, self.home) as tokenizer:
             prompts = encode_prompts(
@@ -62,11 +70,16 @@ class Inputs:
                 special_tokens=self.model.adds_special_tokens,
                 chat=self.model.conversation,
             )
+        wanted = [f"{layer}:{pooling}" for pooling in poolings for layer in spec.layers]
         with inference():
             network = loaded(self.model, self.home, spec.dtype, self.device)
             check_head(network, prompts.token_ids)
-            states = extract(network, prompts.token_ids, spec.layers, pooling=spec.pooling)
-        return {int(layer): rows for layer, rows in states.items()}
+            states = extract(network, prompts.token_ids, wanted, pooling=poolings[0])
+        return {
+            (pooling, layer): states[layer if pooling == poolings[0] else f"{layer}:{pooling}"]
+            for pooling in poolings
+            for layer in spec.layers
+        }
 
     def stored_states(self, dataset: str, split: str) -> tuple[list[str], np.ndarray, dict[int, np.ndarray]]:
         """Return ids, labels (N,) and states (N, d) by layer of a split."""

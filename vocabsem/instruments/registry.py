@@ -82,6 +82,14 @@ _INFOS = MappingProxyType(
                 datasets=True,
                 params={"axes": (8, 16, 32, 64, 128, 256)},
             ),
+            StudyInfo(
+                name="embed",
+                summary="Agreement of cosines of documents with people, by prompt, pooling and layer; typos.",
+                seconds=420,
+                files=("documents", "background", "similarities", "encoder"),
+                params={"rates": (0.05, 0.3), "background": 100},
+                least={"background": 20},
+            ),
         )
     }
 )

@@ -84,6 +84,17 @@ def test_states_of_texts_are_those_of_their_prompts(inputs):
         np.testing.assert_allclose(rows, expected[layer], atol=1e-5)  # float32, in batches of other shapes
 
 
+def test_states_of_several_poolings_are_those_of_each(inputs):
+    texts, depth = ["bad film", "the story of a film"], model().layers
+    states = inputs.pooled_states(texts, "review : {text}", ["mean", "last", "echo"])
+    assert list(states) == [(how, layer) for how in ("mean", "last", "echo") for layer in range(depth + 1)]
+    for layer, rows in inputs.text_states(texts, "review : {text}").items():
+        np.testing.assert_allclose(states["last", layer], rows, atol=1e-5)  # float32, in batches of other shapes
+    for how in ("mean", "echo"):
+        alone = inputs.pooled_states(texts, "review : {text}", [how])
+        np.testing.assert_allclose(states[how, depth], alone[how, depth], atol=1e-5)
+
+
 def test_the_label_space_has_the_anchors_of_the_label_words(inputs):
     table = stored(inputs, "anchors")
     tokens = table["token"].to_pylist()

@@ -38,3 +38,10 @@ from lake.studied
 where study = 'grid'
 order by card, model, unit, metric, variant, layer;
 comment on view study_grid is 'F1 of a classifier by layer and first k axes of the states, and the cheapest cell; the null permutes training labels.';
+
+create or replace view study_embed as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'embed'
+order by card, model, unit, metric, variant, layer;
+comment on view study_embed is 'Agreement of cosines of documents with people, clean and with errors; the null permutes the documents.';

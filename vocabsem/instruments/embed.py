@@ -1,0 +1,162 @@
+"""Whether cosines of vectors of documents agree with people, and what typos and shuffled words change.
+
+The documents, and people's similarity of all pairs, are of Lee, Pincombe and Welsh (2005). Intervals resample
+documents, as pairs of one document hang together; the null gives each document the vector of another.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
+
+__all__ = ["embed_study", "ndcg", "pair_correlation"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+DEPTH = 10  # documents that a query's list is judged by
+SHOWN = 10  # pairs at each end of a list
+
+
+def embed_study(
+    spaces: Mapping[str, Sequence[Space]],
+    perturbed: Mapping[str, Sequence[Space]],
+    human: Floats,
+    texts: Sequence[str],
+    sampling: Sampling,
+) -> StudyResult:
+    """Compare vectors of documents with people, clean and with errors.
+
+    Parameters
+    ----------
+    spaces : mapping of str to sequence of Space
+        Vectors of the n documents, by the name of a group; those that are all one have no figures.
+    perturbed : mapping of str to sequence of Space
+        By the name of the error: of the documents with it, in spaces that are in the first group by variant and layer.
+    human : ndarray of shape (n, n)
+        Similarity by people.
+    texts : sequence of str
+        The documents.
+    sampling : Sampling
+        Resamples and permutations of documents.
+
+    Returns
+    -------
+    StudyResult
+        spearman of cosines with people; ndcg, of the ten nearest documents; of documents with errors spearman too, and
+        recovered: how often the nearest clean document is the same. The items are the pairs that a space puts nearer,
+        or farther apart, than people do.
+    """
+    n, generator = len(human), sampling.generator(1)
+    orders = [generator.permutation(n) for _ in range(sampling.null_draws)]
+    varied = {name: [space for space in of if _spread(space.vectors)] for name, of in spaces.items()}
+    clean = {(space.variant, space.layer): unit_rows(space.vectors) for of in varied.values() for space in of}
+    values: list[Value] = []
+    for name, of in varied.items():
+        values += [_spearman(name, space, human, orders, sampling) for space in of]
+        values += [_ndcg(name, space, human, orders, sampling) for space in of]
+    for name, some in perturbed.items():
+        of = [space for space in some if (space.variant, space.layer) in clean]
+        values += [_spearman(name, space, human, orders, sampling) for space in of]
+        values += [_recovered(name, space, clean[space.variant, space.layer], orders, sampling) for space in of]
+    items = [item for of in varied.values() for space in of for item in _farthest(space, human, texts)]
+    return StudyResult(tuple(values), tuple(items))
+
+
+def unit_rows(vectors: NDArray[np.floating]) -> Floats:
+    """Return rows of unit length; rows of 0 stay."""
+    rows = np.asarray(vectors, np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0))
+
+
+def pair_correlation(cosines: Floats, human: Floats, rows: Ints) -> float:
+    """Return Spearman's correlation over all pairs of different documents among the rows.
+
+    Parameters
+    ----------
+    cosines, human : ndarray of shape (n, n)
+        Similarities, symmetric.
+    rows : ndarray of shape (m,)
+        Documents; one may come twice.
+
+    Returns
+    -------
+    float
+        0 where one of them is constant.
+    """
+    one, other = (rows[each] for each in np.triu_indices(len(rows), 1))
+    apart = one != other
+    ranks = np.stack([rankdata(each[one[apart], other[apart]]) for each in (cosines, human)])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norm = float(np.sqrt((ranks**2).sum(axis=1).prod()))
+    return float(ranks[0] @ ranks[1]) / norm if norm else 0.0
+
+
+def ndcg(cosines: Floats, human: Floats) -> Floats:
+    """Return the normalized discounted cumulative gain of each document's ten nearest, by people's similarity.
+
+    Parameters
+    ----------
+    cosines, human : ndarray of shape (n, n)
+        Similarities; a document is not on its own list.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        1 for the order of people.
+    """
+    others = ~np.eye(len(human), dtype=bool)
+    gains, scores = (each[others].reshape(len(human), -1) for each in (human, cosines))
+    depth = min(DEPTH, gains.shape[1])
+    discounts = 1 / np.log2(np.arange(2, depth + 2))
+    listed = np.take_along_axis(gains, np.argsort(-scores, axis=1, kind="stable")[:, :depth], axis=1)
+    best = -np.sort(-gains, axis=1)[:, :depth]
+    return np.asarray(listed @ discounts / np.maximum(best @ discounts, np.finfo(np.float64).tiny))
+
+
+def _spearman(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
+    rows = unit_rows(space.vectors)
+    cosines, every = np.round(rows @ rows.T, 12), np.arange(len(rows))
+    value = pair_correlation(cosines, human, every)
+    null = percentiles([pair_correlation(cosines[np.ix_(order, order)], human, every) for order in orders])
+    interval = sampling.interval(lambda some: pair_correlation(cosines, human, some), len(rows))
+    pairs = len(rows) * (len(rows) - 1) // 2
+    return Value(unit, space.layer, space.variant, "spearman", value, interval, null, pairs)
+
+
+def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
+    rows = unit_rows(space.vectors)
+    cosines = rows @ rows.T
+    own = ndcg(cosines, human)
+    null = percentiles([ndcg(cosines[np.ix_(order, order)], human).mean() for order in orders])
+    return _mean(unit, space, "ndcg", own, null, sampling)
+
+
+def _recovered(unit: str, space: Space, clean: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
+    nearest = (unit_rows(space.vectors) @ clean.T).argmax(axis=1)
+    null = percentiles([(nearest == order).mean() for order in orders])
+    return _mean(unit, space, "recovered", (nearest == np.arange(len(nearest))).astype(float), null, sampling)
+
+
+def _mean(unit: str, space: Space, metric: str, of: Floats, null: tuple[float, float], sampling: Sampling) -> Value:
+    interval = sampling.interval(lambda rows: float(of[rows].mean()), len(of))
+    return Value(unit, space.layer, space.variant, metric, float(of.mean()), interval, null, len(of))
+
+
+def _spread(vectors: NDArray[np.floating]) -> bool:
+    """Return whether documents differ beyond rounding; those of a template that ends alike are all one in layer 0."""
+    rows = np.asarray(vectors, np.float64)
+    return bool(((rows - rows.mean(axis=0)) ** 2).sum() > 1e-12 * (rows**2).sum())
+
+
+def _farthest(space: Space, human: Floats, texts: Sequence[str]) -> Iterator[Item]:
+    rows = unit_rows(space.vectors)
+    one, other = np.triu_indices(len(rows), 1)
+    gap = (rankdata((rows @ rows.T)[one, other]) - rankdata(human[one, other])) / len(one)
+    for end, order in (("nearer", np.argsort(-gap)), ("farther", np.argsort(gap))):
+        for rank, pair in enumerate(order[:SHOWN], 1):
+            text = f"{texts[one[pair]][:60]} … | {texts[other[pair]][:60]} …"
+            yield Item(f"documents {end}: {space.variant}", space.layer, rank, float(gap[pair]), text)
