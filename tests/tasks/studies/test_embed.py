@@ -18,6 +18,8 @@ from tests.vocabsem.bidirectional import save
 from vocabsem.errors import DataError
 from vocabsem.extraction import extract
 
+pytestmark = pytest.mark.medium
+
 N = 8
 RATES = (0.3,)
 
