@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
 
-__all__ = ["embed_study", "ndcg", "pair_correlation"]
+__all__ = ["embed_study", "ndcg", "pair_correlation", "unit_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -66,7 +66,17 @@ def embed_study(
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> Floats:
-    """Return rows of unit length; rows of 0 stay."""
+    """Return rows of unit length; rows of 0 stay.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        The rows.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+    """
     rows = np.asarray(vectors, np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0))

@@ -17,7 +17,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def judged(vectors):
+def ratings_of(vectors):
     """Similarities by people who see the cosines of vectors, in steps of a tenth."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     human = np.round((unit @ unit.T + 1) / 2, 1)
@@ -33,7 +33,7 @@ def figures(vectors, human, wrong=None, sampling=SAMPLING):
 
 def test_planted_agreement_is_seen_and_survives_small_errors():
     vectors = normal(0, N, WIDTH)
-    values, items = figures(vectors, judged(vectors), vectors + 0.2 * normal(1, N, WIDTH))
+    values, items = figures(vectors, ratings_of(vectors), vectors + 0.2 * normal(1, N, WIDTH))
     for at in (("documents", "spearman"), ("documents", "ndcg"), ("typos", "spearman"), ("typos", "recovered")):
         assert values[at].value > 0.9
         assert values[at].interval[0] > values[at].null[1]
@@ -46,7 +46,7 @@ def test_planted_agreement_is_seen_and_survives_small_errors():
 def test_noise_lies_in_its_null_as_often_as_it_says():
     inside = []
     for seed in range(8):
-        human = judged(normal(seed + 100, N, WIDTH))
+        human = ratings_of(normal(seed + 100, N, WIDTH))
         values, _ = figures(normal(seed, N, WIDTH), human, normal(seed + 50, N, WIDTH), Sampling(2, 60, seed))
         inside += [value.null[0] <= value.value <= value.null[1] for value in values.values()]
     assert np.mean(inside) > 0.85
@@ -54,13 +54,13 @@ def test_noise_lies_in_its_null_as_often_as_it_says():
 
 def test_errors_that_make_another_document_are_not_recovered():
     vectors = normal(2, N, WIDTH)
-    values, _ = figures(vectors, judged(vectors), np.roll(vectors, 1, axis=0))
+    values, _ = figures(vectors, ratings_of(vectors), np.roll(vectors, 1, axis=0))
     assert values["typos", "recovered"].value == 0
     assert values["typos", "spearman"].interval[0] < values["typos", "spearman"].null[1]
 
 
 def test_the_correlation_of_pairs_is_scipys_and_a_document_drawn_twice_is_no_pair():
-    cosines, human = (judged(normal(seed, N, WIDTH)) for seed in (3, 4))
+    cosines, human = (ratings_of(normal(seed, N, WIDTH)) for seed in (3, 4))
     above = np.triu_indices(N, 1)
     expected = spearmanr(cosines[above], human[above]).statistic
     assert pair_correlation(cosines, human, np.arange(N)) == pytest.approx(expected)
@@ -72,7 +72,7 @@ def test_the_correlation_of_pairs_is_scipys_and_a_document_drawn_twice_is_no_pai
 
 
 def test_the_gain_is_that_of_scikit_learn():
-    human, cosines = judged(normal(5, N, WIDTH)), normal(6, N, N)
+    human, cosines = ratings_of(normal(5, N, WIDTH)), normal(6, N, N)
     for row, gain in enumerate(ndcg(cosines, human)):
         others = np.delete(np.arange(N), row)
         assert gain == pytest.approx(ndcg_score([human[row, others]], [cosines[row, others]], k=10))
@@ -83,7 +83,7 @@ def test_rows_of_zero_stay():
     rows = np.array([[3.0, 4.0], [0.0, 0.0]])
     np.testing.assert_allclose(unit_rows(rows), [[0.6, 0.8], [0, 0]])
     vectors = normal(7, N, WIDTH)
-    human = judged(vectors)
+    human = ratings_of(vectors)
     vectors[0] = 0
     values, _ = figures(vectors, human)
     assert np.isfinite(values["documents", "spearman"].value)
@@ -93,5 +93,5 @@ def test_documents_that_are_all_one_have_no_figures():
     vectors, one = normal(8, N, WIDTH), np.full((N, WIDTH), 0.1)
     groups = {"documents": [Space("made", 2, vectors), Space("made", 0, one)]}
     errors = {"typos": [Space("made", 0, one)]}
-    result = embed_study(groups, errors, judged(vectors), TEXTS, SAMPLING)
+    result = embed_study(groups, errors, ratings_of(vectors), TEXTS, SAMPLING)
     assert {(value.unit, value.layer) for value in result.values} == {("documents", 2)}

@@ -123,10 +123,10 @@ def test_heads_may_come_in_any_order_and_any_length(seed):
 
 
 def test_the_best_of_all_layers_is_the_best_of_each_and_one_sequence_is_all():
-    found, items = scores(circuits(4), ordered(10))
+    best, items = scores(circuits(4), ordered(10))
     for unit in ("made", ALL):
-        assert found[unit, None] == max(found[unit, layer] for layer in (1, 2))
-    assert found["made", None] == found[ALL, None]
+        assert best[unit, None] == max(best[unit, layer] for layer in (1, 2))
+    assert best["made", None] == best[ALL, None]
     assert [item.rank for item in items if item.item == "heads: made"] == [1, 2, 3, 4, 5, 6]
 
 
