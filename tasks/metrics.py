@@ -12,9 +12,9 @@ from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.samples import split_answers
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
+from vocabsem.kind_metrics import metric_names
 from vocabsem.label_kinds import LabelKind
 from vocabsem.metrics import mean_and_std
-from vocabsem.ordinal_metrics import metric_names
 from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check

@@ -59,7 +59,7 @@ def match_fits(
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
     """Yield the difference of each shared fit.
 
-    metric: a name in `vocabsem.ordinal_metrics.ALL_METRICS`.
+    metric: a name in `vocabsem.kind_metrics.OF_KIND`.
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])
