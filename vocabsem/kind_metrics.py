@@ -13,7 +13,7 @@ from vocabsem.metrics import METRICS, Floats, Ints, Metric, checked
 from vocabsem.multilabel_metrics import MULTILABEL_METRICS, checked_multilabel
 from vocabsem.ordinal_metrics import ORDINAL_METRICS
 
-__all__ = ["OF_KIND", "checker_and_metrics", "metric_names"]
+__all__ = ["OF_KIND", "checker_and_metrics", "kinds_with", "metric_names"]
 
 OF_KIND: Mapping[LabelKind, Mapping[str, Metric]] = MappingProxyType(
     {"nominal": METRICS, "ordinal": METRICS | ORDINAL_METRICS, "multi": MULTILABEL_METRICS}
@@ -41,6 +41,26 @@ def metric_names(kind: LabelKind) -> tuple[str, ...]:
     ('accuracy', 'macro_f1', 'nll', 'ece', 'brier', 'qwk', 'mae')
     """
     return tuple(OF_KIND[kind])
+
+
+def kinds_with(metric: str) -> tuple[LabelKind, ...]:
+    """Return the kinds of labels that have a metric.
+
+    Parameters
+    ----------
+    metric : str
+        Its name; one that is none of `OF_KIND`, such as a time, is of all.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> kinds_with("qwk"), kinds_with("micro_f1")
+    (('ordinal',), ('multi',))
+    """
+    return tuple(kind for kind, metrics in OF_KIND.items() if metric in metrics) or tuple(OF_KIND)
 
 
 def checker_and_metrics(labels: ArrayLike, names: Any) -> tuple[Checker, dict[str, Metric]]:

@@ -20,8 +20,9 @@ def evaluate_multilabel(labels: ArrayLike, probabilities: ArrayLike, predicted: 
     """Return accuracy, macro_f1, micro_f1, nll and brier of predicted sets of labels.
 
     accuracy is the share of texts whose set is predicted exactly, the subset accuracy of scikit-learn. macro_f1
-    averages over the labels that occur in labels or predictions, micro_f1 counts all decisions together, 0 where there
-    is nothing to find. nll is the mean log-loss in nats and brier the mean squared error of a label's probability.
+    averages over the labels that occur in labels or predictions, micro_f1 counts all decisions together, 0 where no
+    label is there or predicted. nll is the mean log-loss in nats and brier the mean squared error, both of the
+    probability of each label.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from vocabsem.errors import DataError
 from vocabsem.methods.info import Family, MethodAttributes
 from vocabsem.parallel import thread_limits
 
-__all__ = ["TfidfProbe"]
+__all__ = ["TfidfProbe", "rotated"]
 
 SOLVER = "newton-cg"  # ten steps at most, where lbfgs takes fifty
 
@@ -24,7 +24,19 @@ SOLVER = "newton-cg"  # ten steps at most, where lbfgs takes fifty
 def rotated(features: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return as many axes as there are texts, which hold all their products, and the map from axes to texts.
 
-    features: sparse (N, V). A penalized regression is the same on both, and on N axes V / N times faster.
+    A penalized regression is the same on both, and on N axes V / N times faster.
+
+    Parameters
+    ----------
+    features : sparse array of shape (N, V)
+        Texts by terms.
+
+    Returns
+    -------
+    columns : ndarray of shape (N, r), float64
+        The texts on r axes.
+    back : ndarray of shape (r, N), float64
+        `coef @ back @ features` are coefficients of the terms.
     """
     squares, axes = np.linalg.eigh((features @ features.T).toarray())
     held = squares > squares[-1] * 1e-10

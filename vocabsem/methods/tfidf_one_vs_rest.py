@@ -22,7 +22,19 @@ class TfidfOneVsRest(TfidfProbe):
     """`TfidfProbe` of each label against the rest, predicted from the probability that has its highest F1 held out.
 
     A label that a single text has, or lacks, is predicted from one half; one that all have, or none, always or never.
-    Parameters are those of `TfidfProbe`.
+
+    Parameters
+    ----------
+    max_words : int, default=2
+        Words of a term at most.
+    costs : tuple of float, default=(1, 10, 100, 1000)
+        C of the regressions, one of which is chosen for each label by log-loss in cross-validation.
+    default_cost : float, default=100
+        C of a label that a single text has, or lacks.
+    cv : int, default=5
+        Folds.
+    max_cv_rows : int, default=2000
+        Texts that C is chosen on.
 
     Attributes
     ----------
@@ -38,8 +50,8 @@ class TfidfOneVsRest(TfidfProbe):
     Examples
     --------
     >>> from vocabsem.methods.tfidf_one_vs_rest import TfidfOneVsRest
-    >>> texts, Y = ["fine film", "dull film", "fine food", "dull food"], [[1, 0], [0, 0], [1, 1], [0, 1]]
-    >>> TfidfOneVsRest().fit(texts, Y).predict(["fine", "dull food"]).tolist()
+    >>> texts, Y = ["fine film", "dull film", "fine food", "dull food"] * 2, [[1, 0], [0, 0], [1, 1], [0, 1]] * 2
+    >>> TfidfOneVsRest().fit(texts, Y).predict(["fine film", "dull food"]).tolist()
     [[1, 0], [0, 1]]
     """
 

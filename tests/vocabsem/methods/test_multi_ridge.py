@@ -19,17 +19,17 @@ from vocabsem.methods.tfidf_one_vs_rest import TfidfOneVsRest
 LABELS, D = 3, 16
 
 
-def planes():
-    """(L, D): the plane that divides each label, beside the mean of all."""
-    drawn = np.random.default_rng(5).standard_normal((LABELS, D))
-    return ((drawn - drawn.mean(0)) / D**0.5).astype(np.float32)
+def normals():
+    """(L, D): the direction along which each label is there, beside the mean of all."""
+    rows = np.random.default_rng(5).standard_normal((LABELS, D))
+    return ((rows - rows.mean(0)) / D**0.5).astype(np.float32)
 
 
 def several(seed=0, n=80, noise=0.1):
-    """States (n, D), and labels (n, L) that a plane each divides; some rows have none, some several."""
+    """States (n, D), and labels (n, L) along a direction each; some rows have none, some several."""
     generator = np.random.default_rng([seed, n])
     states = generator.standard_normal((n, D)).astype(np.float32)
-    return states, (states @ planes().T + noise * generator.standard_normal((n, LABELS)) > 0.4).astype(int)
+    return states, (states @ normals().T + noise * generator.standard_normal((n, LABELS)) > 0.4).astype(int)
 
 
 @pytest.mark.parametrize(("n", "d"), [(30, 50), (40, 8)], ids=["wide", "tall"])
@@ -123,7 +123,7 @@ def test_without_labels_a_text_has_the_labels_whose_words_it_is_near():
 
 
 def test_with_few_labels_words_that_are_right_help_and_those_that_are_not_do_not_harm_for_long():
-    right, wrong = (LabelSpace(words, words, np.zeros(LABELS)) for words in (planes(), make_space(9, d=D).anchors))
+    right, wrong = (LabelSpace(words, words, np.zeros(LABELS)) for words in (normals(), make_space(9, d=D).anchors))
 
     def score(space, n, **params):
         """Mean over draws of the rows."""

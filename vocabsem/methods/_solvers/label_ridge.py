@@ -50,7 +50,7 @@ def ridge_by_label(z: Floats, prior: Values, y: Values, settings: PriorRidge) ->
         log_weights.append(-0.5 * len(z) * np.log(squares + 1e-9) + np.log(betas + settings.prior_smoothing)[:, None])
     weight = softmax(np.reshape(log_weights, (-1, labels)), axis=0).reshape(len(errors), len(betas), labels)
     # Of the solutions and errors of y, then of those of the prior: (Λ, 2L).
-    parts = np.hstack([weight.sum(axis=1), -np.einsum("abl,b->al", weight, betas)])
+    parts = np.hstack([weight.sum(axis=1), -np.einsum("kbl,b->kl", weight, betas)])
     missed = sum((part * error for part, error in zip(parts, errors, strict=True)), np.zeros_like(both))
     inverse = [lengths / (lengths**2 + alpha) for alpha in settings.alphas]
     solved = axes @ sum(
