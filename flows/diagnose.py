@@ -72,6 +72,11 @@ def _reading(plan: Plan) -> Plan:
                 f"model {pair.model.name!r} of experiment {plan.experiment.name!r} is a sentence encoder: diagnostics"
                 " compare a vocabulary with the model's logits, and it has neither: leave it out"
             )
+        if pair.dataset.label_kind == "multi":
+            raise CardError(
+                f"texts of dataset {pair.dataset.name!r} have any number of labels, and diagnostics compare states with"
+                " one: leave it out"
+            )
         if pair.states["test"].spec.layers[-1] != pair.model.layers:
             raise CardError(
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"

@@ -7,7 +7,7 @@ from tasks.steps.contrast import RIVAL
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ComparisonsFacts
 from tasks.steps.result_specs import ComparisonsSpec
-from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from tasks.steps.step import Step
 from vocabsem.comparison import difference, holm
 from vocabsem.errors import DataError
@@ -41,7 +41,7 @@ def _compare(home: Home, step: Step[ComparisonsSpec]) -> None:
 def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Samples:
     where = {"model": spec.model, "dataset": spec.dataset, "method": method, "shots": spec.shots}
     predictions = Lake(home).partition("predictions", key, **where)
-    seeds, labels, answers = split_answers(predictions.table(["split", "seed", "label", "probabilities"]), "test")
+    seeds, labels, answers = split_answers(read_answers(predictions), "test")
     return seeds, resample(labels, answers, metrics=METRICS, resamples=RESAMPLES)
 
 

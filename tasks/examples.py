@@ -8,10 +8,12 @@ import pyarrow as pa
 from tasks.steps.checks import balance_as_before, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ClassFacts, ExamplesFacts
+from tasks.steps.label_columns import label_columns
 from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.examples import read_examples
+from vocabsem.label_values import label_text
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -21,19 +23,19 @@ from warehouse.lake.partition import Lake
 def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], step: Step[ExamplesSpec]) -> str:
     """Read, split, cap and publish. Returns the partition's key."""
     examples = read_examples(card, files, limits=step.spec.limits, cache=home.cache / "datasets")
-    names = [card.label_names[label] for label in examples.labels]
+    names = [label_text(card.label_names, label) for label in examples.labels]
     table = pa.table(
         {
             "id": pa.array(examples.ids, pa.string()),
             "split": pa.array(examples.split, pa.string()),
-            "label": pa.array(examples.labels, pa.int32()),
+            **label_columns(examples.labels),
             "label_name": pa.array(names, pa.string()),
             "text": pa.array(["\n".join(fields.values()) for fields in examples.fields], pa.string()),
             "fields": pa.array([list(fields.items()) for fields in examples.fields], pa.map_(pa.string(), pa.string())),
         }
     )
     splits = {split: examples.split.count(split) for split in dict.fromkeys(examples.split)}
-    classes = {split: len({x for x, s in zip(names, examples.split, strict=True) if s == split}) for split in splits}
+    classes = {split: sum(map(bool, counts.values())) for split, counts in examples.facts["counts"].items()}
     facts = ExamplesFacts(
         **examples.facts,
         description=card.description,

@@ -106,10 +106,10 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StoredFi
     publish_predictions(home, step, predictions, training, _serialize(estimators[0]), facts)
 
 
-def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Method, slice]]) -> list[pa.Table]:
+def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Any, slice]]) -> list[pa.Table]:
     """Return the predictions for validation and test, seed by seed; states that seeds share are read once for all.
 
-    fitted: by the seed, the estimator and the columns that it reads.
+    fitted: by the seed, the estimator and the columns that it reads. One of any number of labels has `thresholds_`.
     """
     tables: dict[int, list[pa.Table]] = {seed: [] for seed in fitted}
     for split in ("validation", "test"):
@@ -122,7 +122,8 @@ def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Method,
                 for seed in seeds:
                     estimator, columns = fitted[seed]
                     probabilities = estimator.predict_proba(states[:, columns])
-                    tables[seed].append(prediction_rows(split, seed, ids, labels, probabilities))
+                    thresholds = estimator.thresholds_ if labels.ndim == 2 else None
+                    tables[seed].append(prediction_rows(split, seed, ids, labels, probabilities, thresholds))
     return [table for of_seed in tables.values() for table in of_seed]
 
 
@@ -145,7 +146,8 @@ def _fit_inputs(home: Home, model: str, dataset: str, spec: StoredFitSpec, seed:
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
     if shots != "all" or demonstrations:
         states, labels = states[chosen], labels[chosen]
-    labels = add_label_noise(labels, spec.method.label_noise, seed, space.classes)
+    if spec.method.label_noise:
+        labels = add_label_noise(labels, spec.method.label_noise, seed, space.classes)
     seen = demonstrations + [ids[row] for row in chosen]
     return FitInputs(make, columns, states[:, columns], labels, unlabeled, seen)
 

@@ -9,12 +9,12 @@ from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
 from tasks.steps.result_specs import MetricsSpec
-from tasks.steps.samples import split_answers
+from tasks.steps.samples import read_answers, split_answers
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
+from vocabsem.kind_metrics import metric_names
 from vocabsem.label_kinds import LabelKind
 from vocabsem.metrics import mean_and_std
-from vocabsem.ordinal_metrics import metric_names
 from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
@@ -40,7 +40,7 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
     source = predictions.partition(Lake(home))
     manifest = source.manifest()
     assert manifest is not None
-    table = source.table(["split", "seed", "label", "probabilities"])
+    table = read_answers(source)
     rows: list[Row] = []
     for split in pc.unique(table["split"]).to_pylist():
         rows += _rows(split, table, facts_of(manifest, FitFacts).seeds, metrics.spec.label_kind)

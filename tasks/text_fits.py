@@ -9,6 +9,7 @@ from safetensors.numpy import save
 from tasks.models.extensions import method_name
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
+from tasks.steps.label_columns import read_labels
 from tasks.steps.lake_reads import split_rows, split_sizes
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
@@ -50,7 +51,7 @@ def fit_text_method(
 def _rows(home: Home, spec: TextFitSpec, split: str) -> Rows:
     rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
     texts = ["\n".join(value for _, value in fields) for fields in rows["fields"].to_pylist()]
-    return Rows(rows["id"].to_pylist(), rows["label"].to_numpy().astype(np.int64), texts)
+    return Rows(rows["id"].to_pylist(), read_labels(rows), texts)
 
 
 def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[str, Rows]) -> None:
@@ -58,7 +59,9 @@ def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[s
     make, predictions, training, facts, weights = load_method(method_name(home, spec.method)), [], [], [], b""
     for seed in spec.seeds:
         chosen = choose_shots(train.labels, spec.shots, seed, dataset.classes, on_insufficient=spec.on_insufficient)
-        labels = add_label_noise(train.labels[chosen], spec.method.label_noise, seed, dataset.classes)
+        labels = train.labels[chosen]
+        if spec.method.label_noise:
+            labels = add_label_noise(labels, spec.method.label_noise, seed, dataset.classes)
         began = time.perf_counter()
         estimator = make(**spec.method.params)
         estimator.fit([train.texts[row] for row in chosen], labels, train.texts)
@@ -67,7 +70,8 @@ def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[s
             ids, truth, texts = read[split]
             probabilities = np.zeros((len(ids), dataset.classes))
             probabilities[:, estimator.classes_] = estimator.predict_proba(texts)
-            predictions.append(prediction_rows(split, seed, ids, truth, probabilities))
+            thresholds = estimator.thresholds_ if truth.ndim == 2 else None
+            predictions.append(prediction_rows(split, seed, ids, truth, probabilities, thresholds))
         training += [(seed, train.ids[row]) for row in chosen]
         weights = weights or _serialize(estimator)
     publish_predictions(home, step, predictions, training, weights, facts)
@@ -76,5 +80,6 @@ def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[s
 def _serialize(estimator: Any) -> bytes:
     """Return what the estimator learned; words as UTF-8, one a line."""
     terms = np.frombuffer("\n".join(estimator.terms_).encode(), np.uint8)
-    numbers = {name: np.ascontiguousarray(getattr(estimator, name)) for name in ("idf_", "coef_", "intercept_")}
+    learned = ("idf_", "coef_", "intercept_", "thresholds_")
+    numbers = {name: np.ascontiguousarray(getattr(estimator, name)) for name in learned if hasattr(estimator, name)}
     return save({"terms_": terms, **numbers})

@@ -47,12 +47,12 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    labels : array-like of shape (N,)
-        Integers in 0..C-1.
-    first, second : array-like of shape (S, N, C)
+    labels : array-like of shape (N,) or (N, L)
+        As `resampling.resample` takes them.
+    first, second : array-like of shape (S, N, C) or (S, N, L, 2)
         Probabilities of each method; one of them may have a single seed, which is paired with each of the other's.
     metric : str
-        A name in `ordinal_metrics.ALL_METRICS`.
+        A name in `kind_metrics.OF_KIND`.
     resamples : int
         Number of resamples of the examples.
     seed : int

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.apportion import apportion
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
+from vocabsem.example_rows import Rows, choose_rows, contradictions, without_repeats
+from vocabsem.label_values import LabelColumn, Labels, label_counts, label_text, strata
 from vocabsem.sources.readers import Columns, Part, parts_of
 from vocabsem.texts import is_empty
 
-__all__ = ["SPLITS", "Division", "Examples", "Rows", "divide", "read_examples"]
+__all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
 LISTED = 1000  # contradictions, at most
@@ -29,41 +30,14 @@ class Examples:
     """`<file>-<row in that file>`: the same whatever the split and the caps."""
     split: list[str]
     """train, validation or test, of each example."""
-    labels: NDArray[np.int64]
-    """(N,), 0 … C-1 in the card's order."""
+    labels: Labels
+    """(N,), 0 … C-1 in the card's order; or (N, L), whether the text has the label."""
     fields: list[dict[str, str]]
     """Template field → text."""
     facts: dict[str, Any]
     """What was read, removed and kept, JSON-able."""
     contradictions: list[str]
     """For each text with several labels, the ids of its rows and their labels."""
-
-
-class Rows(NamedTuple):
-    """N rows of one part, without their texts.
-
-    Parameters
-    ----------
-    part : str
-        The file, or split of a hub folder, that they come from.
-    number, label : ndarray of shape (N,), int64
-        The row in its part, ascending, and its class, 0 … C-1.
-    text : ndarray of shape (N,), bytes
-        A hash of all fields, white space normalized: rows of equal text are repeats.
-    """
-
-    part: str
-    number: NDArray[np.int64]
-    label: NDArray[np.int64]
-    text: NDArray[np.bytes_]
-
-    def take(self, which: NDArray[Any]) -> "Rows":
-        """Return the rows of a mask, or of ascending indexes."""
-        return Rows(self.part, self.number[which], self.label[which], self.text[which])
-
-    def ids(self) -> list[str]:
-        """Return what the rows are called."""
-        return [f"{self.part}-{number:06d}" for number in self.number.tolist()]
 
 
 @dataclass(frozen=True)
@@ -139,15 +113,17 @@ def read_examples(
                     f"a limit of {limit} {split} rows for dataset {card.name!r}, which has {card.classes} classes: "
                     f"allow at least {card.classes}"
                 )
-            splits[split] = rows.take(_choose(rows, limit, f"{seed} limit {split}"))
-    if len(present := set(splits["train"].label.tolist())) < 2:
-        only = card.labels[present.pop()].name
-        raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
+            splits[split] = rows.take(choose_rows(rows, limit, f"{seed} limit {split}"))
+    if len(np.unique(strata(splits["train"].label))) < 2:
+        only = f"of class {label_text(card.label_names, splits['train'].label[0])!r}"
+        raise DataError(f"every training row of dataset {card.name!r} is {only}: nothing can be learned")
     facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
     for split, rows in splits.items():
-        counts = np.bincount(rows.label, minlength=card.classes).tolist()
+        counts = label_counts(rows.label, card.classes).tolist()
         facts["counts"][split] = dict(zip(card.label_names, counts, strict=True))
         facts["majority_share"][split] = max(counts) / len(rows.number)
+    if card.label_kind == "multi":
+        facts["without_label"] = {split: int((~rows.label.any(axis=1)).sum()) for split, rows in splits.items()}
     return Examples(
         ids=[name for rows in splits.values() for name in rows.ids()],
         split=[split for split, rows in splits.items() for _ in range(len(rows.number))],
@@ -178,23 +154,23 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
     parts = {part.name: part for part in parts_of(card, files, cache)}
     rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
-    contradictions = _contradictions(card, list(rows.values()))
-    if contradictions:
-        facts["contradicting_texts"] = len(contradictions)
-    return Division(card, parts, _divide(card, rows, facts), facts, contradictions[:LISTED])
+    contradicting = contradictions(card.label_names, list(rows.values()))
+    if contradicting:
+        facts["contradicting_texts"] = len(contradicting)
+    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:LISTED])
 
 
 def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> Rows:
+    column, start = LabelColumn(card), 0
     numbers: list[NDArray[np.int64]] = []
-    labels: list[NDArray[np.int64]] = []
+    labels: list[Labels] = []
     texts: list[NDArray[np.bytes_]] = []
-    start = 0
     for batch in part.batches():
-        rows = list(_checked(card, part, path, batch, start, facts))
+        kept = list(_checked(card, column, part, path, batch, start, facts))
         start += len(batch[card.label_column])
-        numbers.append(np.array([row[0] for row in rows], np.int64))
-        labels.append(np.array([row[1] for row in rows], np.int64))
-        texts.append(np.array([row[2] for row in rows], "S16"))
+        numbers.append(np.array([row[0] for row in kept], np.int64))
+        labels.append(column.stack([row[1] for row in kept]))
+        texts.append(np.array([row[2] for row in kept], "S16"))
     facts["rows_read"][part.name] = start
     if not sum(map(len, numbers)):
         raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
@@ -202,46 +178,29 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
 
 
 def _checked(
-    card: DatasetCard, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
-) -> Iterator[tuple[int, int, bytes]]:
+    card: DatasetCard, column: LabelColumn, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
+) -> Iterator[tuple[int, Any, bytes]]:
     """Yield number, label and hash of the rows that count."""
-    labels = {value: i for i, label in enumerate(card.labels) for value in label.values}
-    wanted = {column: str(value) for column, value in card.where.items()}
+    wanted = {name: str(value) for name, value in card.where.items()}
     for i, value in enumerate(batch[card.label_column]):
         where = f"row {start + i} of {path} ({part.name} of dataset {card.name!r})"
-        if any(batch[column][i] != other for column, other in wanted.items()):
+        if any(batch[name][i] != other for name, other in wanted.items()):
             facts["rows_of_other_sources"] += 1
             continue
-        if empty := [column for column in card.fields.values() if is_empty(batch[column][i])]:
+        if empty := [name for name in card.fields.values() if is_empty(batch[name][i])]:
             if card.drop_empty:
                 facts["empty_dropped"] += 1
                 continue
             raise DataError(
                 f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
             )
-        if value not in labels:
-            if card.drop_unlisted:
-                facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + 1
-                continue
-            raise DataError(
-                f"{where} has {value[:60]!r} in the label column {card.label_column!r}: the card's labels are"
-                f" {', '.join(map(repr, labels))[:200]}"
-            )
-        text = repr([" ".join(batch[column][i].split()) for column in card.fields.values()])
-        yield start + i, labels[value], blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
-
-
-def _contradictions(card: DatasetCard, parts: list[Rows]) -> list[str]:
-    """List the texts that have several labels: what their rows are called, and the label of each."""
-    text, label = (np.concatenate(each) for each in zip(*((rows.text, rows.label) for rows in parts), strict=True))
-    order = np.argsort(text, kind="stable")
-    same = text[order][1:] == text[order][:-1]
-    if not (same & (label[order][1:] != label[order][:-1])).any():
-        return []
-    ids = [name for rows in parts for name in rows.ids()]
-    groups = np.split(order, np.flatnonzero(~same) + 1)
-    several = sorted((group for group in groups if len(set(label[group].tolist())) > 1), key=lambda group: group[0])
-    return [", ".join(f"{ids[i]} is {card.label_names[label[i]]!r}" for i in group) for group in several]
+        label, unlisted = column.read(value, where)
+        if unlisted:
+            facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + unlisted
+        if label is None:
+            continue
+        text = repr([" ".join(batch[name][i].split()) for name in card.fields.values()])
+        yield start + i, label, blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any]) -> dict[str, Rows]:
@@ -249,44 +208,28 @@ def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any])
     rule = card.split
     validation: Rows | None = None
     if "all" in parts:
-        pool = _without_repeats(parts["all"])
+        pool = without_repeats(parts["all"])
         count = len(pool.number)
         wanted = rule.test if isinstance(rule.test, int) else _nearest(rule.test * count)
         if wanted >= count:
             raise DataError(f"dataset {card.name!r} has {count} distinct rows, of which {wanted} are for testing")
-        chosen = _choose(pool, wanted, f"{rule.seed} test")
+        chosen = choose_rows(pool, wanted, f"{rule.seed} test")
         train, test = pool.take(~chosen), pool.take(chosen)
         within, across = len(parts["all"].number) - count, 0
     else:
         test, validation = parts["test"], parts.get("validation")
-        distinct = _without_repeats(parts["train"])
+        distinct = without_repeats(parts["train"])
         seen = np.isin(distinct.text, np.concatenate([rows.text for rows in (validation, test) if rows]))
         train = distinct.take(~seen)
         within, across = len(parts["train"].number) - len(distinct.number), int(seen.sum())
         if not len(train.number):
             raise DataError(f"every training row of dataset {card.name!r} is also a test row: fix 'files' in its card")
     if rule.validation:
-        chosen = _choose(train, _nearest(rule.validation * len(train.number)), f"{rule.seed} validation")
+        chosen = choose_rows(train, _nearest(rule.validation * len(train.number)), f"{rule.seed} validation")
         train, validation = train.take(~chosen), train.take(chosen)
     facts["duplicates_removed"] = {"repeated": within, "also_in_test_or_validation": across}
     splits = zip(SPLITS, (train, validation, test), strict=True)
     return {split: rows for split, rows in splits if rows is not None and len(rows.number)}
-
-
-def _choose(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
-    """Choose `total` rows, by class in proportion; a hash of `purpose` and of the row's id decides which."""
-    share = apportion(np.bincount(rows.label), total)
-    ranked = np.argsort(
-        np.array([sha256(f"{purpose} {name}".encode()).digest() for name in rows.ids()], "S32"), kind="stable"
-    )
-    chosen = np.zeros(len(ranked), bool)
-    for label, seats in enumerate(share.tolist()):
-        chosen[ranked[rows.label[ranked] == label][:seats]] = True
-    return chosen
-
-
-def _without_repeats(rows: Rows) -> Rows:
-    return rows.take(np.sort(np.unique(rows.text, return_index=True)[1]))
 
 
 def _nearest(number: float) -> int:
@@ -297,4 +240,5 @@ def _split_rule(card: DatasetCard) -> str:
     rule = card.split
     own = f"{rule.test:g} of the distinct rows for testing, " if "all" in card.files and card.format != "hub" else ""
     carved = f"{rule.validation:g} of the training rows for validation, " if rule.validation else ""
-    return f"{own}{carved}by class, seed {rule.seed}" if own or carved else "as the source divides them"
+    how = "at random" if card.label_kind == "multi" else "by class"
+    return f"{own}{carved}{how}, seed {rule.seed}" if own or carved else "as the source divides them"

@@ -20,6 +20,7 @@ __all__ = [
     "checked",
     "confusion",
     "evaluate",
+    "f1_of_means",
     "mean_and_std",
     "reliability",
 ]
@@ -201,10 +202,22 @@ def _confusion_terms(y: Ints, p: Floats) -> Floats:
     return np.concatenate([of_label * of_prediction, of_label + of_prediction], axis=1)
 
 
-def _macro_f1(means: Floats) -> Floats:
+def f1_of_means(means: Floats) -> Floats:
+    """Return macro-F1 over the classes that occur.
+
+    Parameters
+    ----------
+    means : ndarray of shape (..., 2C)
+        Of each class true positives, then 2·TP + FP + FN, as means over examples.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        0 where no class occurs.
+    """
     true_positives, occurrences = np.split(means, 2, axis=-1)
     f1 = np.divide(2 * true_positives, occurrences, out=np.zeros_like(occurrences), where=occurrences > 0)
-    return np.asarray(f1.sum(-1) / (occurrences > 0).sum(-1))
+    return np.asarray(f1.sum(-1) / np.maximum((occurrences > 0).sum(-1), 1))
 
 
 def _log_losses(y: Ints, p: Floats) -> Floats:
@@ -226,7 +239,7 @@ def _first_column(means: Floats) -> Floats:
 
 METRICS = {
     "accuracy": Metric(lambda y, p: _hits(y, p)[:, None], _first_column),
-    "macro_f1": Metric(_confusion_terms, _macro_f1),
+    "macro_f1": Metric(_confusion_terms, f1_of_means),
     "nll": Metric(_log_losses, _first_column),
     "ece": Metric(_gap_of_bin, lambda means: np.asarray(np.abs(means).sum(-1))),
     "brier": Metric(_squares, _first_column),

@@ -8,31 +8,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vocabsem.label_kinds import LabelKind
-from vocabsem.metrics import METRICS, Floats, Ints, Metric, checked
+from vocabsem.metrics import Floats, Ints, Metric, checked
 
-__all__ = ["ALL_METRICS", "ORDINAL_METRICS", "evaluate_ordinal", "metric_names"]
-
-
-def metric_names(kind: LabelKind) -> tuple[str, ...]:
-    """Return the metrics of data sets whose labels are of a kind.
-
-    Parameters
-    ----------
-    kind : {"nominal", "ordinal"}
-        Of the labels.
-
-    Returns
-    -------
-    tuple of str
-        Names in `ALL_METRICS`.
-
-    Examples
-    --------
-    >>> metric_names("ordinal")
-    ('accuracy', 'macro_f1', 'nll', 'ece', 'brier', 'qwk', 'mae')
-    """
-    return tuple(ALL_METRICS if kind == "ordinal" else METRICS)
+__all__ = ["ORDINAL_METRICS", "evaluate_ordinal"]
 
 
 def evaluate_ordinal(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
@@ -89,5 +67,3 @@ ORDINAL_METRICS = MappingProxyType(
     {"qwk": Metric(_moments, _kappa), "mae": Metric(_distance, lambda means: means[..., 0])}
 )
 """By their names."""
-ALL_METRICS = MappingProxyType(METRICS | ORDINAL_METRICS)
-"""Those of `metrics` and these."""

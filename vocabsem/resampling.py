@@ -2,7 +2,7 @@
 
 A metric is a function of means over examples, so a bootstrap over examples is one matrix product of resampling counts
 (B, N) with the terms of each example. Examples are drawn class by class: each resample has as many of every class as
-the data, so that a rare class is in all of them.
+the data, so that a rare class is in all of them. Examples of several labels each are drawn from all.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vocabsem.metrics import METRICS, Floats, Ints, checked
-from vocabsem.ordinal_metrics import ALL_METRICS
+from vocabsem.kind_metrics import checker_and_metrics
+from vocabsem.metrics import Floats, Ints
 
 __all__ = ["RESAMPLES", "BootstrapSample", "bootstrap", "resample", "resample_seeds"]
 
@@ -78,18 +78,18 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, BootstrapSample]:
-    """Compute metrics on resamples of the examples, drawn with replacement within each class.
+    """Compute metrics on resamples of the examples, drawn with replacement within each class if they have one each.
 
     The S seeds share the resamples, as do all calls with the same labels, `resamples` and `seed`.
 
     Parameters
     ----------
-    labels : array-like of shape (N,)
-        Integers in 0..C-1.
-    probabilities : array-like of shape (S, N, C)
-        Probabilities of S seeds.
+    labels : array-like of shape (N,) or (N, L)
+        Integers in 0..C-1, or 1 where an example has the label, else 0.
+    probabilities : array-like of shape (S, N, C) or (S, N, L, 2)
+        Probabilities of S seeds; of labels also 1 where they are predicted, else 0.
     metrics : sequence of str
-        Names in `ALL_METRICS`; those of `METRICS` if empty.
+        Names in `kind_metrics.OF_KIND`; those of nominal labels, or of several, if empty.
     resamples : int
         Number B of resamples.
     seed : int
@@ -106,15 +106,16 @@ def resample(
         If shapes or values are not those of labels and probabilities.
     """
     stack = np.asarray(probabilities, np.float64)
-    pairs = [checked(labels, p) for p in stack]
-    wanted = {name: ALL_METRICS[name] for name in metrics or METRICS}
+    check, wanted = checker_and_metrics(labels, metrics)
+    pairs = [check(labels, p) for p in stack]
     needed = [(metric.terms, y, p) for metric in wanted.values() for y, p in pairs]
     widths = np.cumsum([terms(y[:1], p[:1]).shape[1] for terms, y, p in needed])
     columns = np.empty((stack.shape[1], widths[-1]))  # (N, all terms of all seeds)
     for stop, (terms, y, p) in zip(widths, needed, strict=True):
         part = terms(y, p)
         columns[:, stop - part.shape[1] : stop] = part
-    sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(pairs[0][0], resamples, seed)]
+    classes = pairs[0][0] if np.ndim(labels) == 1 else np.zeros(len(columns), np.int64)
+    sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(classes, resamples, seed)]
     resampled = np.concatenate(sums) / len(columns)
     means = np.split(np.vstack([columns.mean(0), resampled]), widths[:-1], axis=1)
     seeds, samples = len(stack), {}
@@ -154,9 +155,9 @@ def bootstrap(
 
     Parameters
     ----------
-    labels : array-like of shape (N,)
-        Integers in 0..C-1.
-    probabilities : array-like of shape (N, C) or (S, N, C)
+    labels : array-like of shape (N,) or (N, L)
+        As `resample` takes them.
+    probabilities : array-like of shape (N, C) or (N, L, 2), or (S, N, C) or (S, N, L, 2)
         Probabilities, or those of S seeds: then the interval is of the mean over seeds.
     resamples : int
         Number of resamples of the examples.
@@ -179,7 +180,9 @@ def bootstrap(
     (1.0, 1.0)
     """
     stack = np.asarray(probabilities, np.float64)
-    samples = resample(labels, stack if stack.ndim == 3 else stack[None], resamples=resamples, seed=seed)
+    samples = resample(
+        labels, stack if stack.ndim == np.ndim(labels) + 2 else stack[None], resamples=resamples, seed=seed
+    )
     return {name: sample.interval(seed) for name, sample in samples.items()}
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from flows.cli.console import Column, stack, table, width_of
 from flows.cli.short_names import shorten_names
 from flows.reporting.effects import shots_order, sort_shots
-from vocabsem.ordinal_metrics import ORDINAL_METRICS
+from vocabsem.kind_metrics import OF_KIND, kinds_with
 
 Row = Mapping[str, Any]
 
@@ -21,6 +21,7 @@ METRICS = {
     "nll": "NLL",
     "ece": "ECE",
     "brier": "Brier",
+    "micro_f1": "micro-F1",
     "qwk": "QWK",
     "mae": "MAE",
     "fit_seconds": "fit s",
@@ -30,7 +31,7 @@ FLAGS = {"control": "C", "unlabeled": "U"}  # with their heads and marks where t
 HEADS = METRICS | {"shots": "at", "control": "control", "unlabeled": "unlabeled", "interval": "95 %"}
 HEADS |= {"spread": "spread", "n_seeds": "seeds", "ari_before": "ARI before", "ari_after": "ARI after"}
 # The columns beside those of the shots, the most wanted first.
-WANTED = ("shots", *FLAGS, "interval", *ORDINAL_METRICS, "nll", "ece", "fit_seconds", "accuracy", "brier")
+WANTED = ("shots", *FLAGS, "interval", "micro_f1", "qwk", "mae", "nll", "ece", "fit_seconds", "accuracy", "brier")
 WANTED += ("spread", "n_seeds")
 NAMES = 0.28  # of the width, at most
 
@@ -108,8 +109,8 @@ def merit(row: Row, name: str) -> tuple[float, float, float]:
 
 
 def has_metric(rows: Iterable[Row], name: str) -> bool:
-    """Return whether rows have a column: QWK and MAE are NULL where labels have no order."""
-    return name not in ORDINAL_METRICS or any(not is_unknown(row[name]) for row in rows)
+    """Return whether rows have a column: a metric is NULL where labels are not of its kind."""
+    return kinds_with(name) == tuple(OF_KIND) or any(not is_unknown(row[name]) for row in rows)
 
 
 def is_unknown(value: Any) -> bool:

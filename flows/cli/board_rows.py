@@ -12,6 +12,7 @@ import pyarrow as pa
 from flows.cli.board import HEADS, METRICS, Selection, best_of, has_metric, sort_methods
 from flows.reporting.effects import sort_shots
 from vocabsem.errors import BadInput
+from vocabsem.kind_metrics import kinds_with
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -58,9 +59,10 @@ def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
             if name not in known:
                 raise BadInput(f"{option} {name!r} is unknown: {_nearest(name, known)}")
     if not has_metric(rows, selection.metric):
+        kinds = " or ".join(kinds_with(selection.metric))
         raise BadInput(
-            f"--metric {selection.metric!r}: no data set on this leaderboard has it: qwk and mae need"
-            " label_kind: ordinal in the data set's card, and a run since"
+            f"--metric {selection.metric!r}: no data set on this leaderboard has it: it needs"
+            f" label_kind: {kinds} in the data set's card, and a run since"
         )
 
 

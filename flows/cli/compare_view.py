@@ -17,13 +17,13 @@ from flows.cli.short_names import shorten_names
 from tasks.views.run_comparison import FitDifference, compare_fits, match_fits
 from vocabsem.comparison import holm
 from vocabsem.errors import BadInput
-from vocabsem.ordinal_metrics import ORDINAL_METRICS
+from vocabsem.kind_metrics import OF_KIND, kinds_with
 from warehouse.catalog import reads
 from warehouse.catalog.export import render
 from warehouse.home import Home
 
 LEVEL = 0.05  # of p after Holm's correction
-COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", *ORDINAL_METRICS)
+COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", "micro_f1", "qwk", "mae")
 
 
 def find_run(home: Home, name: str) -> dict[str, Any]:
@@ -52,13 +52,14 @@ def show_comparison(
     if first["key"] == second["key"]:
         raise BadInput(f"{names[0]} and {names[1]} are one run: give two, by experiment or by key")
     matched = match_fits(home, first["key"], second["key"], dataset, method)
-    if metric in ORDINAL_METRICS:
-        ordinal = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
-        matched = replace(matched, shared=[row for row in matched.shared if row["dataset"] in ordinal])
+    kinds = kinds_with(metric)
+    if kinds != tuple(OF_KIND):
+        known = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
+        matched = replace(matched, shared=[row for row in matched.shared if row["dataset"] in known])
     if not matched.shared:
         raise BadInput(
             f"{names[0]} and {names[1]} share no fit: the same model, data set, method and shots"
-            + ", its classes in order (label_kind: ordinal)" * (metric in ORDINAL_METRICS)
+            + f", and labels that have it (label_kind: {' or '.join(kinds)})" * (kinds != tuple(OF_KIND))
         )
     err = Console(stderr=True)
     each = track(

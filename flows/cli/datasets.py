@@ -12,6 +12,7 @@ from flows.cli.card_files import check_output, write_card
 from vocabsem.errors import CardError
 from warehouse.home import Home
 
+OF_SEVERAL = "[multi_ridge,{method: multi_ridge, params: {targets: random}},tfidf_one_vs_rest]"
 NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
 
@@ -33,6 +34,9 @@ def init_dataset(
     ] = None,
     sep: Sep = None,
     encoding: Encoding = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What stands between the labels of a row that may have several.")
+    ] = None,
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without text or class.")] = False,
     drop_rare: Annotated[bool, typer.Option("--drop-rare", help="Leave out classes of fewer than 3 rows.")] = False,
     output: Annotated[
@@ -61,9 +65,9 @@ def init_dataset(
     card = find_model_card(model, home.cache)
     files = {"train": file, "test": test} if test else {"all": file}
     options = reader_options(sep, encoding)
-    draft = read_draft(files, text, label, name, options, drop_empty=drop_empty, drop_rare=drop_rare)
-    rows = sum(draft.counts.values())
-    typer.echo(f"{file.name}: {rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
+    dropped = {"drop_empty": drop_empty, "drop_rare": drop_rare}
+    draft = read_draft(files, text, label, name, options, separator=separator, **dropped)
+    typer.echo(f"{file.name}: {draft.rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
     proposal = propose(home, card, draft)
     drafted = draft.card(proposal.words, proposal.word_tokens)
     text_of_card = NOTE + yaml.safe_dump(drafted, sort_keys=False, allow_unicode=True, width=110)
@@ -75,9 +79,8 @@ def init_dataset(
         typer.echo(
             "\nlabel_kind: ordinal, as these numbers look like a scale: take it out of the card if they are codes"
         )
-    of_class = dict(zip(draft.counts, proposal.words, strict=True))
-    for prompt, label_name in proposal.prompts:
-        typer.echo(f"\n{printable(prompt, keep=chr(10))} {of_class[label_name]}")
+    for prompt, words in proposal.prompts:
+        typer.echo(f"\n{printable(prompt, keep=chr(10))} {words}")
     typer.echo(f"\nprompts: 95 % have at most {proposal.max_tokens} tokens, the longest seen {proposal.longest}")
     for line in [*examples_notes(proposal.facts), *proposal.contradictions]:
         typer.echo(printable(f"{name}: {line}"))
@@ -85,6 +88,8 @@ def init_dataset(
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--name {experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"
+    if separator:
+        settings += f" --set champion=false --set 'methods={OF_SEVERAL}'"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")

@@ -109,7 +109,8 @@ def leaderboard(
     metric: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Figure by shots: macro_f1, accuracy, nll, ece, brier, qwk, mae or fit_seconds."
+            metavar="NAME",
+            help="Figure by shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae or fit_seconds.",
         ),
     ] = "macro_f1",
     columns: Annotated[
@@ -147,7 +148,10 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="Experiment, for its latest run, or the key of a run.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The same, to be compared with A.")],
     metric: Annotated[
-        str, typer.Option(metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece, brier, qwk or mae.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk or mae."
+        ),
     ] = "macro_f1",
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Only this method.")] = None,
@@ -217,9 +221,7 @@ def _show(plan: "Plan", as_json: bool) -> None:
     show_plan(*read_data(plan), as_json=as_json)
 
 
-def _flow(
-    name: str, card: str, settings: list[str] | None, data_dir: str | None, plan: "Plan", **more: Any
-) -> Any:
+def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None, plan: "Plan", **more: Any) -> Any:
     """Run a flow in this process, recorded by a Prefect server: the one of `vocabsem up`, or an ephemeral one.
 
     plan: of the same parameters, made before a server starts, so that bad input is refused at once.

@@ -93,7 +93,8 @@ def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
     used = stored if info.takes_layers or not info.fixed_width else min(stored, pair.model.hidden_size)
     labeled = 0
     if info.needs_labels and spec.shots != 0:
-        labeled = rows["train"] if spec.shots == "all" else min(rows["train"], spec.shots * classes)
+        groups = classes + (pair.dataset.label_kind == "multi")  # and rows without a label
+        labeled = rows["train"] if spec.shots == "all" else min(rows["train"], spec.shots * groups)
     others = rows.get(info.background, 1)
     given = labeled + others
     kept = sum(count for split, count in rows.items() if split not in ("validation", "test"))

@@ -58,9 +58,11 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
 def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
     """Return why a method is not run on a data set, None where it is."""
     kinds = method_info(spec.method).label_kinds
-    if dataset.label_kind in kinds:
-        return None
-    return f"it serves {' and '.join(kinds)} labels, and these are {dataset.label_kind} (label_kind of its card)"
+    if dataset.label_kind not in kinds:
+        return f"it serves {' and '.join(kinds)} labels, and these are {dataset.label_kind} (label_kind of its card)"
+    if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
+        return "label_noise, demonstrations and scoring are of one label a text, and these texts have any number"
+    return None
 
 
 def left_out(
@@ -100,6 +102,11 @@ def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
 
 def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:
     """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
+    if experiment.champion and dataset.label_kind == "multi":
+        raise CardError(
+            f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and those of dataset"
+            f" {dataset.name!r} have any number: set champion: false"
+        )
     if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
         return ["validation", "test"]
     if experiment.champion:

@@ -17,7 +17,7 @@ def examples_notes(facts: Mapping[str, Any]) -> list[str]:
     sentences = {
         "repeated texts removed from training": repeats["repeated"],
         "training texts removed that are also for validation or testing": repeats["also_in_test_or_validation"],
-        "texts stand with several labels (vocabsem query failed-checks lists them); in training the first counts": (
+        "texts stand with different labels (vocabsem query failed-checks lists them); in training the first counts": (
             facts.get("contradicting_texts", 0)
         ),
         "rows without text dropped": facts["empty_dropped"],

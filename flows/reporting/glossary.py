@@ -1,7 +1,7 @@
 """The words of a report, explained."""
 
 GLOSSARY = {
-    "accuracy": "Share of the texts whose label is predicted.",
+    "accuracy": "Share of the texts whose label is predicted; of any number of labels, whose whole set is.",
     "anchor": "The vector that stands for a token of the vocabulary in the space of the states: a row of the"
     " pseudo-inverse of the model's head.",
     "Brier": "Mean squared distance of the probabilities from certainty of the true label, 0 to 2; lower is better.",
@@ -19,6 +19,7 @@ GLOSSARY = {
     "label word": "The word that stands for a class in the prompt's language: one token.",
     "macro-F1": "Mean over the classes of F1, the harmonic mean of precision and recall; higher is better.",
     "MAE": "Mean distance of prediction and label in classes, where these are in order; lower is better.",
+    "micro-F1": "F1 of all decisions about labels together, where texts have any number of them; higher is better.",
     "NLL": "Negative log-likelihood of the true label, in nats; lower is better.",
     "QWK": "Cohen's kappa with quadratic weights, where classes are in order: 1 minus the mean squared distance of"
     " prediction and label over that of a random pairing; higher is better, 0 is chance.",

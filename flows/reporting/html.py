@@ -7,12 +7,14 @@ from typing import Any
 import yaml
 
 from flows.planning.contrasts import reference
+from flows.reporting.by_shots import with_interval
 from flows.reporting.effects import NONE, RANDOM, format_difference, gains, sort_shots
 from flows.reporting.figures import report_figures
 from flows.reporting.glossary import GLOSSARY
+from flows.reporting.of_dataset import of_dataset
 from flows.reporting.results import Results
 from flows.reporting.run_summary import Run, RunSummary
-from flows.reporting.sections import SECTIONS, of_dataset, with_interval
+from flows.reporting.sections import SECTIONS
 from flows.reporting.table import Table
 from flows.reporting.templating import render
 from vocabsem.geometry import Projection
@@ -61,7 +63,11 @@ def _part(
         "gains": lines.get((dataset, results.model), []),
         "low": max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN),
         "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
-        "ordinal": any(row["qwk"] is not None for row in rows),
+        "of_kind": {
+            head: metric
+            for head, metric in (("micro-F1", "micro_f1"), ("QWK", "qwk"), ("MAE", "mae"))
+            if any(row[metric] is not None for row in rows)
+        },
         "board": sorted(rows, key=itemgetter("rank")),
         "tables": of_dataset(results, dataset),
         "figures": list(report_figures(summary, results, dataset, projection)),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
 from flows.reporting.label_efficiency import label_efficiency
+from flows.reporting.of_dataset import of_dataset
 from flows.reporting.results import Results
 from flows.reporting.run_summary import Run, RunSummary
-from flows.reporting.sections import SECTIONS, of_dataset
+from flows.reporting.sections import SECTIONS
 from flows.reporting.templating import writable, write_page
 from tasks.tracking import markdown
 from vocabsem.errors import BadInput

@@ -1,23 +1,21 @@
 """Build the tables of a report, one function each; none where an experiment has no such rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 import yaml
 
 from flows.planning.contrasts import reference
 from flows.planning.experiment import MethodSpec
+from flows.reporting.by_shots import Tables, by_shots, section
 from flows.reporting.effects import format_difference, sort_shots
 from flows.reporting.results import Results, Row
 from flows.reporting.studies import study_tables
-from flows.reporting.table import Table
 from vocabsem.cards.folders import CARDS
 
 PAPER = CARDS / "paper_table3.yaml"
 INFORMED = "Each method at its highest number of labeled examples per class: all, or the number in brackets."
 LEVEL = 0.05  # of p after Holm's correction
-
-Tables = list[Table]
 
 
 def table3(results: Results) -> Tables:
@@ -36,7 +34,7 @@ def table3(results: Results) -> Tables:
         rows.append([dataset, metric.replace("_f1", "-F1"), *cells, *(f"{figure:.3f}" for figure in theirs)])
     heads = ["", "metric", *_names(shown), *(f"{paper['model']}: {column}" for column in paper["columns"])]
     note = f"{INFORMED} {paper['model']}: {paper['citation']}."
-    return _section("The paper's Table 3", note, heads, rows)
+    return section("The paper's Table 3", note, heads, rows)
 
 
 def ablation(results: Results) -> Tables:
@@ -51,7 +49,7 @@ def ablation(results: Results) -> Tables:
         means = [{"macro_f1": _mean_f1(column), "shots": "all"} for column in columns]
         rows.append(["mean", *_best_in_bold(means, "macro_f1")])
     note = f"Macro-F1 of the paper's calibrator. {INFORMED}"
-    return _section("The paper's ablation (Table 6)", note, ["", *_names(grid)], rows)
+    return section("The paper's ablation (Table 6)", note, ["", *_names(grid)], rows)
 
 
 def means(results: Results) -> Tables:
@@ -59,7 +57,7 @@ def means(results: Results) -> Tables:
     if len(results.datasets) < 2:
         return []
     note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labeled examples per class."
-    return _by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
+    return by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
 
 
 def average_ranks(results: Results) -> Tables:
@@ -71,7 +69,7 @@ def average_ranks(results: Results) -> Tables:
     if known:
         each = ", ".join(f"{known[shots]:.1f} at {shots}" for shots in sort_shots(set(known)))
         note += f" Ranks that differ by less are not significantly different at 5 % (Nemenyi): {each}."
-    return _by_shots(
+    return by_shots(
         results,
         "Average ranks",
         note,
@@ -95,7 +93,7 @@ def rivals(results: Results) -> Tables:
         f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
         " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
-    return _by_shots(results, "Against ours", note, rows, None, cell)
+    return by_shots(results, "Against ours", note, rows, None, cell)
 
 
 def wins(results: Results) -> Tables:
@@ -113,7 +111,7 @@ def wins(results: Results) -> Tables:
         f" `{results.wins[0]['reference']}`, and in brackets p: Wilcoxon's signed-rank test over the data sets, after"
         f" Holm's correction. Before it, p of {sets} data sets is at least {2 / 2**sets:.2g}."
     )
-    return _by_shots(results, "Wins, ties and losses", note, results.wins, None, cell)
+    return by_shots(results, "Wins, ties and losses", note, results.wins, None, cell)
 
 
 def vocabulary(results: Results) -> Tables:
@@ -128,7 +126,7 @@ def vocabulary(results: Results) -> Tables:
         for dataset, method, other in sorted({key[:3] for key in cells})
     ]
     note = "Macro-F1 of a method minus that of its variant with other vectors in place of the anchors, by shots."
-    return _section("Gain over random anchors", note, ["", "method", "minus", *shots], rows)
+    return section("Gain over random anchors", note, ["", "method", "minus", *shots], rows)
 
 
 def calibration(results: Results) -> Tables:
@@ -138,7 +136,8 @@ def calibration(results: Results) -> Tables:
     def cell(rows: list[Row]) -> str:
         return " / ".join(f"{fmean(row[metric] for row in rows):.3f}" for metric in ("nll", "ece", "brier"))
 
-    return _by_shots(results, "Probabilities", note, results.scores, None, cell)
+    rows = [row for row in results.scores if row["ece"] is not None]  # texts of one label
+    return by_shots(results, "Probabilities", note, rows, None, cell)
 
 
 def costs(results: Results) -> Tables:
@@ -159,7 +158,7 @@ def costs(results: Results) -> Tables:
     if not any(row["text_milliseconds"] or row["method_bytes"] for row in results.costs):
         return []
     heads = ["", "shots", "macro-F1", "ms a text", "s a fit", "bytes a text", "bytes learned"]
-    return _section("Costs by method", note, heads, rows)
+    return section("Costs by method", note, heads, rows)
 
 
 def sensitivity(results: Results) -> Tables:
@@ -182,18 +181,7 @@ def sensitivity(results: Results) -> Tables:
         " label words or orders (worst to best). For orders also the deviation over choices of the demonstrations; for"
         " noise the change per 10 % of wrong labels."
     )
-    return _section("Sensitivity", note, ["varied", "method", "shots", *datasets], rows)
-
-
-def of_dataset(results: Results, dataset: str) -> Tables:
-    """Tabulate the scores on one data set with their intervals; those of ordinal labels in a table of their own."""
-    note, rows = "Macro-F1 with its 95 % interval, by labeled examples per class.", results.of(dataset)
-    tables = _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
-    rows = [row for row in rows if row["qwk"] is not None]
-    note = "Quadratic weighted kappa (QWK) with its 95 % interval / mean absolute error (MAE) in classes."
-    cell = lambda rows: f"{with_interval(rows[0], 'qwk')} / {rows[0]['mae']:.3f}"  # noqa: E731
-    title = f"{dataset}, classes in order"
-    return tables + _by_shots(results, title, note, rows, lambda rows: rows[0]["qwk"], cell, complete=False)
+    return section("Sensitivity", note, ["varied", "method", "shots", *datasets], rows)
 
 
 SECTIONS = (
@@ -225,44 +213,6 @@ def _mean_f1(rows: list[Row]) -> float:
     return fmean(row["macro_f1"] for row in rows)
 
 
-def with_interval(row: Row, metric: str = "macro_f1") -> str:
-    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`."""
-    return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
-
-
-def _by_shots(
-    results: Results,
-    title: str,
-    note: str,
-    rows: Sequence[Row],
-    merit: Callable[[list[Row]], float] | None,
-    text: Callable[[list[Row]], str],
-    complete: bool = True,
-) -> Tables:
-    """Tabulate by method and number of shots; `text` makes a cell of its rows, the highest `merit` is bold.
-
-    `complete`: leave a cell empty where the method lacks a data set, as its mean would not be comparable.
-    """
-    cells: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        cells.setdefault((row["method"], row["shots"]), []).append(row)
-    most = max(map(len, cells.values()), default=0)
-    cells = {key: group for key, group in cells.items() if not complete or len(group) == most}
-    shots = sort_shots({n for _, n in cells})
-    best = {n: max(merit(group) for (_, m), group in cells.items() if m == n) for n in shots} if merit else {}
-
-    def cell(method: str, n: str) -> str:
-        group = cells.get((method, n))
-        if not group:
-            return ""
-        return f"**{text(group)}**" if merit and merit(group) == best[n] else text(group)
-
-    methods = [spec.name for spec in results.specs if any((spec.name, n) in cells for n in shots)]
-    return _section(
-        title, note, ["", *shots], [[f"`{method}`", *(cell(method, n) for n in shots)] for method in methods]
-    )
-
-
 def _best_in_bold(rows: Sequence[Row | None], metric: str) -> list[str]:
     best = max((row[metric] for row in rows if row), default=None)
     return ["" if row is None else _marked(row, metric, best) for row in rows]
@@ -275,7 +225,3 @@ def _marked(row: Row, metric: str, best: float | None) -> str:
 
 def _names(specs: Sequence[MethodSpec]) -> list[str]:
     return [f"`{spec.name}`" for spec in specs]
-
-
-def _section(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Tables:
-    return [Table(title, note, heads, rows)] if rows else []

@@ -56,9 +56,9 @@ class ExamplesFacts(Facts):
     empty_dropped: int
     """Rows without text, where the card drops them."""
     unlisted_dropped: int = 0
-    """Rows of a label that is not in the card, where the card drops them."""
+    """Rows of a label that is not in the card, where the card drops them; of several labels a row, such labels."""
     contradicting_texts: int = 0
-    """Texts that stand with several labels."""
+    """Texts that stand with different labels."""
     duplicates_removed: dict[str, int]
     """Training rows whose text occurs again, in training or outside."""
     split_rule: str
@@ -67,6 +67,8 @@ class ExamplesFacts(Facts):
     """Rows of each split and class."""
     majority_share: dict[str, float]
     """Of the commonest class, by split."""
+    without_label: dict[str, int] = {}
+    """Rows of each split without a label, where rows have any number of labels."""
     rows: dict[str, int]
     """Rows of each split."""
     description: str

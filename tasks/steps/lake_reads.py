@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, PromptFacts, StatesFacts, facts_of
+from tasks.steps.label_columns import ONE, SEVERAL, read_labels, stored_names
 from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
 from vocabsem.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
 from vocabsem.layers import column_of
@@ -25,7 +26,7 @@ BLOCK = 1 << 26  # bytes of the states that are read at a time of a larger split
 
 SCORES = "log_probability"  # column of the word scores: (W,) a row
 STATES = StatesSpec.kind
-Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,), states (N, k·d) or word scores (N, W)
+Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,) or (N, L), states (N, k·d) or word scores (N, W)
 
 
 def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
@@ -36,12 +37,16 @@ def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
 def split_rows(
     home: Home, dataset: str, key: str, split: str, columns: Sequence[str] | None = None, span: slice = slice(None)
 ) -> pa.Table:
-    """Return the examples of one split in their published order, only `columns` and the rows of `span`."""
+    """Return the examples of one split in their published order, only `columns` and the rows of `span`.
+
+    The column `label` is `labels` where rows have any number of them.
+    """
     sizes = split_sizes(home, dataset, key)
     before = sum(sizes[each] for each in list(sizes)[: list(sizes).index(split)]) if split in sizes else 0
     start, stop, _ = span.indices(sizes.get(split, 0))
     rows = range(before + start, before + stop)
-    return Lake(home).partition("examples", key, dataset=dataset).table(columns, rows=rows)
+    partition = Lake(home).partition("examples", key, dataset=dataset)
+    return partition.table(columns and stored_names(partition, columns), rows=rows)
 
 
 def prompt_count(home: Home, spec: SplitSpec) -> int:
@@ -120,6 +125,8 @@ class _Stored(NamedTuple):
     """Of the layers, or of the word scores."""
     width: int
     """Of all columns side by side."""
+    several: bool
+    """Whether rows have any number of labels."""
 
     @property
     def rows(self) -> int:
@@ -137,31 +144,31 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
     if kind == STATES:
         columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
-    return _Stored(partition, manifest, columns, sum(schema.field(name).type.list_size for name in columns))
+    width = sum(schema.field(name).type.list_size for name in columns)
+    return _Stored(partition, manifest, columns, width, SEVERAL in schema.names)
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
     labeled = stored.manifest.kind != STATES or stored.manifest.payload["version"] > 1
-    names = ["id", *(["label"] if labeled else []), *stored.columns]
+    names = ["id", *([SEVERAL if stored.several else ONE] if labeled else []), *stored.columns]
     for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
         parts = [matrix(batch[column]) for column in stored.columns]
         states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         ids = batch["id"].to_pylist()
-        labels = batch["label"].to_numpy() if labeled else _labels_of(home, dataset, stored.manifest, ids)
-        yield ids, labels.astype(np.int64), states
+        yield ids, read_labels(batch) if labeled else _labels_of(home, dataset, stored.manifest, ids), states
 
 
 def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> Rows:
     stored = _stored(home, model, dataset, split, key, kind)
     states = np.empty((stored.rows, stored.width), np.float32)
     ids: list[str] = []
-    labels = np.empty(stored.rows, np.int64)
+    labels: list[np.ndarray] = []
     for some, of_some, block in _blocks(home, dataset, stored):
-        rows = slice(len(ids), len(ids) + len(some))
+        states[len(ids) : len(ids) + len(some)] = block
         ids += some
-        labels[rows], states[rows] = of_some, block
+        labels.append(of_some)
     states.flags.writeable = False
-    return ids, labels, states
+    return ids, np.concatenate(labels), states
 
 
 _read_small = lru_cache(maxsize=6)(_read)

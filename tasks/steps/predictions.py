@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tasks.steps.checks import finite, unique_rows
 from tasks.steps.facts import FitFacts, SeedFacts
+from tasks.steps.label_columns import SEVERAL, label_columns
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
 from warehouse.home import Home
@@ -16,18 +17,27 @@ from warehouse.lake.partition import Lake
 
 
 def prediction_rows(
-    split: str, seed: int, ids: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
+    split: str,
+    seed: int,
+    ids: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    thresholds: np.ndarray | None = None,
 ) -> pa.Table:
-    """One row an example: labels (N,), probabilities (N, C), and the class predicted."""
+    """One row an example: labels (N,), probabilities (N, C), and the class predicted.
+
+    Of any number of labels (N, L) those are predicted whose probability reaches `thresholds` (L,).
+    """
     rows, classes = probabilities.shape
+    predicted = probabilities.argmax(axis=1) if thresholds is None else probabilities >= thresholds
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * classes)
     return pa.table(
         {
             "id": pa.array(ids, pa.string()),
             "split": pa.repeat(split, rows),
             "seed": pa.array(np.full(rows, seed, np.int32)),
-            "label": pa.array(labels, pa.int32()),
-            "predicted": pa.array(probabilities.argmax(axis=1), pa.int32()),
+            **label_columns(labels),
+            **label_columns(predicted, "predicted"),
             "probabilities": pa.ListArray.from_arrays(offsets, probabilities.astype(np.float32).ravel()),
         }
     )
@@ -50,7 +60,7 @@ def publish_predictions(
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
     answers = table.select(["seed", "split", "id"])
     examples = len(answers.group_by(["split", "id"], use_threads=False).aggregate([]))
-    sums = np.concatenate([np.empty(0), *map(_sums, table["probabilities"].chunks)])
+    sums = np.concatenate([np.empty(0), *(_matrix(chunk).sum(axis=1) for chunk in table["probabilities"].chunks)])
     checks = [
         Check(
             name="an answer of every seed to every example",
@@ -59,7 +69,7 @@ def publish_predictions(
         ),
         unique_rows(answers),
         finite(sums, "sums of probabilities"),
-        Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=f"{len(sums)} rows"),
+        _proper(table, sums),
     ]
     partition = step.partition(lake)
     files = [
@@ -79,10 +89,18 @@ def publish_predictions(
     step.publish(lake, files, facts, checks)
 
 
-def _sums(probabilities: pa.ListArray) -> np.ndarray:
-    """(N,): of each row, none of them empty."""
-    rows = probabilities.flatten().to_numpy().astype(np.float64).reshape(len(probabilities), -1)
-    return np.asarray(rows.sum(axis=1))
+def _proper(table: pa.Table, sums: np.ndarray) -> Check:
+    """Whether probabilities are such: of classes they add up to 1, of any number of labels each is by itself."""
+    detail = f"{len(sums)} rows"
+    if SEVERAL not in table.column_names:
+        return Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=detail)
+    inside = [bool(((p >= 0) & (p <= 1)).all()) for p in map(_matrix, table["probabilities"].chunks)]
+    return Check(name="probabilities of labels from 0 to 1", passed=all(inside), detail=detail)
+
+
+def _matrix(probabilities: pa.ListArray) -> np.ndarray:
+    """(N, C), float64."""
+    return np.asarray(probabilities.flatten().to_numpy().astype(np.float64).reshape(len(probabilities), -1))
 
 
 def calibrator_file(home: Home, step: Step[FitSpec]) -> Path:

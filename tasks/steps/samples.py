@@ -4,19 +4,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.steps.label_columns import SEVERAL, has_several, read_labels
 from vocabsem.resampling import BootstrapSample
+from warehouse.lake.partition import Partition
 
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %
 Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its seeds, and each metric
 
 
+def read_answers(predictions: Partition) -> pa.Table:
+    """Return what `split_answers` reads of published predictions."""
+    labels = ["labels", "predicted_labels"] if has_several(predictions) else ["label"]
+    return predictions.table(["split", "seed", *labels, "probabilities"])
+
+
 def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed."""
+    """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed.
+
+    Of any number of labels: (N, L), and (S, N, L, 2) with whether each is predicted.
+    """
     part = table.filter(pc.equal(table["split"], split))
     seeds = pc.unique(part["seed"]).to_pylist()
-    labels = part["label"].to_numpy().reshape(len(seeds), -1)[0]
-    values = pc.list_flatten(part["probabilities"]).to_numpy()
-    return seeds, labels, values.reshape(len(seeds), len(labels), -1)
+    labels = read_labels(part)[: len(part) // len(seeds)]
+    answers = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(seeds), len(labels), -1)
+    if SEVERAL in part.column_names:
+        answers = np.stack([answers, read_labels(part, "predicted").reshape(answers.shape)], axis=-1)
+    return seeds, labels, answers
 
 
 def paired(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tasks.steps.lake_reads import split_rows
-from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from tasks.steps.step import PlannedFit
 from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
@@ -188,10 +188,9 @@ def _champion_samples(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> S
 
 
 def _rows(home: Home, fit: PlannedFit, key: str) -> pa.Table:
-    return split_rows(home, fit.dataset.name, key, "validation").select(COMPARED)
+    return split_rows(home, fit.dataset.name, key, "validation", COMPARED)
 
 
 def _samples(predictions: Partition) -> Samples:
-    table = predictions.table(["split", "seed", "label", "probabilities"])
-    seeds, labels, answers = split_answers(table, "validation")
+    seeds, labels, answers = split_answers(read_answers(predictions), "validation")
     return seeds, resample(labels, answers, metrics=(FIGURE,), resamples=RESAMPLES)

@@ -36,6 +36,7 @@ HEADLINE = ("macro_f1", "accuracy", "nll", "ece")  # of the parent: those of the
 SHOWN = (
     *("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high"),
     *("qwk", "mae"),  # of ordinal labels
+    "micro_f1",  # of any number of labels a text
 )
 
 

@@ -19,6 +19,7 @@ from vocabsem.examples import divide
 from vocabsem.extraction import extract
 from vocabsem.label_proposals import propose_words
 from vocabsem.label_tokens import label_tokens
+from vocabsem.label_values import label_counts, label_text
 from vocabsem.language_model import LanguageModel
 from vocabsem.prompting import encode_prompts, encode_texts
 from vocabsem.shots import choose_shots
@@ -56,6 +57,9 @@ class Draft:
     options: ReaderOptions = field(default_factory=ReaderOptions)
     drop_empty: bool = False
     drop_unlisted: bool = False
+    separator: str | None = None
+    """Between the labels of a row, where it has any number of them."""
+    rows: int = 0
 
     @property
     def template(self) -> str:
@@ -66,7 +70,7 @@ class Draft:
     def ordinal(self) -> bool:
         """Whether the classes look like a scale: three numbers or more in equal steps, not from 0, as codes are."""
         numbers = np.array([_number(name) for name in self.counts])
-        if len(numbers) < 3 or numbers[0] == 0 or not np.isfinite(numbers).all():
+        if self.separator or len(numbers) < 3 or numbers[0] == 0 or not np.isfinite(numbers).all():
             return False
         return bool(np.ptp(np.diff(numbers)) < 1e-9)
 
@@ -76,7 +80,7 @@ class Draft:
         names = " and ".join(path.name for path in self.files.values())
         card = {
             "name": self.name,
-            "description": f"{sum(self.counts.values()):,} rows of {names}",
+            "description": f"{self.rows:,} rows of {names}",
             "license": "not stated",
             "files": {part: f"file:{path}" for part, path in self.files.items()},
             "format": self.format,
@@ -87,6 +91,7 @@ class Draft:
             "label_column": self.columns[1],
             "labels": [{"name": n, "value": n, "word": w.strip()} for n, w in zip(self.counts, words, strict=True)],
             **({"label_kind": "ordinal"} if self.ordinal else {}),
+            **({"label_kind": "multi", "separator": self.separator} if self.separator else {}),
             **({"word_tokens": word_tokens} if word_tokens != "single" else {}),
             "template": self.template,
         }
@@ -102,7 +107,7 @@ class Proposal:
     word_tokens: Literal["single", "mean"]
     """mean: a word has several tokens."""
     prompts: list[tuple[str, str]]
-    """Some, each with its class."""
+    """Some, each with the word of its class, or the words of its labels."""
     max_tokens: int
     """Limit that most prompts keep."""
     longest: int
@@ -110,7 +115,7 @@ class Proposal:
     facts: dict[str, Any]
     """Of the division into splits."""
     contradictions: list[str]
-    """Texts that stand with several labels."""
+    """Texts that stand with different labels."""
 
 
 def read_draft(
@@ -120,6 +125,7 @@ def read_draft(
     name: str,
     options: ReaderOptions | None = None,
     *,
+    separator: str | None = None,
     drop_empty: bool = False,
     drop_rare: bool = False,
 ) -> Draft:
@@ -127,17 +133,19 @@ def read_draft(
 
     Raises DataError for what could never become a data set.
     """
+    if separator == "":
+        raise DataError("--separator is empty: give what stands between the labels of a row")
     if text == label:
         raise DataError(f"column {text!r} is given as text and as label: --text and --label name two columns")
     forms = {part: format_of(path) for part, path in files.items()}
     form = next(iter(forms.values()))
     if set(forms.values()) != {form}:
         raise DataError(f"{' and '.join(path.name for path in files.values())} have different formats: convert one")
-    options, counts, unlabeled = options or ReaderOptions(), {}, 0
+    options, counts, unlabeled, texts = options or ReaderOptions(), {}, 0, 0
     for part, path in files.items():
         source = Part(part, [(path, form)], options, [text, label], label, frozenset())
-        counts[part], missing = _count(source, path, drop_empty)
-        unlabeled += missing
+        counts[part], missing, with_text = _count(source, path, drop_empty, separator)
+        unlabeled, texts = unlabeled + missing, texts or with_text
     first, *rest = counts.values()
     if not first:
         raise DataError(f"{next(iter(files.values()))} has no rows with text: give some")
@@ -150,6 +158,8 @@ def read_draft(
             f"{len(rare):,} of {len(first):,} classes in {label!r} of {next(iter(files.values()))} have fewer than"
             f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
             " classes, leave these out with --drop-rare, or give another column as --label"
+            + ", or as --separator what stands between several labels of a row"
+            * (separator is None)
         )
     kept = {name: first[name] for name in first.keys() - rare}
     if len(kept) < 2:
@@ -157,15 +167,19 @@ def read_draft(
         raise DataError(f"column {label!r} of {path} has only class {only!r}: give rows of at least two classes")
     ordered = dict(sorted(kept.items(), key=lambda item: (_number(item[0]), item[0])))
     where = {part: path.absolute() for part, path in files.items()}
-    unlisted = bool(rare or unlabeled)
-    return Draft(name, where, form, (text, label), ordered, options, drop_empty, unlisted)
+    unlisted = bool(rare or (unlabeled and not separator))
+    rows = texts if separator else sum(kept.values())
+    return Draft(name, where, form, (text, label), ordered, options, drop_empty, unlisted, separator, rows)
 
 
-def _count(source: Part, path: Path, drop_empty: bool) -> tuple[Counter[str], int]:
-    """The rows of each class, and how many rows without one are left out."""
+def _count(source: Part, path: Path, drop_empty: bool, separator: str | None) -> tuple[Counter[str], int, int]:
+    """The rows of each class, how many rows without one are left out, and how many with text there are.
+
+    separator: between several labels of a row, which may have none.
+    """
     counts: Counter[str] = Counter()
     empty: dict[str, list[int]] = {column: [] for column in source.columns}
-    start = unlabeled = 0
+    start = unlabeled = texts = 0
     text, label = source.columns
     for batch in source.batches():
         for i, (each, name) in enumerate(zip(batch[text], batch[label], strict=True)):
@@ -174,16 +188,17 @@ def _count(source: Part, path: Path, drop_empty: bool) -> tuple[Counter[str], in
                 empty[column].append(start + i)
             if blank == [label]:
                 unlabeled += 1
+            texts += text not in blank and (bool(separator) or not blank)
             if not blank:
-                counts[name] += 1
+                counts.update({each.strip() for each in name.split(separator)} - {""} if separator else [name])
         start += len(batch[text])
     for column, rows in empty.items():
-        if rows and not drop_empty:
+        if rows and not drop_empty and not (separator and column == label):
             raise DataError(
                 f"row {rows[0]} of {path} has an empty {column!r}, as {len(rows)} of {start} rows have: fill them in,"
                 " take them out, or leave them out with --drop-empty"
             )
-    return counts, unlabeled
+    return counts, unlabeled, texts
 
 
 def _check_names(names: Iterable[str], files: dict[str, Path]) -> None:
@@ -210,9 +225,9 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     card = DatasetCard.model_validate(draft.card(names))
     division = divide(card, draft.files, home.cache / "datasets")  # words chosen by test rows would bias the scores
     train = division.splits["train"]
-    if missing := set(range(len(names))) - set(train.label.tolist()):
+    if not (counts := label_counts(train.label, len(names))).all():
         raise DataError(
-            f"class {names[min(missing)]!r} of {draft.name!r} has no training rows left once repeated texts are"
+            f"class {names[int(counts.argmin())]!r} of {draft.name!r} has no training rows left once repeated texts are"
             " removed: add rows, merge it with another class, or take it out"
         )
     per_class = min(PER_CLASS, max(1, MOST_ROWS // len(names)))
@@ -228,14 +243,15 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
         )
         states = extract(network, prompts.token_ids, [model.layers])[model.layers]  # (N, d)
         labels = train.label[rows]
-        means = np.stack([states[labels == c].mean(axis=0) for c in range(len(names))])
+        there = labels if labels.ndim == 2 else np.eye(len(names), dtype=bool)[labels]
+        means = np.stack([states[each].mean(axis=0) for each in there.T])
         words = _propose_whole(network, model, names, means)
     whole_words = label_tokens(network.tokenizer, words, strategy="whole", dataset=draft.name)
     word_tokens: Literal["single", "mean"] = "mean" if max(map(len, whole_words)) > 1 else "single"
     label_tokens(network.tokenizer, words, strategy=word_tokens, dataset=draft.name)
     lengths = [len(ids) for ids in whole.token_ids]
     limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
-    shown = [(text, names[label]) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
+    shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
     return Proposal(words, word_tokens, shown, limit, max(lengths), division.facts, division.contradictions)
 
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.steps.label_columns import has_several
 from tasks.steps.spec import keys_of
 from tasks.steps.specs import FitSpec
+from vocabsem.errors import DataError
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -70,9 +72,18 @@ class RecordedRun:
         return rows
 
     def examples(self, dataset: str, columns: list[str]) -> pa.Table:
-        """Return columns of the examples of a data set, those of all splits."""
+        """Return columns of the examples of a data set, those of all splits.
+
+        Raises DataError where its texts have any number of labels.
+        """
         (row,) = (row for row in self.of_kind("examples") if row["what"] == dataset)
-        return Lake(self.home).partition("examples", row["key"], dataset=dataset).table(columns)
+        partition = Lake(self.home).partition("examples", row["key"], dataset=dataset)
+        if has_several(partition):
+            raise DataError(
+                f"texts of dataset {dataset!r} have any number of labels, and such a file gives each one: run the"
+                " experiment without it"
+            )
+        return partition.table(columns)
 
     def probabilities(self, fit: Row, split: str, ids: list[str]) -> Iterator[Predictions]:
         """Yield the predictions of each seed, the rows in the order of `ids`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tasks.steps.lake_reads import split_rows
-from tasks.steps.samples import RESAMPLES, Samples, paired, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from vocabsem.comparison import Difference, difference
 from vocabsem.resampling import resample
 from warehouse.catalog import reads
@@ -59,7 +59,7 @@ def match_fits(
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
     """Yield the difference of each shared fit.
 
-    metric: a name in `vocabsem.ordinal_metrics.ALL_METRICS`.
+    metric: a name in `vocabsem.kind_metrics.OF_KIND`.
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])
@@ -80,8 +80,8 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
 
 def _samples(home: Home, row: dict[str, Any], key: str, metric: str) -> Samples:
     where = {name: row[name] for name in ("model", "dataset", "method", "shots")}
-    table = Lake(home).partition("predictions", key, **where).table(["split", "seed", "label", "probabilities"])
-    seeds, labels, answers = split_answers(table, "test")
+    predictions = Lake(home).partition("predictions", key, **where)
+    seeds, labels, answers = split_answers(read_answers(predictions), "test")
     return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES)
 
 

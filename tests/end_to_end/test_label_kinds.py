@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import yaml
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score, f1_score
 
 from tests.conftest import vocabsem
 
@@ -85,3 +85,70 @@ def test_a_class_without_an_example_is_found_by_its_word(home):
     recalled = [row["predicted"] == 4 for row in rows if row["label"] == 4]
     wrong = [row["predicted"] == 4 for row in rows if row["label"] < 3]
     assert np.mean(recalled) > np.mean(wrong)
+
+
+WORKS = {
+    "audio": "plays songs and podcasts",
+    "image": "edits photos and pictures",
+    "mail": "reads messages and inboxes",
+}
+OF_SEVERAL = ["multi_ridge", {"method": "multi_ridge", "params": {"targets": "random"}}, "tfidf_one_vs_rest", "ridge"]
+
+
+@pytest.fixture(scope="module")
+def several(make_home, tmp_path_factory):
+    """A home in which a card of programs with any number of labels, as `init-dataset` writes it, was run."""
+    home, folder = make_home(), tmp_path_factory.mktemp("works")
+    sets = [[name for name, there in zip(WORKS, bits, strict=True) if there] for bits in product((0, 1), repeat=3)]
+    rows = [
+        (f"{thing} tool {i}: it " + (" and ".join(WORKS[name] for name in names) or "counts days"), ";".join(names))
+        for (i, names), thing in product(enumerate(sets), THINGS)
+    ]
+    with (folder / "works.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("about", "works_with"), *rows])
+    path = folder / "works.yaml"
+    columns = ("--text", "about", "--label", "works_with", "--separator", ";", "--output", path)
+    done = vocabsem(home, "init-dataset", folder / "works.csv", *columns, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "methods=[multi_ridge" in done.stdout
+    card = yaml.safe_load(path.read_text())
+    assert (card["label_kind"], card["separator"]) == ("multi", ";")
+    assert [label["name"] for label in card["labels"]] == list(WORKS)
+    experiment = {
+        "name": "works",
+        "models": ["smollm2-135m-instruct"],
+        "datasets": [str(path), "rotten_tomatoes"],
+        "limits": {"train": 48, "validation": 8, "test": 24},
+        "max_tokens": 40,
+        "shots": [0, 4],
+        "methods": OF_SEVERAL,
+    }
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+    done = vocabsem(home, "run", folder / "experiment.yaml", timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "micro-F1" in done.stdout
+    assert "ridge left out: it serves nominal and ordinal labels, and these are multi" in done.stdout + done.stderr
+    return home
+
+
+@pytest.mark.slow
+def test_labels_are_predicted_by_their_words_and_better_from_four_texts_of_each(several):
+    rows = json.loads(vocabsem(several, "leaderboard", "--metric", "micro_f1", "--format", "json").stdout)
+    scores = {(row["method"], row["shots"]): row["micro_f1"] for row in rows if row["dataset"] == "works"}
+    assert scores["multi_ridge", "4"] > 0.8, "plain sentences"
+    assert scores["multi_ridge", "4"] > scores["multi_ridge", "0"] > scores["multi_ridge+random", "0"]
+
+
+@pytest.mark.slow
+def test_the_board_has_the_f1_of_the_stored_sets(several):
+    query = "select labels, predicted_labels from predictions where split = 'test' and method = 'multi_ridge'"
+    query += " and shots = '0'"
+    rows = json.loads(vocabsem(several, "sql", "--format", "json", query).stdout)
+    labels, predicted = (np.array([row[name] for row in rows]) for name in ("labels", "predicted_labels"))
+    board = json.loads(vocabsem(several, "leaderboard", "--method", "multi_ridge", "--format", "json").stdout)
+    (row,) = (row for row in board if row["shots"] == "0")
+    assert row["micro_f1"] == pytest.approx(f1_score(labels, predicted, average="micro"))
+    assert row["accuracy"] == pytest.approx((labels == predicted).all(axis=1).mean())
+    counted = "select count(*) as n from examples where dataset = 'works' and label_name = ''"
+    bad = vocabsem(several, "sql", "--format", "json", counted)
+    assert json.loads(bad.stdout)[0]["n"] > 0, "some have no label"

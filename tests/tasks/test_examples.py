@@ -62,7 +62,7 @@ def test_a_text_with_two_labels_is_a_check_that_failed_and_a_note_of_the_plan(wo
     assert failed["severity"] == "warn"
     assert failed["detail"] == f"train-000000 is {rows[0]['label']!r}, train-{len(rows):06d} is 'tale'"
     assert ("made", "1 repeated texts removed from training") in plan_notes(plan)
-    assert any(note.startswith("1 texts stand with several labels") for _, note in plan_notes(plan))
+    assert any(note.startswith("1 texts stand with different labels") for _, note in plan_notes(plan))
 
 
 def test_limits_are_obeyed_by_class(world):

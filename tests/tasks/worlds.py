@@ -30,7 +30,9 @@ from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.shards import shards
+from tasks.steps.specs import TextFitSpec
 from tasks.steps.step import PlannedFit
+from tasks.text_fits import fit_text_method
 from tasks.tracking.store import store
 from tasks.word_scores import score_shard
 from tests.vocabsem.architectures import WORDS, save
@@ -203,7 +205,10 @@ def compute(
         for fit in pair.fits:
             if "predictions" in kinds:
                 steps: list[Any] = [fit.predictions]
-                fit_method.fn(plan.home, model, dataset, fit.name, steps)
+                if isinstance(fit.predictions.spec, TextFitSpec):
+                    fit_text_method.fn(plan.home, dataset, fit.name, steps)
+                else:
+                    fit_method.fn(plan.home, model, dataset, fit.name, steps)
             if "metrics" in kinds:
                 score.fn(plan.home, dataset.name, [(fit.predictions, fit.metrics)])
         if "comparisons" in kinds:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from vocabsem.label_space import Vocabulary
 from vocabsem.methods import LabelSpace, load_method, method_infos
 
-METHODS = {name: load_method(name) for name, info in method_infos().items() if info.family == "states"}
+STATES = {name: info for name, info in method_infos().items() if info.family == "states"}
+METHODS = {name: load_method(name) for name, info in STATES.items() if info.label_kinds != ("multi",)}  # of one label
 D, CLASSES, TOKENS = 16, 3, 40
 PROBE = '''
 import numpy as np

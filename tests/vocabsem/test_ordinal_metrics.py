@@ -8,8 +8,9 @@ from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
 from vocabsem.comparison import paired_bootstrap
 from vocabsem.errors import DataError
+from vocabsem.kind_metrics import metric_names
 from vocabsem.metrics import METRICS
-from vocabsem.ordinal_metrics import evaluate_ordinal, metric_names
+from vocabsem.ordinal_metrics import evaluate_ordinal
 from vocabsem.resampling import bootstrap, resample
 
 

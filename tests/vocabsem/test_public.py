@@ -13,8 +13,8 @@ METHODS = [load_method(name) for name, info in method_infos().items() if info.fa
 SURFACE = """
 AnchorSimilarity AutoVerbalizer BatchCalibration CLAP Centroid ContextualCalibration DomainCalibration EMDirichlet
 GDAPrior GaussianEM HeadTuning KNeighbors KernelSVC KnnPrompting LPPlusPlus LabelSpace LabelSpreading LinC LinearProbe
-OrdinalRidge PaperCalibrator PointwiseMutualInformation ProbeSelfTraining PrototypicalCalibration RandomFeatures
-RidgePrior RidgeProbe RidgeSelfTraining StateOptimization TextStates TipAdapter TransCLIP UnseenClasses
+MultiRidge OrdinalRidge PaperCalibrator PointwiseMutualInformation ProbeSelfTraining PrototypicalCalibration
+RandomFeatures RidgePrior RidgeProbe RidgeSelfTraining StateOptimization TextStates TipAdapter TransCLIP UnseenClasses
 VocabularyCalibrator WhitenedCentroid ZeroShot bootstrap encode_prompts evaluate extract load_card load_model
 nearest_tokens paired_bootstrap semantic_anchors
 """

@@ -17,7 +17,10 @@ MODELS = {"tiny": (4, [1, 2]), "small": (6, [3])}  # width, stored layers
 DATASETS = ("mr", "trec")
 SPLITS = {"train": 5, "validation": 2, "test": 3}
 TOKENS = [" good", " great", " bad", "x'); drop table models; --", " good"]
-METRICS = ("accuracy", "macro_f1", "nll", "ece", "ari_before", "ari_after", "fit_seconds", "brier", "qwk", "mae")
+METRICS = (
+    *("accuracy", "macro_f1", "micro_f1", "nll", "ece", "brier", "qwk", "mae"),
+    *("ari_before", "ari_after", "fit_seconds"),
+)
 METHODS = {"zero_shot": ["0"], "linear_probe": ["4", "16", "all"]}
 SEEDS = (0, 1)
 CONTRASTS = [

@@ -75,7 +75,9 @@ class DatasetCard(Card):
     labels: Annotated[list[Label], Field(min_length=2)]
     """The classes, in class order."""
     label_kind: LabelKind = "nominal"
-    """`ordinal`: the classes are in order, as they are listed; they get the metrics qwk and mae too."""
+    """`ordinal`: the classes are in order, as they are listed; `multi`: a row has any number of the labels."""
+    separator: Text | None = None
+    """Of `multi`: what stands between a row's labels; without one the label column holds lists."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
@@ -147,6 +149,10 @@ class DatasetCard(Card):
         _check_distinct([label.words for label in self.labels], "label word")
         if self.label_kind == "ordinal" and self.classes < 3:
             raise ValueError("label_kind is 'ordinal' with 2 labels, between which there is no order: leave it out")
+        if self.separator is not None and self.label_kind != "multi":
+            raise ValueError(f"separator {self.separator!r} stands between several labels: set label_kind to 'multi'")
+        if self.separator and (inside := [v for label in self.labels for v in label.values if self.separator in v]):
+            raise ValueError(f"label value {inside[0]!r} holds the separator {self.separator!r}: give another")
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"
@@ -166,9 +172,12 @@ class DatasetCard(Card):
         -------
         dict of str to value
         """
-        new = set() if self.drop_unlisted else {"drop_unlisted"}  # keys made before it was there stay
+        new = set() if self.drop_unlisted else {"drop_unlisted"}  # keys made before they were there stay
+        new |= set() if self.separator else {"separator"}
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
+        if self.label_kind == "multi":
+            kept["label_kind"] = self.label_kind
         kept["labels"] = [{"name": label.name, "values": label.values} for label in self.labels]
         return kept
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError
 
-__all__ = ["Floats", "Ints", "check_labels", "check_states", "mean_and_deviation", "unit_rows"]
+__all__ = ["Floats", "Ints", "check_indicator", "check_labels", "check_states", "mean_and_deviation", "unit_rows"]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -85,6 +85,46 @@ def check_labels(y: ArrayLike | None, rows: int, classes: int, method: str) -> N
     if present[0] < 0 or present[-1] >= classes:
         raise DataError(f"{method}: labels run from {present[0]} to {present[-1]}, expected 0 to {classes - 1}")
     return labels.astype(np.int64)
+
+
+def check_indicator(y: ArrayLike, rows: int, labels: int, method: str) -> NDArray[np.int64]:
+    """Return labels of rows that may have several as int64.
+
+    Parameters
+    ----------
+    y : array of shape (N, L)
+        1 where a row has the label, else 0.
+    rows, labels : int
+        N and L.
+    method : str
+        Named in errors.
+
+    Returns
+    -------
+    ndarray of shape (N, L), int64
+
+    Raises
+    ------
+    DataError
+        Other than zeros and ones, or no label that some rows have and others do not.
+
+    Examples
+    --------
+    >>> check_indicator([[0, 1], [1, 1]], 2, 2, "multi_ridge").sum()
+    np.int64(3)
+    """
+    given = np.asarray(y)
+    if given.shape != (rows, labels) or given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise DataError(
+            f"{method}: labels {given.shape} of type {given.dtype}, expected ({rows}, {labels}): 1 where a row has the"
+            " label, else 0"
+        )
+    if not (given.any(axis=0) & ~given.all(axis=0)).any():
+        raise DataError(
+            f"{method}: each label is on all {rows} rows or on none, so no threshold can be chosen: give rows with and"
+            " without a label"
+        )
+    return given.astype(np.int64)
 
 
 def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

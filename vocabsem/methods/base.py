@@ -177,7 +177,10 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
             return np.empty((0, len(self.classes_)))
         rows = max(1, BLOCK // states.itemsize // states.shape[1])
         blocks = (self._logits(states[start : start + rows]) for start in range(0, len(states), rows))
-        return np.concatenate([softmax(b.astype(np.float64) / self.temperature_, axis=1) for b in blocks])
+        return np.concatenate([self._probabilities(b.astype(np.float64)) for b in blocks])
+
+    def _probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(softmax(logits / self.temperature_, axis=1))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class; the first one of equal probabilities.

@@ -5,6 +5,7 @@ SciPy, which are seconds that a run with nothing to do would only wait for. A te
 """
 
 from vocabsem.methods.info import MethodInfo
+from vocabsem.methods.of_label_kinds import OF_LABEL_KINDS, TARGETS, TFIDF
 
 __all__ = ["BUILT_IN"]
 
@@ -18,7 +19,6 @@ LOGISTIC = {
     "max_iter": 300,
 }
 LOGISTIC_POSITIVE = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")
-TARGETS = ("anchors", "head", "random")
 ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
 BUILT_IN = (
     MethodInfo(
@@ -158,26 +158,7 @@ BUILT_IN = (
             "sharpness_prior": 5.0,
         },
     ),
-    MethodInfo(
-        name="ordinal_ridge",
-        summary="Ridge regression of the classes' ranks on states, and thresholds between classes in order.",
-        target="vocabsem.methods.ordinal_ridge:OrdinalRidge",
-        fit_copies=(4.0, 2.0),
-        temperature_folds=0,
-        takes_layers=True,
-        takes_random_state=True,
-        label_kinds=("ordinal",),
-        choices={"targets": ("both", *TARGETS, "none")},
-        positive=("intercept_scaling", "alphas", "prior_smoothing"),
-        params={
-            "targets": "anchors",
-            "layers": 1,
-            "intercept_scaling": 0.3,
-            "alphas": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
-            "prior_weights": (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
-            "prior_smoothing": 0.02,
-        },
-    ),
+    *OF_LABEL_KINDS,
     MethodInfo(
         name="unseen_classes",
         summary="Classes without an example, by their words alone, beside others that are learned from labels.",
@@ -256,14 +237,8 @@ BUILT_IN = (
         target="vocabsem.methods.tfidf:TfidfProbe",
         family="texts",
         temperature_folds=0,
-        positive=("max_words", "costs", "default_cost", "cv", "max_cv_rows"),
-        params={
-            "max_words": 2,
-            "costs": (1.0, 10.0, 100.0, 1000.0),
-            "default_cost": 100.0,
-            "cv": 5,
-            "max_cv_rows": 2000,
-        },
+        positive=tuple(TFIDF),
+        params=TFIDF,
     ),
     MethodInfo(
         name="lora",

@@ -16,15 +16,27 @@ from vocabsem.errors import DataError
 from vocabsem.methods.info import Family, MethodAttributes
 from vocabsem.parallel import thread_limits
 
-__all__ = ["TfidfProbe"]
+__all__ = ["TfidfProbe", "rotated"]
 
 SOLVER = "newton-cg"  # ten steps at most, where lbfgs takes fifty
 
 
-def _rotated(features: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def rotated(features: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return as many axes as there are texts, which hold all their products, and the map from axes to texts.
 
-    features: sparse (N, V). A penalized regression is the same on both, and on N axes V / N times faster.
+    A penalized regression is the same on both, and on N axes V / N times faster.
+
+    Parameters
+    ----------
+    features : sparse array of shape (N, V)
+        Texts by terms.
+
+    Returns
+    -------
+    columns : ndarray of shape (N, r), float64
+        The texts on r axes.
+    back : ndarray of shape (r, N), float64
+        `coef @ back @ features` are coefficients of the terms.
     """
     squares, axes = np.linalg.eigh((features @ features.T).toarray())
     held = squares > squares[-1] * 1e-10
@@ -119,25 +131,32 @@ class TfidfProbe(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ign
         labels = np.asarray(y)
         if len(np.unique(labels)) < 2:
             raise DataError(f"{self.name}: all labels are of one class: give texts of two classes at least")
+        features = self._fit_terms(X, unlabeled)
+        with thread_limits(1, "blas"):
+            columns, back = rotated(features) if len(labels) <= self.max_cv_rows else (features, None)
+            fitted = self._fit_labels(columns, labels)
+        self.classes_, self.intercept_ = fitted.classes_, fitted.intercept_
+        self.coef_ = fitted.coef_ if back is None else (fitted.coef_ @ back) @ features
+        return self
+
+    def _fit_terms(self, X: Sequence[str], unlabeled: Sequence[str] | None) -> Any:
+        """Count terms, and return the features of X: sparse (N, V)."""
         self._vectorizer = TfidfVectorizer(ngram_range=(1, self.max_words), sublinear_tf=True)
         try:
             self._vectorizer.fit(X if unlabeled is None else unlabeled)
         except ValueError:
             raise DataError(f"{self.name}: no text has a word of two letters: give other texts") from None
         self.terms_, self.idf_ = self._vectorizer.get_feature_names_out(), self._vectorizer.idf_
-        features = self._vectorizer.transform(X)
-        with thread_limits(1, "blas"):
-            rotated, back = _rotated(features) if len(labels) <= self.max_cv_rows else (features, None)
-            fitted = LogisticRegression(C=self._chosen_cost(rotated, labels), solver=SOLVER).fit(rotated, labels)
-        self.classes_, self.intercept_ = fitted.classes_, fitted.intercept_
-        self.coef_ = fitted.coef_ if back is None else (fitted.coef_ @ back) @ features
-        return self
+        return self._vectorizer.transform(X)
+
+    def _fit_labels(self, features: Any, labels: NDArray[Any]) -> LogisticRegression:
+        return LogisticRegression(C=self._chosen_cost(features, labels), solver=SOLVER).fit(features, labels)
 
     def _chosen_cost(self, features: Any, labels: NDArray[Any]) -> float:
         if len(labels) > self.max_cv_rows:
             by_class = np.argsort(labels, kind="stable")
             rows = by_class[np.linspace(0, len(labels) - 1, self.max_cv_rows).astype(int)]
-            return self._chosen_cost(_rotated(features[rows])[0], labels[rows])
+            return self._chosen_cost(rotated(features[rows])[0], labels[rows])
         least = int(np.unique(labels, return_counts=True)[1].min())
         if least < 2:
             return self.default_cost

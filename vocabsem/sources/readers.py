@@ -35,6 +35,8 @@ class Part:
     """The one of the labels."""
     values: frozenset[str]
     """The card's values of the labels."""
+    lists: bool = False
+    """Whether the label column holds lists, which become JSON."""
 
     def batches(self) -> Iterator[Columns]:
         """Yield the rows in their order.
@@ -55,8 +57,11 @@ class Part:
             self._check_columns(path, form)
             names = class_names(path, form, self.label_column)
             numbered = {str(i): name for i, name in enumerate(names)}
-            for batch in tables.read_batches(path, form, self.columns, self.options):
-                table = {name: tables.strings(batch.column(i), path, name) for i, name in enumerate(self.columns)}
+            for batch in tables.read_batches(path, form, self.columns, self.options, nested=self.lists):
+                table = {
+                    name: tables.strings(batch.column(i), path, name, lists=self.lists and name == self.label_column)
+                    for i, name in enumerate(self.columns)
+                }
                 if numbered and self.values.isdisjoint(numbered):
                     table[self.label_column] = [numbered.get(v, v) for v in table[self.label_column]]
                 yield table
@@ -126,7 +131,10 @@ def parts_of(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[
         listed = _hub_files(card, files["all"], cache)
     columns = list(dict.fromkeys([*card.fields.values(), card.label_column, *card.where]))
     values = frozenset(value for label in card.labels for value in label.values)
-    return [Part(name, paths, card.options, columns, card.label_column, values) for name, paths in listed.items()]
+    lists = card.label_kind == "multi" and card.separator is None
+    return [
+        Part(name, paths, card.options, columns, card.label_column, values, lists) for name, paths in listed.items()
+    ]
 
 
 def class_names(path: Path, form: Format, column: str) -> list[str]:

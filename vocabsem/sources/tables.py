@@ -177,7 +177,7 @@ def read_batches(
                 yield pa.record_batch([pa.array(values, pa.string()) for values in zip(*batch, strict=True)], schema)
 
 
-def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
+def strings(column: "pa.Array", path: Path, name: str, *, lists: bool = False) -> list[str]:
     """Return the values of a column as text, missing ones as empty text.
 
     Parameters
@@ -186,6 +186,8 @@ def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
         Text of any kind, numbers, dates.
     path, name
         Named in errors.
+    lists : bool, default=False
+        Whether lists are written as JSON.
 
     Returns
     -------
@@ -194,7 +196,7 @@ def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
     Raises
     ------
     DataError
-        For lists and structures.
+        For structures, and for lists that are not expected.
     """
 
     def text(value: Any) -> str:
@@ -202,6 +204,8 @@ def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
             return ""
         if isinstance(value, bytes):
             return value.decode()
+        if isinstance(value, list) and lists:
+            return json.dumps(value, ensure_ascii=False, default=str)
         if isinstance(value, list | dict | tuple):
             raise DataError(f"column {name!r} of {path} holds {str(value)[:60]!r}, no text: write it out as text")
         return str(value)

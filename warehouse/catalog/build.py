@@ -242,7 +242,7 @@ def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
             )
     for kind, paths in of_kind.items():
         scan = _scan(paths, _ROWS)
-        yield kind, statement("states_of_files").format(files=scan) if kind == "states" else scan
+        yield kind, scan if kind == "anchors" else statement(f"{kind}_of_files").format(files=scan)
     if of_layer:
         selects = [
             statement("layer_of_files").format(

@@ -15,7 +15,7 @@ from flows.cli.short_names import shorten_names
 from vocabsem.errors import BadInput
 
 SHOTS = ("0", "4", "16", "all")
-FIGURES = ("accuracy", "nll", "ece", "brier", "qwk", "mae", "spread")
+FIGURES = ("accuracy", "nll", "ece", "brier", "micro_f1", "qwk", "mae", "spread")
 METHODS = {
     "zero_shot": ("0",),
     "vocabulary_calibrator": SHOTS,
@@ -62,15 +62,17 @@ def test_a_board_is_whole_at_every_width(width, metric):
 
 
 def test_a_wider_terminal_shows_more():
+    rows = [row | {"micro_f1": None} for row in made_rows()]  # of one label a text
+
     def heads(width):
-        return printed(board("made, tiny", made_rows(), Selection(), width), width).splitlines()[1].split()
+        return printed(board("made, tiny", rows, Selection(), width), width).splitlines()[1].split()
 
     assert heads(80) == ["method", *SHOTS, "at", "C", "U", "95", "%"]
     assert {"NLL", "ECE"} <= set(heads(120))
     assert {"accuracy", "Brier", "seeds"} <= set(heads(200))
-    first = made_rows()[0]
+    first = rows[0]
     interval = f"{first['macro_f1']:.3f} [{first['macro_f1_low']:.3f}, {first['macro_f1_high']:.3f}]"
-    assert interval in printed(board("", made_rows(), Selection(), 200), 200)
+    assert interval in printed(board("", rows, Selection(), 200), 200)
 
 
 def lines_of(text):

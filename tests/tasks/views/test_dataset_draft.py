@@ -219,3 +219,32 @@ def test_words_are_proposed_and_prompts_shown_in_the_classes_turn(tmp_path):
     assert proposal.longest <= proposal.max_tokens <= model().max_tokens
     texts = {f'review: "{text}"\nstars:': label for text, label in rows}
     assert all(texts[prompt] == label for prompt, label in shown)
+
+
+SEVERAL = [("a bad story", "bad;story"), ("one positive film", "positive"), ("a plot", ""), ("bad film", "bad; bad")]
+
+
+def test_what_stands_between_labels_makes_a_card_of_any_number_of_them(tmp_path):
+    rows = [(f"{text} {number}", value) for number in range(5) for text, value in SEVERAL]
+    draft = read(write(tmp_path / "mine.csv", rows), separator=";")
+    assert draft.counts == {"bad": 10, "positive": 5, "story": 5}
+    card = DatasetCard.model_validate(draft.card(list(draft.counts)))
+    assert (card.label_kind, card.separator, card.label_names) == ("multi", ";", ["bad", "positive", "story"])
+    assert card.description == "20 rows of mine.csv"
+    division = divide(card, draft.files, tmp_path)
+    read_again = [row for split in division.splits.values() for row in split.label.astype(int).tolist()]
+    assert sorted(map(tuple, read_again)) == sorted([(1, 0, 1), (0, 1, 0), (0, 0, 0), (1, 0, 0)] * 5)
+    proposal = propose(Home(tmp_path / "home"), model(), draft)
+    assert proposal.words == list(draft.counts)
+    assert {words for _, words in proposal.prompts} <= {"bad, story", "positive", "", "bad"}
+
+
+def test_several_labels_in_one_are_guessed_at_where_classes_are_rare(tmp_path):
+    path = write(tmp_path / "mine.csv", [*ROWS, ("both", "a;b")])
+    with pytest.raises(
+        DataError, match=r"fewer than 3 rows: 'a;b' \(1\).*or as --separator what stands between several"
+    ):
+        read(path)
+    assert read(path, separator=";").counts == {"a": 7, "b": 7}
+    with pytest.raises(DataError, match="--separator is empty: give what stands between the labels of a row"):
+        read(path, separator="")

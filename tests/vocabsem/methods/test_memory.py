@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from flows.planning.memory import BLOCKS
@@ -27,9 +28,15 @@ QUICK = {
 PREDICTED = {"random_features": {"n_features": 2048}}
 
 
+def labeled_states(name, rows, classes, width):
+    """States, and labels of the shape that the method learns from."""
+    states, labels = make_states(0, rows, classes, width)
+    return states, np.eye(classes, dtype=int)[labels] if method_info(name).label_kinds == ("multi",) else labels
+
+
 def peak(name, labeled, unlabeled, width, classes):
     """The most bytes that a fit holds beside its states, the largest solver of its matrices (width²) aside."""
-    states, labels = make_states(0, labeled, classes, width)
+    states, labels = labeled_states(name, labeled, classes, width)
     others = states if unlabeled == 0 else make_states(1, unlabeled, classes, width)[0]
     method = build_method(name, QUICK.get(name, {}), make_whole_space(0, classes, width, tokens=100), 0)
     given = (states, labels, others) if method.needs_labels else (others, None, others)
@@ -64,7 +71,7 @@ def test_a_prediction_holds_no_more_than_a_plan_counts_on(name, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
     monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
     width, classes = 64, 3
-    states, labels = make_states(0, FEW, classes, width)
+    states, labels = labeled_states(name, FEW, classes, width)
     others = make_states(1, 4 * ROWS, classes, width)[0]
     settings = QUICK.get(name, {}) | PREDICTED.get(name, {})
     method = build_method(name, settings, make_whole_space(0, classes, width, tokens=100), 0)

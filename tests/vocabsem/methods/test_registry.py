@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.vocabsem.method_data import make_space, make_states, make_whole_space
+from tests.vocabsem.method_data import METHODS, make_space, make_states, make_whole_space
 from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
 from vocabsem.methods import Method, TfidfProbe
@@ -35,7 +35,7 @@ def test_what_a_class_inherits_is_its_own():
 
 
 LEARN_FROM_ANSWERS = {"em_dirichlet", "prototypical_calibration", "auto_verbalizer"}  # of the model to those texts
-READ_TRAINING_TEXTS = [n for n, m in method_infos().items() if m.family == "states" and m.background == "train"]
+READ_TRAINING_TEXTS = [name for name in METHODS if method_info(name).background == "train"]
 
 
 @pytest.mark.medium

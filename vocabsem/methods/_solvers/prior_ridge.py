@@ -53,7 +53,7 @@ def ridge_with_prior(z: Floats, prior: Floats, y: Floats, settings: PriorRidge) 
     """
     both = np.hstack([y, prior]).astype(np.float64)
     constant = z[:, -1].astype(np.float64)
-    axes, left, lengths = _singular(z)
+    axes, left, lengths = singular(z)
     projected, of_constant = left.T @ both, left.T @ constant  # (r, 2C), (r,)
     solutions: list[Floats] = []
 
@@ -101,7 +101,7 @@ def balanced_ridge(z: Floats, prior: Floats, labels: Ints, settings: PriorRidge)
     return PriorRidgeFit(fit.prior_weight, fit.weights, fit.held_out / root)
 
 
-def _singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def singular(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Right (D, r) and left (N, r) singular vectors and singular values (r,) of z, from the smaller Gram matrix."""
     wide = len(z) <= z.shape[1]
     squares, vectors = np.linalg.eigh((z @ z.T if wide else z.T @ z).astype(np.float64))

@@ -7,7 +7,7 @@ with predicted as (
     select b.model, b.dataset, b.method, b.shots, p.predicted = p.label as correct,
         list_max(p.probabilities)::double as confidence
     from best_fits($experiment, $dataset, $method, $shots) b join predictions p on p.key = b.predictions_key
-    where p.split = 'test'
+    where p.split = 'test' and p.label is not null
 )
 select dataset, model, method, shots, least(floor(confidence * 15), 14)::integer as bin, count(*) as examples,
     avg(confidence) as confidence, avg(correct::integer) as accuracy,

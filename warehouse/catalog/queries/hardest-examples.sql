@@ -7,7 +7,8 @@
 with predicted as (
     select p.dataset, p.id, p.examples_key, p.label, p.predicted, p.probabilities[p.label + 1] as probability
     from predictions p join fits f on f.predictions_key = p.key
-    where f.experiment = lake.experiment_or_last($experiment) and p.split = 'test' and f.dataset = coalesce($dataset, f.dataset)
+    where f.experiment = lake.experiment_or_last($experiment) and p.split = 'test' and p.label is not null
+        and f.dataset = coalesce($dataset, f.dataset)
         and f.method = coalesce($method, f.method) and f.shots = coalesce($shots, f.shots)
 ), hardest as (
     select dataset, id, examples_key, any_value(label) as label, count(*) as predictions,

@@ -8,7 +8,7 @@
 with chosen as (
     select e.key, e.id, e.split, e.label
     from examples e
-    where e.dataset = coalesce($dataset, e.dataset)
+    where e.dataset = coalesce($dataset, e.dataset) and e.label is not null
     qualify case e.split
         when 'train' then row_number() over (partition by e.key, e.split, e.label order by hash(e.id), e.id) <= $per_class
         when 'test' then row_number() over (partition by e.key, e.split order by hash(e.id), e.id) <= $test

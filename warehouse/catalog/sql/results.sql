@@ -29,6 +29,9 @@ select
     max(m.value) filter (m.metric = 'nll' and m.seed is null) as nll,
     max(m.value) filter (m.metric = 'ece' and m.seed is null) as ece,
     max(m.value) filter (m.metric = 'brier' and m.seed is null) as brier,
+    max(m.value) filter (m.metric = 'micro_f1' and m.seed is null) as micro_f1,
+    max(m.low) filter (m.metric = 'micro_f1' and m.seed is null) as micro_f1_low,
+    max(m.high) filter (m.metric = 'micro_f1' and m.seed is null) as micro_f1_high,
     max(m.value) filter (m.metric = 'qwk' and m.seed is null) as qwk,
     max(m.low) filter (m.metric = 'qwk' and m.seed is null) as qwk_low,
     max(m.high) filter (m.metric = 'qwk' and m.seed is null) as qwk_high,
@@ -56,16 +59,20 @@ having isfinite(validation_macro_f1);
 
 create or replace view leaderboard as
 select experiment, model, dataset, method, shots, shots_order, control, unlabeled, n_seeds, accuracy, macro_f1,
-    macro_f1_low, macro_f1_high, spread, nll, ece, brier, qwk, qwk_low, qwk_high, mae, ari_before, ari_after, fit_seconds
+    macro_f1_low, macro_f1_high, spread, nll, ece, brier, micro_f1, micro_f1_low, micro_f1_high, qwk, qwk_low, qwk_high, mae,
+    ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
 order by experiment, dataset, lake.merit(macro_f1, nll, shots_order), method, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
-comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds.';
+comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds; of any number of labels a text that of the whole set.';
+comment on column leaderboard.micro_f1 is 'Micro-F1 over all labels, mean over the seeds; NULL where texts have one label.';
+comment on column leaderboard.micro_f1_low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.micro_f1_high is 'Upper end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.spread is 'Standard deviation of macro-F1 over the seeds.';
 comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
-comment on column leaderboard.ece is 'Expected calibration error, 15 bins.';
-comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2.';
+comment on column leaderboard.ece is 'Expected calibration error, 15 bins; NULL where texts have any number of labels.';
+comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2; of any number of labels the mean squared error of each, 0 to 1.';
 comment on column leaderboard.qwk is 'Cohen''s kappa with quadratic weights; NULL where labels have no order.';
 comment on column leaderboard.qwk_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.qwk_high is 'Upper end of its 95 % interval over examples and seeds.';

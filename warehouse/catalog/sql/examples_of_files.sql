@@ -1,0 +1,6 @@
+-- Examples as a view over files of one label a text and of any number of them.
+(
+    from {files}
+    union all by name
+    select null::integer as label, null::boolean[] as labels where false
+)
