@@ -1,8 +1,8 @@
 """Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vocabsem.apportion import apportion
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
-from vocabsem.sources.readers import Columns, Part, parts_of
-from vocabsem.texts import is_empty
+from vocabsem.rows import checked_rows, row_fields
+from vocabsem.sources.readers import Part, parts_of
 
 __all__ = ["SPLITS", "Division", "Examples", "Rows", "divide", "read_examples"]
 
@@ -32,7 +32,7 @@ class Examples:
     labels: NDArray[np.int64]
     """(N,), 0 … C-1 in the card's order."""
     fields: list[dict[str, str]]
-    """Template field → text."""
+    """Template field → text; of choices also the name of a label → the option at its place."""
     facts: dict[str, Any]
     """What was read, removed and kept, JSON-able."""
     contradictions: list[str]
@@ -88,8 +88,7 @@ class Division:
         for batch in self.parts[rows.part].batches():
             stop = start + len(batch[self.card.label_column])
             inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
-            fields = self.card.fields.items()
-            texts += [{field: batch[column][i].strip() for field, column in fields} for i in inside.tolist()]
+            texts += [row_fields(self.card, batch, i) for i in inside.tolist()]
             start = stop
         return texts
 
@@ -140,7 +139,8 @@ def read_examples(
                     f"allow at least {card.classes}"
                 )
             splits[split] = rows.take(_choose(rows, limit, f"{seed} limit {split}"))
-    if len(present := set(splits["train"].label.tolist())) < 2:
+    present = set(splits["train"].label.tolist())
+    if len(present) < 2 and not card.choices:
         only = card.labels[present.pop()].name
         raise DataError(f"every training row of dataset {card.name!r} is of class {only!r}: nothing can be learned")
     facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
@@ -190,7 +190,7 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
     texts: list[NDArray[np.bytes_]] = []
     start = 0
     for batch in part.batches():
-        rows = list(_checked(card, part, path, batch, start, facts))
+        rows = list(checked_rows(card, part, path, batch, start, facts))
         start += len(batch[card.label_column])
         numbers.append(np.array([row[0] for row in rows], np.int64))
         labels.append(np.array([row[1] for row in rows], np.int64))
@@ -199,36 +199,6 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
     if not sum(map(len, numbers)):
         raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
     return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
-
-
-def _checked(
-    card: DatasetCard, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
-) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, label and hash of the rows that count."""
-    labels = {value: i for i, label in enumerate(card.labels) for value in label.values}
-    wanted = {column: str(value) for column, value in card.where.items()}
-    for i, value in enumerate(batch[card.label_column]):
-        where = f"row {start + i} of {path} ({part.name} of dataset {card.name!r})"
-        if any(batch[column][i] != other for column, other in wanted.items()):
-            facts["rows_of_other_sources"] += 1
-            continue
-        if empty := [column for column in card.fields.values() if is_empty(batch[column][i])]:
-            if card.drop_empty:
-                facts["empty_dropped"] += 1
-                continue
-            raise DataError(
-                f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
-            )
-        if value not in labels:
-            if card.drop_unlisted:
-                facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + 1
-                continue
-            raise DataError(
-                f"{where} has {value[:60]!r} in the label column {card.label_column!r}: the card's labels are"
-                f" {', '.join(map(repr, labels))[:200]}"
-            )
-        text = repr([" ".join(batch[column][i].split()) for column in card.fields.values()])
-        yield start + i, labels[value], blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _contradictions(card: DatasetCard, parts: list[Rows]) -> list[str]:

@@ -4,5 +4,6 @@ from typing import Literal
 
 __all__ = ["LabelKind"]
 
-LabelKind = Literal["nominal", "ordinal"]
-"""nominal: classes without an order; ordinal: classes in order, as they are listed, with equal steps between them."""
+LabelKind = Literal["nominal", "ordinal", "choice"]
+"""nominal: classes without an order; ordinal: classes in order, as they are listed, with equal steps between them;
+choice: the places of options that each row has of its own."""

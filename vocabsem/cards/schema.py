@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from vocabsem.cards.base import (
     Card,
+    Choices,
     Label,
     LocalCopy,
     Name,
@@ -69,13 +70,16 @@ class DatasetCard(Card):
     drop_unlisted: bool = False
     """Whether rows whose label is none of `labels` are dropped and counted; otherwise they are an error."""
     fields: Annotated[dict[str, str], Field(min_length=1)]
-    """Template field → column. For `folder`, the column is `text`."""
+    """Template field → column. For `folder`, the column is `text`; of nested JSON, a path: question.stem, gold.0."""
     label_column: str
     """Column of the labels; for `folder` it is `label`, the folder's name."""
     labels: Annotated[list[Label], Field(min_length=2)]
     """The classes, in class order."""
     label_kind: LabelKind = "nominal"
-    """`ordinal`: the classes are in order, as they are listed; they get the metrics qwk and mae too."""
+    """`ordinal`: the classes are in order, as they are listed; they get the metrics qwk and mae too.
+    `choice`: they are the places of options that differ by row."""
+    choices: Choices | None = None
+    """Of `choice`: where the options are."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
@@ -147,6 +151,7 @@ class DatasetCard(Card):
         _check_distinct([label.words for label in self.labels], "label word")
         if self.label_kind == "ordinal" and self.classes < 3:
             raise ValueError("label_kind is 'ordinal' with 2 labels, between which there is no order: leave it out")
+        self._check_choices()
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"
@@ -157,6 +162,27 @@ class DatasetCard(Card):
             raise ValueError(f"local.fields are {_listed(self.local.fields)}, but fields are {_listed(self.fields)}")
         return self
 
+    def _check_choices(self) -> None:
+        """Refuse options of other label kinds, a choice without any, and a prompt of letters that lacks some."""
+        if (self.choices is None) == (self.label_kind == "choice"):
+            raise ValueError("label_kind: choice and choices go together: give both, or neither")
+        if self.choices is None:
+            return
+        if self.local is not None:
+            raise ValueError("local has no options: leave it out of a card with choices")
+        if shared := {*self.fields, MASK} & set(self.label_names):
+            raise ValueError(
+                f"fields and labels share the name {_listed(shared)}, which stands for an option: rename one"
+            )
+        wanted = {*self.fields, *self.label_names}
+        if self.choices.letters is not None and (named := field_names(self.choices.letters)) != wanted:
+            raise ValueError(
+                f"choices.letters names {_listed(named)}, but fields and labels are {_listed(wanted)}: name each"
+            )
+        columns = self.choices.columns
+        if isinstance(columns, list) and len(columns) != self.classes:
+            raise ValueError(f"choices.columns has {len(columns)} columns for {self.classes} labels")
+
     def content(self) -> dict[str, Any]:
         """Return all in this card that determines which examples are read, JSON-able: neither prompts nor prose.
 
@@ -166,9 +192,13 @@ class DatasetCard(Card):
         -------
         dict of str to value
         """
-        new = set() if self.drop_unlisted else {"drop_unlisted"}  # keys made before it was there stay
+        new = {
+            key for key in ("drop_unlisted", "choices") if not getattr(self, key)
+        }  # keys made before they were there stay
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
+        if self.choices:
+            del kept["choices"]["letters"]
         kept["labels"] = [{"name": label.name, "values": label.values} for label in self.labels]
         return kept
 

@@ -4,7 +4,7 @@ Rows come in batches, so that memory does not grow with the file. What text file
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain, islice
@@ -138,7 +138,7 @@ def schema_of(path: Path, form: Format, options: ReaderOptions = DEFAULTS, wante
 
 
 def read_batches(
-    path: Path, form: Format, columns: Sequence[str], options: ReaderOptions = DEFAULTS, *, nested: bool = False
+    path: Path, form: Format, columns: Sequence[str], options: ReaderOptions = DEFAULTS, *, nested: Collection[str] = ()
 ) -> Iterator["pa.RecordBatch"]:
     """Yield the rows in their order. Columns of text formats are strings.
 
@@ -150,8 +150,8 @@ def read_batches(
         Those to read.
     options
         As in `column_names`.
-    nested : bool
-        Whether lists and objects of JSON are given as JSON; otherwise they are an error.
+    nested : collection of str
+        Columns whose lists and objects of JSON are given as JSON; in others they are an error.
 
     Yields
     ------
@@ -247,14 +247,17 @@ def _text(path: Path, options: ReaderOptions) -> Iterator[TextIOWrapper]:
         yield text
 
 
-def _objects(file: TextIOWrapper, columns: Sequence[str], nested: bool) -> Iterator[list[str | None]]:
+def _objects(file: TextIOWrapper, columns: Sequence[str], nested: Collection[str]) -> Iterator[list[str | None]]:
     def text(name: str, value: Any) -> str | None:
         if value is None or isinstance(value, str):
             return value
         if not isinstance(value, list | dict):
             return str(value)
-        if not nested:
-            raise ValueError(f"column {name!r} holds {str(value)[:60]!r}, no text: write it out as text")
+        if name not in nested:
+            raise ValueError(
+                f"column {name!r} holds {str(value)[:60]!r}, no text: write it out as text, or name a path"
+                " to a text in it, as in gold.0"
+            )
         return json.dumps(value, ensure_ascii=False)
 
     for row in json_rows(file, LONGEST):
