@@ -19,8 +19,8 @@ def metric_names(kind: LabelKind) -> tuple[str, ...]:
 
     Parameters
     ----------
-    kind : {"nominal", "ordinal"}
-        Of the labels.
+    kind : {"nominal", "ordinal", "choice"}
+        Of the labels. Choices have no macro_f1: their classes are places, which mean nothing.
 
     Returns
     -------
@@ -32,6 +32,8 @@ def metric_names(kind: LabelKind) -> tuple[str, ...]:
     >>> metric_names("ordinal")
     ('accuracy', 'macro_f1', 'nll', 'ece', 'brier', 'qwk', 'mae')
     """
+    if kind == "choice":
+        return tuple(name for name in METRICS if name != "macro_f1")
     return tuple(ALL_METRICS if kind == "ordinal" else METRICS)
 
 
