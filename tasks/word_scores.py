@@ -33,16 +33,16 @@ def score_shard(
     spec = step.spec
     rows = prompt_rows(home, spec, slice(start, stop))
     ask = word_questions if not spec.options else letter_questions if spec.words else option_questions
-    asked = ask(home, model, spec, rows)
+    questions = ask(home, model, spec, rows)
     with inference():
         network = loaded_causal(model, home, spec.dtype, device)
         began = time.perf_counter()
-        prompts = int(asked.chunked.sizes.sum())
-        scores = asked.score(network, in_texts(progress, stop - start, prompts))
+        prompts = int(questions.chunked.sizes.sum())
+        scores = questions.score(network, in_texts(progress, stop - start, prompts))
         seconds = time.perf_counter() - began
     table = pa.table(
         {
-            **prompt_columns(rows, asked.chunked),
+            **prompt_columns(rows, questions.chunked),
             SCORES: vectors(scores),
         }
     ).replace_schema_metadata({"seconds": f"{seconds:.3f}"})

@@ -83,7 +83,11 @@ def checked_rows(
                 f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
             )
         options = row_options(card, batch, i, where) if card.choices else []
-        label = _right_option(card, value, options, where) if by_text(card) else values.get(value)
+        label = (
+            _right_option(card, value, options, where)
+            if card.choices and card.choices.answer == "text"
+            else values.get(value)
+        )
         if label is None:
             if card.drop_unlisted:
                 facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + 1
@@ -172,16 +176,12 @@ def _listed_options(text: str, column: str, where: str) -> list[str]:
     return ["" if value is None else str(value).strip() for value in values]
 
 
-def by_text(card: DatasetCard) -> bool:
-    """Return whether the label column has the text of the right option."""
-    return card.choices is not None and card.choices.answer == "text"
-
-
 def _right_option(card: DatasetCard, value: str, options: list[str], where: str) -> int:
-    found = [place for place, option in enumerate(options) if option == value.strip()]
-    if len(found) == 1:
-        return found[0]
+    matches = [number for number, option in enumerate(options) if option == value.strip()]
+    if len(matches) == 1:
+        return matches[0]
+    which, listed = len(matches) or "none", ", ".join(map(repr, options))[:200]
     raise DataError(
-        f"{where} has {value[:60]!r} in the label column {card.label_column!r}, which is"
-        f" {f'{len(found)} of' if found else 'none of'} its options {', '.join(map(repr, options))[:200]}: fix the row"
+        f"{where} has {value[:60]!r} in the label column {card.label_column!r}, which is {which} of its options"
+        f" {listed}: fix the row"
     )

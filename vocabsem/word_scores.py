@@ -125,7 +125,7 @@ def score_options(
     def run(rows: list[int]) -> Callable[[], np.ndarray]:
         with torch.inference_mode():
             ids, _ = padded([token_ids[row][prefix.length :] for row in rows], device)
-            owners = [place for place, row in enumerate(rows) for _ in options[row]]  # of O options in all
+            owners = [number for number, row in enumerate(rows) for _ in options[row]]  # of O options in all
             each = [ids for row in rows for ids in options[row]]
             several = [number for number, ids in enumerate(each) if len(ids) > 1]  # M of them
             last, after = _states(model, prefix, ids, [owners[n] for n in several], [each[n][:-1] for n in several])

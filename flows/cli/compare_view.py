@@ -23,6 +23,7 @@ from warehouse.catalog.export import render
 from warehouse.home import Home
 
 LEVEL = 0.05  # of p after Holm's correction
+NOT_OF_ALL = ("macro_f1", *ORDINAL_METRICS)  # metrics that label kinds differ in
 COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", *ORDINAL_METRICS)
 
 
@@ -52,9 +53,14 @@ def show_comparison(
     if first["key"] == second["key"]:
         raise BadInput(f"{names[0]} and {names[1]} are one run: give two, by experiment or by key")
     matched = match_fits(home, first["key"], second["key"], dataset, method)
-    if metric in ORDINAL_METRICS:
-        ordinal = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
-        matched = replace(matched, shared=[row for row in matched.shared if row["dataset"] in ordinal])
+    if metric in NOT_OF_ALL:
+        measured = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
+        shared = [row for row in matched.shared if row["dataset"] in measured]
+        if matched.shared and not shared and metric == "macro_f1":
+            raise BadInput(
+                f"what {names[0]} and {names[1]} share are choices, without macro-F1: give --metric accuracy"
+            )
+        matched = replace(matched, shared=shared)
     if not matched.shared:
         raise BadInput(
             f"{names[0]} and {names[1]} share no fit: the same model, data set, method and shots"

@@ -12,6 +12,7 @@ from flows.reporting.results import Results, Row
 from flows.reporting.studies import study_tables
 from flows.reporting.table import Table
 from vocabsem.cards.folders import CARDS
+from vocabsem.label_kinds import headline
 
 PAPER = CARDS / "paper_table3.yaml"
 INFORMED = "Each method at its highest number of labeled examples per class: all, or the number in brackets."
@@ -56,10 +57,11 @@ def ablation(results: Results) -> Tables:
 
 def means(results: Results) -> Tables:
     """Average macro-F1 over the data sets."""
-    if len(results.datasets) < 2:
+    rows = [row for row in results.scores if headline(row) == "macro_f1"]  # choices have none
+    if (sets := len({row["dataset"] for row in rows})) < 2:
         return []
-    note = f"Mean macro-F1 over {len(results.datasets)} data sets, by labeled examples per class."
-    return _by_shots(results, "On average", note, results.scores, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
+    note = f"Mean macro-F1 over {sets} data sets, by labeled examples per class."
+    return _by_shots(results, "On average", note, rows, _mean_f1, lambda rows: f"{_mean_f1(rows):.3f}")
 
 
 def average_ranks(results: Results) -> Tables:
@@ -187,8 +189,12 @@ def sensitivity(results: Results) -> Tables:
 
 def of_dataset(results: Results, dataset: str) -> Tables:
     """Tabulate the scores on one data set with their intervals; those of ordinal labels in a table of their own."""
-    note, rows = "Macro-F1 with its 95 % interval, by labeled examples per class.", results.of(dataset)
-    tables = _by_shots(results, dataset, note, rows, _mean_f1, lambda rows: with_interval(rows[0]), complete=False)
+    rows = results.of(dataset)
+    metric = headline(rows[0]) if rows else "macro_f1"
+    what = "Macro-F1" if metric == "macro_f1" else "Accuracy of choices"
+    note = f"{what} with its 95 % interval, by labeled examples per class."
+    merit, cell = (lambda rows: rows[0][metric]), (lambda rows: with_interval(rows[0]))
+    tables = _by_shots(results, dataset, note, rows, merit, cell, complete=False)
     rows = [row for row in rows if row["qwk"] is not None]
     note = "Quadratic weighted kappa (QWK) with its 95 % interval / mean absolute error (MAE) in classes."
     cell = lambda rows: f"{with_interval(rows[0], 'qwk')} / {rows[0]['mae']:.3f}"  # noqa: E731
@@ -225,8 +231,9 @@ def _mean_f1(rows: list[Row]) -> float:
     return fmean(row["macro_f1"] for row in rows)
 
 
-def with_interval(row: Row, metric: str = "macro_f1") -> str:
-    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`."""
+def with_interval(row: Row, metric: str | None = None) -> str:
+    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`; by default the one that it is judged by."""
+    metric = metric or headline(row)
     return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
 
 

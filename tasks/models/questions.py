@@ -103,8 +103,8 @@ def option_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: p
 def _without_text(network: LanguageModel, free: list[Ids], options: list[Ids]) -> dict[tuple[int, ...], float]:
     """Return the mean log P of each option after the content-free prompts, some options at a time."""
     some = [options[start : start + AT_A_TIME] for start in range(0, len(options), AT_A_TIME)]
-    asked = [(prompt, part) for part in some for prompt in free]
-    scores = score_options(network, [prompt for prompt, _ in asked], [part for _, part in asked])
+    pairs = [(prompt, part) for part in some for prompt in free]
+    scores = score_options(network, [prompt for prompt, _ in pairs], [part for _, part in pairs])
     means = [np.mean(scores[at : at + len(free)], axis=0) for at in range(0, len(scores), len(free))]
     return {
         tuple(ids): float(mean)

@@ -12,7 +12,7 @@ from vocabsem.cards.schema import Label
 from vocabsem.errors import DataError
 from vocabsem.examples import read_examples
 
-PLACES = [Label(name=letter, value=[i, letter, str(i + 1) + "."], word=letter) for i, letter in enumerate("ABCD")]
+LABELS = [Label(name=letter, value=[i, letter, str(i + 1) + "."], word=letter) for i, letter in enumerate("ABCD")]
 QUESTIONS = [
     ("What is frozen water?", ["ice", "steam", "sand", "milk"], 0),
     ("What is hot water vapor?", ["ice", "steam", "sand", "milk"], 1),
@@ -25,7 +25,7 @@ def choice_card(files, columns, field, label, **changes):
     choices = {"columns": columns} | changes.pop("choices", {})
     return make_card(
         files,
-        **{"format": "jsonl", "fields": {"text": field}, "label_column": label, "labels": PLACES}
+        **{"format": "jsonl", "fields": {"text": field}, "label_column": label, "labels": LABELS}
         | {"label_kind": "choice", "choices": Choices(**choices), "template": "Q: {text}\nA:"}
         | changes,
     )
@@ -111,14 +111,14 @@ def test_the_label_may_be_the_text_of_the_right_option(files):
 
 
 def test_options_that_are_numbers_are_text_whatever_the_label(files):
-    asked = [("2 + 1?", [1, 2, 3, 0], 2)]
-    read_back = of_questions(read(files(lambda q, o, i: {"q": q, "o": o, "i": i}, asked), "o", "q", "i"))
+    questions = [("2 + 1?", [1, 2, 3, 0], 2)]
+    read_back = of_questions(read(files(lambda q, o, i: {"q": q, "o": o, "i": i}, questions), "o", "q", "i"))
     assert read_back == [("2 + 1?", ["1", "2", "3", "0"], 2)]
 
 
 def test_one_question_with_other_options_is_another_example(files):
-    asked = [("Which is it?", ["a", "b"], 0), ("Which is it?", ["a", "c"], 1), ("Which is it?", ["a", "c"], 1)]
-    paths = files(lambda q, o, i: {"q": q, "o": o, "i": i}, asked)
+    questions = [("Which is it?", ["a", "b"], 0), ("Which is it?", ["a", "c"], 1), ("Which is it?", ["a", "c"], 1)]
+    paths = files(lambda q, o, i: {"q": q, "o": o, "i": i}, questions)
     examples = read({"train": paths["test"], "test": paths["train"]}, "o", "q", "i")
     assert examples.split.count("train") == 2
     assert not examples.contradictions
@@ -185,7 +185,7 @@ def test_a_column_or_a_path_that_is_not_there_is_named(tmp_path):
     ],
 )
 def test_cards_that_contradict_themselves_are_refused(tmp_path, changes, message):
-    good = {"label_kind": "choice", "choices": Choices(columns="o"), "labels": PLACES}
+    good = {"label_kind": "choice", "choices": Choices(columns="o"), "labels": LABELS}
     with pytest.raises(ValueError, match=message):
         make_card({"train": tmp_path / "a", "test": tmp_path / "b"}, **(good | changes))
 

@@ -68,20 +68,20 @@ def texts_at(values: Iterable[Any], keys: list[str], where: str, lists: bool = F
     """
     texts = []
     for value in values:
-        found = value
-        if keys and isinstance(found, str):
+        inner = value
+        if keys and isinstance(inner, str):
             try:
-                found = json.loads(found)
+                inner = json.loads(inner)
             except ValueError:
-                found = None
+                inner = None
         for key in keys:
-            found = _below(found, key)
-        if isinstance(found, list | dict):
+            inner = _below(inner, key)
+        if isinstance(inner, list | dict):
             if not lists:
-                raise DataError(f"column {where} holds {str(found)[:60]!r}, no text: name a path to one in it")
-            texts.append(json.dumps(found, ensure_ascii=False, default=str))
+                raise DataError(f"column {where} holds {str(inner)[:60]!r}, no text: name a path to one in it")
+            texts.append(json.dumps(inner, ensure_ascii=False, default=str))
         else:
-            texts.append("" if found is None or found != found else str(found))  # NaN
+            texts.append("" if inner is None or inner != inner else str(inner))  # NaN
     return texts
 
 

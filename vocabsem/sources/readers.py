@@ -55,14 +55,14 @@ class Part:
             if form == "folder":
                 yield from _read_folder(path, self.options)
                 continue
-            places = self._check_columns(path, form)
-            columns = list(dict.fromkeys(column for column, _ in places.values()))
-            nested = {column for name, (column, keys) in places.items() if keys or name in self.lists}
+            paths_of = self._check_columns(path, form)
+            columns = list(dict.fromkeys(column for column, _ in paths_of.values()))
+            nested = {column for name, (column, keys) in paths_of.items() if keys or name in self.lists}
             names = class_names(path, form, self.label_column)
             numbered = {str(i): name for i, name in enumerate(names)}
             for batch in tables.read_batches(path, form, columns, self.options, nested=nested):
                 table = {}
-                for name, (column, keys) in places.items():
+                for name, (column, keys) in paths_of.items():
                     values = batch.column(columns.index(column))
                     if keys or name in self.lists:
                         table[name] = texts_at(values.to_pylist(), keys, f"{name!r} of {path}", name in self.lists)
@@ -75,8 +75,8 @@ class Part:
     def _check_columns(self, path: Path, form: Format) -> dict[str, tuple[str, list[str]]]:
         """Return the column of each name, and the keys below it."""
         known = tables.column_names(path, form, self.options, self.columns)
-        places = {name: column_of_path(name, known) for name in self.columns}
-        for name, (column, _) in places.items():
+        paths_of = {name: column_of_path(name, known) for name in self.columns}
+        for name, (column, _) in paths_of.items():
             if column not in known:
                 near = get_close_matches(name, known, n=1, cutoff=0.5)
                 listed = ", ".join(map(repr, known))[:200]
@@ -86,7 +86,7 @@ class Part:
                         f"its only column is {known[0][:100]!r}: if that is several, say with sep what is between them"
                     )
                 raise DataError(f"{path} has no column {name!r}: {hint}")
-        return places
+        return paths_of
 
 
 def fetch_files(card: DatasetCard, cache: Path) -> dict[str, Path]:
