@@ -83,7 +83,8 @@ def option_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: p
                 f" {model.name!r} is {model.context}: leave the row out, or lower max_tokens"
             )
     tokens, lengths = [list(map(len, row)) for row in options], [list(map(len, row)) for row in texts]
-    free = encode(home, model, content_free(sorted(wanted)), spec).prompts.token_ids if spec.content_free else []
+    blank = content_free(sorted(wanted)) if spec.content_free else []
+    free = [ids for ids in encode(home, model, blank, spec).prompts.token_ids if ids]  # of "{text}" alone one is empty
 
     def score(network: LanguageModel, advance: Advance) -> np.ndarray:
         owners = np.repeat(np.arange(len(options)), chunked.sizes)

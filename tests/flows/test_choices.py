@@ -19,6 +19,8 @@ from flows.reporting.data_notes import plan_notes
 from flows.reporting.report import report
 from tasks.steps.facts import RunFacts, facts_of
 from tasks.tracking.runs import ResultRow, _headline, _leaderboard, _note, _preferred
+from tasks.views.harness_files import write_harness
+from tasks.views.recorded_run import RecordedRun
 from tests.tasks.views.recorded import record, write_cards
 from vocabsem.errors import BadInput, CardError
 from warehouse.catalog import reads
@@ -137,6 +139,21 @@ def test_two_runs_are_compared_by_accuracy(tmp_path, capsys):
     assert np.allclose([row["difference"] for row in rows], 0)
     with pytest.raises(BadInput, match="are choices, without macro-F1: give --metric accuracy"):
         show_comparison(plan.home, ("first", "second"), "macro_f1", None, None, "json")
+
+
+def test_samples_for_the_harness_have_the_options_of_each_row(scored, quiz, tmp_path):
+    paths = write_harness(RecordedRun(scored.home, scored.run.key), tmp_path / "out", {})
+    (path,) = (path for path in paths if "quiz_zero_shot_exact" in path.name)
+    for sample in map(json.loads, path.read_text().splitlines()):
+        options = [f" {sample['doc'][name]}" for name in ("neg", "pos", "tale")]
+        assert [each["arg_1"] for each in sample["arguments"].values()] == options
+        assert sample["acc"] in (0.0, 1.0)
+    results = json.loads(paths[-1].read_text())
+    (task,) = (name for name in results["results"] if name.startswith("quiz_zero_shot_exact"))
+    assert results["results"][task]["acc,none"] == pytest.approx(quiz["zero_shot+exact"]["accuracy"])
+    assert not any("f1" in name for name in results["results"][task])
+    assert results["configs"][task]["doc_to_choice"] == "{{[neg, pos, tale]}}"
+    assert [metric["metric"] for metric in results["configs"][task]["metric_list"]] == ["acc"]
 
 
 def test_methods_are_listed_with_the_labels_that_they_serve():

@@ -205,3 +205,13 @@ def test_a_method_that_takes_content_free_scores_away_has_them_computed(tmp_path
     assert pair.word_scores["test"].spec.columns(64) == 9
     (pair,) = world.plan(methods=METHODS).pairs
     assert pair.word_scores["test"].spec.columns(64) == 18
+
+
+def test_an_empty_text_is_no_content_free_prompt_where_the_template_adds_nothing(tmp_path):
+    plan = made(tmp_path, DATASET | {"template": "{text}"}, METHODS[3:]).plan()
+    compute(plan, ["examples", "states", "predictions"])
+    option = rows_of(plan)[0][0]["A"]
+    (pair,) = plan.pairs
+    scores = read_states(plan.home, "tiny-llama", "made", "test", pair.word_scores["test"].key, "word_scores")[2]
+    expected = np.mean([log_p(plan, prompt, option)[0] for prompt in ("N/A", "[MASK]")])
+    assert scores[0, 9] == pytest.approx(expected, abs=1e-3)

@@ -11,7 +11,7 @@ from flows.planning.plan import make_plan
 from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
-from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts
+from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts, WordScoresFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
@@ -74,6 +74,9 @@ def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), **ex
         for step in pair.states.values():
             ids = [row["id"] for row in table if row["split"] == step.spec.split]
             step.publish(Lake(home), state_table(ids), states_facts(step.spec, len(ids)))
+        for step in pair.word_scores.values():
+            ids = [row["id"] for row in table if row["split"] == step.spec.split]
+            step.publish(Lake(home), state_table(ids), scores_facts(len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
     key = record_run.fn(
@@ -115,6 +118,10 @@ def states_facts(spec, prompts):
         layers=(2,), pooling="last", dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0,
         seconds=(0.03 if shown else 0.01) * prompts, demonstrations=shown, norm=NormFacts(min=1.0, mean=2.0, max=3.0),
     )  # fmt: skip
+
+
+def scores_facts(prompts):
+    return WordScoresFacts(dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0, seconds=0.01, words=())
 
 
 def state_table(ids):
