@@ -71,9 +71,9 @@ def draft_choices(
     return ChoicesDraft(card, len(questions), (min(sizes), most), what)
 
 
-def _card(fields: dict[str, Any], columns: Sequence[str], places: int) -> DatasetCard:
+def _card(fields: dict[str, Any], columns: Sequence[str], most: int) -> DatasetCard:
     """The card with which rows are read, whose labels are as many as there may be options."""
-    count = len(columns) if len(columns) > 1 else places
+    count = len(columns) if len(columns) > 1 else most
     given: dict[str, Any] = {
         "description": "drafted",
         "labels": [{"name": c, "value": c, "word": c} for c in LETTERS[:count]],

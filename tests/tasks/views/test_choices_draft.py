@@ -1,4 +1,4 @@
-"""Files of questions to cards that read them: how the right option is named is found out, or said to be unclear."""
+"""Files of questions to cards that read them: how the right option is named is inferred, or an error names the row."""
 
 import json
 
