@@ -52,7 +52,7 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
 def _rows(split: str, table: pa.Table, facts: list[SeedFacts], kind: LabelKind) -> list[Row]:
     seeds, labels, probabilities = split_answers(table, split)
     values: dict[str, list[float]] = defaultdict(list)
-    samples = resample(labels, probabilities, metrics=metric_names(kind))
+    samples = resample(labels, probabilities, metrics=metric_names(kind), by_class=kind != "choice")
     rows: list[Row] = []
     for index, seed in enumerate(seeds):
         for metric, sample in samples.items():

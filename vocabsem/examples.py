@@ -1,8 +1,7 @@
 """Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.checked_rows import checked_rows, row_fields
 from vocabsem.errors import DataError
 from vocabsem.example_rows import Rows, choose_rows, contradictions, without_repeats
 from vocabsem.label_values import LabelColumn, Labels, label_counts, label_text, strata
-from vocabsem.sources.readers import Columns, Part, parts_of
-from vocabsem.texts import is_empty
+from vocabsem.sources.readers import Part, parts_of
 
 __all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
@@ -33,7 +32,7 @@ class Examples:
     labels: Labels
     """(N,), 0 … C-1 in the card's order; or (N, L), whether the text has the label."""
     fields: list[dict[str, str]]
-    """Template field → text."""
+    """Template field → text; of choices also the name of a label → the option at its place."""
     facts: dict[str, Any]
     """What was read, removed and kept, JSON-able."""
     contradictions: list[str]
@@ -62,8 +61,7 @@ class Division:
         for batch in self.parts[rows.part].batches():
             stop = start + len(batch[self.card.label_column])
             inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
-            fields = self.card.fields.items()
-            texts += [{field: batch[column][i].strip() for field, column in fields} for i in inside.tolist()]
+            texts += [row_fields(self.card, batch, i) for i in inside.tolist()]
             start = stop
         return texts
 
@@ -114,7 +112,7 @@ def read_examples(
                     f"allow at least {card.classes}"
                 )
             splits[split] = rows.take(choose_rows(rows, limit, f"{seed} limit {split}"))
-    if len(np.unique(strata(splits["train"].label))) < 2:
+    if len(np.unique(strata(splits["train"].label))) < 2 and not card.choices:
         only = f"of class {label_text(card.label_names, splits['train'].label[0])!r}"
         raise DataError(f"every training row of dataset {card.name!r} is {only}: nothing can be learned")
     facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
@@ -166,7 +164,7 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
     labels: list[Labels] = []
     texts: list[NDArray[np.bytes_]] = []
     for batch in part.batches():
-        kept = list(_checked(card, column, part, path, batch, start, facts))
+        kept = list(checked_rows(card, column, part, path, batch, start, facts))
         start += len(batch[card.label_column])
         numbers.append(np.array([row[0] for row in kept], np.int64))
         labels.append(column.stack([row[1] for row in kept]))
@@ -175,32 +173,6 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
     if not sum(map(len, numbers)):
         raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
     return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
-
-
-def _checked(
-    card: DatasetCard, column: LabelColumn, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
-) -> Iterator[tuple[int, Any, bytes]]:
-    """Yield number, label and hash of the rows that count."""
-    wanted = {name: str(value) for name, value in card.where.items()}
-    for i, value in enumerate(batch[card.label_column]):
-        where = f"row {start + i} of {path} ({part.name} of dataset {card.name!r})"
-        if any(batch[name][i] != other for name, other in wanted.items()):
-            facts["rows_of_other_sources"] += 1
-            continue
-        if empty := [name for name in card.fields.values() if is_empty(batch[name][i])]:
-            if card.drop_empty:
-                facts["empty_dropped"] += 1
-                continue
-            raise DataError(
-                f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
-            )
-        label, unlisted = column.read(value, where)
-        if unlisted:
-            facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + unlisted
-        if label is None:
-            continue
-        text = repr([" ".join(batch[name][i].split()) for name in card.fields.values()])
-        yield start + i, label, blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any]) -> dict[str, Rows]:

@@ -16,9 +16,14 @@ from vocabsem.ordinal_metrics import ORDINAL_METRICS
 __all__ = ["OF_KIND", "checker_and_metrics", "kinds_with", "metric_names"]
 
 OF_KIND: Mapping[LabelKind, Mapping[str, Metric]] = MappingProxyType(
-    {"nominal": METRICS, "ordinal": METRICS | ORDINAL_METRICS, "multi": MULTILABEL_METRICS}
+    {
+        "nominal": METRICS,
+        "ordinal": METRICS | ORDINAL_METRICS,
+        "multi": MULTILABEL_METRICS,
+        "choice": {name: metric for name, metric in METRICS.items() if name != "macro_f1"},
+    }
 )
-"""Metrics by name, by kind of labels."""
+"""Metrics by name, by kind of labels. Choices have no macro_f1: their classes are places, which mean nothing."""
 Checker = Callable[[ArrayLike, ArrayLike], tuple[Ints, Floats]]
 
 
@@ -27,7 +32,7 @@ def metric_names(kind: LabelKind) -> tuple[str, ...]:
 
     Parameters
     ----------
-    kind : {"nominal", "ordinal", "multi"}
+    kind : {"nominal", "ordinal", "multi", "choice"}
         Of the labels.
 
     Returns

@@ -11,7 +11,7 @@ from vocabsem.prompting import Ids, encode_texts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["label_tokens"]
+__all__ = ["label_tokens", "option_tokens"]
 
 
 def label_tokens(
@@ -86,6 +86,34 @@ def label_tokens(
     if problems:
         raise LabelWordError("\n".join(problems))
     return [token_ids[word] for word in words]
+
+
+def option_tokens(tokenizer: "PreTrainedTokenizerBase", options: Sequence[str], chat: Chat | None = None) -> list[Ids]:
+    """Return the token ids of the options of a row, as they would follow the prompt; two may be the same.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    options : sequence of str
+        Texts.
+    chat : Chat, optional
+        Of which the options are answers.
+
+    Returns
+    -------
+    list of list of int
+
+    Raises
+    ------
+    LabelWordError
+        For an option without tokens, or with one that is unknown.
+    """
+    token_ids = [_following(tokenizer, option, chat) for option in options]
+    for option, ids in zip(options, token_ids, strict=True):
+        if tokenizer.unk_token_id in ids or not ids:
+            raise LabelWordError(f"option {option!r} is unknown to the tokenizer: leave its row out of the data")
+    return token_ids
 
 
 def _following(tokenizer: "PreTrainedTokenizerBase", word: str, chat: Chat | None) -> Ids:

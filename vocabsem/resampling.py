@@ -77,6 +77,7 @@ def resample(
     metrics: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
+    by_class: bool = True,
 ) -> dict[str, BootstrapSample]:
     """Compute metrics on resamples of the examples, drawn with replacement within each class if they have one each.
 
@@ -94,6 +95,9 @@ def resample(
         Number B of resamples.
     seed : int
         Seed of the resampling.
+    by_class : bool, default=True
+        Draw class by class. False where labels are places of options: these are no classes, and an answer that is
+        always the same place would have no interval.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def resample(
     for stop, (terms, y, p) in zip(widths, needed, strict=True):
         part = terms(y, p)
         columns[:, stop - part.shape[1] : stop] = part
-    classes = pairs[0][0] if np.ndim(labels) == 1 else np.zeros(len(columns), np.int64)
+    classes = pairs[0][0] * by_class if np.ndim(labels) == 1 else np.zeros(len(columns), np.int64)
     sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(classes, resamples, seed)]
     resampled = np.concatenate(sums) / len(columns)
     means = np.split(np.vstack([columns.mean(0), resampled]), widths[:-1], axis=1)

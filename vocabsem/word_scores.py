@@ -1,4 +1,4 @@
-"""Score label words of any length: each continues the keys and values of its prompt.
+"""Score label words, or the options of a row, of any length: each continues the keys and values of its prompt.
 
 Prompts of one length run together, so that no padding stands between a prompt and a word. What all prompts share runs
 once, a prompt once for all of its words, and its last state scores every first token.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["score_space", "score_words"]
+__all__ = ["score_options", "score_space", "score_words"]
 
 BLOCK = 128  # states whose logits of all tokens exist at a time: 25 MB where V is 49,152
 
@@ -68,43 +68,92 @@ def score_words(
     >>> score_words(model, [[1, 2, 3]], [[4], [5, 6]]).shape  # doctest: +SKIP
     (1, 2)
     """
-    import torch
-
     if not all(words):
         raise DataError(f"label word {[bool(ids) for ids in words].index(False)} has no tokens: give it some")
+    scores = score_options(
+        model, token_ids, [words] * len(token_ids), budget=budget, progress=progress, what="label word"
+    )
+    return np.stack(scores) if scores else np.empty((0, len(words)))
+
+
+def score_options(
+    model: LanguageModel,
+    token_ids: Sequence[Sequence[int]],
+    options: Sequence[Sequence[Sequence[int]]],
+    *,
+    budget: int | None = None,
+    progress: Callable[[int, int], None] = lambda prompts, tokens: None,
+    what: str = "option",
+) -> list[NDArray[np.float64]]:
+    """Compute log P(option | prompt) where each prompt has options of its own: the sum over the option's tokens.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        The frozen model.
+    token_ids : sequence of sequences of int
+        Of N prompts.
+    options : sequence of sequences of sequences of int
+        Tokens of each option, one at least, of each prompt, as they follow it.
+    budget, progress
+        As in `score_words`.
+    what : str
+        What an option is called in messages.
+
+    Returns
+    -------
+    list of ndarray, float64
+        Of each prompt (K,), in nats, K its number of options; rounded as in `score_words`.
+
+    Raises
+    ------
+    ComputationFailed
+        A score that is not finite.
+
+    Examples
+    --------
+    >>> score_options(model, [[1, 2], [3]], [[[4], [5, 6]], [[7]]])[1].shape  # doctest: +SKIP
+    (1,)
+    """
+    import torch
+
     device, dtype = model.network.device, torch.promote_types(model.network.dtype, torch.float32)
     head = _moved(model.head, device, dtype)
-    first = torch.tensor([ids[0] for ids in words], device=device)  # (W,)
-    several = [word for word, ids in enumerate(words) if len(ids) > 1]  # M of them
-    given = [words[word][:-1] for word in several]
-    steps = [(m, t) for m, ids in enumerate(given) for t in range(len(ids))]  # P tokens after the first ones
-    word, position = torch.tensor(steps, device=device).reshape(-1, 2).T
-    following = torch.tensor([words[several[m]][t + 1] for m, t in steps], device=device)  # (P,)
-    of_word = torch.tensor(several, device=device)[word] if steps else word
     with torch.inference_mode():
         prefix = shared_prefix(model, token_ids, [model.layers])
 
     def run(rows: list[int]) -> Callable[[], np.ndarray]:
         with torch.inference_mode():
             ids, _ = padded([token_ids[row][prefix.length :] for row in rows], device)
-            last, after = _states(model, prefix, ids, given)
-            scores = _log_probabilities(head, last.to(dtype), first.expand(len(ids), -1))  # (B, W)
+            owners = [number for number, row in enumerate(rows) for _ in options[row]]  # of O options in all
+            each = [ids for row in rows for ids in options[row]]
+            several = [number for number, ids in enumerate(each) if len(ids) > 1]  # M of them
+            last, after = _states(model, prefix, ids, [owners[n] for n in several], [each[n][:-1] for n in several])
+            first = torch.tensor([ids[0] for ids in each], device=device)
+            scores = _log_probabilities(head, last.to(dtype), torch.tensor(owners, device=device), first)
             if after is not None:
-                each = after[:, word, position].flatten(0, 1).to(dtype)  # (B·P, d)
-                terms = _log_probabilities(head, each, following.repeat(len(ids))[:, None])
-                scores.index_add_(1, of_word, terms.view(len(ids), -1))
+                steps = [(m, t) for m, n in enumerate(several) for t in range(len(each[n]) - 1)]
+                option, position = torch.tensor(steps, device=device).T
+                tokens = torch.tensor([each[several[m]][t + 1] for m, t in steps], device=device)
+                states = after[option, position].to(dtype)  # of all tokens but the first
+                terms = _log_probabilities(head, states, torch.arange(len(steps), device=device), tokens)
+                scores.index_add_(0, torch.tensor(several, device=device)[option], terms)
             return to_host(scores)
 
-    scores = np.empty((len(token_ids), len(words)))
+    scores: list[NDArray[np.float64]] = [np.empty(0)] * len(token_ids)
     lengths = [len(ids) - prefix.length for ids in token_ids]
-    batches = list(_batches(lengths, budget or TOKEN_BUDGET[device.type], sum(map(len, given))))
+    given = [sum(len(ids) - 1 for ids in mine) for mine in options]
+    batches = list(_batches(lengths, budget or TOKEN_BUDGET[device.type], given))
     with parallel_map(device) as map_:
         for rows, wait in zip(batches, map_(run, batches), strict=True):
-            scores[rows] = wait()
+            parts = np.split(wait().astype(np.float64), np.cumsum([len(options[row]) for row in rows])[:-1])
+            for row, part in zip(rows, parts, strict=True):
+                scores[row] = part
             progress(len(rows), sum(len(token_ids[row]) for row in rows))
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise ComputationFailed(f"model {model.name!r}: a label word after prompt {row} has a score that is not finite")
+    for row, part in enumerate(scores):
+        if not np.isfinite(part).all():
+            which = int(np.flatnonzero(~np.isfinite(part))[0])
+            raise ComputationFailed(f"model {model.name!r}: {what} {which} after prompt {row} has a score not finite")
     return scores
 
 
@@ -113,44 +162,53 @@ def _moved(head: Head, device: "torch.device", dtype: "torch.dtype") -> Head:
     return replace(head, weight=head.weight.to(device, dtype), bias=bias)
 
 
-def _batches(lengths: Sequence[int], budget: int, words: int) -> Iterator[list[int]]:
-    """Yield rows of one length each, longest first, that stay in the budget with the tokens of all words."""
+def _batches(lengths: Sequence[int], budget: int, following: Sequence[int]) -> Iterator[list[int]]:
+    """Yield rows of one length each, longest first, that stay in the budget with the tokens that follow them."""
     for length in sorted(set(lengths), reverse=True):
-        rows = [row for row, own in enumerate(lengths) if own == length]
-        size = max(1, budget // (length + words))
-        yield from (rows[start : start + size] for start in range(0, len(rows), size))
+        batch: list[int] = []
+        used = 0
+        for row in (row for row, own in enumerate(lengths) if own == length):
+            if batch and used + length + following[row] > budget:
+                yield batch
+                batch, used = [], 0
+            batch.append(row)
+            used += length + following[row]
+        yield batch
 
 
 def _states(
-    model: LanguageModel, prefix: Prefix, ids: "Tensor", words: Sequence[Sequence[int]]
+    model: LanguageModel, prefix: Prefix, ids: "Tensor", owners: Sequence[int], options: Sequence[Sequence[int]]
 ) -> "tuple[Tensor, Tensor | None]":
-    """Return the states of the prompts' last tokens (B, d), and those of the words after each (B, M, longest, d)."""
+    """Return the states of the prompts' last tokens (B, d), and those of M options after their prompts (M, longest, d).
+
+    owners: the prompt of each option.
+    """
     import torch
 
     last, keeps = model.layers, keeps_keys_and_values(model.network)
     # where the model does not keep them there is no prefix either: `shared_prefix`
     states, cache = model.states_and_cache(ids, [last], prefix.for_rows(len(ids)), use_cache=keeps)
     ends = states[last][:, -1]
-    if not words:
+    if not options:
         return ends, None
-    tokens = padded(words, ids.device)[0].repeat(len(ids), 1)  # (B·M, longest)
+    tokens, before = padded(options, ids.device)[0], torch.tensor(owners, device=ids.device)
     if keeps and cache is not None:
-        cache.batch_repeat_interleave(len(words))
-        after = model.states_and_cache(tokens, [last], cache)[0][last]
-    else:
-        whole = torch.cat([ids.repeat_interleave(len(words), 0), tokens], 1)
-        after = model.states_and_cache(whole, [last], use_cache=False)[0][last][:, ids.shape[1] :]
-    return ends, after.view(len(ids), len(words), *after.shape[1:])
+        cache.batch_select_indices(before)
+        return ends, model.states_and_cache(tokens, [last], cache)[0][last]
+    whole = torch.cat([ids[before], tokens], 1)
+    return ends, model.states_and_cache(whole, [last], use_cache=False)[0][last][:, ids.shape[1] :]
 
 
-def _log_probabilities(head: Head, states: "Tensor", tokens: "Tensor") -> "Tensor":
-    """Return the log-probabilities of tokens (n, k) after states (n, d)."""
+def _log_probabilities(head: Head, states: "Tensor", owners: "Tensor", tokens: "Tensor") -> "Tensor":
+    """Return the log-probabilities of tokens (n,), each after the state of its owner, of states (m, d) in order."""
     import torch
 
     parts = []
-    for some, wanted in zip(states.split(BLOCK), tokens.split(BLOCK), strict=True):
-        logits = head.logits(some)  # (≤ BLOCK, V)
-        parts.append(logits.gather(1, wanted) - logits.logsumexp(1, keepdim=True))
+    for start in range(0, len(states), BLOCK):
+        mine = (owners >= start) & (owners < start + BLOCK)
+        logits = head.logits(states[start : start + BLOCK])  # (≤ BLOCK, V)
+        at = owners[mine] - start
+        parts.append(logits[at, tokens[mine]] - logits.logsumexp(1)[at])
     return torch.cat(parts)
 
 

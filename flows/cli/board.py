@@ -1,8 +1,8 @@
 """A leaderboard as tables for a terminal of any width: a row a method, a column a number of shots, other figures."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.table import Table
@@ -12,6 +12,7 @@ from flows.cli.console import Column, stack, table, width_of
 from flows.cli.short_names import shorten_names
 from flows.reporting.effects import shots_order, sort_shots
 from vocabsem.kind_metrics import OF_KIND, kinds_with
+from vocabsem.label_kinds import headline
 
 Row = Mapping[str, Any]
 
@@ -54,9 +55,10 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
     """Return the scores of one model on one data set as one table, or several where `width` is too small for one.
 
     The best figure at each number of shots is marked. The columns beside them are of the number of shots at which the
-    method is best. Where all columns fit, each macro-F1 has its interval.
+    method is best. Where all columns fit, each macro-F1, of choices each accuracy, has its interval.
     """
     scores: dict[str, dict[str, Row]] = {}
+    selection = with_headline(selection, rows := list(rows))
     for row in rows:
         scores.setdefault(row["method"], {})[row["shots"]] = row
     metric = selection.metric
@@ -80,10 +82,11 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
     keys = [Column("method", shorten_names(methods, int(NAMES * width)), number=False)]
     if selection.columns is not None:
         return stack(title, keys, figures(False) + others(selection.columns, HEADS), width, styles)
-    shown = {metric} if metric == "macro_f1" else {metric, "interval"}
+    is_headline = metric == headline(rows[0])
+    shown = {metric} if is_headline else {metric, "interval"}
     names = [name for name in WANTED if name not in shown and has_metric(best.values(), name)]
     whole = [figures(False) + others(names, HEADS)]
-    if metric == "macro_f1":
+    if is_headline:
         whole.insert(0, figures(True) + others([name for name in names if name != "interval"], HEADS | FLAGS))
     for columns in whole:
         if width_of(table(title, keys + columns, styles)) <= width:
@@ -94,6 +97,11 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
             break
         columns.append(column)
     return stack(title, keys, columns, width, styles)
+
+
+def with_headline(selection: Selection, rows: Sequence[Row]) -> Selection:
+    """Return the selection, with accuracy where it is to show macro-F1 and these rows, of choices, have none."""
+    return replace(selection, metric=headline(rows[0])) if selection.metric == "macro_f1" and rows else selection
 
 
 def best_of(scores: Mapping[str, Mapping[str, Row]], metric: str) -> dict[str, Row]:
@@ -111,6 +119,12 @@ def merit(row: Row, name: str) -> tuple[float, float, float]:
 def has_metric(rows: Iterable[Row], name: str) -> bool:
     """Return whether rows have a column: a metric is NULL where labels are not of its kind."""
     return kinds_with(name) == tuple(OF_KIND) or any(not is_unknown(row[name]) for row in rows)
+
+
+def interval_of(row: Row) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of what a row is with_headline by."""
+    name = headline(row)
+    return row[f"{name}_low"], row[f"{name}_high"]
 
 
 def is_unknown(value: Any) -> bool:
@@ -141,7 +155,7 @@ def sort_methods(scores: Mapping[str, Mapping[str, Row]], best: Mapping[str, Row
 def text(row: Row, name: str, mark: str = "") -> str:
     """Return the cell of a column beside those of the shots. mark: of a flag."""
     if name == "interval":
-        return f"{row['macro_f1_low']:.3f}–{row['macro_f1_high']:.3f}"
+        return "{:.3f}–{:.3f}".format(*interval_of(row))
     value = row[name]
     if name in FLAGS:
         return "?" if value is None else mark if value else ""
@@ -158,5 +172,5 @@ def _cell(row: Row | None, metric: str, marked: float, interval: bool) -> str | 
     if not figure:
         return figure
     if interval:
-        figure += f" [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
+        figure += " [{:.3f}, {:.3f}]".format(*interval_of(row))
     return Text(f"*{figure}", style="bold green") if merit(row, metric)[0] == marked else figure

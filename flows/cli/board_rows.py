@@ -9,16 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.cli.board import HEADS, METRICS, Selection, best_of, has_metric, sort_methods
+from flows.cli.board import HEADS, METRICS, Selection, best_of, has_metric, sort_methods, with_headline
 from flows.reporting.effects import sort_shots
 from vocabsem.errors import BadInput
 from vocabsem.kind_metrics import kinds_with
+from vocabsem.label_kinds import headline
 from warehouse.catalog import reads
 from warehouse.home import Home
 
 Row = dict[str, Any]
 KEYS = ("experiment", "dataset", "model", "method", "shots", "shots_order")
-IN_TABLE = {"interval": ("macro_f1_low", "macro_f1_high"), "shots": ()}
 
 
 def leaderboard_rows(
@@ -74,13 +74,16 @@ def long_table(rows: Sequence[Row], selection: Selection) -> pa.Table:
         if selection == Selection():
             ordered += scores
             continue
+        chosen = with_headline(selection, scores)
         by_method = {name: {row["shots"]: row for row in scores if row["method"] == name} for name in _names(scores)}
-        for method in sort_methods(by_method, best_of(by_method, selection.metric), selection)[: selection.top]:
+        for method in sort_methods(by_method, best_of(by_method, chosen.metric), chosen)[: selection.top]:
             ordered += by_method[method].values()
     table = pa.Table.from_pylist(ordered)
     if selection.columns is None:
         return table
-    named = (column for name in (selection.metric, *selection.columns) for column in IN_TABLE.get(name, (name,)))
+    headlines = dict.fromkeys(map(headline, rows))
+    in_table = {"interval": [f"{name}_{end}" for name in headlines for end in ("low", "high")], "shots": []}
+    named = (column for name in (selection.metric, *selection.columns) for column in in_table.get(name, [name]))
     return table.select(list(dict.fromkeys([*KEYS, *named])))
 
 

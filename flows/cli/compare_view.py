@@ -54,8 +54,13 @@ def show_comparison(
     matched = match_fits(home, first["key"], second["key"], dataset, method)
     kinds = kinds_with(metric)
     if kinds != tuple(OF_KIND):
-        known = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
-        matched = replace(matched, shared=[row for row in matched.shared if row["dataset"] in known])
+        measured = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
+        shared = [row for row in matched.shared if row["dataset"] in measured]
+        if matched.shared and not shared and metric == "macro_f1":
+            raise BadInput(
+                f"what {names[0]} and {names[1]} share are choices, without macro-F1: give --metric accuracy"
+            )
+        matched = replace(matched, shared=shared)
     if not matched.shared:
         raise BadInput(
             f"{names[0]} and {names[1]} share no fit: the same model, data set, method and shots"

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from vocabsem.errors import CardError
 from warehouse.home import Home
 
 OF_SEVERAL = "[multi_ridge,{method: multi_ridge, params: {targets: random}},tfidf_one_vs_rest]"
+if TYPE_CHECKING:
+    from tasks.views.choices_draft import ChoicesDraft
+
 NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
 
@@ -27,6 +30,13 @@ def init_dataset(
     ],
     text: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the texts.")],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")],
+    choices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMNS",
+            help="Each row has options of its own: their column of lists, or their columns with commas between.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set, by default that of the file.")] = None,
     model: Model = DEFAULT_MODEL,
     test: Annotated[
@@ -49,6 +59,7 @@ def init_dataset(
     import yaml
 
     from flows.reporting.data_notes import examples_notes
+    from tasks.views.choices_draft import draft_choices
     from tasks.views.dataset_draft import propose, read_draft
     from vocabsem.cards.folders import own_folder
     from vocabsem.cards.reader_options import reader_options
@@ -65,6 +76,9 @@ def init_dataset(
     card = find_model_card(model, home.cache)
     files = {"train": file, "test": test} if test else {"all": file}
     options = reader_options(sep, encoding)
+    if choices:
+        _write_choices(draft_choices(files, text, label, name, choices.split(","), options), output, own_folder())
+        return
     dropped = {"drop_empty": drop_empty, "drop_rare": drop_rare}
     draft = read_draft(files, text, label, name, options, separator=separator, **dropped)
     typer.echo(f"{file.name}: {draft.rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
@@ -92,6 +106,27 @@ def init_dataset(
         settings += f" --set champion=false --set 'methods={OF_SEVERAL}'"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
+    typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
+
+
+def _write_choices(draft: "ChoicesDraft", output: Path, own: Path) -> None:
+    import yaml
+
+    from vocabsem.cards.schema import DatasetCard
+
+    text_of_card = NOTE + yaml.safe_dump(draft.card, sort_keys=False, allow_unicode=True, width=110)
+    write_card(output, "datasets", DatasetCard, text_of_card)
+    fewest, most = draft.options
+    many = f"{most}" if fewest == most else f"{fewest} to {most}"
+    typer.echo(f"{draft.rows:,} questions of {many} options; labels are {draft.labels}")
+    scorings = ["exact", "exact_mean", "letters"] if fewest == most else ["exact", "exact_mean"]
+    if fewest != most:
+        typer.echo("no letters: they need as many options in every row")
+    methods = ", ".join(f"{{method: zero_shot, scoring: {scoring}}}" for scoring in scorings)
+    name = draft.card["name"]
+    known = name if output.parent == own / "datasets" else output
+    settings = f"--name {re.sub(r'[^a-z0-9_-]', '_', name.lower())} --set 'datasets=[{known}]' --set 'shots=[0]'"
+    settings += f" --set champion=false --set temperature=false --set 'methods=[{methods}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.cli.board import METRICS, WANTED, Selection, board, has_metric
+from flows.cli.board import METRICS, WANTED, Selection, board, has_metric, with_headline
 from flows.cli.champions import champion_lines
 from flows.cli.console import Column, console, print_grid, stack
 from flows.cli.next_steps import next_steps
@@ -62,7 +62,8 @@ def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells
         scores = [row for row in rows if BOARD(row) == pair]
         if not has_metric(scores, selection.metric):
             continue
-        for each in board(", ".join(pair), scores, selection, out.width):
+        title = ", ".join(pair) + ": accuracy" * (with_headline(selection, scores) != selection)
+        for each in board(title, scores, selection, out.width):
             out.print(each)
             out.print()
         if pair in cells:
@@ -87,6 +88,8 @@ def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, 
 def _print_legend(out: Console, selection: Selection, rows: Sequence[Row]) -> None:
     """Print what the boards of a selection show."""
     metric = METRICS[selection.metric] + " over the classes that occur" * (selection.metric == "macro_f1")
+    if any(with_headline(selection, [row]) != selection for row in rows):
+        metric += "; of choices accuracy, as places of options are no classes"
     out.print(f"{metric[0].upper()}{metric[1:]}, on test data, mean over seeds, by labeled examples per class.")
     out.print("* best of its column. at: where a method is best, at which the columns behind it are.")
     out.print(

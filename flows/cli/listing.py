@@ -76,6 +76,8 @@ def _methods() -> list[Row]:
 
 def _labels(info: "MethodInfo") -> str:
     use = "of use" if info.works_without_labels else "needed" if info.needs_labels else "not used"
+    if "choice" in info.label_kinds:
+        use += ", also choices"
     return use if "nominal" in info.label_kinds else f"{use}, {' or '.join(info.label_kinds)}"
 
 

@@ -173,6 +173,8 @@ def _size(plan: Plan, pair: ModelDatasetPlan, step: Step[SplitSpec], lengths: Le
 
 def _all_tokens(spec: SplitSpec, prompts: int, tokens: int) -> int:
     """Return the tokens of prompts with a second reading, or with the words that are scored after them."""
+    if isinstance(spec, WordScoresSpec) and spec.options:  # options are among the texts of a row
+        return tokens * (spec.options if spec.words else 1)
     if isinstance(spec, WordScoresSpec):
         return tokens + prompts * round(sum(map(len, spec.words)) / CHARACTERS_A_TOKEN)
     assert isinstance(spec, StatesSpec)

@@ -18,7 +18,7 @@ def find_data_dir(data_dir: str | None) -> Path | None:
 
 
 def require_files(sources: Iterable[str], cache: Path) -> None:
-    """Raise SourceError for the first `file:` source that does not exist; those of a hub or registry are fetched later."""
+    """Raise SourceError for the first `file:` source that does not exist."""
     for source in sources:
         if parse(source).scheme == "file":
             fetch(source, cache)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from flows.planning.runner import parse_runner
-from tasks.steps.specs import Scoring
 from vocabsem.cards.folders import find_card
 from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
+from vocabsem.choice_scores import ChoiceScoring
 from vocabsem.devices import DType
 from vocabsem.errors import BadInput, CardError
 from vocabsem.layers import GivenLayer, Pooling
@@ -39,9 +39,10 @@ class MethodSpec(Card):
     """Labeled examples per class shown in the prompt, or as many as fit; none is a zero-shot prompt."""
     order: PositiveInt | None = None
     """Which further order of the same demonstrations, by number; none is the seed's own."""
-    scoring: Scoring | None = None
+    scoring: ChoiceScoring | None = None
     """Score label words of any length: exact, by log P(word | prompt), or exact_mean, per token; none: by the head's
-    rows of their tokens. For methods that read the model's own answers alone."""
+    rows of their tokens. For methods that read the model's own answers alone. Options of choices also exact_characters,
+    per character, and by letters in all cyclic orders, or in one (letters_once)."""
     label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the training labels that are replaced by another class; those shown in the prompt stay as they are."""
     shots: list[PositiveInt | Literal[0, "all"]] | None = None
@@ -74,6 +75,10 @@ class MethodSpec(Card):
     @property
     def is_control(self) -> bool:
         return self.control or bool(self.label_noise) or self.params.get("targets") in ("head", "random", "none")
+
+    @property
+    def scores_letters(self) -> bool:
+        return self.scoring in ("letters", "letters_once")
 
     @property
     def learns_from_unlabeled(self) -> bool:
@@ -201,6 +206,11 @@ def _check_method(spec: MethodSpec) -> None:
         raise CardError(
             f"method {spec.name} has scoring: {spec.method} reads more of a prompt than the scores of its label words,"
             f" which is all that {', '.join(able)} read"
+        )
+    if spec.scores_letters and info.background == "content_free":
+        raise CardError(
+            f"method {spec.name} scores letters, which no content-free prompt has, as they stand behind the options:"
+            " give it scoring: exact"
         )
     if spec.demonstrations and info.family != "states":
         read = "is trained on prompts" if info.family == "adapters" else "reads texts"

@@ -1,11 +1,13 @@
 """What a method of an experiment card needs: with which models, shots and seeds it is fitted, and on what."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from flows.planning.experiment import Experiment, MethodSpec
 from tasks.steps.specs import Shots
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.errors import CardError, DataError
+from vocabsem.families.templates import prompt_template
 from vocabsem.layers import Layer, resolve_layers
 from vocabsem.methods.registry import method_info
 from vocabsem.pooling import check_poolings, reads_twice
@@ -37,8 +39,13 @@ def seeds_of(experiment: Experiment, spec: MethodSpec, shots: Shots) -> list[int
     return experiment.seeds[: spec.seeds] if matters else experiment.seeds[:1]
 
 
-def splits_of(spec: MethodSpec, evaluated: Sequence[str]) -> list[str]:
-    """Return which splits it reads, besides those it is evaluated on: training rows, or content-free prompts."""
+def splits_of(spec: MethodSpec, evaluated: Sequence[str], dataset: DatasetCard) -> list[str]:
+    """Return which splits it reads, besides those it is evaluated on: training rows, or content-free prompts.
+
+    What options are worth after content-free prompts lies with the rows whose options they are.
+    """
+    if dataset.choices:
+        return list(evaluated)
     kind = method_info(spec.method)
     wanted = ["train"] if kind.needs_labels or kind.background == "train" else []
     return [*wanted, *([kind.background] if kind.background in ("content_free", "domain_words") else []), *evaluated]
@@ -62,7 +69,36 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
         return f"it serves {' and '.join(kinds)} labels, and these are {dataset.label_kind} (label_kind of its card)"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of one label a text, and these texts have any number"
+    return _unserved_options(spec, dataset)
+
+
+def _unserved_options(spec: MethodSpec, dataset: DatasetCard) -> str | None:
+    """Return why a method that may serve choices does not with its settings, or one set for choices serves no other."""
+    if dataset.choices is None:
+        if spec.scoring not in (None, "exact", "exact_mean"):
+            return f"scoring {spec.scoring} is of options, and its labels are {dataset.label_kind} (label_kind)"
+        return None
+    if spec.scoring is None:
+        return "its options differ by row, so that no label words stand for them: give the method a scoring, as exact"
+    if spec.demonstrations:
+        return "its options differ by row, and demonstrations show label words"
+    if spec.scores_letters and dataset.choices.letters is None:
+        return f"scoring {spec.scoring} needs a prompt that lists the options: set choices.letters in its card"
     return None
+
+
+def scored_words(dataset: DatasetCard, spec: MethodSpec, methods: Sequence[MethodSpec]) -> dict[str, Any]:
+    """Return what is scored after a prompt, and which prompt, as fields of its step.
+
+    methods: all that are run on the data set. Where one of them takes content-free scores away, all read what has them.
+    """
+    if dataset.choices is None:
+        return {"words": tuple(dataset.all_words)}
+    if spec.scores_letters and dataset.choices.letters:
+        template = prompt_template(dataset.choices.letters, "causal")
+        return {"words": tuple(dataset.label_words), "options": dataset.classes, "template": template}
+    free = any(method_info(each.method).background == "content_free" for each in methods)
+    return {"words": (), "options": dataset.classes, "content_free": free}
 
 
 def left_out(

@@ -13,6 +13,7 @@ from flows.planning.method_rules import (
     evaluated_splits,
     layers_of,
     left_out,
+    scored_words,
     seeds_of,
     shots_of,
     splits_of,
@@ -214,6 +215,8 @@ def _pair(
         "chat": model.chat,
         "system": model.system,
     }
+    methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
+    methods = [spec for spec in methods if not (unserved(spec, model) or unserved_labels(spec, dataset))]
     layers, evaluated = layers_of(experiment, model), evaluated_splits(experiment, dataset)
     demonstrations: dict[str, Step[DemonstrationsSpec]] = {}
     states: dict[str, Step[StatesSpec]] = {}
@@ -234,7 +237,9 @@ def _pair(
         name = f"{split}+{name}@{seed}" if shown else split
         step: Step[Any]
         if spec.scoring:
-            step = word_scores[name] = Step(WordScoresSpec(**of_split, words=tuple(dataset.all_words)))
+            name += "+letters" if spec.scores_letters else ""
+            what = scored_words(dataset, spec, methods)
+            step = word_scores[name] = Step(WordScoresSpec(**of_split | what))
         else:
             step = states[name] = Step(StatesSpec(**of_split, layers=layers, pooling=experiment.pooling))
         return StatesRef(split=split, key=step.key, random_state=seed if shown else None)
@@ -264,7 +269,7 @@ def _pair(
         elif info.family == "texts":
             fit = TextFitSpec(model=model.name, dataset=dataset.name, examples=examples.key, **common)
         else:
-            refs = [stored(split, spec, seed) for split in splits_of(spec, evaluated) for seed in seeds]
+            refs = [stored(split, spec, seed) for split in splits_of(spec, evaluated, dataset) for seed in seeds]
             common |= {"model": model.name, "dataset": dataset.name, "states": tuple(dict.fromkeys(refs))}
             if spec.scoring:
                 fit = WordScoresFitSpec(**common, scoring=spec.scoring)
@@ -285,8 +290,6 @@ def _pair(
             metrics=Step(MetricsSpec.model_validate(where)),
         )
 
-    methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
-    methods = [spec for spec in methods if not (unserved(spec, model) or unserved_labels(spec, dataset))]
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
     compared = compared_steps(methods, fits)
     return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, word_scores, fits, compared)

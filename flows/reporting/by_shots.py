@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from flows.reporting.effects import sort_shots
 from flows.reporting.results import Results, Row
 from flows.reporting.table import Table
+from vocabsem.label_kinds import headline
 
 Tables = list[Table]
 
 
-def with_interval(row: Row, metric: str = "macro_f1") -> str:
-    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`."""
+def with_interval(row: Row, metric: str | None = None) -> str:
+    """Return a metric with its interval, as in `0.850 [0.800, 0.900]`; by default the one that it is judged by."""
+    metric = metric or headline(row)
     return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
 
 

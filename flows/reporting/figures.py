@@ -16,6 +16,7 @@ from flows.reporting.run_summary import RunSummary
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, scatter, unit_axis
 from tasks.views.report_data import errors, layer_profile, moved
 from vocabsem.geometry import Projection
+from vocabsem.label_kinds import headline
 from vocabsem.metrics import Reliability
 from warehouse.catalog import reads
 
@@ -40,11 +41,13 @@ def report_figures(
     summary: RunSummary, results: Results, dataset: str, projection: Projection
 ) -> Iterator[ReportFigure]:
     """Yield every figure whose data are there: scores from the catalog, the rest from partitions still in the lake."""
+    rows = results.of(dataset)
     note = (
-        "Macro-F1 on test data with its 95 % interval: ours and its controls, the best rival and the best other"
-        " control. Check a name to see its line, hover it to highlight the line."
+        f"{'Macro-F1' if headline(rows[0]) == 'macro_f1' else 'Accuracy'} on test data with its 95 % interval: ours and"
+        " its controls, the best rival and the best other control. Check a name to see its line, hover it to highlight"
+        " the line."
     )
-    curves = label_efficiency(dataset, results.of(dataset))
+    curves = label_efficiency(dataset, rows)
     yield ReportFigure(f"Label efficiency on {dataset}", note, curves.large(), large=True)
     fits = summary.fits_of(results.model, dataset)
     controls = {spec.name for spec in results.specs if spec.is_control}

@@ -18,10 +18,11 @@ from flows.reporting.sections import SECTIONS
 from flows.reporting.table import Table
 from flows.reporting.templating import render
 from vocabsem.geometry import Projection
+from vocabsem.label_kinds import headline
 from warehouse.home import Home
 
 QUESTIONS = {NONE: "both over none", RANDOM: "both over random"}  # whose differences the gains are
-MARGIN = 0.02  # of macro-F1, on both sides of a leaderboard's bars
+MARGIN = 0.02  # of macro-F1 or accuracy, on both sides of a leaderboard's bars
 
 
 def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projection) -> str:
@@ -58,15 +59,17 @@ def _part(
     summary: RunSummary, results: Results, dataset: str, lines: dict[tuple[str, str], list[str]], projection: Projection
 ) -> dict[str, Any]:
     rows = [row for row in results.best_informed(results.specs, dataset) if row]
+    metric = headline(rows[0])
     return {
         "dataset": dataset,
         "gains": lines.get((dataset, results.model), []),
-        "low": max(0.0, min(row["macro_f1_low"] for row in rows) - MARGIN),
-        "high": min(1.0, max(row["macro_f1_high"] for row in rows) + MARGIN),
+        "metric": metric,
+        "low": max(0.0, min(row[f"{metric}_low"] for row in rows) - MARGIN),
+        "high": min(1.0, max(row[f"{metric}_high"] for row in rows) + MARGIN),
         "of_kind": {
-            head: metric
-            for head, metric in (("micro-F1", "micro_f1"), ("QWK", "qwk"), ("MAE", "mae"))
-            if any(row[metric] is not None for row in rows)
+            head: name
+            for head, name in (("micro-F1", "micro_f1"), ("QWK", "qwk"), ("MAE", "mae"))
+            if any(row[name] is not None for row in rows)
         },
         "board": sorted(rows, key=itemgetter("rank")),
         "tables": of_dataset(results, dataset),
@@ -98,7 +101,8 @@ def _overview(results: Results) -> Table:
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
     return Table(
         "Summary",
-        "Macro-F1 of the best method with the fewest and the most labels, and the gain of the reference method.",
+        "Macro-F1, of choices accuracy, of the best method with the fewest and the most labels, and the gain of the"
+        " reference method.",
         [heads[column] for column in used],
         [[row[column] for column in used] for row in rows],
     )

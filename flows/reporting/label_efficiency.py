@@ -1,4 +1,4 @@
-"""Chart the macro-F1 of each method on one data set by labeled examples per class, with its 95 % interval."""
+"""Chart the macro-F1, of choices the accuracy, of each method by labeled examples per class, with its 95 % interval."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from flows.planning.contrasts import REFERENCE
 from flows.reporting.effects import shots_order
 from flows.reporting.svg import Axes, LineChart, Series, unit_axis
+from vocabsem.label_kinds import headline
 
 SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals stay apart
 FEW = 5  # methods that are all shown
@@ -26,6 +27,8 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
     for row in rows:
         curves.setdefault(row["method"], []).append(row)
     shown = _shown(curves)
+    metric = headline(next(iter(curves.values()))[0])
+    what = "accuracy" if metric == "accuracy" else "macro-F1"
     names = sorted(curves, key=lambda name: shown.index(name) if name in shown else len(shown))
     x = shot_positions({row["shots"] for curve in curves.values() for row in curve})
     series = []
@@ -35,9 +38,9 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
         series.append(
             Series(
                 name,
-                [(x[row["shots"]] + beside, row["macro_f1"]) for row in curve],
+                [(x[row["shots"]] + beside, row[metric]) for row in curve],
                 [_tooltip(row) for row in curve],
-                [(row["macro_f1_low"], row["macro_f1_high"]) for row in curve],
+                [(row[f"{metric}_low"], row[f"{metric}_high"]) for row in curve],
                 highlighted=name == REFERENCE,
                 level=[row["shots"] for row in curve] == ["0"],
                 on_demand=len(curves) > FEW and name not in shown,
@@ -45,15 +48,16 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
         )
     bounds = [bound for one in series for interval in one.intervals for bound in interval]
     y, ticks = unit_axis(min(bounds), max(bounds))
-    axes = Axes((min(x.values()) - MARGIN, max(x.values()) + MARGIN), y, x, ticks, X_LABEL, "macro-F1")
-    alt = f"Macro-F1 on {dataset} by labeled examples per class, {len(series)} methods; the values are in the table."
+    axes = Axes((min(x.values()) - MARGIN, max(x.values()) + MARGIN), y, x, ticks, X_LABEL, what)
+    name = f"{what[0].upper()}{what[1:]}"
+    alt = f"{name} on {dataset} by labeled examples per class, {len(series)} methods; the values are in the table."
     return LineChart(alt, series, axes)
 
 
 def _shown(curves: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
     """Return the reference, the best of its rivals, its own controls, and the best of the other controls.
 
-    The best is that of the highest macro-F1 with the most labels.
+    The best is that of the highest figure with the most labels.
     """
     controls = [name for name, curve in curves.items() if curve[0]["control"]]
     own = [name for name in curves if name.partition("+")[0] == REFERENCE]
@@ -62,7 +66,7 @@ def _shown(curves: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
 
     def merit(name: str) -> float:
         most = max(curves[name], key=lambda row: shots_order(row["shots"]))
-        return float(most["macro_f1"])
+        return float(most[headline(most)])
 
     best = [max(names, key=merit) for names in (rivals, others) if names]
     ours = [name for name in own if name == REFERENCE or name in controls]
@@ -79,5 +83,6 @@ def shot_positions(shots: set[str]) -> dict[str, float]:
 
 
 def _tooltip(row: Mapping[str, Any]) -> str:
-    interval = f"[{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]"
-    return f"{row['method']}, {row['shots']} shots: {row['macro_f1']:.3f} {interval}"
+    metric = headline(row)
+    interval = f"[{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
+    return f"{row['method']}, {row['shots']} shots: {row[metric]:.3f} {interval}"

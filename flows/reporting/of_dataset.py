@@ -1,7 +1,8 @@
-"""Build the tables of one data set: macro-F1, and the metrics of its kind of labels."""
+"""Build the tables of one data set: macro-F1, of choices accuracy, and the metrics of its kind of labels."""
 
 from flows.reporting.by_shots import Tables, by_shots, with_interval
 from flows.reporting.results import Results, Row
+from vocabsem.label_kinds import headline
 
 OF_KINDS = (
     (
@@ -21,13 +22,16 @@ OF_KINDS = (
 
 def of_dataset(results: Results, dataset: str) -> Tables:
     """Tabulate the scores on one data set with their intervals; those of its kind of labels in a table of their own."""
-    note, rows = "Macro-F1 with its 95 % interval, by labeled examples per class.", results.of(dataset)
+    rows = results.of(dataset)
+    judged = headline(rows[0]) if rows else "macro_f1"
+    what = "Macro-F1" if judged == "macro_f1" else "Accuracy of choices"
+    note = f"{what} with its 95 % interval, by labeled examples per class."
     tables = by_shots(
         results,
         dataset,
         note,
         rows,
-        lambda rows: float(rows[0]["macro_f1"]),
+        lambda rows: float(rows[0][judged]),
         lambda rows: with_interval(rows[0]),
         complete=False,
     )

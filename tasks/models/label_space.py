@@ -6,11 +6,15 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.models.extensions import method_name
 from tasks.models.loaded import label_ids
 from tasks.steps.facts import AnchorsFacts, WordScoresFacts, facts_of
-from tasks.steps.specs import WordScoresFitSpec
+from tasks.steps.kinds import spec_of
+from tasks.steps.specs import WordScoresFitSpec, WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.choice_scores import choice_space
 from vocabsem.label_space import LabelSpace, Vocabulary
+from vocabsem.methods.registry import method_info
 from vocabsem.word_scores import score_space
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -40,11 +44,16 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
 
 
 def word_space(home: Home, spec: WordScoresFitSpec) -> LabelSpace:
-    """The space of the word scores that a fit reads: its label logits are the scores themselves."""
+    """The space of the scores of words or options that a fit reads: its label logits are the scores themselves."""
     where = {"model": spec.model, "dataset": spec.dataset, "split": "test"}
     key = next(ref.key for ref in spec.states if ref.split == "test")
     manifest = Lake(home).partition(spec.reads, key, **where).manifest()
     assert manifest is not None
+    scored = spec_of(manifest)
+    assert isinstance(scored, WordScoresSpec)
+    if scored.options:
+        less = method_info(method_name(home, spec.method)).background == "content_free"
+        return choice_space(scored.options, spec.scoring, content_free=scored.content_free, less_content_free=less)
     tokens = facts_of(manifest, WordScoresFacts).words
     numbers = iter(range(len(tokens)))
     words = [list(islice(numbers, 1 if isinstance(mine, str) else len(mine))) for mine in spec.words]

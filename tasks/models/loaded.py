@@ -73,10 +73,12 @@ def tokenizing(card: ModelCard, home: Home) -> "Iterator[PreTrainedTokenizerBase
 
 
 def word_ids(model: ModelCard, spec: WordScoresSpec, home: Home) -> list[list[int]]:
-    """Token ids of each word that is scored, whole, as it follows a prompt.
+    """Token ids of each word that is scored, whole, as it follows a prompt; none where each row has its own options.
 
     Raises LabelWordError, also for a word that with the longest prompt is longer than the model's context.
     """
+    if not spec.words:
+        return []
     with tokenizing(model, home) as tokenizer:
         card = spec.dataset.partition("@")[0]
         ids = label_tokens(tokenizer, spec.words, strategy="whole", dataset=card, chat=model.conversation)

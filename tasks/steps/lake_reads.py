@@ -34,6 +34,12 @@ def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
     return facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts).rows
 
 
+def label_names(home: Home, dataset: str, key: str) -> list[str]:
+    """Return the names of the classes of published examples, in order."""
+    facts = facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts)
+    return [each.name for each in facts.classes]
+
+
 def split_rows(
     home: Home, dataset: str, key: str, split: str, columns: Sequence[str] | None = None, span: slice = slice(None)
 ) -> pa.Table:

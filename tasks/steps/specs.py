@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, role
+from vocabsem.choice_scores import ChoiceScoring
 from vocabsem.layers import Layer, Pooling
 from vocabsem.shots import OnInsufficient
 
 Shots = int | Literal["all"]
 LabelWords = str | tuple[str, ...]
-Scoring = Literal["exact", "exact_mean"]
 SPLITS = ("train", "validation", "test")
 
 
@@ -129,15 +129,21 @@ class StatesSpec(SplitSpec):
 
 
 class WordScoresSpec(SplitSpec):
-    """The exact log-probabilities of label words after the prompts of one split."""
+    """The exact log-probabilities of label words, or of each row's own options, after the prompts of one split."""
 
     kind: ClassVar[str] = "word_scores"
 
     words: tuple[str, ...]
-    """The words, of any number of tokens."""
+    """The words, of any number of tokens; with `options`, the letters before them, or none to score their texts."""
+    options: int = 0
+    """The most options of a row; 0 where the words are the same for all rows."""
+    content_free: bool = False
+    """Whether options are scored after content-free prompts too."""
 
     def columns(self, hidden_size: int) -> int:
-        return len(self.words)
+        if not self.options:
+            return len(self.words)
+        return self.options * (self.options if self.words else 6 if self.content_free else 3)
 
 
 class StatesRef(Frozen):
@@ -244,8 +250,8 @@ class WordScoresFitSpec(StoredFitSpec):
 
     reads: ClassVar[str] = WordScoresSpec.kind
 
-    scoring: Scoring
-    """Of a word: the sum over its tokens, or the mean."""
+    scoring: ChoiceScoring
+    """Of a word or an option: the sum over its tokens, the mean, the sum by its characters; or of its letter."""
 
 
 class AdapterFitSpec(FitSpec, PromptSpec):

@@ -33,7 +33,7 @@ def pieces(
     """
     held: list[pa.RecordBatch] = []
     count = 0
-    for batch in read_batches(path, format_of(path), columns, options, nested=nested):
+    for batch in read_batches(path, format_of(path), columns, options, nested=columns if nested else ()):
         while len(batch):
             taken = batch.slice(0, rows - count)
             held.append(taken)

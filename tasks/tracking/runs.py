@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.tracking.markdown import escape, pipes
 from tasks.tracking.store import store, store_lock
 from vocabsem.installation import CHECKOUT, ROOT
+from vocabsem.label_kinds import headline
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -214,13 +215,15 @@ def _headline(rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]], at: 
         if known and len(known) == len(chosen):
             values[f"best_{name}"] = fmean(known)
     if len(best) > 1:
-        values |= {f"best_macro_f1/{row['dataset']}/{row['model']}": row["macro_f1"] for row in best}
+        values |= {
+            f"best_{name}/{row['dataset']}/{row['model']}": row[name] for row in best for name in [headline(row)]
+        }
     return [Metric(name, value, at, 0) for name, value in values.items()]
 
 
 def _preferred(best: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return for each data set and model the fit that validation prefers."""
-    return [row for row in best if row["rank"] == 1 and row["validation_macro_f1"] is not None]
+    return [row for row in best if row["rank"] == 1 and row[f"validation_{headline(row)}"] is not None]
 
 
 def _milliseconds(seconds: float) -> int:
@@ -239,13 +242,21 @@ def _input(dataset: DatasetInput) -> Any:
 
 def _note(best: Sequence[Mapping[str, Any]]) -> str:
     """Return the run's description on MLflow's pages: the fits that validation prefers."""
-    heads = ["data set", "model", "best on validation data", "shots", "macro-F1 on test data", "95 %"]
+    heads = [
+        "data set",
+        "model",
+        "best on validation data",
+        "shots",
+        "macro-F1 (of choices accuracy) on test data",
+        "95 %",
+    ]
     rows = [
         [
             *(row[name] for name in ("dataset", "model", "method", "shots")),
-            *(f"{row['macro_f1']:.3f}", f"{row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}"),
+            *(f"{row[name]:.3f}", f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"),
         ]
         for row in best
+        for name in [headline(row)]
     ]
     return "\n".join(pipes(heads, rows)) if rows else ""
 
@@ -258,7 +269,7 @@ def _finite(scores: Mapping[str, Any], name: str) -> float | None:
 def _leaderboard(rows: Sequence[ResultRow]) -> dict[str, list[Any]]:
     """Return MLflow's form of a table: columns and rows, best macro-F1 first within each data set."""
     scores = ("macro_f1", "accuracy", "nll", "ece", "brier")
-    ordered = sorted(rows, key=lambda row: (row.dataset, -(_finite(row.scores, "macro_f1") or 0.0)))
+    ordered = sorted(rows, key=lambda row: (row.dataset, -(_finite(row.scores, headline(row.scores)) or 0.0)))
     data = [
         [row.dataset, row.model, row.method, row.shots, *(_finite(row.scores, name) for name in scores)]
         for row in ordered

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,10 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
     table = run.examples(where["dataset"], ["id", "split", "label", "fields"])
     table = table.filter(pc.equal(table["split"], split))
     labels = table["label"].to_numpy()
+    (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
+    card = examples["payload"]["card"]
+    names = [label["name"] for label in card["labels"]] if "choices" in card else []
+    metrics = _metrics(names)
     for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
         task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
         states = run.states_of(fit, split, seed)
@@ -104,14 +108,16 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
         ]
         prompts = [template.format_map(doc | {MASK: f"{{{MASK}}}"}) for doc in docs]
         rows = zip(docs, prompts, labels.tolist(), probabilities, strict=True)
-        samples = [_sample(number, *row, payload["words"]) for number, row in enumerate(rows)]
+        samples = [
+            _sample(number, *row, _answers(row[0], names) or payload["words"]) for number, row in enumerate(rows)
+        ]
         unit = {
-            "results": {"alias": task, "sample_len": len(labels)} | _figures(labels, probabilities),
+            "results": {"alias": task, "sample_len": len(labels)} | _figures(labels, probabilities, metrics),
             "group_subtasks": [],
-            "configs": _config(run, task, where, seed, template, payload) | {"num_fewshot": shown},
+            "configs": _config(run, task, where, seed, template, payload, names) | {"num_fewshot": shown},
             "versions": run.record["versions"].get("vocabsem"),
             "n-shot": shown,
-            "higher_is_better": dict.fromkeys(METRICS, True),
+            "higher_is_better": dict.fromkeys(metrics, True),
             "n-samples": {"original": len(labels), "effective": len(labels)},
         }
         yield task, unit, samples
@@ -123,11 +129,21 @@ def _template(payload: Mapping[str, Any], table: pa.Table) -> str:
     return str(payload.get("template") or "\n".join(f"{{{name}}}" for name in names))
 
 
+def _metrics(names: Sequence[str]) -> list[str]:
+    """Return the metrics of a task: accuracy alone of choices, where names are those of their places."""
+    return ["acc"] if names else list(METRICS)
+
+
+def _answers(doc: Row, names: Sequence[str]) -> list[str]:
+    """Return the options of a row, by the names of their labels; none where all rows have the same label words."""
+    return [doc[name] for name in names if name in doc]
+
+
 def _sample(
     number: int, doc: Row, prompt: str, label: int, probabilities: NDArray[np.float32], words: list[str]
 ) -> Row:
     chosen = int(probabilities.argmax())
-    logs = [math.log(max(float(each), EPSILON)) for each in probabilities]
+    logs = [math.log(max(float(each), EPSILON)) for each in probabilities[: len(words)]]
     answers = [[str(log), str(index == chosen)] for index, log in enumerate(logs)]
     return {
         "doc_id": number,
@@ -145,29 +161,35 @@ def _sample(
     }
 
 
-def _figures(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> Row:
+def _figures(labels: NDArray[np.int32], probabilities: NDArray[np.float32], metrics: Sequence[str]) -> Row:
     """Return metrics as the harness names them; the deviation of the mean is known of accuracy alone."""
     scores = evaluate(labels, probabilities)
-    figures: Row = {f"{name},{FILTER}": scores[ours] for name, ours in METRICS.items()}
+    figures: Row = {f"{name},{FILTER}": scores[METRICS[name]] for name in metrics}
     hits = (probabilities.argmax(1) == labels).astype(float)
     deviation = float(hits.std(ddof=1) / math.sqrt(len(hits))) if len(hits) > 1 else "N/A"
-    return figures | {f"acc_stderr,{FILTER}": deviation, f"macro_f1_stderr,{FILTER}": "N/A"}
+    return figures | {f"{name}_stderr,{FILTER}": deviation if name == "acc" else "N/A" for name in metrics}
 
 
 def _config(
-    run: RecordedRun, task: str, where: Mapping[str, str], seed: int, template: str, payload: Mapping[str, Any]
+    run: RecordedRun,
+    task: str,
+    where: Mapping[str, str],
+    seed: int,
+    template: str,
+    payload: Mapping[str, Any],
+    names: Sequence[str],
 ) -> Row:
     (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
     return {
         "task": task,
         "dataset_path": where["dataset"],
         "doc_to_text": template,
-        "doc_to_choice": payload["words"],
+        "doc_to_choice": f"{{{{[{', '.join(names)}]}}}}" if names else payload["words"],
         "target_delimiter": " ",
         "output_type": "multiple_choice",
         "metric_list": [
             {"metric": name, "aggregation": "mean" if name == "acc" else name, "higher_is_better": True}
-            for name in METRICS
+            for name in _metrics(names)
         ],
         "metadata": {
             "method": where["method"],

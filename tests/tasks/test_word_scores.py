@@ -124,7 +124,7 @@ def test_words_that_a_model_cannot_score_are_named_before_anything_runs(world):
 @pytest.mark.parametrize(
     ("methods", "says"),
     [
-        ([{"method": "zero_shot", "scoring": "longest"}], "Input should be 'exact' or 'exact_mean'"),
+        ([{"method": "zero_shot", "scoring": "longest"}], "Input should be 'exact', 'exact_mean'"),
         ([{"method": "ridge", "scoring": "exact"}], "method ridge.exact has scoring: ridge reads more of a prompt"),
     ],
 )

@@ -148,3 +148,13 @@ def test_bootstrap_is_quick():
     start = time.process_time()
     bootstrap(labels, probabilities)
     assert time.process_time() - start < 5
+
+
+def test_an_answer_that_is_always_the_same_place_has_the_interval_of_a_binomial_share():
+    labels = np.tile(np.arange(4), 75)
+    always_first = np.tile(np.eye(4)[0], (1, len(labels), 1))
+    low, high = resample(labels, always_first, metrics=("accuracy",), by_class=False)["accuracy"].interval()
+    half = 1.96 * np.sqrt(0.25 * 0.75 / len(labels))
+    # ends of a 95 % interval from 1000 resamples wander by a fifth of the standard deviation
+    assert [low, high] == pytest.approx([0.25 - half, 0.25 + half], abs=0.4 * half / 1.96)
+    assert resample(labels, always_first, metrics=("accuracy",))["accuracy"].interval() == (0.25, 0.25)

@@ -12,7 +12,7 @@ from tests.vocabsem.test_extraction import LONG_PREFIX, PROMPTS
 from vocabsem.errors import ComputationFailed, DataError
 from vocabsem.extraction import keeps_keys_and_values
 from vocabsem.language_model import load_model
-from vocabsem.word_scores import _batches, score_words
+from vocabsem.word_scores import _batches, score_options, score_words
 
 WHOLLY_DOUBLE = {"gpt2", "opt"}  # others have norms, rotations or softmaxes in float32 whatever the dtype
 WORDS = [[7], [12, 5], [12, 5, 9, 20], [3, 3], [44, 12, 5]]  # one begins with another, one has a token twice
@@ -87,7 +87,7 @@ def test_a_word_without_tokens_and_scores_that_are_not_finite_are_refused(tmp_pa
         score_words(model, PROMPTS, [[4], []])
     with torch.no_grad():
         model.network.model.embed_tokens.weight[360] = torch.nan
-    with pytest.raises(ComputationFailed, match="a label word after prompt 1 has a score that is not finite"):
+    with pytest.raises(ComputationFailed, match="label word 0 after prompt 1 has a score not finite"):
         score_words(model, [PROMPTS[0], [7, 360, 9], PROMPTS[1]], WORDS)
 
 
@@ -128,11 +128,45 @@ def test_no_prompts_have_no_scores(one):
     assert score_words(one, [], WORDS).shape == (0, len(WORDS))
 
 
-@given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 200), st.integers(0, 20))
-def test_batches_hold_every_prompt_once_of_one_length_within_the_budget(lengths, budget, words):
-    batches = list(_batches(lengths, budget, words))
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 20)), max_size=40), st.integers(1, 200))
+def test_batches_hold_every_prompt_once_of_one_length_within_the_budget(sizes, budget):
+    lengths, following = [length for length, _ in sizes], [tokens for _, tokens in sizes]
+    batches = list(_batches(lengths, budget, following))
     assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
     for rows in batches:
         assert len({lengths[row] for row in rows}) == 1
-        assert len(rows) == 1 or len(rows) * (lengths[rows[0]] + words) <= budget
+        assert len(rows) == 1 or sum(lengths[row] + following[row] for row in rows) <= budget
     assert [lengths[rows[0]] for rows in batches] == sorted((lengths[rows[0]] for rows in batches), reverse=True)
+
+
+OPTIONS = [[[7], [12, 5]], [[44, 12, 5, 9], [3], [3, 3]], [[8, 8]], [[5, 6, 7], [12], [9, 20], [9]]]
+
+
+def test_options_of_each_prompt_equal_a_whole_forward_of_prompt_and_option(model):
+    """Whatever stands beside a prompt in its batch, alone in one, or behind a shared beginning."""
+    for prompts in ([[4, 5, 6], [9, 2, 7], [3, 11, 12], [8, 1]], LONG_PREFIX[:4]):
+        with torch.inference_mode():
+            expected = [plainly(model, [p], mine)[0] for p, mine in zip(prompts, OPTIONS, strict=True)]
+            in_float64 = (model.network.double(), score_options(model, prompts, OPTIONS))[1]
+            model.network.float()
+            alone = score_options(model, prompts, OPTIONS, budget=1)
+        assert [len(row) for row in alone] == [2, 3, 1, 4]
+        within = 1e-12 if model.network.config.model_type in WHOLLY_DOUBLE else 1e-6
+        np.testing.assert_allclose(np.concatenate(in_float64), np.concatenate(expected), rtol=within)
+        np.testing.assert_allclose(np.concatenate(alone), np.concatenate(expected), rtol=1e-4, atol=1e-4)  # float32
+
+
+def test_more_prompts_than_a_block_of_logits_keep_their_scores(one):
+    prompts = [[token, 5, 6] for token in range(3, 203)]
+    options = [[[token], [7, token]] if token % 3 else [[token]] for token in range(3, 203)]
+    together = score_options(one, prompts, options, budget=10_000)
+    for row in (0, 127, 128, 199):
+        np.testing.assert_allclose(together[row], score_options(one, [prompts[row]], [options[row]])[0], atol=1e-4)
+
+
+def test_an_option_whose_score_is_not_finite_is_named(tmp_path):
+    model = load_model(save("llama", tmp_path), tmp_path / "cache", dtype="float32")
+    with torch.no_grad():
+        model.network.model.embed_tokens.weight[360] = torch.nan
+    with pytest.raises(ComputationFailed, match="option 1 after prompt 1 has a score not finite"):
+        score_options(model, [[4, 5], [4, 7]], [[[4], [5]], [[4], [360, 7]]])

@@ -1,12 +1,12 @@
 """What cards are made of: strict types, a label, a rule of splitting, where a local copy lies."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vocabsem.prompting import validate_template
 
-__all__ = ["Card", "Label", "LocalCopy", "SplitRule", "words_of"]
+__all__ = ["Card", "Choices", "Label", "LocalCopy", "SplitRule", "words_of"]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -78,6 +78,17 @@ class Label(Card):
     def words(self) -> list[str]:
         """The label words of this class; the first is the one that demonstrations show."""
         return words_of(self.word)
+
+
+class Choices(Card):
+    """The options of each row, of which one is right."""
+
+    columns: Text | Annotated[list[Text], Field(min_length=2)]
+    """The column of a list of options, or a column for each option, in order."""
+    answer: Literal["value", "text"] = "value"
+    """What the label column has: the `value` of the right option's place in `labels`, or that option's `text`."""
+    letters: Template | None = None
+    """The prompt that lists the options, as in `{text} A. {A} B. {B} Answer:`, each by the name of its label."""
 
 
 class SplitRule(Card):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from vocabsem.cards.base import (
     Card,
+    Choices,
     Label,
     LocalCopy,
     Name,
@@ -69,15 +70,18 @@ class DatasetCard(Card):
     drop_unlisted: bool = False
     """Whether rows whose label is none of `labels` are dropped and counted; otherwise they are an error."""
     fields: Annotated[dict[str, str], Field(min_length=1)]
-    """Template field → column. For `folder`, the column is `text`."""
+    """Template field → column. For `folder`, the column is `text`; of nested JSON, a path: question.stem, gold.0."""
     label_column: str
     """Column of the labels; for `folder` it is `label`, the folder's name."""
     labels: Annotated[list[Label], Field(min_length=2)]
     """The classes, in class order."""
     label_kind: LabelKind = "nominal"
-    """`ordinal`: the classes are in order, as they are listed; `multi`: a row has any number of the labels."""
+    """`ordinal`: the classes are in order, as they are listed; `multi`: a row has any number of the labels;
+    `choice`: they are the places of options that differ by row."""
     separator: Text | None = None
     """Of `multi`: what stands between a row's labels; without one the label column holds lists."""
+    choices: Choices | None = None
+    """Of `choice`: where the options are."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
@@ -153,6 +157,7 @@ class DatasetCard(Card):
             raise ValueError(f"separator {self.separator!r} stands between several labels: set label_kind to 'multi'")
         if self.separator and (inside := [v for label in self.labels for v in label.values if self.separator in v]):
             raise ValueError(f"label value {inside[0]!r} holds the separator {self.separator!r}: give another")
+        self._check_choices()
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"
@@ -163,6 +168,27 @@ class DatasetCard(Card):
             raise ValueError(f"local.fields are {_listed(self.local.fields)}, but fields are {_listed(self.fields)}")
         return self
 
+    def _check_choices(self) -> None:
+        """Refuse options of other label kinds, a choice without any, and a prompt of letters that lacks some."""
+        if (self.choices is None) == (self.label_kind == "choice"):
+            raise ValueError("label_kind: choice and choices go together: give both, or neither")
+        if self.choices is None:
+            return
+        if self.local is not None:
+            raise ValueError("local has no options: leave it out of a card with choices")
+        if shared := {*self.fields, MASK} & set(self.label_names):
+            raise ValueError(
+                f"fields and labels share the name {_listed(shared)}, which stands for an option: rename one"
+            )
+        wanted = {*self.fields, *self.label_names}
+        if self.choices.letters is not None and (named := field_names(self.choices.letters)) != wanted:
+            raise ValueError(
+                f"choices.letters names {_listed(named)}, but fields and labels are {_listed(wanted)}: name each"
+            )
+        columns = self.choices.columns
+        if isinstance(columns, list) and len(columns) != self.classes:
+            raise ValueError(f"choices.columns has {len(columns)} columns for {self.classes} labels")
+
     def content(self) -> dict[str, Any]:
         """Return all in this card that determines which examples are read, JSON-able: neither prompts nor prose.
 
@@ -172,12 +198,14 @@ class DatasetCard(Card):
         -------
         dict of str to value
         """
-        new = set() if self.drop_unlisted else {"drop_unlisted"}  # keys made before they were there stay
-        new |= set() if self.separator else {"separator"}
+        new = {key for key in ("drop_unlisted", "separator", "choices") if not getattr(self, key)}
+        # Keys of cards that were made before these fields were there stay.
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
         if self.label_kind == "multi":
             kept["label_kind"] = self.label_kind
+        if self.choices:
+            del kept["choices"]["letters"]
         kept["labels"] = [{"name": label.name, "values": label.values} for label in self.labels]
         return kept
 

@@ -25,6 +25,7 @@ BUILT_IN = (
         name="zero_shot",
         summary="The model's own answer: its logits of the label words.",
         target="vocabsem.methods.zero_shot:ZeroShot",
+        label_kinds=("nominal", "ordinal", "choice"),
         reads_answers_alone=True,
         fit_copies=(0.0, 0.3),
         needs_labels=False,

@@ -170,6 +170,7 @@ class PointwiseMutualInformation(BackgroundCalibration):
 
     name = "pmi"
     background = "content_free"
+    label_kinds = ("nominal", "ordinal", "choice")
 
     def _mean(self, log_p: Floats) -> NDArray[np.float64]:
         return np.asarray(log_p.mean(axis=0))

@@ -172,6 +172,7 @@ RIVALS = (
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
         params={},
+        label_kinds=("nominal", "ordinal", "choice"),
     ),
     MethodInfo(
         name="kernel_svc",

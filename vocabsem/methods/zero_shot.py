@@ -38,6 +38,7 @@ class ZeroShot(Method):
     needs_labels = False
     background = "none"
     reads_answers_alone = True
+    label_kinds = ("nominal", "ordinal", "choice")
 
     space: LabelSpace
 

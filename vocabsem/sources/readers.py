@@ -12,6 +12,7 @@ from vocabsem.errors import DataError
 from vocabsem.sources import tables
 from vocabsem.sources.arrow_rows import arrow_schema
 from vocabsem.sources.fetching import fetch
+from vocabsem.sources.nested import column_of_path, texts_at
 
 __all__ = ["Columns", "Part", "class_names", "fetch_files", "parts_of"]
 
@@ -35,8 +36,8 @@ class Part:
     """The one of the labels."""
     values: frozenset[str]
     """The card's values of the labels."""
-    lists: bool = False
-    """Whether the label column holds lists, which become JSON."""
+    lists: frozenset[str] = frozenset()
+    """Columns that may hold lists, which are given as JSON."""
 
     def batches(self) -> Iterator[Columns]:
         """Yield the rows in their order.
@@ -54,22 +55,29 @@ class Part:
             if form == "folder":
                 yield from _read_folder(path, self.options)
                 continue
-            self._check_columns(path, form)
+            paths_of = self._check_columns(path, form)
+            columns = list(dict.fromkeys(column for column, _ in paths_of.values()))
+            nested = {column for name, (column, keys) in paths_of.items() if keys or name in self.lists}
             names = class_names(path, form, self.label_column)
             numbered = {str(i): name for i, name in enumerate(names)}
-            for batch in tables.read_batches(path, form, self.columns, self.options, nested=self.lists):
-                table = {
-                    name: tables.strings(batch.column(i), path, name, lists=self.lists and name == self.label_column)
-                    for i, name in enumerate(self.columns)
-                }
+            for batch in tables.read_batches(path, form, columns, self.options, nested=nested):
+                table = {}
+                for name, (column, keys) in paths_of.items():
+                    values = batch.column(columns.index(column))
+                    if keys or name in self.lists:
+                        table[name] = texts_at(values.to_pylist(), keys, f"{name!r} of {path}", name in self.lists)
+                    else:
+                        table[name] = tables.strings(values, path, name)
                 if numbered and self.values.isdisjoint(numbered):
                     table[self.label_column] = [numbered.get(v, v) for v in table[self.label_column]]
                 yield table
 
-    def _check_columns(self, path: Path, form: Format) -> None:
+    def _check_columns(self, path: Path, form: Format) -> dict[str, tuple[str, list[str]]]:
+        """Return the column of each name, and the keys below it."""
         known = tables.column_names(path, form, self.options, self.columns)
-        for name in self.columns:
-            if name not in known:
+        paths_of = {name: column_of_path(name, known) for name in self.columns}
+        for name, (column, _) in paths_of.items():
+            if column not in known:
                 near = get_close_matches(name, known, n=1, cutoff=0.5)
                 listed = ", ".join(map(repr, known))[:200]
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
@@ -78,6 +86,7 @@ class Part:
                         f"its only column is {known[0][:100]!r}: if that is several, say with sep what is between them"
                     )
                 raise DataError(f"{path} has no column {name!r}: {hint}")
+        return paths_of
 
 
 def fetch_files(card: DatasetCard, cache: Path) -> dict[str, Path]:
@@ -129,9 +138,12 @@ def parts_of(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[
     listed: dict[str, list[tuple[Path, Format]]] = {split: [(files[split], card.format)] for split in card.files}
     if card.format == "hub":
         listed = _hub_files(card, files["all"], cache)
-    columns = list(dict.fromkeys([*card.fields.values(), card.label_column, *card.where]))
+    options = card.choices.columns if card.choices else []
+    lists = frozenset([options]) if isinstance(options, str) else frozenset()
+    columns = list(dict.fromkeys([*card.fields.values(), *(lists or options), card.label_column, *card.where]))
+    if card.label_kind == "multi" and card.separator is None:
+        lists |= {card.label_column}
     values = frozenset(value for label in card.labels for value in label.values)
-    lists = card.label_kind == "multi" and card.separator is None
     return [
         Part(name, paths, card.options, columns, card.label_column, values, lists) for name, paths in listed.items()
     ]

@@ -4,7 +4,7 @@ Rows come in batches, so that memory does not grow with the file. What text file
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain, islice
@@ -138,7 +138,7 @@ def schema_of(path: Path, form: Format, options: ReaderOptions = DEFAULTS, wante
 
 
 def read_batches(
-    path: Path, form: Format, columns: Sequence[str], options: ReaderOptions = DEFAULTS, *, nested: bool = False
+    path: Path, form: Format, columns: Sequence[str], options: ReaderOptions = DEFAULTS, *, nested: Collection[str] = ()
 ) -> Iterator["pa.RecordBatch"]:
     """Yield the rows in their order. Columns of text formats are strings.
 
@@ -150,8 +150,8 @@ def read_batches(
         Those to read.
     options
         As in `column_names`.
-    nested : bool
-        Whether lists and objects of JSON are given as JSON; otherwise they are an error.
+    nested : collection of str
+        Columns whose lists and objects of JSON are given as JSON; in others they are an error.
 
     Yields
     ------
@@ -177,7 +177,7 @@ def read_batches(
                 yield pa.record_batch([pa.array(values, pa.string()) for values in zip(*batch, strict=True)], schema)
 
 
-def strings(column: "pa.Array", path: Path, name: str, *, lists: bool = False) -> list[str]:
+def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
     """Return the values of a column as text, missing ones as empty text.
 
     Parameters
@@ -186,8 +186,6 @@ def strings(column: "pa.Array", path: Path, name: str, *, lists: bool = False) -
         Text of any kind, numbers, dates.
     path, name
         Named in errors.
-    lists : bool, default=False
-        Whether lists are written as JSON.
 
     Returns
     -------
@@ -196,7 +194,7 @@ def strings(column: "pa.Array", path: Path, name: str, *, lists: bool = False) -
     Raises
     ------
     DataError
-        For structures, and for lists that are not expected.
+        For lists and structures.
     """
 
     def text(value: Any) -> str:
@@ -204,8 +202,6 @@ def strings(column: "pa.Array", path: Path, name: str, *, lists: bool = False) -
             return ""
         if isinstance(value, bytes):
             return value.decode()
-        if isinstance(value, list) and lists:
-            return json.dumps(value, ensure_ascii=False, default=str)
         if isinstance(value, list | dict | tuple):
             raise DataError(f"column {name!r} of {path} holds {str(value)[:60]!r}, no text: write it out as text")
         return str(value)
@@ -251,14 +247,17 @@ def _text(path: Path, options: ReaderOptions) -> Iterator[TextIOWrapper]:
         yield text
 
 
-def _objects(file: TextIOWrapper, columns: Sequence[str], nested: bool) -> Iterator[list[str | None]]:
+def _objects(file: TextIOWrapper, columns: Sequence[str], nested: Collection[str]) -> Iterator[list[str | None]]:
     def text(name: str, value: Any) -> str | None:
         if value is None or isinstance(value, str):
             return value
         if not isinstance(value, list | dict):
             return str(value)
-        if not nested:
-            raise ValueError(f"column {name!r} holds {str(value)[:60]!r}, no text: write it out as text")
+        if name not in nested:
+            raise ValueError(
+                f"column {name!r} holds {str(value)[:60]!r}, no text: write it out as text, or name a path"
+                " to a text in it, as in gold.0"
+            )
         return json.dumps(value, ensure_ascii=False)
 
     for row in json_rows(file, LONGEST):

@@ -8,6 +8,7 @@ from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.finetuning import tune_method
 from tests.tasks.worlds import World, fit_of
+from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError
 from warehouse.lake.partition import Lake
 
@@ -68,7 +69,7 @@ def test_seeds_are_run_where_they_matter(experiment, spec, shots, seeds):
     ],
 )
 def test_only_states_that_are_read_are_extracted(method, splits):
-    assert splits_of(MethodSpec(method=method), ["test"]) == splits
+    assert splits_of(MethodSpec(method=method), ["test"], load_card("datasets", "trec")) == splits
 
 
 def test_fine_tuning_takes_no_demonstrations_and_no_unknown_setting(tmp_path):

@@ -8,6 +8,7 @@ from flows.planning.experiment import MethodSpec
 from flows.planning.method_rules import splits_of, unserved
 from tasks.steps.specs import StatesSpec, WordScoresSpec
 from tests.tasks.worlds import LABELS, World, model
+from vocabsem.cards.loader import load_card
 
 EXACT = {"method": "zero_shot", "scoring": "exact"}
 MEAN = {"method": "zero_shot", "scoring": "exact_mean"}
@@ -36,7 +37,7 @@ def test_other_splits_are_scored_as_the_method_needs_them(tmp_path):
     assert sorted(scored.word_scores) == ["content_free", "test", "train", "validation"]
     assert not scored.states
     spec = MethodSpec.model_validate({"method": "pmi", "scoring": "exact"})
-    assert splits_of(spec, ["test"]) == ["content_free", "test"]
+    assert splits_of(spec, ["test"], load_card("datasets", "trec")) == ["content_free", "test"]
 
 
 def test_demonstrations_give_scores_of_each_seed(tmp_path):

@@ -11,7 +11,7 @@ from flows.planning.plan import make_plan
 from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
-from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts
+from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts, WordScoresFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
@@ -27,14 +27,15 @@ MODEL |= {"prepend_bos": False, "parameters": 100, "hidden_size": 4, "vocabulary
 
 def rows(split, seed=0):
     words = np.random.default_rng([seed, len(split)]).integers(0, 1000, (ROWS[split], 4))
-    return [{"text": " ".join(map(str, each)), "label": CLASSES[i % 3]} for i, each in enumerate(words)]
+    texts = [" ".join(map(str, each)) for each in words]
+    return [{"text": t, "label": CLASSES[i % 3], "options": [f"{t} {c}" for c in "abc"]} for i, t in enumerate(texts)]
 
 
 def write_rows(folder, split, seed=0):
     (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(split, seed)))
 
 
-def write_cards(folder, datasets=("made",), ordinal=(), **experiment):
+def write_cards(folder, datasets=("made",), ordinal=(), choices=(), **experiment):
     """The cards below the folder. Returns the path of the experiment's."""
     folder.mkdir(exist_ok=True)
     for split in ROWS:
@@ -45,6 +46,7 @@ def write_cards(folder, datasets=("made",), ordinal=(), **experiment):
         card |= {"files": {split: f"file:{folder / split}.jsonl" for split in ROWS}, "fields": {"text": "text"}}
         card |= {"label_column": "label", "template": "{text} is", "split": {"validation": 0.2}}
         card |= {"label_kind": "ordinal"} if name in ordinal else {}
+        card |= {"label_kind": "choice", "choices": {"columns": "options"}} if name in choices else {}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))
     (folder / "model.yaml").write_text(yaml.safe_dump(MODEL))
     card = {"name": "tiny", "description": "a tiny world", "models": [str(folder / "model.yaml")]}
@@ -54,12 +56,12 @@ def write_cards(folder, datasets=("made",), ordinal=(), **experiment):
     return folder / "experiment.yaml"
 
 
-def record(folder, datasets=("made",), fitted=None, ordinal=(), **experiment):
+def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), **experiment):
     """Publish all that a run leaves. Returns its plan and its key.
 
     fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn.
     """
-    card, home = write_cards(folder, datasets, ordinal, **experiment), Home(folder / "home")
+    card, home = write_cards(folder, datasets, ordinal, choices, **experiment), Home(folder / "home")
     plan = make_plan(load_experiment(str(card)), home, placeholders=True)
     for pair in plan.pairs:
         build_examples.fn(home, pair.dataset, {split: folder / f"{split}.jsonl" for split in ROWS}, pair.examples)
@@ -72,6 +74,9 @@ def record(folder, datasets=("made",), fitted=None, ordinal=(), **experiment):
         for step in pair.states.values():
             ids = [row["id"] for row in table if row["split"] == step.spec.split]
             step.publish(Lake(home), state_table(ids), states_facts(step.spec, len(ids)))
+        for step in pair.word_scores.values():
+            ids = [row["id"] for row in table if row["split"] == step.spec.split]
+            step.publish(Lake(home), state_table(ids), scores_facts(len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
     key = record_run.fn(
@@ -113,6 +118,10 @@ def states_facts(spec, prompts):
         layers=(2,), pooling="last", dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0,
         seconds=(0.03 if shown else 0.01) * prompts, demonstrations=shown, norm=NormFacts(min=1.0, mean=2.0, max=3.0),
     )  # fmt: skip
+
+
+def scores_facts(prompts):
+    return WordScoresFacts(dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0, seconds=0.01, words=())
 
 
 def state_table(ids):

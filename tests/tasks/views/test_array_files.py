@@ -7,7 +7,7 @@ import pytest
 from datasets import load_from_disk
 
 from tasks.views.array_files import write_arrays
-from tests.warehouse.lakes import SPLITS, TOKENS, anchor, fill, state
+from tests.warehouse.lakes import SPLITS, TOKENS, anchor, fill, state, text_of
 from vocabsem.errors import BadInput
 from warehouse.catalog import reads
 from warehouse.catalog.catalog import rebuild
@@ -32,7 +32,7 @@ def test_states_are_those_of_the_lake_with_their_classes_and_texts(home, tmp_pat
         assert arrays["state"].dtype == np.float32
         ids = [f"{split}-{i}" for split in sorted(SPLITS) for i in range(SPLITS[split])]
         assert arrays["id"].tolist() == ids
-        assert arrays["text"].tolist() == [f"mr text {name}, it's fine" for name in ids]
+        assert arrays["text"].tolist() == [text_of("mr", name) for name in ids]
         assert set(arrays["label"].tolist()) == {0, 1}
 
 

@@ -10,4 +10,4 @@ from costs
 where experiment = lake.experiment_or_last($experiment) and dataset = coalesce($dataset, dataset)
     and shots = coalesce($shots, shots)
 group by model, method, shots, shots_order
-order by model, shots_order, macro_f1 desc nulls last, method;
+order by model, shots_order, macro_f1 desc nulls last, accuracy desc nulls last, method;

@@ -9,7 +9,7 @@ with shared(name, comment) as (values
     ('id', 'The example, of examples.id where examples.key is examples_key.'),
     ('latest', 'False for what is superseded: no experiment''s latest run goes back to it. Where no run knows its coordinates, true for their newest.'),
     ('layer', 'The layer''s number.'),
-    ('macro_f1', 'Macro-F1 over the classes that occur in labels or predictions, mean over the seeds.'),
+    ('macro_f1', 'Macro-F1 over the classes that occur in labels or predictions, mean over the seeds; NULL of choices.'),
     ('macro_f1_high', 'Upper end of its 95 % bootstrap interval over examples and seeds.'),
     ('macro_f1_low', 'Lower end of its 95 % bootstrap interval over examples and seeds.'),
     ('method', 'Method, with its variant.'),

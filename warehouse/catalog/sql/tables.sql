@@ -79,7 +79,7 @@ create table metrics (
     shots_order double not null,
     split varchar not null,  -- validation or test.
     seed integer,  -- Seed of the shots and the weights; NULL for the figure over all seeds.
-    metric varchar not null,  -- accuracy, macro_f1, nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels a text accuracy (of the whole set), macro_f1, micro_f1, nll, brier.
+    metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels a text accuracy (of the whole set), macro_f1, micro_f1, nll, brier.
     value double,  -- The figure; over the seeds, their mean.
     low double,  -- Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     high double,  -- Upper end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
