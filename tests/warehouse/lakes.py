@@ -32,7 +32,7 @@ CONTRASTS = [
 ]
 
 
-def text_of(dataset, name):
+def text_of(dataset: str, name: str) -> str:
     """The text of an example: one has no apostrophe."""
     return f"{dataset} text {name}, " + ("all fine" if name == "test-2" else "it's fine")
 
