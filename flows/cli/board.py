@@ -122,7 +122,7 @@ def has_metric(rows: Iterable[Row], name: str) -> bool:
 
 
 def interval_of(row: Row) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of what a row is with_headline by."""
+    """Return the ends of the 95 % interval of the metric by which a row is judged."""
     name = headline(row)
     return row[f"{name}_low"], row[f"{name}_high"]
 

@@ -58,7 +58,7 @@ def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
         for name in given:
             if name not in known:
                 raise BadInput(f"{option} {name!r} is unknown: {_nearest(name, known)}")
-    if not has_metric(rows, selection.metric):
+    if rows and not has_metric(rows, with_headline(selection, rows).metric):
         kinds = " or ".join(kinds_with(selection.metric))
         raise BadInput(
             f"--metric {selection.metric!r}: no data set on this leaderboard has it: it needs"

@@ -60,9 +60,10 @@ def print_leaderboards(home: Home, rows: Sequence[Row], selection: Selection) ->
 def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells: Cells) -> None:
     for pair in sorted({BOARD(row) for row in rows}):
         scores = [row for row in rows if BOARD(row) == pair]
-        if not has_metric(scores, selection.metric):
+        chosen = with_headline(selection, scores)
+        if not has_metric(scores, chosen.metric):
             continue
-        title = ", ".join(pair) + ": accuracy" * (with_headline(selection, scores) != selection)
+        title = ", ".join(pair) + ": accuracy" * (chosen != selection)
         for each in board(title, scores, selection, out.width):
             out.print(each)
             out.print()

@@ -66,7 +66,8 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
     """Return why a method is not run on a data set, None where it is."""
     kinds = method_info(spec.method).label_kinds
     if dataset.label_kind not in kinds:
-        return f"it serves {' and '.join(kinds)} labels, and these are {dataset.label_kind} (label_kind of its card)"
+        served = " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        return f"it serves {served} labels, and these are {dataset.label_kind} (label_kind of its card)"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of one label a text, and these texts have any number"
     return _unserved_options(spec, dataset)

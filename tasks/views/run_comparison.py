@@ -9,6 +9,7 @@ import numpy as np
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from vocabsem.comparison import Difference, difference
+from vocabsem.label_kinds import headline
 from vocabsem.resampling import resample
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -42,6 +43,8 @@ class RunComparison:
     """Rows of `reads.paired_fits`."""
     only_first: int
     only_second: int
+    choices: frozenset[str]
+    """Data sets whose labels are places of options, which are no classes to resample within."""
 
 
 def match_fits(
@@ -51,9 +54,9 @@ def match_fits(
     wanted = {name: value for name, value in (("dataset", dataset), ("method", method)) if value}
     rows = [row for row in reads.paired_fits(home, first, second) if wanted.items() <= row.items()]
     shared = [row for row in rows if row["first_key"] and row["second_key"]]
-    return RunComparison(
-        shared, sum(row["second_key"] is None for row in rows), sum(row["first_key"] is None for row in rows)
-    )
+    only_first, only_second = (sum(row[f"{other}_key"] is None for row in rows) for other in ("second", "first"))
+    choices = frozenset(row["dataset"] for row in reads.run_scores(home, second) if headline(row) == "accuracy")
+    return RunComparison(shared, only_first, only_second, choices)
 
 
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
@@ -63,12 +66,13 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])
-        first = _samples(home, row, row["first_key"], metric)
+        by_class = row["dataset"] not in comparison.choices
+        first = _samples(home, row, row["first_key"], metric, by_class)
         if row["first_key"] == row["second_key"]:
             value = _mean(first, metric)
             yield FitDifference(*named, value, value, Difference(0.0, 0.0, 0.0, 1.0), "the same predictions")
             continue
-        second = _samples(home, row, row["second_key"], metric)
+        second = _samples(home, row, row["second_key"], metric, by_class)
         values = _mean(first, metric), _mean(second, metric)
         if not _same_examples(home, row):
             yield FitDifference(*named, *values, None, "other test examples")
@@ -78,11 +82,11 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
             yield FitDifference(*named, *values, None, "no seed in common")
 
 
-def _samples(home: Home, row: dict[str, Any], key: str, metric: str) -> Samples:
+def _samples(home: Home, row: dict[str, Any], key: str, metric: str, by_class: bool) -> Samples:
     where = {name: row[name] for name in ("model", "dataset", "method", "shots")}
     predictions = Lake(home).partition("predictions", key, **where)
     seeds, labels, answers = split_answers(read_answers(predictions), "test")
-    return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES)
+    return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES, by_class=by_class)
 
 
 def _mean(samples: Samples, metric: str) -> float:

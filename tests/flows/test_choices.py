@@ -21,6 +21,7 @@ from tasks.steps.facts import RunFacts, facts_of
 from tasks.tracking.runs import ResultRow, _headline, _leaderboard, _note, _preferred
 from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
+from tasks.views.run_comparison import _samples, match_fits
 from tests.tasks.views.recorded import record, write_cards
 from vocabsem.errors import BadInput, CardError
 from warehouse.catalog import reads
@@ -128,6 +129,17 @@ def test_mlflow_has_accuracy_in_place_of_macro_f1(scored, quiz):
     assert "best_macro_f1" not in figures
     of_quiz = [row for row in _leaderboard(results)["data"] if row[0] == "quiz"]
     assert [row[2] for row in of_quiz] == sorted(SERVING, key=lambda method: -quiz[method]["accuracy"])
+
+
+def test_places_of_options_are_no_classes_to_resample_within(scored):
+    matched = match_fits(scored.home, scored.run.key, scored.run.key)
+    assert matched.choices == {"quiz"}
+    (row,) = (row for row in matched.shared if (row["dataset"], row["method"]) == ("quiz", "zero_shot+exact"))
+    whole, parted = (_samples(scored.home, row, row["first_key"], "accuracy", by) for by in (False, True))
+    n, p = len(hits(scored, "zero_shot+exact")), hits(scored, "zero_shot+exact").mean()
+    spread = whole[1]["accuracy"].replicates.std()
+    assert spread == pytest.approx((p * (1 - p) / n) ** 0.5, rel=0.1), "that of a share; 2 B resamples: 3 %"
+    assert parted[1]["accuracy"].replicates.std() < spread
 
 
 def test_two_runs_are_compared_by_accuracy(tmp_path, capsys):

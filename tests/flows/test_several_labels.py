@@ -136,7 +136,7 @@ def test_methods_of_other_labels_are_left_out_and_named(plan):
     fits = {pair.dataset.name: {fit.name for fit in pair.fits} for pair in plan.pairs}
     several = {"multi_ridge", "multi_ridge+random", "tfidf_one_vs_rest"}
     assert fits == {"made": {"zero_shot"}, "several": several}
-    why = "it serves nominal and ordinal labels, and these are multi (label_kind of its card)"
+    why = "it serves nominal, ordinal and choice labels, and these are multi (label_kind of its card)"
     assert ("several", "zero_shot", why) in plan.left_out
     assert ("several", f"zero_shot left out: {why}") in plan_notes(plan)
     labels = {row["method"]: row["labels"] for row in KINDS["methods"]()}
