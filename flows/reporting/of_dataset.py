@@ -23,15 +23,15 @@ OF_KINDS = (
 def of_dataset(results: Results, dataset: str) -> Tables:
     """Tabulate the scores on one data set with their intervals; those of its kind of labels in a table of their own."""
     rows = results.of(dataset)
-    judged = headline(rows[0]) if rows else "macro_f1"
-    what = "Macro-F1" if judged == "macro_f1" else "Accuracy of choices"
+    primary = headline(rows[0]) if rows else "macro_f1"
+    what = "Macro-F1" if primary == "macro_f1" else "Accuracy of choices"
     note = f"{what} with its 95 % interval, by labeled examples per class."
     tables = by_shots(
         results,
         dataset,
         note,
         rows,
-        lambda rows: float(rows[0][judged]),
+        lambda rows: float(rows[0][primary]),
         lambda rows: with_interval(rows[0]),
         complete=False,
     )
