@@ -74,18 +74,23 @@ class HasStudies(Protocol):
 
 
 def study_tables(results: HasStudies) -> list[Table]:
-    """Return a table for each study card: of every figure the highest over vectors and layers, beside its null."""
+    """Return a table for each study card: of every figure, over vectors and layers, the farthest from its null."""
     tables = []
     for (study, card), group in groupby(results.studies, itemgetter("study", "card")):
         figures: dict[tuple[str, str], list[Row]] = {}
         for row in group:
             figures.setdefault((row["unit"], row["metric"]), []).append(row)
-        best = [max(of, key=itemgetter("value")) for of in figures.values()]
         note = (
-            f"`vocabsem study {card}`: of each figure the highest over all vectors and layers, chosen on the same data."
+            f"`vocabsem study {card}`: of each figure, over all vectors and layers, the one farthest from the middle of"
+            " its null, above or below, chosen on the same data."
         )
-        tables.append(Table(f"Study: {study}", note, HEADS, [_cells(row) for row in best]))
+        farthest = [max(of, key=_from_null) for of in figures.values()]
+        tables.append(Table(f"Study: {study}", note, HEADS, [_cells(row) for row in farthest]))
     return tables
+
+
+def _from_null(row: Row) -> float:
+    return float(abs(row["value"] - (row["null_low"] + row["null_high"]) / 2))
 
 
 def _cells(row: Row) -> list[str]:

@@ -110,7 +110,10 @@ def test_names_in_a_picture_are_escaped():
     assert "<script>" not in study_picture([row("<script>", value=0.5)])
 
 
-def test_a_report_has_the_highest_of_each_figure_beside_its_null():
+def test_a_report_has_of_each_figure_what_is_farthest_from_its_null():
+    errors = [row("state", layer, metric="error", value=value) for layer, value in ((0, 0.5), (3, -0.75), (6, 0.0))]
+    (table,) = study_tables(SimpleNamespace(studies=errors))
+    assert [cells[3:5] for cells in table.rows] == [["3", "-0.750"]], "below it, where lower is better"
     other = row("head", card="mine", study="grid", value=0.5)
     tables = study_tables(SimpleNamespace(studies=[*ROWS, other]))
     assert [table.title for table in tables] == ["Study: lexicon", "Study: grid"]
