@@ -29,7 +29,7 @@ quietly() {
     pid=$!
     trap "kill $pid 2>/dev/null" EXIT
     while sleep 0.2 && kill -0 "$pid" 2>/dev/null; do
-        if ((SECONDS - shown >= 2)); then
+        if ((SECONDS - shown >= 3)); then
             shown=$SECONDS
             printf 'installing the packages of constraints.txt, %d s …%s' "$SECONDS" "$end"
         fi

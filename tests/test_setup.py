@@ -108,7 +108,7 @@ def test_pip_installs_where_uv_cannot(machine, tmp_path, log, uv):
 
 def test_an_installer_prints_its_output_only_where_it_fails(machine, tmp_path, log):
     program(machine / "python3", interpreter(log) + '\ncase "$*" in *"-m pip install --editable"*) exit 7;; esac')
-    program(machine / "uv", "for n in 1 2 3; do echo Downloading package $n; done; sleep 3.5")
+    program(machine / "uv", "for n in 1 2 3; do echo Downloading package $n; done; sleep 4")
     done = install(machine, tmp_path / "venv")
     assert done.returncode == 0
     assert "Downloading" not in done.stdout + done.stderr
