@@ -1,5 +1,6 @@
 """Where an experiment's models lean, and how far their anchors repeat their logits."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,12 @@ from flows.execution.stages import build_datasets, extract_states, solve_anchors
 from flows.execution.turns import turn
 from flows.execution.workers import compute, started
 from flows.planning.plan import ModelDatasetPlan, Plan
+from flows.planning.variants import load_variant
 from tasks.catalog import update_catalog
 from tasks.diagnostics import PROMPTS, diagnose_dataset
 from tasks.steps.result_specs import DiagnosticsSpec
 from tasks.steps.step import Step
+from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import CardError
 
 GAUGES = ("raw", "centered")
@@ -33,7 +36,8 @@ def diagnose(
     """Diagnostics of each of the experiment's models on each of its data sets, whatever its methods. Returns their
     keys. States and anchors that are not there yet are computed, those of the experiment are used.
 
-    Raises CardError where the layer that meets the head is not among the experiment's.
+    Raises CardError where the layer that meets the head is not among the experiment's, or a data set has no classes of
+    which each text has one.
 
     Args:
         experiment: Name of an experiment card, or its path.
@@ -41,10 +45,20 @@ def diagnose(
         home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
+    _check_labels(load_variant(experiment, overrides).dataset_cards())
     kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}
     plans = [_reading(plan_from_parameters(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
     with started(plans[0]):
         return _diagnose(plans)
+
+
+def _check_labels(datasets: Iterable[DatasetCard]) -> None:
+    for card in datasets:
+        if card.label_kind in ("multi", "choice"):
+            raise CardError(
+                f"dataset {card.name!r} has label_kind: {card.label_kind}, and diagnostics compare states with the words"
+                " of classes of which each text has one: leave it out"
+            )
 
 
 def _diagnose(plans: list[Plan]) -> list[str]:
@@ -71,11 +85,6 @@ def _reading(plan: Plan) -> Plan:
             raise CardError(
                 f"model {pair.model.name!r} of experiment {plan.experiment.name!r} is a sentence encoder: diagnostics"
                 " compare a vocabulary with the model's logits, and it has neither: leave it out"
-            )
-        if pair.dataset.label_kind == "multi":
-            raise CardError(
-                f"texts of dataset {pair.dataset.name!r} have any number of labels, and diagnostics compare states with"
-                " one: leave it out"
             )
         if pair.states["test"].spec.layers[-1] != pair.model.layers:
             raise CardError(

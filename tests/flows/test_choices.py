@@ -12,6 +12,7 @@ from flows.cli.board_rows import leaderboard_rows, long_table
 from flows.cli.compare_view import show_comparison
 from flows.cli.leaderboard_view import print_leaderboards
 from flows.cli.listing import KINDS
+from flows.diagnose import diagnose
 from flows.execution.artifacts import _summary
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
@@ -178,3 +179,9 @@ def test_a_method_that_serves_no_data_set_of_a_card_is_one_error(tmp_path):
     with pytest.raises(CardError, match=r"serves none of its data sets \(made\): its options differ by row") as raised:
         make_plan(load_experiment(str(card)), Home(tmp_path), placeholders=True)
     assert raised.value.exit_code == 2
+
+
+def test_diagnostics_of_choices_are_one_error(tmp_path):
+    card = write_cards(tmp_path, choices=("made",), methods=METHODS[2:])
+    with pytest.raises(CardError, match="dataset 'made' has label_kind: choice, and diagnostics compare"):
+        diagnose.fn(str(card), home=str(tmp_path))

@@ -11,7 +11,7 @@ from flows.cli.board import Selection
 from flows.cli.board_rows import check_selection, leaderboard_rows
 from flows.cli.leaderboard_view import print_leaderboards
 from flows.cli.listing import KINDS
-from flows.diagnose import _reading
+from flows.diagnose import diagnose
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.report import report
 from tasks.models.label_space import label_space
@@ -226,11 +226,10 @@ def test_files_of_one_label_a_text_are_one_error(plan):
     assert run.examples("made", ["label"]).num_rows
 
 
-def test_diagnostics_and_studies_of_them_are_one_error(plan):
-    with pytest.raises(
-        CardError, match="texts of dataset 'several' have any number of labels, and diagnostics compare"
-    ):
-        _reading(plan)
+def test_diagnostics_of_them_are_one_error(tmp_path):
+    world = make_world(tmp_path)
+    with pytest.raises(CardError, match="dataset 'several' has label_kind: multi, and diagnostics compare"):
+        diagnose.fn(str(world.card), home=str(world.home.root))
 
 
 @pytest.mark.parametrize(
