@@ -56,8 +56,8 @@ def _check_labels(datasets: Iterable[DatasetCard]) -> None:
     for card in datasets:
         if card.label_kind in ("multi", "choice"):
             raise CardError(
-                f"dataset {card.name!r} has label_kind: {card.label_kind}, and diagnostics compare states with the words"
-                " of classes of which each text has one: leave it out"
+                f"dataset {card.name!r} has label_kind: {card.label_kind}, and diagnostics compare states with the"
+                " words of classes of which each text has one: leave it out"
             )
 
 
