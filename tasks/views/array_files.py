@@ -35,7 +35,7 @@ def _array(name: str, column: pa.ChunkedArray) -> NDArray[np.generic]:
     whole = column.combine_chunks()
     if not (pa.types.is_list(whole.type) or pa.types.is_fixed_size_list(whole.type)):
         return np.asarray(whole.to_pylist() if pa.types.is_string(whole.type) else whole.to_numpy(zero_copy_only=False))
-    widths = set(whole.value_lengths().to_pylist())
+    widths = set(whole.value_lengths().fill_null(0).to_pylist())
     if len(widths) > 1:
         raise BadInput(
             f"{name} has rows of {', '.join(map(str, sorted(widths)))} values, which are no array: choose one data set"

@@ -19,11 +19,13 @@ from tasks.record import record_run
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import read_states, split_rows
 from tasks.tracking.runs import SHOWN
+from tasks.views.array_files import write_arrays
 from tasks.views.recorded_run import RecordedRun
 from tests.tasks.worlds import TOPICAL, World, compute, dataset_card, fit_of, sentences, write_card
 from vocabsem.errors import BadInput, CardError, DataError
 from vocabsem.methods import MultiRidge
 from vocabsem.methods.tfidf_one_vs_rest import TfidfOneVsRest
+from warehouse.catalog import reads
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.named_queries import run_named_query
 from warehouse.lake.partition import Lake
@@ -217,6 +219,23 @@ def test_tables_hold_the_sets(plan):
 def test_questions_about_one_label_have_no_rows_of_several(plan, name):
     given = {"dataset": "several"} | ({"method": "multi_ridge", "other": "tfidf_one_vs_rest"} if name[0] == "d" else {})
     assert run_named_query(plan.home, name, given).num_rows == 0
+
+
+def test_exported_predictions_have_the_labels_of_their_kind(plan, tmp_path):
+    name = plan.experiment.name
+    tables = {
+        dataset: reads.exported_predictions(plan.home, name, None, dataset, None, "0", "test")
+        for dataset in ("made", "several", None)
+    }
+    columns = {dataset: set(table.column_names) for dataset, table in tables.items()}
+    assert columns[None] - columns["made"] == {"labels", "predicted_labels"}
+    assert columns[None] - columns["several"] == {"label", "predicted"}
+    write_arrays(tables["several"], tmp_path / "several.npz")
+    with np.load(tmp_path / "several.npz", allow_pickle=False) as arrays:
+        assert arrays["labels"].shape == arrays["predicted_labels"].shape == arrays["probabilities"].shape
+        assert arrays["labels"].dtype == bool
+    with pytest.raises(BadInput, match="labels has rows of 0, "):
+        write_arrays(tables[None], tmp_path / "both.npz")
 
 
 def test_files_of_one_label_a_text_are_one_error(plan):

@@ -219,10 +219,12 @@ def exported_predictions(
     shots: str | None,
     split: str | None,
 ) -> pa.Table:
-    """Return the predictions of an experiment's latest run: model, dataset, method, shots, split, seed, id, label,
-    predicted, probabilities."""
+    """Return the predictions of an experiment's latest run: model, dataset, method, shots, split, seed, id,
+    probabilities; label and predicted of texts with one label, labels and predicted_labels of those with any number."""
     wanted = {"model": model, "dataset": dataset, "method": method, "shots": shots, "split": split}
-    return _read(home, "exported_predictions", experiment=experiment, **wanted)
+    table = _read(home, "exported_predictions", experiment=experiment, **wanted)
+    of_a_kind = ("label", "predicted", "labels", "predicted_labels")
+    return table.drop_columns([name for name in of_a_kind if table[name].null_count == len(table)])
 
 
 def _read(home: Home, name: str, **values: Any) -> pa.Table:
