@@ -76,8 +76,8 @@ class History:
             shutil.rmtree(every[number % len(every)])
 
     def replace(self, number):
-        """A partition of the same key is published anew, with other facts."""
-        every = list(self.lake.manifests())
+        """A partition of tables is published anew under its key, with other facts."""
+        every = [m for m in self.lake.manifests() if all(file.name.endswith(".parquet") for file in m.files)]
         if every:
             manifest = every[number % len(every)]
             partition = self.lake.of(manifest)
