@@ -1,7 +1,6 @@
 """Run a program that came with data, as a chat template, within limits of time and memory."""
 
 import ctypes
-import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +68,8 @@ def _limited(extra_bytes: int) -> Iterator[None]:
     if not MEMORY.exists():
         yield
         return
+    import resource  # which Windows has not
+
     pages = int(MEMORY.read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + extra_bytes
