@@ -85,7 +85,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="embed",
                 summary="Agreement of cosines of documents with people, by prompt, pooling and layer; typos.",
-                seconds=420,
+                seconds=285,
                 files=("documents", "background", "similarities", "encoder"),
                 params={"rates": (0.05, 0.3), "background": 100},
                 least={"background": 20},
