@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.cli.board import Selection
-from flows.cli.board_rows import leaderboard_rows, long_table
+from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
 from flows.cli.compare_view import show_comparison
 from flows.cli.leaderboard_view import print_leaderboards
 from flows.cli.listing import KINDS
@@ -19,11 +19,13 @@ from flows.planning.plan import make_plan
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.report import report
 from tasks.steps.facts import RunFacts, facts_of
+from tasks.steps.samples import paired
 from tasks.tracking.runs import ResultRow, _headline, _leaderboard, _note, _preferred
 from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
-from tasks.views.run_comparison import _samples, match_fits
+from tasks.views.run_comparison import _samples, compare_fits, match_fits
 from tests.tasks.views.recorded import record, write_cards
+from vocabsem.comparison import difference
 from vocabsem.errors import BadInput, CardError
 from warehouse.catalog import reads
 from warehouse.catalog.named_queries import run_named_query
@@ -89,6 +91,12 @@ def test_printed_boards_say_what_they_show(scored, quiz, capsys, monkeypatch):
     assert {row["method"] for row in table if row["dataset"] == "quiz"} == {best["method"]}
 
 
+def test_a_leaderboard_of_choices_alone_is_one_of_accuracy(quiz):
+    check_selection(Selection(), list(quiz.values()))
+    with pytest.raises(BadInput, match="--metric 'qwk': no data set on this leaderboard has it"):
+        check_selection(Selection("qwk"), list(quiz.values()))
+
+
 def test_ranks_over_data_sets_are_of_those_with_macro_f1(scored):
     assert not reads.run_ranks(scored.home, scored.run.key), "one data set has no average"
 
@@ -141,6 +149,31 @@ def test_places_of_options_are_no_classes_to_resample_within(scored):
     spread = whole[1]["accuracy"].replicates.std()
     assert spread == pytest.approx((p * (1 - p) / n) ** 0.5, rel=0.1), "that of a share; 2 B resamples: 3 %"
     assert parted[1]["accuracy"].replicates.std() < spread
+
+
+def always_the_first(fit, seed, labels):
+    return np.tile([0.6, 0.2, 0.2], (len(labels), 1))
+
+
+def test_a_difference_of_choices_is_over_rows_at_large(tmp_path):
+    settings = {"choices": ("quiz",), "methods": METHODS[2:]}
+    first, _ = record(tmp_path, ("quiz",), name="first", **settings)
+    second, _ = record(tmp_path, ("quiz",), always_the_first, name="second", max_tokens=12, **settings)
+    matched = match_fits(first.home, first.run.key, second.run.key)
+    for row, result in zip(matched.shared, compare_fits(first.home, matched, "accuracy"), strict=True):
+        assert row["first_key"] != row["second_key"]
+        at_large, by_place = (
+            difference(
+                *paired(
+                    *(_samples(first.home, row, row[f"{run}_key"], "accuracy", by) for run in ("second", "first")),
+                    "accuracy",
+                    single=True,
+                )
+            )
+            for by in (False, True)
+        )
+        assert result.difference == at_large
+        assert result.difference != by_place
 
 
 def test_two_runs_are_compared_by_accuracy(tmp_path, capsys):

@@ -13,10 +13,11 @@ HEAVY = {"torch", "transformers", "mlflow", "prefect", "pandas", "sklearn", "sci
 READERS = {"numpy", "pyarrow", "duckdb"}
 
 
-def imported(*words):
-    """The top-level packages that `vocabsem WORDS` imports, with its exit code."""
+def imported(*words, error=""):
+    """The top-level packages that `vocabsem WORDS` imports, with its exit code; what it prints holds an error."""
     command = [sys.executable, "-X", "importtime", "-m", "vocabsem", *map(str, words)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert error in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}, done.returncode
 
@@ -77,7 +78,9 @@ def test_a_file_that_is_not_there_is_refused_before_a_server_starts(ran, tmp_pat
     card = card.replace(source, f"  all: file:{tmp_path}/gone.csv").replace(rest.partition("format:")[0], "")
     (tmp_path / "datasets" / "gone.yaml").write_text(card)
     words = ["--cards", tmp_path, "--home", ran[0].home.root, command, "quickstart", "--set", "datasets=[gone]"]
-    modules, code = imported(*words)
+    modules, code = imported(
+        *words, error=f"error: source 'file:{tmp_path}/gone.csv': {tmp_path}/gone.csv does not exist"
+    )
     assert code == 2
     assert not modules & (HEAVY - {"scipy"})
 
