@@ -1,6 +1,6 @@
 # make run      set up, then the whole chain on a real model and real data
 # make test     the quick tests            make lint    style, types, spelling
-# make test-medium   those that start servers and processes, or take longer than a second
+# make test-medium   those that take a second or longer, as with servers or the real model
 # make chaos    kills, damage, full disks, hostile files, load, counted; LONG=1 adds what takes hours
 # make ui       Prefect and MLflow         make bench   side by side with peers
 # make docs     the site, in build/site    make notebooks   the examples, executed

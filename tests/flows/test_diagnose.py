@@ -20,6 +20,8 @@ from warehouse.catalog import catalog
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
+pytestmark = pytest.mark.medium
+
 VARIED = {"templates": {"bare": "film : {text} is"}, "words": {"plain": ["was", "review", "film"]}}
 WORDS = {"made": ["bad", "positive", "story"], "made@bare": ["bad", "positive", "story"]}
 COLUMNS = ("subject", "states", "similarity", "figure")

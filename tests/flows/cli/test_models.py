@@ -8,6 +8,8 @@ from vocabsem.errors import BadInput
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
+pytestmark = pytest.mark.medium
+
 
 def test_neighbors_are_nearest_by_the_cosine_of_anchors(ran):
     world, _ = ran

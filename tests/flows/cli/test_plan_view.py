@@ -9,6 +9,8 @@ from flows.execution.reading import read_data
 from tasks.views import calibration
 from tests.tasks.worlds import SPLITS, compute
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch):
