@@ -162,7 +162,7 @@ def test_a_difference_of_choices_is_over_rows_at_large(tmp_path):
     matched = match_fits(first.home, first.run.key, second.run.key)
     for row, result in zip(matched.shared, compare_fits(first.home, matched, "accuracy"), strict=True):
         assert row["first_key"] != row["second_key"]
-        at_large, by_place = (
+        at_large, within_classes = (
             difference(
                 *paired(
                     *(_samples(first.home, row, row[f"{run}_key"], "accuracy", by) for run in ("second", "first")),
@@ -173,7 +173,7 @@ def test_a_difference_of_choices_is_over_rows_at_large(tmp_path):
             for by in (False, True)
         )
         assert result.difference == at_large
-        assert result.difference != by_place
+        assert result.difference != within_classes
 
 
 def test_two_runs_are_compared_by_accuracy(tmp_path, capsys):
