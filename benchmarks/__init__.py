@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from warehouse.home import Home
 
 if TYPE_CHECKING:
-    from vocabsem.language_model import LanguageModel
+    from vocabsem.models.language_model import LanguageModel
 
 MODEL = "smollm2-135m-instruct"
 
@@ -55,7 +55,7 @@ class Setting:
     def model(self) -> "LanguageModel":
         """The default model in the dtype that suits this machine."""
         from vocabsem.cards.loader import load_card
-        from vocabsem.language_model import load_model
+        from vocabsem.models.language_model import load_model
 
         return load_model(load_card("models", MODEL), self.home.cache)
 
@@ -75,8 +75,8 @@ class Setting:
 
     def _encoded(self, rows: int) -> tuple[list[list[int]], list[str]]:
         from vocabsem.cards.loader import load_card
-        from vocabsem.examples import read_examples
-        from vocabsem.prompting import encode_prompts
+        from vocabsem.datasets.examples import read_examples
+        from vocabsem.prompts.prompting import encode_prompts
         from vocabsem.sources.readers import fetch_files
 
         card = load_card("datasets", self.dataset).located(self.data_dir)

@@ -60,7 +60,7 @@ def machine() -> str:
     """Describe the machine."""
     import torch
 
-    from vocabsem.devices import processor_flags
+    from vocabsem.runtime.devices import processor_flags
 
     known = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 bf16", "avx2": "AVX2"}
     fast = [name for flag, name in known.items() if flag in processor_flags()]

@@ -2,8 +2,8 @@
 
 import torch
 
-from vocabsem.cpu_attention import use_fast_attention
-from vocabsem.language_model import LanguageModel
+from vocabsem.models.language_model import LanguageModel
+from vocabsem.runtime.cpu_attention import use_fast_attention
 
 
 def random_model(

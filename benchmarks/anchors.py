@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
-from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.loader import load_card
-from vocabsem.language_model import load_model
+from vocabsem.models.language_model import load_model
+from vocabsem.vocabulary.anchors import semantic_anchors
 
 
 def measure(setting: Setting) -> Iterator[Row]:

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from benchmarks import Row, Setting, best_of
-from vocabsem.devices import resolve_device
 from vocabsem.methods import LabelSpace, PaperCalibrator
 from vocabsem.methods._solvers.paper_module import PaperModule
-from vocabsem.similarity import similarity_logits
+from vocabsem.runtime.devices import resolve_device
+from vocabsem.vocabulary.similarity import similarity_logits
 
 WIDTH, BATCH = 576, 256
 VARIANTS = list(product(range(4), (3e-4, 1e-3, 3e-3, 1e-2), (0.0, 1e-4, 1e-3, 1e-2)))  # seeds, rates, decays

@@ -8,12 +8,12 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import MODEL, Row, Setting, best_of
-from vocabsem.batching import padded, shared_tokens
 from vocabsem.cards.loader import load_card
-from vocabsem.checkpoints import fetch_checkpoint
-from vocabsem.extraction import extract
-from vocabsem.language_model import LanguageModel
-from vocabsem.parallel import parallel_map, workers
+from vocabsem.models.checkpoints import fetch_checkpoint
+from vocabsem.models.language_model import LanguageModel
+from vocabsem.runtime.parallel import parallel_map, workers
+from vocabsem.states.batching import padded, shared_tokens
+from vocabsem.states.extraction import extract
 
 ROWS = 384
 RUNS = 3
@@ -36,7 +36,7 @@ def with_threads_apart(setting: Setting) -> Row:
     model, prompts = setting.model, setting.prompts(ROWS // 2)
 
     def together() -> None:
-        with patch("vocabsem.extraction.parallel_map", lambda _: nullcontext(map)):
+        with patch("vocabsem.states.extraction.parallel_map", lambda _: nullcontext(map)):
             extract(model, prompts, [model.layers])
 
     ours, theirs = best_of(RUNS, lambda: extract(model, prompts, [model.layers]), together)

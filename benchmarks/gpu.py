@@ -13,9 +13,9 @@ from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
 from benchmarks.anchors import beside_gram
 from benchmarks.extraction import operations
-from vocabsem.batching import padded, token_batches
-from vocabsem.extraction import TOKEN_BUDGET, extract
-from vocabsem.language_model import LanguageModel
+from vocabsem.models.language_model import LanguageModel
+from vocabsem.states.batching import padded, token_batches
+from vocabsem.states.extraction import TOKEN_BUDGET, extract
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake

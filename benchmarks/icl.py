@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 from benchmarks import Row, Setting, best_of
-from vocabsem.extraction import extract
+from vocabsem.states.extraction import extract
 
 SHARED, QUESTION = 900, 30  # tokens
 QUESTIONS, FEW = 272, 6  # with and without sharing
@@ -18,7 +18,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     prompts = [shown + rest[start : start + QUESTION] for start in range(0, QUESTIONS * QUESTION, QUESTION)]
 
     def apart() -> None:
-        with patch("vocabsem.extraction.shared_tokens", lambda _: []):
+        with patch("vocabsem.states.extraction.shared_tokens", lambda _: []):
             extract(model, prompts[:FEW], [model.layers])
 
     ours, theirs = best_of(3, lambda: extract(model, prompts, [model.layers]), apart)

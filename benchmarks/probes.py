@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import Row, Setting, best_of
+from vocabsem.arrays import mean_and_deviation
+from vocabsem.datasets.shots import choose_shots
 from vocabsem.methods._solvers.logistic import ALPHAS, Logistic, choose_and_fit
-from vocabsem.methods.arrays import mean_and_deviation
-from vocabsem.shots import choose_shots
 
 LAYERS, SEEDS, WIDTH, CLASSES = 31, 5, 576, 4
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks import Row, Setting
-from vocabsem.extraction import extract
+from vocabsem.states.extraction import extract
 
 ROWS = 128
 KINDS = {  # of torch's operations, by their names

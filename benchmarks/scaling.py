@@ -6,9 +6,9 @@ import torch
 
 from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
-from vocabsem.anchors import semantic_anchors
-from vocabsem.devices import resolve_dtype
-from vocabsem.extraction import extract
+from vocabsem.runtime.devices import resolve_dtype
+from vocabsem.states.extraction import extract
+from vocabsem.vocabulary.anchors import semantic_anchors
 
 BASE = {"rows": 128, "layers": 8, "hidden": 512, "vocabulary": 16384}
 SIZES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import Row, Setting, best_of
-from vocabsem.similarity import ROWS, nearest_tokens
+from vocabsem.vocabulary.similarity import ROWS, nearest_tokens
 
 STATES, TOKENS, WIDTH = 8192, 49152, 576
 

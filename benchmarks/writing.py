@@ -12,7 +12,7 @@ from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.models.loaded import loaded
 from tasks.states import extract_shard
-from vocabsem.extraction import extract
+from vocabsem.states.extraction import extract
 from warehouse.home import Home
 
 SHARD = 96

@@ -12,14 +12,14 @@ from tasks.steps.decorator import step_task
 from tasks.steps.facts import AnchorsFacts
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
-from vocabsem.anchors import Anchors, semantic_anchors
 from vocabsem.cards.schema import ModelCard
-from vocabsem.devices import resolve_device
 from vocabsem.families.base import HeadModel
 from vocabsem.families.encoder import EncoderModel
-from vocabsem.head import Head
-from vocabsem.label_encodings import encode_labels
-from vocabsem.language_model import load_model
+from vocabsem.families.head import Head
+from vocabsem.models.language_model import load_model
+from vocabsem.runtime.devices import resolve_device
+from vocabsem.states.label_encodings import encode_labels
+from vocabsem.vocabulary.anchors import Anchors, semantic_anchors
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

@@ -9,9 +9,9 @@ from tasks.steps.facts import ComparisonsFacts
 from tasks.steps.result_specs import ComparisonsSpec
 from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from tasks.steps.step import Step
-from vocabsem.comparison import difference, holm
 from vocabsem.errors import DataError
-from vocabsem.resampling import resample
+from vocabsem.evaluation.comparison import difference, holm
+from vocabsem.evaluation.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -12,9 +12,9 @@ from tasks.steps.lake_reads import split_rows
 from tasks.steps.specs import DemonstrationsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.demonstrations import choose_demonstrations, encode_demonstrations, max_demonstrations
+from vocabsem.datasets.demonstrations import choose_demonstrations, encode_demonstrations, max_demonstrations
 from vocabsem.errors import DataError
-from vocabsem.prompting import Ids
+from vocabsem.prompts.prompting import Ids
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -14,7 +14,13 @@ from tasks.steps.lake_reads import sample_states, state_blocks
 from tasks.steps.result_specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.diagnostics import MAX_STATES, contextual_bias, evaluate_vectors, similarity_metrics, vector_variants
+from vocabsem.evaluation.diagnostics import (
+    MAX_STATES,
+    contextual_bias,
+    evaluate_vectors,
+    similarity_metrics,
+    vector_variants,
+)
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

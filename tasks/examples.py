@@ -12,8 +12,8 @@ from tasks.steps.label_columns import label_columns
 from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.examples import read_examples
-from vocabsem.label_values import label_text
+from vocabsem.datasets.examples import read_examples
+from vocabsem.datasets.label_values import label_text
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

@@ -7,8 +7,8 @@ from tasks.models.loaded import label_ids, word_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.specs import WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.checkpoints import fetch_checkpoint
 from vocabsem.errors import DownloadInterrupted
+from vocabsem.models.checkpoints import fetch_checkpoint
 from vocabsem.sources.readers import fetch_files
 from warehouse.home import Home
 

@@ -16,10 +16,10 @@ from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import AdapterFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.fine_tuning import tune
+from vocabsem.datasets.shots import add_label_noise, choose_shots
 from vocabsem.methods.registry import build_adapter
-from vocabsem.prompting import Ids
-from vocabsem.shots import add_label_noise, choose_shots
+from vocabsem.prompts.prompting import Ids
+from vocabsem.text_models.fine_tuning import tune
 from warehouse.home import Home
 
 Rows = tuple[list[str], np.ndarray, list[Ids]]  # ids, labels (N,), prompts

@@ -20,13 +20,13 @@ from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec, StoredFitSpec, WordScoresFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.geometry import adjusted_rand
+from vocabsem.datasets.shots import add_label_noise, choose_shots
+from vocabsem.evaluation.temperature import cross_fitted_temperature
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Method
 from vocabsem.methods.persistence import to_arrays
 from vocabsem.methods.registry import build_method, method_info
-from vocabsem.shots import add_label_noise, choose_shots
-from vocabsem.temperature import cross_fitted_temperature
+from vocabsem.vocabulary.geometry import adjusted_rand
 from warehouse.home import Home
 
 CLUSTERED = 100_000  # test rows whose clusters are compared with the labels, at most

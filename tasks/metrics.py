@@ -12,10 +12,10 @@ from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.samples import read_answers, split_answers
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
-from vocabsem.kind_metrics import metric_names
+from vocabsem.evaluation.kind_metrics import metric_names
+from vocabsem.evaluation.metrics import mean_and_std
+from vocabsem.evaluation.resampling import resample
 from vocabsem.label_kinds import LabelKind
-from vocabsem.metrics import mean_and_std
-from vocabsem.resampling import resample
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

@@ -11,7 +11,7 @@ from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.shards import finished_shards
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
-from vocabsem.layers import column_of
+from vocabsem.states.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake

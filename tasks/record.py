@@ -11,7 +11,7 @@ from tasks.steps.facts import ProtocolFacts, RunFacts
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
-from vocabsem.protocol import card_deviations, protocol_of
+from vocabsem.evaluation.protocol import card_deviations, protocol_of
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

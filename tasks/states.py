@@ -13,8 +13,8 @@ from tasks.steps.shards import shard_name
 from tasks.steps.specs import StatesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.extraction import check_head, extract
-from vocabsem.layers import column_of
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.states.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import vectors

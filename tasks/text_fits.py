@@ -16,8 +16,8 @@ from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import TextFitSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.datasets.shots import add_label_noise, choose_shots
 from vocabsem.methods.registry import load_method
-from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.home import Home
 
 

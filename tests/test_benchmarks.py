@@ -14,8 +14,8 @@ from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, sampled
 from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards.loader import load_card
-from vocabsem.extraction import extract
 from vocabsem.sources.fetching import sha256_of
+from vocabsem.states.extraction import extract
 from warehouse.home import Home
 
 VOCABULARY = 300

@@ -43,7 +43,7 @@ QUICK = (
     "vocabsem.cards.loader",
     "vocabsem.errors",
     "vocabsem.sources.fetching",
-    "vocabsem.shots",
+    "vocabsem.datasets.shots",
     "vocabsem.methods.registry",
 )
 LONGEST = 300

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
-    "anchors": ("semantic_anchors",),
+    "vocabulary.anchors": ("semantic_anchors",),
     "cards.loader": ("load_card",),
-    "comparison": ("paired_bootstrap",),
-    "extraction": ("extract",),
-    "language_model": ("load_model",),
+    "evaluation.comparison": ("paired_bootstrap",),
+    "states.extraction": ("extract",),
+    "models.language_model": ("load_model",),
     "methods": (
         *("AnchorSimilarity", "AutoVerbalizer", "BatchCalibration", "CLAP", "Centroid", "ContextualCalibration"),
         *("DomainCalibration", "EMDirichlet", "GDAPrior", "GaussianEM", "HeadTuning", "KNeighbors"),
@@ -29,11 +29,11 @@ _EXPORTS = {
         *("StateOptimization", "TipAdapter", "TransCLIP", "UnseenClasses", "VocabularyCalibrator"),
         *("WhitenedCentroid", "ZeroShot"),
     ),
-    "metrics": ("evaluate",),
-    "prompting": ("encode_prompts",),
-    "resampling": ("bootstrap",),
-    "similarity": ("nearest_tokens",),
-    "text_states": ("TextStates",),
+    "evaluation.metrics": ("evaluate",),
+    "prompts.prompting": ("encode_prompts",),
+    "evaluation.resampling": ("bootstrap",),
+    "vocabulary.similarity": ("nearest_tokens",),
+    "text_models.text_states": ("TextStates",),
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -11,7 +11,7 @@ from rich.text import Text
 from flows.cli.console import Column, stack, table, width_of
 from flows.cli.short_names import shorten_names
 from flows.reporting.effects import shots_order, sort_shots
-from vocabsem.kind_metrics import OF_KIND, kinds_with
+from vocabsem.evaluation.kind_metrics import OF_KIND, kinds_with
 from vocabsem.label_kinds import headline
 
 Row = Mapping[str, Any]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from flows.cli.board import HEADS, METRICS, Selection, best_of, has_metric, sort_methods, with_headline
 from flows.reporting.effects import sort_shots
 from vocabsem.errors import BadInput
-from vocabsem.kind_metrics import kinds_with
+from vocabsem.evaluation.kind_metrics import kinds_with
 from vocabsem.label_kinds import headline
 from warehouse.catalog import reads
 from warehouse.home import Home

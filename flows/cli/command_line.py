@@ -26,7 +26,7 @@ from flows.execution.activity import QUIET, line
 from flows.services.environment import set_environment
 from vocabsem.cards.folders import card_folders, set_card_folders
 from vocabsem.errors import BadInput, VocabsemError, shorten
-from vocabsem.third_party import VERBOSE
+from vocabsem.runtime.third_party import VERBOSE
 from warehouse.errors import WarehouseError
 
 INTERRUPTED = 130  # typer's code for KeyboardInterrupt

@@ -15,9 +15,9 @@ from flows.cli.board import LOWER_IS_BETTER, METRICS
 from flows.cli.console import Column, console, stack
 from flows.cli.short_names import shorten_names
 from tasks.views.run_comparison import FitDifference, compare_fits, match_fits
-from vocabsem.comparison import holm
 from vocabsem.errors import BadInput
-from vocabsem.kind_metrics import OF_KIND, kinds_with
+from vocabsem.evaluation.comparison import holm
+from vocabsem.evaluation.kind_metrics import OF_KIND, kinds_with
 from warehouse.catalog import reads
 from warehouse.catalog.export import render
 from warehouse.home import Home

@@ -64,7 +64,7 @@ def init_dataset(
     from vocabsem.cards.folders import own_folder
     from vocabsem.cards.reader_options import reader_options
     from vocabsem.cards.schema import DatasetCard
-    from vocabsem.model_draft import find_model_card
+    from vocabsem.models.model_draft import find_model_card
     from warehouse.printable import printable
 
     name = name or _name_of(file)

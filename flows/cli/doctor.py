@@ -21,9 +21,9 @@ from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
 from flows.services.servers import MLFLOW_PORT, PREFECT_PORT, live_api
 from tasks.tracking.postgres import Program, check_postgres
-from vocabsem.devices import has_nvidia, processor_flags
 from vocabsem.errors import BadInput
 from vocabsem.installation import CHECKOUT
+from vocabsem.runtime.devices import has_nvidia, processor_flags
 from warehouse.home import Home
 
 GB = 1e9

@@ -37,7 +37,7 @@ def init_model(
 
     from vocabsem.cards.folders import own_folder
     from vocabsem.cards.schema import ModelCard
-    from vocabsem.model_draft import draft_model_card, model_source
+    from vocabsem.models.model_draft import draft_model_card, model_source
 
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
         raise CardError(f"--name {name!r}: use only letters, digits and . _ -, as in my-model-2b")

@@ -11,7 +11,7 @@ import typer
 from flows.cli.app import DEFAULT_MODEL, DataDir, Encoding, Format, Json, Model, Sep, app
 from flows.execution.activity import activity, line
 from vocabsem.errors import BadInput
-from vocabsem.texts import is_empty
+from vocabsem.prompts.texts import is_empty
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def lens(
     from flows.reporting.templating import writable, write_page
     from tasks.views.lens import inspect_prompt
     from vocabsem.cards.loader import load_card
-    from vocabsem.model_draft import find_model_card
+    from vocabsem.models.model_draft import find_model_card
 
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
@@ -153,7 +153,7 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
     with activity(f"loading {registered.name}/{registered.version}"):
         import pyarrow as pa
 
-        from vocabsem.text_classifier import TextClassifier
+        from vocabsem.text_models.text_classifier import TextClassifier
         from warehouse.catalog.export import render
 
         classifier = TextClassifier(registered.classifier)

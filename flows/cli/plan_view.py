@@ -15,8 +15,8 @@ from flows.planning.plan import Plan
 from flows.planning.variants import card_of
 from flows.reporting.data_notes import plan_notes
 from tasks.views.calibration import Calibration
-from vocabsem.devices import available_memory
-from vocabsem.protocol import card_deviations, protocol_of, summary
+from vocabsem.evaluation.protocol import card_deviations, protocol_of, summary
+from vocabsem.runtime.devices import available_memory
 
 KINDS = (
     *("examples", "anchors", "demonstrations", "states", "word_scores"),

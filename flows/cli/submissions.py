@@ -62,7 +62,7 @@ def verify_submission(
     from tasks.views.submission_examples import check_examples
     from tasks.views.submission_schema import read_submission
     from vocabsem.errors import shorten
-    from vocabsem.protocol import Deviation, summary
+    from vocabsem.evaluation.protocol import Deviation, summary
     from warehouse.printable import printable
 
     def show(text: str) -> None:

@@ -11,7 +11,7 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.execution.workers import Workers
 from flows.planning.runner import Runner, local_workers
-from vocabsem.devices import available_memory
+from vocabsem.runtime.devices import available_memory
 from vocabsem.worker import prepare
 from warehouse.home import Home
 

@@ -7,8 +7,8 @@ import numpy as np
 from flows.execution.activity import activity
 from flows.planning.cost import Lengths
 from flows.planning.plan import ModelDatasetPlan, Plan, make_plan
+from vocabsem.datasets.examples import read_examples
 from vocabsem.errors import VocabsemError
-from vocabsem.examples import read_examples
 from vocabsem.sources.readers import fetch_files
 from warehouse.home import Home
 

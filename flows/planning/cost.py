@@ -14,7 +14,7 @@ from tasks.steps.specs import SPLITS, AdapterFitSpec, SplitSpec, StatesSpec, Wor
 from tasks.steps.step import PlannedFit, Step
 from tasks.views.calibration import Calibration, Cost
 from vocabsem.methods.registry import build_adapter, method_info
-from vocabsem.pooling import reads_twice
+from vocabsem.states.pooling import reads_twice
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
 COMPRESSED = {"bfloat16": 0.35, "float32": 0.85}  # bytes on disk for a byte of float32

@@ -11,15 +11,15 @@ from vocabsem.cards.folders import find_card
 from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.cards.yaml_text import read_yaml_text
-from vocabsem.choice_scores import ChoiceScoring
-from vocabsem.devices import DType
+from vocabsem.datasets.shots import OnInsufficient
 from vocabsem.errors import BadInput, CardError
-from vocabsem.layers import GivenLayer, Pooling
+from vocabsem.evaluation.protocol import card_deviations
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info, method_infos
-from vocabsem.model_draft import find_model_card
-from vocabsem.protocol import card_deviations
-from vocabsem.shots import OnInsufficient
+from vocabsem.models.model_draft import find_model_card
+from vocabsem.runtime.devices import DType
+from vocabsem.states.choice_scores import ChoiceScoring
+from vocabsem.states.layers import GivenLayer, Pooling
 
 C = TypeVar("C", ModelCard, DatasetCard)
 

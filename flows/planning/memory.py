@@ -9,10 +9,10 @@ from tasks.steps.lake_reads import BLOCK, KEPT, prompt_count
 from tasks.steps.specs import SplitSpec, StoredFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
-from vocabsem.devices import available_memory
 from vocabsem.errors import DataError
 from vocabsem.methods.info import STATES_LIMIT
 from vocabsem.methods.registry import method_info
+from vocabsem.runtime.devices import available_memory
 
 BLOCKS = 8  # copies of a block of states while it is predicted
 ANSWER = 150  # bytes of a prediction while it is checked and written, its probabilities aside

@@ -8,9 +8,9 @@ from tasks.steps.specs import Shots
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.errors import CardError, DataError
 from vocabsem.families.templates import prompt_template
-from vocabsem.layers import Layer, resolve_layers
 from vocabsem.methods.registry import method_info
-from vocabsem.pooling import check_poolings, reads_twice
+from vocabsem.states.layers import Layer, resolve_layers
+from vocabsem.states.pooling import check_poolings, reads_twice
 
 
 def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:

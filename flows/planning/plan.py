@@ -41,10 +41,10 @@ from tasks.steps.specs import (
 from tasks.steps.step import PlannedFit, Step
 from tasks.tracking.outcome import followed_up
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.checkpoints import model_digest
-from vocabsem.devices import resolve_dtype
 from vocabsem.families.templates import prompt_template
 from vocabsem.methods.registry import method_info
+from vocabsem.models.checkpoints import model_digest
+from vocabsem.runtime.devices import resolve_dtype
 from vocabsem.sources import fetching
 from warehouse.home import Home
 from warehouse.lake.manifest import REJECTED

@@ -16,13 +16,13 @@ from tasks.steps.step import Step
 from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from tasks.views.calibration import Calibration
 from vocabsem.cards.schema import ModelCard
-from vocabsem.checkpoints import model_digest
-from vocabsem.devices import resolve_dtype
 from vocabsem.errors import CardError, DataError
 from vocabsem.instruments.registry import study_info
-from vocabsem.layers import resolve_layers
-from vocabsem.model_draft import find_model_card
+from vocabsem.models.checkpoints import model_digest
+from vocabsem.models.model_draft import find_model_card
+from vocabsem.runtime.devices import resolve_dtype
 from vocabsem.sources import fetching
+from vocabsem.states.layers import resolve_layers
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -12,10 +12,10 @@ from vocabsem.cards.base import Sha256, Template
 from vocabsem.cards.folders import find_card
 from vocabsem.cards.loader import read_yaml
 from vocabsem.cards.schema import Card
-from vocabsem.devices import DType
 from vocabsem.errors import CardError
 from vocabsem.instruments.registry import check_study
-from vocabsem.layers import Pooling
+from vocabsem.runtime.devices import DType
+from vocabsem.states.layers import Pooling
 
 SHOWN = {"description", "license", "citation", "device"}  # keys that change no figure
 

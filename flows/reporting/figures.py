@@ -15,9 +15,9 @@ from flows.reporting.results import Results
 from flows.reporting.run_summary import RunSummary
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, scatter, unit_axis
 from tasks.views.report_data import errors, layer_profile, moved
-from vocabsem.geometry import Projection
+from vocabsem.evaluation.metrics import Reliability
 from vocabsem.label_kinds import headline
-from vocabsem.metrics import Reliability
+from vocabsem.vocabulary.geometry import Projection
 from warehouse.catalog import reads
 
 MAX_COLORS = 14  # classes with a legend in a scatter plot

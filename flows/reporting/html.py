@@ -17,8 +17,8 @@ from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS
 from flows.reporting.table import Table
 from flows.reporting.templating import render
-from vocabsem.geometry import Projection
 from vocabsem.label_kinds import headline
+from vocabsem.vocabulary.geometry import Projection
 from warehouse.home import Home
 
 QUESTIONS = {NONE: "both over none", RANDOM: "both over random"}  # whose differences the gains are

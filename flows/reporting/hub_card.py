@@ -9,7 +9,7 @@ from tasks.tracking import markdown
 from tasks.tracking.outcome import CHAMPION, registered_name
 from tasks.views.recorded_run import RecordedRun
 from vocabsem.errors import BadInput
-from vocabsem.protocol import card_summary
+from vocabsem.evaluation.protocol import card_summary
 from warehouse.catalog import reads
 from warehouse.home import Home
 

@@ -21,7 +21,7 @@ from warehouse.catalog import reads
 from warehouse.home import Home
 
 if TYPE_CHECKING:
-    from vocabsem.geometry import Projection
+    from vocabsem.vocabulary.geometry import Projection
 
 BY_SHOTS = itemgetter("model", "dataset", "method", "shots_order")
 

@@ -9,7 +9,7 @@ from typing import Any
 from flows.reporting.data_notes import data_notes
 from flows.reporting.table import Table
 from tasks.steps.specs import SPLITS
-from vocabsem.protocol import card_summary
+from vocabsem.evaluation.protocol import card_summary
 from warehouse.catalog import reads
 from warehouse.home import Home
 

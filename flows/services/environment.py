@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from vocabsem.installation import ROOT
-from vocabsem.malloc import keep_freed_memory
-from vocabsem.third_party import verbose
+from vocabsem.runtime.malloc import keep_freed_memory
+from vocabsem.runtime.third_party import verbose
 from warehouse.home import Home
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from flows.services.access import secret
 from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
 from vocabsem.installation import ROOT
-from vocabsem.waiting import held
+from vocabsem.runtime.waiting import held
 from warehouse.home import Home
 from warehouse.lake import atomic
 

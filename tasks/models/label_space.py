@@ -12,10 +12,10 @@ from tasks.steps.facts import AnchorsFacts, WordScoresFacts, facts_of
 from tasks.steps.kinds import spec_of
 from tasks.steps.specs import WordScoresFitSpec, WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.choice_scores import choice_space
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.registry import method_info
-from vocabsem.word_scores import score_space
+from vocabsem.states.choice_scores import choice_space
+from vocabsem.states.word_scores import score_space
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from tasks.steps.specs import WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.checkpoints import load_tokenizer
-from vocabsem.devices import DType
 from vocabsem.errors import BadInput, LabelWordError
 from vocabsem.families.base import FrozenModel
-from vocabsem.label_tokens import label_tokens
-from vocabsem.language_model import LanguageModel, load_model
+from vocabsem.models.checkpoints import load_tokenizer
+from vocabsem.models.language_model import LanguageModel, load_model
+from vocabsem.prompts.label_tokens import label_tokens
+from vocabsem.runtime.devices import DType
 from warehouse.home import Home
 
 if TYPE_CHECKING:

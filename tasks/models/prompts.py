@@ -9,7 +9,7 @@ from tasks.steps.label_columns import ONE, SEVERAL
 from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.specs import PromptSpec, SplitSpec
 from vocabsem.cards.schema import ModelCard
-from vocabsem.chunking import ChunkedPrompts, encode_chunks
+from vocabsem.prompts.chunking import ChunkedPrompts, encode_chunks
 from warehouse.home import Home
 
 

@@ -11,14 +11,14 @@ from tasks.models.prompts import encode, make_prompts
 from tasks.steps.lake_reads import label_names
 from tasks.steps.specs import WordScoresSpec
 from vocabsem.cards.schema import ModelCard
-from vocabsem.choice_scores import cyclic_orders, letter_columns, option_columns
-from vocabsem.chunking import ChunkedPrompts
-from vocabsem.content_free import content_free
 from vocabsem.errors import DataError
 from vocabsem.families.causal import LanguageModel
-from vocabsem.label_tokens import option_tokens
-from vocabsem.prompting import Ids, field_names
-from vocabsem.word_scores import score_options, score_words
+from vocabsem.prompts.chunking import ChunkedPrompts
+from vocabsem.prompts.content_free import content_free
+from vocabsem.prompts.label_tokens import option_tokens
+from vocabsem.prompts.prompting import Ids, field_names
+from vocabsem.states.choice_scores import cyclic_orders, letter_columns, option_columns
+from vocabsem.states.word_scores import score_options, score_words
 from warehouse.home import Home
 
 AT_A_TIME = 32  # options behind one content-free prompt

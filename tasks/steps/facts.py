@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from vocabsem.layers import Layer, Pooling
-from vocabsem.protocol import Deviation
+from vocabsem.evaluation.protocol import Deviation
+from vocabsem.states.layers import Layer, Pooling
 from warehouse.errors import CorruptPartition
 from warehouse.lake.manifest import Manifest
 

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, PromptFacts, StatesFacts, facts_of
 from tasks.steps.label_columns import ONE, SEVERAL, read_labels, stored_names
 from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
-from vocabsem.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
-from vocabsem.layers import column_of
-from vocabsem.prompting import Ids
+from vocabsem.prompts.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
+from vocabsem.prompts.prompting import Ids
+from vocabsem.states.layers import column_of
 from warehouse.errors import NotPublished
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest

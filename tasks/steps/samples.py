@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.steps.label_columns import SEVERAL, has_several, read_labels
-from vocabsem.resampling import BootstrapSample
+from vocabsem.evaluation.resampling import BootstrapSample
 from warehouse.lake.partition import Partition
 
 RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm's correction at 5 %

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, role
-from vocabsem.choice_scores import ChoiceScoring
-from vocabsem.layers import Layer, Pooling
-from vocabsem.shots import OnInsufficient
+from vocabsem.datasets.shots import OnInsufficient
+from vocabsem.states.choice_scores import ChoiceScoring
+from vocabsem.states.layers import Layer, Pooling
 
 Shots = int | Literal["all"]
 LabelWords = str | tuple[str, ...]

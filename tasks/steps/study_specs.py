@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from tasks.steps.spec import Key, Spec, keys_of, role
 from tasks.steps.specs import AnchorsSpec, StatesSpec
-from vocabsem.layers import Pooling
+from vocabsem.states.layers import Pooling
 
 
 class StudyItemsSpec(Spec):

@@ -10,9 +10,9 @@ from tasks.studies.inputs import Inputs
 from vocabsem.instruments.base import Space, StudyResult
 from vocabsem.instruments.embed import embed_study
 from vocabsem.instruments.embed_data import corrections, perturbed, read_documents, read_similarities
-from vocabsem.layers import Pooling
-from vocabsem.model_draft import find_model_card
-from vocabsem.pooling import check_poolings
+from vocabsem.models.model_draft import find_model_card
+from vocabsem.states.layers import Pooling
+from vocabsem.states.pooling import check_poolings
 
 PLAIN: tuple[Pooling, ...] = ("mean", "last")  # that are also measured with errors and corrected
 OTHERS: tuple[Pooling, ...] = ("weighted_mean", "echo")

@@ -12,11 +12,11 @@ from tasks.models.loaded import inference, loaded, tokenizing
 from tasks.steps.lake_reads import Rows, read_states
 from tasks.steps.study_specs import StudyItemsSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.extraction import check_head, extract
 from vocabsem.instruments.base import Sampling
 from vocabsem.label_space import LabelSpace
-from vocabsem.layers import Pooling
-from vocabsem.prompting import encode_prompts, encode_texts
+from vocabsem.prompts.prompting import encode_prompts, encode_texts
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.states.layers import Pooling
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix

@@ -6,11 +6,11 @@ import numpy as np
 
 from tasks.models.loaded import inference, loaded_causal
 from tasks.studies.inputs import Inputs
-from vocabsem.attention_heads import head_circuits
 from vocabsem.instruments.base import Space, StudyResult
 from vocabsem.instruments.order import digit_values, order_study
 from vocabsem.instruments.order_heads import heads_study
 from vocabsem.instruments.order_words import SEQUENCES, select_sequences
+from vocabsem.states.attention_heads import head_circuits
 
 DIGITS = "digits"  # template of the numbers; the others are of words
 

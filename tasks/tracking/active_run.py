@@ -15,7 +15,7 @@ from tasks.tracking.markdown import escape
 from tasks.tracking.postgres import setting
 from tasks.tracking.runs import KEY, MOST_CHILDREN, NOTE, PARENT, experiment_id, git_commit, params
 from tasks.tracking.store import store
-from vocabsem.third_party import muted
+from vocabsem.runtime.third_party import muted
 from warehouse.home import Home
 from warehouse.process import has_ended, this_process
 

@@ -15,11 +15,11 @@ from tasks.steps.step import PlannedFit
 from tasks.tracking.registered import find_classifier
 from tasks.tracking.store import store
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.checkpoints import model_digest
 from vocabsem.families.templates import prompt_template
 from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
-from vocabsem.third_party import muted
+from vocabsem.models.checkpoints import model_digest
+from vocabsem.runtime.third_party import muted
 from warehouse.home import Home
 
 if TYPE_CHECKING:

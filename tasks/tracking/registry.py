@@ -17,10 +17,10 @@ from tasks.tracking.packaging import log_classifier
 from tasks.tracking.registered import find_classifier
 from tasks.tracking.runs import ResultRow, figures
 from tasks.tracking.store import store, store_lock
-from vocabsem.comparison import Difference, difference
 from vocabsem.errors import BadInput, DataError
-from vocabsem.resampling import resample
-from vocabsem.text_classifier import read_classifier
+from vocabsem.evaluation.comparison import Difference, difference
+from vocabsem.evaluation.resampling import resample
+from vocabsem.text_models.text_classifier import read_classifier
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake, Partition

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.databases import check_database
 from tasks.tracking.postgres import check_postgres, setting
-from vocabsem.third_party import muted
-from vocabsem.waiting import held
+from vocabsem.runtime.third_party import muted
+from vocabsem.runtime.waiting import held
 from warehouse.home import Home
 from warehouse.lake import atomic
 

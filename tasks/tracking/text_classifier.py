@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
 from vocabsem.errors import DataError
-from vocabsem.text_classifier import TextClassifier
+from vocabsem.text_models.text_classifier import TextClassifier
 
 
 class TextClassifierModel(PythonModel):

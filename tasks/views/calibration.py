@@ -18,15 +18,15 @@ import numpy as np
 from tasks.steps.facts import FitFacts, StatesFacts, facts_of
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
-from vocabsem.devices import has_nvidia, processor_flags
 from vocabsem.methods.info import MethodInfo
+from vocabsem.runtime.devices import has_nvidia, processor_flags
 from warehouse.home import Home
 from warehouse.lake import atomic
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
 
 if TYPE_CHECKING:
-    from vocabsem.language_model import LanguageModel
+    from vocabsem.models.language_model import LanguageModel
 
 BUDGET_SECONDS = 10.0  # of all that is timed for one plan; what would come after is not known
 VERSION = 1  # raise it when something else is timed
@@ -161,8 +161,8 @@ def _load_libraries() -> None:
     """Import what is timed, so that imports are not."""
     from transformers import LlamaForCausalLM  # noqa: F401
 
-    import vocabsem.extraction
-    import vocabsem.temperature  # noqa: F401
+    import vocabsem.evaluation.temperature
+    import vocabsem.states.extraction  # noqa: F401
 
 
 def _read(path: Any, of: str) -> dict[str, float]:
@@ -181,8 +181,8 @@ def _fit_name(method: str, params: Mapping[str, Any]) -> str:
 
 def time_tokens(width: int, inner: int, dtype: str, device: str) -> float:
     """Return the seconds that extraction takes for a token, of a model of LAYERS layers and random weights."""
-    from vocabsem.devices import resolve_device
-    from vocabsem.extraction import extract
+    from vocabsem.runtime.devices import resolve_device
+    from vocabsem.states.extraction import extract
 
     model = _random_model(width, inner, dtype, resolve_device(device))
     generator = np.random.default_rng(0)
@@ -203,8 +203,8 @@ def _random_model(width: int, inner: int, dtype: str, device: str) -> "LanguageM
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from vocabsem.cpu_attention import use_fast_attention
-    from vocabsem.language_model import LanguageModel
+    from vocabsem.models.language_model import LanguageModel
+    from vocabsem.runtime.cpu_attention import use_fast_attention
 
     heads = max(1, width // 64)
     width_of_head = width // heads // 2 * 2
@@ -235,9 +235,9 @@ def time_fit(
 
     shape: labeled and unlabeled rows, classes, columns of a layer, layers.
     """
+    from vocabsem.evaluation.temperature import cross_fitted_temperature
     from vocabsem.label_space import LabelSpace, Vocabulary
     from vocabsem.methods.registry import build_method
-    from vocabsem.temperature import cross_fitted_temperature
 
     rows, others, classes, width, layers = shape
     generator = np.random.default_rng(0)
@@ -263,7 +263,7 @@ def time_fit(
 
 def time_figures(classes: int) -> float:
     """Return the seconds of the bootstrap of SCORED_ROWS rows and SCORED_SEEDS seeds."""
-    from vocabsem.resampling import resample
+    from vocabsem.evaluation.resampling import resample
 
     generator = np.random.default_rng(0)
     labels = np.arange(SCORED_ROWS) % classes

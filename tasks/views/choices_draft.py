@@ -9,11 +9,11 @@ from typing import Any
 from vocabsem.cards.base import Choices
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.checked_rows import row_options
+from vocabsem.datasets.checked_rows import row_options
 from vocabsem.errors import DataError
+from vocabsem.prompts.texts import is_empty
 from vocabsem.sources.readers import parts_of
 from vocabsem.sources.tables import format_of
-from vocabsem.texts import is_empty
 
 LETTERS = string.ascii_uppercase
 Question = tuple[str, list[str]]  # the label's value and the options

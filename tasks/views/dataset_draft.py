@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tasks.models.loaded import inference, loaded_causal, require_causal
-from vocabsem.anchors import semantic_anchors
 from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.devices import resolve_device, resolve_dtype
+from vocabsem.datasets.examples import divide
+from vocabsem.datasets.label_values import label_counts, label_text
+from vocabsem.datasets.shots import choose_shots
 from vocabsem.errors import DataError
-from vocabsem.examples import divide
-from vocabsem.extraction import extract
-from vocabsem.label_proposals import propose_words
-from vocabsem.label_tokens import label_tokens
-from vocabsem.label_values import label_counts, label_text
-from vocabsem.language_model import LanguageModel
-from vocabsem.prompting import encode_prompts, encode_texts
-from vocabsem.shots import choose_shots
+from vocabsem.models.language_model import LanguageModel
+from vocabsem.prompts.label_tokens import label_tokens
+from vocabsem.prompts.prompting import encode_prompts, encode_texts
+from vocabsem.prompts.texts import folded, is_empty
+from vocabsem.runtime.devices import resolve_device, resolve_dtype
 from vocabsem.sources.readers import Part
 from vocabsem.sources.tables import format_of
-from vocabsem.texts import folded, is_empty
+from vocabsem.states.extraction import extract
+from vocabsem.vocabulary.anchors import semantic_anchors
+from vocabsem.vocabulary.label_proposals import propose_words
 from warehouse.home import Home
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tasks.views.recorded_run import RecordedRun, Row
 from vocabsem.errors import BadInput
-from vocabsem.metrics import EPSILON, evaluate
-from vocabsem.truncation import MASK
+from vocabsem.evaluation.metrics import EPSILON, evaluate
+from vocabsem.prompts.truncation import MASK
 
 Selection = Mapping[str, str | None]
 METRICS = {"acc": "accuracy", "macro_f1": "macro_f1"}

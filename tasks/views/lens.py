@@ -13,14 +13,14 @@ from tasks.models.loaded import inference, label_ids, loaded_causal, require_cau
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.checkpoints import fetch_checkpoint
-from vocabsem.devices import resolve_dtype
 from vocabsem.errors import BadInput
-from vocabsem.extraction import check_head, extract
-from vocabsem.frequency import frequency_direction, project_out
-from vocabsem.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
-from vocabsem.prompting import Ids, encode_prompts, encode_texts
-from vocabsem.undertrained import undertrained
+from vocabsem.models.checkpoints import fetch_checkpoint
+from vocabsem.prompts.prompting import Ids, encode_prompts, encode_texts
+from vocabsem.runtime.devices import resolve_dtype
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.vocabulary.frequency import frequency_direction, project_out
+from vocabsem.vocabulary.lens import LensScores, anchor_lens, apply_final_norm, logit_lens
+from vocabsem.vocabulary.undertrained import undertrained
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake

@@ -20,12 +20,12 @@ from tasks.steps.label_columns import has_several
 from tasks.steps.lake_reads import Rows, sample_states, state_blocks
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
-from vocabsem.geometry import Projection, plane
+from vocabsem.evaluation.metrics import Reliability, confusion, reliability
 from vocabsem.label_space import LabelSpace
-from vocabsem.layers import layer_and_pooling
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.methods.registry import load_method
-from vocabsem.metrics import Reliability, confusion, reliability
+from vocabsem.states.layers import layer_and_pooling
+from vocabsem.vocabulary.geometry import Projection, plane
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake, Partition

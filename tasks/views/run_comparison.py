@@ -8,9 +8,9 @@ import numpy as np
 
 from tasks.steps.lake_reads import split_rows
 from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
-from vocabsem.comparison import Difference, difference
+from vocabsem.evaluation.comparison import Difference, difference
+from vocabsem.evaluation.resampling import resample
 from vocabsem.label_kinds import headline
-from vocabsem.resampling import resample
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -62,7 +62,7 @@ def match_fits(
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
     """Yield the difference of each shared fit.
 
-    metric: a name in `vocabsem.kind_metrics.OF_KIND`.
+    metric: a name in `vocabsem.evaluation.kind_metrics.OF_KIND`.
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])

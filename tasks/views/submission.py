@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from tasks.views.recorded_run import RecordedRun, Row
 from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
+from vocabsem.datasets.example_hashes import example_hash, split_hash
 from vocabsem.errors import BadInput
-from vocabsem.example_hashes import example_hash, split_hash
-from vocabsem.metrics import METRICS
-from vocabsem.protocol import card_deviations, example_deviations, protocol_of
+from vocabsem.evaluation.metrics import METRICS
+from vocabsem.evaluation.protocol import card_deviations, example_deviations, protocol_of
 from warehouse.home import Home
 from warehouse.lake.atomic import replaced
 from warehouse.lake.keys import partition_key

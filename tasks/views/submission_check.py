@@ -11,10 +11,10 @@ import numpy as np
 from tasks.steps.spec import keys_of
 from tasks.views.submission import protocol_claim
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
+from vocabsem.datasets.example_hashes import split_hash
 from vocabsem.errors import DataError
-from vocabsem.example_hashes import split_hash
-from vocabsem.metrics import METRICS, mean_and_std
-from vocabsem.resampling import resample
+from vocabsem.evaluation.metrics import METRICS, mean_and_std
+from vocabsem.evaluation.resampling import resample
 from warehouse.errors import InvalidName
 from warehouse.lake.keys import partition_key
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from tasks.views.submission import split_hashes
 from tasks.views.submission_schema import DatasetIdentity, Submission
 from vocabsem.cards.loader import load_card
+from vocabsem.datasets.example_hashes import example_hash, split_hash
+from vocabsem.datasets.examples import read_examples
 from vocabsem.errors import VocabsemError
-from vocabsem.example_hashes import example_hash, split_hash
-from vocabsem.examples import read_examples
 from vocabsem.sources import fetching
 from warehouse.errors import WarehouseError
 from warehouse.home import Home

@@ -4,10 +4,10 @@ import pytest
 
 from vocabsem.cards.folders import list_cards
 from vocabsem.cards.loader import load_card
-from vocabsem.checkpoints import load_tokenizer
-from vocabsem.content_free import content_free
-from vocabsem.label_tokens import label_tokens
-from vocabsem.prompting import encode_prompts, encode_texts
+from vocabsem.models.checkpoints import load_tokenizer
+from vocabsem.prompts.content_free import content_free
+from vocabsem.prompts.label_tokens import label_tokens
+from vocabsem.prompts.prompting import encode_prompts, encode_texts
 
 pytestmark = pytest.mark.medium
 

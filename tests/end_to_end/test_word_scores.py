@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tasks.steps.lake_reads import SCORES
 from tests.conftest import vocabsem
 from vocabsem.cards.loader import load_card
-from vocabsem.checkpoints import fetch_checkpoint
+from vocabsem.models.checkpoints import fetch_checkpoint
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

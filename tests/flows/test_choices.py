@@ -25,8 +25,8 @@ from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
 from tasks.views.run_comparison import _samples, compare_fits, match_fits
 from tests.tasks.views.recorded import record, write_cards
-from vocabsem.comparison import difference
 from vocabsem.errors import BadInput, CardError
+from vocabsem.evaluation.comparison import difference
 from warehouse.catalog import reads
 from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home

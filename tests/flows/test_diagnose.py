@@ -14,8 +14,8 @@ from flows.diagnose import GAUGES, PROMPTS, READERS, diagnose
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
 from tests.tasks.worlds import SPLITS, World, server, snapshot
-from vocabsem.content_free import CONTENT_FREE, DOMAIN_TEXTS
 from vocabsem.errors import CardError
+from vocabsem.prompts.content_free import CONTENT_FREE, DOMAIN_TEXTS
 from warehouse.catalog import catalog
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix

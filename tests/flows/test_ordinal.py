@@ -20,7 +20,7 @@ from flows.reporting.report import report
 from tasks.steps.facts import RunFacts, facts_of
 from tasks.tracking.runs import SHOWN
 from tests.tasks.views.recorded import record, write_cards
-from tests.vocabsem.test_resampling import draws_by_class
+from tests.vocabsem.evaluation.test_resampling import draws_by_class
 from vocabsem.cards.loader import load_card
 from vocabsem.errors import BadInput, CardError
 from warehouse.home import Home

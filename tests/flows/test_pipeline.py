@@ -206,7 +206,7 @@ def test_a_second_run_loads_no_model_computes_nothing_and_shows_the_same(ran, re
         raise AssertionError("a model was loaded")
 
     _loaded.cache_clear()
-    monkeypatch.setattr("vocabsem.language_model.from_folder", refuse)
+    monkeypatch.setattr("vocabsem.models.language_model.from_folder", refuse)
     world, key = ran
     before = snapshot(world.home.lake)
     with recorded(world.home):

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.hostile.test_sources import refused
 from tests.vocabsem.architectures import save, tokenizer
-from vocabsem.checkpoints import fetch_checkpoint, from_folder, load_tokenizer
 from vocabsem.errors import CardError, SourceError
-from vocabsem.gguf_header import read_gguf_header
+from vocabsem.models.checkpoints import fetch_checkpoint, from_folder, load_tokenizer
+from vocabsem.models.gguf_header import read_gguf_header
 
 pytestmark = pytest.mark.medium
 

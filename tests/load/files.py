@@ -20,7 +20,7 @@ from tests.load.large import measured
 from tests.tasks.worlds import World, compute, with_store
 from tests.vocabsem.architectures import WORDS
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.examples import divide
+from vocabsem.datasets.examples import divide
 
 CARD = {"methods": ["centroid"], "shots": [4], "seeds": [0]}
 CLASSES = ("negative", "positive", "story")

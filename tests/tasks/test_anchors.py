@@ -8,7 +8,7 @@ from tasks.anchors import build_anchors
 from tasks.models.label_space import label_space
 from tests.tasks.worlds import LABELS, World, compute, model, snapshot
 from tests.vocabsem.architectures import save
-from vocabsem.language_model import load_model
+from vocabsem.models.language_model import load_model
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 

@@ -10,10 +10,10 @@ from tasks.steps.predictions import calibrator_file
 from tasks.tracking.packaging import packaged_classifier
 from tests.tasks.worlds import World, compute, write_card
 from tests.vocabsem.architectures import save
-from tests.vocabsem.test_chat import CHATML, LLAMA2
+from tests.vocabsem.prompts.test_chat import CHATML, LLAMA2
 from vocabsem.errors import BadInput, CardError
-from vocabsem.language_model import load_model
-from vocabsem.text_classifier import TextClassifier
+from vocabsem.models.language_model import load_model
+from vocabsem.text_models.text_classifier import TextClassifier
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -10,8 +10,8 @@ from flows.planning.method_rules import unserved_labels
 from tasks.models.loaded import loaded, tokenizing
 from tasks.steps.lake_reads import prompt_rows, read_states
 from tests.tasks.worlds import World, compute, fit_of, sentences
-from vocabsem.choice_scores import MISSING
 from vocabsem.errors import CardError, DataError
+from vocabsem.states.choice_scores import MISSING
 from warehouse.lake.partition import Lake
 
 LETTERS = [

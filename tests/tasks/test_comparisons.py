@@ -9,9 +9,9 @@ from tests.tasks.test_fits import predictions_of
 from tests.tasks.test_metrics import figures_of
 from tests.tasks.worlds import World, compute, fit_of, snapshot
 from tests.vocabsem.method_data import make_space
-from vocabsem.comparison import holm, paired_bootstrap
+from vocabsem.evaluation.comparison import holm, paired_bootstrap
+from vocabsem.evaluation.resampling import BootstrapSample
 from vocabsem.methods import VocabularyCalibrator
-from vocabsem.resampling import BootstrapSample
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium

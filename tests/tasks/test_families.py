@@ -13,7 +13,7 @@ from tests.flows.command import command
 from tests.tasks.worlds import World, compute, experiment_card, write_card
 from tests.vocabsem.bidirectional import save
 from vocabsem.errors import CardError
-from vocabsem.text_classifier import TextClassifier
+from vocabsem.text_models.text_classifier import TextClassifier
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -18,13 +18,13 @@ from tasks.steps.result_specs import MetricsSpec
 from tasks.steps.specs import AdapterFitSpec, MethodSettings
 from tasks.steps.step import Step
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, sentences
-from vocabsem.checkpoints import model_digest
 from vocabsem.errors import CardError
-from vocabsem.extraction import extract
-from vocabsem.fine_tuning import tune
-from vocabsem.language_model import load_model
 from vocabsem.methods import load_method
-from vocabsem.prompting import encode_prompts
+from vocabsem.models.checkpoints import model_digest
+from vocabsem.models.language_model import load_model
+from vocabsem.prompts.prompting import encode_prompts
+from vocabsem.states.extraction import extract
+from vocabsem.text_models.fine_tuning import tune
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium

@@ -16,10 +16,10 @@ from tasks.steps.lake_reads import read_states
 from tasks.steps.predictions import calibrator_file
 from tasks.steps.progress import ProgressFile
 from tests.tasks.worlds import LABELS, World, compute, fit_of, sentences, snapshot
+from vocabsem.evaluation.temperature import cross_fitted_temperature
 from vocabsem.methods import build_method, method_info
 from vocabsem.methods.persistence import from_arrays
-from vocabsem.prompting import encode_prompts
-from vocabsem.temperature import cross_fitted_temperature
+from vocabsem.prompts.prompting import encode_prompts
 from warehouse.lake.partition import Lake
 
 

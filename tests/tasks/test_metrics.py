@@ -6,8 +6,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from tests.tasks.test_fits import fits, predictions_of, states_of
 from tests.tasks.worlds import SPLITS, World, compute, fit_of, snapshot
-from tests.vocabsem.test_resampling import draws_by_class
-from vocabsem.geometry import adjusted_rand
+from tests.vocabsem.evaluation.test_resampling import draws_by_class
+from vocabsem.vocabulary.geometry import adjusted_rand
 from warehouse.lake.partition import Lake
 
 OF_PREDICTIONS = ("accuracy", "macro_f1", "nll", "ece", "brier")

@@ -18,9 +18,9 @@ from tasks.publish_states import publish_states
 from tasks.states import extract_shard
 from tasks.steps.lake_reads import prompt_count, read_states
 from tests.tasks.worlds import World, fit_of, write_card
+from vocabsem.datasets.shots import add_label_noise, choose_shots
 from vocabsem.errors import DataError
 from vocabsem.methods import Centroid
-from vocabsem.shots import add_label_noise, choose_shots
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium

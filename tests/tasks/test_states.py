@@ -14,9 +14,9 @@ from tasks.steps.progress import ProgressFile
 from tasks.steps.shards import resumed_shards, shard_name, shards
 from tests.tasks.worlds import SPLITS, World, compute, extract, half_written, snapshot
 from tests.warehouse.disks import largest_file
-from vocabsem.chunking import encode_chunks
-from vocabsem.extraction import extract as extract_directly
-from vocabsem.prompting import encode_prompts
+from vocabsem.prompts.chunking import encode_chunks
+from vocabsem.prompts.prompting import encode_prompts
+from vocabsem.states.extraction import extract as extract_directly
 from warehouse.errors import NoSpace
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix

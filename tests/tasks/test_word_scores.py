@@ -18,7 +18,7 @@ from tasks.word_scores import score_shard
 from tests.tasks.worlds import LABELS, SPLITS, World, compute, fit_of, half_written, sentences, write_rows
 from vocabsem.cards.loader import load_card
 from vocabsem.errors import CardError, LabelWordError
-from vocabsem.word_scores import score_words
+from vocabsem.states.word_scores import score_words
 from warehouse.lake.partition import Lake
 
 PHRASES = [label | {"word": word} for label, word in zip(LABELS, ["not good", "moving plot", "a story"], strict=True)]

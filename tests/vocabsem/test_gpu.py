@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.vocabsem.architectures import ARCHITECTURES, save
-from tests.vocabsem.test_extraction import LONG_PREFIX
-from vocabsem.anchors import semantic_anchors
-from vocabsem.extraction import check_head, extract
-from vocabsem.language_model import load_model
+from tests.vocabsem.states.test_extraction import LONG_PREFIX
+from vocabsem.models.language_model import load_model
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.vocabulary.anchors import semantic_anchors
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
 

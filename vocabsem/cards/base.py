@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vocabsem.prompting import validate_template
+from vocabsem.prompts.prompting import validate_template
 
 __all__ = ["Card", "Choices", "Label", "LocalCopy", "SplitRule", "words_of"]
 

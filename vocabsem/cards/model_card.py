@@ -5,8 +5,8 @@ from typing import Self
 from pydantic import model_validator
 
 from vocabsem.cards.base import Card, Name, Positive, Sha256, Text
-from vocabsem.chat import Chat
 from vocabsem.families.names import ModelFamily
+from vocabsem.prompts.chat import Chat
 
 __all__ = ["ModelCard"]
 

@@ -24,9 +24,9 @@ from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
 from vocabsem.label_kinds import LabelKind
-from vocabsem.prompting import field_names
-from vocabsem.texts import folded
-from vocabsem.truncation import MASK
+from vocabsem.prompts.prompting import field_names
+from vocabsem.prompts.texts import folded
+from vocabsem.prompts.truncation import MASK
 
 __all__ = [
     "Card",

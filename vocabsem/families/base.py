@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from vocabsem.errors import GuardFailed
+from vocabsem.families.head import Head
 from vocabsem.families.names import ModelFamily
-from vocabsem.head import Head
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from vocabsem.errors import SourceError
 from vocabsem.families.base import HeadModel
 from vocabsem.families.folder_json import read_json
+from vocabsem.families.head import Head
 from vocabsem.families.head_input import head_inputs, watch_head
 from vocabsem.families.masked import attended
-from vocabsem.head import Head
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,8 @@ import string
 
 from vocabsem.errors import CardError
 from vocabsem.families.names import ModelFamily
-from vocabsem.prompting import field_names
-from vocabsem.truncation import MASK
+from vocabsem.prompts.prompting import field_names
+from vocabsem.prompts.truncation import MASK
 
 __all__ = ["prompt_template"]
 

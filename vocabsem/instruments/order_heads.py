@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.attention_heads import HeadCircuits
 from vocabsem.instruments.base import Item, Sampling, StudyResult, Value, percentiles
 from vocabsem.instruments.order_words import Ordered
+from vocabsem.states.attention_heads import HeadCircuits
 
 __all__ = ["heads_study", "spectra", "succession"]
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
-from vocabsem.similarity import SimilarityMetric, similarity_logits
+from vocabsem.vocabulary.similarity import SimilarityMetric, similarity_logits
 
 __all__ = ["AnchorSimilarity"]
 

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from vocabsem.arrays import Floats, Ints, unit_rows
 from vocabsem.label_space import LabelSpace, Vocabulary
-from vocabsem.methods.arrays import Floats, Ints, unit_rows
 from vocabsem.methods.base import Method
-from vocabsem.similarity import nearest_tokens
+from vocabsem.vocabulary.similarity import nearest_tokens
 
 __all__ = ["AutoVerbalizer"]
 

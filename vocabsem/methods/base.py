@@ -12,11 +12,11 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vocabsem.arrays import Floats, Ints, check_labels, check_states
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints, check_labels, check_states
 from vocabsem.methods.info import BLOCK, STATES_LIMIT, MethodAttributes
-from vocabsem.parallel import MAX_WORKERS, parallel_map, thread_limits
+from vocabsem.runtime.parallel import MAX_WORKERS, parallel_map, thread_limits
 
 __all__ = ["Method"]
 

@@ -244,7 +244,7 @@ BUILT_IN = (
     MethodInfo(
         name="lora",
         summary="Low-rank adapters inside the model, trained on prompts.",
-        target="vocabsem.adapters:LoRA",
+        target="vocabsem.methods.adapters:LoRA",
         family="adapters",
         models=("causal",),
         trains=True,
@@ -254,7 +254,7 @@ BUILT_IN = (
     MethodInfo(
         name="ia3",
         summary="Scalings of keys, values and feed-forward layers inside the model, trained on prompts.",
-        target="vocabsem.adapters:IA3",
+        target="vocabsem.methods.adapters:IA3",
         family="adapters",
         models=("causal",),
         trains=True,

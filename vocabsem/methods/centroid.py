@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints, mean_and_deviation, unit_rows
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints, mean_and_deviation, unit_rows
 from vocabsem.methods.base import Method
 
 __all__ = ["Centroid"]

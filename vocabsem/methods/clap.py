@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.prior_logistic import ALPHAS, PriorLogistic, fit_around_prior
-from vocabsem.methods._solvers.settings import settings_of
+from vocabsem.methods._solvers.settings import SHARPNESS, settings_of
 from vocabsem.methods._solvers.stacking import sharpen
-from vocabsem.methods._solvers.standardized import SHARPNESS, PriorPlusLinear
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import PriorPlusLinear
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["CLAP"]
 

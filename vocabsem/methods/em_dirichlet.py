@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, log_softmax, polygamma, softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.standardized import PriorMethod
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods._standardized import PriorMethod
 
 __all__ = ["EMDirichlet"]
 

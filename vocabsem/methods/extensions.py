@@ -149,7 +149,7 @@ def _checked(cls: Any, target: str, shown: str, sha256: str = "") -> Extension:
 
     bases: tuple[type[Any], ...] = (Method,)
     if getattr(cls, "family", "") == "adapters":
-        from vocabsem.adapters import AdapterTraining
+        from vocabsem.methods.adapters import AdapterTraining
 
         bases = (AdapterTraining,)
     if not (isinstance(cls, type) and issubclass(cls, bases)):

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.mixture import gaussian_mixture
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods._solvers.standardized import PriorMethod
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import PriorMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["GaussianEM"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.logistic import ALPHAS, Linear, Logistic, choose_and_fit
 from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
 __all__ = ["HeadTuning"]

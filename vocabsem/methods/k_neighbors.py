@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints, mean_and_deviation, unit_rows
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints, mean_and_deviation, unit_rows
 from vocabsem.methods.base import Method
 
 __all__ = ["KNeighbors", "share_of_votes"]

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.folds import left_out_folds
-from vocabsem.methods._solvers.standardized import StandardizedMethod
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["KernelSVC"]
 

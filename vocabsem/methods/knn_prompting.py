@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace, Vocabulary
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 from vocabsem.methods.k_neighbors import share_of_votes
 

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import semi_supervised
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.nearest import nearest
-from vocabsem.methods._solvers.standardized import StandardizedMethod
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods._standardized import StandardizedMethod
 
 __all__ = ["LabelSpreading"]
 

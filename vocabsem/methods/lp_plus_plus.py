@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.prior_logistic import ALPHAS, PriorLogistic, fit_around_prior
-from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods._solvers.standardized import SHARPNESS, PriorMethod
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._solvers.settings import SHARPNESS, settings_of
+from vocabsem.methods._standardized import PriorMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["LPPlusPlus"]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
+from vocabsem.arrays import Floats, Ints, check_indicator, check_states
 from vocabsem.errors import DataError
 from vocabsem.label_kinds import LabelKind
 from vocabsem.label_space import LabelSpace, Targets
@@ -14,9 +15,8 @@ from vocabsem.methods._solvers.cumulative_logit import fit_thresholds
 from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.label_ridge import best_threshold, ridge_by_label
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, PriorRidge
-from vocabsem.methods._solvers.standardized import StandardizedMethod
-from vocabsem.methods.arrays import Floats, Ints, check_indicator, check_states
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["MultiRidge"]
 

@@ -6,14 +6,14 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_kinds import LabelKind
 from vocabsem.label_space import LabelSpace, Targets
 from vocabsem.methods._solvers.cumulative_logit import fit_thresholds, log_probabilities
 from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, PriorRidge, ridge_with_prior
-from vocabsem.methods._solvers.standardized import StandardizedMethod
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["OrdinalRidge"]
 

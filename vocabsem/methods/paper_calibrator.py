@@ -9,12 +9,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from vocabsem.arrays import Floats, Ints, check_states
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
 from vocabsem.methods._solvers.paper_module import Losses, PaperModule, TrainingJob, train
-from vocabsem.methods.arrays import Floats, Ints, check_states
 from vocabsem.methods.base import Data, Method
-from vocabsem.parallel import parallel_map, thread_limits
-from vocabsem.similarity import SimilarityMetric, as_tensor, similarity_logits
+from vocabsem.runtime.parallel import parallel_map, thread_limits
+from vocabsem.vocabulary.similarity import SimilarityMetric, as_tensor, similarity_logits
 
 __all__ = ["PaperCalibrator"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.logistic import ALPHAS, Logistic, fit_soft_labels
 from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.linear_probe import LinearProbe
 
 __all__ = ["ProbeSelfTraining"]

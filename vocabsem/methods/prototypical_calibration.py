@@ -9,8 +9,8 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
 __all__ = ["PrototypicalCalibration"]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vocabsem.arrays import Floats
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats
 from vocabsem.methods.ridge import ALPHAS, BLOCK, RidgeProbe
 
 __all__ = ["RandomFeatures"]

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from vocabsem.arrays import Floats, Ints, mean_and_deviation
 from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.arrays import Floats, Ints, mean_and_deviation
 from vocabsem.methods.base import Method
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgeProbe", "ridge"]
 

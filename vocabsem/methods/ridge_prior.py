@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
-from vocabsem.methods._solvers.standardized import PriorPlusLinear
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.methods._standardized import PriorPlusLinear
 from vocabsem.methods.ridge import ALPHAS, ridge
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgePrior"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.ridge import ALPHAS, RidgeProbe, ridge
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgeSelfTraining"]
 

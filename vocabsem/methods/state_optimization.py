@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.folds import deal_folds
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
 __all__ = ["StateOptimization"]

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vocabsem.errors import DataError
 from vocabsem.methods.info import Family, MethodAttributes
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["TfidfProbe", "rotated"]
 

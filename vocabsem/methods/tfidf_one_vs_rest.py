@@ -9,11 +9,11 @@ from scipy.special import expit, logit
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils.validation import check_is_fitted
 
+from vocabsem.arrays import check_indicator
 from vocabsem.label_kinds import LabelKind
 from vocabsem.methods._solvers.label_ridge import best_threshold
-from vocabsem.methods.arrays import check_indicator
 from vocabsem.methods.tfidf import TfidfProbe, rotated
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["TfidfOneVsRest"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints, unit_rows
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
-from vocabsem.methods._solvers.standardized import PriorMethod
-from vocabsem.methods.arrays import Floats, Ints, unit_rows
+from vocabsem.methods._standardized import PriorMethod
 
 __all__ = ["TipAdapter"]
 

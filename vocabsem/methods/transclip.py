@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats, Ints, unit_rows
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.nearest import nearest
-from vocabsem.methods._solvers.standardized import PriorMethod
-from vocabsem.methods.arrays import Floats, Ints, unit_rows
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import PriorMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["TransCLIP"]
 

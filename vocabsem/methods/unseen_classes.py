@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.registry import build_method

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vocabsem.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.label_space import LabelSpace, Targets
 from vocabsem.methods._solvers.directions import KINDS, directions
@@ -21,9 +22,8 @@ from vocabsem.methods._solvers.prior_ridge import (
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import Stacking, sharpen, weigh
-from vocabsem.methods.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.methods.base import Method
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["VocabularyCalibrator"]
 

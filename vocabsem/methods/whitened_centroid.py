@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import choose
-from vocabsem.methods._solvers.standardized import StandardizedMethod
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["WhitenedCentroid"]
 

@@ -1,7 +1,7 @@
 """The model's own answer: its next-token logits on the label words."""
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.arrays import Floats, Ints
 from vocabsem.methods.base import Method
 
 __all__ = ["ZeroShot"]

@@ -14,11 +14,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from vocabsem.errors import DownloadFailed, SourceError
+from vocabsem.runtime.waiting import held
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
 from vocabsem.sources.parsing import Source, parse, parts_of
 from vocabsem.sources.wheels import fetch_from_wheel
-from vocabsem.waiting import held
 
 __all__ = ["Fetched", "cached", "fetch", "files_in", "refresh", "sha256_of"]
 

@@ -8,7 +8,7 @@ from flows.cli.command_line import _take_flag, run
 from flows.execution.activity import QUIET
 from flows.execution.terminal import error_console
 from vocabsem import __version__
-from vocabsem.third_party import verbose
+from vocabsem.runtime.third_party import verbose
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from tasks.steps.facts import ExamplesFacts
 from tasks.steps.samples import RESAMPLES
 from tasks.views.run_comparison import compare_fits, match_fits
 from tests.warehouse.lakes import put, put_run
-from vocabsem.comparison import paired_bootstrap
 from vocabsem.errors import BadInput
+from vocabsem.evaluation.comparison import paired_bootstrap
 from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake

@@ -19,8 +19,8 @@ from tests.flows.reporting.test_confusion import cells
 from tests.flows.reporting.test_report import home  # noqa: F401  # two data sets, no partitions but scores
 from tests.tasks.worlds import SPLITS, World, compute
 from tests.warehouse.lakes import put_run
-from vocabsem.geometry import principal_plane
-from vocabsem.metrics import evaluate
+from vocabsem.evaluation.metrics import evaluate
+from vocabsem.vocabulary.geometry import principal_plane
 from warehouse.catalog import catalog, reads
 from warehouse.lake.partition import Lake
 

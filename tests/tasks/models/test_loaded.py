@@ -6,8 +6,8 @@ from tasks.fetch import fetch_card
 from tasks.models.loaded import label_ids, loaded
 from tests.tasks.worlds import LABELS, dataset_card, model
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.checkpoints import load_tokenizer
 from vocabsem.errors import LabelWordError, SourceError
+from vocabsem.models.checkpoints import load_tokenizer
 from warehouse.home import Home
 
 

@@ -16,7 +16,7 @@ from tasks.studies.inputs import Inputs
 from tests.tasks.worlds import World, model, sentences
 from tests.vocabsem.bidirectional import save
 from vocabsem.errors import DataError
-from vocabsem.extraction import extract
+from vocabsem.states.extraction import extract
 
 pytestmark = pytest.mark.medium
 

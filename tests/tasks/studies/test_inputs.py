@@ -12,7 +12,7 @@ from tasks.studies.inputs import Inputs
 from tasks.studies.rate_distortion import _gaussian
 from tests.tasks.worlds import World, compute, model
 from vocabsem.errors import SourceError
-from vocabsem.extraction import extract
+from vocabsem.states.extraction import extract
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 

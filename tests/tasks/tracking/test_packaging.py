@@ -28,12 +28,12 @@ from tasks.tracking.store import store
 from tests.vocabsem.architectures import save as save_model
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import BadInput, DataError
-from vocabsem.extraction import extract
-from vocabsem.language_model import load_model
 from vocabsem.methods import LabelSpace, build_method
 from vocabsem.methods.persistence import to_arrays
-from vocabsem.prompting import encode_prompts
-from vocabsem.text_classifier import TextClassifier
+from vocabsem.models.language_model import load_model
+from vocabsem.prompts.prompting import encode_prompts
+from vocabsem.states.extraction import extract
+from vocabsem.text_models.text_classifier import TextClassifier
 from warehouse.home import Home
 
 pytestmark = pytest.mark.medium

@@ -17,7 +17,7 @@ from tasks.tracking.active_run import open_run
 from tasks.tracking.registry import compare_with_champion, register
 from tasks.tracking.store import store
 from tests.tasks.worlds import World, dataset_card, model, with_store
-from tests.vocabsem.test_resampling import draws_by_class
+from tests.vocabsem.evaluation.test_resampling import draws_by_class
 from vocabsem.cards.schema import DatasetCard
 from warehouse.lake.partition import Lake
 

@@ -6,8 +6,8 @@ import pytest
 
 from tasks.views.choices_draft import draft_choices
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.datasets.examples import read_examples
 from vocabsem.errors import DataError
-from vocabsem.examples import read_examples
 
 QUESTIONS = [(f"question {n}", [f"{n} {c}" for c in "abcd"[: 2 + n % 3]], n % 2) for n in range(30)]
 EVEN = [(question, [*options, "x", "y"][:4], label) for question, options, label in QUESTIONS]

@@ -13,8 +13,8 @@ from tasks.views.dataset_draft import propose, read_draft
 from tests.tasks.worlds import model, sentences
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.datasets.examples import divide
 from vocabsem.errors import DataError
-from vocabsem.examples import divide
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 

@@ -8,9 +8,9 @@ import torch
 
 from tasks.views.lens import inspect_prompt
 from tests.tasks.worlds import World, compute, model
-from vocabsem.anchors import semantic_anchors
 from vocabsem.errors import BadInput
-from vocabsem.language_model import load_model
+from vocabsem.models.language_model import load_model
+from vocabsem.vocabulary.anchors import semantic_anchors
 from warehouse.catalog import catalog
 from warehouse.home import Home
 from warehouse.lake.partition import Lake

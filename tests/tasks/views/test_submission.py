@@ -18,9 +18,9 @@ from tasks.views.submission_check import mismatches
 from tasks.views.submission_examples import check_examples
 from tasks.views.submission_schema import ReadSubmission, Submission, read_submission
 from tests.tasks.views.recorded import rows, write_cards, write_rows
+from vocabsem.datasets.example_hashes import example_hash
 from vocabsem.errors import BadInput
-from vocabsem.example_hashes import example_hash
-from vocabsem.protocol import PROTOCOLS
+from vocabsem.evaluation.protocol import PROTOCOLS
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake

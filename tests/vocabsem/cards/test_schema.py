@@ -112,7 +112,7 @@ def test_the_papers_prompts_are_the_papers(name, template, words):
 
 def test_cards_import_without_the_heavy_libraries():
     code = (
-        "import sys, vocabsem.cards.schema, vocabsem.sources.fetching, vocabsem.shots, vocabsem.errors;"
+        "import sys, vocabsem.cards.schema, vocabsem.sources.fetching, vocabsem.datasets.shots, vocabsem.errors;"
         "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas', 'huggingface_hub'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )

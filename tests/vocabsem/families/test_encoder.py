@@ -9,9 +9,9 @@ import torch
 from tests.vocabsem.bidirectional import save, tokenizer
 from vocabsem import TextStates, ZeroShot
 from vocabsem.errors import GuardFailed, SourceError
-from vocabsem.extraction import check_head, extract
 from vocabsem.families.encoder import COSINE_SCALE, read_pooling
-from vocabsem.language_model import load_model
+from vocabsem.models.language_model import load_model
+from vocabsem.states.extraction import check_head, extract
 
 TEXTS = ["good film", "the story was dull and the plot was moving this way and that", "a", "great"]
 WORDS = {"neg": "a bad and dull story", "pos": "good"}

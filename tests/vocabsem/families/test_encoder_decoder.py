@@ -8,12 +8,12 @@ import torch
 
 from tests.vocabsem.bidirectional import ENCODER_DECODERS, save, tokenizer
 from vocabsem import TextStates
-from vocabsem.anchors import semantic_anchors
 from vocabsem.errors import CardError, GuardFailed, SourceError
-from vocabsem.extraction import check_head, extract
 from vocabsem.families.templates import prompt_template
-from vocabsem.language_model import TOLERANCE, load_model
-from vocabsem.model_draft import draft_model_card
+from vocabsem.models.language_model import TOLERANCE, load_model
+from vocabsem.models.model_draft import draft_model_card
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.vocabulary.anchors import semantic_anchors
 
 TEXTS = ["good film", "the story was dull and the plot was moving this way and that", "a", "great", "was it good ?"]
 

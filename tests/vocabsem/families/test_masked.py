@@ -8,13 +8,13 @@ from transformers import AutoModelForMaskedLM
 from tests.vocabsem.architectures import save as save_causal
 from tests.vocabsem.bidirectional import ARCHITECTURES, network, save, tokenizer
 from vocabsem import TextStates
-from vocabsem.anchors import semantic_anchors
 from vocabsem.errors import CardError, GuardFailed, SourceError
-from vocabsem.extraction import check_head, extract
 from vocabsem.families.templates import prompt_template
-from vocabsem.language_model import TOLERANCE, load_model
-from vocabsem.model_draft import draft_model_card
-from vocabsem.prompting import encode_prompts
+from vocabsem.models.language_model import TOLERANCE, load_model
+from vocabsem.models.model_draft import draft_model_card
+from vocabsem.prompts.prompting import encode_prompts
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.vocabulary.anchors import semantic_anchors
 
 TEXTS = ["good film", "the story was dull and the plot was moving this way and that", "a", "great", "was it good ?"]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from vocabsem.attention_heads import HeadCircuits
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.order_heads import ALL, heads_study, spectra, succession
 from vocabsem.instruments.order_words import Ordered
+from vocabsem.states.attention_heads import HeadCircuits
 
 WORDS, WIDTH, DEPTH, HEADS, SIZE = 14, 40, 3, 4, 12
 SAMPLING = Sampling(resamples=100, null_draws=100, seed=0)

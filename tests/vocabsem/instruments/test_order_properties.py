@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabsem.attention_heads import HeadCircuits
 from vocabsem.instruments.base import Sampling, Space
 from vocabsem.instruments.order import digit_values, left_out, order_study
 from vocabsem.instruments.order_heads import ALL, heads_study, spectra, succession
 from vocabsem.instruments.order_words import Ordered
+from vocabsem.states.attention_heads import HeadCircuits
 
 WIDTH = 20
 SAMPLING = Sampling(resamples=20, null_draws=30, seed=0)

@@ -9,7 +9,7 @@ from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import target_vectors
 from vocabsem.methods import Centroid, LinearProbe, PaperCalibrator, RidgeProbe, VocabularyCalibrator, base
 from vocabsem.methods._solvers.paper_module import PaperModule, Stack
-from vocabsem.similarity import similarity_logits
+from vocabsem.vocabulary.similarity import similarity_logits
 
 VARIANTS = [  # of one settings: each with its own weights, order, pace and rows
     {"random_state": 0, "learning_rate": 1e-3},

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.vocabsem.method_data import METHODS, make_space, make_states, make_whole_space
-from vocabsem.adapters import AdapterTraining
 from vocabsem.errors import CardError
 from vocabsem.methods import Method, TfidfProbe
+from vocabsem.methods.adapters import AdapterTraining
 from vocabsem.methods.info import info_of
 from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 

@@ -8,9 +8,9 @@ from scipy.special import softmax
 from sklearn.linear_model import Ridge as ScikitRidge
 
 from tests.vocabsem.method_data import D, make_space, make_states
+from vocabsem.arrays import mean_and_deviation
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods import RidgeProbe
-from vocabsem.methods.arrays import mean_and_deviation
 from vocabsem.methods.ridge import ALPHAS
 from vocabsem.methods.ridge import ridge as solve
 

@@ -11,11 +11,11 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from tests.vocabsem.method_data import D, make_space, make_states
+from vocabsem.arrays import mean_and_deviation, unit_rows
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.methods import Centroid, KNeighbors, LinearProbe
 from vocabsem.methods._solvers import logistic as module
 from vocabsem.methods._solvers.logistic import Logistic, choose_and_fit
-from vocabsem.methods.arrays import mean_and_deviation, unit_rows
 
 
 @given(seed=st.integers(0, 500))

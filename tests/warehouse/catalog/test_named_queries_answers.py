@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from tests.warehouse.lakes import SPLITS, TOKENS, anchor, put, put_anchors, put_examples, put_run, put_states, state
-from vocabsem.metrics import reliability
+from vocabsem.evaluation.metrics import reliability
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.named_queries import QUERIES, named_queries, run_named_query
 from warehouse.errors import QueryRefused

@@ -8,7 +8,7 @@ from scipy.stats import PermutationMethod, studentized_range, wilcoxon
 
 from tests.warehouse.catalog.test_named_queries import put_score
 from tests.warehouse.lakes import put_run
-from vocabsem.comparison import holm
+from vocabsem.evaluation.comparison import holm
 from warehouse.catalog import reads
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.catalog.named_queries import run_named_query

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from vocabsem.methods.arrays import Ints
+from vocabsem.arrays import Ints
 
 Values = NDArray[np.float64]
 SHARPNESS, DEVIATION = 2.0, 1.0  # log k is normal around log 2, before scores choose it

@@ -5,8 +5,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import unit_rows
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
-from vocabsem.methods.arrays import unit_rows
 
 KINDS: dict[str, tuple[Targets, ...]] = {
     "both": ("anchors", "head"),

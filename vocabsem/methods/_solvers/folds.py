@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vocabsem.methods.arrays import Ints
+from vocabsem.arrays import Ints
 
 LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.arrays import Floats, Ints
 
 Precision = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """(trace of the within-class scatter, number of rows) → (factor, ridge) of the precision factor · (S + ridge · I)⁻¹."""

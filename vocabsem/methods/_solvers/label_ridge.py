@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats
 from vocabsem.methods._solvers.prior_ridge import PriorRidge, singular
-from vocabsem.methods.arrays import Floats
 
 Values = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.methods._solvers.standardized import SHARPNESS
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.arrays import Floats, Ints
+from vocabsem.methods._solvers.settings import SHARPNESS
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LOG_FACTORS = np.linspace(-1.5, 3.0, 31)

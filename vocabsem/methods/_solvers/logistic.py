@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import thread_limits
+from vocabsem.runtime.parallel import thread_limits
 
 ALPHAS = (1000.0, 300.0, 100.0, 30.0, 10.0)  # λ, strongest first: each fit starts from the one before
 ROTATED = 2048  # more principal axes than these cost more to find than they save

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from vocabsem.arrays import Floats
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

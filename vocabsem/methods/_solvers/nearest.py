@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.methods.arrays import Floats
+from vocabsem.arrays import Floats
 
 ENTRIES = 2**22  # of a block of distances
 

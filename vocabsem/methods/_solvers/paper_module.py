@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import TrainingFailed
-from vocabsem.methods.arrays import Floats, Ints
-from vocabsem.parallel import matmul
+from vocabsem.runtime.parallel import matmul
 
 Losses = Callable[[Tensor, Tensor], Tensor]  # λ(r) (M, b, d) and labels (M, b) → the mean loss of each module (M,)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.methods.arrays import Floats
+from vocabsem.arrays import Floats
 
 
 def principal_axes(z: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from vocabsem.arrays import Floats, Ints
 from vocabsem.methods._solvers.folds import left_out_folds
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.arrays import Floats, Ints
 
 ALPHAS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # strongest first: each fit starts from the one before
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.arrays import Floats, Ints
 
 ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 PRIOR_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)

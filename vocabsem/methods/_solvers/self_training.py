@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from vocabsem.methods.arrays import Floats, Ints
+from vocabsem.arrays import Floats, Ints
 
 FACTORS = np.exp(np.linspace(-1.5, 3.0, 46))  # a grid, finer than the prior
 

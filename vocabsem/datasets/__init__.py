@@ -1,0 +1,1 @@
+"""Rows of a source to checked examples, their splits and shots."""

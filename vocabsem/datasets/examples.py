@@ -1,0 +1,216 @@
+"""Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.cards.schema import DatasetCard
+from vocabsem.datasets.checked_rows import checked_rows, row_fields
+from vocabsem.datasets.example_rows import Rows, choose_rows, contradictions, without_repeats
+from vocabsem.datasets.label_values import LabelColumn, Labels, label_counts, label_text, strata
+from vocabsem.errors import DataError
+from vocabsem.sources.readers import Part, parts_of
+
+__all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
+
+SPLITS = ("train", "validation", "test")
+LISTED = 1000  # contradictions, at most
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N examples, split after split, each in its source's order."""
+
+    ids: list[str]
+    """`<file>-<row in that file>`: the same whatever the split and the caps."""
+    split: list[str]
+    """train, validation or test, of each example."""
+    labels: Labels
+    """(N,), 0 … C-1 in the card's order; or (N, L), whether the text has the label."""
+    fields: list[dict[str, str]]
+    """Template field → text; of choices also the name of a label → the option at its place."""
+    facts: dict[str, Any]
+    """What was read, removed and kept, JSON-able."""
+    contradictions: list[str]
+    """For each text with several labels, the ids of its rows and their labels."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which rows of a data set are in which split; the texts stay in their files."""
+
+    card: DatasetCard
+    """Of the data set."""
+    parts: dict[str, Part]
+    """Its files."""
+    splits: dict[str, Rows]
+    """The splits that have rows, in the order of SPLITS."""
+    facts: dict[str, Any]
+    """What was read and removed."""
+    contradictions: list[str]
+    """As in `Examples`."""
+
+    def fields(self, rows: Rows) -> list[dict[str, str]]:
+        """Read the texts of rows of one of the splits: template field → text."""
+        texts: list[dict[str, str]] = []
+        start = 0
+        for batch in self.parts[rows.part].batches():
+            stop = start + len(batch[self.card.label_column])
+            inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
+            texts += [row_fields(self.card, batch, i) for i in inside.tolist()]
+            start = stop
+        return texts
+
+
+def read_examples(
+    card: DatasetCard,
+    files: Mapping[str, Path],
+    *,
+    limits: Mapping[str, int | None],
+    seed: int = 0,
+    cache: Path,
+) -> Examples:
+    """Read the examples of a data set.
+
+    A text of the training rows that occurs again, among them or among those for validation and testing, is removed
+    from training and counted in the facts; test rows are never touched.
+
+    Parameters
+    ----------
+    card : DatasetCard
+        Columns, labels and split of the data; `card.split.seed` governs the split.
+    files : mapping of str to Path
+        The fetched file of each of `card.files`.
+    limits : mapping of str to int or None
+        Most rows of each split.
+    seed : int, default=0
+        Governs which rows are kept under a limit. Experiments vary shots and weights, never these.
+    cache : Path
+        Folder for what `datasets` keeps of a hub folder.
+
+    Returns
+    -------
+    examples : Examples
+
+    Raises
+    ------
+    DataError
+        For an unknown label, an empty text, no rows, training rows of one class, or a limit below the classes.
+    """
+    division = divide(card, files, cache)
+    splits, facts = division.splits, division.facts
+    for split, rows in splits.items():
+        limit = limits.get(split)
+        if limit is not None and limit < len(rows.number):
+            if limit < card.classes:
+                raise DataError(
+                    f"a limit of {limit} {split} rows for dataset {card.name!r}, which has {card.classes} classes: "
+                    f"allow at least {card.classes}"
+                )
+            splits[split] = rows.take(choose_rows(rows, limit, f"{seed} limit {split}"))
+    if len(np.unique(strata(splits["train"].label))) < 2 and not card.choices:
+        only = f"of class {label_text(card.label_names, splits['train'].label[0])!r}"
+        raise DataError(f"every training row of dataset {card.name!r} is {only}: nothing can be learned")
+    facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
+    for split, rows in splits.items():
+        counts = label_counts(rows.label, card.classes).tolist()
+        facts["counts"][split] = dict(zip(card.label_names, counts, strict=True))
+        facts["majority_share"][split] = max(counts) / len(rows.number)
+    if card.label_kind == "multi":
+        facts["without_label"] = {split: int((~rows.label.any(axis=1)).sum()) for split, rows in splits.items()}
+    return Examples(
+        ids=[name for rows in splits.values() for name in rows.ids()],
+        split=[split for split, rows in splits.items() for _ in range(len(rows.number))],
+        labels=np.concatenate([rows.label for rows in splits.values()]),
+        fields=[fields for rows in splits.values() for fields in division.fields(rows)],
+        facts=facts,
+        contradictions=division.contradictions,
+    )
+
+
+def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Division:
+    """Check every row of a data set and decide which split it is in; no text is kept.
+
+    Parameters
+    ----------
+    card, files, cache
+        As in `read_examples`.
+
+    Returns
+    -------
+    Division
+
+    Raises
+    ------
+    DataError
+        For an unknown label, an empty text, or no rows.
+    """
+    facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
+    parts = {part.name: part for part in parts_of(card, files, cache)}
+    rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
+    contradicting = contradictions(card.label_names, list(rows.values()))
+    if contradicting:
+        facts["contradicting_texts"] = len(contradicting)
+    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:LISTED])
+
+
+def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> Rows:
+    column, start = LabelColumn(card), 0
+    numbers: list[NDArray[np.int64]] = []
+    labels: list[Labels] = []
+    texts: list[NDArray[np.bytes_]] = []
+    for batch in part.batches():
+        kept = list(checked_rows(card, column, part, path, batch, start, facts))
+        start += len(batch[card.label_column])
+        numbers.append(np.array([row[0] for row in kept], np.int64))
+        labels.append(column.stack([row[1] for row in kept]))
+        texts.append(np.array([row[2] for row in kept], "S16"))
+    facts["rows_read"][part.name] = start
+    if not sum(map(len, numbers)):
+        raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
+    return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
+
+
+def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any]) -> dict[str, Rows]:
+    """Return the splits that have rows, in the order of SPLITS."""
+    rule = card.split
+    validation: Rows | None = None
+    if "all" in parts:
+        pool = without_repeats(parts["all"])
+        count = len(pool.number)
+        wanted = rule.test if isinstance(rule.test, int) else _nearest(rule.test * count)
+        if wanted >= count:
+            raise DataError(f"dataset {card.name!r} has {count} distinct rows, of which {wanted} are for testing")
+        chosen = choose_rows(pool, wanted, f"{rule.seed} test")
+        train, test = pool.take(~chosen), pool.take(chosen)
+        within, across = len(parts["all"].number) - count, 0
+    else:
+        test, validation = parts["test"], parts.get("validation")
+        distinct = without_repeats(parts["train"])
+        seen = np.isin(distinct.text, np.concatenate([rows.text for rows in (validation, test) if rows]))
+        train = distinct.take(~seen)
+        within, across = len(parts["train"].number) - len(distinct.number), int(seen.sum())
+        if not len(train.number):
+            raise DataError(f"every training row of dataset {card.name!r} is also a test row: fix 'files' in its card")
+    if rule.validation:
+        chosen = choose_rows(train, _nearest(rule.validation * len(train.number)), f"{rule.seed} validation")
+        train, validation = train.take(~chosen), train.take(chosen)
+    facts["duplicates_removed"] = {"repeated": within, "also_in_test_or_validation": across}
+    splits = zip(SPLITS, (train, validation, test), strict=True)
+    return {split: rows for split, rows in splits if rows is not None and len(rows.number)}
+
+
+def _nearest(number: float) -> int:
+    return int(number + 0.5)
+
+
+def _split_rule(card: DatasetCard) -> str:
+    rule = card.split
+    own = f"{rule.test:g} of the distinct rows for testing, " if "all" in card.files and card.format != "hub" else ""
+    carved = f"{rule.validation:g} of the training rows for validation, " if rule.validation else ""
+    how = "at random" if card.label_kind == "multi" else "by class"
+    return f"{own}{carved}{how}, seed {rule.seed}" if own or carved else "as the source divides them"

@@ -1,0 +1,1 @@
+"""Predictions to figures: metrics, intervals, comparisons, diagnostics."""

@@ -1,0 +1,1 @@
+"""Checkpoints on disk to a loaded language model."""

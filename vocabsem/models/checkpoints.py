@@ -1,0 +1,289 @@
+"""Fetch a model's files, convert GGUF to safetensors, and read them with transformers."""
+
+import hashlib
+import json
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabsem.cards.schema import ModelCard
+from vocabsem.errors import BadInput, CardError, SourceError
+from vocabsem.families.names import ModelFamily
+from vocabsem.families.recognition import recognize_family
+from vocabsem.families.registry import FAMILIES
+from vocabsem.models.checkpoint_files import SafeFolder, open_checkpoint
+from vocabsem.models.checkpoint_size import no_larger_than
+from vocabsem.models.gguf_parts import join_gguf_parts
+from vocabsem.runtime.third_party import verbose
+from vocabsem.runtime.waiting import held
+from vocabsem.sources import fetching
+from vocabsem.sources.parsing import parts_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["checkpoint_family", "fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", "model_digest"]
+
+CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
+JOINED = "joined.gguf"
+HUB_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.model",
+    "*.txt",
+    "*.jinja",
+)  # never *.bin or *.py: no pickles, no remote code
+
+
+def model_digest(card: ModelCard, cache: Path) -> str | None:
+    """Return the SHA-256 that identifies a model's bytes, without loading it.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    str or None
+        None while a hub model was never fetched.
+    """
+    content = card.sha256
+    if content is None:
+        fetched = fetching.cached(card.source, cache)
+        content = fetched.sha256 if fetched else None
+    return None if content is None else hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest()
+
+
+def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
+    """Fetch a model's files, and convert a GGUF file.
+
+    A GGUF file is dequantized and saved once as float32 safetensors, about 30 times faster to load.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    folder : Path
+        With safetensors and tokenizer.
+    digest : str
+        SHA-256 that identifies the model's bytes.
+
+    Raises
+    ------
+    SourceError
+        For other bytes than the card's sha256.
+    DownloadFailed
+        Where the source does not answer.
+    CardError
+        Where the source is neither a folder nor a GGUF file.
+    """
+    return fetch_source(card.source, card.sha256, cache, f"model {card.name!r}")
+
+
+def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tuple[Path, str]:
+    """Fetch a model's files as `fetch_checkpoint` does, which raises the same, without a card.
+
+    Parameters
+    ----------
+    source : str
+        As cards write it.
+    sha256 : str or None
+        What the bytes must hash to.
+    cache : Path
+        Folder of fetched sources.
+    what : str
+        The model, in errors.
+
+    Returns
+    -------
+    folder : Path
+    digest : str
+    """
+    fetched = fetching.fetch(source, cache, sha256=sha256, patterns=HUB_FILES)
+    digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
+    if fetched.path.is_dir():
+        return fetched.path, digest
+    if fetched.path.suffix != ".gguf":
+        raise CardError(f"{what}: {fetched.path.name} is no folder and no .gguf file: fix its source")
+    target = cache / "models" / digest[:12]
+    if target.exists():
+        return target, digest
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with held(target.with_suffix(".lock"), f"converts {fetched.path.name}"):
+        if not target.exists():
+            _convert(fetched.path, target)
+    return target, digest
+
+
+def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
+    """Load a model's tokenizer, without the weights; raises as `fetch_checkpoint` does, and for another family.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model.
+    cache : Path
+        Folder of fetched sources.
+
+    Returns
+    -------
+    PreTrainedTokenizerBase
+    """
+    folder = fetch_checkpoint(card, cache)[0]
+    with _reading(folder), open_checkpoint(folder) as checkpoint:
+        _check_family(folder, checkpoint, card.family)
+        return _tokenizer(folder, checkpoint)
+
+
+def checkpoint_family(folder: Path) -> ModelFamily:
+    """Return the family that a checkpoint is of.
+
+    Parameters
+    ----------
+    folder : Path
+        With safetensors and a tokenizer; or a GGUF file.
+
+    Returns
+    -------
+    {"causal", "masked", "encoder_decoder", "encoder"}
+
+    Raises
+    ------
+    SourceError
+        Where it is not safe to read.
+    """
+    with open_checkpoint(folder) as checkpoint:
+        return recognize_family(checkpoint.config, folder)
+
+
+def from_folder(
+    folder: Path, dtype: Any, family: ModelFamily = "causal"
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Read a model and its tokenizer, executing nothing of the folder's.
+
+    Parameters
+    ----------
+    folder : Path
+        With safetensors and a tokenizer; or a GGUF file.
+    dtype : torch.dtype or "auto"
+        As `from_pretrained` takes it.
+    family : {"causal", "masked", "encoder_decoder", "encoder"}
+        That it must be of.
+
+    Returns
+    -------
+    network : PreTrainedModel
+    tokenizer : PreTrainedTokenizerBase
+
+    Raises
+    ------
+    CardError
+        Where it is of another family.
+    SourceError
+        Where transformers cannot read it, or it is not safe to read.
+    """
+    import transformers
+
+    with _reading(folder), open_checkpoint(folder) as checkpoint:
+        _check_family(folder, checkpoint, family)
+        tokenizer = _tokenizer(folder, checkpoint)
+        with no_larger_than(folder, checkpoint):
+            loaded: Any = getattr(transformers, FAMILIES[family].loader).from_pretrained(
+                checkpoint.path,
+                gguf_file=checkpoint.gguf,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        network, loading = loaded
+        network.config.name_or_path = network.name_or_path = str(folder)
+    needed = (key for key in loading["missing_keys"] if family != "encoder" or not key.startswith("pooler."))
+    if missing := sorted(needed):
+        raise SourceError(f"{folder} lacks {len(missing)} of its model's weights, as {missing[0]!r}: fetch it again")
+    return network, tokenizer
+
+
+def _check_family(folder: Path, checkpoint: SafeFolder, family: ModelFamily) -> None:
+    recognized = recognize_family(checkpoint.config, folder)
+    if recognized != family:
+        named = checkpoint.config.get("architectures")
+        what = str(named[0])[:80] if isinstance(named, list) and named else str(checkpoint.config.get("model_type"))
+        raise CardError(
+            f"the card says family: {family}, and the model in {folder} is {what}: set family: {recognized} in the card"
+        )
+
+
+def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        checkpoint.path, gguf_file=checkpoint.gguf, local_files_only=True, trust_remote_code=False
+    )
+    tokenizer.name_or_path = str(folder)
+    return tokenizer
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Make one error of whatever transformers raises; no bars, no warnings, unless the user asks for them."""
+    from transformers.utils import logging
+
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    if not verbose():
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:  # struct.error, SafetensorError, validation errors: no common root short of this one
+        reason = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
+        raise SourceError(f"transformers cannot read the model in {folder}: {reason}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """Write `target` whole or not at all: a folder beside it, moved into place when it is complete."""
+    import torch
+
+    partial = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex}")
+    partial.mkdir()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network, tokenizer = from_folder(_one_file(gguf, partial), torch.float32)
+        network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
+        del network.config.quantization_config
+        network.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        (partial / JOINED).unlink(missing_ok=True)
+        (partial / "source.json").write_text(json.dumps({"gguf": gguf.name, "conversion": CONVERSION}))
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _one_file(gguf: Path, folder: Path) -> Path:
+    """Return the file itself, or for the first of several parts one that is joined in the folder."""
+    names = parts_of(gguf.name)
+    if len(names) == 1:
+        return gguf
+    join_gguf_parts([gguf.with_name(name) for name in names], folder / JOINED)
+    return folder / JOINED

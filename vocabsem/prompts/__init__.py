@@ -1,0 +1,1 @@
+"""Texts to prompts to tokens: templates, chat, chunks, truncation."""

@@ -1,0 +1,1 @@
+"""What runs things: threads, devices, memory, waiting, libraries kept quiet."""

@@ -1,0 +1,1 @@
+"""A forward pass to hidden states and log-probabilities."""

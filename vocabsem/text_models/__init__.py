@@ -1,0 +1,1 @@
+"""Texts in, states or probabilities out; adapters trained inside the model."""

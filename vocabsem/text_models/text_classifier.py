@@ -1,0 +1,178 @@
+"""A language model and a fitted method as a classifier of texts, read from the folder that a pipeline has written."""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import safe_open
+
+from vocabsem.cards.schema import ModelCard
+from vocabsem.errors import DataError, SourceError
+from vocabsem.methods.base import Method
+from vocabsem.methods.persistence import FIX, from_arrays
+from vocabsem.models.language_model import load_model
+from vocabsem.prompts.chunking import ChunkedPrompts, encode_chunks
+from vocabsem.prompts.prompting import validate_row
+from vocabsem.states.extraction import extract
+
+__all__ = ["TextClassifier", "read_classifier"]
+
+AGAIN = "run its experiment again (`vocabsem run CARD`), which fits and registers another"
+SETTINGS = ("dtype", "layers", "max_tokens", "pooling", "prepend_bos", "shard_rows")
+
+
+def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
+    """Read all of a classifier but its language model.
+
+    Parameters
+    ----------
+    folder : Path
+        As of `TextClassifier`.
+
+    Returns
+    -------
+    config : dict
+        Its settings.
+    card : ModelCard
+        Of its language model.
+    method : Method
+        As it was fitted.
+
+    Raises
+    ------
+    DataError
+        For one that another version has stored in a form that this one cannot read.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        estimator = json.loads(file.metadata()["estimator"])
+    source = folder / "method.py"
+    try:
+        if lacking := [name for name in SETTINGS if name not in config["settings"]]:
+            raise DataError(f"its settings lack {', '.join(lacking)}")
+        card = ModelCard.model_validate(config["model"])
+        return config, card, from_arrays(arrays, estimator, source if source.is_file() else None)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        reason = f"the card of its model: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except DataError as error:
+        reason = str(error).removesuffix(f": {FIX}")
+    raise DataError(f"the classifier of dataset {config['dataset']!r} cannot be read ({reason}): {AGAIN}")
+
+
+class TextClassifier:
+    """A language model and a fitted method, with the settings of the experiment that chose it.
+
+    Parameters
+    ----------
+    folder : Path
+        With config.json, calibrator.safetensors, and method.py for a method from beside a card, whose code is run.
+
+    Attributes
+    ----------
+    config : dict
+        Model, template, fields, labels and settings.
+    fields : list of str
+        Of the template.
+    labels : list of str
+        The names of the C classes.
+
+    Raises
+    ------
+    SourceError
+        Where the language model has other bytes than it had when the method was fitted.
+    DataError
+        For a classifier that another version has stored in a form that this one cannot read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.config, card, self._method = read_classifier(folder)
+        self.fields: list[str] = self.config["fields"]
+        self.labels: list[str] = self.config["labels"]
+        self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
+        self._card = card
+        self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
+        if self._model.digest != self.config["digest"]:
+            raise SourceError(
+                f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"
+                f" its digest is {self._model.digest[:12]}, then {self.config['digest'][:12]}: {AGAIN}"
+            )
+
+    def predict_proba(
+        self, rows: Iterable[Mapping[str, str]], numbers: Sequence[object] | None = None, *, truncate: bool = True
+    ) -> NDArray[np.float64]:
+        """Return the probabilities of N texts.
+
+        Texts go through the model in the shards of the experiment, so that the texts of a stored split, in their order,
+        meet the same batches and get the same probabilities; in bfloat16 others differ by its rounding.
+
+        Parameters
+        ----------
+        rows : iterable of mappings of str to str
+            Field → text, for every field of the template; other keys are ignored.
+        numbers : sequence, optional
+            What the rows are called in messages, by default by their number from 0.
+        truncate : bool
+            Whether a text over the limit of the experiment loses its end, or is refused.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float64
+
+        Raises
+        ------
+        DataError
+            For a text that is missing, empty, or too long.
+        """
+        given = list(rows)
+        named = range(len(given)) if numbers is None else numbers
+        checked = [validate_row(row, self.fields, number) for number, row in zip(named, given, strict=True)]
+        with self._turn:
+            chunked, settings = self._prompts(checked), self.config["settings"]
+            if chunked.truncated.any() and not truncate:
+                number, limit = named[int(chunked.truncated.argmax())], settings["max_tokens"]
+                several = f" in each of {chunks} prompts" if (chunks := settings.get("max_chunks", 1)) > 1 else ""
+                raise DataError(
+                    f"row {number} is over {limit} tokens with its template{several}: shorten it, or truncate"
+                )
+            return self._probabilities(chunked)
+
+    def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:
+        settings = self.config["settings"]
+        return encode_chunks(
+            self._model.tokenizer,
+            self.config["template"],
+            rows,
+            max_chunks=settings.get("max_chunks", 1),
+            max_tokens=settings["max_tokens"],
+            prepend_bos=settings["prepend_bos"],
+            special_tokens=self._card.adds_special_tokens,
+            chat=self._card.conversation,
+        )
+
+    def _probabilities(self, chunked: ChunkedPrompts) -> NDArray[np.float64]:
+        """Return the probabilities (N, C) of N texts."""
+        settings, borders = self.config["settings"], [0, *chunked.sizes.cumsum().tolist()]
+        if len(borders) == 1:
+            return np.empty((0, len(self.labels)))
+        parts = []
+        for start in range(0, len(chunked.sizes), settings["shard_rows"]):
+            stop = min(start + settings["shard_rows"], len(chunked.sizes))
+            shard = chunked.prompts.token_ids[borders[start] : borders[stop]]
+            states = extract(self._model, shard, settings["layers"], pooling=settings["pooling"])
+            parts.append(np.concatenate(list(states.values()), axis=1))  # (prompts of the shard, k·d)
+        averaged = chunked.average(np.concatenate(parts))
+        columns = averaged[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
+        return self._method.predict_proba(columns)
+
+    def _cache(self) -> Path:
+        """Return the folder of downloads of the named home; with none named, of the home that made the model."""
+        home, made = os.environ.get("VOCABSEM_HOME"), Path(self.config["cache"])
+        return made if home is None and made.is_dir() else Path(home or ".vocabsem").expanduser().absolute() / "cache"

@@ -1,0 +1,296 @@
+"""Transform texts to states: a frozen language model as a scikit-learn transformer."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from vocabsem.cards.schema import ModelCard
+from vocabsem.errors import DataError
+from vocabsem.families.base import FrozenModel, HeadModel
+from vocabsem.families.encoder import EncoderModel
+from vocabsem.families.head import Head
+from vocabsem.families.templates import prompt_template
+from vocabsem.label_space import LabelSpace, Vocabulary
+from vocabsem.models.language_model import load_model
+from vocabsem.models.model_draft import find_model_card
+from vocabsem.prompts.chunking import encode_chunks
+from vocabsem.prompts.label_tokens import label_tokens
+from vocabsem.prompts.prompting import encode_prompts, field_names, validate_row, validate_template
+from vocabsem.prompts.texts import is_empty
+from vocabsem.prompts.truncation import MASK
+from vocabsem.runtime.devices import DType, resolve_dtype
+from vocabsem.states.extraction import check_head, extract
+from vocabsem.states.label_encodings import encode_labels
+from vocabsem.states.layers import GivenLayer, resolve_layers
+from vocabsem.states.pooling import check_poolings
+from vocabsem.vocabulary.anchors import semantic_anchors
+
+__all__ = ["TextStates"]
+
+WordTokens = Literal["single", "first", "mean"]
+
+
+class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Transform texts to the hidden states at the end of their prompts.
+
+    The transformer learns nothing: `fit` does nothing, and the model is loaded at first use and once a process.
+
+    Parameters
+    ----------
+    model : str
+        A card's name in data/models or its path; or `hf:org/name`, a folder of safetensors or a .gguf file.
+    template : str
+        The prompt, with {text} where the text goes; with other fields a text is a mapping of them.
+    words : mapping of str to str, optional
+        Class → label word; needed for `label_space` only.
+    layers : sequence of int, float or str
+        Layers whose states stand side by side, in the order of `resolve_layers`: a number (negative ones count from the
+        last), a share of the depth (0.6) or "last", each of the last token, or of a mean over all: "0.6:mean", also
+        weighted_mean and echo, as `vocabsem.states.pooling` has them.
+    word_tokens : {"single", "first", "mean"}
+        What stands for a word of several tokens, as in `prompting.label_tokens`.
+    max_chunks : int
+        Most prompts of a text that is too long for one, whose states are averaged.
+    dtype : {"auto", "float32", "bfloat16"}
+        In which the model computes; auto: the dtype that suits the machine.
+    device : str
+        A torch device; auto: the first GPU that torch can use, else the CPU.
+    cache : str or Path, optional
+        Folder of fetched sources; by default that of the home, `VOCABSEM_HOME` or .vocabsem here.
+
+    Attributes
+    ----------
+    language_model : FrozenModel
+        The loaded model: causal, masked, or a sentence encoder, as its card says.
+
+    Examples
+    --------
+    >>> reader = TextStates("smollm2-135m-instruct", "Review: {text} It was")
+    >>> reader.get_params()["layers"]
+    ('last',)
+    >>> states = reader.fit_transform(["a gorgeous, witty movie"])  # doctest: +SKIP
+    >>> states.shape  # doctest: +SKIP
+    (1, 576)
+    """
+
+    def __init__(
+        self,
+        model: str,
+        template: str = "{text}",
+        words: Mapping[str, str] | None = None,
+        *,
+        layers: Sequence[GivenLayer] = ("last",),
+        word_tokens: WordTokens = "single",
+        max_chunks: int = 1,
+        dtype: DType = "auto",
+        device: str = "auto",
+        cache: str | Path | None = None,
+    ) -> None:
+        self.model = model
+        self.template = template
+        self.words = words
+        self.layers = layers
+        self.word_tokens = word_tokens
+        self.max_chunks = max_chunks
+        self.dtype = dtype
+        self.device = device
+        self.cache = cache
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        TextStates
+            Itself.
+        """
+        return self
+
+    def transform(self, X: Iterable[str | Mapping[str, str]]) -> NDArray[np.float32]:
+        """Return the states of N texts; what of a text does not fit into its prompts is cut off.
+
+        Parameters
+        ----------
+        X : list, Series, or array or frame of one column
+            Texts, or mappings of the template's fields to texts.
+
+        Returns
+        -------
+        ndarray of shape (N, k·d), float32
+            The k layers side by side.
+
+        Raises
+        ------
+        DataError
+            For settings that a card could not have, input of another form, or an empty text, with its row.
+        """
+        self._validate()
+        fields = field_names(self.template) - {MASK}
+        rows = [
+            validate_row(
+                {next(iter(fields)): each} if len(fields) == 1 and not isinstance(each, Mapping) else each,
+                fields,
+                number,
+            )
+            for number, each in enumerate(_one_column(X))
+        ]
+        model, card = self.language_model, self._card
+        check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
+        chunked = encode_chunks(
+            model.tokenizer,
+            prompt_template(self.template, card.family),
+            rows,
+            max_chunks=self.max_chunks,
+            max_tokens=card.max_tokens,
+            prepend_bos=card.prepend_bos,
+            special_tokens=card.adds_special_tokens,
+            chat=card.conversation,
+        )
+        states = extract(model, chunked.prompts.token_ids, self.layers)
+        return chunked.average(np.concatenate(list(states.values()), axis=1))
+
+    def label_space(self, *, whole: bool = False) -> LabelSpace:
+        """Return anchors and head rows of the label words, which methods compare states with.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether to add all tokens, for methods that compare with the whole vocabulary; an encoder has none.
+
+        Returns
+        -------
+        LabelSpace
+
+        Raises
+        ------
+        DataError
+            Without words, or for words that a card could not have.
+        LabelWordError
+            For words that are not distinct tokens of the model.
+        """
+        self._validate()
+        if not self.words:
+            raise DataError("a label space needs label words: give TextStates words={class: word}")
+        model, words = self.language_model, list(self.words.values())
+        if isinstance(model, EncoderModel):
+            return encode_labels(model, words, self._card.max_tokens)
+        tokens = label_tokens(
+            model.tokenizer,
+            words,
+            strategy=self.word_tokens,
+            dataset=None,
+            chat=self._card.conversation,
+            alone=self._card.begins_answers,
+        )
+        head, anchors = _head_and_anchors(*self._key)
+        rows = head.weight[: head.tokens].numpy()
+        bias = np.zeros(len(rows), np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
+        vocabulary = Vocabulary(rows, bias, anchors, tokens)
+        return vocabulary.label_space(head.softcap, head.scale, whole=whole)
+
+    def _validate(self) -> None:
+        """Raise DataError for a setting that a card could not have."""
+        try:
+            fields = field_names(validate_template(self.template))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the template {self.template!r:.200} {error}") from None
+        if not fields - {MASK}:
+            raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
+        for name, known in (("word_tokens", WordTokens), ("dtype", DType)):
+            if (value := getattr(self, name)) not in get_args(known):
+                raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
+        if not isinstance(self.max_chunks, int) or self.max_chunks < 1:
+            raise DataError(f"max_chunks is {self.max_chunks!r:.200}: give a whole number of 1 or more")
+        if not self.words:
+            return
+        if not isinstance(self.words, Mapping) or len(self.words) < 2:
+            raise DataError(f"words is {self.words!r:.200}: give a mapping of two or more classes to words")
+        given = list(self.words.values())
+        for label, word in self.words.items():
+            if not isinstance(word, str) or is_empty(word):
+                raise DataError(f"the label word of class {label!r:.200} is {word!r:.200}: give a word")
+            if given.count(word) > 1:
+                raise DataError(f"label word {word!r:.200} is given to two classes: choose another")
+
+    @property
+    def language_model(self) -> FrozenModel:
+        """The loaded model."""
+        return _loaded(*self._key)
+
+    @property
+    def _card(self) -> ModelCard:
+        return find_model_card(self.model, self._cache)
+
+    @property
+    def _key(self) -> tuple[str, Path, Literal["float32", "bfloat16"], str]:
+        return self._card.model_dump_json(), self._cache, resolve_dtype(self.dtype), self.device
+
+    @property
+    def _cache(self) -> Path:
+        if self.cache is not None:
+            return Path(self.cache)
+        return Path(os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute() / "cache"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True: nothing is learned."""
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn: no fit, texts as input."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
+
+
+def _one_column(X: Any) -> Iterable[Any]:
+    """Return the rows of a list or of one column. Raises DataError for what iterates over names or is a table."""
+    names = (str, bytes, Mapping, Set, *([sys.modules["pandas"].Index] if "pandas" in sys.modules else []))
+    shape: tuple[int, ...] = getattr(X, "shape", (0,))
+    if isinstance(X, names) or not isinstance(X, Iterable):
+        raise DataError(f"{type(X).__name__} {X!r:.200} was given: give a list of texts, or one column of texts")
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        raise DataError(
+            f"a {type(X).__name__} of shape {shape} was given: give the one column of texts, or for several fields a"
+            " list of mappings, as frame.to_dict('records')"
+        )
+    return np.asarray(X, dtype=object)[:, 0] if len(shape) == 2 else X
+
+
+@lru_cache(maxsize=1)
+def _loaded(card: str, cache: Path, dtype: DType, device: str) -> FrozenModel:
+    model = load_model(ModelCard.model_validate_json(card), cache, dtype=dtype, device=device)
+    own = ModelCard.model_validate_json(card)
+    template = prompt_template("{text}", own.family)
+    texts = [{"text": "a text"}, {"text": "another text"}]
+    prompts = encode_prompts(
+        model.tokenizer,
+        template,
+        texts,
+        max_tokens=own.max_tokens,
+        prepend_bos=own.prepend_bos,
+        special_tokens=own.adds_special_tokens,
+        chat=own.conversation,
+    )
+    check_head(model, prompts.token_ids)
+    return model
+
+
+@lru_cache(maxsize=1)
+def _head_and_anchors(card: str, cache: Path, dtype: DType, device: str) -> tuple[Head, NDArray[np.float32]]:
+    model = _loaded(card, cache, dtype, device)
+    assert isinstance(model, HeadModel)
+    head = model.head
+    return head, semantic_anchors(head.weight, bias=head.bias, rows=head.tokens).vectors.float().numpy()

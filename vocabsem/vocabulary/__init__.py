@@ -1,0 +1,1 @@
+"""The vocabulary in latent space: semantic anchors, similarities, what they show."""
