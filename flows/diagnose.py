@@ -54,7 +54,7 @@ def diagnose(
 
 def _check_labels(datasets: Iterable[DatasetCard]) -> None:
     for card in datasets:
-        if card.label_kind in ("multi", "choice"):
+        if card.label_kind in ("multi", "choice", "continuous"):
             raise CardError(
                 f"dataset {card.name!r} has label_kind: {card.label_kind}, and diagnostics compare states with the"
                 " words of classes of which each text has one: leave it out"

@@ -9,6 +9,7 @@ from tasks.steps.facts import ComparisonsFacts
 from tasks.steps.result_specs import ComparisonsSpec
 from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
 from tasks.steps.step import Step
+from vocabsem.datasets.label_values import is_continuous
 from vocabsem.errors import DataError
 from vocabsem.evaluation.comparison import difference, holm
 from vocabsem.evaluation.resampling import resample
@@ -16,6 +17,7 @@ from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
 METRICS = ("macro_f1", "nll", "brier")
+OF_NUMBERS = ("r2", "spearman", "rmse")
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("question", "method", "reference", "metric")]
     + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
@@ -24,7 +26,7 @@ SCHEMA = pa.schema(
 
 @step_task(task_run_name="compare {dataset}")
 def compare(home: Home, dataset: str, steps: list[Step[ComparisonsSpec]]) -> list[str]:
-    """Publish the contrasts of each step, the figures of METRICS a row each. Returns the partitions' keys."""
+    """Publish the contrasts of each step, a metric of METRICS, or OF_NUMBERS, a row. Returns the partitions' keys."""
     for step in steps:
         _compare(home, step)
     return [step.key for step in steps]
@@ -32,7 +34,8 @@ def compare(home: Home, dataset: str, steps: list[Step[ComparisonsSpec]]) -> lis
 
 def _compare(home: Home, step: Step[ComparisonsSpec]) -> None:
     samples = {method: _samples(home, step.spec, method, key) for method, key in step.spec.predictions.items()}
-    rows = [row for metric in METRICS for row in _rows(step.spec, metric, samples)]
+    _, measured = next(iter(samples.values()))
+    rows = [row for metric in measured for row in _rows(step.spec, metric, samples)]
     table = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     checks = [finite(table["difference"].to_numpy(), "differences")]
     step.publish(Lake(home), table, ComparisonsFacts(resamples=RESAMPLES), checks)
@@ -42,7 +45,8 @@ def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Sample
     where = {"model": spec.model, "dataset": spec.dataset, "method": method, "shots": spec.shots}
     predictions = Lake(home).partition("predictions", key, **where)
     seeds, labels, answers = split_answers(read_answers(predictions), "test")
-    return seeds, resample(labels, answers, metrics=METRICS, resamples=RESAMPLES)
+    metrics = OF_NUMBERS if is_continuous(labels) else METRICS
+    return seeds, resample(labels, answers, metrics=metrics, resamples=RESAMPLES)
 
 
 def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:

@@ -15,7 +15,7 @@ from tasks.models.label_space import label_space, word_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
 from tasks.steps.lake_reads import demonstration_ids, read_states, sample_states, state_blocks, states_width
-from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.predictions import answer_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec, StoredFitSpec, WordScoresFitSpec
 from tasks.steps.step import Step
@@ -109,7 +109,7 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StoredFi
 def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Any, slice]]) -> list[pa.Table]:
     """Return the predictions for validation and test, seed by seed; states that seeds share are read once for all.
 
-    fitted: by the seed, the estimator and the columns that it reads. One of any number of labels has `thresholds_`.
+    fitted: by the seed, the estimator and the columns that it reads.
     """
     tables: dict[int, list[pa.Table]] = {seed: [] for seed in fitted}
     for split in ("validation", "test"):
@@ -121,9 +121,7 @@ def _predict(home: Home, spec: StoredFitSpec, fitted: Mapping[int, tuple[Any, sl
             for ids, labels, states in state_blocks(home, spec.model, spec.dataset, split, key, spec.reads):
                 for seed in seeds:
                     estimator, columns = fitted[seed]
-                    probabilities = estimator.predict_proba(states[:, columns])
-                    thresholds = estimator.thresholds_ if labels.ndim == 2 else None
-                    tables[seed].append(prediction_rows(split, seed, ids, labels, probabilities, thresholds))
+                    tables[seed].append(answer_rows(split, seed, ids, labels, estimator, states[:, columns]))
     return [table for of_seed in tables.values() for table in of_seed]
 
 

@@ -64,7 +64,7 @@ def _row(home: Home, fit: PlannedFit, scores: dict[str, Any]) -> ResultRow:
 def _examples_per_class(home: Home, fit: PlannedFit) -> int:
     manifest = fit.examples.partition(Lake(home)).manifest()
     assert manifest is not None
-    counts = facts_of(manifest, ExamplesFacts).counts["train"]
+    counts = facts_of(manifest, ExamplesFacts).rows_by_class("train")
     return round(sum(counts.values()) / len(counts))
 
 

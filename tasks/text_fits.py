@@ -11,7 +11,7 @@ from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
 from tasks.steps.label_columns import read_labels
 from tasks.steps.lake_reads import split_rows, split_sizes
-from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.predictions import answer_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import TextFitSpec
 from tasks.steps.step import Step
@@ -68,10 +68,7 @@ def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[s
         facts.append(SeedFacts(seed=seed, fit_seconds=round(time.perf_counter() - began, 4)))
         for split in [name for name in ("validation", "test") if name in read]:
             ids, truth, texts = read[split]
-            probabilities = np.zeros((len(ids), dataset.classes))
-            probabilities[:, estimator.classes_] = estimator.predict_proba(texts)
-            thresholds = estimator.thresholds_ if truth.ndim == 2 else None
-            predictions.append(prediction_rows(split, seed, ids, truth, probabilities, thresholds))
+            predictions.append(answer_rows(split, seed, ids, truth, estimator, texts, dataset.classes))
         training += [(seed, train.ids[row]) for row in chosen]
         weights = weights or _serialize(estimator)
     publish_predictions(home, step, predictions, training, weights, facts)

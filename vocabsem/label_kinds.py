@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = ["LabelKind", "headline"]
+__all__ = ["HEADLINES", "LabelKind", "headline"]
 
-LabelKind = Literal["nominal", "ordinal", "multi", "choice"]
+LabelKind = Literal["nominal", "ordinal", "multi", "choice", "continuous"]
 """nominal: classes without an order; ordinal: classes in order, as they are listed, with equal steps between them;
-multi: a text has any number of the labels, also none; choice: the places of options that each row has of its own."""
+multi: a text has any number of the labels, also none; choice: the places of options that each row has of its own;
+continuous: a number, the labels being the words of two values."""
+
+HEADLINES = {"macro_f1": "Macro-F1", "accuracy": "Accuracy", "r2": "R²"}
+"""The metrics that data sets are judged by, with their titles; of each the first that it has."""
 
 
 def headline(figures: Mapping[str, Any]) -> str:
-    """Return the name of the metric by which a data set is judged: accuracy of choices, whose places are no classes.
+    """Return the name of the metric by which a data set is judged.
+
+    It is macro_f1; accuracy of choices, whose places are no classes; r2 of continuous targets.
 
     Parameters
     ----------
     figures : mapping of str to float or None
-        The metrics of a method, by name; of choices macro_f1 is None.
+        The metrics of a method, by name; those that its labels do not have are None.
 
     Returns
     -------
@@ -27,4 +33,4 @@ def headline(figures: Mapping[str, Any]) -> str:
     >>> headline({"macro_f1": 0.6, "accuracy": 0.7}), headline({"macro_f1": None, "accuracy": 0.7})
     ('macro_f1', 'accuracy')
     """
-    return "accuracy" if figures.get("macro_f1") is None and figures.get("accuracy") is not None else "macro_f1"
+    return next((name for name in HEADLINES if figures.get(name) is not None), "macro_f1")

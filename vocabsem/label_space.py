@@ -88,6 +88,8 @@ class LabelSpace:
         The model's logit multiplier.
     vocabulary : Vocabulary, optional
         All tokens, for methods whose `reads_vocabulary` is true.
+    values : ndarray of shape (C,), float64, optional
+        The number that each word stands for, of continuous targets.
 
     Examples
     --------
@@ -102,6 +104,7 @@ class LabelSpace:
     softcap: float | None = None
     scale: float = 1.0
     vocabulary: Vocabulary | None = None
+    values: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values, and make the arrays contiguous."""
@@ -118,6 +121,8 @@ class LabelSpace:
             if not np.isfinite(array).all():
                 raise DataError(f"label space holds NaN or infinite {name}: check the model's head")
             object.__setattr__(self, name, np.ascontiguousarray(array, dtype=np.float32))
+        if self.values is not None and (self.values.shape != (classes,) or not np.isfinite(self.values).all()):
+            raise DataError(f"label space with values {self.values}: expected {classes} finite numbers, one a word")
         if (v := self.vocabulary) is not None and (v.head.shape[1], len(v.label_ids)) != (width, classes):
             raise DataError(
                 f"vocabulary of width {v.head.shape[1]} with {len(v.label_ids)} label words, in a label space of "

@@ -25,15 +25,18 @@ METRICS = {
     "micro_f1": "micro-F1",
     "qwk": "QWK",
     "mae": "MAE",
+    "r2": "R²",
+    "spearman": "Spearman",
+    "rmse": "RMSE",
     "fit_seconds": "fit s",
 }
-LOWER_IS_BETTER = {"nll", "ece", "brier", "mae", "fit_seconds"}
+LOWER_IS_BETTER = {"nll", "ece", "brier", "mae", "rmse", "fit_seconds"}
 FLAGS = {"control": "C", "unlabeled": "U"}  # with their heads and marks where there is little room
 HEADS = METRICS | {"shots": "at", "control": "control", "unlabeled": "unlabeled", "interval": "95 %"}
 HEADS |= {"spread": "spread", "n_seeds": "seeds", "ari_before": "ARI before", "ari_after": "ARI after"}
 # The columns beside those of the shots, the most wanted first.
-WANTED = ("shots", *FLAGS, "interval", "micro_f1", "qwk", "mae", "nll", "ece", "fit_seconds", "accuracy", "brier")
-WANTED += ("spread", "n_seeds")
+WANTED = ("shots", *FLAGS, "interval", "micro_f1", "qwk", "spearman", "mae", "rmse", "nll", "ece", "fit_seconds")
+WANTED += ("accuracy", "brier", "spread", "n_seeds")
 NAMES = 0.28  # of the width, at most
 
 
@@ -100,7 +103,7 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
 
 
 def with_headline(selection: Selection, rows: Sequence[Row]) -> Selection:
-    """Return the selection, with accuracy where it is to show macro-F1 and these rows, of choices, have none."""
+    """Return the selection, with the metric that these rows are judged by where it is to show macro-F1."""
     return replace(selection, metric=headline(rows[0])) if selection.metric == "macro_f1" and rows else selection
 
 

@@ -23,7 +23,7 @@ from warehouse.catalog.export import render
 from warehouse.home import Home
 
 LEVEL = 0.05  # of p after Holm's correction
-COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", "micro_f1", "qwk", "mae")
+COMPARED = ("macro_f1", "accuracy", "nll", "ece", "brier", "micro_f1", "qwk", "mae", "r2", "spearman", "rmse")
 
 
 def find_run(home: Home, name: str) -> dict[str, Any]:
@@ -57,9 +57,8 @@ def show_comparison(
         measured = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
         shared = [row for row in matched.shared if row["dataset"] in measured]
         if matched.shared and not shared and metric == "macro_f1":
-            raise BadInput(
-                f"what {names[0]} and {names[1]} share are choices, without macro-F1: give --metric accuracy"
-            )
+            others = sorted({matched.judged_by[row["dataset"]] for row in matched.shared})
+            raise BadInput(f"what {names[0]} and {names[1]} share has no macro-F1: give --metric {' or '.join(others)}")
         matched = replace(matched, shared=shared)
     if not matched.shared:
         raise BadInput(

@@ -12,9 +12,12 @@ from flows.cli.card_files import check_output, write_card
 from vocabsem.errors import CardError
 from warehouse.home import Home
 
+RANDOM_AXIS = "{method: ridge_regression, params: {targets: random}}"
+OF_NUMBERS = f"[ridge_regression,{RANDOM_AXIS},{{method: tfidf_ridge, shots: [all]}}]"
 OF_SEVERAL = "[multi_ridge,{method: multi_ridge, params: {targets: random}},tfidf_one_vs_rest]"
 if TYPE_CHECKING:
     from tasks.views.choices_draft import ChoicesDraft
+    from tasks.views.numbers_draft import NumbersDraft
 
 NOTE = "# Written by vocabsem init-dataset: add source and license, and edit label words and template as needed.\n"
 
@@ -36,6 +39,10 @@ def init_dataset(
             metavar="COLUMNS",
             help="Each row has options of its own: their column of lists, or their columns with commas between.",
         ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="The labels are numbers: a word for low and one for high ones."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set, by default that of the file.")] = None,
     model: Model = DEFAULT_MODEL,
@@ -61,6 +68,7 @@ def init_dataset(
     from flows.reporting.data_notes import examples_notes
     from tasks.views.choices_draft import draft_choices
     from tasks.views.dataset_draft import propose, read_draft
+    from tasks.views.numbers_draft import draft_numbers
     from vocabsem.cards.folders import own_folder
     from vocabsem.cards.reader_options import reader_options
     from vocabsem.cards.schema import DatasetCard
@@ -78,6 +86,13 @@ def init_dataset(
     options = reader_options(sep, encoding)
     if choices:
         _write_choices(draft_choices(files, text, label, name, choices.split(","), options), output, own_folder())
+        return
+    if scale is not None:
+        words = scale.split(",")
+        if len(words) != 2 or not all(word.strip() for word in words):
+            raise CardError(f"--scale {scale!r}: give two words with a comma between, as in --scale bad,good")
+        drafted_numbers = draft_numbers(files, text, label, name, (words[0], words[1]), options, drop_empty=drop_empty)
+        _write_numbers(drafted_numbers, output, own_folder())
         return
     dropped = {"drop_empty": drop_empty, "drop_rare": drop_rare}
     draft = read_draft(files, text, label, name, options, separator=separator, **dropped)
@@ -127,6 +142,21 @@ def _write_choices(draft: "ChoicesDraft", output: Path, own: Path) -> None:
     known = name if output.parent == own / "datasets" else output
     settings = f"--name {re.sub(r'[^a-z0-9_-]', '_', name.lower())} --set 'datasets=[{known}]' --set 'shots=[0]'"
     settings += f" --set champion=false --set temperature=false --set 'methods=[{methods}]'"
+    typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
+
+
+def _write_numbers(draft: "NumbersDraft", output: Path, own: Path) -> None:
+    import yaml
+
+    from vocabsem.cards.schema import DatasetCard
+
+    text_of_card = NOTE + yaml.safe_dump(draft.card, sort_keys=False, allow_unicode=True, width=110)
+    write_card(output, "datasets", DatasetCard, text_of_card)
+    low, high = draft.card["labels"]
+    typer.echo(f"{draft.rows:,} rows; {low['word']!r} stands for {low['value']}, {high['word']!r} for {high['value']}")
+    known = draft.card["name"] if output.parent == own / "datasets" else output
+    settings = f"--name {re.sub(r'[^a-z0-9_-]', '_', draft.card['name'].lower())} --set 'datasets=[{known}]'"
+    settings += f" --set champion=false --set temperature=false --set 'methods={OF_NUMBERS}'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
 
 

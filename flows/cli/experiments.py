@@ -110,7 +110,8 @@ def leaderboard(
         str,
         typer.Option(
             metavar="NAME",
-            help="Figure by shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae or fit_seconds.",
+            help="Figure by shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman, rmse or"
+            " fit_seconds.",
         ),
     ] = "macro_f1",
     columns: Annotated[
@@ -150,7 +151,8 @@ def compare(
     metric: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Figure to compare: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk or mae."
+            metavar="NAME",
+            help="Figure to compare: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman or rmse.",
         ),
     ] = "macro_f1",
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,

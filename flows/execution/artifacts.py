@@ -12,7 +12,7 @@ from flows.reporting.svg import data_uri
 from tasks.tracking.markdown import cells, escape, inline, pipes
 from tasks.tracking.outcome import finished_run
 from tasks.tracking.runs import page_file
-from vocabsem.label_kinds import headline
+from vocabsem.label_kinds import HEADLINES, headline
 from warehouse.catalog import reads
 from warehouse.errors import CheckFailed
 from warehouse.lake.manifest import Check
@@ -88,16 +88,18 @@ def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
     for pair in plan.pairs:
         model, dataset = pair.model.name, pair.dataset.name
         scores = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset)]
-        best = []
-        for row in scores[:BEST]:
-            metric = headline(row)
-            interval = f"{row[f'{metric}_low']:.3f} to {row[f'{metric}_high']:.3f}"
-            f1 = "" if metric == "accuracy" else f"{row['macro_f1']:.3f}"
-            best.append([row["method"], row["shots"], f1, interval, f"{row['accuracy']:.3f}"])
-        lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", "macro-F1", "95 %", "accuracy"], best)]
+        metric = headline(scores[0]) if scores else "macro_f1"
+        best = [
+            [
+                *(row["method"], row["shots"], f"{row[metric]:.3f}"),
+                f"{row[f'{metric}_low']:.3f} to {row[f'{metric}_high']:.3f}",
+            ]
+            for row in scores[:BEST]
+        ]
+        lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", HEADLINES[metric], "95 %"], best)]
         lines += ["", *(f"- {inline(line)}" for line in lines_of.get((dataset, model), []))]
         picture = data_uri(label_efficiency(dataset, scores).picture(f"{dataset}, {model}"))
-        lines += ["", f"![macro-F1 by labeled examples per class]({picture})", ""]
+        lines += ["", f"![{HEADLINES[metric]} by labeled examples per class]({picture})", ""]
     return "\n".join(lines)
 
 

@@ -170,16 +170,17 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
     """Fail before hours of extraction when a class has fewer examples than a method shall see."""
     manifest = pair.examples.partition(plan.lake).manifest()
     assert manifest is not None
-    counts = facts_of(manifest, ExamplesFacts).counts["train"]
+    counts = facts_of(manifest, ExamplesFacts).rows_by_class("train")
     least = min(counts, key=counts.__getitem__)
     sizes: list[int | str | None] = [spec.demonstrations for spec in plan.experiment.methods]
     if plan.experiment.on_insufficient == "raise":
         sizes += [fit.shots for fit in pair.fits]
     wanted = max((n for n in sizes if isinstance(n, int)), default=0)
     if counts[least] < wanted:
+        has = f"whose class {least!r} has" if least else "which has"
         raise DataError(
-            f"{wanted} shots of dataset {pair.dataset.name!r}, whose class {least!r} has {counts[least]} training"
-            f" examples: lower 'shots' or raise 'limits.train' in experiment {plan.experiment.name!r}"
+            f"{wanted} shots of dataset {pair.dataset.name!r}, {has} {counts[least]} training examples: lower 'shots' or"
+            f" raise 'limits.train' in experiment {plan.experiment.name!r}"
         )
 
 

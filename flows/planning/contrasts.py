@@ -47,4 +47,4 @@ def _targets(spec: MethodSpec) -> str | None:
 
 def _but_for_targets(spec: MethodSpec) -> str:
     params = {name: value for name, value in spec.params.items() if name != "targets"}
-    return spec.model_copy(update={"params": params, "label": "", "control": False}).model_dump_json()
+    return spec.model_copy(update={"params": params, "label": "", "control": False, "shots": None}).model_dump_json()

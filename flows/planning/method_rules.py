@@ -68,6 +68,8 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
     if dataset.label_kind not in kinds:
         served = " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
         return f"it serves {served} labels, and these are {dataset.label_kind} (label_kind of its card)"
+    if dataset.label_kind == "continuous" and (spec.label_noise or spec.demonstrations or spec.scoring):
+        return "label_noise, demonstrations and scoring are of classes, and these targets are numbers"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of one label a text, and these texts have any number"
     return _unserved_options(spec, dataset)
@@ -139,6 +141,11 @@ def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
 
 def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:
     """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
+    if experiment.champion and dataset.label_kind == "continuous":
+        raise CardError(
+            f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and dataset"
+            f" {dataset.name!r} has numbers: set champion: false"
+        )
     if experiment.champion and dataset.label_kind == "multi":
         raise CardError(
             f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and those of dataset"

@@ -16,7 +16,7 @@ from flows.reporting.run_summary import RunSummary
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, scatter, unit_axis
 from tasks.views.report_data import errors, layer_profile, moved
 from vocabsem.evaluation.metrics import Reliability
-from vocabsem.label_kinds import headline
+from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
 from warehouse.catalog import reads
 
@@ -43,7 +43,7 @@ def report_figures(
     """Yield every figure whose data are there: scores from the catalog, the rest from partitions still in the lake."""
     rows = results.of(dataset)
     note = (
-        f"{'Macro-F1' if headline(rows[0]) == 'macro_f1' else 'Accuracy'} on test data with its 95 % interval: ours and"
+        f"{HEADLINES[headline(rows[0])]} on test data with its 95 % interval: ours and"
         " its controls, the best rival and the best other control. Check a name to see its line, hover it to highlight"
         " the line."
     )

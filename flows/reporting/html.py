@@ -17,7 +17,7 @@ from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS
 from flows.reporting.table import Table
 from flows.reporting.templating import render
-from vocabsem.label_kinds import headline
+from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
 from warehouse.home import Home
 
@@ -64,11 +64,12 @@ def _part(
         "dataset": dataset,
         "gains": lines.get((dataset, results.model), []),
         "metric": metric,
-        "low": max(0.0, min(row[f"{metric}_low"] for row in rows) - MARGIN),
+        "headline": HEADLINES[metric],
+        "low": max(-1.0 if metric == "r2" else 0.0, min(row[f"{metric}_low"] for row in rows) - MARGIN),
         "high": min(1.0, max(row[f"{metric}_high"] for row in rows) + MARGIN),
         "of_kind": {
             head: name
-            for head, name in (("micro-F1", "micro_f1"), ("QWK", "qwk"), ("MAE", "mae"))
+            for head, name in (("micro-F1", "micro_f1"), ("QWK", "qwk"), ("Spearman", "spearman"), ("MAE", "mae"))
             if any(row[name] is not None for row in rows)
         },
         "board": sorted(rows, key=itemgetter("rank")),
@@ -101,7 +102,8 @@ def _overview(results: Results) -> Table:
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
     return Table(
         "Summary",
-        "Macro-F1, of choices accuracy, of the best method with the fewest and the most labels, and the gain of the"
+        "Macro-F1, of choices accuracy, of continuous targets R², of the best method with the fewest and the most"
+        " labels, and the gain of the"
         " reference method.",
         [heads[column] for column in used],
         [[row[column] for column in used] for row in rows],

@@ -7,7 +7,7 @@ from typing import Any
 from flows.planning.contrasts import REFERENCE
 from flows.reporting.effects import shots_order
 from flows.reporting.svg import Axes, LineChart, Series, unit_axis
-from vocabsem.label_kinds import headline
+from vocabsem.label_kinds import HEADLINES, headline
 
 SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals stay apart
 FEW = 5  # methods that are all shown
@@ -28,7 +28,7 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
         curves.setdefault(row["method"], []).append(row)
     shown = _shown(curves)
     metric = headline(next(iter(curves.values()))[0])
-    what = "accuracy" if metric == "accuracy" else "macro-F1"
+    what = HEADLINES[metric]
     names = sorted(curves, key=lambda name: shown.index(name) if name in shown else len(shown))
     x = shot_positions({row["shots"] for curve in curves.values() for row in curve})
     series = []

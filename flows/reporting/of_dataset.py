@@ -1,8 +1,8 @@
-"""Build the tables of one data set: macro-F1, of choices accuracy, and the metrics of its kind of labels."""
+"""Build the tables of one data set: the metric it is judged by, and those of its kind of labels."""
 
 from flows.reporting.by_shots import Tables, by_shots, with_interval
 from flows.reporting.results import Results, Row
-from vocabsem.label_kinds import headline
+from vocabsem.label_kinds import HEADLINES, headline
 
 OF_KINDS = (
     (
@@ -17,6 +17,12 @@ OF_KINDS = (
         "any number of labels",
         "Micro-F1 with its 95 % interval / share of the texts whose whole set of labels is right.",
     ),
+    (
+        "spearman",
+        "mae",
+        "continuous targets",
+        "Spearman's rank correlation with its 95 % interval / mean absolute error in the target's unit.",
+    ),
 )  # metrics of a kind of labels, its title, and a note
 
 
@@ -24,8 +30,7 @@ def of_dataset(results: Results, dataset: str) -> Tables:
     """Tabulate the scores on one data set with their intervals; those of its kind of labels in a table of their own."""
     rows = results.of(dataset)
     primary = headline(rows[0]) if rows else "macro_f1"
-    what = "Macro-F1" if primary == "macro_f1" else "Accuracy of choices"
-    note = f"{what} with its 95 % interval, by labeled examples per class."
+    note = f"{HEADLINES[primary]} with its 95 % interval, by labeled examples per class."
     tables = by_shots(
         results,
         dataset,

@@ -1,8 +1,10 @@
 """Stored anchors and head rows to the space that methods compare states in."""
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,7 +42,9 @@ def label_space(home: Home, model: ModelCard, dataset: DatasetCard, key: str, *,
     head, anchors, bias = matrix(table["head"]), matrix(table["anchor"]), table["bias"].to_numpy()
     vocabulary = Vocabulary(head, bias, anchors, [[rows[token] for token in ids] for ids in tokens])
     facts = facts_of(manifest, AnchorsFacts)
-    return vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
+    space = vocabulary.label_space(facts.softcap, facts.scale, whole=whole)
+    numbers = np.array(dataset.label_range) if dataset.label_kind == "continuous" else None
+    return replace(space, values=numbers)
 
 
 def word_space(home: Home, spec: WordScoresFitSpec) -> LabelSpace:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from tasks.models.loaded import tokenizing
-from tasks.steps.label_columns import ONE, SEVERAL
+from tasks.steps.label_columns import FORMS, ONE
 from tasks.steps.lake_reads import read_demonstrations
 from tasks.steps.specs import PromptSpec, SplitSpec
 from vocabsem.cards.schema import ModelCard
@@ -52,7 +52,7 @@ def prompt_columns(rows: pa.Table, chunked: ChunkedPrompts) -> dict[str, pa.Chun
     """Return the columns that every shard has: whose row it is, and what became of its text."""
     return {
         "id": rows["id"],
-        **{name: rows[name] for name in (ONE, SEVERAL) if name in rows.column_names},
+        **{name: rows[name] for name in FORMS[ONE] if name in rows.column_names},
         "tokens": pa.array(chunked.tokens, pa.int32()),
         "truncated": pa.array(chunked.truncated, pa.bool_()),
     }

@@ -69,6 +69,8 @@ class ExamplesFacts(Facts):
     """Of the commonest class, by split."""
     without_label: dict[str, int] = {}
     """Rows of each split without a label, where rows have any number of labels."""
+    values: dict[str, dict[str, float]] = {}
+    """min, max, mean and std of each split, where labels are numbers."""
     rows: dict[str, int]
     """Rows of each split."""
     description: str
@@ -78,6 +80,10 @@ class ExamplesFacts(Facts):
     sources: dict[str, str]
     """Where each file comes from."""
     classes: list[ClassFacts]
+
+    def rows_by_class(self, split: str) -> dict[str, int]:
+        """Return the rows of each class; where labels are numbers, all rows under an empty name."""
+        return self.counts.get(split) or {"": self.rows[split]}
 
 
 class AnchorsFacts(Facts):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, PromptFacts, StatesFacts, facts_of
-from tasks.steps.label_columns import ONE, SEVERAL, read_labels, stored_names
+from tasks.steps.label_columns import read_labels, stored_name, stored_names
 from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
 from vocabsem.prompts.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
 from vocabsem.prompts.prompting import Ids
@@ -45,7 +45,7 @@ def split_rows(
 ) -> pa.Table:
     """Return the examples of one split in their published order, only `columns` and the rows of `span`.
 
-    The column `label` is `labels` where rows have any number of them.
+    The column `label` is `labels` where rows have any number of them, `value` where they have numbers.
     """
     sizes = split_sizes(home, dataset, key)
     before = sum(sizes[each] for each in list(sizes)[: list(sizes).index(split)]) if split in sizes else 0
@@ -131,8 +131,8 @@ class _Stored(NamedTuple):
     """Of the layers, or of the word scores."""
     width: int
     """Of all columns side by side."""
-    several: bool
-    """Whether rows have any number of labels."""
+    label: str
+    """The column of the labels."""
 
     @property
     def rows(self) -> int:
@@ -151,12 +151,12 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
         columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
     width = sum(schema.field(name).type.list_size for name in columns)
-    return _Stored(partition, manifest, columns, width, SEVERAL in schema.names)
+    return _Stored(partition, manifest, columns, width, stored_name(schema.names))
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
     labeled = stored.manifest.kind != STATES or stored.manifest.payload["version"] > 1
-    names = ["id", *([SEVERAL if stored.several else ONE] if labeled else []), *stored.columns]
+    names = ["id", *([stored.label] if labeled else []), *stored.columns]
     for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
         parts = [matrix(batch[column]) for column in stored.columns]
         states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

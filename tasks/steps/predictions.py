@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.steps.checks import finite, unique_rows
 from tasks.steps.facts import FitFacts, SeedFacts
-from tasks.steps.label_columns import SEVERAL, label_columns
+from tasks.steps.label_columns import NUMBER, SEVERAL, label_columns, read_labels
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
+from vocabsem.datasets.label_values import is_continuous
 from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
@@ -43,6 +45,37 @@ def prediction_rows(
     )
 
 
+def answer_rows(
+    split: str, seed: int, ids: Sequence[str], labels: np.ndarray, estimator: Any, X: Any, classes: int | None = None
+) -> pa.Table:
+    """One row an example: its label and what a fitted estimator answers to X, states or texts.
+
+    An estimator of any number of labels has `thresholds_`, one of numbers predicts them. classes: C, where `classes_`
+    of the estimator may lack some.
+    """
+    if is_continuous(labels):
+        return _number_rows(split, seed, ids, labels, estimator.predict(X))
+    probabilities = estimator.predict_proba(X)
+    if classes is not None:
+        probabilities, known = np.zeros((len(ids), classes)), probabilities
+        probabilities[:, estimator.classes_] = known
+    thresholds = estimator.thresholds_ if labels.ndim == 2 else None
+    return prediction_rows(split, seed, ids, labels, probabilities, thresholds)
+
+
+def _number_rows(split: str, seed: int, ids: Sequence[str], targets: np.ndarray, predicted: np.ndarray) -> pa.Table:
+    """One row an example: targets (N,) and the numbers predicted (N,)."""
+    return pa.table(
+        {
+            "id": pa.array(ids, pa.string()),
+            "split": pa.repeat(split, len(ids)),
+            "seed": pa.array(np.full(len(ids), seed, np.int32)),
+            **label_columns(targets),
+            **label_columns(predicted, "predicted"),
+        }
+    )
+
+
 def publish_predictions(
     home: Home,
     step: Step[FitSpec],
@@ -60,7 +93,6 @@ def publish_predictions(
     seen = pa.table({"seed": pa.array(numbers, pa.int32()), "id": pa.array(ids, pa.string())})
     answers = table.select(["seed", "split", "id"])
     examples = len(answers.group_by(["split", "id"], use_threads=False).aggregate([]))
-    sums = np.concatenate([np.empty(0), *(_matrix(chunk).sum(axis=1) for chunk in table["probabilities"].chunks)])
     checks = [
         Check(
             name="an answer of every seed to every example",
@@ -68,8 +100,7 @@ def publish_predictions(
             detail=f"{len(table)} answers of {len(seeds)} seeds to {examples} examples",
         ),
         unique_rows(answers),
-        finite(sums, "sums of probabilities"),
-        _proper(table, sums),
+        *_proper(table),
     ]
     partition = step.partition(lake)
     files = [
@@ -89,13 +120,18 @@ def publish_predictions(
     step.publish(lake, files, facts, checks)
 
 
-def _proper(table: pa.Table, sums: np.ndarray) -> Check:
-    """Whether probabilities are such: of classes they add up to 1, of any number of labels each is by itself."""
-    detail = f"{len(sums)} rows"
-    if SEVERAL not in table.column_names:
-        return Check(name="probabilities sum to 1", passed=bool(np.allclose(sums, 1, atol=1e-5)), detail=detail)
-    inside = [bool(((p >= 0) & (p <= 1)).all()) for p in map(_matrix, table["probabilities"].chunks)]
-    return Check(name="probabilities of labels from 0 to 1", passed=all(inside), detail=detail)
+def _proper(table: pa.Table) -> list[Check]:
+    """Whether answers are such: numbers finite, probabilities of classes add up to 1, of labels each is by itself."""
+    if NUMBER in table.column_names:
+        return [finite(read_labels(table, "predicted"), "predicted numbers")]
+    chunks = list(map(_matrix, table["probabilities"].chunks))
+    sums = np.concatenate([np.empty(0), *(chunk.sum(axis=1) for chunk in chunks)])
+    detail, all_finite = f"{len(sums)} rows", finite(sums, "sums of probabilities")
+    if SEVERAL in table.column_names:
+        inside = all(((p >= 0) & (p <= 1)).all() for p in chunks)
+        return [all_finite, Check(name="probabilities of labels from 0 to 1", passed=bool(inside), detail=detail)]
+    one = bool(np.allclose(sums, 1, atol=1e-5))
+    return [all_finite, Check(name="probabilities sum to 1", passed=one, detail=detail)]
 
 
 def _matrix(probabilities: pa.ListArray) -> np.ndarray:

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.steps.label_columns import SEVERAL, has_several, read_labels
+from tasks.steps.label_columns import FORMS, ONE, SEVERAL, column_names, read_labels
+from vocabsem.datasets.label_values import is_continuous
 from vocabsem.evaluation.resampling import BootstrapSample
 from warehouse.lake.partition import Partition
 
@@ -14,18 +15,20 @@ Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its see
 
 def read_answers(predictions: Partition) -> pa.Table:
     """Return what `split_answers` reads of published predictions."""
-    labels = ["labels", "predicted_labels"] if has_several(predictions) else ["label"]
-    return predictions.table(["split", "seed", *labels, "probabilities"])
+    wanted = ("split", "seed", *FORMS[ONE], *FORMS["predicted"], "probabilities")
+    return predictions.table([name for name in column_names(predictions) if name in wanted])
 
 
 def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed.
 
-    Of any number of labels: (N, L), and (S, N, L, 2) with whether each is predicted.
+    Of any number of labels: (N, L), and (S, N, L, 2) with whether each is predicted; of numbers (N,) and (S, N).
     """
     part = table.filter(pc.equal(table["split"], split))
     seeds = pc.unique(part["seed"]).to_pylist()
     labels = read_labels(part)[: len(part) // len(seeds)]
+    if is_continuous(labels):
+        return seeds, labels, read_labels(part, "predicted").reshape(len(seeds), -1)
     answers = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(seeds), len(labels), -1)
     if SEVERAL in part.column_names:
         answers = np.stack([answers, read_labels(part, "predicted").reshape(answers.shape)], axis=-1)

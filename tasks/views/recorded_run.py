@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.steps.label_columns import has_several
+from tasks.steps.label_columns import has_classes
 from tasks.steps.spec import keys_of
 from tasks.steps.specs import FitSpec
 from vocabsem.errors import DataError
@@ -74,13 +74,13 @@ class RecordedRun:
     def examples(self, dataset: str, columns: list[str]) -> pa.Table:
         """Return columns of the examples of a data set, those of all splits.
 
-        Raises DataError where its texts have any number of labels.
+        Raises DataError where its texts do not have one class each.
         """
         (row,) = (row for row in self.of_kind("examples") if row["what"] == dataset)
         partition = Lake(self.home).partition("examples", row["key"], dataset=dataset)
-        if has_several(partition):
+        if not has_classes(partition):
             raise DataError(
-                f"texts of dataset {dataset!r} have any number of labels, and such a file gives each one: run the"
+                f"texts of dataset {dataset!r} have no one class each, and such a file gives each one: run the"
                 " experiment without it"
             )
         return partition.table(columns)

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from tasks.models.extensions import method_source
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.kinds import spec_of
-from tasks.steps.label_columns import has_several
+from tasks.steps.label_columns import has_classes
 from tasks.steps.lake_reads import Rows, sample_states, state_blocks
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
@@ -41,10 +41,10 @@ Fit = Mapping[str, Any]  # the coordinates and the key of a partition of predict
 def errors(home: Home, fit: Fit, classes: int) -> tuple[Reliability, np.ndarray] | None:
     """The reliability of the test predictions of all seeds in bins of equal mass, and their confusion (C, C).
 
-    None too where texts have any number of labels.
+    None too where texts do not have one class each.
     """
     partition = _partition(home, "predictions", fit)
-    if not partition.published or has_several(partition):
+    if not partition.published or not has_classes(partition):
         return None
     table = partition.table(columns=["split", "label", "predicted", "probabilities"])
     table = table.filter(pc.equal(table["split"], "test"))
@@ -85,11 +85,11 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:
     """{method: {layer: accuracy on test data}}, each fitted to the training states of that layer alone.
 
-    Of at most PROFILED rows of each, evenly spaced. Empty where a single layer is stored, or texts have any number of
-    labels. Layers of means over the tokens are under "centroid, mean".
+    Of at most PROFILED rows of each, evenly spaced. Empty where a single layer is stored, or texts do not have one
+    class each. Layers of means over the tokens are under "centroid, mean".
     """
     read = _states_of(home, _partition(home, "predictions", fit))
-    if not {"train", "test"} <= read.keys() or has_several(Lake(home).of(read["train"])):
+    if not {"train", "test"} <= read.keys() or not has_classes(Lake(home).of(read["train"])):
         return {}
     facts = facts_of(read["train"], StatesFacts)
     layers = [layer_and_pooling(layer, facts.pooling) for layer in facts.layers]

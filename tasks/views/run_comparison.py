@@ -43,8 +43,8 @@ class RunComparison:
     """Rows of `reads.paired_fits`."""
     only_first: int
     only_second: int
-    choices: frozenset[str]
-    """Data sets whose labels are places of options, which are no classes to resample within."""
+    judged_by: dict[str, str]
+    """Of each data set the metric that it is judged by: of choices accuracy, as their labels are no classes."""
 
 
 def match_fits(
@@ -55,8 +55,8 @@ def match_fits(
     rows = [row for row in reads.paired_fits(home, first, second) if wanted.items() <= row.items()]
     shared = [row for row in rows if row["first_key"] and row["second_key"]]
     only_first, only_second = (sum(row[f"{other}_key"] is None for row in rows) for other in ("second", "first"))
-    choices = frozenset(row["dataset"] for row in reads.run_scores(home, second) if headline(row) == "accuracy")
-    return RunComparison(shared, only_first, only_second, choices)
+    judged_by = {row["dataset"]: headline(row) for row in reads.run_scores(home, second)}
+    return RunComparison(shared, only_first, only_second, judged_by)
 
 
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
@@ -66,7 +66,7 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])
-        by_class = row["dataset"] not in comparison.choices
+        by_class = comparison.judged_by.get(row["dataset"]) != "accuracy"
         first = _samples(home, row, row["first_key"], metric, by_class)
         if row["first_key"] == row["second_key"]:
             value = _mean(first, metric)

@@ -115,11 +115,11 @@ def test_reports_and_artifacts_show_accuracy(scored, quiz):
     cell = f"{row['accuracy']:.3f} [{row['accuracy_low']:.3f}, {row['accuracy_high']:.3f}]"
     text = report(scored.home, "tiny", html=False)
     assert cell in text.partition("### quiz")[2]
-    assert "Accuracy of choices with its 95 % interval" in text
+    assert "Accuracy with its 95 % interval" in text
     page = re.sub(r"<[^>]+>|\s", "", report(scored.home, "tiny", html=True))
     assert cell.replace(" ", "") in page
     summary = _summary(scored, reads.run_scores(scored.home, scored.run.key)).partition("## quiz")[2]
-    assert f"| {row['accuracy_low']:.3f} to {row['accuracy_high']:.3f} | {row['accuracy']:.3f} |" in summary
+    assert f"| {row['accuracy']:.3f} | {row['accuracy_low']:.3f} to {row['accuracy_high']:.3f} |" in summary
 
 
 def test_mlflow_has_accuracy_in_place_of_macro_f1(scored, quiz):
@@ -142,7 +142,7 @@ def test_mlflow_has_accuracy_in_place_of_macro_f1(scored, quiz):
 
 def test_places_of_options_are_no_classes_to_resample_within(scored):
     matched = match_fits(scored.home, scored.run.key, scored.run.key)
-    assert matched.choices == {"quiz"}
+    assert matched.judged_by["quiz"] == "accuracy"
     (row,) = (row for row in matched.shared if (row["dataset"], row["method"]) == ("quiz", "zero_shot+exact"))
     whole, parted = (_samples(scored.home, row, row["first_key"], "accuracy", by) for by in (False, True))
     n, p = len(hits(scored, "zero_shot+exact")), hits(scored, "zero_shot+exact").mean()
@@ -183,7 +183,7 @@ def test_two_runs_are_compared_by_accuracy(tmp_path, capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {row["method"] for row in rows} == SERVING
     assert np.allclose([row["difference"] for row in rows], 0)
-    with pytest.raises(BadInput, match="are choices, without macro-F1: give --metric accuracy"):
+    with pytest.raises(BadInput, match="has no macro-F1: give --metric accuracy"):
         show_comparison(plan.home, ("first", "second"), "macro_f1", None, None, "json")
 
 

@@ -10,7 +10,9 @@ from vocabsem.label_space import Vocabulary
 from vocabsem.methods import LabelSpace, load_method, method_infos
 
 STATES = {name: info for name, info in method_infos().items() if info.family == "states"}
-METHODS = {name: load_method(name) for name, info in STATES.items() if info.label_kinds != ("multi",)}  # of one label
+METHODS = {
+    name: load_method(name) for name, info in STATES.items() if info.label_kinds not in (("multi",), ("continuous",))
+}  # of one class
 D, CLASSES, TOKENS = 16, 3, 40
 PROBE = '''
 import numpy as np

@@ -1,6 +1,5 @@
 """Cards of models and data sets: typed, read from YAML under `data/`, rejected whole if one key is wrong."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +19,7 @@ from vocabsem.cards.base import (
     Words,
     words_of,
 )
+from vocabsem.cards.checks import check_distinct, check_numbers, listed, number
 from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
@@ -77,7 +77,7 @@ class DatasetCard(Card):
     """The classes, in class order."""
     label_kind: LabelKind = "nominal"
     """`ordinal`: the classes are in order, as they are listed; `multi`: a row has any number of the labels;
-    `choice`: they are the places of options that differ by row."""
+    `choice`: they are the places of options that differ by row; `continuous`: two, the words of two numbers."""
     separator: Text | None = None
     """Of `multi`: what stands between a row's labels; without one the label column holds lists."""
     choices: Choices | None = None
@@ -121,17 +121,17 @@ class DatasetCard(Card):
             raise ValueError(f"fields has {MASK!r}, which in a template is where masked models answer: rename it")
         for which, template in [("", self.template), *((f" {name!r}", text) for name, text in self.templates.items())]:
             if (named := field_names(template) - {MASK}) != set(self.fields):
-                raise ValueError(f"the template{which} names {_listed(named)}, but fields are {_listed(self.fields)}")
+                raise ValueError(f"the template{which} names {listed(named)}, but fields are {listed(self.fields)}")
         for name, words in self.words.items():
             if len(words) != self.classes:
                 raise ValueError(f"words.{name} has {len(words)} words for {self.classes} labels")
-            _check_distinct(list(map(words_of, words)), f"label word of words.{name}")
+            check_distinct(list(map(words_of, words)), f"label word of words.{name}")
         if "all" in self.files and len(self.files) > 1 and self.format != "hub":
             raise ValueError("files has 'all' and others: give 'all' alone, or one file per split")
         if "all" not in self.files and not {"train", "test"} <= set(self.files):
             raise ValueError("files needs 'train' and 'test', or 'all'")
         if unknown := set(self.sha256) - set(self.files):
-            raise ValueError(f"sha256 names {_listed(unknown)}, which files does not have")
+            raise ValueError(f"sha256 names {listed(unknown)}, which files does not have")
         if self.format == "hub" and set(self.files) != {"all"}:
             raise ValueError("format 'hub' takes one source, 'all', and names its splits under 'splits'")
         if self.format == "hub" and not {"train", "test"} <= set(self.splits):
@@ -146,11 +146,11 @@ class DatasetCard(Card):
             raise ValueError("split.validation is for a source without validation rows: this one has its own")
         if foreign := self.options.model_fields_set - OPTIONS[self.format]:
             raise ValueError(
-                f"options of format {self.format!r} are {_listed(OPTIONS[self.format])}, not {_listed(foreign)}"
+                f"options of format {self.format!r} are {listed(OPTIONS[self.format])}, not {listed(foreign)}"
             )
-        _check_distinct([label.values for label in self.labels], "label value", folded)
-        _check_distinct([[name] for name in self.label_names], "label name", folded)
-        _check_distinct([label.words for label in self.labels], "label word")
+        check_distinct([label.values for label in self.labels], "label value", folded)
+        check_distinct([[name] for name in self.label_names], "label name", folded)
+        check_distinct([label.words for label in self.labels], "label word")
         if self.label_kind == "ordinal" and self.classes < 3:
             raise ValueError("label_kind is 'ordinal' with 2 labels, between which there is no order: leave it out")
         if self.separator is not None and self.label_kind != "multi":
@@ -158,6 +158,8 @@ class DatasetCard(Card):
         if self.separator and (inside := [v for label in self.labels for v in label.values if self.separator in v]):
             raise ValueError(f"label value {inside[0]!r} holds the separator {self.separator!r}: give another")
         self._check_choices()
+        if self.label_kind == "continuous":
+            check_numbers(self.labels, self.local)
         if "label" in self.label_names:
             raise ValueError(
                 "a label has the name 'label', which is that of the column of predictions: give it another name"
@@ -165,7 +167,7 @@ class DatasetCard(Card):
         if self.local is not None and len(self.local.values) != self.classes:
             raise ValueError(f"local.values has {len(self.local.values)} values for {self.classes} labels")
         if self.local is not None and set(self.local.fields) != set(self.fields):
-            raise ValueError(f"local.fields are {_listed(self.local.fields)}, but fields are {_listed(self.fields)}")
+            raise ValueError(f"local.fields are {listed(self.local.fields)}, but fields are {listed(self.fields)}")
         return self
 
     def _check_choices(self) -> None:
@@ -178,16 +180,24 @@ class DatasetCard(Card):
             raise ValueError("local has no options: leave it out of a card with choices")
         if shared := {*self.fields, MASK} & set(self.label_names):
             raise ValueError(
-                f"fields and labels share the name {_listed(shared)}, which stands for an option: rename one"
+                f"fields and labels share the name {listed(shared)}, which stands for an option: rename one"
             )
         wanted = {*self.fields, *self.label_names}
         if self.choices.letters is not None and (named := field_names(self.choices.letters)) != wanted:
             raise ValueError(
-                f"choices.letters names {_listed(named)}, but fields and labels are {_listed(wanted)}: name each"
+                f"choices.letters names {listed(named)}, but fields and labels are {listed(wanted)}: name each"
             )
         columns = self.choices.columns
         if isinstance(columns, list) and len(columns) != self.classes:
             raise ValueError(f"choices.columns has {len(columns)} columns for {self.classes} labels")
+
+    @property
+    def label_range(self) -> tuple[float, float]:
+        """The two numbers whose words the labels of a continuous target are."""
+        low, high = (number(label.values[0]) for label in self.labels)
+        assert low is not None
+        assert high is not None
+        return low, high
 
     def content(self) -> dict[str, Any]:
         """Return all in this card that determines which examples are read, JSON-able: neither prompts nor prose.
@@ -202,7 +212,7 @@ class DatasetCard(Card):
         # Keys of cards that were made before these fields were there stay.
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}
-        if self.label_kind == "multi":
+        if self.label_kind in ("multi", "continuous"):
             kept["label_kind"] = self.label_kind
         if self.choices:
             del kept["choices"]["letters"]
@@ -226,7 +236,7 @@ class DatasetCard(Card):
             labels = [label.model_copy(update={"word": w}) for label, w in zip(self.labels, words, strict=True)]
             known[f"words-{each}"] = {"labels": labels, "words": {}}
         if name not in known:
-            raise CardError(f"dataset {self.name!r} has no variant {name!r}: its card has {_listed(known)}")
+            raise CardError(f"dataset {self.name!r} has no variant {name!r}: its card has {listed(known)}")
         return self.model_copy(update=known[name] | {"name": f"{self.name}@{name}"})
 
     def located(self, data_dir: Path | None) -> "DatasetCard":
@@ -260,7 +270,7 @@ class DatasetCard(Card):
             split = self.local.split or self.split
             if len(files) > 1 or not split.test:
                 raise CardError(
-                    f"dataset {self.name!r}: {folder} has only {_listed(f'{s}.jsonl' for s in files)}: "
+                    f"dataset {self.name!r}: {folder} has only {listed(f'{s}.jsonl' for s in files)}: "
                     "put train.jsonl and test.jsonl there, or remove the folder to read the card's own source"
                 )
             files = {"all": next(iter(files.values()))}
@@ -277,23 +287,3 @@ class DatasetCard(Card):
         }
         update |= {"where": {}, "fields": self.local.fields, "label_column": self.local.label_column}
         return self.model_copy(update=update | {"labels": labels, "split": split})
-
-
-def _check_distinct(groups: Sequence[Sequence[str]], what: str, form: Callable[[str], str] = str) -> None:
-    """Refuse an item that two labels have, also in two spellings that look or count the same."""
-    first: dict[str, tuple[int, str]] = {}
-    for number, items in enumerate(groups):
-        for item in items:
-            earlier, other = first.setdefault(form(item), (number, item))
-            if earlier == number:
-                continue
-            if other == item:
-                raise ValueError(f"{what} {item!r} is given to two labels")
-            raise ValueError(
-                f"{what}s {other!a} and {item!a} of two labels differ only by case, Unicode form, invisible characters"
-                " or .0: give both values to one label, or write one of them otherwise"
-            )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(repr(name) for name in sorted(names)) or "none"

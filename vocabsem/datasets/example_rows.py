@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.datasets.apportion import apportion
-from vocabsem.datasets.label_values import Labels, label_text, strata
+from vocabsem.datasets.label_values import Labels, is_continuous, label_text, strata
 
 __all__ = ["Rows", "choose_rows", "contradictions", "without_repeats"]
 
@@ -22,8 +22,8 @@ class Rows(NamedTuple):
         The file, or split of a hub folder, that they come from.
     number : ndarray of shape (N,), int64
         The row in its part, ascending.
-    label : ndarray of shape (N,), int64, or (N, L), bool
-        Its class, 0 … C-1, or whether it has the label.
+    label : ndarray of shape (N,), int64 or float64, or (N, L), bool
+        Its class, 0 … C-1, its number, or whether it has the label.
     text : ndarray of shape (N,), bytes
         A hash of all fields, white space normalized: rows of equal text are repeats.
     """
@@ -70,7 +70,7 @@ def contradictions(names: Sequence[str], parts: Sequence[Rows]) -> list[str]:
 
 
 def choose_rows(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
-    """Choose rows by class in proportion, those of several labels from all.
+    """Choose rows by class in proportion, those of several labels or of numbers from all.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def choose_rows(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
     -------
     ndarray of shape (N,), bool
     """
-    label = rows.label if rows.label.ndim == 1 else np.zeros(len(rows.label), np.int64)
+    of_class = rows.label.ndim == 1 and not is_continuous(rows.label)
+    label = rows.label if of_class else np.zeros(len(rows.label), np.int64)
     share = apportion(np.bincount(label), total)
     ranked = np.argsort(
         np.array([sha256(f"{purpose} {name}".encode()).digest() for name in rows.ids()], "S32"), kind="stable"

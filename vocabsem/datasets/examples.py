@@ -30,7 +30,7 @@ class Examples:
     split: list[str]
     """train, validation or test, of each example."""
     labels: Labels
-    """(N,), 0 … C-1 in the card's order; or (N, L), whether the text has the label."""
+    """(N,), 0 … C-1 in the card's order, or numbers; or (N, L), whether the text has the label."""
     fields: list[dict[str, str]]
     """Template field → text; of choices also the name of a label → the option at its place."""
     facts: dict[str, Any]
@@ -113,13 +113,16 @@ def read_examples(
                 )
             splits[split] = rows.take(choose_rows(rows, limit, f"{seed} limit {split}"))
     if len(np.unique(strata(splits["train"].label))) < 2 and not card.choices:
-        only = f"of class {label_text(card.label_names, splits['train'].label[0])!r}"
+        kind = "value" if card.label_kind == "continuous" else "class"
+        only = f"of {kind} {label_text(card.label_names, splits['train'].label[0])!r}"
         raise DataError(f"every training row of dataset {card.name!r} is {only}: nothing can be learned")
     facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
-    for split, rows in splits.items():
+    for split, rows in splits.items() if card.label_kind != "continuous" else ():
         counts = label_counts(rows.label, card.classes).tolist()
         facts["counts"][split] = dict(zip(card.label_names, counts, strict=True))
         facts["majority_share"][split] = max(counts) / len(rows.number)
+    if card.label_kind == "continuous":
+        facts["values"] = {split: _summary(rows.label) for split, rows in splits.items()}
     if card.label_kind == "multi":
         facts["without_label"] = {split: int((~rows.label.any(axis=1)).sum()) for split, rows in splits.items()}
     return Examples(
@@ -204,6 +207,10 @@ def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any])
     return {split: rows for split, rows in splits if rows is not None and len(rows.number)}
 
 
+def _summary(values: NDArray[np.float64]) -> dict[str, float]:
+    return {"min": values.min(), "max": values.max(), "mean": values.mean(), "std": values.std()}
+
+
 def _nearest(number: float) -> int:
     return int(number + 0.5)
 
@@ -212,5 +219,5 @@ def _split_rule(card: DatasetCard) -> str:
     rule = card.split
     own = f"{rule.test:g} of the distinct rows for testing, " if "all" in card.files and card.format != "hub" else ""
     carved = f"{rule.validation:g} of the training rows for validation, " if rule.validation else ""
-    how = "at random" if card.label_kind == "multi" else "by class"
+    how = "at random" if card.label_kind in ("multi", "continuous") else "by class"
     return f"{own}{carved}{how}, seed {rule.seed}" if own or carved else "as the source divides them"

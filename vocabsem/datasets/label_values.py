@@ -1,4 +1,4 @@
-"""The label column of a data set to labels: one class a row, or any number of labels."""
+"""The label column of a data set to labels: one class a row, any number of labels, or a number."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.cards.checks import number
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
 from vocabsem.prompts.texts import is_empty
 
-__all__ = ["LabelColumn", "Labels", "label_counts", "label_text", "strata"]
+__all__ = ["LabelColumn", "Labels", "is_continuous", "label_counts", "label_text", "strata"]
 
-Labels = NDArray[Any]  # (N,) classes, or (N, L) whether a row has the label
+Labels = NDArray[Any]  # (N,) int64, classes; (N, L) bool, whether a row has the label; or (N,) float64, numbers
 
 
 class LabelColumn:
@@ -41,16 +42,20 @@ class LabelColumn:
 
         Returns
         -------
-        label : int or list of int or None
-            A class; of a data set whose rows have any number of labels, those of the row; None for a row to drop.
+        label : int or list of int or float or None
+            A class; of a data set whose rows have any number of labels, those of the row; a continuous target; None for
+            a row to drop.
         unlisted : int
             Values that are none of the card's, which `drop_unlisted` leaves out.
 
         Raises
         ------
         DataError
-            For a value that is not in the card, an empty label name, and a value that is no list where it has to be.
+            For a value that is not in the card, an empty label name, and a value that is no list, or no number, where
+            it has to be.
         """
+        if self.card.label_kind == "continuous":
+            return self._number(value, where)
         if self.card.label_kind != "multi":
             listed = self.known.get(value)
             return listed, self._unlisted([value] if listed is None else [], where)
@@ -68,8 +73,10 @@ class LabelColumn:
 
         Returns
         -------
-        ndarray of shape (N,), int64, or (N, L), bool
+        ndarray of shape (N,), int64; (N, L), bool; or (N,), float64
         """
+        if self.card.label_kind == "continuous":
+            return np.array(labels, np.float64)
         if self.card.label_kind != "multi":
             return np.array(labels, np.int64)
         there = np.zeros((len(labels), self.card.classes), bool)
@@ -84,6 +91,15 @@ class LabelColumn:
                 f" {', '.join(map(repr, self.known))[:200]}"
             )
         return len(names)
+
+    def _number(self, value: str, where: str) -> tuple[float | None, int]:
+        found = number(value)
+        if found is None and not self.card.drop_unlisted:
+            raise DataError(
+                f"{where} has {value[:60]!r} in the label column {self.card.label_column!r}, which is no finite number:"
+                " fix the row, or set 'drop_unlisted: true' in the card"
+            )
+        return found, int(found is None)
 
     def _names(self, value: str, where: str) -> list[str]:
         if is_empty(value):
@@ -114,7 +130,7 @@ def strata(labels: Labels) -> NDArray[np.int64]:
     Parameters
     ----------
     labels : ndarray of shape (N,) or (N, L)
-        Classes, or whether a row has the label.
+        Classes or numbers, or whether a row has the label.
 
     Returns
     -------
@@ -125,9 +141,29 @@ def strata(labels: Labels) -> NDArray[np.int64]:
     >>> strata(np.array([[True, False], [False, False], [True, False]])).tolist()
     [1, 0, 1]
     """
-    if labels.ndim == 1:
+    if labels.ndim == 1 and not is_continuous(labels):
         return labels.astype(np.int64)
     return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def is_continuous(labels: Labels) -> bool:
+    """Return whether labels are numbers and no classes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,) or (N, L)
+        As `LabelColumn.stack` returns them.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_continuous(np.array([0.5, 2.0])), is_continuous(np.array([0, 2]))
+    (True, False)
+    """
+    return bool(labels.dtype.kind == "f")
 
 
 def label_counts(labels: Labels, classes: int) -> NDArray[np.int64]:
@@ -159,8 +195,8 @@ def label_text(names: Sequence[str], label: Any) -> str:
     ----------
     names : sequence of str
         Of all labels.
-    label : int or ndarray of shape (L,)
-        A class, or whether the row has the label.
+    label : int or float or ndarray of shape (L,)
+        A class, a number, or whether the row has the label.
 
     Returns
     -------
@@ -172,4 +208,6 @@ def label_text(names: Sequence[str], label: Any) -> str:
     >>> label_text(["corn", "oil", "gold"], np.array([True, False, True]))
     'corn, gold'
     """
+    if isinstance(label, float):
+        return f"{label:g}"
     return names[label] if np.ndim(label) == 0 else ", ".join(names[int(i)] for i in np.flatnonzero(label))

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.datasets.label_values import Labels
+from vocabsem.datasets.label_values import Labels, is_continuous
 from vocabsem.errors import DataError
 
 __all__ = ["OnInsufficient", "add_label_noise", "choose_shots"]
@@ -26,12 +26,12 @@ def choose_shots(
 
     The classes take turns, so that 4 shots are the first of the 16 shots of the same seed. Where rows have several
     labels, each label has at least `shots` of them, and so have the rows without a label as far as there are some: a
-    row counts for all its labels and is chosen once.
+    row counts for all its labels and is chosen once. Where labels are numbers, `shots` rows are drawn from all.
 
     Parameters
     ----------
     labels : ndarray of shape (N,) or (N, classes)
-        Integers in 0..classes-1, or whether a row has the label.
+        Integers in 0..classes-1, or whether a row has the label; floats are continuous targets.
     shots : int or "all"
         Rows per class, or every row in the given order.
     seed : int
@@ -44,13 +44,13 @@ def choose_shots(
     Returns
     -------
     ndarray of shape (classes * shots,) or (N,), int64
-        Of several labels a row, at most (classes + 1) * shots.
+        Of several labels a row, at most (classes + 1) * shots; of numbers, `shots`.
 
     Raises
     ------
     DataError
-        Where a class has fewer rows than shots (unless they are all used), all rows are of one class, or no label is on
-        some rows and not on others.
+        Where a class has fewer rows than shots (unless they are all used), all rows are of one class or value, or no
+        label is on some rows and not on others.
 
     Examples
     --------
@@ -64,6 +64,13 @@ def choose_shots(
     if shots < 0:
         raise DataError(f"shots is {shots}: give 0 or more, or 'all'")
     order = np.random.default_rng(seed).permutation(len(labels))
+    if is_continuous(labels):
+        if shots > len(labels) and on_insufficient == "raise":
+            raise DataError(
+                f"{shots} shots, and there are {len(labels)} training rows: choose at most as many, for 'all', or set"
+                " on_insufficient to 'use_all'"
+            )
+        return order[:shots]
     shuffled = labels[order]
     there = shuffled if labels.ndim == 2 else shuffled[:, None] == np.arange(classes)
     members = [order[there[:, c]] for c in range(classes)]
@@ -79,6 +86,10 @@ def choose_shots(
 
 
 def _check(labels: Labels, classes: int) -> None:
+    if is_continuous(labels):
+        if len(np.unique(labels)) < 2:
+            raise DataError("the training rows have one value, or there are none: give rows of different values")
+        return
     if labels.ndim == 2:
         if labels.shape[1] != classes or not (labels.any(axis=0) & ~labels.all(axis=0)).any():
             raise DataError(

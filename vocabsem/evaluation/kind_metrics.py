@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vocabsem.errors import DataError
+from vocabsem.evaluation.continuous_metrics import CONTINUOUS_METRICS, checked_continuous
 from vocabsem.evaluation.metrics import METRICS, Floats, Ints, Metric, checked
 from vocabsem.evaluation.multilabel_metrics import MULTILABEL_METRICS, checked_multilabel
 from vocabsem.evaluation.ordinal_metrics import ORDINAL_METRICS
@@ -20,6 +21,7 @@ OF_KIND: Mapping[LabelKind, Mapping[str, Metric]] = MappingProxyType(
         "nominal": METRICS,
         "ordinal": METRICS | ORDINAL_METRICS,
         "multi": MULTILABEL_METRICS,
+        "continuous": CONTINUOUS_METRICS,
         "choice": {name: metric for name, metric in METRICS.items() if name != "macro_f1"},
     }
 )
@@ -32,7 +34,7 @@ def metric_names(kind: LabelKind) -> tuple[str, ...]:
 
     Parameters
     ----------
-    kind : {"nominal", "ordinal", "multi", "choice"}
+    kind : {"nominal", "ordinal", "multi", "choice", "continuous"}
         Of the labels.
 
     Returns
@@ -74,9 +76,9 @@ def checker_and_metrics(labels: ArrayLike, names: Any) -> tuple[Checker, dict[st
     Parameters
     ----------
     labels : array-like of shape (N,) or (N, L)
-        One class a text, or 1 where it has the label, else 0.
+        One class a text as integers, its number as a float, or 1 where it has the label, else 0.
     names : sequence of str
-        Of metrics; empty for those of nominal labels, or of several labels.
+        Of metrics; empty for those of nominal labels, of several labels, or of numbers.
 
     Returns
     -------
@@ -87,9 +89,13 @@ def checker_and_metrics(labels: ArrayLike, names: Any) -> tuple[Checker, dict[st
     DataError
         For a metric that such labels do not have.
     """
-    several = np.ndim(labels) == 2
-    known = OF_KIND["multi" if several else "ordinal"]
+    kinds: tuple[LabelKind, LabelKind] = ("ordinal", "nominal")
+    if np.ndim(labels) == 2:
+        kinds = ("multi", "multi")
+    elif np.asarray(labels).dtype.kind == "f":
+        kinds = ("continuous", "continuous")
+    known = OF_KIND[kinds[0]]
     if unknown := set(names) - set(known):
         raise DataError(f"labels {np.shape(labels)} have no metric {min(unknown)!r}, only {', '.join(known)}")
-    wanted = names or OF_KIND["multi" if several else "nominal"]
-    return checked_multilabel if several else checked, {name: known[name] for name in wanted}
+    checkers = {"multi": checked_multilabel, "continuous": checked_continuous}
+    return checkers.get(kinds[0], checked), {name: known[name] for name in names or OF_KIND[kinds[1]]}

@@ -2,7 +2,7 @@
 
 A metric is a function of means over examples, so a bootstrap over examples is one matrix product of resampling counts
 (B, N) with the terms of each example. Examples are drawn class by class: each resample has as many of every class as
-the data, so that a rare class is in all of them. Examples of several labels each are drawn from all.
+the data, so that a rare class is in all of them. Examples of several labels each, or of numbers, are drawn from all.
 """
 
 from collections.abc import Iterator, Sequence
@@ -86,11 +86,11 @@ def resample(
     Parameters
     ----------
     labels : array-like of shape (N,) or (N, L)
-        Integers in 0..C-1, or 1 where an example has the label, else 0.
-    probabilities : array-like of shape (S, N, C) or (S, N, L, 2)
-        Probabilities of S seeds; of labels also 1 where they are predicted, else 0.
+        Integers in 0..C-1, floats, or 1 where an example has the label, else 0.
+    probabilities : array-like of shape (S, N, C), (S, N, L, 2) or (S, N)
+        Probabilities of S seeds; of labels also 1 where they are predicted, else 0; of floats predicted numbers.
     metrics : sequence of str
-        Names in `kind_metrics.OF_KIND`; those of nominal labels, or of several, if empty.
+        Names in `kind_metrics.OF_KIND`; those of nominal labels, of several, or of numbers, if empty.
     resamples : int
         Number B of resamples.
     seed : int
@@ -118,7 +118,8 @@ def resample(
     for stop, (terms, y, p) in zip(widths, needed, strict=True):
         part = terms(y, p)
         columns[:, stop - part.shape[1] : stop] = part
-    classes = pairs[0][0] * by_class if np.ndim(labels) == 1 else np.zeros(len(columns), np.int64)
+    of_classes = by_class and pairs[0][0].ndim == 1 and pairs[0][0].dtype.kind == "i"
+    classes = pairs[0][0] if of_classes else np.zeros(len(columns), np.int64)
     sums = [counts.astype(np.float64) @ columns for counts in _resampling_counts(classes, resamples, seed)]
     resampled = np.concatenate(sums) / len(columns)
     means = np.split(np.vstack([columns.mean(0), resampled]), widths[:-1], axis=1)
@@ -161,8 +162,8 @@ def bootstrap(
     ----------
     labels : array-like of shape (N,) or (N, L)
         As `resample` takes them.
-    probabilities : array-like of shape (N, C) or (N, L, 2), or (S, N, C) or (S, N, L, 2)
-        Probabilities, or those of S seeds: then the interval is of the mean over seeds.
+    probabilities : array-like of shape (N, C), (N, L, 2) or (N,), or of S seeds as `resample` takes them
+        Probabilities, or predicted numbers; of S seeds the interval is of the mean over them.
     resamples : int
         Number of resamples of the examples.
     seed : int
@@ -184,9 +185,8 @@ def bootstrap(
     (1.0, 1.0)
     """
     stack = np.asarray(probabilities, np.float64)
-    samples = resample(
-        labels, stack if stack.ndim == np.ndim(labels) + 2 else stack[None], resamples=resamples, seed=seed
-    )
+    of_seeds = 2 if np.asarray(labels).dtype.kind == "f" else np.ndim(labels) + 2
+    samples = resample(labels, stack if stack.ndim == of_seeds else stack[None], resamples=resamples, seed=seed)
     return {name: sample.interval(seed) for name, sample in samples.items()}
 
 

@@ -12,6 +12,13 @@ TFIDF = {
     "cv": 5,
     "max_cv_rows": 2000,
 }
+AROUND_WORDS = {
+    "targets": "anchors",
+    "layers": 1,
+    "alphas": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+    "prior_weights": (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
+    "prior_smoothing": 0.02,
+}
 OF_LABEL_KINDS = (
     MethodInfo(
         name="ordinal_ridge",
@@ -45,13 +52,31 @@ OF_LABEL_KINDS = (
         label_kinds=("multi",),
         choices={"targets": ("both", *TARGETS, "none")},
         positive=("alphas", "prior_smoothing"),
-        params={
-            "targets": "anchors",
-            "layers": 1,
-            "alphas": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
-            "prior_weights": (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
-            "prior_smoothing": 0.02,
-        },
+        params=AROUND_WORDS,
+    ),
+    MethodInfo(
+        name="ridge_regression",
+        summary="Ridge regression of numbers on states, around the axis between two label words.",
+        target="vocabsem.methods.ridge_regression:RidgeRegression",
+        works_without_labels=True,
+        fit_copies=(10.0, 4.0),
+        temperature_folds=0,
+        takes_layers=True,
+        takes_random_state=True,
+        label_kinds=("continuous",),
+        choices={"targets": ("both", *TARGETS, "none")},
+        positive=("alphas", "prior_smoothing"),
+        params=AROUND_WORDS,
+    ),
+    MethodInfo(
+        name="tfidf_ridge",
+        summary="Ridge regression of numbers on TF-IDF of words and pairs of words; no language model is read.",
+        target="vocabsem.methods.tfidf_ridge:TfidfRidge",
+        family="texts",
+        temperature_folds=0,
+        label_kinds=("continuous",),
+        positive=("max_words", "alphas"),
+        params={"max_words": 2, "alphas": (0.01, 0.1, 1.0, 10.0)},
     ),
     MethodInfo(
         name="tfidf_one_vs_rest",

@@ -125,7 +125,7 @@ def from_arrays(arrays: Arrays, metadata: dict[str, Any], source: Path | None = 
     for name, value in learned.items():
         setattr(estimator, name, value)
     try:
-        estimator.predict_proba(np.zeros((1, estimator.n_features_in_), np.float32))
+        estimator.predict(np.zeros((1, estimator.n_features_in_), np.float32))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise DataError(f"stored {method.name} cannot predict: {error!r}: {FIX}") from error
     return estimator

@@ -220,10 +220,11 @@ def exported_predictions(
     split: str | None,
 ) -> pa.Table:
     """Return the predictions of an experiment's latest run: model, dataset, method, shots, split, seed, id,
-    probabilities; label and predicted of texts with one label, labels and predicted_labels of those with any number."""
+    probabilities; label and predicted of texts with one label, labels and predicted_labels of those with any number,
+    value and predicted_value, and no probabilities, where targets are continuous."""
     wanted = {"model": model, "dataset": dataset, "method": method, "shots": shots, "split": split}
     table = _read(home, "exported_predictions", experiment=experiment, **wanted)
-    of_a_kind = ("label", "predicted", "labels", "predicted_labels")
+    of_a_kind = ("label", "predicted", "labels", "predicted_labels", "value", "predicted_value", "probabilities")
     return table.drop_columns([name for name in of_a_kind if table[name].null_count == len(table)])
 
 

@@ -6,4 +6,4 @@ select dataset, model, method, shots, n_seeds, macro_f1, macro_f1_low, macro_f1_
     accuracy_high, nll, ece, fit_seconds, control, unlabeled
 from leaderboard
 where experiment = lake.experiment_or_last($experiment) and dataset = coalesce($dataset, dataset) and shots = coalesce($shots, shots)
-order by dataset, coalesce(macro_f1, accuracy) desc nulls last, method, model;
+order by dataset, coalesce(macro_f1, accuracy, r2) desc nulls last, method, model;

@@ -5,7 +5,7 @@
 -- $shots = null: labeled examples per class, a number or all; null is the best of them
 with recursive walk as (
     select 0 as depth, p.path
-    from (from best_fits($experiment, $dataset, $method, $shots) order by coalesce(macro_f1, accuracy) desc, dataset, model limit 1) b
+    from (from best_fits($experiment, $dataset, $method, $shots) order by coalesce(macro_f1, accuracy, r2) desc, dataset, model limit 1) b
     join partitions p on p.kind = 'metrics' and p.key = b.metrics_key
     union
     select w.depth + 1, l.input from walk w join lineage l on l.partition = w.path where l.input is not null

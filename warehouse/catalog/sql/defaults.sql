@@ -24,13 +24,14 @@ from main.layer_states s semi join (
 ) n on n.key = s.key;
 
 create or replace view fits as
-select s.experiment, s.model, s.dataset, s.method, s.shots, s.shots_order, s.n_seeds, s.macro_f1, s.accuracy, s.nll,
+select s.experiment, s.model, s.dataset, s.method, s.shots, s.shots_order, s.n_seeds, s.macro_f1, s.accuracy, s.r2, s.nll,
     s.ece, s.key as metrics_key, l.input_key as predictions_key
 from lake.scores s join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predictions'
 where s.latest;
 comment on view fits is 'Every fit of the latest run of each experiment, with the predictions behind its score.';
 comment on column fits.macro_f1 is 'Macro-F1 on test data, mean over the seeds; NULL of choices.';
 comment on column fits.accuracy is 'Accuracy on test data, mean over the seeds.';
+comment on column fits.r2 is 'R² of continuous targets on test data, mean over the seeds; NULL of others.';
 comment on column fits.nll is 'Negative log-likelihood per example of test data, in nats.';
 comment on column fits.ece is 'Expected calibration error on test data, 15 bins.';
 comment on column fits.metrics_key is 'Key of the metrics partition.';
@@ -42,10 +43,11 @@ from fits f
 where f.experiment = lake.experiment_or_last(in_experiment) and f.dataset = coalesce(of_dataset, f.dataset)
     and f.method = coalesce(of_method, f.method) and f.shots = coalesce(at_shots, f.shots)
 qualify row_number() over (
-    partition by f.model, f.dataset order by lake.merit(f.macro_f1, f.accuracy, f.nll, f.shots_order), f.method
+    partition by f.model, f.dataset
+    order by lake.merit(f.macro_f1, f.accuracy, f.r2, f.nll, f.shots_order), f.method
 ) = 1;
 comment on macro table best_fits is
-    'For each model and data set of an experiment the fit with the highest macro-F1, of choices accuracy, on test data, of those that match: from best_fits(''quickstart'', of_method := ''ridge'')';
+    'For each model and data set of an experiment the fit with the highest macro-F1, of choices accuracy, of continuous targets r2, on test data, of those that match: from best_fits(''quickstart'', of_method := ''ridge'')';
 
 create or replace view lake.known as
 select 'experiment' as parameter, experiment as value from runs

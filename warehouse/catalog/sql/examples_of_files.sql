@@ -1,6 +1,6 @@
--- Examples as a view over files of one label a text and of any number of them.
+-- Examples as a view over files of one label a text, of any number of them, and of numbers.
 (
     from {files}
     union all by name
-    select null::integer as label, null::boolean[] as labels where false
+    select null::integer as label, null::boolean[] as labels, null::double as value where false
 )

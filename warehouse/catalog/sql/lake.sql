@@ -11,13 +11,13 @@ group by all;
 create or replace view lake.examples as
 select unnest([]::struct(
     dataset varchar, id varchar, split varchar, label integer, label_name varchar, text varchar,
-    fields map(varchar, varchar), labels boolean[], key varchar, filename varchar, file_row_number bigint
+    fields map(varchar, varchar), labels boolean[], value double, key varchar, filename varchar, file_row_number bigint
 )[], max_depth := 2);
 
 create or replace view lake.states as
 select unnest([]::struct(
     model varchar, dataset varchar, split varchar, id varchar, label integer, tokens integer, truncated boolean,
-    shortened boolean, labels boolean[],
+    shortened boolean, labels boolean[], value double,
     key varchar, filename varchar, file_row_number bigint
 )[], max_depth := 2);
 
@@ -37,5 +37,6 @@ create or replace view lake.predictions as
 select unnest([]::struct(
     model varchar, dataset varchar, method varchar, shots varchar, split varchar, seed integer, id varchar,
     label integer, predicted integer, probabilities float[],
-    labels boolean[], predicted_labels boolean[], key varchar, filename varchar, file_row_number bigint
+    labels boolean[], predicted_labels boolean[], value double, predicted_value double,
+    key varchar, filename varchar, file_row_number bigint
 )[], max_depth := 2);

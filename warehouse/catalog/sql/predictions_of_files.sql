@@ -1,8 +1,9 @@
--- Predictions as a view over files of one label a text and of any number of them.
+-- Predictions as a view over files of one label a text, of any number of them, and of numbers.
 (
     from {files}
     union all by name
     select null::integer as label, null::integer as predicted, null::boolean[] as labels,
-        null::boolean[] as predicted_labels
+        null::boolean[] as predicted_labels, null::double as value, null::double as predicted_value,
+        null::float[] as probabilities
     where false
 )

@@ -1,9 +1,12 @@
 -- Views of the results of experiments.
 
-create or replace macro lake.merit(macro_f1, accuracy, nll, shots_order) as
+create or replace macro lake.merit(macro_f1, accuracy, r2, nll, shots_order) as
     -- To sort by, best first: equal macro-F1, but for rounding, goes to the lower NLL, then to more labels. Choices have
-    -- accuracy in its place.
-    [coalesce(-round(coalesce(macro_f1, accuracy), 12), 'inf'::double), coalesce(round(nll, 12), 'inf'::double), -shots_order];
+    -- accuracy in its place, continuous targets r2.
+    [
+        coalesce(-round(coalesce(macro_f1, accuracy, r2), 12), 'inf'::double), coalesce(round(nll, 12), 'inf'::double),
+        -shots_order
+    ];
 
 create or replace view lake.scored as
 with listed as (
@@ -30,7 +33,8 @@ select
     max(m.high) filter (m.metric = 'macro_f1' and m.seed is null) as macro_f1_high,
     coalesce(
         max(m.spread) filter (m.metric = 'macro_f1' and m.seed is null),
-        max(m.spread) filter (m.metric = 'accuracy' and m.seed is null)
+        max(m.spread) filter (m.metric = 'accuracy' and m.seed is null),
+        max(m.spread) filter (m.metric = 'r2' and m.seed is null)
     ) as spread,
     max(m.value) filter (m.metric = 'nll' and m.seed is null) as nll,
     max(m.value) filter (m.metric = 'ece' and m.seed is null) as ece,
@@ -42,6 +46,13 @@ select
     max(m.low) filter (m.metric = 'qwk' and m.seed is null) as qwk_low,
     max(m.high) filter (m.metric = 'qwk' and m.seed is null) as qwk_high,
     max(m.value) filter (m.metric = 'mae' and m.seed is null) as mae,
+    max(m.value) filter (m.metric = 'r2' and m.seed is null) as r2,
+    max(m.low) filter (m.metric = 'r2' and m.seed is null) as r2_low,
+    max(m.high) filter (m.metric = 'r2' and m.seed is null) as r2_high,
+    max(m.value) filter (m.metric = 'spearman' and m.seed is null) as spearman,
+    max(m.low) filter (m.metric = 'spearman' and m.seed is null) as spearman_low,
+    max(m.high) filter (m.metric = 'spearman' and m.seed is null) as spearman_high,
+    max(m.value) filter (m.metric = 'rmse' and m.seed is null) as rmse,
     max(m.value) filter (m.metric = 'ari_before' and m.seed is null) as ari_before,
     max(m.value) filter (m.metric = 'ari_after' and m.seed is null) as ari_after,
     max(m.value) filter (m.metric = 'fit_seconds' and m.seed is null) as fit_seconds
@@ -58,19 +69,21 @@ select
     c.experiment, c.run, c.latest, m.model, m.dataset, m.method, m.shots, m.key,
     max(m.value) filter (m.metric = 'macro_f1') as validation_macro_f1,
     max(m.value) filter (m.metric = 'accuracy') as validation_accuracy,
+    max(m.value) filter (m.metric = 'r2') as validation_r2,
     max(m.value) filter (m.metric = 'nll') as validation_nll
 from lake.scored c join metrics m on m.key = c.key
 where m.split = 'validation' and m.seed is null
 group by all
-having isfinite(coalesce(validation_macro_f1, validation_accuracy));
+having isfinite(coalesce(validation_macro_f1, validation_accuracy, validation_r2));
 
 create or replace view leaderboard as
 select experiment, model, dataset, method, shots, shots_order, control, unlabeled, n_seeds, accuracy,
     accuracy_low, accuracy_high, macro_f1, macro_f1_low, macro_f1_high, spread, nll, ece, brier, micro_f1, micro_f1_low,
-    micro_f1_high, qwk, qwk_low, qwk_high, mae, ari_before, ari_after, fit_seconds
+    micro_f1_high, qwk, qwk_low, qwk_high, mae, r2, r2_low, r2_high, spearman, spearman_low, spearman_high, rmse,
+    ari_before, ari_after, fit_seconds
 from lake.scores
 where latest
-order by experiment, dataset, lake.merit(macro_f1, accuracy, nll, shots_order), method, model;
+order by experiment, dataset, lake.merit(macro_f1, accuracy, r2, nll, shots_order), method, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
 comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds; of any number of labels a text that of the whole set.';
 comment on column leaderboard.accuracy_low is 'Lower end of its 95 % interval over examples and seeds.';
@@ -78,14 +91,21 @@ comment on column leaderboard.accuracy_high is 'Upper end of its 95 % interval o
 comment on column leaderboard.micro_f1 is 'Micro-F1 over all labels, mean over the seeds; NULL where texts have one label.';
 comment on column leaderboard.micro_f1_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.micro_f1_high is 'Upper end of its 95 % interval over examples and seeds.';
-comment on column leaderboard.spread is 'Standard deviation of macro-F1, of choices that of accuracy, over the seeds.';
+comment on column leaderboard.spread is 'Standard deviation over the seeds of macro-F1, of choices that of accuracy, of continuous targets that of r2.';
 comment on column leaderboard.nll is 'Negative log-likelihood per example, in nats.';
 comment on column leaderboard.ece is 'Expected calibration error, 15 bins; NULL where texts have any number of labels.';
 comment on column leaderboard.brier is 'Brier score: mean squared distance from certainty of the label, 0 to 2; of any number of labels the mean squared error of each, 0 to 1.';
 comment on column leaderboard.qwk is 'Cohen''s kappa with quadratic weights; NULL where labels have no order.';
 comment on column leaderboard.qwk_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.qwk_high is 'Upper end of its 95 % interval over examples and seeds.';
-comment on column leaderboard.mae is 'Mean distance of prediction and label in classes; NULL where labels have no order.';
+comment on column leaderboard.mae is 'Mean distance of prediction and label, in classes or in the target''s unit; NULL where labels have no order.';
+comment on column leaderboard.r2 is 'Share of the variance of continuous targets that is explained, mean over the seeds; NULL of others.';
+comment on column leaderboard.r2_low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.r2_high is 'Upper end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.spearman is 'Rank correlation of continuous targets and predictions, mean over the seeds; NULL of others.';
+comment on column leaderboard.spearman_low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.spearman_high is 'Upper end of its 95 % interval over examples and seeds.';
+comment on column leaderboard.rmse is 'Root of the mean squared error, in the target''s unit; NULL where targets are not continuous.';
 comment on column leaderboard.ari_before is 'Adjusted Rand index of the states'' clusters against the labels.';
 comment on column leaderboard.ari_after is 'The same after the calibrator; NULL for methods that move no state.';
 comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature included, mean over the seeds.';
@@ -93,6 +113,7 @@ comment on column leaderboard.fit_seconds is 'Seconds to fit, its temperature in
 create or replace view best_by_validation as
 with fitted as (
     select v.*, s.shots_order, s.accuracy, s.accuracy_low, s.accuracy_high, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
+        s.r2, s.r2_low, s.r2_high,
         split_part(l.role, ':', 2)::integer as position,
         p.key in (select key from lineage where kind = 'predictions' and role = 'states:test') as servable
     from lake.validated v
@@ -104,19 +125,26 @@ with fitted as (
     where not list_contains(coalesce((r.payload->>'$.controls[*]'), []), v.method)
 )
 select experiment, run, latest, model, dataset, method, shots, shots_order, validation_macro_f1,
-    validation_accuracy, validation_nll, macro_f1, macro_f1_low, macro_f1_high, accuracy, accuracy_low, accuracy_high,
-    key, servable,
+    validation_accuracy, validation_r2, validation_nll, macro_f1, macro_f1_low, macro_f1_high, accuracy, accuracy_low,
+    accuracy_high, r2, r2_low, r2_high, key, servable,
     row_number() over (partition by run, model, dataset order by merit, position) as rank,
     case when servable then
         row_number() over (partition by run, dataset, servable order by merit, position)
     end as champion_rank
-from (select *, lake.merit(validation_macro_f1, validation_accuracy, validation_nll, shots_order) as merit from fitted)
+from (
+    select *, lake.merit(validation_macro_f1, validation_accuracy, validation_r2, validation_nll, shots_order) as merit
+    from fitted
+)
 order by experiment, run, dataset, model, rank;
-comment on view best_by_validation is 'The fits of every run in the order of macro-F1, of choices accuracy, on validation data, controls aside: where rank is 1, the best of its model and data set.';
+comment on view best_by_validation is 'The fits of every run in the order of macro-F1, of choices accuracy, of continuous targets r2, on validation data, controls aside: where rank is 1, the best of its model and data set.';
 comment on column best_by_validation.run is 'Key of the run.';
 comment on column best_by_validation.latest is 'Whether the run is the latest of its experiment.';
 comment on column best_by_validation.validation_macro_f1 is 'Macro-F1 on validation data, mean over the seeds; NULL of choices.';
 comment on column best_by_validation.validation_accuracy is 'Accuracy on validation data, mean over the seeds.';
+comment on column best_by_validation.validation_r2 is 'R² of continuous targets on validation data, mean over the seeds; NULL of others.';
+comment on column best_by_validation.r2 is 'R² of continuous targets on test data, mean over the seeds; NULL of others.';
+comment on column best_by_validation.r2_low is 'Lower end of its 95 % interval over examples and seeds.';
+comment on column best_by_validation.r2_high is 'Upper end of its 95 % interval over examples and seeds.';
 comment on column best_by_validation.validation_nll is 'Negative log-likelihood on validation data, in nats, mean over the seeds.';
 comment on column best_by_validation.macro_f1 is 'Macro-F1 on test data, mean over the seeds; NULL of choices.';
 comment on column best_by_validation.accuracy is 'Accuracy on test data, mean over the seeds.';

@@ -6,5 +6,5 @@ select *
 from lake.compared
 where run = coalesce($run, run) and (latest or run = $run)
     and experiment = coalesce($experiment, experiment) and dataset = coalesce($dataset, dataset)
-    and metric = 'macro_f1' and split_part(question, ' over ', 2) in ('random', 'none')
+    and metric in ('macro_f1', 'r2') and split_part(question, ' over ', 2) in ('random', 'none')
 order by dataset, model, experiment, shots_order, not starts_with(method, $first), method, question;

@@ -1,0 +1,64 @@
+"""What several fields of a card must be together: labels that differ, two numbers in order."""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any
+
+from vocabsem.cards.base import Label, LocalCopy
+
+__all__ = ["check_distinct", "check_numbers", "listed", "number"]
+
+
+def check_numbers(labels: Sequence[Label], local: LocalCopy | None) -> None:
+    """Refuse labels of a continuous target that are not two words, each of one number, the lower first.
+
+    Raises
+    ------
+    ValueError
+        For other labels, and for a copy of the user's, which lists classes.
+    """
+    values = [number(label.values[0]) if len(label.values) == 1 else None for label in labels]
+    numbers = [value for value in values if value is not None]
+    if len(labels) != 2 or len(numbers) != 2 or numbers[0] >= numbers[1]:
+        raise ValueError(
+            "label_kind is 'continuous': give two labels, each with one number as its value, the lower first, such"
+            " as {name: low, value: '1', word: terrible} and {name: high, value: '5', word: great}"
+        )
+    if local is not None:
+        raise ValueError("local lists classes: leave it out of a card with label_kind 'continuous'")
+
+
+def number(text: str) -> float | None:
+    """Return the finite number that a text is, None for any other.
+
+    Examples
+    --------
+    >>> number("-1.5"), number("nan"), number("three")
+    (-1.5, None, None)
+    """
+    try:
+        value = float(text.replace("_", "?"))  # Python's own spelling of 1000 as 1_000 is none of data
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def check_distinct(groups: Sequence[Sequence[str]], what: str, form: Callable[[str], str] = str) -> None:
+    """Refuse an item that two labels have, also in two spellings that look or count the same."""
+    first: dict[str, tuple[int, str]] = {}
+    for index, items in enumerate(groups):
+        for item in items:
+            earlier, other = first.setdefault(form(item), (index, item))
+            if earlier == index:
+                continue
+            if other == item:
+                raise ValueError(f"{what} {item!r} is given to two labels")
+            raise ValueError(
+                f"{what}s {other!a} and {item!a} of two labels differ only by case, Unicode form, invisible characters"
+                " or .0: give both values to one label, or write one of them otherwise"
+            )
+
+
+def listed(names: Any) -> str:
+    """Return names in order, quoted, with commas between."""
+    return ", ".join(repr(name) for name in sorted(names)) or "none"
