@@ -88,11 +88,11 @@ def init_dataset(
         _write_choices(draft_choices(files, text, label, name, choices.split(","), options), output, own_folder())
         return
     if scale is not None:
-        words = scale.split(",")
-        if len(words) != 2 or not all(word.strip() for word in words):
+        low, _, high = (word.strip() for word in scale.partition(","))
+        if not low or not high or "," in high:
             raise CardError(f"--scale {scale!r}: give two words with a comma between, as in --scale bad,good")
-        drafted_numbers = draft_numbers(files, text, label, name, (words[0], words[1]), options, drop_empty=drop_empty)
-        _write_numbers(drafted_numbers, output, own_folder())
+        numbers = draft_numbers(files, text, label, name, (low, high), options, drop_empty=drop_empty)
+        _write_numbers(numbers, output, own_folder())
         return
     dropped = {"drop_empty": drop_empty, "drop_rare": drop_rare}
     draft = read_draft(files, text, label, name, options, separator=separator, **dropped)
