@@ -152,3 +152,29 @@ def test_the_board_has_the_f1_of_the_stored_sets(several):
     counted = "select count(*) as n from examples where dataset = 'works' and label_name = ''"
     bad = vocabsem(several, "sql", "--format", "json", counted)
     assert json.loads(bad.stdout)[0]["n"] > 0, "some have no label"
+
+
+def test_numbers_follow_two_words_without_a_label_and_better_with_some(make_home, tmp_path):
+    home, file, card = make_home(), tmp_path / "scores.csv", tmp_path / "scores.yaml"
+    rows = [
+        (f"the {thing} was {how}", stars + len(thing) / 10)
+        for stars, each in STARS.items()
+        for thing, how in product(THINGS[:6], each)
+    ]
+    with file.open("w", newline="") as handle:
+        csv.writer(handle).writerows([("review", "score"), *rows])
+    given = ("--text", "review", "--label", "score", "--output", card)
+    done = vocabsem(home, "init-dataset", file, *given, "--scale", "terrible, great")
+    assert done.returncode == 0, done.stderr
+    assert "60 rows; 'terrible' stands for 1.4, 'great' for 5.4" in done.stdout
+    settings = ["models=[smollm2-135m-instruct]", f"datasets=[{card}]", "shots=[0,all]", "champion=false"]
+    settings += ["methods=[ridge_regression]", "temperature=false", "max_tokens=24"]
+    done = vocabsem(home, "run", "quickstart", *(word for each in settings for word in ("--set", each)), timeout=900)
+    assert done.returncode == 0, done.stderr
+    board = json.loads(vocabsem(home, "leaderboard", "--format", "json").stdout)
+    spearman = {row["shots"]: row["spearman"] for row in board}
+    assert spearman["0"] > 0.3, "from two words alone; 0 is chance"
+    assert spearman["all"] > 0.7
+    for bad in ("terrible", "terrible,", "a,b,c"):
+        done = vocabsem(home, "init-dataset", file, *given, "--scale", bad, "--force")
+        assert (done.returncode, "give two words with a comma between" in done.stderr) == (2, True)

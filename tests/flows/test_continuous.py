@@ -257,7 +257,10 @@ def test_diagnostics_of_them_are_one_error(tmp_path):
 def test_more_shots_than_rows_are_one_error(tmp_path, recorded):
     world = make_world(tmp_path)
     plan = world.plan(methods=["ridge_regression"], shots=[100], datasets=[str(tmp_path / "rated.yaml")])
-    with recorded(world.home), pytest.raises(DataError, match=r"100 shots of dataset 'rated', which has \d+ training ex"):
+    with (
+        recorded(world.home),
+        pytest.raises(DataError, match=r"100 shots of dataset 'rated', which has \d+ training ex"),
+    ):
         build_datasets(plan)
 
 
