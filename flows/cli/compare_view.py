@@ -57,7 +57,7 @@ def show_comparison(
         measured = {row["dataset"] for row in reads.run_scores(home, second["key"]) if row[metric] is not None}
         shared = [row for row in matched.shared if row["dataset"] in measured]
         if matched.shared and not shared and metric == "macro_f1":
-            others = sorted({matched.judged_by[row["dataset"]] for row in matched.shared})
+            others = sorted({matched.headlines[row["dataset"]] for row in matched.shared})
             raise BadInput(f"what {names[0]} and {names[1]} share has no macro-F1: give --metric {' or '.join(others)}")
         matched = replace(matched, shared=shared)
     if not matched.shared:

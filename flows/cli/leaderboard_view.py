@@ -16,6 +16,7 @@ from flows.planning.plan import Plan
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
+from vocabsem.label_kinds import headline
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -63,18 +64,18 @@ def _print_boards(out: Console, rows: Sequence[Row], selection: Selection, cells
         chosen = with_headline(selection, scores)
         if not has_metric(scores, chosen.metric):
             continue
-        title = ", ".join(pair) + ": accuracy" * (chosen != selection)
+        title = ", ".join(pair) + (f": {METRICS[chosen.metric]}" if chosen != selection else "")
         for each in board(title, scores, selection, out.width):
             out.print(each)
             out.print()
         if pair in cells:
-            _print_gains(out, cells[pair])
+            _print_gains(out, cells[pair], METRICS[headline(scores[0])])
 
 
-def _print_gains(out: Console, rows: Sequence[Mapping[str, str]]) -> None:
+def _print_gains(out: Console, rows: Sequence[Mapping[str, str]], metric: str) -> None:
     names = [name for name in GAINS if any(name in row for row in rows)]
     cells = [[row.get(name, "") for name in ("shots", "method", *names)] for row in rows]
-    print_grid(out, "gains in macro-F1 [95 %]", ("shots", "method"), names, cells)
+    print_grid(out, f"gains in {metric} [95 %]", ("shots", "method"), names, cells)
 
 
 def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, float]]) -> None:
@@ -89,8 +90,9 @@ def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, 
 def _print_legend(out: Console, selection: Selection, rows: Sequence[Row]) -> None:
     """Print what the boards of a selection show."""
     metric = METRICS[selection.metric] + " over the classes that occur" * (selection.metric == "macro_f1")
-    if any(with_headline(selection, [row]) != selection for row in rows):
-        metric += "; of choices accuracy, as places of options are no classes"
+    others = {with_headline(selection, [row]).metric for row in rows} - {selection.metric}
+    metric += "; of choices accuracy, as places of options are no classes" * ("accuracy" in others)
+    metric += "; of continuous targets R²" * ("r2" in others)
     out.print(f"{metric[0].upper()}{metric[1:]}, on test data, mean over seeds, by labeled examples per class.")
     out.print("* best of its column. at: where a method is best, at which the columns behind it are.")
     out.print(

@@ -179,8 +179,8 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
     if counts[least] < wanted:
         has = f"whose class {least!r} has" if least else "which has"
         raise DataError(
-            f"{wanted} shots of dataset {pair.dataset.name!r}, {has} {counts[least]} training examples: lower 'shots' or"
-            f" raise 'limits.train' in experiment {plan.experiment.name!r}"
+            f"{wanted} shots of dataset {pair.dataset.name!r}, {has} {counts[least]} training examples: lower 'shots'"
+            f" or raise 'limits.train' in experiment {plan.experiment.name!r}"
         )
 
 

@@ -80,11 +80,11 @@ def _numbers(card: DatasetCard, files: dict[str, Path]) -> Iterator[float]:
         start = 0
         for batch in part.batches():
             for i, value in enumerate(batch[card.label_column]):
-                found = number(value)
-                if found is None:
+                parsed = number(value)
+                if parsed is None:
                     raise DataError(
                         f"row {start + i} of {files[part.name]} has {value[:60]!r} in column {card.label_column!r},"
                         " which is no finite number: fix the row, or leave --scale out, to read classes"
                     )
-                yield found
+                yield parsed
             start += len(batch[card.label_column])

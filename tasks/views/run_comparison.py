@@ -43,7 +43,7 @@ class RunComparison:
     """Rows of `reads.paired_fits`."""
     only_first: int
     only_second: int
-    judged_by: dict[str, str]
+    headlines: dict[str, str]
     """Of each data set the metric that it is judged by: of choices accuracy, as their labels are no classes."""
 
 
@@ -55,8 +55,8 @@ def match_fits(
     rows = [row for row in reads.paired_fits(home, first, second) if wanted.items() <= row.items()]
     shared = [row for row in rows if row["first_key"] and row["second_key"]]
     only_first, only_second = (sum(row[f"{other}_key"] is None for row in rows) for other in ("second", "first"))
-    judged_by = {row["dataset"]: headline(row) for row in reads.run_scores(home, second)}
-    return RunComparison(shared, only_first, only_second, judged_by)
+    headlines = {row["dataset"]: headline(row) for row in reads.run_scores(home, second)}
+    return RunComparison(shared, only_first, only_second, headlines)
 
 
 def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator[FitDifference]:
@@ -66,7 +66,7 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
     """
     for row in comparison.shared:
         named = (row["dataset"], row["model"], row["method"], row["shots"])
-        by_class = comparison.judged_by.get(row["dataset"]) != "accuracy"
+        by_class = comparison.headlines.get(row["dataset"]) != "accuracy"
         first = _samples(home, row, row["first_key"], metric, by_class)
         if row["first_key"] == row["second_key"]:
             value = _mean(first, metric)

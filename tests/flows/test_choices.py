@@ -142,7 +142,7 @@ def test_mlflow_has_accuracy_in_place_of_macro_f1(scored, quiz):
 
 def test_places_of_options_are_no_classes_to_resample_within(scored):
     matched = match_fits(scored.home, scored.run.key, scored.run.key)
-    assert matched.judged_by["quiz"] == "accuracy"
+    assert matched.headlines["quiz"] == "accuracy"
     (row,) = (row for row in matched.shared if (row["dataset"], row["method"]) == ("quiz", "zero_shot+exact"))
     whole, parted = (_samples(scored.home, row, row["first_key"], "accuracy", by) for by in (False, True))
     n, p = len(hits(scored, "zero_shot+exact")), hits(scored, "zero_shot+exact").mean()

@@ -236,7 +236,7 @@ def test_questions_about_classes_have_no_rows_of_numbers(plan, name):
 
 def test_two_runs_are_compared_by_r2(plan):
     matched = match_fits(plan.home, plan.run.key, plan.run.key)
-    assert matched.judged_by["rated"] == "r2"
+    assert matched.headlines["rated"] == "r2"
     scores = {(r["method"], r["shots"]): r["r2"] for r in leaderboard_rows(plan.home, dataset="rated")}
     shared = [row for row in matched.shared if row["dataset"] == "rated"]
     compared = compare_fits(plan.home, replace(matched, shared=shared), "r2")

@@ -93,13 +93,13 @@ class LabelColumn:
         return len(names)
 
     def _number(self, value: str, where: str) -> tuple[float | None, int]:
-        found = number(value)
-        if found is None and not self.card.drop_unlisted:
+        parsed = number(value)
+        if parsed is None and not self.card.drop_unlisted:
             raise DataError(
                 f"{where} has {value[:60]!r} in the label column {self.card.label_column!r}, which is no finite number:"
                 " fix the row, or set 'drop_unlisted: true' in the card"
             )
-        return found, int(found is None)
+        return parsed, int(parsed is None)
 
     def _names(self, value: str, where: str) -> list[str]:
         if is_empty(value):

@@ -82,7 +82,7 @@ def _errors(y: NDArray[Any], p: Floats) -> Floats:
     return np.stack([(p - y) ** 2, centered, centered**2], axis=1)
 
 
-def _explained(means: Floats) -> Floats:
+def _determination(means: Floats) -> Floats:
     error, mean, square = np.moveaxis(means, -1, 0)
     variance = square - mean**2
     defined = variance > 1e-12 * np.maximum(square, error)  # a resample of one value leaves rounding
@@ -105,7 +105,7 @@ def _correlation(means: Floats) -> Floats:
 
 CONTINUOUS_METRICS = MappingProxyType(
     {
-        "r2": Metric(_errors, _explained),
+        "r2": Metric(_errors, _determination),
         "spearman": Metric(_rank_moments, _correlation),
         "rmse": Metric(lambda y, p: ((p - y) ** 2)[:, None], lambda means: np.sqrt(means[..., 0])),
         "mae": Metric(lambda y, p: np.abs(p - y)[:, None], lambda means: means[..., 0]),

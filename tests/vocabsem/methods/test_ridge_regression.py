@@ -64,12 +64,12 @@ def test_words_help_with_few_labels_and_do_not_hurt_with_many():
     X, y = rated(2000, noise=1.0)
     test = slice(1000, None)
 
-    def explained(targets, start, n):
+    def r2_of(targets, start, n):
         fitted = RidgeRegression(space(), targets=targets).fit(X[start : start + n], y[start : start + n], X)
         return r2_score(y[test], fitted.predict(X[test]))
 
     scores = {
-        (targets, n): np.mean([explained(targets, start, n) for start in range(0, 200, 20)])
+        (targets, n): np.mean([r2_of(targets, start, n) for start in range(0, 200, 20)])
         for targets in ("anchors", "none", "random")
         for n in (5, 500)
     }
