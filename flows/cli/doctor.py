@@ -20,7 +20,8 @@ from rich.table import Table
 from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
 from flows.services.servers import MLFLOW_PORT, PREFECT_PORT, live_api
-from tasks.tracking.postgres import Program, check_postgres
+from tasks.tracking.migrations import Program
+from tasks.tracking.postgres import check_postgres
 from vocabsem.errors import BadInput
 from vocabsem.installation import CHECKOUT
 from vocabsem.runtime.devices import has_nvidia, processor_flags

@@ -1,15 +1,15 @@
 """The databases of other programs, examined before anything is computed and recorded there."""
 
 import sqlite3
-from importlib.util import find_spec
 from pathlib import Path
 
-from tasks.tracking.postgres import SQL, Program, check_postgres
+from tasks.tracking.migrations import Program, migrations
+from tasks.tracking.postgres import check_postgres
 from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.statements import statement
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
-MIGRATIONS = {"prefect": "server/database/_migrations/versions/sqlite", "mlflow": "store/db_migrations/versions"}
 FIXES = {
     "prefect": "put a copy of it back, or remove it: Prefect begins with an empty history, and all results are kept",
     "mlflow": "put a copy of it back, or remove mlflow.db*, mlartifacts and lake/runs in the home and run the"
@@ -30,7 +30,7 @@ def check_database(path: Path, program: Program) -> None:
         return
     try:
         with opened(path) as database:
-            ((state,),) = database.execute("pragma quick_check(1)").fetchall()
+            ((state,),) = database.execute(statement("quick_check")).fetchall()
             versions = [version for (version,) in _schema_versions(database)]
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):  # by a program that can read it
@@ -38,10 +38,8 @@ def check_database(path: Path, program: Program) -> None:
         state, versions = str(error), []
     if state != "ok":
         raise BadInput(f"{path} cannot be opened ({state.splitlines()[-1]}): {FIXES[program]}")
-    spec = find_spec(program)
-    folders = spec.submodule_search_locations if spec else None
-    known = [file.stem for folder in folders or [] for file in Path(folder, MIGRATIONS[program]).glob("*.py")]
-    if unknown := [version for version in versions if not any(version in name for name in known)]:
+    known, _ = migrations(program, "sqlite")
+    if unknown := [version for version in versions if version not in known]:
         raise BadInput(
             f"{path} was written by a version of {program} that is newer than the installed one (schema"
             f" {unknown[0][:40]}): update {program}, or choose another home with --home or VOCABSEM_HOME"
@@ -51,6 +49,6 @@ def check_database(path: Path, program: Program) -> None:
 def _schema_versions(database: sqlite3.Connection) -> list[tuple[str]]:
     """Return the schema's versions, none where they are not recorded yet."""
     try:
-        return database.execute((SQL / "schema_version.sql").read_text(encoding="utf-8")).fetchall()
+        return database.execute(statement("schema_version")).fetchall()
     except sqlite3.OperationalError:
         return []

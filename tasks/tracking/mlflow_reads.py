@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from tasks.tracking.postgres import SQL, connected, rows, setting
+from tasks.tracking.postgres import connected, rows, setting
 from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.statements import statement
 from warehouse.home import Home
 
 
-def read(home: Home, statement: str, *values: str) -> list[Any]:
+def read(home: Home, name: str, *values: str) -> list[Any]:
     """Return the rows of a statement in `sql/`, none where nothing was logged yet.
 
     Raises sqlite3.DatabaseError for a file that cannot be read, BadInput for a server that does not answer.
     """
     if named := setting("mlflow"):
         with connected(*named) as connection:
-            return rows(connection, statement, values)
+            return rows(connection, name, values)
     if not home.mlflow.exists():
         return []
     with opened(home.mlflow) as database:
-        return database.execute((SQL / f"{statement}.sql").read_text(encoding="utf-8"), values).fetchall()
+        return database.execute(statement(name), values).fetchall()

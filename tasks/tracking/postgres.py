@@ -1,29 +1,23 @@
 """The PostgreSQL databases that Prefect's and MLflow's own settings name, in place of the files of a home."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from tasks.tracking.migrations import Program, migrations
+from tasks.tracking.statements import statement
 from vocabsem.errors import BadInput
 from warehouse.home import BACKEND_STORE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Program = Literal["prefect", "mlflow"]
-SQL = Path(__file__).parent / "sql"
 SETTINGS = {
     "prefect": ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL"),
     "mlflow": (BACKEND_STORE,),
 }
-MIGRATIONS = {"prefect": "server/database/_migrations/versions/postgresql", "mlflow": "store/db_migrations/versions"}
-REVISION = re.compile(r"""^((?:down_)?revision)\b[^=\n]*= *["'](\w+)["']""", re.MULTILINE)
 LEAST = {"prefect": 14, "mlflow": 0}  # major versions that the programs ask for
 CONNECT_SECONDS = 5
 INSTALL = "pip install 'vocabsem[postgres]'"
@@ -74,7 +68,7 @@ def check_postgres(program: Program) -> Database | None:
     where = f"{url.host or 'a socket'}/{url.database}"
     if major < LEAST[program]:
         raise BadInput(f"{name}: {where} is PostgreSQL {major}, and {program} needs {LEAST[program]}: update it")
-    known, newest = _migrations(program)
+    known, newest = migrations(program, "postgresql")
     if schema and schema not in known:
         raise BadInput(
             f"{name}: {where} was written by a version of {program} that is newer than the installed one (schema"
@@ -107,22 +101,11 @@ def connected(name: str, uri: str) -> "Iterator[Connection]":
         yield connection
 
 
-def rows(connection: "Connection", statement: str, values: Sequence[str] = ()) -> list[Any]:
+def rows(connection: "Connection", name: str, values: Sequence[str] = ()) -> list[Any]:
     """Run a statement of ours, written for SQLite; nothing where its tables were not made yet."""
     from sqlalchemy.exc import ProgrammingError
 
-    text = (SQL / f"{statement}.sql").read_text(encoding="utf-8")
     try:
-        return list(connection.exec_driver_sql(text.replace("%", "%%").replace("?", "%s"), tuple(values)))
+        return list(connection.exec_driver_sql(statement(name).replace("%", "%%").replace("?", "%s"), tuple(values)))
     except ProgrammingError:
         return []
-
-
-@cache
-def _migrations(program: Program) -> tuple[frozenset[str], str]:
-    """Return the migrations of the installed program, and the newest of them."""
-    spec = find_spec(program)
-    folder = Path(((spec and spec.submodule_search_locations) or [""])[0], MIGRATIONS[program])
-    named = [dict(REVISION.findall(file.read_text(encoding="utf-8"))) for file in folder.glob("*.py")]
-    known = frozenset(each["revision"] for each in named if "revision" in each)
-    return known, next(iter(known - {each.get("down_revision") for each in named}), "")

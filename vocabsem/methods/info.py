@@ -199,7 +199,7 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
             )
     for flag, parameter in (("takes_layers", "layers"), ("takes_random_state", "random_state")):
         if getattr(info, flag) != (parameter in parameters):
-            fix = f"set {flag} = {parameter in parameters}"
+            fix = f"give the class {flag} = {parameter in parameters}"
             raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
     for name in ("_fit", "_logits"):
         if info.family == "states" and getattr(method, name).__module__ == "vocabsem.methods.base":

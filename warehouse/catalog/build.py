@@ -102,7 +102,7 @@ def _written(path: Path) -> Iterator[Connection]:
     """
     with closing(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE})) as connection:
         yield connection
-        connection.execute("checkpoint")
+        connection.execute(statement("checkpoint"))
         counted = _row_counts(connection)
     with closing(duckdb.connect(str(path), read_only=True)) as connection:
         if _row_counts(connection) != counted:

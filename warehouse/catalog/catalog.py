@@ -136,10 +136,7 @@ def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
         }
     )
     try:
-        connection.execute(f"attach {quoted(str(home.catalog))} as warehouse (read_only)")
-        connection.execute("use warehouse")
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")  # it would be printed among the rows
+        connection.execute(statement("attach").format(catalog=quoted(str(home.catalog))))
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error

@@ -32,9 +32,8 @@ _TABLE_FUNCTIONS = {
 
 def confine(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
     """Let `connection` open `paths` and no other file, for good."""
-    connection.execute("set allowed_paths = $paths", {"paths": [str(path) for path in paths]})
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
+    connection.execute(statement("allow"), {"paths": [str(path) for path in paths]})
+    connection.execute(statement("confine"))
 
 
 def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

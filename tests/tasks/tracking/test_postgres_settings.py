@@ -12,16 +12,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.tracking import postgres
-from tasks.tracking.postgres import MIGRATIONS, SETTINGS, SQL, check_postgres, connected, rows, setting
+from tasks.tracking.migrations import FOLDERS, migrations
+from tasks.tracking.postgres import SETTINGS, check_postgres, connected, rows, setting
+from tasks.tracking.statements import SQL
 from vocabsem.errors import BadInput
 from warehouse.home import BACKEND_STORE
 
 
-@pytest.mark.parametrize("program", MIGRATIONS)
-def test_migrations_are_those_that_alembic_finds(program):
-    folder = Path(find_spec(program).origin).parent / MIGRATIONS[program]
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("program", FOLDERS)
+def test_migrations_are_those_that_alembic_finds(program, dialect):
+    folder = Path(find_spec(program).origin).parent / FOLDERS[program].format(dialect)
     script = ScriptDirectory(str(folder.parent), version_locations=[str(folder)])
-    known, newest = postgres._migrations(program)
+    known, newest = migrations(program, dialect)
     assert newest == script.get_current_head()
     assert known == {each.revision for each in script.walk_revisions()}
 

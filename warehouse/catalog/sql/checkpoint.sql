@@ -1,0 +1,2 @@
+-- All that was written, from the log into the file.
+checkpoint;
