@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from warehouse.errors import QueryRefused
 from warehouse.printable import printable
 
-WIDTH = 60  # characters of one cell of a text table
+WIDTH = 64  # characters of one cell of a text table: a key is whole
 ROWS = 10_000  # of a text table
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula begins with in a spreadsheet
 PLAN = ["explain_key", "explain_value"]  # the columns of EXPLAIN
@@ -37,6 +37,7 @@ def render(table: pa.Table, form: str, out: BinaryIO) -> None:
 
 
 def _text(table: pa.Table, out: BinaryIO) -> None:
+    """Aligned text of any width: rich and pandas cut or fold columns to the terminal, also in a pipe."""
     if table.column_names == PLAN:
         out.write("".join(printable(str(value), keep="\n") for value in table[PLAN[1]].to_pylist()).encode())
         return
