@@ -27,6 +27,7 @@ from flows.reporting.report import report
 from tasks.catalog import update_catalog
 from tasks.log_run import log_run
 from tasks.record import record_run
+from tasks.steps.facts import RunFacts, facts_of
 from tasks.tracking.active_run import active_run
 from tasks.tracking.outcome import followed_up
 from tasks.tracking.runs import log_page
@@ -83,7 +84,8 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
     home, run, experiment = plan.home, plan.run, plan.experiment
     card, flow_run_id = experiment.model_dump(mode="json"), flow_run.id or ""
     record = run.partition(plan.lake).manifest() if plan.published(run) else None
-    with active_run(home, card, run.key, record.facts["mlflow_run_id"] if record else None, flow_run_id) as run_id:
+    resumed = facts_of(record, RunFacts).mlflow_run_id if record else None
+    with active_run(home, card, run.key, resumed, flow_run_id) as run_id:
         get_run_logger().info(f"tracked as run {run_id} of the MLflow experiment {experiment.name}")
         _compute(plan, failures)
         if record is None:

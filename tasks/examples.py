@@ -1,6 +1,7 @@
 """Source files to the examples of a data set, one partition for all its splits."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,9 +36,9 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
         }
     )
     splits = {split: examples.split.count(split) for split in dict.fromkeys(examples.split)}
-    classes = {split: sum(map(bool, counts.values())) for split, counts in examples.facts["counts"].items()}
+    classes = {split: sum(map(bool, counts.values())) for split, counts in examples.facts.counts.items()}
     facts = ExamplesFacts(
-        **examples.facts,
+        **asdict(examples.facts),
         description=card.description,
         license=card.license,
         citation=card.citation,
@@ -61,7 +62,7 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
             Check(name="one label for a text", passed=False, severity="warn", detail=rows)
             for rows in examples.contradictions
         ),
-        *balance_as_before(home, step, examples.facts["counts"]),
+        *balance_as_before(home, step, examples.facts.counts),
     ]
     step.publish(Lake(home), table, facts, checks)
     return step.key

@@ -111,7 +111,7 @@ def init_dataset(
     for prompt, words in proposal.prompts:
         typer.echo(f"\n{printable(prompt, keep=chr(10))} {words}")
     typer.echo(f"\nprompts: 95 % have at most {proposal.max_tokens} tokens, the longest seen {proposal.longest}")
-    for line in [*examples_notes(proposal.facts), *proposal.contradictions]:
+    for line in [*examples_notes(proposal.division.facts), *proposal.division.contradictions]:
         typer.echo(printable(f"{name}: {line}"))
     known = name if output.parent == own_folder() / "datasets" else output
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())

@@ -115,10 +115,8 @@ class Plan:
         if not runs:
             return Step(spec)
         newest = max(runs, key=lambda manifest: datetime.fromisoformat(manifest.created))
-        previous = newest.payload.get("previous")
-        if newest.payload != spec.canonical() | ({"previous": previous} if previous else {}):
-            previous = newest.key
-        return Step(spec.model_copy(update={"previous": previous}))
+        again = Step(spec.model_copy(update={"previous": RunSpec.parse(newest.payload).previous}))
+        return again if again.key == newest.key else Step(spec.model_copy(update={"previous": newest.key}))
 
     @property
     def fits(self) -> list[PlannedFit]:

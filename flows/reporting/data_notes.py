@@ -1,52 +1,55 @@
 """What was changed in the data before anything was learned from them: rows left out, labels that differ, texts cut."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from flows.planning.plan import Plan
-from tasks.steps.facts import StatesFacts
+from tasks.steps.facts import ExamplesFacts, RunFacts, StatesFacts, facts_of
+from tasks.steps.result_specs import RunSpec
+from tasks.steps.specs import ExamplesSpec, StatesSpec
+from tasks.views.recorded_run import RecordedPartition
+from vocabsem.datasets.data_facts import DataFacts
 
 Notes = list[tuple[str, str]]
 """Data set (and model), and what was changed."""
 
 
-def examples_notes(facts: Mapping[str, Any]) -> list[str]:
+def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
     """Sentences on the rows of a data set that are not in its splits as they were."""
-    repeats = facts["duplicates_removed"]
+    repeats = facts.duplicates_removed
     sentences = {
         "repeated texts removed from training": repeats["repeated"],
         "training texts removed that are also for validation or testing": repeats["also_in_test_or_validation"],
         "texts stand with different labels (vocabsem query failed-checks lists them); in training the first counts": (
-            facts.get("contradicting_texts", 0)
+            facts.contradicting_texts
         ),
-        "rows without text dropped": facts["empty_dropped"],
-        "rows dropped whose label is not in the card": facts.get("unlisted_dropped", 0),
+        "rows without text dropped": facts.empty_dropped,
+        "rows dropped whose label is not in the card": facts.unlisted_dropped,
     }
     return [f"{count:,} {sentence}" for sentence, count in sentences.items() if count]
 
 
-def left_out_notes(facts: Mapping[str, Any]) -> Notes:
+def left_out_notes(left_out: Sequence[tuple[str, str, str]]) -> Notes:
     """Which methods were not run with which models or on which data sets, and why."""
-    return [(what, f"{method} left out: {why}") for what, method, why in facts.get("left_out", ())]
+    return [(what, f"{method} left out: {why}") for what, method, why in left_out]
 
 
-def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
-    """The notes on runs, examples and states. A partition has kind, what, key, facts and payload."""
+def data_notes(partitions: Iterable[RecordedPartition]) -> Notes:
+    """The notes on runs, examples and states."""
     used = list(partitions)
-    examples = {each["key"]: each for each in used if each["kind"] == "examples"}
-    notes = [note for each in used if each["kind"] == "runs" for note in left_out_notes(each["facts"])]
-    notes += [(each["what"], note) for each in examples.values() for note in examples_notes(each["facts"])]
+    examples = {one.key: (one.what, facts_of(one, ExamplesFacts)) for one in used if one.kind == ExamplesSpec.kind}
+    runs = [facts_of(one, RunFacts) for one in used if one.kind == RunSpec.kind]
+    notes = [note for facts in runs for note in left_out_notes(facts.left_out)]
+    notes += [(what, note) for what, facts in examples.values() for note in examples_notes(facts)]
     cut: Counter[tuple[str, int, int]] = Counter()
     texts: Counter[tuple[str, int, int]] = Counter()
-    for each in used:
-        payload, facts = each["payload"], each["facts"]
-        source = examples.get(payload["inputs"].get("examples", ""))
-        if each["kind"] == "states" and source and payload["split"] in source["facts"]["rows"]:
-            model = each["what"].partition(", ")[0]
-            at = f"{source['what']}, {model}", payload["max_tokens"], payload.get("max_chunks", 1)
-            cut[at] += StatesFacts.model_validate(facts).truncated
-            texts[at] += source["facts"]["rows"][payload["split"]]
+    for states in (one for one in used if one.kind == StatesSpec.kind):
+        spec = StatesSpec.parse(states.payload)
+        if spec.examples in examples and spec.split in examples[spec.examples][1].rows:
+            what, of = examples[spec.examples]
+            at = f"{what}, {spec.model}", spec.max_tokens, spec.max_chunks
+            cut[at] += facts_of(states, StatesFacts).truncated
+            texts[at] += of.rows[spec.split]
     for (what, limit, chunks), count in cut.items():
         if count:
             share = f"{count:,} of {texts[what, limit, chunks]:,} texts ({count / texts[what, limit, chunks]:.0%})"
@@ -58,11 +61,9 @@ def data_notes(partitions: Iterable[Mapping[str, Any]]) -> Notes:
 
 def plan_notes(plan: Plan) -> Notes:
     """What a plan leaves out, and the notes on those of its examples and states that are published."""
-    partitions = []
-    for step in plan.steps():
-        manifest = step.partition(plan.lake).manifest() if step.kind in ("examples", "states") else None
-        if manifest:
-            what = ", ".join(step.coordinates.values())
-            content = {"key": manifest.key, "facts": manifest.facts, "payload": manifest.payload}
-            partitions.append({"kind": step.kind, "what": what, **content})
-    return left_out_notes({"left_out": plan.left_out}) + data_notes(partitions)
+    partitions = [
+        RecordedPartition.of(manifest)
+        for step in plan.steps()
+        if step.kind in (ExamplesSpec.kind, StatesSpec.kind) and (manifest := step.partition(plan.lake).manifest())
+    ]
+    return left_out_notes(plan.left_out) + data_notes(partitions)

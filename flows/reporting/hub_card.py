@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.reporting.run_summary import Run, RunSummary
+from tasks.steps.facts import AnchorsFacts, ExamplesFacts, facts_of
+from tasks.steps.specs import AnchorsSpec
 from tasks.tracking import markdown
 from tasks.tracking.outcome import CHAMPION, registered_name
-from tasks.views.recorded_run import RecordedRun
+from tasks.views.recorded_run import RecordedPartition, RecordedRun
 from vocabsem.errors import BadInput
 from vocabsem.evaluation.protocol import card_summary
 from warehouse.catalog import reads
@@ -41,10 +43,10 @@ def hub_card(home: Home, run: Run) -> str:
 def _metadata(recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> "ModelCardData":
     from huggingface_hub import ModelCardData
 
-    cards = {row["what"]: row["facts"]["card"] for row in recorded.of_kind("anchors")}
+    cards = {row.what: facts_of(row, AnchorsFacts).card for row in recorded.of_kind("anchors")}
     used = [cards[name] for name in dict.fromkeys(row["model"] for row in champions)]
-    hubs = [hub for card in used if (hub := _on_hub(card["source"]))]
-    sets = {row["what"]: _dataset_on_hub(row) for row in recorded.of_kind("examples")}
+    hubs = [hub for card in used if (hub := _on_hub(str(card["source"])))]
+    sets = {row.what: _dataset_on_hub(row) for row in recorded.of_kind("examples")}
     return ModelCardData(
         model_name=f"vocabsem-{run.experiment}",
         library_name="vocabsem",
@@ -53,7 +55,7 @@ def _metadata(recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> "Mod
         datasets=sorted({hub for row in champions if (hub := sets[row["dataset"]])}) or None,
         metrics=["f1", "accuracy"],
         tags=["vocabsem", "vocabulary-defined-semantics"],
-        **_license([card.get("license", "") for card in used]),
+        **_license([str(card.get("license", "")) for card in used]),
         eval_results=[each for row in champions for each in _results(run, row, sets[row["dataset"]])],
     )
 
@@ -81,8 +83,8 @@ def _on_hub(source: str) -> str | None:
     return match[1] if match else None
 
 
-def _dataset_on_hub(row: Row) -> str | None:
-    return next((hub for source in row["facts"]["sources"].values() if (hub := _on_hub(source))), None)
+def _dataset_on_hub(row: RecordedPartition) -> str | None:
+    return next((hub for source in facts_of(row, ExamplesFacts).sources.values() if (hub := _on_hub(source))), None)
 
 
 def _license(licenses: Sequence[str]) -> dict[str, Any]:
@@ -103,9 +105,7 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
     ]
     facts = RunSummary(home, run).provenance()
     sources = [f"- {name}: {markdown.escape(value)}" for name, value in facts.items()]
-    licenses = [
-        f"- {row['what']}: {_stated(row)}" for kind in ("anchors", "examples") for row in recorded.of_kind(kind)
-    ]
+    licenses = [f"- {row.what}: {_stated(row)}" for kind in ("anchors", "examples") for row in recorded.of_kind(kind)]
     first = champions[0]
     return [
         f"# {run.experiment}",
@@ -142,7 +142,11 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
     ]
 
 
-def _stated(row: Row) -> str:
-    card = row["facts"]["card"] if row["kind"] == "anchors" else row["facts"]
-    stated = card.get("license", "none stated")
-    return markdown.escape("; ".join(part for part in (stated, card.get("citation")) if part))
+def _stated(row: RecordedPartition) -> str:
+    if row.kind == AnchorsSpec.kind:
+        card = facts_of(row, AnchorsFacts).card
+        parts = [card.get("license", "none stated"), card.get("citation")]
+    else:
+        facts = facts_of(row, ExamplesFacts)
+        parts = [facts.license, facts.citation]
+    return markdown.escape("; ".join(str(part) for part in parts if part))

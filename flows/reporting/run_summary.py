@@ -1,6 +1,5 @@
 """Summarize a run besides its scores: its fits, the cost of each step, its keys and versions."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +7,10 @@ from typing import Any
 
 from flows.reporting.data_notes import data_notes
 from flows.reporting.table import Table
-from tasks.steps.specs import SPLITS
+from tasks.steps.facts import AnchorsFacts, ExamplesFacts, facts_of
+from tasks.steps.result_specs import RunSpec
+from tasks.steps.specs import SPLITS, AnchorsSpec, ExamplesSpec
+from tasks.views.recorded_run import RecordedPartition, RecordedRun
 from vocabsem.evaluation.protocol import card_summary
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -94,9 +96,9 @@ class RunSummary:
     def keys(self) -> Table:
         """Tabulate the keys of examples, anchors, states and word scores."""
         rows = [
-            [row["kind"], row["what"], f"`{row['key']}`", f"{row['created']:%Y-%m-%d}"]
+            [row.kind, row.what, f"`{row.key}`", f"{row.created:%Y-%m-%d}"]
             for row in self._used
-            if row["kind"] in ("examples", "anchors", "states", "word_scores")
+            if row.kind in ("examples", "anchors", "states", "word_scores")
         ]
         note = "A key is the SHA-256 of everything that determines the content. The table `lineage` has all keys."
         return Table("Keys", note, ["kind", "of", "key", "made"], rows)
@@ -107,20 +109,18 @@ class RunSummary:
         facts["started"] = f"{run.started:%Y-%m-%d %H:%M} UTC on {run.machine}"
         facts["commit"] = run.git_commit or "not recorded"
         for row in self._used:
-            recorded = row["facts"]
-            if row["kind"] == "anchors":
-                source = recorded.get("card", {}).get("source", "")
-                facts[f"model {row['what']}"] = f"{source}, digest {row['payload'].get('model', '')}"
-            if row["kind"] == "examples":
-                hashes = row["payload"].get("hashes", {})
-                sources = ", ".join(f"{s}: {source}" for s, source in recorded.get("sources", {}).items())
-                facts[f"data set {row['what']}"] = f"{sources}; sha256 {', '.join(hashes.values())}"
-            if row["kind"] == "runs":
-                facts["versions"] = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+            if row.kind == AnchorsSpec.kind:
+                source, digest = facts_of(row, AnchorsFacts).card["source"], AnchorsSpec.parse(row.payload).digest
+                facts[f"model {row.what}"] = f"{source}, digest {digest}"
+            if row.kind == ExamplesSpec.kind:
+                hashes = ", ".join(ExamplesSpec.parse(row.payload).hashes.values())
+                sources = ", ".join(f"{s}: {source}" for s, source in facts_of(row, ExamplesFacts).sources.items())
+                facts[f"data set {row.what}"] = f"{sources}; sha256 {hashes}"
+            if row.kind == RunSpec.kind:
+                facts["versions"] = ", ".join(f"{name} {version}" for name, version in row.versions.items())
         return facts
 
     @cached_property
-    def _used(self) -> list[dict[str, Any]]:
+    def _used(self) -> list[RecordedPartition]:
         """Return the partitions that the run is computed from, and its own."""
-        rows = reads.run_partitions(self.home, self.run.key)
-        return [row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows]
+        return list(RecordedRun(self.home, self.run.key).partitions.values())

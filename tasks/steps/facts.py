@@ -3,14 +3,14 @@
 Facts written by a version before may lack fields or have others: these have defaults, those are ignored.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vocabsem.evaluation.protocol import Deviation
 from vocabsem.states.layers import Layer, Pooling
 from warehouse.errors import CorruptPartition
-from warehouse.lake.manifest import Manifest
 
 F = TypeVar("F", bound="Facts")
 
@@ -23,7 +23,20 @@ class Facts(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def facts_of(manifest: Manifest, facts: type[F]) -> F:
+class Published(Protocol):
+    """A manifest, or a row of the catalog with the same."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+def facts_of(manifest: Published, facts: type[F]) -> F:
     """Return the facts of a published partition. Raises CorruptPartition where some are missing."""
     try:
         return facts.model_validate(manifest.facts)

@@ -1,5 +1,6 @@
 """Every kind of partition, and the spec of a published one."""
 
+from tasks.steps.facts import Published
 from tasks.steps.result_specs import ComparisonsSpec, DiagnosticsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
@@ -15,7 +16,6 @@ from tasks.steps.specs import (
     WordScoresSpec,
 )
 from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
-from warehouse.lake.manifest import Manifest
 
 KINDS = (
     ExamplesSpec,
@@ -33,7 +33,7 @@ KINDS = (
 )
 
 
-def spec_of(manifest: Manifest) -> Spec:
+def spec_of(manifest: Published) -> Spec:
     """Return the spec of a published partition. Raises ValidationError for one of a version with other fields."""
     spec: type[Spec] = {each.kind: each for each in KINDS}[manifest.kind]
     if spec is FitSpec:

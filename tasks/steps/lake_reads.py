@@ -131,8 +131,8 @@ class _Stored(NamedTuple):
     """Of the layers, or of the word scores."""
     width: int
     """Of all columns side by side."""
-    label: str
-    """The column of the labels."""
+    label: str | None
+    """Column of the labels; None in states of version 1, whose labels lie with the examples alone."""
 
     @property
     def rows(self) -> int:
@@ -151,17 +151,17 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
         columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
     width = sum(schema.field(name).type.list_size for name in columns)
-    return _Stored(partition, manifest, columns, width, stored_name(schema.names))
+    label = stored_name(schema.names)
+    return _Stored(partition, manifest, columns, width, label if label in schema.names else None)
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
-    labeled = stored.manifest.kind != STATES or stored.manifest.payload["version"] > 1
-    names = ["id", *([stored.label] if labeled else []), *stored.columns]
+    names = ["id", *([stored.label] if stored.label else []), *stored.columns]
     for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
         parts = [matrix(batch[column]) for column in stored.columns]
         states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         ids = batch["id"].to_pylist()
-        yield ids, read_labels(batch) if labeled else _labels_of(home, dataset, stored.manifest, ids), states
+        yield ids, read_labels(batch) if stored.label else _labels_of(home, dataset, stored.manifest, ids), states
 
 
 def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> Rows:

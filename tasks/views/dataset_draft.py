@@ -12,7 +12,7 @@ import numpy as np
 from tasks.models.loaded import inference, loaded_causal, require_causal
 from vocabsem.cards.reader_options import Format, ReaderOptions
 from vocabsem.cards.schema import DatasetCard, ModelCard
-from vocabsem.datasets.examples import divide
+from vocabsem.datasets.examples import Division, divide
 from vocabsem.datasets.label_values import label_counts, label_text
 from vocabsem.datasets.shots import choose_shots
 from vocabsem.errors import DataError
@@ -112,10 +112,8 @@ class Proposal:
     """Limit that most prompts keep."""
     longest: int
     """Tokens of the longest prompt seen, up to the model's own limit."""
-    facts: dict[str, Any]
-    """Of the division into splits."""
-    contradictions: list[str]
-    """Texts that stand with different labels."""
+    division: Division
+    """Into splits."""
 
 
 def read_draft(
@@ -252,7 +250,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     lengths = [len(ids) for ids in whole.token_ids]
     limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
     shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
-    return Proposal(words, word_tokens, shown, limit, max(lengths), division.facts, division.contradictions)
+    return Proposal(words, word_tokens, shown, limit, max(lengths), division)
 
 
 def _propose_whole(network: LanguageModel, model: ModelCard, names: list[str], means: np.ndarray) -> list[str]:

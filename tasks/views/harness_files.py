@@ -17,7 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.views.recorded_run import RecordedRun, Row
+from tasks.steps.facts import AnchorsFacts, RunFacts, StatesFacts, facts_of
+from tasks.steps.spec import Spec
+from tasks.steps.specs import ExamplesSpec, FitSpec, PromptSpec, StatesSpec
+from tasks.views.recorded_run import RecordedPartition, RecordedRun, Row
 from vocabsem.errors import BadInput
 from vocabsem.evaluation.metrics import EPSILON, evaluate
 from vocabsem.prompts.truncation import MASK
@@ -36,7 +39,7 @@ def write_harness(run: RecordedRun, output: Path, selection: Selection, split: s
     if output.suffix or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
         raise BadInput(f"--output {output}: name a folder that is not there, or is empty")
     wanted = {name: value for name, value in selection.items() if value is not None}
-    by_model: dict[str, list[Row]] = {}
+    by_model: dict[str, list[RecordedPartition]] = {}
     for fit in run.fits:
         if wanted.items() <= run.where(fit).items():
             by_model.setdefault(run.where(fit)["model"], []).append(fit)
@@ -46,12 +49,14 @@ def write_harness(run: RecordedRun, output: Path, selection: Selection, split: s
     return [path for model, fits in by_model.items() for path in _write_model(run, output, model, fits, split)]
 
 
-def _write_model(run: RecordedRun, output: Path, model: str, fits: list[Row], split: str) -> Iterator[Path]:
-    anchors = next(row for row in run.of_kind("anchors") if row["what"] == model)
-    source = re.sub(r"^\w+:|@[^@]*$", "", str(anchors["facts"]["card"]["source"])) or model
+def _write_model(
+    run: RecordedRun, output: Path, model: str, fits: list[RecordedPartition], split: str
+) -> Iterator[Path]:
+    anchors = next(row for row in run.of_kind("anchors") if row.what == model)
+    source = re.sub(r"^\w+:|@[^@]*$", "", str(facts_of(anchors, AnchorsFacts).card["source"])) or model
     folder = output / re.sub(r'["<>:/|\\?*\[\]]+', "__", source)
     folder.mkdir(parents=True)
-    began = datetime.fromisoformat(run.record["facts"]["started"])
+    began = datetime.fromisoformat(facts_of(run.record, RunFacts).started)
     date = began.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
     results = _head(run, source, began)
     for fit in fits:
@@ -70,52 +75,51 @@ def _write_model(run: RecordedRun, output: Path, model: str, fits: list[Row], sp
 
 
 def _head(run: RecordedRun, source: str, began: datetime) -> Row:
-    facts = run.record["facts"]
+    facts, versions = facts_of(run.record, RunFacts), run.record.versions
     of_tasks = ("results", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
     return {name: {} for name in of_tasks} | {
         "config": {"model": "vocabsem", "model_args": f"pretrained={source}", "limit": None},
-        "git_hash": facts.get("git_commit"),
+        "git_hash": facts.git_commit,
         "date": began.timestamp(),
-        "transformers_version": run.record["versions"].get("transformers"),
-        "vocabsem": {"version": run.record["versions"].get("vocabsem"), "run": run.key},
+        "transformers_version": versions.get("transformers"),
+        "vocabsem": {"version": versions.get("vocabsem"), "run": run.key},
         "task_hashes": {},
         "model_source": "vocabsem",
         "model_name": source,
         "model_name_sanitized": re.sub(r'["<>:/|\\?*\[\]]+', "__", source),
-        "total_evaluation_time_seconds": str(facts["seconds"]),
+        "total_evaluation_time_seconds": str(facts.seconds),
     }
 
 
-def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[str, Any], list[Row]]]:
+def _tasks(run: RecordedRun, fit: RecordedPartition, split: str) -> Iterator[tuple[str, dict[str, Any], list[Row]]]:
     """Yield the name, the entries of the results, and the samples of each seed."""
     where = run.where(fit)
-    payload = run.predictions_of(fit)["payload"]
+    spec = run.fit_spec(fit)
+    words = spec.model_dump(mode="json")["words"]
     table = run.examples(where["dataset"], ["id", "split", "label", "fields"])
     table = table.filter(pc.equal(table["split"], split))
     labels = table["label"].to_numpy()
-    (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
-    card = examples["payload"]["card"]
+    (examples,) = (row for row in run.of_kind("examples") if row.what == where["dataset"])
+    card = ExamplesSpec.parse(examples.payload).card
     names = [label["name"] for label in card["labels"]] if "choices" in card else []
     metrics = _metrics(names)
     for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
         task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
         states = run.states_of(fit, split, seed)
-        template = _template(payload if states is None else states["payload"], table)
-        shown = len(states["facts"].get("demonstrations", ())) if states else 0
+        template = _template(StatesSpec.parse(states.payload) if states else spec, table)
+        shown = len(facts_of(states, StatesFacts).demonstrations) if states else 0
         docs = [
             {"id": id_, **dict(fields)}
             for id_, fields in zip(*(table[n].to_pylist() for n in ("id", "fields")), strict=True)
         ]
         prompts = [template.format_map(doc | {MASK: f"{{{MASK}}}"}) for doc in docs]
         rows = zip(docs, prompts, labels.tolist(), probabilities, strict=True)
-        samples = [
-            _sample(number, *row, _answers(row[0], names) or payload["words"]) for number, row in enumerate(rows)
-        ]
-        unit = {
+        samples = [_sample(number, *row, _answers(row[0], names) or words) for number, row in enumerate(rows)]
+        unit: dict[str, Any] = {
             "results": {"alias": task, "sample_len": len(labels)} | _figures(labels, probabilities, metrics),
             "group_subtasks": [],
-            "configs": _config(run, task, where, seed, template, payload, names) | {"num_fewshot": shown},
-            "versions": run.record["versions"].get("vocabsem"),
+            "configs": _config(task, where, seed, template, examples.key, spec, names) | {"num_fewshot": shown},
+            "versions": run.record.versions.get("vocabsem"),
             "n-shot": shown,
             "higher_is_better": dict.fromkeys(metrics, True),
             "n-samples": {"original": len(labels), "effective": len(labels)},
@@ -123,10 +127,10 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
         yield task, unit, samples
 
 
-def _template(payload: Mapping[str, Any], table: pa.Table) -> str:
+def _template(spec: Spec, table: pa.Table) -> str:
     """Return the prompt around a text; methods that read no prompts are given the fields in lines."""
     names = [name for name, _ in table["fields"][0].as_py()] if len(table) else []
-    return str(payload.get("template") or "\n".join(f"{{{name}}}" for name in names))
+    return spec.template if isinstance(spec, PromptSpec) else "\n".join(f"{{{name}}}" for name in names)
 
 
 def _metrics(names: Sequence[str]) -> list[str]:
@@ -171,20 +175,19 @@ def _figures(labels: NDArray[np.int32], probabilities: NDArray[np.float32], metr
 
 
 def _config(
-    run: RecordedRun,
     task: str,
     where: Mapping[str, str],
     seed: int,
     template: str,
-    payload: Mapping[str, Any],
+    examples: str,
+    spec: FitSpec,
     names: Sequence[str],
 ) -> Row:
-    (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
     return {
         "task": task,
         "dataset_path": where["dataset"],
         "doc_to_text": template,
-        "doc_to_choice": f"{{{{[{', '.join(names)}]}}}}" if names else payload["words"],
+        "doc_to_choice": f"{{{{[{', '.join(names)}]}}}}" if names else spec.model_dump(mode="json")["words"],
         "target_delimiter": " ",
         "output_type": "multiple_choice",
         "metric_list": [
@@ -193,11 +196,11 @@ def _config(
         ],
         "metadata": {
             "method": where["method"],
-            "estimator": payload["method"],
+            "estimator": spec.method.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             "shots": where["shots"],
             "seed": seed,
-            "examples": examples["key"],
-            "max_tokens": payload.get("max_tokens"),
+            "examples": examples,
+            "max_tokens": spec.max_tokens if isinstance(spec, PromptSpec) else None,
         },
     }
 

@@ -3,20 +3,23 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.steps.kinds import spec_of
 from tasks.steps.label_columns import has_classes
-from tasks.steps.spec import keys_of
-from tasks.steps.specs import FitSpec
+from tasks.steps.result_specs import MetricsSpec, RunSpec
+from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
 from warehouse.catalog import reads
 from warehouse.home import Home
+from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 
 Row = dict[str, Any]
@@ -24,51 +27,77 @@ Predictions = tuple[int, NDArray[np.float32]]  # a seed, and its probabilities (
 
 
 @dataclass(frozen=True)
+class RecordedPartition:
+    """A partition that a run goes back to; `facts_of`, `spec_of` and `parse` of a spec read what it holds."""
+
+    kind: str
+    what: str
+    """Model, data set and split, as far as it has them."""
+    key: str
+    created: datetime
+    facts: Row
+    payload: Row
+    versions: dict[str, str]
+    """Of the software that made it."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Return a published one."""
+        what, created = ", ".join(manifest.coordinates.values()), datetime.fromisoformat(manifest.created)
+        return cls(manifest.kind, what, manifest.key, created, manifest.facts, manifest.payload, manifest.versions)
+
+
+@dataclass(frozen=True)
 class RecordedRun:
-    """A run by its key. Its rows are those of `reads.run_partitions`, their JSON parsed."""
+    """A run by its key."""
 
     home: Home
     key: str
 
     @cached_property
-    def partitions(self) -> dict[str, Row]:
+    def partitions(self) -> dict[str, RecordedPartition]:
         """Return every partition that the run goes back to, itself included, by key."""
         rows = reads.run_partitions(self.home, self.key)
-        return {
-            row["key"]: row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows
-        }
+        parsed = (row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows)
+        return {row["key"]: RecordedPartition(**row) for row in parsed}
 
     @property
-    def record(self) -> Row:
+    def record(self) -> RecordedPartition:
         """Return the record of the run."""
         return self.partitions[self.key]
 
     @property
-    def fits(self) -> list[Row]:
+    def fits(self) -> list[RecordedPartition]:
         """Return the metrics of each fit, in the order of the card."""
-        return [self.partitions[key] for key in keys_of(self.record["payload"]["inputs"], "metrics").values()]
+        return [self.partitions[key] for key in RunSpec.parse(self.record.payload).metrics]
 
-    def of_kind(self, kind: str) -> list[Row]:
+    def of_kind(self, kind: str) -> list[RecordedPartition]:
         """Return the partitions of one kind."""
-        return [row for row in self.partitions.values() if row["kind"] == kind]
+        return [row for row in self.partitions.values() if row.kind == kind]
 
-    def where(self, fit: Row) -> dict[str, str]:
+    def where(self, fit: RecordedPartition) -> dict[str, str]:
         """Return model, dataset, method and shots of a fit."""
-        return {name: fit["payload"]["coordinates"][name] for name in FitSpec.path_fields}
+        return MetricsSpec.parse(fit.payload).coordinates
 
-    def predictions_of(self, fit: Row) -> Row:
+    def predictions_of(self, fit: RecordedPartition) -> RecordedPartition:
         """Return the predictions that were measured."""
-        return self.partitions[fit["payload"]["inputs"]["predictions"]]
+        return self.partitions[MetricsSpec.parse(fit.payload).predictions]
 
-    def states_of(self, fit: Row, split: str, seed: int) -> Row | None:
-        """Return the states of a split that a seed read; None for adapters, which read prompts."""
-        inputs = self.predictions_of(fit)["payload"]["inputs"]
-        key = inputs.get(f"states:{split}@{seed}", inputs.get(f"states:{split}"))
+    def fit_spec(self, fit: RecordedPartition) -> FitSpec:
+        """Return what determined the predictions that were measured."""
+        spec = spec_of(self.predictions_of(fit))
+        assert isinstance(spec, FitSpec)
+        return spec
+
+    def states_of(self, fit: RecordedPartition, split: str, seed: int) -> RecordedPartition | None:
+        """Return the states of a split that a seed read; None for what reads prompts, texts or scores of words."""
+        spec = self.fit_spec(fit)
+        key = spec.state_keys(seed).get(split) if isinstance(spec, StatesFitSpec) else None
         return self.partitions[key] if key else None
 
-    def metrics(self, fit: Row) -> list[Row]:
+    def metrics(self, fit: RecordedPartition) -> list[Row]:
         """Return the figures of a fit."""
-        rows: list[Row] = Lake(self.home).partition("metrics", fit["key"], **self.where(fit)).table().to_pylist()
+        rows: list[Row] = Lake(self.home).partition("metrics", fit.key, **self.where(fit)).table().to_pylist()
         return rows
 
     def examples(self, dataset: str, columns: list[str]) -> pa.Table:
@@ -76,8 +105,8 @@ class RecordedRun:
 
         Raises DataError where its texts do not have one class each.
         """
-        (row,) = (row for row in self.of_kind("examples") if row["what"] == dataset)
-        partition = Lake(self.home).partition("examples", row["key"], dataset=dataset)
+        (row,) = (row for row in self.of_kind("examples") if row.what == dataset)
+        partition = Lake(self.home).partition("examples", row.key, dataset=dataset)
         if not has_classes(partition):
             raise DataError(
                 f"texts of dataset {dataset!r} have no one class each, and such a file gives each one: run the"
@@ -85,10 +114,10 @@ class RecordedRun:
             )
         return partition.table(columns)
 
-    def probabilities(self, fit: Row, split: str, ids: list[str]) -> Iterator[Predictions]:
+    def probabilities(self, fit: RecordedPartition, split: str, ids: list[str]) -> Iterator[Predictions]:
         """Yield the predictions of each seed, the rows in the order of `ids`."""
         columns = ["id", "split", "seed", "probabilities"]
-        partition = Lake(self.home).partition("predictions", self.predictions_of(fit)["key"], **self.where(fit))
+        partition = Lake(self.home).partition("predictions", self.predictions_of(fit).key, **self.where(fit))
         table = partition.table(columns)
         table = table.filter(pc.equal(table["split"], split))
         position = {name: index for index, name in enumerate(ids)}

@@ -11,7 +11,10 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.views.recorded_run import RecordedRun, Row
+from tasks.steps.facts import AnchorsFacts, ExamplesFacts, FitFacts, RunFacts, facts_of
+from tasks.steps.result_specs import RunSpec
+from tasks.steps.specs import AnchorsSpec
+from tasks.views.recorded_run import RecordedPartition, RecordedRun, Row
 from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.datasets.example_hashes import example_hash, split_hash
 from vocabsem.errors import BadInput
@@ -28,24 +31,23 @@ def make_submission(home: Home, key: str) -> Row:
     Raises BadInput where its predictions are more than a submission may hold, NotPublished for what was removed.
     """
     run = RecordedRun(home, key)
-    facts = run.record["facts"]
-    datasets = {row["what"]: _dataset(run, row) for row in run.of_kind("examples")}
+    datasets = {row.what: _dataset(run, row) for row in run.of_kind("examples")}
     _check_size(run, datasets)
     fits = [_fit(run, fit, datasets) for fit in run.fits]
     for dataset in datasets.values():
         del dataset["ids"]
-    card = _without_folders(facts["card"])
+    card = _without_folders(facts_of(run.record, RunFacts).card)
     content: Row = {
         "format": FORMAT,
         "version": VERSION,
         "run": key,
-        "record": facts | {"card": card},
-        "versions": {name: str(each) for name, each in run.record["versions"].items()},
+        "record": run.record.facts | {"card": card},
+        "versions": {name: str(each) for name, each in run.record.versions.items()},
         "protocol": protocol_claim(card, list(datasets.values()), protocol_of(card)),
-        "models": list({row["what"]: _model(row) for row in run.of_kind("anchors")}.values()),
+        "models": list({row.what: _model(row) for row in run.of_kind("anchors")}.values()),
         "datasets": list(datasets.values()),
         "fits": fits,
-        "partitions": {key: row["payload"] for key, row in run.partitions.items()},
+        "partitions": {key: row.payload for key, row in run.partitions.items()},
     }
     return content | {"sha256": partition_key(content)}
 
@@ -82,27 +84,27 @@ def split_hashes(table: pa.Table) -> dict[str, list[str]]:
     return hashes
 
 
-def _model(row: Row) -> Row:
-    card = row["facts"]["card"]
+def _model(row: RecordedPartition) -> Row:
+    card = facts_of(row, AnchorsFacts).card
     return {
-        "name": row["what"],
+        "name": row.what,
         "source": _without_folders(card["source"]),
         "license": card.get("license", "not recorded"),
-        "digest": row["payload"]["model"],
+        "digest": AnchorsSpec.parse(row.payload).digest,
     }
 
 
-def _dataset(run: RecordedRun, row: Row) -> Row:
+def _dataset(run: RecordedRun, row: RecordedPartition) -> Row:
     """Return a data set, with the ids of its test examples."""
-    facts = row["facts"]
-    table = run.examples(row["what"], ["id", "split", "label", "label_name", "fields"])
+    facts = facts_of(row, ExamplesFacts)
+    table = run.examples(row.what, ["id", "split", "label", "label_name", "fields"])
     hashes, test = split_hashes(table), table.filter(pc.equal(table["split"], "test"))
     return {
-        "name": row["what"],
-        "examples": row["key"],
-        "sources": {split: _without_folders(source) for split, source in facts["sources"].items()},
-        "license": facts.get("license", "not recorded"),
-        "classes": [each["name"] for each in sorted(facts["classes"], key=lambda each: each["label"])],
+        "name": row.what,
+        "examples": row.key,
+        "sources": {split: _without_folders(source) for split, source in facts.sources.items()},
+        "license": facts.license,
+        "classes": [each.name for each in sorted(facts.classes, key=lambda each: each.label)],
         "splits": {split: {"rows": len(each), "hash": split_hash(each)} for split, each in hashes.items()},
         "hashes": hashes["test"],
         "labels": test["label"].to_pylist(),
@@ -110,15 +112,15 @@ def _dataset(run: RecordedRun, row: Row) -> Row:
     }
 
 
-def _fit(run: RecordedRun, fit: Row, datasets: Mapping[str, Row]) -> Row:
-    where, unlabeled = run.where(fit), run.record["facts"].get("unlabeled")
+def _fit(run: RecordedRun, fit: RecordedPartition, datasets: Mapping[str, Row]) -> Row:
+    where, unlabeled = run.where(fit), facts_of(run.record, RunFacts).unlabeled
     stated = [row for row in run.metrics(fit) if row["split"] == "test" and row["metric"] in METRICS]
     means = {row["metric"]: row for row in stated if row["seed"] is None}
-    seconds = {seed["seed"]: seed["fit_seconds"] for seed in run.predictions_of(fit)["facts"]["seeds"]}
+    seconds = {seed.seed: seed.fit_seconds for seed in facts_of(run.predictions_of(fit), FitFacts).seeds}
     return {
-        "key": fit["key"],
+        "key": fit.key,
         **where,
-        "control": where["method"] in run.record["payload"].get("controls", []),
+        "control": where["method"] in RunSpec.parse(run.record.payload).controls,
         "unlabeled": None if unlabeled is None else where["method"] in unlabeled,
         "metrics": {
             name: {"value": row["value"], "low": row["low"], "high": row["high"], "std": row["spread"]}
@@ -139,7 +141,7 @@ def _fit(run: RecordedRun, fit: Row, datasets: Mapping[str, Row]) -> Row:
 def _check_size(run: RecordedRun, datasets: Mapping[str, Row]) -> None:
     size = 0
     for fit in run.fits:
-        dataset, seeds = datasets[run.where(fit)["dataset"]], run.predictions_of(fit)["facts"]["seeds"]
+        dataset, seeds = datasets[run.where(fit)["dataset"]], run.fit_spec(fit).seeds
         size += len(seeds) * len(dataset["labels"]) * len(dataset["classes"]) * 4 * 4 // 3  # float32, in Base64
     if size > LARGEST:
         raise BadInput(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabsem.cards.schema import DatasetCard
+from vocabsem.datasets.data_facts import DataFacts
 from vocabsem.datasets.label_values import LabelColumn
 from vocabsem.errors import DataError
 from vocabsem.prompts.texts import is_empty
@@ -39,7 +40,7 @@ def row_fields(card: DatasetCard, batch: Columns, row: int) -> dict[str, str]:
 
 
 def checked_rows(
-    card: DatasetCard, column: LabelColumn, part: Part, path: Path, batch: Columns, start: int, facts: dict[str, Any]
+    card: DatasetCard, column: LabelColumn, part: Part, path: Path, batch: Columns, start: int, facts: DataFacts
 ) -> Iterator[tuple[int, Any, bytes]]:
     """Check the rows of a batch, and count in `facts` those that are left out.
 
@@ -55,7 +56,7 @@ def checked_rows(
         Columns of rows.
     start : int
         Number of the first one in its part.
-    facts : dict
+    facts : DataFacts
         Counts of what is left out, raised here.
 
     Yields
@@ -77,11 +78,11 @@ def checked_rows(
     for i, value in enumerate(batch[card.label_column]):
         where = f"row {start + i} of {path} ({part.name} of dataset {card.name!r})"
         if any(batch[name][i] != other for name, other in wanted.items()):
-            facts["rows_of_other_sources"] += 1
+            facts.rows_of_other_sources += 1
             continue
         if empty := [name for name in card.fields.values() if is_empty(batch[name][i])]:
             if card.drop_empty:
-                facts["empty_dropped"] += 1
+                facts.empty_dropped += 1
                 continue
             raise DataError(
                 f"{where} has an empty text in column {empty[0]!r}: fix the row, or set 'drop_empty: true' in the card"
@@ -92,8 +93,7 @@ def checked_rows(
             label, unlisted = _right_option(card, value, options, where), 0
         else:
             label, unlisted = column.read(value, where)
-        if unlisted:
-            facts["unlisted_dropped"] = facts.get("unlisted_dropped", 0) + unlisted
+        facts.unlisted_dropped += unlisted
         if label is None:
             continue
         if card.choices and label >= len(options):

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.datasets.checked_rows import checked_rows, row_fields
+from vocabsem.datasets.data_facts import DataFacts
 from vocabsem.datasets.example_rows import Rows, choose_rows, contradictions, without_repeats
 from vocabsem.datasets.label_values import LabelColumn, Labels, label_counts, label_text, strata
 from vocabsem.errors import DataError
@@ -33,8 +33,8 @@ class Examples:
     """(N,), 0 … C-1 in the card's order, or numbers; or (N, L), whether the text has the label."""
     fields: list[dict[str, str]]
     """Template field → text; of choices also the name of a label → the option at its place."""
-    facts: dict[str, Any]
-    """What was read, removed and kept, JSON-able."""
+    facts: DataFacts
+    """What was read, removed and kept."""
     contradictions: list[str]
     """For each text with several labels, the ids of its rows and their labels."""
 
@@ -49,7 +49,7 @@ class Division:
     """Its files."""
     splits: dict[str, Rows]
     """The splits that have rows, in the order of SPLITS."""
-    facts: dict[str, Any]
+    facts: DataFacts
     """What was read and removed."""
     contradictions: list[str]
     """As in `Examples`."""
@@ -116,15 +116,15 @@ def read_examples(
         kind = "value" if card.label_kind == "continuous" else "class"
         only = f"of {kind} {label_text(card.label_names, splits['train'].label[0])!r}"
         raise DataError(f"every training row of dataset {card.name!r} is {only}: nothing can be learned")
-    facts |= {"split_rule": _split_rule(card), "counts": {}, "majority_share": {}}
+    facts.split_rule = _split_rule(card)
     for split, rows in splits.items() if card.label_kind != "continuous" else ():
         counts = label_counts(rows.label, card.classes).tolist()
-        facts["counts"][split] = dict(zip(card.label_names, counts, strict=True))
-        facts["majority_share"][split] = max(counts) / len(rows.number)
+        facts.counts[split] = dict(zip(card.label_names, counts, strict=True))
+        facts.majority_share[split] = max(counts) / len(rows.number)
     if card.label_kind == "continuous":
-        facts["values"] = {split: _summary(rows.label) for split, rows in splits.items()}
+        facts.values = {split: _summary(rows.label) for split, rows in splits.items()}
     if card.label_kind == "multi":
-        facts["without_label"] = {split: int((~rows.label.any(axis=1)).sum()) for split, rows in splits.items()}
+        facts.without_label = {split: int((~rows.label.any(axis=1)).sum()) for split, rows in splits.items()}
     return Examples(
         ids=[name for rows in splits.values() for name in rows.ids()],
         split=[split for split, rows in splits.items() for _ in range(len(rows.number))],
@@ -152,16 +152,15 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     DataError
         For an unknown label, an empty text, or no rows.
     """
-    facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
+    facts = DataFacts()
     parts = {part.name: part for part in parts_of(card, files, cache)}
     rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
     contradicting = contradictions(card.label_names, list(rows.values()))
-    if contradicting:
-        facts["contradicting_texts"] = len(contradicting)
+    facts.contradicting_texts = len(contradicting)
     return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:LISTED])
 
 
-def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> Rows:
+def _rows(card: DatasetCard, part: Part, path: Path, facts: DataFacts) -> Rows:
     column, start = LabelColumn(card), 0
     numbers: list[NDArray[np.int64]] = []
     labels: list[Labels] = []
@@ -172,13 +171,13 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> R
         numbers.append(np.array([row[0] for row in kept], np.int64))
         labels.append(column.stack([row[1] for row in kept]))
         texts.append(np.array([row[2] for row in kept], "S16"))
-    facts["rows_read"][part.name] = start
+    facts.rows_read[part.name] = start
     if not sum(map(len, numbers)):
         raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
     return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
 
 
-def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any]) -> dict[str, Rows]:
+def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: DataFacts) -> dict[str, Rows]:
     """Return the splits that have rows, in the order of SPLITS."""
     rule = card.split
     validation: Rows | None = None
@@ -202,7 +201,7 @@ def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: dict[str, Any])
     if rule.validation:
         chosen = choose_rows(train, _nearest(rule.validation * len(train.number)), f"{rule.seed} validation")
         train, validation = train.take(~chosen), train.take(chosen)
-    facts["duplicates_removed"] = {"repeated": within, "also_in_test_or_validation": across}
+    facts.duplicates_removed = {"repeated": within, "also_in_test_or_validation": across}
     splits = zip(SPLITS, (train, validation, test), strict=True)
     return {split: rows for split, rows in splits if rows is not None and len(rows.number)}
 

@@ -144,7 +144,7 @@ def test_rare_classes_and_rows_without_text_are_left_out_where_that_is_wanted(tm
     card = DatasetCard.model_validate(draft.card(["a", "b"]))
     assert (card.drop_empty, card.drop_unlisted) == (True, True)
     facts = divide(card, draft.files, tmp_path).facts
-    assert (facts["empty_dropped"], facts["unlisted_dropped"], facts["rows_read"]) == (1, 2, {"all": 15})
+    assert (facts.empty_dropped, facts.unlisted_dropped, facts.rows_read) == (1, 2, {"all": 15})
 
 
 def test_a_file_of_test_rows_becomes_the_test_split(tmp_path):

@@ -117,8 +117,8 @@ def test_compressed_csv_with_several_values_a_class_and_empty_rows(read, tmp_pat
     with pytest.raises(DataError, match=r"row 24 of .* has an empty text in column 'text': fix the row"):
         read({"all": path}, **options)
     examples = read({"all": path}, drop_empty=True, **options)
-    assert examples.facts["empty_dropped"] == 2
-    assert examples.facts["rows_read"] == {"all": 26}
+    assert examples.facts.empty_dropped == 2
+    assert examples.facts.rows_read == {"all": 26}
 
 
 def test_folders_of_texts_by_class_in_any_encoding(read, tmp_path):
@@ -184,7 +184,7 @@ def test_pairs_of_sentences(read, csv_file):
     examples = read(files, fields={"premise": "s1", "hypothesis": "s2"}, template="{premise} {hypothesis}:")
     assert examples.fields[1] == {"premise": "a", "hypothesis": "c"}
     # Rows are the same when all their fields are: (a, b) and (b, a) are not.
-    assert examples.facts["duplicates_removed"] == {"repeated": 1, "also_in_test_or_validation": 0}
+    assert examples.facts.duplicates_removed == {"repeated": 1, "also_in_test_or_validation": 0}
 
 
 # Splits
@@ -197,8 +197,8 @@ def test_repeated_texts_leave_training_and_never_testing(read, csv_file):
     assert of(examples, "train") == ["x", "y", "z"]
     assert of(examples, "test") == ["in test", "in test", "w"]
     # "x" again, and "in test" twice among the training rows, of which the first is also a test row.
-    assert examples.facts["duplicates_removed"] == {"repeated": 2, "also_in_test_or_validation": 1}
-    assert examples.facts["rows_read"] == {"train": 6, "test": 3}
+    assert examples.facts.duplicates_removed == {"repeated": 2, "also_in_test_or_validation": 1}
+    assert examples.facts.rows_read == {"train": 6, "test": 3}
 
 
 def test_texts_with_several_labels_are_listed_and_counted(read, csv_file):
@@ -208,7 +208,7 @@ def test_texts_with_several_labels_are_listed_and_counted(read, csv_file):
         "train-000000 is 'no', train-000002 is 'yes'",
         "train-000003 is 'yes', test-000000 is 'no'",
     ]
-    assert examples.facts["contradicting_texts"] == 2
+    assert examples.facts.contradicting_texts == 2
     assert of(examples, "train") == ["x", "y", "z"]
 
 
@@ -224,7 +224,7 @@ def test_rows_of_other_labels_are_dropped_where_the_card_drops_them(read, csv_fi
     files = {"train": csv_file("train", [("a", 0), ("b", "maybe"), ("c", 1)]), "test": csv_file("test", [("d", 1)])}
     examples = read(files, drop_unlisted=True)
     assert of(examples, "train") == ["a", "c"]
-    assert examples.facts["unlisted_dropped"] == 1
+    assert examples.facts.unlisted_dropped == 1
 
 
 def test_memory_of_the_division_does_not_hold_the_texts(csv_file, tmp_path):
@@ -246,10 +246,10 @@ def test_one_file_is_divided_by_class_without_a_text_in_two_splits(read, csv_fil
     parts = {split: set(of(examples, split)) for split in ("train", "validation", "test")}
     assert {s: len(p) for s, p in parts.items()} == {"train": 135, "validation": 15, "test": 50}
     assert set.union(*parts.values()) == {text for text, _ in rows}
-    assert examples.facts["duplicates_removed"]["repeated"] == 50
-    assert examples.facts["counts"]["test"] == {"no": 25, "yes": 25}
-    assert examples.facts["majority_share"]["test"] == 0.5
-    assert examples.facts["split_rule"] == (
+    assert examples.facts.duplicates_removed["repeated"] == 50
+    assert examples.facts.counts["test"] == {"no": 25, "yes": 25}
+    assert examples.facts.majority_share["test"] == 0.5
+    assert examples.facts.split_rule == (
         "0.25 of the distinct rows for testing, 0.1 of the training rows for validation, by class, seed 42"
     )
 
@@ -283,7 +283,7 @@ def test_rows_of_other_sources_are_left_out(read, csv_file):
     path = csv_file("all", rows, "text,label,source")
     examples = read({"all": path}, where={"source": "ours"}, split=SplitRule(test=0.2))
     assert all(fields["text"].startswith("ours") for fields in examples.fields)
-    assert examples.facts["rows_of_other_sources"] == 10
+    assert examples.facts.rows_of_other_sources == 10
     assert examples.ids[1] == "all-000002"
 
 
@@ -294,7 +294,7 @@ def test_caps_keep_the_shares_of_the_classes(read, csv_file):
     rows = [(f"t{i}", int(i >= 90)) for i in range(100)]
     files = {"train": csv_file("train", rows), "test": csv_file("test", many(50, word="u"))}
     examples = read(files, limits={"train": 20, "test": 10, "validation": None})
-    assert examples.facts["counts"] == {"train": {"no": 18, "yes": 2}, "test": {"no": 5, "yes": 5}}
+    assert examples.facts.counts == {"train": {"no": 18, "yes": 2}, "test": {"no": 5, "yes": 5}}
     assert of(examples, "train") == sorted(of(examples, "train"), key=lambda text: int(text[1:]))
 
 
@@ -324,7 +324,7 @@ def test_the_choice_is_the_same_in_another_process(read, csv_file, tmp_path):
     code = f"""
 import json, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from tests.vocabsem.datasets.test_examples import make_card, SplitRule, read_examples
 files = {{"all": Path({str(path)!r})}}
 card = make_card(files, split=SplitRule(test=0.3))
@@ -470,5 +470,5 @@ def test_the_paper_sets_have_the_papers_sizes(tmp_path):
         card = load_card("datasets", name).located(Path(data_dir))
         files = {split: Path(source.removeprefix("file:")) for split, source in card.files.items()}
         facts = read_examples(card, files, limits={}, seed=0, cache=tmp_path).facts
-        assert facts["rows_read"] == {"train": train, "test": test}
-        assert sum(facts["counts"]["train"].values()) + sum(facts["duplicates_removed"].values()) == train
+        assert facts.rows_read == {"train": train, "test": test}
+        assert sum(facts.counts["train"].values()) + sum(facts.duplicates_removed.values()) == train

@@ -28,9 +28,9 @@ def test_a_row_has_the_labels_between_separators_or_none(read, csv_file):  # noq
     examples = read(files, **SEVERAL)
     assert examples.labels.dtype == bool
     assert examples.labels.astype(int).tolist() == [*SETS, [0, 1, 0]]
-    assert examples.facts["counts"]["train"] == {"corn": 2, "oil": 1, "gold": 1}
-    assert examples.facts["without_label"] == {"train": 2, "test": 0}
-    assert examples.facts["majority_share"] == {"train": 0.4, "test": 1.0}
+    assert examples.facts.counts["train"] == {"corn": 2, "oil": 1, "gold": 1}
+    assert examples.facts.without_label == {"train": 2, "test": 0}
+    assert examples.facts.majority_share == {"train": 0.4, "test": 1.0}
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
@@ -62,11 +62,11 @@ def test_rows_are_divided_at_random_and_each_label_is_counted(read, csv_file):  
     examples = read({"all": path}, **SEVERAL, split={"test": 0.25, "validation": 0.1})
     sizes = {split: examples.split.count(split) for split in ("train", "validation", "test")}
     assert sizes == {"train": 270, "validation": 30, "test": 100}
-    assert examples.facts["split_rule"].endswith("at random, seed 42")
+    assert examples.facts.split_rule.endswith("at random, seed 42")
     test = examples.labels[np.array(examples.split) == "test"]
     # hypergeometric: 100 of 400, half of which have a label, deviate by 4.3 rows
     assert np.abs(test.sum(0) - 50).max() < 4 * 4.4
-    assert examples.facts["counts"]["test"] == dict(zip(NAMES, test.sum(0).tolist(), strict=True))
+    assert examples.facts.counts["test"] == dict(zip(NAMES, test.sum(0).tolist(), strict=True))
     assert of(examples, "test") != [f"text {i}" for i in range(100)]
 
 
@@ -82,7 +82,7 @@ def test_labels_that_are_not_in_the_card_can_be_left_out_without_their_rows(read
     files = {"train": csv_file("train", rows), "test": csv_file("test", [("f", "oil")])}
     examples = read(files, **SEVERAL, drop_unlisted=True)
     assert examples.labels.astype(int).tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 1, 0]]
-    assert examples.facts["unlisted_dropped"] == 2
+    assert examples.facts.unlisted_dropped == 2
 
 
 @pytest.mark.parametrize(
