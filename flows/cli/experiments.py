@@ -31,7 +31,6 @@ def run(
     """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
     from flows.cli.leaderboard_view import print_summary
     from flows.cli.plan_view import print_start
-    from flows.planning.plan import make_plan
     from flows.services.ghosts import ghosts
 
     settings = _with(settings, name=name, runner=runner)
@@ -40,10 +39,9 @@ def run(
         _show(todo, as_json=False)
         return
     print_start(todo)
-    if not todo.done or ghosts(todo.home):
-        _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
-    done = make_plan(todo.experiment, todo.home, todo.data_dir) if todo.unfetched else todo
-    print_summary(done, str(context.obj) if context.obj else None)
+    done = todo.done and not ghosts(todo.home)
+    key = todo.run.key if done else _flow("pipeline", card, settings, data_dir, todo, keep_going=keep_going)
+    print_summary(todo.home, todo.experiment.name, key, str(context.obj) if context.obj else None)
 
 
 @app.command()

@@ -12,10 +12,10 @@ from flows.cli.champions import champion_lines
 from flows.cli.console import Column, console, print_grid, stack
 from flows.cli.next_steps import next_steps
 from flows.cli.short_names import shorten_names
-from flows.planning.plan import Plan
-from flows.reporting.data_notes import plan_notes
+from flows.reporting.data_notes import data_notes
 from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
 from tasks.tracking.outcome import registrations
+from tasks.views.recorded_run import RecordedRun
 from vocabsem.label_kinds import headline
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -26,24 +26,23 @@ BOARD = itemgetter("dataset", "model")
 WIDE = 140  # columns, of a terminal that has room for all those of a few numbers of shots
 
 
-def print_summary(plan: Plan, given_home: str | None) -> None:
-    """Print the leaderboards of a run, its champions and the commands to continue with.
+def print_summary(home: Home, experiment: str, run: str, given_home: str | None) -> None:
+    """Print the leaderboards of a run, by its key, its champions and the commands to continue with.
 
     given_home: what --home was given in this call, if it was.
     """
-    home, run = plan.home, plan.run.key
     rows, registered, out = reads.run_scores(home, run), registrations(home, run), console()
     _print_boards(out, rows, Selection(), gain_cells(home, run))
     for model, by_method in ranks(home, run).items():
         _print_ranks(out, f"average rank by macro-F1, {model}", by_method)
     _print_legend(out, Selection(), rows)
-    for what, note in plan_notes(plan):
+    for what, note in data_notes(RecordedRun(home, run).partitions.values()):
         out.print(f"{what}: {note}")
     for line in champion_lines(reads.best_by_validation(home, run), registered):
         out.print(line)
     out.print("\nNext:")
     datasets = sorted({row["dataset"] for row in rows})
-    for command, description in next_steps(home, plan.experiment.name, datasets, registered, given_home):
+    for command, description in next_steps(home, experiment, datasets, registered, given_home):
         out.print(f"  {command}", soft_wrap=True)
         out.print(f"    {description}")
 

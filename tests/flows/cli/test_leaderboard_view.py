@@ -71,8 +71,8 @@ def test_controls_and_the_use_of_unlabeled_texts_are_columns(ran):
 
 def test_the_summary_shows_each_score_the_champion_and_what_to_run_next(ran, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    world, _ = ran
-    print_summary(world.plan(), None)
+    world, run = ran
+    print_summary(world.home, "tiny", run, None)
     shown = capsys.readouterr().out
     rows = leaderboard_rows(world.home)
     for name in {row["method"] for row in rows}:
@@ -96,8 +96,8 @@ def test_the_summary_shows_each_score_the_champion_and_what_to_run_next(ran, cap
 
 
 def test_the_same_boards_are_printed_of_the_leaderboard(ran, capsys):
-    world, _ = ran
-    print_summary(world.plan(), None)
+    world, run = ran
+    print_summary(world.home, "tiny", run, None)
     summary = capsys.readouterr().out
     print_leaderboards(world.home, leaderboard_rows(world.home), Selection())
     boards = capsys.readouterr().out

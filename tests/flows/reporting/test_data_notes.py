@@ -30,7 +30,7 @@ def test_texts_that_were_cut_are_stated_wherever_a_run_is_shown(tmp_path, capsys
     note = f"{cut} of {len(texts)} texts ({cut / len(texts):.0%}) cut to {LIMIT} tokens with their template: raise"
     note += " max_chunks, or max_tokens of the experiment and of the model's card, to read more"
     assert ("made, tiny-llama", note) in plan_notes(plan)
-    print_summary(plan, None)
+    print_summary(plan.home, "tiny", plan.run.key, None)
     assert note in " ".join(capsys.readouterr().out.split())
     assert note in report(plan.home, "tiny")
     assert note in unescape(report(plan.home, "tiny", html=True))
