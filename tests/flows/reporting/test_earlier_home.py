@@ -1,4 +1,5 @@
-"""A home written by version 0.1, as it is: read by the catalog, its views, `verify`, `gc` and the report.
+"""A home written by version 0.1, as it is: read by the catalog, its views, `verify`, `gc`, the report and
+the plan.
 
 tests/fixtures/home-0.1.tar.gz holds the lake and the catalog of one run of a tiny model: four methods, 0 and 4 shots.
 """
@@ -9,10 +10,15 @@ from datetime import timedelta
 
 import pytest
 
+from flows.planning.changes import Change, changes
 from flows.reporting.report import report
+from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
+from tasks.steps.specs import FitSpec, StatesSpec
 from tests.conftest import ROOT
+from tests.tasks.worlds import World
 from tests.warehouse.catalog.test_update import everything
 from vocabsem.instruments.registry import study_infos
+from vocabsem.methods.registry import method_info
 from warehouse.catalog import reads
 from warehouse.catalog.catalog import query, rebuild, tables, update
 from warehouse.home import Home
@@ -89,3 +95,18 @@ def test_its_earlier_catalog_is_rebuilt_at_the_first_read(tmp_path):
     with tarfile.open(ROOT / "tests" / "fixtures" / "home-0.1.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     assert len(query(Home(tmp_path / "home"), "from best_by_validation")) == 3, "controls aside"
+
+
+def test_a_plan_says_what_of_it_would_be_computed_anew_and_why(earlier, tmp_path):
+    control = {"method": "vocabulary_calibrator", "params": {"targets": "random"}}
+    methods = ["zero_shot", "vocabulary_calibrator", control, {"method": "linear_probe", "control": True}]
+    world = World(tmp_path, experiment={"methods": methods, "shots": [0, 4]})
+    world.home = earlier
+    steps = (StatesSpec, 1, 3), (FitSpec, 3, FITS), (MetricsSpec, 2, FITS), (ComparisonsSpec, 1, 2)
+    newer = [Change(spec.kind, f"step version {old} → {spec.version}", count) for spec, old, count in steps]
+    revision = f"method.revision 2 → {method_info('vocabulary_calibrator').revision}"
+    follows = {"predictions": "states", "metrics": "predictions", "comparisons": "predictions"}
+    others = [Change(change.kind, f"other {follows[change.kind]}", change.partitions) for change in newer[1:]]
+    assert set(changes(world.plan())) == {*newer, *others, Change("predictions", revision, 4)}, (
+        "no examples, no anchors"
+    )
