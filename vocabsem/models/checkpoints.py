@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.models.checkpoint_size import no_larger_than
 from vocabsem.models.gguf_parts import join_gguf_parts
+from vocabsem.runtime.atomic import replaced
 from vocabsem.runtime.third_party import verbose
 from vocabsem.runtime.waiting import held
 from vocabsem.sources import fetching
@@ -123,7 +122,8 @@ def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tup
     target.parent.mkdir(parents=True, exist_ok=True)
     with held(target.with_suffix(".lock"), f"converts {fetched.path.name}"):
         if not target.exists():
-            _convert(fetched.path, target)
+            with replaced(target) as folder:
+                _convert(fetched.path, folder)
     return target, digest
 
 
@@ -259,25 +259,20 @@ def _reading(folder: Path) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _convert(gguf: Path, target: Path) -> None:
-    """Write `target` whole or not at all: a folder beside it, moved into place when it is complete."""
+def _convert(gguf: Path, folder: Path) -> None:
+    """Make the folder, with the model as plain float32 in safetensors."""
     import torch
 
-    partial = target.with_name(f"{target.name}.tmp-{uuid.uuid4().hex}")
-    partial.mkdir()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            network, tokenizer = from_folder(_one_file(gguf, partial), torch.float32)
-        network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
-        del network.config.quantization_config
-        network.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        (partial / JOINED).unlink(missing_ok=True)
-        (partial / "source.json").write_text(json.dumps({"gguf": gguf.name, "conversion": CONVERSION}))
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    folder.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network, tokenizer = from_folder(_one_file(gguf, folder), torch.float32)
+    network.hf_quantizer = None  # type: ignore[assignment]  # the weights are plain float32 now; only the memory of the file forbids saving
+    del network.config.quantization_config
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / JOINED).unlink(missing_ok=True)
+    (folder / "source.json").write_text(json.dumps({"gguf": gguf.name, "conversion": CONVERSION}))
 
 
 def _one_file(gguf: Path, folder: Path) -> Path:

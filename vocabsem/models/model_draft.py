@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from vocabsem.cards.loader import load_card
 from vocabsem.cards.schema import ModelCard
 from vocabsem.errors import CardError
 from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoints import checkpoint_family, fetch_source, from_folder
+from vocabsem.runtime.atomic import replaced
 from vocabsem.sources.parsing import PART, parse
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ def find_model_card(given: str, cache: Path) -> ModelCard:
     kept = cache / "cards" / f"{sha256(f'{source} {digest}'.encode()).hexdigest()[:16]}.json"
     if not kept.exists():
         card = draft_model_card(source, cache).card
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f"{kept.name}.{uuid4().hex}.tmp")
-        temporary.write_text(card.model_dump_json(), encoding="utf-8")
-        temporary.replace(kept)
+        with replaced(kept) as temporary:
+            temporary.write_text(card.model_dump_json(), encoding="utf-8")
     return ModelCard.model_validate_json(kept.read_bytes())
 
 

