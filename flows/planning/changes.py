@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.planning.plan import Plan
-from tasks.steps.spec import kind_of
 from warehouse.lake.manifest import Manifest
+from warehouse.roles import by_role
 
 LONGEST = 40  # characters of a value in a reason
 Location = tuple[str, tuple[tuple[str, str], ...]]
@@ -52,8 +52,8 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     own = {name: (before.get(name), after.get(name)) for name in before.keys() | after.keys()}
     inputs = own.pop("inputs", ({}, {}))
     yield from (reason for name, pair in sorted(own.items()) for reason in _reasons(name, *pair))
-    former, present = (values or {} for values in inputs)
-    kinds = {kind_of(role) for role in former.keys() | present.keys() if former.get(role) != present.get(role)}
+    former, present = (by_role(values or {}) for values in inputs)
+    kinds = {role.kind for role in former.keys() | present.keys() if former.get(role) != present.get(role)}
     if kinds:
         yield f"other {', '.join(sorted(kinds))}"
 

@@ -60,30 +60,19 @@ class ClassFacts(Facts):
 
 
 class ExamplesFacts(Facts):
-    """How the rows of a data set came about."""
+    """How the rows of a data set came about: the `DataFacts` of their reading, and what its card states."""
 
     rows_read: dict[str, int]
-    """Rows of each source."""
     rows_of_other_sources: int
-    """Left out by the card's `where`."""
     empty_dropped: int
-    """Rows without text, where the card drops them."""
     unlisted_dropped: int = 0
-    """Rows of a label that is not in the card, where the card drops them; of several labels a row, such labels."""
     contradicting_texts: int = 0
-    """Texts that stand with different labels."""
     duplicates_removed: dict[str, int]
-    """Training rows whose text occurs again, in training or outside."""
     split_rule: str
-    """How the splits were made."""
     counts: dict[str, dict[str, int]]
-    """Rows of each split and class."""
     majority_share: dict[str, float]
-    """Of the commonest class, by split."""
     without_label: dict[str, int] = {}
-    """Rows of each split without a label, where rows have any number of labels."""
     values: dict[str, dict[str, float]] = {}
-    """min, max, mean and std of each split, where labels are numbers."""
     rows: dict[str, int]
     """Rows of each split."""
     description: str

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tasks.steps.contrast import Contrast
-from tasks.steps.spec import Key, ModelDatasetSpec, Spec, keys_of, numbered, role
+from tasks.steps.spec import Key, ModelDatasetSpec, Spec, numbered
 from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec
 from vocabsem.label_kinds import LabelKind
+from warehouse.roles import Role, keys_of
 
 
 class MetricsSpec(ModelDatasetSpec):
@@ -51,8 +52,8 @@ class ComparisonsSpec(ModelDatasetSpec):
         return super().canonical() | {"methods": dict(zip(self.inputs, self.predictions, strict=True))}
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {"predictions": {method: payload["inputs"][name] for name, method in payload["methods"].items()}}
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {"predictions": {method: inputs[Role.parse(name)] for name, method in payload["methods"].items()}}
 
 
 class DiagnosticsSpec(ModelDatasetSpec):
@@ -73,12 +74,12 @@ class DiagnosticsSpec(ModelDatasetSpec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
-        return states | {role(AnchorsSpec.kind, gauge): key for gauge, key in self.anchors.items()}
+        states = {str(Role(StatesSpec.kind, split)): key for split, key in self.states.items()}
+        return states | {str(Role(AnchorsSpec.kind, gauge)): key for gauge, key in self.anchors.items()}
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {kind: keys_of(payload["inputs"], kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
 
 
 class RunSpec(Spec):
@@ -106,5 +107,5 @@ class RunSpec(Spec):
         return numbered(MetricsSpec.kind, self.metrics) | numbered(ComparisonsSpec.kind, self.comparisons)
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {kind: list(keys_of(payload["inputs"], kind).values()) for kind in ("metrics", "comparisons")}
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: list(keys_of(inputs, kind).values()) for kind in ("metrics", "comparisons")}

@@ -5,27 +5,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from warehouse.roles import Role, by_role
+
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def role(kind: str, which: object = None) -> str:
-    """Return what an input is used as: its kind and, of several, which one (`states:train`, `metrics:0`)."""
-    return kind if which is None else f"{kind}:{which}"
-
-
-def kind_of(name: str) -> str:
-    """Return the kind of an input by its role."""
-    return name.partition(":")[0]
-
-
-def keys_of(inputs: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Return the keys of the inputs of one kind by which one each is; the inverse of `role`."""
-    return {name.partition(":")[2]: key for name, key in inputs.items() if kind_of(name) == kind}
 
 
 def numbered(kind: str, keys: Iterable[str]) -> dict[str, str]:
     """Return inputs of one kind, numbered in their order."""
-    return {role(kind, index): key for index, key in enumerate(keys)}
+    return {str(Role(kind, str(index))): key for index, key in enumerate(keys)}
 
 
 class Frozen(BaseModel):
@@ -54,7 +41,7 @@ class Spec(Frozen):
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Role → key."""
+        """Role, as text → key."""
         keys = {name: getattr(self, name) for name in type(self).model_fields if name in self.references}
         return {name: key for name, key in keys.items() if key is not None}
 
@@ -72,11 +59,11 @@ class Spec(Frozen):
         content = {names.get(name, name): value for name, value in payload.items() if name not in cls.frame}
         named = {field: payload["coordinates"].get(name) for name, field in cls.path_fields.items()}
         where = {field: value for field, value in named.items() if field not in cls.also_content}
-        return cls.model_validate(content | where | cls._from_inputs(payload))
+        return cls.model_validate(content | where | cls._from_inputs(by_role(payload["inputs"]), payload))
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(payload["inputs"])
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {str(role): key for role, key in inputs.items()}
 
 
 class ModelDatasetSpec(Spec):

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
-from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec, keys_of, role
+from tasks.steps.spec import Frozen, Key, ModelDatasetSpec, Spec
 from vocabsem.datasets.shots import OnInsufficient
 from vocabsem.states.choice_scores import ChoiceScoring
 from vocabsem.states.layers import Layer, Pooling
+from warehouse.roles import Role, keys_of
 
 Shots = int | Literal["all"]
 LabelWords = str | tuple[str, ...]
@@ -156,8 +157,8 @@ class StatesRef(Frozen):
     random_state: int | None = None
     """The seed whose demonstrations they have; None for prompts without any, which all seeds share."""
 
-    def role(self, kind: str) -> str:
-        return role(kind, self.split if self.random_state is None else f"{self.split}@{self.random_state}")
+    def role(self, kind: str) -> Role:
+        return Role(kind, self.split if self.random_state is None else f"{self.split}@{self.random_state}")
 
 
 class MethodSettings(Frozen):
@@ -213,16 +214,16 @@ class StoredFitSpec(FitSpec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        return {ref.role(self.reads): ref.key for ref in self.states}
+        return {str(ref.role(self.reads)): ref.key for ref in self.states}
 
     def state_keys(self, seed: int | None = None) -> dict[str, str]:
         """Return the key of what a seed reads of each split; without one, that of zero-shot prompts."""
         return {ref.split: ref.key for ref in self.states if ref.random_state in (None, seed)}
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
         states = []
-        for which, key in keys_of(payload["inputs"], cls.reads).items():
+        for which, key in keys_of(inputs, cls.reads).items():
             split, _, seed = which.partition("@")
             states.append(StatesRef(split=split, random_state=int(seed) if seed else None, key=key))
         return {"states": states}
@@ -241,8 +242,8 @@ class StatesFitSpec(StoredFitSpec):
         return super().inputs | {"anchors": self.anchors}
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._from_inputs(payload) | {"anchors": payload["inputs"]["anchors"]}
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._from_inputs(inputs, payload) | {"anchors": inputs[Role(AnchorsSpec.kind)]}
 
 
 class WordScoresFitSpec(StoredFitSpec):

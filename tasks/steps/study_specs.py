@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from tasks.steps.spec import Key, Spec, keys_of, role
+from tasks.steps.spec import Key, Spec
 from tasks.steps.specs import AnchorsSpec, StatesSpec
 from vocabsem.states.layers import Pooling
+from warehouse.roles import Role, keys_of
 
 
 class StudyItemsSpec(Spec):
@@ -56,12 +57,12 @@ class StudyItemsSpec(Spec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
+        states = {str(Role(StatesSpec.kind, split)): key for split, key in self.states.items()}
         return states | {AnchorsSpec.kind: self.anchors}
 
     @classmethod
-    def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {"states": keys_of(payload["inputs"], StatesSpec.kind), "anchors": payload["inputs"][AnchorsSpec.kind]}
+    def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {"states": keys_of(inputs, StatesSpec.kind), "anchors": inputs[Role(AnchorsSpec.kind)]}
 
 
 class StudyValuesSpec(Spec):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tasks.steps.spec import keys_of
 from tasks.views.submission import protocol_claim
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
 from vocabsem.datasets.example_hashes import split_hash
@@ -17,6 +16,7 @@ from vocabsem.evaluation.metrics import METRICS, mean_and_std
 from vocabsem.evaluation.resampling import resample
 from warehouse.errors import InvalidName
 from warehouse.lake.keys import partition_key
+from warehouse.roles import by_role, keys_of
 
 TOLERANCE = 1e-9  # sums of at most a million terms near 1, in another order, differ by less
 NONE = "none"
@@ -86,7 +86,7 @@ def _listed(submission: Submission) -> Iterator[Mismatch]:
     named = {key: payloads[key].coordinates for key in (*of["examples"], *of["anchors"])}
     digests = {f"{named[key].get('model')}, {payloads[key].model}" for key in of["anchors"]}
     pairs = {
-        "fit": (fits, Counter(keys_of(run.inputs, "metrics").values() if run else ())),
+        "fit": (fits, Counter(keys_of(by_role(run.inputs), "metrics").values() if run else ())),
         "data set": (datasets, Counter(f"{named[key].get('dataset')}, {key}" for key in of["examples"])),
         "model": (models, Counter(digests)),
     }

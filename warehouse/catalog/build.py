@@ -20,6 +20,7 @@ from warehouse.catalog.statements import SQL, quoted, statement
 from warehouse.lake import files
 from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest, partition_folders
 from warehouse.lake.partition import Lake
+from warehouse.roles import Role
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
 STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
@@ -194,8 +195,10 @@ def _insert(
 
 def _graph(connection: Connection) -> index.Graph:
     rows = connection.execute(statement("nodes")).fetchall()
-    nodes = (index.Node(path, kind, key, created, dict(inputs)) for path, kind, key, created, inputs in rows)
-    return index.Graph(nodes)
+    return index.Graph(
+        index.Node(path, kind, key, created, {Role(of, which): input_key for of, which, input_key in inputs})
+        for path, kind, key, created, inputs in rows
+    )
 
 
 def _views(connection: Connection, root: Path) -> None:

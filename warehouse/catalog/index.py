@@ -12,6 +12,7 @@ import pyarrow as pa
 from warehouse.lake.keys import canonical
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
+from warehouse.roles import Role, by_role
 
 Record = dict[str, Any]
 
@@ -26,7 +27,7 @@ class Node:
     key: str
     created: int
     """Microseconds since 1970."""
-    inputs: dict[str, str]
+    inputs: dict[Role, str]
     """Keys of the partitions it was computed from, by role."""
 
     @property
@@ -48,10 +49,10 @@ class Graph:
         """Paths of what the latest run of an experiment goes back to; and, where no run goes back to any with the same
         coordinates, of the newest with them."""
 
-    def input(self, node: Node, role: str) -> Node | None:
-        """Return the partition that was the node's input in `role` (`<kind>` or `<kind>:<which>`); where two share its
-        key, the one of the same model and data set."""
-        candidates = self._by_key.get((_kind(role), node.inputs[role]), [])
+    def input(self, node: Node, role: Role) -> Node | None:
+        """Return the partition that was the node's input in `role`; where two share its key, the one of the same model
+        and data set."""
+        candidates = self._by_key.get((role.kind, node.inputs[role]), [])
         return next((other for other in candidates if _agree(other.coordinates, node.coordinates)), None)
 
     def examples_key(self, node: Node) -> str | None:
@@ -60,7 +61,8 @@ class Graph:
             return node.key
         if "dataset" not in node.coordinates:
             return None
-        return next((each.inputs["examples"] for each in self._behind([node]) if "examples" in each.inputs), None)
+        keys = (each.inputs.get(Role("examples")) for each in self._behind([node]))
+        return next(filter(None, keys), None)
 
     def _find_latest(self) -> set[str]:
         def identity(node: Node) -> tuple[Any, ...]:
@@ -95,7 +97,7 @@ def resolved(graph: Graph) -> tuple[pa.Table, pa.Table]:
         for node in graph.nodes
     ]
     inputs = [
-        {"partition": node.path, "role": role, "input": other.path if other else None}
+        {"partition": node.path, "role": str(role), "input": other.path if other else None}
         for node in graph.nodes
         for role in node.inputs
         for other in [graph.input(node, role)]
@@ -142,9 +144,9 @@ def _files(path: str, manifest: Manifest) -> Iterator[Record]:
 
 
 def _lineage(path: str, manifest: Manifest) -> Iterator[Record]:
-    for role, key in manifest.inputs.items():
-        own = {"partition": path, "kind": manifest.kind, "key": manifest.key}
-        yield {**own, "role": role, "input_kind": _kind(role), "input_key": key}
+    for role, key in by_role(manifest.inputs).items():
+        own = {"partition": path, "kind": manifest.kind, "key": manifest.key, "role": str(role)}
+        yield {**own, "input_kind": role.kind, "which": role.which or None, "input_key": key}
 
 
 _RECORDS: Mapping[str, Callable[[str, Manifest], Iterable[Record]]] = {
@@ -178,10 +180,6 @@ def _figures(lake: Lake, manifest: Manifest, schema: pa.Schema) -> pa.Table:
 def shots_order(shots: str) -> float:
     """Return shots as a number to sort by, infinite for `all`."""
     return float(shots) if shots.isdecimal() else math.inf
-
-
-def _kind(role: str) -> str:
-    return role.partition(":")[0]
 
 
 def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -360,6 +360,7 @@ def test_lineage_finds_every_input_and_leads_back_to_the_examples(filled):
     manifests = list(Lake(filled).manifests())
     assert rows(filled, "select count(*) as n from lineage") == [{"n": sum(len(m.inputs) for m in manifests)}]
     assert rows(filled, "select * from lineage where input is null") == []
+    assert rows(filled, "from lineage where role <> concat_ws(':', input_kind, which)") == []
     agree = "select count(*) as n from lineage l join partitions p on p.path = l.input and p.key = l.input_key"
     assert rows(filled, agree) == rows(filled, "select count(*) as n from lineage")
     origins = rows(

@@ -11,7 +11,8 @@ with fits as (
     select f.run, f.key, avg(1000 * (p.facts->>'$.seconds')::double / p.rows) as text_milliseconds,
         avg(p.bytes / p.rows) as state_bytes
     from fits f
-    join lineage l on l.partition = f.predictions and regexp_full_match(l.role, '(states|word_scores):test(@.*)?')
+    join lineage l on l.partition = f.predictions and l.input_kind in ('states', 'word_scores')
+        and split_part(l.which, '@', 1) = 'test'
     join partitions p on p.path = l.input
     where p.rows > 0
     group by f.run, f.key

@@ -114,8 +114,10 @@ create or replace view best_by_validation as
 with fitted as (
     select v.*, s.shots_order, s.accuracy, s.accuracy_low, s.accuracy_high, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
         s.r2, s.r2_low, s.r2_high,
-        split_part(l.role, ':', 2)::integer as position,
-        p.key in (select key from lineage where kind = 'predictions' and role = 'states:test') as servable
+        l.which::integer as position,
+        p.key in (
+            select key from lineage where kind = 'predictions' and input_kind = 'states' and which = 'test'
+        ) as servable
     from lake.validated v
     join lake.scores s using (run, model, dataset, method, shots, key)
     join partitions r on r.kind = 'runs' and r.key = v.run

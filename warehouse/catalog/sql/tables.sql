@@ -53,6 +53,7 @@ create table lineage (
     role varchar not null,  -- What the input was used as: its kind, and after a colon which one (states:train, metrics:0).
     input varchar,  -- Path of the input; NULL if it is no longer in the lake.
     input_kind varchar not null,  -- Kind of the input.
+    which varchar,  -- Which one of several of the kind (train, 0), as in the role; NULL where there is but one.
     input_key varchar not null  -- Key of the input.
 );
 comment on table lineage is 'From what each partition was computed: one input a row.';
