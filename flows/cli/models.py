@@ -80,15 +80,16 @@ def lens(
     data_dir: DataDir = None,
 ) -> None:
     """Print for every layer the anchors nearest to a prompt's state and the model's predictions from that layer."""
-    from flows.planning.data_dir import find_data_dir
-    from vocabsem.cards.loader import load_card
-    from vocabsem.models.model_draft import find_model_card
-
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
     if form not in ("table", "json"):
         raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
+
+    from flows.planning.data_dir import find_data_dir
+    from vocabsem.cards.loader import load_card
+    from vocabsem.models.model_draft import find_model_card
+
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     home = Home.find()
     model_card = find_model_card(model, home.cache)
