@@ -31,19 +31,19 @@ with (folder / "reviews.csv").open("w", newline="") as file:
 print(len(rows), "rows")
 
 # %%
-_ = (folder / "reviews.yaml").write_text(f"""\
+_ = (folder / "reviews.yaml").write_text("""\
 name: reviews
 description: Reviews of small devices.
 license: mine
-files: {{all: "file:{folder / "reviews.csv"}"}}
+files: {all: "file:reviews.csv"}
 format: csv
-fields: {{text: review}}
+fields: {text: review}
 label_column: kind
 labels:
-  - {{name: complaint, value: complaint, word: bad}}
-  - {{name: praise, value: praise, word: good}}
-template: "Review: {{text}}\\nThis is"
-split: {{test: 0.4, validation: 0.25}}
+  - {name: complaint, value: complaint, word: bad}
+  - {name: praise, value: praise, word: good}
+template: "Review: {text}\\nThis is"
+split: {test: 0.4, validation: 0.25}
 """)
 
 # %% [markdown]
@@ -51,33 +51,31 @@ split: {{test: 0.4, validation: 0.25}}
 # card computes nothing.
 
 # %%
-_ = (folder / "experiment.yaml").write_text(f"""\
+_ = (folder / "experiment.yaml").write_text("""\
 name: my-reviews
 description: Which method for our reviews?
 models: [smollm2-135m-instruct]
-datasets: ["{folder / "reviews.yaml"}"]
+datasets: [reviews.yaml]
 shots: [0, 4, all]
 seeds: [0, 1]
-methods: [zero_shot, vocabulary_calibrator, ridge, {{method: linear_probe, control: true}}]
+methods: [zero_shot, vocabulary_calibrator, ridge, {method: linear_probe, control: true}]
 champion: true
 """)
 
 
 def vocabsem(*words: str) -> None:
-    """The command line, with the models that were fetched already."""
-    home = ["--home", str(folder / "home")]
-    print(
-        subprocess.run(
-            [sys.executable, "-m", "vocabsem", *words, *home], capture_output=True, text=True, check=True
-        ).stdout
-    )
+    """The command line, typed in that folder."""
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"VOCABSEM_HOME": ".vocabsem", "PATH": programs}
+    command = ["vocabsem", *words]
+    print(subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout)
 
 
+(folder / ".vocabsem").mkdir()
 cache = Path(os.environ.get("VOCABSEM_HOME", ".vocabsem")).resolve() / "cache"
-(folder / "home").mkdir()
-if cache.is_dir():
-    (folder / "home" / "cache").symlink_to(cache)
-vocabsem("run", str(folder / "experiment.yaml"))
+if cache.is_dir():  # the models that were fetched already
+    (folder / ".vocabsem" / "cache").symlink_to(cache)
+vocabsem("run", "experiment.yaml")
 
 # %% [markdown]
 # The best on validation data is registered and predicts.

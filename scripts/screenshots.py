@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -32,6 +31,7 @@ OPTIONS = (
 )
 SIZE = (1400, 900)
 COLUMNS, LETTER = 80, (10, 20)  # of the terminal; pixels of a letter, at most
+TRAINING = "workflowType=machine_learning"
 LOADING = 20_000  # milliseconds of the page's own time until the picture is taken
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy: it is this machine
 
@@ -85,11 +85,14 @@ def prefect_pages(home: Home, api: str, folder: Path) -> None:
 
 
 def mlflow_page(home: Home, site: str, folder: Path) -> None:
-    """Picture the runs of the newest experiment, best first."""
-    experiments = post(home, f"{site}/ajax-api/2.0/mlflow/experiments/search", {"max_results": 100})["experiments"]
-    newest = max(experiments, key=lambda one: (one["name"] != "Default", int(one["last_update_time"])))
-    order = urlencode({"orderByKey": "metrics.`macro_f1`", "orderByAsc": "false", "workflowType": "machine_learning"})
-    picture(link(home, f"{site}/#/experiments/{newest['experiment_id']}/runs?{order}"), folder / "mlflow-runs.png")
+    """Picture the newest run of an experiment: its headline, its source, its children."""
+    api = f"{site}/ajax-api/2.0/mlflow"
+    experiments = post(home, f"{api}/experiments/search", {"max_results": 100})["experiments"]
+    wanted = {"experiment_ids": [one["experiment_id"] for one in experiments], "max_results": 1}
+    wanted |= {"filter": "tags.vocabsem.key != ''", "order_by": ["attributes.start_time DESC"]}
+    (run,) = post(home, f"{api}/runs/search", wanted)["runs"]
+    page = f"{site}/#/experiments/{run['info']['experiment_id']}/runs/{run['info']['run_id']}?{TRAINING}"
+    picture(link(home, page), folder / "mlflow-run.png", width=1800)  # a new browser is shown the assistant too
 
 
 def terminal(home: Path, folder: Path) -> None:
@@ -109,7 +112,7 @@ def own_pages(home: Path, folder: Path) -> None:
     """Picture the report of the newest experiment, and the lens on a review."""
     review = ["a gorgeous, witty, seductive movie", "--dataset", "rotten_tomatoes"]
     with tempfile.TemporaryDirectory() as pages:
-        for name, words, height in (("report", ["report", _newest(home)], 1750), ("lens", ["lens", *review], 1250)):
+        for name, words, height in (("report", ["report", _newest(home)], 1900), ("lens", ["lens", *review], 1250)):
             file = Path(pages) / f"{name}.html"
             _vocabsem(home, *words, "--output", str(file))
             picture(file.as_uri(), folder / f"{name}.png", height)

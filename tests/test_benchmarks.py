@@ -1,5 +1,6 @@
 """What the benchmarks count and how they report it; nothing here is timed."""
 
+import sys
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import benchmarks.__main__ as command
 from benchmarks import Row, Setting, best_of
 from benchmarks._random import random_model, random_prompts
+from benchmarks.commands import processor_seconds
 from benchmarks.extraction import by_batches, one_at_a_time, operations
 from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, sampled
@@ -119,3 +121,9 @@ def test_the_page_keeps_what_stands_around_its_table(tmp_path, monkeypatch):
     page.write_text("no marks")
     with pytest.raises(SystemExit, match="lost its marks"):
         command.write_page([])
+
+
+def test_seconds_of_the_processor_are_those_of_a_command_and_not_of_the_clock():
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    assert processor_seconds([sys.executable, "-c", busy]) >= 0.3
+    assert processor_seconds([sys.executable, "-c", "import time; time.sleep(0.5)"]) < 0.5

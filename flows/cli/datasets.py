@@ -10,6 +10,7 @@ import typer
 from flows.cli.app import DEFAULT_MODEL, Encoding, Model, Sep, app
 from flows.cli.card_files import check_output, write_card
 from vocabsem.errors import CardError
+from vocabsem.sources.local import require_file
 from warehouse.home import Home
 
 RANDOM_AXIS = "{method: ridge_regression, params: {targets: random}}"
@@ -63,6 +64,9 @@ def init_dataset(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
     """Write the card of your own data set, with label words proposed by the model."""
+    for given in filter(None, [file, test]):
+        require_file(given)
+
     import yaml
 
     from flows.reporting.data_notes import examples_notes

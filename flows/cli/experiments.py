@@ -29,12 +29,13 @@ def run(
     ] = False,
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
+    settings = _with(settings, name=name, runner=runner)
+    todo = _planned(card, settings, data_dir)
+
     from flows.cli.leaderboard_view import print_summary
     from flows.cli.plan_view import print_start
     from flows.services.ghosts import ghosts
 
-    settings = _with(settings, name=name, runner=runner)
-    todo = _planned(card, settings, data_dir)
     if dry_run:
         _show(todo, as_json=False)
         return
@@ -203,12 +204,14 @@ def _with(settings: list[str] | None, **options: str | None) -> list[str]:
 
 
 def _planned(card: str, settings: list[str] | None, data_dir: str | None) -> "Plan":
-    from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
-    from flows.planning.plan import make_plan
     from flows.planning.variants import load_variant
 
     experiment = load_variant(card, parse_overrides(settings or []))
+
+    from flows.planning.data_dir import find_data_dir, require_files
+    from flows.planning.plan import make_plan
+
     plan = make_plan(experiment, Home.find(), find_data_dir(data_dir))
     require_files(plan.unfetched, plan.home.cache)
     return plan

@@ -12,6 +12,7 @@ from flows.cli.app import DEFAULT_MODEL, DataDir, Encoding, Format, Json, Model,
 from flows.execution.activity import activity, line
 from vocabsem.errors import BadInput
 from vocabsem.prompts.texts import is_empty
+from vocabsem.sources.local import require_file
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -79,24 +80,27 @@ def lens(
     data_dir: DataDir = None,
 ) -> None:
     """Print for every layer the anchors nearest to a prompt's state and the model's predictions from that layer."""
-    from flows.cli import lens_view
-    from flows.cli.console import console
-    from flows.planning.data_dir import find_data_dir
-    from flows.reporting.templating import writable, write_page
-    from tasks.views.lens import inspect_prompt
-    from vocabsem.cards.loader import load_card
-    from vocabsem.models.model_draft import find_model_card
-
     if (text is None) == (example is None) or (example is not None and dataset is None):
         raise BadInput("give a text, or --dataset with --example and the id of a stored example")
     if form not in ("table", "json"):
         raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
+
+    from flows.planning.data_dir import find_data_dir
+    from vocabsem.cards.loader import load_card
+    from vocabsem.models.model_draft import find_model_card
+
     card = load_card("datasets", dataset).located(find_data_dir(data_dir)) if dataset else None
     home = Home.find()
+    model_card = find_model_card(model, home.cache)
     options: dict[str, Any] = {"k": k, "center": center, "hide": hide, "project_frequency": project_frequency}
     with activity(f"reading the states of {model}"):
-        seen = inspect_prompt(home, find_model_card(model, home.cache), text, card, example, **options)
+        from flows.cli import lens_view
+        from flows.cli.console import console
+        from flows.reporting.templating import writable, write_page
+        from tasks.views.lens import inspect_prompt
+
+        seen = inspect_prompt(home, model_card, text, card, example, **options)
     if output:
         with writable(output):
             write_page(output, lens_view.html(seen))
@@ -185,8 +189,7 @@ def _predict_file(
         raise BadInput(f"--column {wrong!r}: write FIELD=NAME, as in --column text=review")
     columns, home = dict(word.split("=", 1) for word in column), Home.find()
     find_classifier(home, model)
-    if not Path(input).is_file():
-        raise BadInput(f"{input} does not exist or is no file: give a file of texts")
+    require_file(Path(input))
 
     from flows.services.prefect_api import in_process
     from tasks.batch_predict import make_job, predict_file, validate_input

@@ -62,6 +62,12 @@ def check_deployments(file: Path) -> list[str]:
     return lines
 
 
+def check_webhook(webhook: str) -> None:
+    """Raise BadInput for what is neither an address nor TYPE/NAME, as a block is named."""
+    if "/" not in webhook:
+        raise _no_webhook(webhook)
+
+
 def next_run(where: str, schedule: Any) -> datetime:
     """Return when a schedule fires next. Raises ScheduleError if it is no schedule or never fires."""
     times = {k: schedule[k] for k in SCHEDULE_KEYS if schedule.get(k) is not None} if isinstance(schedule, dict) else {}
@@ -170,11 +176,15 @@ def _block(client: SyncPrefectClient, webhook: str) -> tuple[str, Any]:
     if webhook.startswith(("http://", "https://")):
         headers: Any = {"content-type": "application/json"}
         return "webhook", Webhook(url=SecretStr(webhook), headers=headers).save(WEBHOOK, overwrite=True)
-    kind, slash, name = webhook.partition("/")
+    check_webhook(webhook)
+    kind, _, name = webhook.partition("/")
     with contextlib.suppress(ObjectNotFound):
-        if slash:
-            return kind, client.read_block_document_by_name(name, kind).id
-    raise BadInput(
+        return kind, client.read_block_document_by_name(name, kind).id
+    raise _no_webhook(webhook)
+
+
+def _no_webhook(webhook: str) -> BadInput:
+    return BadInput(
         f"--webhook {webhook!r} is no address and no block of this home's Prefect: give http://…, or TYPE/NAME as"
         " `prefect block ls` shows it"
     )

@@ -4,6 +4,7 @@ Nothing slow is imported here, so that the command line can set it first.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 from vocabsem.installation import ROOT
@@ -84,5 +85,7 @@ def set_environment(home: str | Path | None = None) -> Home:
     """
     chosen = Home.find(home)
     os.environ.update(child_environment(chosen))
+    # Imported for a home that is not there yet, it warns; its server makes the folder.
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
     keep_freed_memory()
     return chosen

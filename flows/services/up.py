@@ -43,16 +43,18 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
     schedule: register the deployments and run them with a worker. deployments: their file, by default `prefect.yaml` of
     the working directory where that is a project, else the shipped one.
     webhook: URL or TYPE/NAME of a block to notify on failed runs and new champions.
-    Raises BadInput for deployments that cannot run, before anything starts; ServerFailed if the servers run already,
-    or if one does not start or ends by itself; then the others are stopped too.
+    Raises BadInput for deployments that cannot run and a webhook that is none, before anything starts; ServerFailed if
+    the servers run already, or if one does not start or ends by itself; then the others are stopped too.
     """
     if not schedule:
         if webhook or deployments:
             raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
         _serve(home)
         return
-    from flows.services.deployments import check_deployments, worker_running  # imports Prefect: 100 MB
+    from flows.services.deployments import check_deployments, check_webhook, worker_running  # imports Prefect: 100 MB
 
+    if webhook:
+        check_webhook(webhook)
     file = (deployments or _of_project() or DEPLOYMENTS).absolute()
     next_runs = check_deployments(file)
     _serve(home, partial(worker_running, home, file, webhook), next_runs)

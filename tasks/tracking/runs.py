@@ -204,8 +204,11 @@ def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
 
 
 def _headline(rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]], at: int) -> list["Metric"]:
-    """Return the test figures of the fits that validation prefers, their means and where there are several also each
-    macro-F1. at: milliseconds, the same at every try."""
+    """Return the test figures of the fits that validation prefers: their means, and of several fits each macro-F1 too.
+
+    at: milliseconds, the same at every try. Of a name MLflow refuses the @ of a variant of a data set, and begins a
+    section of charts at a slash.
+    """
     from mlflow.entities import Metric
 
     scores = {row.keys["metrics"]: row.scores for row in rows}
@@ -217,7 +220,9 @@ def _headline(rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]], at: 
             values[f"best_{name}"] = fmean(known)
     if len(best) > 1:
         values |= {
-            f"best_{name}/{row['dataset']}/{row['model']}": row[name] for row in best for name in [headline(row)]
+            f"best_{name}.{row['dataset']}.{row['model']}".replace("@", "-"): row[name]
+            for row in best
+            for name in [headline(row)]
         }
     return [Metric(name, value, at, 0) for name, value in values.items()]
 

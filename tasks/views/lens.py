@@ -8,7 +8,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tasks.anchors import build_anchors
 from tasks.models.loaded import inference, label_ids, loaded_causal, require_causal, tokenizing
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
@@ -138,6 +137,8 @@ def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:
     partition = step.partition(Lake(home))
     missing = not partition.published
     if missing:
+        from tasks.anchors import build_anchors  # imports Prefect, which stored anchors do without
+
         build_anchors.fn(home, model, step, "auto")
     return partition.table(columns=["token", "leverage", "head_norm", "anchor"]), missing
 

@@ -28,10 +28,10 @@ def test_a_wheel_in_a_fresh_environment(wheel, tmp_path):
     assert {one["name"] for one in checked if not one["ok"]} <= {"memory", "disk"}
     assert fresh.vocabsem("plan", "quickstart").returncode == 0
     settings = [word for setting in SMALLER for word in ("--set", setting)]
-    done = fresh.vocabsem("run", "quickstart", *settings, timeout=1800)
+    done = fresh.vocabsem("run", "quickstart", "--name", "smaller", *settings, timeout=1800)
     assert done.returncode == 0, done.stderr
     assert "vocabulary_calibrator" in done.stdout
-    assert fresh.vocabsem("report", "quickstart", "--output", "report.html").returncode == 0
+    assert fresh.vocabsem("report", "smaller", "--output", "report.html").returncode == 0
     assert (fresh.here / "report.html").stat().st_size > 10_000
     fresh.stop(fresh.start("up"))
 

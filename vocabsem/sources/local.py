@@ -3,9 +3,9 @@
 import stat
 from pathlib import Path
 
-from vocabsem.errors import SourceError
+from vocabsem.errors import DataError, SourceError
 
-__all__ = ["MAX_FILES", "check_local"]
+__all__ = ["MAX_FILES", "check_local", "require_file"]
 
 MAX_FILES = 200_000
 SYSTEM = (Path("/dev"), Path("/proc"), Path("/sys"))
@@ -30,6 +30,23 @@ def check_local(path: Path) -> None:
             if number >= MAX_FILES:
                 raise SourceError(f"{path} holds more than {MAX_FILES:,} files: name a folder in it")
             _check_one(file)
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file of texts, before anything that reads one is imported.
+
+    Parameters
+    ----------
+    path : Path
+        As it was given.
+
+    Raises
+    ------
+    DataError
+        Where there is nothing, or no file.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist or is no file: give a file of texts")
 
 
 def _check_one(path: Path) -> None:

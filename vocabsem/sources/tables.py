@@ -16,6 +16,7 @@ from vocabsem.errors import DataError
 from vocabsem.sources.arrow_rows import arrow_batches, arrow_schema
 from vocabsem.sources.csv_rows import csv_header, csv_rows
 from vocabsem.sources.json_rows import json_rows
+from vocabsem.sources.local import require_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -216,8 +217,7 @@ def strings(column: "pa.Array", path: Path, name: str) -> list[str]:
 def _translated(path: Path, form: Format) -> Iterator[None]:
     import pyarrow as pa
 
-    if not path.is_file():
-        raise DataError(f"{path} does not exist or is no file: give a file of texts")
+    require_file(path)
     if not path.stat().st_size:
         raise DataError(f"cannot read {path}: it is empty")
     try:

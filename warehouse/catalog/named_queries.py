@@ -83,9 +83,10 @@ def _check_known(home: Home, name: str, key: str, value: str) -> None:
     """Raise QueryRefused, with the nearest known value, if the warehouse has no such value at all."""
     known = query(home, statement("known"), {"parameter": key, "given": value})["value"].to_pylist()
     if known and known[0] != value:
-        raise QueryRefused(f"nothing matches {key} = {value!r} in query {name!r}: {_nearest(value, known)}")
+        raise QueryRefused(f"nothing matches {key} = {value!r} in query {name!r}: {_nearest(value, known, repr)}")
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _nearest(name: str, known: list[str], written: Callable[[str], str] = str) -> str:
+    """Return the known names, all of them; values are `written` in quotes, for a space may begin them."""
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"known are {', '.join(map(repr, known)) or 'none'}"
+    return (f"did you mean {near[0]!r}? " if near else "") + f"known are {', '.join(map(written, known)) or 'none'}"

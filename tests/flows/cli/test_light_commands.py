@@ -33,6 +33,9 @@ def imported(*words, error=""):
         ["predict", "--model", "nobody", "a text"],
         ["predict", "--model", "nobody", "--input", "texts.csv", "--output", "scored.csv"],
         ["serve", "nobody"],
+        ["init-dataset", "no-such.csv", "--text", "text", "--label", "label"],
+        ["lens"],
+        ["lens", "a text", "--format", "yaml"],
     ],
     ids=" ".join,
 )
@@ -56,6 +59,8 @@ def test_help_and_what_is_refused_at_once_import_nothing_that_reads(words, tmp_p
         ["query"],
         ["leaderboard"],
         ["schema"],
+        ["lens", "a text", "--model", "no_such_card"],
+        ["lens", "a text", "--dataset", "no_such_card"],
         ["run", "no_such_card"],
         ["plan", "no_such_card"],
         ["run", "quickstart", "--set", "layers=[77]"],

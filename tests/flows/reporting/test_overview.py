@@ -1,8 +1,12 @@
 """The head of the report: gains over no vocabulary first, over random anchors second, each counted by shots."""
 
+import pytest
+
 from flows.planning.experiment import MethodSpec
 from flows.reporting.html import _overview, _summary
 from flows.reporting.results import Results
+from flows.reporting.templating import render
+from tests.flows.browser import show, tab
 
 OURS = "vocabulary_calibrator"
 SPECS = [MethodSpec(method=OURS), *(MethodSpec(method=OURS, params={"targets": each}) for each in ("none", "random"))]
@@ -52,3 +56,17 @@ def test_both_gains_are_counted_by_shots():
         " 2 of 2 at 4."
     )
     assert _summary(results([])) == "2 data sets, 3 methods."
+
+
+@pytest.mark.medium
+def test_all_of_the_overview_is_seen_beside_the_index(tmp_path):
+    gains = [contrast("rotten_tomatoes", n, over, 0.2) for n in ("0", "4") for over in ("none", "random")]
+    scores = [score("rotten_tomatoes", n, 0.5) | {"method": f"{OURS}+random"} for n in ("0", "4")]
+    table = _overview(Results("tiny", SPECS, scores, gains, [], [], [], [], []))
+    assert len(table.heads) == 7
+    page = tmp_path / "page.html"
+    page.write_text(f"<!doctype html><style>{render('page.css')}</style><nav></nav><main>{table.html()}</main>")
+    with tab() as browser:
+        show(browser, page, width=1280)
+        hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"
+        assert browser.js(hidden) == 0

@@ -55,6 +55,15 @@ def test_the_environment_is_set_before_anything_heavy_is_imported(tmp_path):
     assert prefect == str(tmp_path / ".vocabsem" / "prefect")
 
 
+def test_prefect_is_imported_without_a_word_where_there_is_no_home_yet(tmp_path):
+    code = "from flows.services.environment import set_environment\nset_environment()\nimport prefect.flows"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(
+        words, env=KEEP | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_prefect_and_mlflow_believe_it(tmp_path):
     code = (
         "import json\nfrom flows.services.environment import set_environment\nset_environment()\n"

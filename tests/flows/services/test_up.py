@@ -331,4 +331,6 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
         up(home, webhook="http://127.0.0.1:9/")
     with pytest.raises(BadInput, match=r"gone.yaml cannot be read \(No such file or directory\)"):
         up(home, schedule=True, deployments=tmp_path / "gone.yaml")
+    with pytest.raises(BadInput, match="--webhook 'nowhere' is no address and no block of this home's Prefect"):
+        up(home, schedule=True, webhook="nowhere")
     assert not home.root.exists()

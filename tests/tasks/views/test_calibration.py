@@ -3,12 +3,16 @@
 import json
 import time
 
+import numpy as np
 import pytest
 
 from tasks.views import calibration
 from tasks.views.calibration import Calibration, time_figures, time_fit, time_tokens
 from tests.tasks.worlds import compute, fit_of, model
+from vocabsem.cards.loader import load_card
 from vocabsem.methods.registry import method_info
+from vocabsem.models.language_model import load_model
+from vocabsem.states.extraction import extract
 from warehouse.home import Home
 
 
@@ -24,6 +28,25 @@ def test_every_kind_of_method_can_be_timed(method):
     assert time_fit(method, {}, (labeled, 32, 3, 16, 1), vocabulary, folds) > 0
     if method_info(method).takes_layers:
         assert time_fit(method, {"layers": 2}, (labeled, 32, 3, 16, 2), vocabulary, folds) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["minilm-l6", "bert-mlm-tiny"])
+def test_the_tokens_of_an_encoder_are_foreseen_as_those_of_a_causal_model_of_its_weights(
+    name, cache, tmp_path, monkeypatch
+):
+    """By a factor of 1.5, in seconds of the processor, which other work on the machine changes little."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    card, draw = load_card("models", name), np.random.default_rng(0)
+    encoder = load_model(card, cache, dtype="float32", device="cpu")
+    prompts = [draw.integers(1000, 20_000, size=length).tolist() for length in draw.integers(20, 60, 256)]
+    prompts = [[*prompt, encoder.tokenizer.mask_token_id] for prompt in prompts]
+    extract(encoder, prompts[:4], [encoder.layers])
+    began = time.process_time()
+    extract(encoder, prompts, [encoder.layers])
+    seconds = (time.process_time() - began) / sum(map(len, prompts))
+    foreseen = Calibration(Home(tmp_path)).token(card, "float32", "cpu").seconds
+    assert 1 / 1.5 < foreseen / seconds < 1.5
 
 
 def test_figures_are_timed():

@@ -116,7 +116,7 @@ def test_every_named_query_is_tested_here():
     ("name", "given", "output"),
     [
         ("leaderbord", {}, "no named query 'leaderbord': did you mean 'leaderboard'"),
-        ("q", {}, "no named query 'q': known are 'anchor-gains', 'calibration-curve'"),
+        ("q", {}, "no named query 'q': known are anchor-gains, calibration-curve"),
         ("leaderboard", {"data-set": "mr"}, "no parameter 'data-set': did you mean 'dataset'"),
         ("leaderboard", {"dataset": "mrr"}, "nothing matches dataset = 'mrr' .*did you mean 'mr'.* 'mr', 'trec'"),
         ("confusions", {"shots": "5"}, "nothing matches shots = '5' .*known are '0', '4', 'all'"),
