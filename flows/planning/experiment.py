@@ -178,7 +178,8 @@ class Experiment(Card):
             ("seeds", [str(seed) for seed in self.seeds]),
         ):
             if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-                raise ValueError(f"{what}: {', '.join(twice)} given twice: give a second variant its own label")
+                fix = "give a second variant its own label" if what == "methods" else "leave one out"
+                raise ValueError(f"{what}: {', '.join(twice)} given twice: {fix}")
         if self.protocol and (deviations := card_deviations(self.model_dump(mode="json"), self.protocol)):
             raise ValueError(
                 f"not as in protocol {self.protocol}: {'; '.join(map(str, deviations))}: change these, or leave"

@@ -9,6 +9,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
+INLINE = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"  # Prefect's and MLflow's pages hold scripts and images
+POLICY = f"default-src {INLINE}; connect-src 'self'; form-action 'self'; object-src 'none'"
 Admit = Callable[[HTTPConnection], Response | None]
 
 
@@ -38,11 +40,14 @@ class Gate:
 
 
 def _own_requests_only(send: Send) -> Send:
-    """Return what sends an answer whose page may ask no other server: Prefect's newer pages ask one for statistics."""
+    """Return what sends an answer whose page may ask no other server and run no script of one.
+
+    Prefect's newer pages ask one for statistics; those of an API's description (`/docs`) would run scripts of another.
+    """
 
     async def with_policy(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).append("Content-Security-Policy", "connect-src 'self'")
+            MutableHeaders(scope=message).append("Content-Security-Policy", POLICY)
         await send(message)
 
     return with_policy

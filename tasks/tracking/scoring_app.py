@@ -174,9 +174,11 @@ def _json_rows(body: bytes, fields: Sequence[str], most: int) -> tuple[list[Any]
         raise Refused(f"the body is not JSON: {error!s:.200}") from None
     if not isinstance(request, dict):
         raise Refused(f"the body is {request!r:.200}: send one of {', '.join(FORMS)}")
-    params = request.pop("params", None) or {}
-    if not isinstance(params, dict):
-        raise Refused(f"params is {params!r:.200}: name each parameter")
+    params = request.pop("params", {})
+    if params is None:
+        params = {}
+    if not isinstance(params, dict) or None in params.values():
+        raise Refused(f"params is {params!r:.200}: name each parameter, with its value")
     if len(request) != 1 or (form := next(iter(request))) not in FORMS:
         raise Refused(f"the body has {list(request)!r:.200}: send one of {', '.join(FORMS)}, and params if need be")
     value = request[form]

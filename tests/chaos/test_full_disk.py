@@ -30,7 +30,8 @@ def write_with_any_space(home, write):
     put_anchors(Lake(home), "tiny", gauge="centered")
     rebuild(home)
     whole, written, refused = stored(home.catalog), 0, 0
-    for space in range(100_000, 6_000_000, 118_000):
+    size = home.catalog.stat().st_size
+    for space in range(size // 50, 3 * size // 2, size // 35):
         home.catalog.write_bytes(before)
         with left(home.root.parent, space):
             try:

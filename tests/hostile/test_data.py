@@ -132,6 +132,14 @@ def test_the_files_are_whole(tmp_path, name):
     assert rows_of(tmp_path / name) == [(row["text"], row["label"]) for row in ROWS]
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith((".gz", ".bz2", ".zst"))])
+def test_a_packed_file_that_is_cut_off_or_followed_by_something_loses_no_row_in_silence(tmp_path, name):
+    path, data = tmp_path / name, FILES[name]
+    for harmed in [*(data[:end] for end in range(4, len(data), 7)), data[:-1], data + b"more", data + bytes(512)]:
+        path.write_bytes(harmed)
+        assert read(rows_of, path) is None, f"{len(harmed)} of {len(data)} bytes"
+
+
 @settings(FUZZ, max_examples=5 * settings().max_examples)
 @given(NAMES, CHANGES)
 def test_any_file_is_read_to_its_end_or_refused(tmp_path, name, changes):

@@ -105,4 +105,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> Row:
     return row
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=lambda _: None)
+class _Spelled(float):
+    """A number whose text is that of the file: 1.10 is a name of a class, and 1e400 is not infinite."""
+
+    def __new__(cls, text: str) -> "_Spelled":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_Spelled, parse_constant=lambda _: None)

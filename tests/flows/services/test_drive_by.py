@@ -188,6 +188,21 @@ def test_prefects_pages_work_in_the_browser_that_opened_the_link(page, served, v
     assert page.js(REFUSED) == []
 
 
+@pytest.mark.parametrize("path", ["prefect/", "prefect/docs", "mlflow/"])
+def test_a_script_of_another_server_does_not_run_in_a_page(page, served, stranger, path):
+    server, _, rest = path.partition("/")
+    page.open({"prefect": served.api.removesuffix("/api"), "mlflow": served.mlflow}[server] + f"/{rest}")
+    page.wait("document.readyState === 'complete' && document.scripts.length", "the page")
+    load = f"""new Promise(done => {{
+      addEventListener('securitypolicyviolation', event => done(event.effectiveDirective))
+      const script = document.createElement('script')
+      script.onload = script.onerror = () => setTimeout(() => done('loaded'), 1000)
+      script.src = 'http://{HOST}:{stranger}/a.js'
+      document.head.append(script)
+    }})"""
+    assert page.js(load) == "script-src-elem"
+
+
 def test_mlflows_pages_work_in_the_browser_that_opened_the_link(page, served):
     page.open(f"{served.mlflow}/#/experiments?workflowType=machine_learning")
     page.wait("document.body.innerText.includes('Default')", "the experiment")

@@ -47,6 +47,13 @@ def test_programs_and_own_pages_pass_by_the_names_of_this_machine(client, host):
     assert client.get("/", headers={"host": host, "sec-fetch-site": "same-origin"}).status_code == 200
 
 
+def test_a_page_may_ask_no_other_server_and_run_no_script_of_one(client):
+    policy = client.get("/docs").headers["content-security-policy"]
+    allowed = {name: set(sources) for name, *sources in (each.split() for each in policy.split("; "))}
+    assert allowed["connect-src"] == {"'self'"}
+    assert not [source for source in allowed["default-src"] if "*" in source or source in ("http:", "https:")]
+
+
 @pytest.mark.parametrize(
     "host",
     [

@@ -119,7 +119,10 @@ def test_cells_of_csv_are_texts():
         ({"inputs": ["a"], "instances": ["a"]}, JSON, 400, "send one of inputs"),
         ({"input": "a"}, JSON, 400, "send one of inputs"),
         ({"inputs": ["a"], "params": {"top_k": 1}}, JSON, 400, "no parameter 'top_k': the model has truncate"),
-        ({"inputs": ["a"], "params": [1]}, JSON, 400, "params is [1]"),
+        *(
+            ({"inputs": ["a"], "params": params}, JSON, 400, f"params is {params!r}")
+            for params in ([1], [], 0, False, "", {"truncate": None})
+        ),
         ({"inputs": ["a"], "params": {"truncate": False}}, JSON, 400, "row 0 is over the limit"),
         ({"dataframe_records": ["a"]}, JSON, 400, "row 0 is 'a': name its texts"),
         ({"dataframe_records": {"text": ["a"]}}, JSON, 400, "send a list"),

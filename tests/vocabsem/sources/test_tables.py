@@ -108,6 +108,9 @@ def test_blank_lines_between_rows_are_rows(tmp_path):
 def test_missing_values_are_empty_and_numbers_are_as_they_are_spelled(tmp_path):
     (path := tmp_path / "a.jsonl").write_text('{"a": null}\n{"a": 1}\n{"a": 1.0}\n{}\n{"a": NaN}\n')
     assert [row for (row,) in rows_of(path, "a")] == ["", "1", "1.0", "", ""]
+    numbers = ["1.10", "1e5", "1e400", "-0.0", "0.12345678901234567890", "123456789012345678901234567890"]
+    path.write_text("".join(f'{{"a": {number}}}\n' for number in numbers))
+    assert [row for (row,) in rows_of(path, "a")] == numbers
     pq.write_table(pa.table({"a": [1.0, float("nan"), None]}), tmp_path / "a.parquet")
     assert [row for (row,) in rows_of(tmp_path / "a.parquet", "a")] == ["1.0", "", ""]
 
