@@ -27,6 +27,7 @@ from tasks.fits import fit_method
 from tasks.metrics import score
 from tasks.models.extensions import keep_method
 from tasks.publish_states import publish_states
+from tasks.publish_token_states import publish_token_states
 from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
@@ -34,9 +35,17 @@ from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
 from tasks.steps.shards import resumed_shards
-from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, TextFitSpec, WordScoresSpec
+from tasks.steps.specs import (
+    AdapterFitSpec,
+    DemonstrationsSpec,
+    ExamplesSpec,
+    TextFitSpec,
+    TokenStatesSpec,
+    WordScoresSpec,
+)
 from tasks.steps.step import Step
 from tasks.text_fits import fit_text_method
+from tasks.token_states import extract_token_shard
 from tasks.word_scores import score_shard
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
@@ -184,7 +193,7 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
         )
 
 
-@logged("states", "word_scores")
+@logged("states", "token_states", "word_scores")
 def extract_states(plan: Plan) -> list[str]:
     """Compute the states, and the scores of words, of every split; finished shards are kept, and one is written while
     the next is computed."""
@@ -198,6 +207,8 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -
     (step,) = steps
     experiment, what = plan.experiment, step.kind.replace("_", " ")
     scores = isinstance(step.spec, WordScoresSpec)
+    of_tokens = isinstance(step.spec, TokenStatesSpec)
+    shard, publish = (extract_token_shard, publish_token_states) if of_tokens else (extract_shard, publish_states)
     rows = prompt_count(plan.home, step.spec)
     spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
     todo = [span for span, entry in spans.items() if entry is None]
@@ -214,13 +225,13 @@ def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -
             if scores:
                 waiting.append(claim(score_shard, plan.home, pair.model, *rest))
             else:
-                waiting.append(claim(extract_shard, plan.home, pair.model, pair.dataset, *rest))
+                waiting.append(claim(shard, plan.home, pair.model, pair.dataset, *rest))
         for future in waiting:
             result_of(future)
     if scores:
         compute(publish_word_scores, plan.home, pair.model, step, rows, experiment.shard_rows)
     else:
-        compute(publish_states, plan.home, step, rows, experiment.shard_rows)
+        compute(publish, plan.home, step, rows, experiment.shard_rows)
 
 
 @logged("anchors")

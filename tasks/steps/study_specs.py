@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from tasks.steps.spec import Key, Spec, keys_of, role
-from tasks.steps.specs import AnchorsSpec, StatesSpec
+from tasks.steps.specs import AnchorsSpec, StatesSpec, TokenStatesSpec
 from vocabsem.states.layers import Pooling
 
 
@@ -13,7 +15,7 @@ class StudyItemsSpec(Spec):
 
     kind: ClassVar[str] = "study_items"
     path_fields: ClassVar[Mapping[str, str]] = {"study": "study", "card": "card", "model": "model"}
-    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states", "token_states", "anchors"})
 
     study: str
     """Registered name."""
@@ -27,6 +29,8 @@ class StudyItemsSpec(Spec):
     """Of the model."""
     states: dict[str, Key]
     """Stored states by dataset/split."""
+    token_states: dict[str, Key] = Field(default_factory=dict)
+    """Those of all tokens, by dataset/split."""
     words: dict[str, tuple[str, ...]]
     """Label words of each data set, in class order."""
     word_tokens: dict[str, str]
@@ -57,11 +61,14 @@ class StudyItemsSpec(Spec):
     @property
     def inputs(self) -> dict[str, str]:
         states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
-        return states | {AnchorsSpec.kind: self.anchors}
+        tokens = {role(TokenStatesSpec.kind, split): key for split, key in self.token_states.items()}
+        return states | tokens | {AnchorsSpec.kind: self.anchors}
 
     @classmethod
     def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {"states": keys_of(payload["inputs"], StatesSpec.kind), "anchors": payload["inputs"][AnchorsSpec.kind]}
+        inputs = payload["inputs"]
+        by_kind = {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, TokenStatesSpec.kind)}
+        return {**by_kind, AnchorsSpec.kind: inputs[AnchorsSpec.kind]}
 
 
 class StudyValuesSpec(Spec):

@@ -27,6 +27,10 @@ class StudyInfo:
         Names of the files that a card gives.
     datasets : bool
         Whether it reads stored states of data sets.
+    tokens : bool
+        Whether these are of every token of a text, not of the last one.
+    dictionaries : bool
+        Whether it trains dictionaries that can be exported.
     params : mapping
         Parameters with their defaults.
     least : mapping
@@ -40,6 +44,8 @@ class StudyInfo:
     seconds: float
     files: tuple[str, ...] = ()
     datasets: bool = False
+    tokens: bool = False
+    dictionaries: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
     revision: int = 1
@@ -81,6 +87,16 @@ _INFOS = MappingProxyType(
                 seconds=160,
                 datasets=True,
                 params={"axes": (8, 16, 32, 64, 128, 256)},
+            ),
+            StudyInfo(
+                name="dictionary",
+                summary="Sparse autoencoders of states of tokens beside PCA, anchors as a dictionary, Gaussian states.",
+                seconds=400,
+                datasets=True,
+                tokens=True,
+                dictionaries=True,
+                params={"features": 2048, "k": 32, "epochs": 6, "shots": (4, 16, 64), "repeats": 5},
+                least={"features": 8, "k": 2},
             ),
             StudyInfo(
                 name="embed",
