@@ -26,7 +26,7 @@ __all__ = ["Settings", "TokenStates", "dictionary_study"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
-MEASURED = 2000  # held-out tokens, evenly spaced, whose reconstruction is measured
+MEASURED = 1000  # held-out tokens, evenly spaced, whose reconstruction is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def dictionary_study(
     settings: Settings,
     sampling: Sampling,
 ) -> tuple[StudyResult, dict[str, Autoencoder]]:
-    """Train dictionaries on the tokens of all data sets, and measure what they explain, tell apart and mean.
+    """Train dictionaries on the tokens of all data sets, and measure what they explain, separate and mean.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def dictionary_study(
     -------
     result : StudyResult
         Of the tokens variance_explained and active_features of each dictionary, alive of those that are trained,
-        two_signed and opposite of abstopk, intervention where there are log-probabilities; of each data set probe_f1.
-        The items are the features that are most active, by their words.
+        two_signed and sign_cosine of abstopk, intervention where there are log-probabilities; of each data set
+        probe_f1. The items are the features that are most active, by their words.
     dictionaries : dict of str to Autoencoder
         By activation.
     """

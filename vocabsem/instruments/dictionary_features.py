@@ -87,10 +87,10 @@ def feature_values(
         shown = shown[energy[shown] > 0]
         nearest = np.argsort(-(dictionary.decoder[shown] @ unit.T), axis=1)[:, :WORDS]
         for rank, (feature, words) in enumerate(zip(shown, nearest, strict=True), 1):
-            found = ", ".join(vocabulary.words[word] for word in words)
+            names = ", ".join(vocabulary.words[word] for word in words)
             at = ", ".join(_sides(codes[name][:, feature], token, vocabulary.words))
             share = float(energy[feature] / energy.sum())
-            items.append(Item(f"features: {name}", layer, rank, share, f"{found} | at {at}"))
+            items.append(Item(f"features: {name}", layer, rank, share, f"{names} | at {at}"))
         if vocabulary.log_probabilities:
             grown = _grown(dictionary, shown, nearest, codes[name], states[moved], vocabulary.log_probabilities)
             values.append(_matched(layer, name, "intervention", grown, sampling))
@@ -139,9 +139,9 @@ def sign_values(layer: int, codes: Floats, null: Floats, vectors: Floats, sampli
 def _matched(layer: int, name: str, metric: str, table: Floats, sampling: Sampling) -> Value:
     """Return the mean of what features (F, F) have with themselves; the null permutes the second of them."""
     own, generator = np.diag(table), sampling.generator(6)
-    interval = sampling.interval(lambda drawn: float(own[drawn].mean()), len(own))
-    rows = np.arange(len(own))
-    null = [table[rows, generator.permutation(len(own))].mean() for _ in range(sampling.null_draws)]
+    interval = sampling.interval(lambda rows: float(own[rows].mean()), len(own))
+    every = np.arange(len(own))
+    null = [table[every, generator.permutation(len(own))].mean() for _ in range(sampling.null_draws)]
     return Value(UNIT, layer, name, metric, float(own.mean()), interval, percentiles(null), len(own))
 
 

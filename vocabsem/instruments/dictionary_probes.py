@@ -59,7 +59,7 @@ def probe_values(
         draws = [_shots(known, count, sampling.generator(4, count, draw)) for draw in range(repeats)]
         for name, (train, test) in given.items():
             for k in (*SPARSE, None) if name == DENSE else SPARSE:
-                scored = [_predicted(train[drawn], test, known[drawn], k, sampling) for drawn in draws]
+                scored = [_predicted(train[labeled], test, known[labeled], k, sampling) for labeled in draws]
                 own = np.stack([each[0] for each in scored])  # (repeats, M)
                 value = float(macro_f1(np.broadcast_to(true, own.shape), own).mean())
                 resampled = np.mean([macro_f1(true[rows], one[rows]) for one in own], axis=0)

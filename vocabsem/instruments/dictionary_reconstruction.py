@@ -35,8 +35,8 @@ def gaussian_rows(rows: Floats, n: int, generator: np.random.Generator) -> Float
     """
     spread, axes = np.linalg.eigh(np.cov(rows, rowvar=False, dtype=np.float64))
     turn = (axes * np.sqrt(spread.clip(0))).T.astype(np.float32)
-    drawn = generator.standard_normal((n, rows.shape[1]), np.float32)
-    return np.asarray(drawn @ turn + rows.mean(axis=0), np.float32)
+    sample = generator.standard_normal((n, rows.shape[1]), np.float32)
+    return np.asarray(sample @ turn + rows.mean(axis=0), np.float32)
 
 
 def reconstruction_errors(
@@ -130,6 +130,6 @@ def mean_value(layer: int, variant: str, metric: str, of: Floats, null: Floats, 
     """
 
     def interval(numbers: Floats) -> tuple[float, float]:
-        return sampling.interval(lambda drawn: float(numbers[drawn].mean()), len(numbers))
+        return sampling.interval(lambda rows: float(numbers[rows].mean()), len(numbers))
 
     return Value(UNIT, layer, variant, metric, float(of.mean()), interval(of), interval(null), len(of))

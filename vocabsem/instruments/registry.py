@@ -35,6 +35,8 @@ class StudyInfo:
         Parameters with their defaults.
     least : mapping
         Smallest value of a parameter; of others any above 0.
+    below : mapping
+        Parameter → another of which it is at most as large.
     revision : int
         Raised when the instrument would give other figures.
     """
@@ -48,6 +50,7 @@ class StudyInfo:
     dictionaries: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
+    below: Mapping[str, str] = field(default_factory=dict)
     revision: int = 1
 
 
@@ -95,8 +98,9 @@ _INFOS = MappingProxyType(
                 datasets=True,
                 tokens=True,
                 dictionaries=True,
-                params={"features": 2048, "k": 32, "epochs": 6, "shots": (4, 16, 64), "repeats": 5},
+                params={"features": 1024, "k": 32, "epochs": 6, "shots": (4, 16, 64), "repeats": 3},
                 least={"features": 8, "k": 2},
+                below={"k": "features"},
             ),
             StudyInfo(
                 name="embed",
@@ -187,6 +191,10 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
             bound = f"of at least {least}" if least else "above 0"
             what, shown = ("a list of numbers", list(default)) if several else ("a number", default)
             raise CardError(f"study {name}: {key} is {value!r}: give {what} {bound}, as in {key}: {shown}")
+    whole = dict(info.params) | dict(params)
+    for key, other in info.below.items():
+        if whole[key] > whole[other]:
+            raise CardError(f"study {name}: {key} is {whole[key]}, and {other} {whole[other]}: give at most as many")
     if set(files) != set(info.files):
         wanted = ", ".join(info.files) or "none"
         raise CardError(

@@ -25,6 +25,7 @@ ACTIVATIONS = ("topk", "abstopk", "batchtopk", "top_afa")
 BATCH = 256  # rows of a step of the training
 PIECE = 1024  # rows that are encoded at a time
 LEARNING_RATE = 5e-3  # of Adam at the start; it falls to 0 on a line
+DENSE = 1 / 16  # share of codes that are not 0 from which a whole product takes less time
 THRESHOLD_MEMORY = 0.99  # share of batchtopk's threshold that a step keeps
 
 
@@ -129,14 +130,14 @@ def train_autoencoder(rows: Floats, activation: str, *, features: int, k: int, e
     )
     encoder, bias, center = decoder.T.clone(), torch.zeros(features), torch.zeros(data.shape[1])
     weights = [each.requires_grad_() for each in (encoder, bias, decoder, center)]
-    optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE, foreach=True)
+    optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE, fused=True)
     steps, threshold = epochs * -(-len(data) // BATCH), 0.0
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     for _ in range(epochs):
         for batch in torch.randperm(len(data), generator=generator).split(BATCH):
             away = data[batch] - center
-            codes = _kept(activation, away @ encoder + bias, away, k)
-            loss = ((codes @ decoder - away) ** 2).sum(1).mean()
+            codes = _kept(activation, away.detach() @ encoder + bias, away, k)
+            loss = ((_decoded(codes, decoder) - away) ** 2).sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -146,9 +147,21 @@ def train_autoencoder(rows: Floats, activation: str, *, features: int, k: int, e
                 if activation == "batchtopk" and (active := codes[codes > 0]).numel():
                     least = float(active.min())
                     threshold = THRESHOLD_MEMORY * threshold + (1 - THRESHOLD_MEMORY) * least if threshold else least
-    found = [each.detach().numpy() for each in weights]
-    return Autoencoder(
-        activation, found[0], found[1] / scale, found[2], mean + found[3] / scale, k, threshold / float(scale)
+    learned = [each.detach().numpy() for each in weights]
+    bias_, center_ = learned[1] / scale, mean + learned[3] / scale
+    return Autoencoder(activation, learned[0], bias_, learned[2], center_, k, threshold / float(scale))
+
+
+def _decoded(codes: "Tensor", decoder: "Tensor") -> "Tensor":
+    """Return codes @ decoder, by the rows of the decoder that they name where these are few."""
+    import torch
+
+    rows, columns = codes.detach().nonzero(as_tuple=True)
+    if len(rows) > DENSE * codes.numel():
+        return codes @ decoder
+    starts = torch.searchsorted(rows, torch.arange(len(codes)))
+    return torch.nn.functional.embedding_bag(
+        columns, decoder, starts, mode="sum", per_sample_weights=codes[rows, columns]
     )
 
 

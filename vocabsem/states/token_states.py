@@ -75,9 +75,9 @@ def extract_tokens(
 
     with parallel_map(device) as map_:
         for rows, copies in zip(batches, map_(run, batches), strict=True):
-            places = np.concatenate([np.arange(ends[row], ends[row + 1]) for row in rows])
+            tokens = np.concatenate([np.arange(ends[row], ends[row + 1]) for row in rows])
             for layer, wait in copies.items():
-                states[layer][places] = wait()
+                states[layer][tokens] = wait()
             progress(len(rows), sum(lengths[row] for row in rows))
     for layer, stored in states.items():
         if not np.isfinite(stored).all():

@@ -57,7 +57,7 @@ def test_what_is_explained_is_above_gaussian_rows_where_directions_were_planted(
 
 
 @pytest.mark.medium
-def test_one_feature_tells_planted_classes_apart(study):
+def test_one_feature_separates_planted_classes(study):
     planted, values, _, _ = study
     value = values["probe_f1", "topk, 1 feature, 8 shots"]
     assert values["probe_f1", "states, whole, 8 shots"].n == 60
@@ -117,7 +117,7 @@ def test_errors_are_those_of_the_definitions():
 def test_intervals_of_what_is_explained_resample_texts():
     """Two texts, of which one is explained and one is not: a resample has both, or one of them twice."""
     errors = {"made": np.array([[0.0, 0, 4, 4], [4, 4, 4, 4], [1, 1, 3, 3]])}
-    explained, active = reconstruction_values(0, errors, errors, np.array([0, 0, 7, 7]), SAMPLING)
-    assert (explained.value, active.value) == (0.5, 2)
-    assert explained.interval == (0, 1)
+    share, active = reconstruction_values(0, errors, errors, np.array([0, 0, 7, 7]), SAMPLING)
+    assert (share.value, active.value) == (0.5, 2)
+    assert share.interval == (0, 1)
     assert active.interval == (1, 3)

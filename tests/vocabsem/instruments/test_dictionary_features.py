@@ -123,9 +123,9 @@ def test_probes_find_a_planted_feature_and_nothing_in_noise():
         *(f"states, {what}, 8 shots" for what in ("1 coordinate", "5 coordinates", "whole")),
         *(f"{name}, {what}, 8 shots" for name in ("planted", "noise") for what in ("1 feature", "5 features")),
     }
-    found = values["planted, 5 features, 8 shots"]
-    assert found.value > 0.9
-    assert found.interval[0] > found.null[1]
+    best = values["planted, 5 features, 8 shots"]
+    assert best.value > 0.9
+    assert best.interval[0] > best.null[1]
     for name in ("noise, 1 feature, 8 shots", "states, whole, 8 shots"):
         assert values[name].value < values[name].null[1] + 0.1
 
