@@ -128,7 +128,10 @@ def train_autoencoder(rows: Floats, activation: str, *, features: int, k: int, e
     decoder = torch.nn.functional.normalize(
         data[first] + 1e-3 * torch.randn(features, data.shape[1], generator=generator)
     )
-    encoder, bias, center = decoder.T.clone(), torch.zeros(features), torch.zeros(data.shape[1])
+    some = data[torch.randperm(len(data), generator=generator)[:BATCH]]
+    made = _kept(activation, some @ decoder.T, some, k) @ decoder
+    encoder = decoder.T * ((made * some).sum() / (made**2).sum())  # features that overlap would add up to too much
+    bias, center = torch.zeros(features), torch.zeros(data.shape[1])
     weights = [each.requires_grad_() for each in (encoder, bias, decoder, center)]
     optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE, fused=True)
     steps, threshold = epochs * -(-len(data) // BATCH), 0.0
