@@ -94,7 +94,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="dictionary",
                 summary="Sparse autoencoders of states of tokens beside PCA, anchors as a dictionary, Gaussian states.",
-                seconds=400,
+                seconds=150,
                 datasets=True,
                 tokens=True,
                 dictionaries=True,
