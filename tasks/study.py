@@ -49,7 +49,10 @@ def run_study(
     values = pa.Table.from_pylist([_row(value, items.spec.seed) for value in result.values], VALUES)
     facts = StudyFacts(seconds=round(time.perf_counter() - began, 3))
     lake = Lake(home)
-    items.publish(lake, _table(result.items), StudyFacts(seconds=0))
+    listed = items.partition(lake)
+    written = [listed.write_table("part-0.parquet", _table(result.items))]
+    written += [listed.write_bytes(name, content) for name, content in result.files.items()]
+    items.publish(lake, written, StudyFacts(seconds=0))
     figures = np.stack([values[name].to_numpy() for name in NUMBERS])
     step.publish(lake, values, facts, [finite(figures, "figures, ends of intervals and of nulls")])
     return step.key

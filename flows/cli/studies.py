@@ -19,9 +19,13 @@ def study(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="SVG picture to write: the figures by layer, with their nulls.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the trained dictionaries, one in each, as SAE Lens reads them."),
+    ] = None,
 ) -> None:
     """Measure a study of a model and print its figures, each with a 95 % interval and beside its null. Resumable."""
-    from flows.cli.studies_view import print_study
+    from flows.cli.studies_view import export_dictionaries, print_study, require_dictionaries
     from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
     from flows.planning.study import make_study_plan
@@ -32,10 +36,15 @@ def study(
     from warehouse.catalog.export import render
 
     home, overrides = Home.find(), parse_overrides(settings or [])
-    plan = make_study_plan(load_study(card, overrides), home, find_data_dir(data_dir))
+    study_card = load_study(card, overrides)
+    if export:
+        require_dictionaries(study_card)
+    plan = make_study_plan(study_card, home, find_data_dir(data_dir))
     require_files(plan.unfetched, plan.home.cache)
     key = plan.steps[-1].key if plan.done and plan.steps else _run(home, card, overrides, data_dir)
     rows = reads.study_values(home, key)
+    if export:
+        export_dictionaries(home, key, export)
     if figure:
         write_page(figure, study_picture(rows.to_pylist()))
     if form == "table":

@@ -1,11 +1,19 @@
-"""Print the figures of a study: a table for each thing that is measured, each figure beside its null."""
+"""Print the figures of a study, a table for each thing that is measured; export the dictionaries that it trained."""
 
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from flows.cli.console import console, print_grid
+from flows.planning.study_card import StudyCard
+from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
+from vocabsem.errors import BadInput
+from vocabsem.instruments.registry import study_info, study_infos
+from vocabsem.instruments.sae_layout import export_sae
+from warehouse.home import Home
+from warehouse.lake.partition import Lake
 
 NUMBERS = ("value", "95 % interval", "null", "n")
 NOTE = (
@@ -35,3 +43,22 @@ def print_study(rows: Sequence[dict[str, Any]], description: str) -> None:
         ]
         print_grid(out, f"{unit}: {metric}", ("vectors", "layer"), NUMBERS, lines)
     out.print(NOTE)
+
+
+def require_dictionaries(card: StudyCard) -> None:
+    """Raise BadInput for a study that trains no dictionaries."""
+    if not study_info(card.study).dictionaries:
+        having = [name for name, info in study_infos().items() if info.dictionaries]
+        raise BadInput(f"study {card.study!r} trains no dictionaries to export: name {' or '.join(having)}")
+
+
+def export_dictionaries(home: Home, key: str, folder: Path) -> None:
+    """Write the dictionaries of a study, by the key of its figures, each to a folder of its name."""
+    lake = Lake(home)
+    values = next(manifest for manifest in lake.manifests(StudyValuesSpec.kind) if manifest.key == key)
+    items = lake.partition(StudyItemsSpec.kind, values.inputs[StudyItemsSpec.kind], **values.coordinates)
+    manifest = items.manifest()
+    for entry in manifest.files if manifest else ():
+        if not entry.is_part:
+            file = items.file(entry.name)
+            export_sae(file, folder / file.stem)

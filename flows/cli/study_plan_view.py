@@ -27,8 +27,8 @@ def show_study_plan(card: str, settings: list[str], data_dir: str | None, *, as_
     """Print what the study has still to do and about how long that takes."""
     plan = make_study_plan(load_study(card, parse_overrides(settings)), Home.find(), find_data_dir(data_dir))
     cost = study_cost(plan)
-    missing = [step.kind for step in plan.data.missing() if step.kind in ("examples", "states")] if plan.data else []
-    counts = {kind: missing.count(kind) for kind in ("examples", "states")}
+    missing = [step.kind for step in plan.data.missing()] if plan.data else []
+    counts = {"examples": missing.count("examples"), "states": missing.count("states") + missing.count("token_states")}
     if as_json:
         page = {"study": plan.card.study, "done": plan.done, "to_fetch": plan.unfetched, "missing": counts}
         page |= {"states_seconds": cost.states, "study_seconds": cost.study, "measured": cost.measured}

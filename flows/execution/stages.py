@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from flows.execution.activity import activity
+from flows.execution.extraction import extract_split
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.flow_run import logged
 from flows.execution.progress import progress
 from flows.execution.turns import turn
-from flows.execution.workers import compute, concurrently, result_of, slots, submit, worker_memory
-from flows.planning.memory import extraction_bytes, require_memory, solving_bytes, weight_bytes
+from flows.execution.workers import compute, concurrently, worker_memory
+from flows.planning.memory import require_memory, solving_bytes, weight_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
 from tasks.anchors import build_anchors
 from tasks.comparisons import compare
@@ -26,18 +27,12 @@ from tasks.finetuning import tune_method
 from tasks.fits import fit_method
 from tasks.metrics import score
 from tasks.models.extensions import keep_method
-from tasks.publish_states import publish_states
-from tasks.publish_word_scores import publish_word_scores
-from tasks.states import extract_shard
 from tasks.steps.facts import ExamplesFacts, facts_of
-from tasks.steps.lake_reads import prompt_count
 from tasks.steps.progress import ProgressFile
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
-from tasks.steps.shards import resumed_shards
-from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, TextFitSpec, WordScoresSpec
+from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, TextFitSpec
 from tasks.steps.step import Step
 from tasks.text_fits import fit_text_method
-from tasks.word_scores import score_shard
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.lake.manifest import REJECTED
@@ -50,7 +45,6 @@ MAKERS = {
 }  # which command makes what
 S = TypeVar("S", bound=Step[Any])
 Work = Callable[[Plan, ModelDatasetPlan, list[Any]], None]  # which of the pair's steps to do
-IN_FLIGHT = 2  # shards at a time for each slot: one is in the model while the other is written
 
 
 def require(plan: Plan, *kinds: str) -> None:
@@ -184,43 +178,14 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
         )
 
 
-@logged("states", "word_scores")
+@logged("states", "token_states", "word_scores")
 def extract_states(plan: Plan) -> list[str]:
     """Compute the states, and the scores of words, of every split; finished shards are kept, and one is written while
     the next is computed."""
     steps = unique((step, pair) for pair in plan.pairs for step in pair.extracted)
     for step, pair in steps:
-        _each(plan, pair, [step], _extract_split)
+        _each(plan, pair, [step], extract_split)
     return [step.key for step, _ in steps]
-
-
-def _extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -> None:
-    (step,) = steps
-    experiment, what = plan.experiment, step.kind.replace("_", " ")
-    scores = isinstance(step.spec, WordScoresSpec)
-    rows = prompt_count(plan.home, step.spec)
-    spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
-    todo = [span for span, entry in spans.items() if entry is None]
-    kept = rows - sum(stop - start for start, stop in todo)
-    with progress(f"{what} of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
-        file.advance(kept)
-        waiting: list[Any] = []
-        for span in todo:
-            if len(waiting) == IN_FLIGHT * slots():
-                result_of(waiting.pop(0))
-            memory = extraction_bytes(pair.model, step.spec, span[1] - span[0])
-            claim = partial(submit, device=experiment.device, memory=memory)
-            rest = (step, *span, experiment.device, file)
-            if scores:
-                waiting.append(claim(score_shard, plan.home, pair.model, *rest))
-            else:
-                waiting.append(claim(extract_shard, plan.home, pair.model, pair.dataset, *rest))
-        for future in waiting:
-            result_of(future)
-    if scores:
-        compute(publish_word_scores, plan.home, pair.model, step, rows, experiment.shard_rows)
-    else:
-        compute(publish_states, plan.home, step, rows, experiment.shard_rows)
 
 
 @logged("anchors")

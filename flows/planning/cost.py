@@ -177,8 +177,7 @@ def _all_tokens(spec: SplitSpec, prompts: int, tokens: int) -> int:
         return tokens * (spec.options if spec.words else 1)
     if isinstance(spec, WordScoresSpec):
         return tokens + prompts * round(sum(map(len, spec.words)) / CHARACTERS_A_TOKEN)
-    assert isinstance(spec, StatesSpec)
-    return tokens * (2 if reads_twice(spec.layers, spec.pooling) else 1)
+    return tokens * (2 if isinstance(spec, StatesSpec) and reads_twice(spec.layers, spec.pooling) else 1)
 
 
 def _prompts_and_tokens(characters: np.ndarray, spec: SplitSpec) -> tuple[np.ndarray, np.ndarray]:

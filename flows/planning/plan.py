@@ -35,6 +35,7 @@ from tasks.steps.specs import (
     StatesRef,
     StatesSpec,
     TextFitSpec,
+    TokenStatesSpec,
     WordScoresFitSpec,
     WordScoresSpec,
 )
@@ -68,11 +69,12 @@ class ModelDatasetPlan:
     fits: list[PlannedFit]
     compared: list[Step[ComparisonsSpec]]
     """The step of each number of shots at which there is something to compare."""
+    token_states: dict[str, Step[TokenStatesSpec]] = field(default_factory=dict)
 
     @property
     def extracted(self) -> list[Step[SplitSpec]]:
         """All that is computed from prompts."""
-        return [*self.states.values(), *self.word_scores.values()]
+        return [*self.states.values(), *self.token_states.values(), *self.word_scores.values()]
 
     @property
     def reads_label_tokens(self) -> bool:

@@ -11,7 +11,7 @@ from flows.planning.plan import Plan, make_plan
 from flows.planning.study_card import StudyCard
 from tasks.models.loaded import require_causal
 from tasks.steps.facts import StudyFacts, facts_of
-from tasks.steps.specs import AnchorsSpec
+from tasks.steps.specs import AnchorsSpec, StatesSpec, TokenStatesSpec
 from tasks.steps.step import Step
 from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from tasks.views.calibration import Calibration
@@ -90,11 +90,19 @@ def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home,
     plan = make_plan(experiment, home, data_dir)
     for dataset, _, why in plan.left_out:
         raise CardError(f"study {card.name!r} reads one label a text, and dataset {dataset!r} has others: {why}")
-    pairs = [
-        replace(pair, states={split: pair.states[split] for split in SPLITS}, fits=[], compared=[])
-        for pair in plan.pairs
-    ]
+    pairs = []
+    for pair in plan.pairs:
+        steps = {split: pair.states[split] for split in SPLITS}
+        pairs.append(replace(pair, states=steps, fits=[], compared=[]))
+        if study_info(card.study).tokens:
+            tokens = {split: _of_all_tokens(step) for split, step in steps.items()}
+            pairs[-1] = replace(pairs[-1], states={}, token_states=tokens)
     return replace(plan, pairs=pairs)
+
+
+def _of_all_tokens(step: Step[StatesSpec]) -> Step[TokenStatesSpec]:
+    """Return the step of the states of all tokens of the same prompts."""
+    return Step(TokenStatesSpec(**step.spec.model_dump(exclude={"pooling"})))
 
 
 def _steps(
@@ -109,6 +117,7 @@ def _steps(
             digest=digest,
             anchors=anchors.key,
             states={f"{p.dataset.name}/{split}": step.key for p in pairs for split, step in p.states.items()},
+            token_states={f"{p.dataset.name}/{split}": s.key for p in pairs for split, s in p.token_states.items()},
             words={p.dataset.name: tuple(p.dataset.label_words) for p in pairs},
             word_tokens={p.dataset.name: p.dataset.word_tokens for p in pairs},
             hashes=dict(hashes),

@@ -152,6 +152,14 @@ class StatesFacts(PromptFacts):
     norm: NormFacts
 
 
+class TokenStatesFacts(PromptFacts):
+    """How the states of all tokens of a split were computed."""
+
+    layers: tuple[int, ...]
+    texts: int
+    norm: NormFacts
+
+
 class WordScoresFacts(PromptFacts):
     """How the words after the prompts of a split were scored."""
 

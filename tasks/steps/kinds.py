@@ -12,6 +12,7 @@ from tasks.steps.specs import (
     StatesFitSpec,
     StatesSpec,
     TextFitSpec,
+    TokenStatesSpec,
     WordScoresFitSpec,
     WordScoresSpec,
 )
@@ -22,6 +23,7 @@ KINDS = (
     AnchorsSpec,
     DemonstrationsSpec,
     StatesSpec,
+    TokenStatesSpec,
     WordScoresSpec,
     FitSpec,
     MetricsSpec,

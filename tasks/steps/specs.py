@@ -129,6 +129,18 @@ class StatesSpec(SplitSpec):
         return hidden_size * len(self.layers)
 
 
+class TokenStatesSpec(SplitSpec):
+    """The hidden states of every token of the prompts of one split, rounded to bfloat16."""
+
+    kind: ClassVar[str] = "token_states"
+
+    layers: tuple[int, ...]
+    """Layers stored; 0 is the embedding output."""
+
+    def columns(self, hidden_size: int) -> int:
+        return hidden_size * len(self.layers) * self.max_tokens
+
+
 class WordScoresSpec(SplitSpec):
     """The exact log-probabilities of label words, or of each row's own options, after the prompts of one split."""
 

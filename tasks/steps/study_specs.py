@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from tasks.steps.spec import Key, Spec
-from tasks.steps.specs import AnchorsSpec, StatesSpec
+from tasks.steps.specs import AnchorsSpec, StatesSpec, TokenStatesSpec
 from vocabsem.states.layers import Pooling
 from warehouse.roles import Role, keys_of
 
@@ -14,7 +16,7 @@ class StudyItemsSpec(Spec):
 
     kind: ClassVar[str] = "study_items"
     path_fields: ClassVar[Mapping[str, str]] = {"study": "study", "card": "card", "model": "model"}
-    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states", "token_states", "anchors"})
 
     study: str
     """Registered name."""
@@ -28,6 +30,8 @@ class StudyItemsSpec(Spec):
     """Of the model."""
     states: dict[str, Key]
     """Stored states by dataset/split."""
+    token_states: dict[str, Key] = Field(default_factory=dict)
+    """Those of all tokens, by dataset/split."""
     words: dict[str, tuple[str, ...]]
     """Label words of each data set, in class order."""
     word_tokens: dict[str, str]
@@ -58,11 +62,13 @@ class StudyItemsSpec(Spec):
     @property
     def inputs(self) -> dict[str, str]:
         states = {str(Role(StatesSpec.kind, split)): key for split, key in self.states.items()}
-        return states | {AnchorsSpec.kind: self.anchors}
+        tokens = {str(Role(TokenStatesSpec.kind, split)): key for split, key in self.token_states.items()}
+        return states | tokens | {AnchorsSpec.kind: self.anchors}
 
     @classmethod
     def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {"states": keys_of(inputs, StatesSpec.kind), "anchors": inputs[Role(AnchorsSpec.kind)]}
+        by_kind = {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, TokenStatesSpec.kind)}
+        return {**by_kind, "anchors": inputs[Role(AnchorsSpec.kind)]}
 
 
 class StudyValuesSpec(Spec):

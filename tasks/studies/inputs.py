@@ -11,6 +11,7 @@ from tasks.models.label_space import label_space
 from tasks.models.loaded import inference, loaded, tokenizing
 from tasks.steps.lake_reads import Rows, read_states
 from tasks.steps.study_specs import StudyItemsSpec
+from tasks.steps.token_reads import TokenRows, read_token_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.instruments.base import Sampling
 from vocabsem.label_space import LabelSpace
@@ -87,6 +88,11 @@ class Inputs:
         ids, labels, states = rows
         width = states.shape[1] // len(self.spec.layers)
         return ids, labels, {layer: states[:, width * i : width * (i + 1)] for i, layer in enumerate(self.spec.layers)}
+
+    def stored_tokens(self, dataset: str, split: str) -> TokenRows:
+        """Return the states of all tokens of a split."""
+        key = self.spec.token_states[f"{dataset}/{split}"]
+        return read_token_states(self.home, self.model.name, dataset, split, key, self.spec.layers)
 
     def label_space(self, dataset: str) -> LabelSpace:
         """Return anchors and head rows of a data set's label words."""

@@ -21,8 +21,8 @@ ITEM = Item("pairs", None, 1, -0.5, "a, b")
 def publish(tmp_path, monkeypatch):
     """Publishes what an instrument is made to find, with the seed 7; returns the lake and the steps."""
 
-    def run(*values, items=(ITEM,)):
-        measured = SimpleNamespace(measure=lambda inputs: StudyResult(values, items))
+    def run(*values, items=(ITEM,), files=None):
+        measured = SimpleNamespace(measure=lambda inputs: StudyResult(values, items, files or {}))
         monkeypatch.setattr(study, "import_module", {"tasks.studies.lexicon": measured}.__getitem__)
         fixed = {"states": {}, "words": {}, "word_tokens": {}, "hashes": {}, "templates": {}, "params": {}}
         numbers = {"layers": (3,), "max_tokens": 8, "seed": 7, "resamples": 100, "null_draws": 20, "revision": 1}
@@ -66,3 +66,12 @@ def test_figures_that_are_not_finite_are_not_published(publish, tmp_path, change
     with pytest.raises(CheckFailed, match="1 of 10 figures, ends of intervals and of nulls are not"):
         publish(VALUE, Value(**{**vars(VALUE), **changed}))
     assert not list(Lake(Home(tmp_path / "home")).manifests("study_values"))
+
+
+def test_files_lie_with_the_items_and_are_no_rows_of_them(publish):
+    lake, listed, _ = publish(VALUE, files={"topk-layer-3.safetensors": b"weights"})
+    partition = listed.partition(lake)
+    assert partition.file("topk-layer-3.safetensors").read_bytes() == b"weights"
+    assert [entry.name for entry in partition.manifest().files] == ["part-0.parquet", "topk-layer-3.safetensors"]
+    assert partition.manifest().rows == len(partition.table()) == 1
+    partition.verify()

@@ -1,7 +1,7 @@
 """What every instrument reads and returns: spaces of vectors; figures with an interval and a null, ranked items."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,10 +100,13 @@ class StudyResult:
         Its figures.
     items : tuple of Item
         Its ranked lists.
+    files : mapping of str to bytes
+        What else it made, by file name.
     """
 
     values: tuple[Value, ...]
     items: tuple[Item, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,16 @@ class StudyInfo:
         Names of the files that a card gives.
     datasets : bool
         Whether it reads stored states of data sets.
+    tokens : bool
+        Whether these are of every token of a text, not of the last one.
+    dictionaries : bool
+        Whether it trains dictionaries that can be exported.
     params : mapping
         Parameters with their defaults.
     least : mapping
         Smallest value of a parameter; of others any above 0.
+    below : mapping
+        Parameter → another of which it is at most as large.
     revision : int
         Raised when the instrument would give other figures.
     """
@@ -40,8 +46,11 @@ class StudyInfo:
     seconds: float
     files: tuple[str, ...] = ()
     datasets: bool = False
+    tokens: bool = False
+    dictionaries: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
+    below: Mapping[str, str] = field(default_factory=dict)
     revision: int = 1
 
 
@@ -81,6 +90,17 @@ _INFOS = MappingProxyType(
                 seconds=160,
                 datasets=True,
                 params={"axes": (8, 16, 32, 64, 128, 256)},
+            ),
+            StudyInfo(
+                name="dictionary",
+                summary="Sparse autoencoders of states of tokens beside PCA, anchors as a dictionary, Gaussian states.",
+                seconds=150,
+                datasets=True,
+                tokens=True,
+                dictionaries=True,
+                params={"features": 1024, "k": 32, "epochs": 6, "shots": (4, 16, 64), "repeats": 3},
+                least={"features": 8, "k": 2},
+                below={"k": "features"},
             ),
             StudyInfo(
                 name="embed",
@@ -171,6 +191,10 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
             bound = f"of at least {least}" if least else "above 0"
             what, shown = ("a list of numbers", list(default)) if several else ("a number", default)
             raise CardError(f"study {name}: {key} is {value!r}: give {what} {bound}, as in {key}: {shown}")
+    whole = dict(info.params) | dict(params)
+    for key, other in info.below.items():
+        if whole[key] > whole[other]:
+            raise CardError(f"study {name}: {key} is {whole[key]}, and {other} {whole[other]}: give at most as many")
     if set(files) != set(info.files):
         wanted = ", ".join(info.files) or "none"
         raise CardError(

@@ -17,6 +17,7 @@ from tasks.steps.specs import (
     StatesFitSpec,
     StatesRef,
     StatesSpec,
+    TokenStatesSpec,
     WordScoresFitSpec,
     WordScoresSpec,
 )
@@ -226,7 +227,10 @@ def test_a_key_is_the_hash_of_the_payload_and_ignores_its_order():
     assert not changed(settings=dict(reversed(GIVEN["settings"].items())))
 
 
-@pytest.mark.parametrize("kind", [spec.kind for spec in KINDS if spec not in (DemonstrationsSpec, WordScoresSpec)])
+APART = (DemonstrationsSpec, TokenStatesSpec, WordScoresSpec)  # that the chain has not
+
+
+@pytest.mark.parametrize("kind", [spec.kind for spec in KINDS if spec not in APART])
 def test_a_new_version_of_a_step_changes_it_and_what_follows(kind, monkeypatch):
     before = {kind: step.key for kind, step in chain().items()}
     spec = type(chain()[kind].spec)
@@ -261,6 +265,8 @@ def test_a_spec_reads_back_equal_from_its_manifest(tmp_path):
     several = (
         *(step.spec for step in chain().values()),
         states.model_copy(update={"demonstrations": "d" * 64}),
+        TokenStatesSpec(**of, **prompts, split="test", layers=(2, 3)),
+        chain()["study_items"].spec.model_copy(update={"token_states": {"made/test": "e" * 64}}),
         DemonstrationsSpec(**of, **prompts, per_class="fit", random_state=3, context=512, words=("bad",), order=2),
         fit.model_copy(update={"states": refs, "temperature": 5, "on_insufficient": "use_all"}),
         AdapterFitSpec.model_validate(of | prompts | adapter | {"temperature": True}),
@@ -269,6 +275,14 @@ def test_a_spec_reads_back_equal_from_its_manifest(tmp_path):
     )
     for spec in several:
         assert spec_of(published(Step(spec), tmp_path)) == spec
+
+
+def test_states_of_tokens_are_an_input_of_a_study_and_change_no_key_of_one_without():
+    spec = chain()["study_items"].spec
+    assert "token_states" not in str(spec.canonical())
+    read = Step(spec.model_copy(update={"token_states": {"made/test": "e" * 64}}))
+    assert read.inputs["token_states:made/test"] == "e" * 64
+    assert read.key != Step(spec).key
 
 
 def test_the_states_of_a_seed_are_those_with_its_demonstrations_and_those_without():

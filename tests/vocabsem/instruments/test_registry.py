@@ -62,6 +62,13 @@ def test_what_a_study_cannot_use_is_refused(params, files, datasets, message):
         check_study("lexicon", params, files, datasets)
 
 
+@pytest.mark.parametrize("params", [{"k": 1025}, {"features": 16}])
+def test_a_row_has_no_more_features_than_there_are(params):
+    with pytest.raises(CardError, match=r"study dictionary: k is \d+, and features \d+: give at most as many"):
+        check_study("dictionary", params, {}, True)
+    check_study("dictionary", params | {"k": 16}, {}, True)
+
+
 def test_the_least_value_of_a_parameter_is_taken():
     info = study_info("lexicon")
     assert info.least.keys() <= info.params.keys()

@@ -45,3 +45,10 @@ from lake.studied
 where study = 'embed'
 order by card, model, unit, metric, variant, layer;
 comment on view study_embed is 'Agreement of cosines of documents with people, clean and with errors; the null permutes the documents.';
+
+create or replace view study_dictionary as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'dictionary'
+order by card, model, unit, metric, variant, layer;
+comment on view study_dictionary is 'Sparse dictionaries of states of tokens; the null is trained on Gaussian states, or permutes features or labels.';

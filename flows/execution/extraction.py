@@ -1,0 +1,53 @@
+"""What is stored of the prompts of a split, shard by shard: states of last tokens or of all, scores of words."""
+
+from functools import partial
+from typing import Any
+
+from flows.execution.progress import progress
+from flows.execution.workers import compute, result_of, slots, submit
+from flows.planning.memory import extraction_bytes
+from flows.planning.plan import ModelDatasetPlan, Plan
+from tasks.publish_states import publish_states
+from tasks.publish_token_states import publish_token_states
+from tasks.publish_word_scores import publish_word_scores
+from tasks.states import extract_shard
+from tasks.steps.lake_reads import prompt_count
+from tasks.steps.shards import resumed_shards
+from tasks.steps.specs import TokenStatesSpec, WordScoresSpec
+from tasks.steps.step import Step
+from tasks.token_states import extract_token_shard
+from tasks.word_scores import score_shard
+
+IN_FLIGHT = 2  # shards at a time for each slot: one is in the model while the other is written
+
+
+def extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -> None:
+    """Compute the shards of a split that are missing, a task each, and publish all."""
+    (step,) = steps
+    experiment, what = plan.experiment, step.kind.replace("_", " ")
+    scores = isinstance(step.spec, WordScoresSpec)
+    of_tokens = isinstance(step.spec, TokenStatesSpec)
+    shard, publish = (extract_token_shard, publish_token_states) if of_tokens else (extract_shard, publish_states)
+    rows = prompt_count(plan.home, step.spec)
+    spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
+    todo = [span for span, entry in spans.items() if entry is None]
+    kept = rows - sum(stop - start for start, stop in todo)
+    with progress(f"{what} of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
+        file.advance(kept)
+        waiting: list[Any] = []
+        for span in todo:
+            if len(waiting) == IN_FLIGHT * slots():
+                result_of(waiting.pop(0))
+            memory = extraction_bytes(pair.model, step.spec, span[1] - span[0])
+            claim = partial(submit, device=experiment.device, memory=memory)
+            rest = (step, *span, experiment.device, file)
+            if scores:
+                waiting.append(claim(score_shard, plan.home, pair.model, *rest))
+            else:
+                waiting.append(claim(shard, plan.home, pair.model, pair.dataset, *rest))
+        for future in waiting:
+            result_of(future)
+    if scores:
+        compute(publish_word_scores, plan.home, pair.model, step, rows, experiment.shard_rows)
+    else:
+        compute(publish, plan.home, step, rows, experiment.shard_rows)
