@@ -19,7 +19,16 @@ LOGISTIC = {
     "max_iter": 300,
 }
 LOGISTIC_POSITIVE = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")
-ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
+ADAPTER = {
+    "batch_size": 16,
+    "validation_fraction": 0.2,
+    "max_validation_rows": 256,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+}
+ADAPTER_POSITIVE = (
+    *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows", "max_grad_norm"),
+)
 BUILT_IN = (
     MethodInfo(
         name="zero_shot",
@@ -110,6 +119,7 @@ BUILT_IN = (
             "stacking_weights": (0.2, 0.5),
             "stacking_alpha": 15.0,
             "sharpness_deviation": 0.5,
+            "class_balance": 0.5,
             "cv": 5,
         },
     ),
@@ -248,7 +258,7 @@ BUILT_IN = (
         family="adapters",
         models=("causal",),
         trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER, "rank", "alpha"),
+        positive=(*ADAPTER_POSITIVE, "rank", "alpha"),
         params={"steps": 200, "stops": 5, "learning_rates": (3e-4, 1e-3, 3e-3), **ADAPTER, "rank": 8, "alpha": 16},
     ),
     MethodInfo(
@@ -258,7 +268,7 @@ BUILT_IN = (
         family="adapters",
         models=("causal",),
         trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER),
+        positive=ADAPTER_POSITIVE,
         params={"steps": 200, "stops": 5, "learning_rates": (3e-3, 1e-2, 3e-2), **ADAPTER},
     ),
 )

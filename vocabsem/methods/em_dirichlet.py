@@ -10,8 +10,8 @@ from vocabsem.methods._standardized import PriorMethod
 
 __all__ = ["EMDirichlet"]
 
-FLOOR = 1e-6  # added to probabilities, whose logarithms are averaged
-LARGEST = 1e4  # of a concentration: a class without spread has no maximum
+FLOOR = 1e-6  # numerical: added to probabilities, whose logarithms are averaged
+MAX_CONCENTRATION = 1e4  # numerical: a class without spread has no maximum
 
 
 class EMDirichlet(PriorMethod):
@@ -108,7 +108,7 @@ def _fit_dirichlet(mean_log: Floats, start: Floats) -> NDArray[np.float64]:
     """Return a (C, C) whose row c has ψ(a) − ψ(Σ a) = mean_log (C,), nearly: twenty fixed-point steps."""
     a = np.asarray(start, np.float64)
     for _ in range(20):
-        a = np.clip(_inverse_digamma(digamma(a.sum(axis=1, keepdims=True)) + mean_log), 1e-3, LARGEST)
+        a = np.clip(_inverse_digamma(digamma(a.sum(axis=1, keepdims=True)) + mean_log), 1e-3, MAX_CONCENTRATION)
     return a
 
 

@@ -134,7 +134,7 @@ class MethodAttributes:
     fixed_width: ClassVar[bool] = True
     takes_layers: ClassVar[bool] = False
     takes_random_state: ClassVar[bool] = False
-    reads_vocabulary: bool = False  # an instance may say otherwise
+    reads_vocabulary: ClassVar[bool] = False
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
     reads_answers_alone: ClassVar[bool] = False
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")

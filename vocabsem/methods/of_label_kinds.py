@@ -30,7 +30,7 @@ OF_LABEL_KINDS = (
         takes_random_state=True,
         label_kinds=("ordinal",),
         choices={"targets": ("both", *TARGETS, "none")},
-        positive=("intercept_scaling", "alphas", "prior_smoothing"),
+        positive=("intercept_scaling", "alphas", "prior_smoothing", "sharpness", "sharpness_deviation"),
         params={
             "targets": "anchors",
             "layers": 1,
@@ -38,6 +38,8 @@ OF_LABEL_KINDS = (
             "alphas": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
             "prior_weights": (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
             "prior_smoothing": 0.02,
+            "sharpness": 2.0,
+            "sharpness_deviation": 1.0,
         },
     ),
     MethodInfo(
@@ -51,8 +53,8 @@ OF_LABEL_KINDS = (
         takes_random_state=True,
         label_kinds=("multi",),
         choices={"targets": ("both", *TARGETS, "none")},
-        positive=("alphas", "prior_smoothing"),
-        params=AROUND_WORDS,
+        positive=("alphas", "prior_smoothing", "sharpness", "sharpness_deviation"),
+        params={**AROUND_WORDS, "sharpness": 2.0, "sharpness_deviation": 1.0},
     ),
     MethodInfo(
         name="ridge_regression",

@@ -6,9 +6,25 @@ from vocabsem.methods.info import MethodInfo
 __all__ = ["RIVALS"]
 
 RIDGE = {"alphas": tuple(10 ** (power / 4) for power in range(21)), "alpha_prior": 300.0, "sharpness_prior": 5.0}
-AROUND = {"alphas": (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01), "cv": 5, "max_iter": 200}
+AROUND = {
+    "alphas": (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
+    "cv": 5,
+    "max_leave_one_out": 16,
+    "intercept_alpha": 0.01,
+    "tol": 1e-9,
+    "max_iter": 200,
+}
 WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+SHARPENING = {"sharpness": 0.6, "sharpness_deviation": 0.5}
 SELF_TRAINING = {"rounds": 1, "pseudo_label_sharpness": 3.0}
+TRANSCLIP = {
+    "max_iter": 10,
+    "n_updates": 5,
+    "n_neighbors": 3,
+    "n_confident": 8,
+    "density_divisor": 50.0,
+    "labeled_prior_weight": 0.5,
+}
 RIVALS = (
     MethodInfo(
         name="gda_prior",
@@ -17,7 +33,8 @@ RIVALS = (
         temperature_folds=0,
         takes_layers=True,
         fit_copies=(12.0, 3.0),
-        params={"layers": 1, "weights": WEIGHTS},
+        positive=tuple(SHARPENING),
+        params={"layers": 1, "weights": WEIGHTS, **SHARPENING},
     ),
     MethodInfo(
         name="tip_adapter",
@@ -26,8 +43,8 @@ RIVALS = (
         temperature_folds=0,
         takes_layers=True,
         fit_copies=(5.0, 3.0),
-        positive=("betas",),
-        params={"layers": 1, "betas": (0.5, 1.0, 2.0, 5.5, 10.0), "weights": WEIGHTS},
+        positive=("betas", *SHARPENING),
+        params={"layers": 1, "betas": (0.5, 1.0, 2.0, 5.5, 10.0), "weights": WEIGHTS, **SHARPENING},
     ),
     MethodInfo(
         name="lp_plus_plus",
@@ -35,8 +52,8 @@ RIVALS = (
         target="vocabsem.methods.lp_plus_plus:LPPlusPlus",
         takes_layers=True,
         fit_copies=(10.0, 3.0),
-        positive=("multiplier_alpha", "alphas", "cv", "max_iter"),
-        params={"layers": 1, "multiplier_alpha": 1.0, **AROUND},
+        positive=("multiplier_alpha", "alphas", "cv", "max_iter", "sharpness"),
+        params={"layers": 1, "multiplier_alpha": 1.0, **AROUND, "sharpness": 0.6},
     ),
     MethodInfo(
         name="clap",
@@ -44,8 +61,8 @@ RIVALS = (
         target="vocabsem.methods.clap:CLAP",
         takes_layers=True,
         fit_copies=(10.0, 3.0),
-        positive=("alphas", "cv", "max_iter"),
-        params={"layers": 1, **AROUND},
+        positive=("alphas", "cv", "max_iter", *SHARPENING),
+        params={"layers": 1, **AROUND, **SHARPENING},
     ),
     MethodInfo(
         name="ridge_prior",
@@ -54,8 +71,8 @@ RIVALS = (
         temperature_folds=0,
         takes_layers=True,
         fit_copies=(6.0, 3.0),
-        positive=("alphas", "alpha_prior"),
-        params={"layers": 1, "alphas": RIDGE["alphas"], "alpha_prior": 300.0, "weights": WEIGHTS},
+        positive=("alphas", "alpha_prior", *SHARPENING),
+        params={"layers": 1, "alphas": RIDGE["alphas"], "alpha_prior": 300.0, "weights": WEIGHTS, **SHARPENING},
     ),
     MethodInfo(
         name="gaussian_em",
@@ -117,8 +134,8 @@ RIVALS = (
         works_without_labels=True,
         takes_layers=True,
         fit_copies=(8.0, 10.0),
-        positive=("sharpness", "gammas", "max_iter"),
-        params={"layers": 1, "sharpness": 2.0, "gammas": (0.002, 0.01, 0.02, 0.2), "max_iter": 10},
+        positive=("sharpness", "gammas", *TRANSCLIP),
+        params={"layers": 1, "sharpness": 2.0, "gammas": (0.002, 0.01, 0.02, 0.2), **TRANSCLIP},
     ),
     MethodInfo(
         name="prototypical_calibration",
@@ -140,8 +157,8 @@ RIVALS = (
         learns_from_unlabeled=True,
         takes_layers=True,
         fit_copies=(8.0, 8.0),
-        positive=("n_neighbors", "alpha", "max_iter"),
-        params={"layers": 1, "n_neighbors": 7, "alpha": 0.2, "max_iter": 200},
+        positive=("n_neighbors", "alpha", "max_iter", "smoothing"),
+        params={"layers": 1, "n_neighbors": 7, "alpha": 0.2, "max_iter": 200, "smoothing": 1e-4},
     ),
     MethodInfo(
         name="linc",
@@ -150,7 +167,7 @@ RIVALS = (
         reads_answers_alone=True,
         fit_copies=(5.0, 0.3),
         positive=("alphas", "cv"),
-        params={"alphas": AROUND["alphas"], "cv": 5},
+        params={"alphas": AROUND["alphas"], "cv": 5, "max_leave_one_out": 16},
     ),
     MethodInfo(
         name="auto_verbalizer",
@@ -160,8 +177,8 @@ RIVALS = (
         needs_labels=False,
         reads_vocabulary=True,
         fit_copies=(0.0, 4.0),
-        positive=("n_words",),
-        params={"n_words": 20, "min_relevance": 1.0},
+        positive=("n_words", "n_support"),
+        params={"n_words": 20, "min_relevance": 1.0, "n_support": 200},
     ),
     MethodInfo(
         name="pmi",
@@ -183,7 +200,14 @@ RIVALS = (
         takes_random_state=True,
         fit_copies=(6.0, 2.0),
         positive=("costs", "gammas", "cv", "max_rows"),
-        params={"layers": 1, "costs": (1.0, 10.0, 100.0), "gammas": (0.5, 0.1), "cv": 5, "max_rows": 2000},
+        params={
+            "layers": 1,
+            "costs": (1.0, 10.0, 100.0),
+            "gammas": (0.5, 0.1),
+            "cv": 5,
+            "max_leave_one_out": 16,
+            "max_rows": 2000,
+        },
     ),
     MethodInfo(
         name="whitened_centroid",
@@ -192,8 +216,8 @@ RIVALS = (
         temperature_folds=0,
         takes_layers=True,
         fit_copies=(12.0, 2.0),
-        positive=("shrinkages",),
-        params={"layers": 1, "shrinkages": (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)},
+        positive=("shrinkages", *SHARPENING),
+        params={"layers": 1, "shrinkages": (0.01, 0.03, 0.1, 0.3, 0.6, 0.9), **SHARPENING},
     ),
     MethodInfo(
         name="random_features",

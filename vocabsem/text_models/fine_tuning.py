@@ -112,7 +112,7 @@ def tune(
     def train(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
         data, generator = [prompts[row] for row in rows.tolist()], np.random.default_rng(random_state)
         batches = random_batches(len(data), training.batch_size, generator)
-        return _train(model, adapter, head, data, y[rows], rate, steps, batches, progress)
+        return _train(model, adapter, head, data, y[rows], rate, training, batches, progress)
 
     if held_out.any():
         rows, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out).tolist()
@@ -166,7 +166,7 @@ def _train(
     prompts: Sequence[Prompt],
     labels: Ints,
     rate: float,
-    steps: int,
+    training: AdapterTraining,
     batches: Iterator[list[int]],
     progress: Progress,
 ) -> Iterator[int]:
@@ -174,18 +174,18 @@ def _train(
     import torch
 
     weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=training.weight_decay)
     targets = torch.as_tensor(labels)
-    for step in range(steps):
+    for step in range(training.steps):
         rows = next(batches)
         ids, lengths = padded([prompts[row] for row in rows], model.network.device)
         states = model.network.base_model(ids, use_cache=False).last_hidden_state  # (B, T, d)
         last = states[torch.arange(len(ids), device=ids.device), lengths - 1]  # (B, d)
         loss = torch.nn.functional.cross_entropy(head.logits(last.float().cpu()), targets[rows])
-        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / training.steps)
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(weights, training.max_grad_norm)
         if not torch.isfinite(loss + norm.cpu()):
             raise TrainingFailed(
                 f"model {model.name!r}: the loss became {loss.item():g} and its gradient {norm.item():g} at step {step}"
