@@ -14,7 +14,7 @@ from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, sampled
 from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards.loader import load_card
-from vocabsem.sources.fetching import sha256_of
+from vocabsem.sources.digests import sha256_of
 from vocabsem.states.extraction import extract
 from warehouse.home import Home
 

@@ -117,7 +117,7 @@ def schema(
 
 @app.command()
 def shell(
-    command: Annotated[str | None, typer.Option("-c", metavar="SQL", help="Run this and end.")] = None,
+    command: Annotated[str | None, typer.Option("-c", metavar="SQL", help="Run SQL and exit.")] = None,
     ui: Annotated[
         bool, typer.Option("--ui", help="Open DuckDB's pages in the browser; it downloads them once.")
     ] = False,

@@ -89,7 +89,7 @@ def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home,
     )
     plan = make_plan(experiment, home, data_dir)
     for dataset, _, why in plan.left_out:
-        raise CardError(f"study {card.name!r} reads one label a text, and dataset {dataset!r} has others: {why}")
+        raise CardError(f"study {card.name!r} reads one label per text, and dataset {dataset!r} has others: {why}")
     pairs = [
         replace(pair, states={split: pair.states[split] for split in SPLITS}, fits=[], compared=[])
         for pair in plan.pairs

@@ -95,7 +95,7 @@ def rivals(results: Results) -> Tables:
         f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
         " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
-    return by_shots(results, "Against ours", note, rows, None, cell)
+    return by_shots(results, "Compared with the reference", note, rows, None, cell)
 
 
 def wins(results: Results) -> Tables:
@@ -159,7 +159,7 @@ def costs(results: Results) -> Tables:
     )
     if not any(row["text_milliseconds"] or row["method_bytes"] for row in results.costs):
         return []
-    heads = ["", "shots", "macro-F1", "ms a text", "s a fit", "bytes a text", "bytes learned"]
+    heads = ["", "shots", "macro-F1", "ms per text", "s per fit", "bytes per text", "bytes learned"]
     return section("Costs by method", note, heads, rows)
 
 

@@ -37,7 +37,7 @@ HEADLINE = ("macro_f1", "accuracy", "r2", "nll", "ece")  # of the parent: those 
 SHOWN = (
     *("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high"),
     *("qwk", "mae"),  # of ordinal labels
-    "micro_f1",  # of any number of labels a text
+    "micro_f1",  # of any number of labels per text
     *("r2", "spearman", "rmse", "r2_low", "r2_high"),  # of continuous targets
 )
 

@@ -134,7 +134,7 @@ def read_draft(
     Raises DataError for what could never become a data set.
     """
     if separator == "":
-        raise DataError("--separator is empty: give what stands between the labels of a row")
+        raise DataError("--label-separator is empty: give what stands between the labels of a row")
     if text == label:
         raise DataError(f"column {text!r} is given as text and as label: --text and --label name two columns")
     forms = {part: format_of(path) for part, path in files.items()}
@@ -158,7 +158,7 @@ def read_draft(
             f"{len(rare):,} of {len(first):,} classes in {label!r} of {next(iter(files.values()))} have fewer than"
             f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
             " classes, leave these out with --drop-rare, or give another column as --label"
-            + ", or as --separator what stands between several labels of a row, or as --scale two words where they are"
+            + ", or as --label-separator what stands between several labels of a row, or as --scale two words where they are"
             " numbers" * (separator is None)
         )
     kept = {name: first[name] for name in first.keys() - rare}

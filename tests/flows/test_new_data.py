@@ -7,7 +7,7 @@ import pytest
 from flows.execution.opening import plan_from_parameters
 from flows.pipeline import pipeline
 from tests.tasks.worlds import World, compute, sentences, snapshot, write_rows
-from vocabsem.sources import fetching
+from vocabsem.sources import digests, fetching
 
 SMALL = {"methods": ["centroid"], "shots": [4], "seeds": [0], "champion": False}
 
@@ -85,7 +85,7 @@ def test_a_local_copy_stands_for_the_source(tmp_path, opened):
 
 
 def test_a_source_pinned_by_its_hash_is_never_requested(world, opened, monkeypatch):
-    hashes = {split: fetching.sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
+    hashes = {split: digests.sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
     world.write_dataset(sha256=hashes)
     monkeypatch.setattr(fetching, "refresh", lambda *_: pytest.fail("it cannot change"))
     first = examples_of(opened(world)).key

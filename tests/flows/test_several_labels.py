@@ -1,4 +1,4 @@
-"""Any number of labels a text, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
+"""Any number of labels per text, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
 
 import re
 
@@ -41,7 +41,7 @@ def has(row):
 
 
 def make_world(folder, **experiment):
-    """One data set of one label a text, and one of any number of them."""
+    """One data set of one label per text, and one of any number of them."""
     rows = [row | {"labels": ";".join(has(row))} for row in sentences()]
     world = World(folder, rows=rows, experiment={"champion": False})
     of_several = {"name": "several", "label_column": "labels", "label_kind": "multi", "separator": ";"}

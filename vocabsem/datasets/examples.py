@@ -100,6 +100,13 @@ def read_examples(
     ------
     DataError
         For an unknown label, an empty text, no rows, training rows of one class, or a limit below the classes.
+
+    Examples
+    --------
+    >>> limits = {"train": 100, "validation": 50, "test": None}
+    >>> examples = read_examples(card, files, limits=limits, cache=Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> examples.split.count("train")  # doctest: +SKIP
+    100
     """
     division = divide(card, files, cache)
     splits, facts = division.splits, division.facts
@@ -151,6 +158,12 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     ------
     DataError
         For an unknown label, an empty text, or no rows.
+
+    Examples
+    --------
+    >>> division = divide(load_card("datasets", "trec"), files, Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> sorted(division.splits)  # doctest: +SKIP
+    ['test', 'train', 'validation']
     """
     facts: dict[str, Any] = {"rows_read": {}, "rows_of_other_sources": 0, "empty_dropped": 0}
     parts = {part.name: part for part in parts_of(card, files, cache)}

@@ -79,6 +79,12 @@ def attended(ids: "Tensor", lengths: "Tensor") -> "Tensor":
     Returns
     -------
     Tensor of shape (B, T), int64
+
+    Examples
+    --------
+    >>> import torch
+    >>> attended(torch.tensor([[5, 0], [6, 7]]), torch.tensor([1, 2])).tolist()
+    [[1, 0], [1, 1]]
     """
     import torch
 

@@ -191,6 +191,12 @@ def adapted(model: LanguageModel, training: AdapterTraining, random_state: int) 
     Yields
     ------
     PeftModel
+
+    Examples
+    --------
+    >>> with adapted(model, LoRA(rank=4), random_state=0) as adapter:  # doctest: +SKIP
+    ...     adapter.get_nb_trainable_parameters()
+    (230400, 134745408)
     """
     import torch
     from peft import get_peft_model
@@ -218,6 +224,13 @@ def as_stored(adapter: "PeftModel", name: str) -> "tuple[dict[str, Any], dict[st
     Returns
     -------
     tuple of dict
+
+    Examples
+    --------
+    >>> with adapted(model, IA3(), random_state=0) as adapter:  # doctest: +SKIP
+    ...     weights, config = as_stored(adapter, model.name)
+    >>> config["peft_type"]  # doctest: +SKIP
+    'IA3'
     """
     from peft import get_peft_model_state_dict
 

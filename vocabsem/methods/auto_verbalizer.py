@@ -1,4 +1,4 @@
-"""Several words a class, found without labels: the tokens nearest to its label word, refined on unlabeled texts."""
+"""Several words per class, found without labels: the tokens nearest to its label word, refined on unlabeled texts."""
 
 import numpy as np
 from numpy.typing import NDArray

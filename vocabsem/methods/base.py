@@ -46,6 +46,12 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         Columns of X.
     temperature_ : float
         What the logits are divided by (Guo et al., 2017): 1, until another is set.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import RidgeProbe
+    >>> issubclass(RidgeProbe, Method), RidgeProbe.needs_space
+    (True, False)
     """
 
     needs_space: ClassVar[bool] = True  # False: it can do without a label space

@@ -32,7 +32,7 @@ ADAPTER_POSITIVE = (
 BUILT_IN = (
     MethodInfo(
         name="zero_shot",
-        summary="The model's own answer: its logits of the label words.",
+        summary="The model's logits of the label words.",
         target="vocabsem.methods.zero_shot:ZeroShot",
         label_kinds=("nominal", "ordinal", "choice"),
         reads_answers_alone=True,
@@ -183,7 +183,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="contextual_calibration",
-        summary="The model's own answer, corrected by its answer to content-free prompts.",
+        summary="The zero-shot probabilities, corrected by those for content-free prompts.",
         target="vocabsem.methods.calibrations:ContextualCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
@@ -192,7 +192,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="domain_calibration",
-        summary="The model's own answer, corrected by its answer to random words of the data set.",
+        summary="The zero-shot probabilities, corrected by those for random words of the data set.",
         target="vocabsem.methods.calibrations:DomainCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
@@ -201,7 +201,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="batch_calibration",
-        summary="The model's own answer, corrected by its mean answer to unlabeled training texts.",
+        summary="The zero-shot probabilities, corrected by their mean over unlabeled training texts.",
         target="vocabsem.methods.calibrations:BatchCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),

@@ -1,4 +1,4 @@
-"""A linear probe held to the model's own answer, class by class."""
+"""A linear probe regularized toward the zero-shot logits, class by class."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ class CLAP(PriorPlusLinear):
 
     Class-adaptive linear probing (arXiv 2312.12730): cross-entropy + λ/2 Σ_c λ_c ‖w_c‖², w_c the distance of a class's
     weights from the prior's and λ_c the mean probability that the prior gives the examples of class c: a class that the
-    words name well stays near them. p is the model's own answer, centered over the training texts and of unit
+    words name well stays near them. p are the zero-shot logits, centered over the training texts and of unit
     deviation, s its most probable factor. The paper's constraint has no λ, which here is chosen by leave-one-out with
     few rows and by folds with more. A class without examples has the mean λ_c.
 

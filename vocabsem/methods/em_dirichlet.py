@@ -17,7 +17,7 @@ MAX_CONCENTRATION = 1e4  # numerical: a class without spread has no maximum
 class EMDirichlet(PriorMethod):
     """P(c) ∝ π_c^λ Dir(q; a_c), q = softmax(sharpness · p): EM-Dirichlet (Martin et al., CVPR 2024).
 
-    "Transductive Zero-Shot and Few-Shot CLIP". p is the model's own answer, centered over the training texts and of
+    "Transductive Zero-Shot and Few-Shot CLIP". p are the zero-shot logits, centered over the training texts and of
     unit deviation. Expectation maximization over the texts' q and the labeled rows, which keep their classes, starts
     from q itself. The paper is transductive; here a and π are found on the training texts and test texts only read.
     Each step fits a by Minka's fixed point, ψ(a_c) = ψ(Σ a_c) + mean log q.

@@ -1,4 +1,4 @@
-"""Gaussian discriminant analysis added to the model's own answer."""
+"""Gaussian discriminant analysis added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ __all__ = ["GDAPrior"]
 class GDAPrior(PriorPlusLinear):
     """softmax(s (p + α (z W + b))): Gaussian discriminant analysis (Wang et al., ICLR 2024).
 
-    "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation". p is the model's own answer to z's prompt,
+    "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation". p are the zero-shot logits of z's prompt,
     centered over the training texts and of unit deviation. With class means μ_c and the scatter S within classes of the
     N labeled rows of D columns (arXiv 2402.04087),
 

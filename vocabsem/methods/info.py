@@ -59,7 +59,7 @@ class MethodInfo:
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
     learns_from_unlabeled: bool = False
-    """Whether training texts without labels do more than center and scale states and the model's own answers."""
+    """Whether training texts without labels do more than center and scale states and the zero-shot probabilities."""
     fit_copies: tuple[float, float] = (8.0, 4.0)
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -122,7 +122,14 @@ class MethodInfo:
 
 
 class MethodAttributes:
-    """The class attributes of a method and their defaults, as `MethodInfo` explains them."""
+    """The class attributes of a method and their defaults, as `MethodInfo` explains them.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import RidgeProbe
+    >>> RidgeProbe.takes_layers, RidgeProbe.temperature_folds
+    (True, 0)
+    """
 
     name: ClassVar[str]
     family: ClassVar[Family] = "states"

@@ -1,4 +1,4 @@
-"""A linear probe beside the model's own answer, whose weight is learned for each class."""
+"""A linear probe beside the zero-shot logits, whose weight is learned for each class."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Ridge regression of each label by itself, around the score of its label word: any number of labels a text."""
+"""Ridge regression of each label by itself, around the score of its label word: any number of labels per text."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal

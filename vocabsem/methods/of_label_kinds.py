@@ -44,7 +44,7 @@ OF_LABEL_KINDS = (
     ),
     MethodInfo(
         name="multi_ridge",
-        summary="Ridge regression of each label by itself, around the score of its word; any number of labels a text.",
+        summary="Ridge regression of each label by itself, around its word's score; any number of labels per text.",
         target="vocabsem.methods.multi_ridge:MultiRidge",
         works_without_labels=True,
         fit_copies=(10.0, 4.0),

@@ -1,4 +1,4 @@
-"""Ridge regression added to the model's own answer."""
+"""Ridge regression added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ __all__ = ["RidgePrior"]
 
 
 class RidgePrior(PriorPlusLinear):
-    """softmax(s (p + α ŷ)): the least-squares estimate of `ridge` and the model's own answer, nothing else.
+    """softmax(s (p + α ŷ)): the least-squares estimate of `ridge` and the zero-shot logits, nothing else.
 
-    p is the model's own answer to the prompt, centered over the training texts and of unit deviation; ŷ is fitted
+    p are the zero-shot logits of the prompt, centered over the training texts and of unit deviation; ŷ is fitted
     without it, its penalty chosen as in `ridge`. α, relative to the deviation of ŷ, and s have the largest likelihood
     of ridge's exact leave-one-out estimates.
 

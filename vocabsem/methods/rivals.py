@@ -28,7 +28,7 @@ TRANSCLIP = {
 RIVALS = (
     MethodInfo(
         name="gda_prior",
-        summary="Gaussian discriminant analysis added to the model's own answer.",
+        summary="Gaussian discriminant analysis added to the zero-shot logits.",
         target="vocabsem.methods.gda_prior:GDAPrior",
         temperature_folds=0,
         takes_layers=True,
@@ -38,7 +38,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="tip_adapter",
-        summary="Votes of similar labeled states added to the model's own answer.",
+        summary="Votes of similar labeled states added to the zero-shot logits.",
         target="vocabsem.methods.tip_adapter:TipAdapter",
         temperature_folds=0,
         takes_layers=True,
@@ -48,7 +48,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="lp_plus_plus",
-        summary="A linear probe beside the model's own answer, whose weight is learned for each class.",
+        summary="A linear probe beside the zero-shot logits, whose weight is learned for each class.",
         target="vocabsem.methods.lp_plus_plus:LPPlusPlus",
         takes_layers=True,
         fit_copies=(10.0, 3.0),
@@ -57,7 +57,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="clap",
-        summary="A linear probe held to the model's own answer, class by class.",
+        summary="A linear probe regularized toward the zero-shot logits, class by class.",
         target="vocabsem.methods.clap:CLAP",
         takes_layers=True,
         fit_copies=(10.0, 3.0),
@@ -66,7 +66,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="ridge_prior",
-        summary="Ridge regression added to the model's own answer.",
+        summary="Ridge regression added to the zero-shot logits.",
         target="vocabsem.methods.ridge_prior:RidgePrior",
         temperature_folds=0,
         takes_layers=True,
@@ -76,7 +76,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="gaussian_em",
-        summary="Gaussian clusters of unlabeled states that start from the model's own answer.",
+        summary="Gaussian clusters of unlabeled states that start from the zero-shot logits.",
         target="vocabsem.methods.gaussian_em:GaussianEM",
         learns_from_unlabeled=True,
         works_without_labels=True,
@@ -128,7 +128,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="transclip",
-        summary="Gaussian clusters and a graph of neighbors, started from the model's own answer.",
+        summary="Gaussian clusters and a graph of neighbors, started from the zero-shot logits.",
         target="vocabsem.methods.transclip:TransCLIP",
         learns_from_unlabeled=True,
         works_without_labels=True,
@@ -139,7 +139,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="prototypical_calibration",
-        summary="Clusters of the model's own answers, matched to the classes.",
+        summary="Clusters of zero-shot probabilities, matched to the classes.",
         target="vocabsem.methods.prototypical_calibration:PrototypicalCalibration",
         learns_from_unlabeled=True,
         needs_labels=False,
@@ -171,7 +171,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="auto_verbalizer",
-        summary="The model's own answer on several words a class: those nearest to its label word, refined on texts.",
+        summary="Zero-shot logits of several words per class: those nearest to its label word, refined on texts.",
         target="vocabsem.methods.auto_verbalizer:AutoVerbalizer",
         learns_from_unlabeled=True,
         needs_labels=False,
@@ -182,7 +182,7 @@ RIVALS = (
     ),
     MethodInfo(
         name="pmi",
-        summary="The model's own answer, less its mean logarithm for content-free prompts.",
+        summary="The zero-shot log-probabilities, less their mean for content-free prompts.",
         target="vocabsem.methods.calibrations:PointwiseMutualInformation",
         needs_labels=False,
         background="content_free",

@@ -1,4 +1,4 @@
-"""A cache of labeled states added to the model's own answer."""
+"""A cache of labeled states added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ ENTRIES = 2**22  # of a block of similarities
 class TipAdapter(PriorMethod):
     """softmax(s (p + α Σ_i exp(−β (1 − cos(z, z_i))) y_i)): Zhang et al. 2022, "Tip-Adapter", ECCV, without training.
 
-    p is the model's own answer to the prompt, centered over the training texts and of unit deviation; z_i are the
+    p are the zero-shot logits of the prompt, centered over the training texts and of unit deviation; z_i are the
     labeled states with one-hot labels y_i. β, α relative to the deviation of the sum, and s have the largest likelihood
     of the labeled rows, each without its own entry of the cache.
 

@@ -1,4 +1,4 @@
-"""Gaussian classes and a graph of nearest neighbors, started from the model's own answer."""
+"""Gaussian classes and a graph of nearest neighbors, started from the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ TINY = 1e-12  # numerical: below every probability, sum or variance that matters
 class TransCLIP(PriorMethod):
     """P(c) ∝ q_c^λ N(u; μ_c, diag σ²)^(1/s): TransCLIP (Zanella et al., NeurIPS 2024, arXiv 2406.01837).
 
-    u is the standardized state of length one, q = softmax(sharpness · p) of the model's own answer p. Over the training
+    u is the standardized state of length one, q = softmax(sharpness · p) of the zero-shot logits p. Over the training
     texts, assignments r ∝ q^λ exp(log N(u; μ, σ)/s + Σ_j (w_ij + w_ji) r_j / 2k) with cosines w to the k nearest
     neighbors, means of length one and a common diagonal σ² are updated in turn. λ is 1 without labels and less with
     them; labeled rows are neighbors, and weigh 50 γ each in the mean against all texts. The paper's answer is r of the

@@ -88,6 +88,11 @@ def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> keeps_keys_and_values(model.network)  # doctest: +SKIP
+    True
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
@@ -196,6 +201,11 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
         Beyond rounding, or where the first state after a shared prefix is not that of the whole prompt.
     ComputationFailed
         For a state that is not finite.
+
+    Examples
+    --------
+    >>> check_head(model, [[1, 2, 3], [4]]) < 5e-4  # doctest: +SKIP
+    True
     """
     import torch
 
@@ -238,6 +248,11 @@ def shared_prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers
     Returns
     -------
     Prefix
+
+    Examples
+    --------
+    >>> shared_prefix(model, [[1, 2, 3], [1, 2, 4]], layers=[30]).length  # doctest: +SKIP
+    2
     """
     import torch
 

@@ -96,6 +96,13 @@ def tune(
         Labels that cannot be used.
     TrainingFailed
         A loss that is not finite.
+
+    Examples
+    --------
+    >>> from vocabsem.methods.adapters import LoRA
+    >>> tuned = tune(model, prompts, labels, [[4], [5]], [others], training=LoRA(steps=40))  # doctest: +SKIP
+    >>> tuned.probabilities[0].shape  # doctest: +SKIP
+    (20, 2)
     """
     began = time.perf_counter()
     y, head = check_labels(labels, len(prompts), len(label_ids), training.name), label_head(model, label_ids)
@@ -150,6 +157,11 @@ def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head
     -------
     Head
         (C, d).
+
+    Examples
+    --------
+    >>> label_head(model, [[4], [5, 6]]).weight.shape  # doctest: +SKIP
+    torch.Size([2, 576])
     """
     import torch
 

@@ -92,6 +92,11 @@ def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
     ------
     BadInput
         umap-learn is not installed.
+
+    Examples
+    --------
+    >>> umap_plane(states).shape  # doctest: +SKIP
+    (200, 2)
     """
     try:
         from umap import UMAP

@@ -156,5 +156,5 @@ def test_a_drift_of_the_labels_since_the_last_run_is_reported(world):
     assert (messages["passed"], messages["severity"]) == (False, "warn")
     share = Counter(row["label"] for row in train[1:])["neg"] / len(train[1:])
     result = float(messages["detail"].split("'neg' by ")[1].rstrip("%")) / 100
-    assert result == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows a class one is left"
+    assert result == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows per class one is left"
     assert len(test) == 24

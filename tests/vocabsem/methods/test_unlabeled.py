@@ -204,7 +204,7 @@ def test_labels_spread_as_in_scikit_learn():
     rival = semi_supervised.LabelSpreading(kernel="knn", n_neighbors=5, max_iter=200)
     rival.fit(rows, np.append(labels, np.full(80, -1)))
     expected = rival.predict_proba(standardized(queries, pool))
-    assert np.allclose(result.predict_proba(queries), expected, atol=2e-3)  # 1e-4 a class is added
+    assert np.allclose(result.predict_proba(queries), expected, atol=2e-3)  # 1e-4 per class is added
     with pytest.raises(DataError, match=r"label_spreading: alpha=1\.0: give a number below 1"):
         LabelSpreading(make_space(), alpha=1.0).fit(states, labels)
 

@@ -69,7 +69,7 @@ create table checks (
     detail varchar not null,  -- The value that was tested.
     published boolean not null  -- Whether the partition was published; if not, nothing is computed from it.
 );
-comment on table checks is 'Statements about the data, tested when it was written.';
+comment on table checks is 'Data quality checks, run at publication.';
 
 create table metrics (
     model varchar not null,
@@ -79,7 +79,7 @@ create table metrics (
     shots_order double not null,
     split varchar not null,  -- validation or test.
     seed integer,  -- Seed of the shots and the weights; NULL for the figure over all seeds.
-    metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels a text accuracy (of the whole set), macro_f1, micro_f1, nll, brier; of continuous targets r2, spearman, rmse, mae.
+    metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels per text accuracy (of the whole set), macro_f1, micro_f1, nll, brier; of continuous targets r2, spearman, rmse, mae.
     value double,  -- The figure; over the seeds, their mean.
     low double,  -- Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     high double,  -- Upper end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
@@ -94,7 +94,7 @@ create table comparisons (
     dataset varchar not null,
     shots varchar not null,
     shots_order double not null,
-    question varchar not null,  -- rival: a method against our calibrator; anchors over random, head over random and the like: one method with two sets of vectors.
+    question varchar not null,  -- rival: a method against the reference, vocabulary_calibrator; anchors over random, head over random and the like: one method with two sets of vectors.
     method varchar not null,
     reference varchar not null,  -- The method that it is compared with.
     metric varchar not null,  -- macro_f1, nll, brier; of continuous targets r2, spearman, rmse.
@@ -102,7 +102,7 @@ create table comparisons (
     low double,  -- Lower end of its 95 % interval.
     high double,  -- Upper end of its 95 % interval.
     p double,  -- Two-sided p of no difference.
-    p_holm double,  -- The same after Holm's correction over all rivals at this number of shots; NULL for other questions.
+    p_holm double,  -- The same after Holm's correction over all baselines at this number of shots; NULL for other questions.
     key varchar not null,  -- Key of the comparisons partition.
     latest boolean not null
 );
