@@ -114,7 +114,7 @@ def resample(
     >>> labels, probabilities = [0, 0, 1, 1], [[[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]]
     >>> sample = resample(labels, probabilities, metrics=["accuracy"], resamples=100)["accuracy"]
     >>> sample.values.tolist(), sample.replicates.shape
-    ([0.75], (1, 100))
+    ([0.75], (100, 1))
     """
     stack = np.asarray(probabilities, np.float64)
     check, wanted = checker_and_metrics(labels, metrics)
@@ -157,7 +157,7 @@ def resample_seeds(values: Floats, seed: int = 0) -> Floats:
     Examples
     --------
     >>> resample_seeds(np.full((3, 5), 0.5)).tolist()
-    [0.5, 0.5, 0.5, 0.5, 0.5]
+    [0.5, 0.5, 0.5]
     """
     picked = np.random.default_rng([seed, 1]).integers(values.shape[1], size=values.shape)
     return np.asarray(np.take_along_axis(values, picked, axis=1).mean(axis=1))

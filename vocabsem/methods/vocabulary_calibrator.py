@@ -81,10 +81,10 @@ class VocabularyCalibrator(Method):
         Pseudo-rows for each unlabeled row, spread over the classes equally, when their shares are estimated.
     stacking_weights : sequence of two float, default=(0.2, 0.5)
         What 3 and 4 weigh before labels change that; the share of labeled texts goes from 4 to 3.
-    class_balance : float, default=0.5
-        0: all rows weigh the same; 1: all classes do, as with scikit-learn's class_weight="balanced".
     stacking_alpha, sharpness_deviation : float, default=15, 0.5
         The penalty on such a change; the prior deviation of the logarithm of a common factor.
+    class_balance : float, default=0.5
+        0: all rows weigh the same; 1: all classes do, as with scikit-learn's class_weight="balanced".
     cv, random_state : int, default=5, 0
         Folds for the estimates of 4, 3 having exact ones; draws random targets.
 

@@ -42,6 +42,7 @@ def thread_limits(threads: int, kind: Literal["blas", "openmp"]) -> AbstractCont
 
     Examples
     --------
+    >>> import numpy as np
     >>> with thread_limits(1, "blas"):
     ...     product = np.eye(3) @ np.eye(3)
     """

@@ -74,7 +74,7 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
 
     Examples
     --------
-    >>> fetch("hf:gpt2@main", Path(".vocabsem/cache"), patterns=["config.json"]).path.name  # doctest: +SKIP
+    >>> fetch("hf:org/name@main", Path(".vocabsem/cache"), patterns=["config.json"]).path.name  # doctest: +SKIP
     '607a30d783dfa663caf39e06633721c8d4cfcd7e'
     """
     parts = parts_of(text)
@@ -117,7 +117,7 @@ def cached(text: str, cache: Path) -> Fetched | None:
 
     Examples
     --------
-    >>> cached("hf:gpt2@main", Path("an-empty-cache")) is None
+    >>> cached("hf:openai-community/gpt2@main", Path("an-empty-cache")) is None
     True
     """
     known = [_cached(part, cache) for part in parts_of(text)]
@@ -162,7 +162,7 @@ def refresh(text: str, cache: Path) -> None:
 
     Examples
     --------
-    >>> refresh("hf:gpt2@main", Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> refresh("hf:openai-community/gpt2@main", Path(".vocabsem/cache"))  # doctest: +SKIP
     """
     for part in parts_of(text):
         source, kept = parse(part), _cached(part, cache)
