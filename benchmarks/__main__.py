@@ -31,7 +31,7 @@ def measured(subjects: list[str], setting: Setting) -> Iterator[tuple[str, Row]]
 
 def cells(row: Row) -> tuple[str, ...]:
     figures = [f"{_short(figure)} {row.unit}" for figure in (row.ours, row.theirs)]
-    return row.name, figures[0], row.rival, figures[1], _short(row.ratio), row.wanted
+    return row.name, figures[0], row.baseline, figures[1], _short(row.ratio), row.wanted
 
 
 def table(rows: list[tuple[str, Row]]) -> Table:

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tasks.tracking.postgres import SQL, Program, check_postgres
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.sqlite_reads import read_only
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
@@ -29,7 +29,7 @@ def check_database(path: Path, program: Program) -> None:
     if not path.exists():
         return
     try:
-        with opened(path) as database:
+        with read_only(path) as database:
             ((state,),) = database.execute("pragma quick_check(1)").fetchall()
             versions = [version for (version,) in _schema_versions(database)]
     except sqlite3.DatabaseError as error:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.tracking.postgres import SQL, connected, rows, setting
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.sqlite_reads import read_only
 from warehouse.home import Home
 
 
@@ -17,5 +17,5 @@ def read(home: Home, statement: str, *values: str) -> list[Any]:
             return rows(connection, statement, values)
     if not home.mlflow.exists():
         return []
-    with opened(home.mlflow) as database:
+    with read_only(home.mlflow) as database:
         return database.execute((SQL / f"{statement}.sql").read_text(encoding="utf-8"), values).fetchall()

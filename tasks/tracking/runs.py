@@ -192,13 +192,13 @@ def _log_rows(client: "MlflowClient", run_id: str, rows: Sequence[ResultRow], da
 
 
 def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
-    """Return those of SHOWN as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
+    """Return LOGGED_METRICS as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
 
     Their time is the same at every try, so that no figure is there twice.
     """
     from mlflow.entities import Metric
 
-    values = {name: value for name in SHOWN if (value := _finite(row.scores, name)) is not None}
+    values = {name: value for name in LOGGED_METRICS if (value := _finite(row.scores, name)) is not None}
     at = _milliseconds(row.ended.timestamp())
     return [Metric(name, value, at, row.step, model_id) for name, value in values.items()]
 

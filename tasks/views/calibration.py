@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BUDGET_SECONDS = 10.0  # of all that is timed for one plan; what would come after is not known
 VERSION = 1  # raise it when something else is timed
-LAYERS, WIDEST, TOKENS = 2, 1024, 2048  # of the model that is timed
+LAYERS, MAX_WIDTH, TOKENS = 2, 1024, 2048  # of the model that is timed
 PROMPT_TOKENS, MOST_PROMPTS, ENOUGH_SECONDS = 40, 2048, 0.5  # the number of prompts grows until they take that long
 LABELED, UNLABELED, CLASSES = 64, 256, 4  # of the fits that are timed
 SCORED_ROWS, SCORED_SEEDS = 300, 3
@@ -67,7 +67,7 @@ class Calibration:
         """Return the seconds that extraction takes for a token of a model; None beyond the budget."""
         if rate := self._stored_rate(model.name, dtype):
             return Cost(1 / rate, measured=True)
-        width = min(model.hidden_size, WIDEST)
+        width = min(model.hidden_size, MAX_WIDTH)
         inside = max(1, model.parameters - model.vocabulary_size * model.hidden_size)
         inner = max(64, (inside / model.layers / model.hidden_size - 4 * model.hidden_size) / 3)
         narrowed = round(inner * width / model.hidden_size)

@@ -37,8 +37,8 @@ PER_CLASS = 32
 MOST_TOKENS = 128  # of a prompt: enough to know what it is about
 MOST_CHARACTERS = 20_000  # of a text
 COVERED = 0.95  # of the prompts, by the limit of tokens that is proposed
-PIECE = 0.4  # probability that letters follow a token, above which it is a piece of a word
-SHOWN = 3
+PIECE_PROBABILITY = 0.4  # probability that letters follow a token, above which it is a piece of a word
+MAX_LISTED = 3
 NAMED = 20
 
 
@@ -251,7 +251,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     label_tokens(network.tokenizer, words, strategy=word_tokens, dataset=draft.name)
     lengths = [len(ids) for ids in whole.token_ids]
     limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
-    shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
+    shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:MAX_LISTED]
     return Proposal(words, word_tokens, shown, limit, max(lengths), division.facts, division.contradictions)
 
 
@@ -282,7 +282,7 @@ def _pieces(network: LanguageModel, model: ModelCard, words: list[str]) -> set[s
     letters = [bool(text) and text[0].isalpha() for text in tokenizer.batch_decode([[t] for t in range(head.tokens)])]
     logits = head.logits(torch.from_numpy(states).to(head.weight))[:, : head.tokens]
     mass = torch.softmax(logits.float(), dim=1)[:, torch.tensor(letters, device=logits.device)].sum(dim=1)
-    return {word for word, share in zip(words, mass.tolist(), strict=True) if share > PIECE}
+    return {word for word, share in zip(words, mass.tolist(), strict=True) if share > PIECE_PROBABILITY}
 
 
 def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ from vocabsem.sources.readers import Part, parts_of
 __all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
-LISTED = 1000  # contradictions, at most
+MAX_CONTRADICTIONS = 1000  # contradictions, at most
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     contradicting = contradictions(card.label_names, list(rows.values()))
     if contradicting:
         facts["contradicting_texts"] = len(contradicting)
-    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:LISTED])
+    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:MAX_CONTRADICTIONS])
 
 
 def _rows(card: DatasetCard, part: Part, path: Path, facts: dict[str, Any]) -> Rows:

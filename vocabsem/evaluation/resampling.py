@@ -18,7 +18,7 @@ from vocabsem.evaluation.metrics import Floats, Ints
 __all__ = ["RESAMPLES", "BootstrapSample", "bootstrap", "resample", "resample_seeds"]
 
 MAX_ENTRIES = 4_000_000  # entries of the resampling counts in float64 at a time (32 MB); they rest as uint16
-KEPT = 1 << 28  # entries that are kept for the next call (512 MB), as drawing takes most time; more are drawn again
+MAX_CACHED_ENTRIES = 1 << 28  # kept for the next call (512 MB), as drawing takes most time; more are drawn again
 RESAMPLES = 1000
 
 
@@ -204,7 +204,7 @@ def bootstrap(
 
 def _resampling_counts(y: Ints, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
     """Yield how often each example is drawn, given the labels: some rows of (B, N) at a time."""
-    if resamples * len(y) > KEPT:
+    if resamples * len(y) > MAX_CACHED_ENTRIES:
         yield from _draw(y, resamples, seed)
     else:
         counts = _kept_counts(y.tobytes(), resamples, seed)

@@ -17,7 +17,7 @@ __all__ = ["embed_study", "ndcg", "pair_correlation", "unit_rows"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 DEPTH = 10  # documents that a query's list is judged by
-SHOWN = 10  # pairs at each end of a list
+MAX_LISTED = 10  # pairs at each end of a list
 
 
 def embed_study(
@@ -167,6 +167,6 @@ def _farthest(space: Space, human: Floats, texts: Sequence[str]) -> Iterator[Ite
     one, other = np.triu_indices(len(rows), 1)
     gap = (rankdata((rows @ rows.T)[one, other]) - rankdata(human[one, other])) / len(one)
     for end, order in (("nearer", np.argsort(-gap)), ("farther", np.argsort(gap))):
-        for rank, pair in enumerate(order[:SHOWN], 1):
+        for rank, pair in enumerate(order[:MAX_LISTED], 1):
             text = f"{texts[one[pair]][:60]} … | {texts[other[pair]][:60]} …"
             yield Item(f"documents {end}: {space.variant}", space.layer, rank, float(gap[pair]), text)

@@ -22,7 +22,7 @@ Cells = Mapping[tuple[int, int], Predictions]  # by layer and number of axes
 BASES = ("pca", "raw", "random")
 NEAR = 0.01  # of the best F1
 RULES = {"fewest axes": (1, 0), "first layer": (0, 1)}  # by which numbers of a cell it is the cheapest
-SHOWN = 10  # cells of a list
+MAX_LISTED = 10  # cells of a list
 
 
 def grid_study(
@@ -151,5 +151,5 @@ def _choices(scores: Mapping[tuple[int, int], Floats], rule: str) -> list[tuple[
 
 def _best(unit: str, basis: str, cells: Cells) -> Iterator[Item]:
     scores = {cell: float(macro_f1(each.labels[:1], each.left_out[:1])[0]) for cell, each in cells.items()}
-    for rank, (layer, k) in enumerate(sorted(scores, key=lambda cell: -scores[cell])[:SHOWN], 1):
+    for rank, (layer, k) in enumerate(sorted(scores, key=lambda cell: -scores[cell])[:MAX_LISTED], 1):
         yield Item(f"{unit} cells: {basis}", layer, rank, scores[layer, k], f"{k} axes")

@@ -169,8 +169,9 @@ def _graph(u: Floats, m: int, n_neighbors: int) -> csr_array:
 
 def _start(u: Floats, r: Floats, n_confident: int) -> Floats:
     """Return means of length one of the texts of highest probability in each class, weighted by it."""
-    surest = np.argsort(-r, axis=0, kind="stable")[:n_confident]  # (n_confident, C)
-    return unit_rows(np.stack([(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(surest.T)]))
+    most_confident = np.argsort(-r, axis=0, kind="stable")[:n_confident]  # (n_confident, C)
+    means = [(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(most_confident.T)]
+    return unit_rows(np.stack(means))
 
 
 def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:

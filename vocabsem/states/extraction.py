@@ -29,7 +29,7 @@ __all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_va
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
 MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
-GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
+GUARD_PROMPTS = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
     """
     import torch
 
-    some, device, last = token_ids[:GUARDED], model.network.device, [model.layers]
+    some, device, last = token_ids[:GUARD_PROMPTS], model.network.device, [model.layers]
     with torch.inference_mode():
         prefix = shared_prefix(model, token_ids, last)
         ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)

@@ -9,7 +9,7 @@ import pytest
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.publish_states import publish_states
-from tasks.steps.checks import WIDEST, finite, norm_range, unique_ids
+from tasks.steps.checks import MAX_NORM_RATIO, finite, norm_range, unique_ids
 from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.shards import resumed_shards
@@ -34,7 +34,13 @@ def test_one_value_that_is_not_finite_is_found(bad):
 
 @pytest.mark.parametrize(
     ("norms", "passed"),
-    [([1, 2, 3], True), ([0, 2, 3], False), ([1, 1, WIDEST], False), ([1, 1, WIDEST - 1], True), ([np.nan, 1], False)],
+    [
+        ([1, 2, 3], True),
+        ([0, 2, 3], False),
+        ([1, 1, MAX_NORM_RATIO], False),
+        ([1, 1, MAX_NORM_RATIO - 1], True),
+        ([np.nan, 1], False),
+    ],
 )
 def test_norms_are_above_zero_and_of_one_kind(norms, passed):
     check = norm_range(np.array(norms, np.float64))

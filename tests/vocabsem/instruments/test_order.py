@@ -22,8 +22,8 @@ def normal(seed, *shape):
 
 def circle(noise=0.3, seed=0):
     angles = 2 * np.pi * np.arange(12) / 12
-    plane = np.linalg.qr(normal(seed, WIDTH, 2))[0].T
-    return 5 + 3 * np.stack([np.sin(angles), np.cos(angles)], axis=1) @ plane + noise * normal(seed + 1, 12, WIDTH)
+    axes = np.linalg.qr(normal(seed, WIDTH, 2))[0].T
+    return 5 + 3 * np.stack([np.sin(angles), np.cos(angles)], axis=1) @ axes + noise * normal(seed + 1, 12, WIDTH)
 
 
 def straight(noise=0.1, seed=0):

@@ -1,4 +1,4 @@
-"""Methods that add labels to the model's own answer: the papers' formulas again, row by row, and each row left out."""
+"""Methods that add labels to the zero-shot logits: the papers' formulas again, row by row, and each row left out."""
 
 import numpy as np
 import pytest

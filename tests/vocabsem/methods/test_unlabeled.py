@@ -125,7 +125,7 @@ def test_transclip_is_a_loop_of_its_updates(n, params):
     result = result.fit(states, labels, unlabeled=pool) if n else result.fit(pool)
     unit = lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
     u = unit(standardized(np.vstack([pool, states[:n]]), pool))
-    trust = prior_weight if n else 1.0
+    weight_of_prior = prior_weight if n else 1.0
     q = softmax(2 * own_answer(space, pool, pool), axis=1)
     graph = np.zeros((len(u), 40))
     for i, row in enumerate(u @ u[:40].T):
@@ -136,15 +136,15 @@ def test_transclip_is_a_loop_of_its_updates(n, params):
     if n:
         means = unit(given.T @ u[40:])
     else:
-        surest = [np.argsort(-q[:, c])[:confident] for c in range(CLASSES)]
-        means = unit(np.stack([(q[rows, c, None] * u[rows]).mean(0) for c, rows in enumerate(surest)]))
+        most_confident = [np.argsort(-q[:, c])[:confident] for c in range(CLASSES)]
+        means = unit(np.stack([(q[rows, c, None] * u[rows]).mean(0) for c, rows in enumerate(most_confident)]))
     variance = np.full(D, 1 / D)
     weight = np.append(np.full(40, 1 / 40), np.full(n, 50 * 0.2 / max(n, 1)))
     for step in range(5):
         density = -0.5 * ((u[:40, None] - means) ** 2 / variance).sum(2)
         for _ in range(updates):
             pulled = graph.T @ r + graph[:40] @ r[:40]
-            r[:40] = softmax(trust * np.log(q) + density / divisor + pulled / (2 * k), axis=1)
+            r[:40] = softmax(weight_of_prior * np.log(q) + density / divisor + pulled / (2 * k), axis=1)
         if step < 4:
             shares = weight[:, None] * r
             means = unit(shares.T @ u / shares.sum(0)[:, None])
@@ -152,7 +152,7 @@ def test_transclip_is_a_loop_of_its_updates(n, params):
     query_rows = unit(standardized(queries, pool))
     density = -0.5 * ((query_rows[:, None] - means) ** 2 / variance).sum(2)
     expected = softmax(
-        trust * np.log(softmax(2 * own_answer(space, queries, pool), axis=1)) + density / divisor, axis=1
+        weight_of_prior * np.log(softmax(2 * own_answer(space, queries, pool), axis=1)) + density / divisor, axis=1
     )
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-3)
 
