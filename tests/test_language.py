@@ -19,8 +19,8 @@ NAMES = [
     "agrees", "alike", "asked", "beginning", "care", "course", "demonstrated", "depart", "departure", "doubt", "drawn",
     "echoes", "ending", "explained", "found", "freedoms", "guarded", "heard", "house", "judge", "judged",
     "licence", "likeness", "look", "looks", "mend", "mended", "mends", "narrate", "opened", "passing", "place",
-    "places", "plane", "portrait", "portraits", "quicken", "recipe", "room", "rooms", "said", "scarce", "shortened", "slopes",
-    "surest", "survey", "tell", "tells", "tether", "told", "trust", "trusts", "verdict", "verdicts", "watch",
+    "places", "plane", "portrait", "portraits", "quicken", "recipe", "room", "rooms", "said", "scarce", "shortened",
+    "slopes", "surest", "survey", "tell", "tells", "tether", "told", "trust", "trusts", "verdict", "verdicts", "watch",
     "watching", "widest", "withdraw",
 ]  # fmt: skip
 LEARNED = ["centre_", "deviation_", "folds_", "intercepts_", "penalty_", "weights_"]  # scikit-learn: coef_, alpha_, …
