@@ -17,7 +17,7 @@ from flows.services.environment import set_environment
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- python -m benchmarks --markdown: begin -->\n", "<!-- python -m benchmarks --markdown: end -->\n"
-HEADINGS = ("what", "vocabsem", "beside", "its figure", "ratio", "wanted")
+HEADINGS = ("what", "vocabsem", "compared with", "its value", "ratio", "wanted")
 SUBJECTS = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 

@@ -177,7 +177,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File to write: .html is a single page with its figures, any other name is Markdown with SVG pictures"
+            help="File to write: .html is a single page with its charts, any other name is Markdown with SVG pictures"
             " in a folder beside it. Without it, Markdown is printed.",
         ),
     ] = None,
