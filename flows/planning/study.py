@@ -113,7 +113,7 @@ def _steps(
             word_tokens={p.dataset.name: p.dataset.word_tokens for p in pairs},
             hashes=dict(hashes),
             templates=card.templates,
-            params=dict(info.params) | card.params,
+            params=info.in_key(card.params),
             layers=tuple(layers),
             pooling=card.pooling,
             dtype=resolve_dtype(card.dtype),
