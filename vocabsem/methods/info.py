@@ -93,10 +93,30 @@ class MethodInfo:
         """
         if family not in self.models:
             return f"it serves {' and '.join(self.models)} models"
-        settings = {f"{name}={value}" for name, value in params.items()}
-        if family == "encoder" and (self.reads_vocabulary or settings & set(self.reads_vocabulary_with)):
+        if family == "encoder" and self.needs_vocabulary(params):
             return "it compares with every token of a vocabulary, and an encoder has none"
         return None
+
+    def needs_vocabulary(self, params: Mapping[str, Any]) -> bool:
+        """Return whether `fit` needs `space.vocabulary` with these parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters that differ from the defaults.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> info = MethodInfo(name="mine", target="mine:Mine", reads_vocabulary_with=("words=all",))
+        >>> info.needs_vocabulary({}), info.needs_vocabulary({"words": "all"})
+        (False, True)
+        """
+        settings = {f"{name}={value}" for name, value in params.items()}
+        return self.reads_vocabulary or not settings.isdisjoint(self.reads_vocabulary_with)
 
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
