@@ -44,8 +44,8 @@ def report_figures(
     rows = results.of(dataset)
     note = (
         f"{HEADLINES[headline(rows[0])]} on test data with its 95 % interval: the reference"
-        " and its controls, the best baseline and the best other control. Check a name to see its line, hover it to highlight"
-        " the line."
+        " and its controls, the best baseline and the best other control. Check a name to see its line, hover it to"
+        " highlight the line."
     )
     curves = label_efficiency(dataset, rows)
     yield ReportFigure(f"Label efficiency on {dataset}", note, curves.large(), large=True)

@@ -34,7 +34,7 @@ MOST_CHILDREN = 50_000  # that MLflow returns at once
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 # Columns a person can survey; every other figure and interval is in the warehouse.
 HEADLINE = ("macro_f1", "accuracy", "r2", "nll", "ece")  # of the parent: those of the best on validation data
-SHOWN = (
+LOGGED_METRICS = (
     *("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high"),
     *("qwk", "mae"),  # of ordinal labels
     "micro_f1",  # of any number of labels per text
