@@ -158,8 +158,8 @@ def read_draft(
             f"{len(rare):,} of {len(first):,} classes in {label!r} of {next(iter(files.values()))} have fewer than"
             f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
             " classes, leave these out with --drop-rare, or give another column as --label"
-            + ", or as --label-separator what stands between several labels of a row, or as --scale two words where they"
-            " are numbers" * (separator is None)
+            + ", or as --label-separator what stands between several labels of a row, or as --scale two words where"
+            " they are numbers" * (separator is None)
         )
     kept = {name: first[name] for name in first.keys() - rare}
     if len(kept) < 2:
