@@ -110,8 +110,8 @@ def leaderboard(
         str,
         typer.Option(
             metavar="NAME",
-            help="Metric shown per number of shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman,"
-            " rmse or fit_seconds.",
+            help="Metric shown per number of shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2,"
+            " spearman, rmse or fit_seconds.",
         ),
     ] = "macro_f1",
     columns: Annotated[
