@@ -228,7 +228,7 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
         if getattr(info, flag) != (parameter in parameters):
             fix = f"set {flag} = {parameter in parameters}"
             raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
-    for name in ("_fit", "_logits"):
+    for name in ("_fit", "predict" if "continuous" in info.label_kinds else "_logits"):
         if info.family == "states" and getattr(method, name).__module__ == "vocabsem.methods.base":
             raise CardError(f"method {target}: {method.__name__} does not define {name}: see vocabsem.methods.Method")
     return info
