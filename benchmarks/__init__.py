@@ -1,4 +1,4 @@
-"""Measurements of this machine, each beside a rival or a limit of the same run; nothing is asserted about time.
+"""Measurements of this machine, each beside a baseline or a limit of the same run; nothing is asserted about time.
 
 Every other file is a subject: its `measure(setting)` yields rows, `python -m benchmarks --only SUBJECT` prints them.
 """
@@ -25,7 +25,7 @@ class Row:
 
     name: str
     ours: float
-    rival: str
+    baseline: str
     theirs: float
     unit: str
     wanted: str

@@ -17,7 +17,7 @@ from flows.services.environment import set_environment
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- python -m benchmarks --markdown: begin -->\n", "<!-- python -m benchmarks --markdown: end -->\n"
-HEADINGS = ("what", "vocabsem", "beside", "its figure", "ratio", "wanted")
+HEADINGS = ("what", "vocabsem", "compared with", "its value", "ratio", "wanted")
 SUBJECTS = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
@@ -31,7 +31,7 @@ def measured(subjects: list[str], setting: Setting) -> Iterator[tuple[str, Row]]
 
 def cells(row: Row) -> tuple[str, ...]:
     figures = [f"{_short(figure)} {row.unit}" for figure in (row.ours, row.theirs)]
-    return row.name, figures[0], row.rival, figures[1], _short(row.ratio), row.wanted
+    return row.name, figures[0], row.baseline, figures[1], _short(row.ratio), row.wanted
 
 
 def table(rows: list[tuple[str, Row]]) -> Table:

@@ -90,25 +90,25 @@ def matrix_products(dtype: str) -> list[Callable[[], object]]:
 
 
 def against_others(setting: Setting, prompts: Sequence[Sequence[int]]) -> Iterator[Row]:
-    """Yield prompts per second. The slower a rival, the fewer prompts it runs, of the same mix of lengths."""
+    """Yield prompts per second. The slower a baseline, the fewer prompts it runs, of the same mix of lengths."""
     folder = fetch_checkpoint(load_card("models", MODEL), setting.home.cache)[0]
     model = setting.model
-    rivals: list[tuple[str, str, int, Callable[[], object]]] = []
+    baselines: list[tuple[str, str, int, Callable[[], object]]] = []
     for dtype, alone, batched in (("float32", "≥ 10", "≥ 6"), (model.dtype, "", "≥ 2")):
         if (dtype, alone) != ("float32", ""):
             few, some = prompts[::12], prompts[::6]
             network = stock(folder, dtype)
-            rivals += [
+            baselines += [
                 (f"one at a time, all states and logits, {dtype}", alone, len(few), one_at_a_time(network, few)),
                 (f"padded batches of {BATCH}, all states, {dtype}", batched, len(some), by_batches(network, some)),
             ]
     if find_spec("sentence_transformers"):
         half = setting.texts(ROWS)[::2]
-        rivals.append(("sentence-transformers encode", "≥ 1.5", len(half), encoder(folder, model.dtype, half)))
-    works = [work for *_, work in rivals]
+        baselines.append(("sentence-transformers encode", "≥ 1.5", len(half), encoder(folder, model.dtype, half)))
+    works = [work for *_, work in baselines]
     ours, *theirs = best_of(RUNS, lambda: extract(model, prompts, [model.layers]), *works)
-    for (rival, wanted, rows, _), seconds in zip(rivals, theirs, strict=True):
-        yield Row(f"extraction, {model.dtype}", len(prompts) / ours, rival, rows / seconds, "prompts/s", wanted)
+    for (baseline, wanted, rows, _), seconds in zip(baselines, theirs, strict=True):
+        yield Row(f"extraction, {model.dtype}", len(prompts) / ours, baseline, rows / seconds, "prompts/s", wanted)
 
 
 def stock(folder, dtype: str):

@@ -40,7 +40,7 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 @flow(name="scale")
 def _measured(home: Home, setting: Setting, runner: str, index: int) -> tuple[float, float]:
-    """Return rows in a second, and milliseconds a task, once every worker has its model.
+    """Return rows in a second, and milliseconds per task, once every worker has its model.
 
     index: of the runner: each has other rows, for what is published is not computed again.
     """

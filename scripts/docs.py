@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from flows.cli.command_line import app
 from scripts.card_schemas import card_tables, schema_files
+from scripts.structure import measure, totals
 from warehouse.catalog import catalog
 from warehouse.catalog.catalog import Table
 from warehouse.home import Home
@@ -62,10 +63,22 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+BEFORE = (147, 14_800, 43, 32, 21, 650, 13, 18, 3, 1, 2, 0)  # of version 0.1 in its first layout, as `totals` has them
+
+
+def structure() -> str:
+    """The totals of the structure, before and now; lines to the nearest hundred."""
+    now = totals(measure(ROOT))
+    now["lines"] = round(now["lines"], -2)
+    rows = [f"| {name} | {before:,} | {value:,} |" for (name, value), before in zip(now.items(), BEFORE, strict=True)]
+    return "\n".join(["| | before | now |", "|---|---|---|", *rows, ""])
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "cli.md": command_line,
     ROOT / "docs" / "data-model.md": schema,
     ROOT / "docs" / "cards.md": card_tables,
+    ROOT / "ARCHITECTURE.md": structure,
 }
 
 

@@ -1,4 +1,4 @@
-"""Software of Debian and what it works with, any number of labels a text: `python scripts/works_with.py FILE.csv`.
+"""Software of Debian and what it works with, any number of labels per text: `python scripts/works_with.py FILE.csv`.
 
 Writes a row for each source package that has tags: the name and summary of its first program, and those of its tags
 `works-with::…` that are in KINDS, joined by ";". Needs Debian's package lists (`apt-get update`).

@@ -23,7 +23,7 @@ from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.texts import is_empty
-from vocabsem.sources.fetching import sha256_of
+from vocabsem.sources.digests import sha256_of
 from vocabsem.sources.tables import format_of, schema_of, strings
 from warehouse.home import Home
 from warehouse.lake import atomic

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from tasks.steps.checks import finite
-from tasks.steps.contrast import RIVAL
+from tasks.steps.contrast import BASELINE
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ComparisonsFacts
 from tasks.steps.result_specs import ComparisonsSpec
@@ -50,7 +50,7 @@ def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Sample
 
 
 def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:
-    """One a contrast. The rivals of one number of shots are tested together, so their p are corrected."""
+    """One a contrast. The baselines of one number of shots are tested together, so their p are corrected."""
     single, differences = spec.shots in ("0", "all"), []
     for contrast in spec.contrasts:
         pair = paired(samples[contrast.method], samples[contrast.reference], metric, single)
@@ -60,8 +60,8 @@ def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> li
                 " common: give them the same 'seeds' in the experiment"
             )
         differences.append(difference(*pair))
-    rivals = [index for index, contrast in enumerate(spec.contrasts) if contrast.question == RIVAL]
-    corrected = dict(zip(rivals, holm([differences[index].p for index in rivals]), strict=True))
+    baselines = [index for index, contrast in enumerate(spec.contrasts) if contrast.question == BASELINE]
+    corrected = dict(zip(baselines, holm([differences[index].p for index in baselines]), strict=True))
     return [
         (*contrast, metric, d.value, d.low, d.high, d.p, corrected.get(index))
         for index, (contrast, d) in enumerate(zip(spec.contrasts, differences, strict=True))

@@ -74,7 +74,7 @@ def _space(home: Home, model: ModelCard, dataset: DatasetCard, spec: StoredFitSp
         return word_space(home, spec)
     assert isinstance(spec, StatesFitSpec)
     space = label_space(home, model, dataset, spec.anchors)
-    if build_method(method_name(home, spec.method), spec.method.params, space, random_state=0).reads_vocabulary:
+    if build_method(method_name(home, spec.method), spec.method.params, space, random_state=0).needs_vocabulary:
         return label_space(home, model, dataset, spec.anchors, whole=True)
     return space
 

@@ -16,7 +16,7 @@ from benchmarks.gpu import SHAPES
 from benchmarks.overhead import own_home, sampled
 from benchmarks.profile import OTHER, by_kind
 from vocabsem.cards.loader import load_card
-from vocabsem.sources.fetching import sha256_of
+from vocabsem.sources.digests import sha256_of
 from vocabsem.states.extraction import extract
 from warehouse.home import Home
 
@@ -32,7 +32,7 @@ def model():
     ("wanted", "met"), [("≥ 2", True), ("≥ 3", False), ("≤ 2", True), ("≤ 1.15", False), ("", True)]
 )
 def test_a_ratio_is_held_against_what_is_wanted(wanted, met):
-    row = Row("extraction", 4.0, "a rival", 2.0, "s", wanted)
+    row = Row("extraction", 4.0, "a baseline", 2.0, "s", wanted)
     assert (row.ratio, row.met) == (2.0, met)
 
 
@@ -69,10 +69,10 @@ def test_what_is_shared_is_counted_once(model):
     )
 
 
-@pytest.mark.parametrize("rival", [one_at_a_time, by_batches])
-def test_rivals_give_the_same_states(model, rival):
+@pytest.mark.parametrize("baseline", [one_at_a_time, by_batches])
+def test_rivals_give_the_same_states(model, baseline):
     prompts = random_prompts(20, 8, VOCABULARY)
-    result = torch.cat([each.reshape(-1, 128) for each in rival(model.network, prompts)()])
+    result = torch.cat([each.reshape(-1, 128) for each in baseline(model.network, prompts)()])
     expected = torch.from_numpy(extract(model, prompts, [2])[2])
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
 

@@ -9,6 +9,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.vocabsem.method_data import make_space, make_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.instruments.base import Sampling
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.persistence import from_arrays, to_arrays
 from vocabsem.methods.registry import build_method, method_info
@@ -63,6 +64,16 @@ def test_the_query_runs(tmp_path):
     answer = catalog.query(home, sql, {"dataset": "trec"})
     assert answer.column_names == ["dataset", "split", "label_name", "examples"]
     assert re.fullmatch(r"-- \$\w+ = null: .+", sql.split("\n")[1])
+
+
+def test_the_study_finds_a_planted_signal_and_none_in_noise():
+    separation_study = defined(example("Add a study", "python"))["separation_study"]
+    generator, labels = np.random.default_rng(0), np.arange(60) % 2
+    noise = generator.standard_normal((60, 4))
+    result = separation_study("made", {0: noise, 1: noise + 3 * labels[:, None]}, labels, Sampling(100, 100, 0))
+    nothing, planted = result.values
+    assert nothing.null[0] <= nothing.value <= nothing.null[1]
+    assert planted.null[1] < planted.interval[0] <= planted.value <= planted.interval[1]
 
 
 def test_the_instrument_measures():

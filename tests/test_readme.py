@@ -32,7 +32,7 @@ def numbers(cells):
 
 def test_rivals_are_those_of_the_page():
     page = table((ROOT / "docs" / "label-efficiency.md").read_text(), "### On average")
-    rows = table(README, "## Against its rivals")
+    rows = table(README, "## Compared with baselines")
     assert len(rows) > 8
     for name, cells in rows.items():
         assert numbers(cells) == numbers(page[NAMES.get(name) or re.split(r"[ ,]", name)[0]]), name

@@ -19,7 +19,7 @@ PACKAGES = ("prefect", "torch", "transformers", "tokenizers", "peft", "scikit-le
 
 
 def prepare(home: str | None = None) -> None:
-    """Make this process one that computes tasks of a home, before its first task.
+    """Prepare this process to compute tasks of a home, or to import the flows, before either.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDEST = 10_000  # columns of no terminal
+MAX_COLUMNS = 10_000  # columns of no terminal
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def table(title: str, columns: Sequence[Column], styles: Sequence[str] = ()) -> 
 
 def width_of(table: Table) -> int:
     """Return the columns that a table takes where nothing is cut."""
-    return Console(width=WIDEST).measure(table).maximum
+    return Console(width=MAX_COLUMNS).measure(table).maximum
 
 
 def stack(

@@ -38,7 +38,7 @@ def init_dataset(
         str | None,
         typer.Option(
             metavar="COLUMNS",
-            help="Each row has options of its own: their column of lists, or their columns with commas between.",
+            help="Column of answer options (a list), or comma-separated columns.",
         ),
     ] = None,
     scale: Annotated[
@@ -52,8 +52,8 @@ def init_dataset(
     ] = None,
     sep: Sep = None,
     encoding: Encoding = None,
-    separator: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What stands between the labels of a row that may have several.")
+    label_separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What separates the labels of a row that may have several.")
     ] = None,
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out rows without text or class.")] = False,
     drop_rare: Annotated[bool, typer.Option("--drop-rare", help="Leave out classes of fewer than 3 rows.")] = False,
@@ -99,7 +99,7 @@ def init_dataset(
         _write_numbers(numbers, output, own_folder())
         return
     dropped = {"drop_empty": drop_empty, "drop_rare": drop_rare}
-    draft = read_draft(files, text, label, name, options, separator=separator, **dropped)
+    draft = read_draft(files, text, label, name, options, separator=label_separator, **dropped)
     typer.echo(f"{file.name}: {draft.rows:,} rows of {len(draft.counts)} classes; {model} reads a sample", err=True)
     proposal = propose(home, card, draft)
     drafted = draft.card(proposal.words, proposal.word_tokens)
@@ -121,7 +121,7 @@ def init_dataset(
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--name {experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"
-    if separator:
+    if label_separator:
         settings += f" --set champion=false --set 'methods={OF_SEVERAL}'"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"

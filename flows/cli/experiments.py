@@ -25,7 +25,7 @@ def run(
     runner: Runner = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="After an error, compute whatever does not need what failed.")
+        bool, typer.Option("--keep-going", help="Continue after an error with steps that do not depend on it.")
     ] = False,
 ) -> None:
     """Run an experiment: compute what is missing, then print the leaderboard. Resumable."""
@@ -109,8 +109,8 @@ def leaderboard(
         str,
         typer.Option(
             metavar="NAME",
-            help="Figure by shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman, rmse or"
-            " fit_seconds.",
+            help="Metric shown per number of shots: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2,"
+            " spearman, rmse or fit_seconds.",
         ),
     ] = "macro_f1",
     columns: Annotated[
@@ -124,10 +124,12 @@ def leaderboard(
     sort: Annotated[
         str | None, typer.Option(metavar="NAME", help="Sort by a column, a number of shots, or method; best first.")
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N methods of each board.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N methods of each leaderboard.")
+    ] = None,
     form: TableFormat = "table",
 ) -> None:
-    """Print the scores on test data in the latest runs: a board for each data set and model, best first."""
+    """Print the scores on test data in the latest runs: a leaderboard for each data set and model, best first."""
     from flows.cli.board import Selection
     from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
     from flows.cli.leaderboard_view import print_leaderboards
@@ -151,7 +153,7 @@ def compare(
         str,
         typer.Option(
             metavar="NAME",
-            help="Figure to compare: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman or rmse.",
+            help="Metric to compare: macro_f1, accuracy, nll, ece, brier, micro_f1, qwk, mae, r2, spearman or rmse.",
         ),
     ] = "macro_f1",
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only this data set.")] = None,
@@ -174,7 +176,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File to write: .html is a single page with its figures, any other name is Markdown with SVG pictures"
+            help="File to write: .html is a single page with its charts, any other name is Markdown with SVG pictures"
             " in a folder beside it. Without it, Markdown is printed.",
         ),
     ] = None,

@@ -16,43 +16,43 @@ LAST = 60  # characters of the prompt above the table
 NEAREST = {"terminal": (3, 1), "page": (4, 2)}  # anchors and predicted tokens shown per layer
 
 
-def legend(look: LensResult) -> str:
+def legend(result: LensResult) -> str:
     """Describe the columns, and how the result was computed."""
     centered = (
-        f", and the cosine without the mean state of {look.centered_on} training texts" if look.centered_on else ""
+        f", and the cosine without the mean state of {result.centered_on} training texts" if result.centered_on else ""
     )
-    hidden = f", without the {look.hidden:,} least trained tokens" if look.hidden else ""
-    frequency = "; the direction of token frequency is projected out of both" if look.without_frequency else ""
-    solved = " The anchors were missing in the lake; they were solved and stored." if look.solved else ""
+    hidden = f", without the {result.hidden:,} least trained tokens" if result.hidden else ""
+    frequency = "; the direction of token frequency is projected out of both" if result.without_frequency else ""
+    solved = " The anchors were missing in the lake; they were solved and stored." if result.solved else ""
     return (
         f"Nearest anchors: by cosine with the state after the model's final norm{hidden}{frequency}. A word: cosine"
-        f" with its anchor, its rank among all {look.tokens:,} tokens (#){centered}. P: probability when the head is"
+        f" with its anchor, its rank among all {result.tokens:,} tokens (#){centered}. P: probability when the head is"
         " applied to that layer." + solved
     )
 
 
-def words_shown(look: LensResult, where: str) -> list[int]:
+def words_shown(result: LensResult, where: str) -> list[int]:
     """Return the columns of the words closest to the state of the last layer, in the order of the card."""
-    kind = "centered" if look.centered_on else "cosine"
-    last = look.layers[-1]["words"]
+    kind = "centered" if result.centered_on else "cosine"
+    last = result.layers[-1]["words"]
     closest = sorted(range(len(last)), key=lambda column: -(last[column][kind] or 0))
     return sorted(closest[: MOST[where]])
 
 
-def terminal(look: LensResult) -> Table:
+def terminal(result: LensResult) -> Table:
     """Return the table for a terminal."""
     anchors, own = NEAREST["terminal"]
-    title = Text(f"{look.model}, after …{shown(look.prompt)[-LAST:]}")
+    title = Text(f"{result.model}, after …{shown(result.prompt)[-LAST:]}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", justify="right")
     table.add_column("nearest anchors", no_wrap=True, max_width=40)
-    columns = words_shown(look, "terminal")
+    columns = words_shown(result, "terminal")
     for column in columns:
-        table.add_column(Text(shown(look.words[column])), justify="right", no_wrap=True)
+        table.add_column(Text(shown(result.words[column])), justify="right", no_wrap=True)
     table.add_column("prediction", no_wrap=True, max_width=16)
     for column in columns:
-        table.add_column(Text(f"P({shown(look.words[column])})"), justify="right", no_wrap=True)
-    for layer in look.layers:
+        table.add_column(Text(f"P({shown(result.words[column])})"), justify="right", no_wrap=True)
+    for layer in result.layers:
         words = [layer["words"][column] for column in columns]
         table.add_row(
             str(layer["layer"]),
@@ -64,9 +64,9 @@ def terminal(look: LensResult) -> Table:
     return table
 
 
-def html(look: LensResult) -> str:
+def html(result: LensResult) -> str:
     """Return the page of HTML."""
-    columns, (anchors, own) = words_shown(look, "page"), NEAREST["page"]
+    columns, (anchors, own) = words_shown(result, "page"), NEAREST["page"]
     rows = [
         {
             "layer": layer["layer"],
@@ -74,16 +74,18 @@ def html(look: LensResult) -> str:
             "model": [(shown(each["token"]), f"{each['probability']:.0%}") for each in layer["model"][:own]],
             "words": [layer["words"][column] for column in columns],
         }
-        for layer in reversed(look.layers)
+        for layer in reversed(result.layers)
     ]
     return render(
         "lens.html",
-        title=f"Lens: {look.model}",
-        look=look,
-        legend=legend(look),
-        words=[shown(look.words[column]) for column in columns],
+        title=f"Lens: {result.model}",
+        result=result,
+        legend=legend(result),
+        words=[shown(result.words[column]) for column in columns],
         rows=rows,
-        reach=max((abs(w["centered"]) for layer in look.layers for w in layer["words"] if w["centered"]), default=1.0),
+        reach=max(
+            (abs(w["centered"]) for layer in result.layers for w in layer["words"] if w["centered"]), default=1.0
+        ),
         height=_height,
         share=_share,
     )

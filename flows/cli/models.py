@@ -66,8 +66,8 @@ def lens(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Share of the vocabulary, least trained by norm and leverage of its head rows, that is not among the"
-            " nearest anchors; 0 for none.",
+            help="Fraction of least-trained tokens, by norm and leverage of their head rows, to exclude from nearest"
+            " anchors.",
         ),
     ] = 0.01,
     project_frequency: Annotated[

@@ -1,4 +1,4 @@
-"""Command that measures a study and prints its figures, each beside its null."""
+"""Command that measures a study and prints its metrics, each beside its null distribution."""
 
 import sys
 from pathlib import Path
@@ -16,15 +16,13 @@ def study(
     settings: Set = None,
     data_dir: DataDir = None,
     form: TableFormat = "table",
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="SVG picture to write: the figures by layer, with their nulls.")
-    ] = None,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="SVG chart of the metrics by layer.")] = None,
     export: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the trained dictionaries, one in each, as SAE Lens reads them."),
     ] = None,
 ) -> None:
-    """Measure a study of a model and print its figures, each with a 95 % interval and beside its null. Resumable."""
+    """Measure a study of a model; print its metrics with 95 % intervals and null distributions. Resumable."""
     from flows.cli.studies_view import export_dictionaries, print_study, require_dictionaries
     from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
@@ -45,8 +43,8 @@ def study(
     rows = reads.study_values(home, key)
     if export:
         export_dictionaries(home, key, export)
-    if figure:
-        write_page(figure, study_picture(rows.to_pylist()))
+    if chart:
+        write_page(chart, study_picture(rows.to_pylist()))
     if form == "table":
         print_study(rows.to_pylist(), plan.card.description)
     else:

@@ -10,7 +10,7 @@ from flows.execution.activity import activity
 from vocabsem.errors import BadInput
 from warehouse.home import Home
 
-SHOWN = 20  # mismatches that are printed
+MAX_LISTED = 20  # mismatches that are printed
 
 
 @app.command()
@@ -79,10 +79,10 @@ def verify_submission(
         for check in check_examples(Home.find(), submission, folder):
             show(f"examples of {check.dataset}: {check.note}")
             faults += [f"examples of {check.dataset}: {fault}" for fault in check.faults]
-    for fault in faults[:SHOWN]:
+    for fault in faults[:MAX_LISTED]:
         show(f"differs: {fault}")
-    if len(faults) > SHOWN:
-        typer.echo(f"… and {len(faults) - SHOWN:,} more")
+    if len(faults) > MAX_LISTED:
+        typer.echo(f"… and {len(faults) - MAX_LISTED:,} more")
     units = sum(len(fit.seeds) for fit in submission.fits)
     typer.echo(f"{len(submission.fits):,} fits, {units:,} units of one seed: {len(faults):,} differences")
     if faults:

@@ -117,7 +117,7 @@ def schema(
 
 @app.command()
 def shell(
-    command: Annotated[str | None, typer.Option("-c", metavar="SQL", help="Run this and end.")] = None,
+    command: Annotated[str | None, typer.Option("-c", metavar="SQL", help="Run SQL and exit.")] = None,
     ui: Annotated[
         bool, typer.Option("--ui", help="Open DuckDB's pages in the browser; it downloads them once.")
     ] = False,
@@ -160,11 +160,13 @@ def verify() -> None:
 
     from warehouse.lake.manifest import partition_folders
     from warehouse.lake.verify import summary
-    from warehouse.lake.verify import verify as look
+    from warehouse.lake.verify import verify as verify_lake
 
     home, console = Home.find(), Console(stderr=True)
     total = sum(1 for _ in partition_folders(home.lake))
-    seen = list(track(look(home), "verifying", total, console=console, transient=True, disable=not console.is_terminal))
+    seen = list(
+        track(verify_lake(home), "verifying", total, console=console, transient=True, disable=not console.is_terminal)
+    )
     for fault in (fault for one in seen for fault in one.faults):
         typer.echo(fault)
     typer.echo(summary(seen))

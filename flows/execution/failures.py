@@ -1,4 +1,4 @@
-"""Going on after an error: what failed is recorded, and all that does not need it is computed."""
+"""Continue after errors: record what failed, and compute all that does not depend on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from warehouse.home import Home
 
-KEPT = 100  # newest logs
+MAX_LOGS = 100  # newest logs
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def log_file(home: Home, command: str) -> Iterator[Path]:
     finally:
         logger.removeHandler(handler)
         handler.close()
-        for old in sorted(folder.glob("*T*-*.log"))[:-KEPT]:
+        for old in sorted(folder.glob("*T*-*.log"))[:-MAX_LOGS]:
             old.unlink(missing_ok=True)
 
 

@@ -1,10 +1,10 @@
-"""Which methods of an experiment are set against which: every rival against ours, anchors against their stand-ins."""
+"""Which methods of an experiment are compared: every baseline with the reference, anchors with other vectors."""
 
 from collections.abc import Sequence
 from itertools import combinations
 
 from flows.planning.experiment import MethodSpec
-from tasks.steps.contrast import RIVAL
+from tasks.steps.contrast import BASELINE
 from vocabsem.methods.registry import method_infos
 
 REFERENCE = "vocabulary_calibrator"
@@ -20,7 +20,7 @@ def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """
     ours = reference(specs)
-    questions = [(RIVAL, spec.name, ours.name) for spec in specs if ours and spec is not ours]
+    questions = [(BASELINE, spec.name, ours.name) for spec in specs if ours and spec is not ours]
     variants: dict[str, dict[str, str]] = {}
     for spec in specs:
         if targets := _targets(spec):

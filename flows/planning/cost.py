@@ -90,7 +90,7 @@ def _fit(
     if info.needs_labels and fit.shots != 0:
         labeled = train if fit.shots == "all" else min(train, int(fit.shots) * pair.dataset.classes)
     layers = max((len(step.spec.layers) for step in pair.states.values()), default=1)
-    cost = calibration.fit(fit, info, labeled, train if info.background == "train" else 1, layers)
+    cost = calibration.fit(fit, spec.method, labeled, train if info.background == "train" else 1, layers)
     if cost is None and isinstance(fit.predictions.spec, AdapterFitSpec):
         return _adapter(plan, pair, fit.predictions.spec, calibration, lengths)
     return cost

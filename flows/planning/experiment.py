@@ -41,8 +41,8 @@ class MethodSpec(Card):
     """Which further order of the same demonstrations, by number; none is the seed's own."""
     scoring: ChoiceScoring | None = None
     """Score label words of any length: exact, by log P(word | prompt), or exact_mean, per token; none: by the head's
-    rows of their tokens. For methods that read the model's own answers alone. Options of choices also exact_characters,
-    per character, and by letters in all cyclic orders, or in one (letters_once)."""
+    rows of their tokens. For methods that read zero-shot probabilities alone. Options of choices also
+    exact_characters, per character, and by letters in all cyclic orders, or in one (letters_once)."""
     label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the training labels that are replaced by another class; those shown in the prompt stay as they are."""
     shots: list[PositiveInt | Literal[0, "all"]] | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.steps.lake_reads import BLOCK, KEPT, prompt_count
+from tasks.steps.lake_reads import BLOCK, MAX_CACHED_BYTES, prompt_count
 from tasks.steps.specs import SplitSpec, StoredFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
@@ -103,7 +103,7 @@ def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
     training = 4 * stored * kept + 4 * used * own * seeds + beside * info.fit_bytes(labeled, others, used, classes)
     predicted = [count for split, count in rows.items() if split in ("validation", "test")]
     size = 4 * stored * max(predicted)
-    block = BLOCKS * (size if size <= KEPT else BLOCK)
+    block = BLOCKS * (size if size <= MAX_CACHED_BYTES else BLOCK)
     answers = sum(predicted) * seeds * (ANSWER + 8 * classes)
     figures = max(predicted) * seeds * 8 * (TERMS + 4 * classes)
     return Need(fit, training, block + max(answers, figures))

@@ -71,7 +71,7 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
     if dataset.label_kind == "continuous" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of classes, and these targets are numbers"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
-        return "label_noise, demonstrations and scoring are of one label a text, and these texts have any number"
+        return "label_noise, demonstrations and scoring are of one label per text, and these texts have any number"
     return _unserved_options(spec, dataset)
 
 

@@ -89,7 +89,7 @@ def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home,
     )
     plan = make_plan(experiment, home, data_dir)
     for dataset, _, why in plan.left_out:
-        raise CardError(f"study {card.name!r} reads one label a text, and dataset {dataset!r} has others: {why}")
+        raise CardError(f"study {card.name!r} reads one label per text, and dataset {dataset!r} has others: {why}")
     pairs = []
     for pair in plan.pairs:
         steps = {split: pair.states[split] for split in SPLITS}
@@ -122,7 +122,7 @@ def _steps(
             word_tokens={p.dataset.name: p.dataset.word_tokens for p in pairs},
             hashes=dict(hashes),
             templates=card.templates,
-            params=dict(info.params) | card.params,
+            params=info.in_key(card.params),
             layers=tuple(layers),
             pooling=card.pooling,
             dtype=resolve_dtype(card.dtype),

@@ -17,7 +17,7 @@ from vocabsem.instruments.registry import check_study
 from vocabsem.runtime.devices import DType
 from vocabsem.states.layers import Pooling
 
-SHOWN = {"description", "license", "citation", "device"}  # keys that change no figure
+DISPLAY_KEYS = {"description", "license", "citation", "device"}  # keys that change no figure
 
 
 class StudyCard(Card):
@@ -89,7 +89,7 @@ def load_study(name_or_path: str, overrides: dict[str, Any] | None = None) -> St
     differing = {
         key: value
         for key, value in overrides.items()
-        if key.partition(".")[0] not in SHOWN and _value(changed, key) != _value(card, key)
+        if key.partition(".")[0] not in DISPLAY_KEYS and _value(changed, key) != _value(card, key)
     }
     return changed.model_copy(update={"name": variant_name(card.name, differing)}) if differing else changed
 

@@ -43,9 +43,9 @@ def report_figures(
     """Yield every figure whose data are there: scores from the catalog, the rest from partitions still in the lake."""
     rows = results.of(dataset)
     note = (
-        f"{HEADLINES[headline(rows[0])]} on test data with its 95 % interval: ours and"
-        " its controls, the best rival and the best other control. Check a name to see its line, hover it to highlight"
-        " the line."
+        f"{HEADLINES[headline(rows[0])]} on test data with its 95 % interval: the reference"
+        " and its controls, the best baseline and the best other control. Check a name to see its line, hover it to"
+        " highlight the line."
     )
     curves = label_efficiency(dataset, rows)
     yield ReportFigure(f"Label efficiency on {dataset}", note, curves.large(), large=True)
@@ -88,7 +88,7 @@ def _reliability(bins: dict[str, Reliability]) -> ReportFigure:
     axes = Axes((0, 1), (0, 1), ticks, ticks, "confidence", "accuracy", diagonal=True)
     methods = " and ".join(bins)
     alt = f"Accuracy of {methods} by confidence in 15 bins; on the dashed diagonal confidence equals accuracy."
-    note = "Accuracy by confidence, in 15 bins of as many predictions; the dashed line is perfect calibration."
+    note = "Accuracy by confidence, in 15 equal-frequency bins; the dashed line is perfect calibration."
     return ReportFigure(f"Reliability of {methods}", note, LineChart(alt, series, axes).inline())
 
 

@@ -20,8 +20,8 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
 
     The axis is logarithmic between the numbers of shots, with 0 to their left and `all` to their right. A method with
     one point that needs no labels is also a level line, to compare it with those that do. The reference method is
-    highlighted and named first, then its controls, its best rival and the best other control. Of more than FEW methods
-    the others are shown on demand. rows: of the leaderboard.
+    highlighted and named first, then its controls, its best baseline and the best other control. Of more than FEW
+    methods the others are shown on demand. rows: of the leaderboard.
     """
     curves: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -55,20 +55,20 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
 
 
 def _shown(curves: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
-    """Return the reference, the best of its rivals, its own controls, and the best of the other controls.
+    """Return the reference, the best of its baselines, its own controls, and the best of the other controls.
 
     The best is that of the highest figure with the most labels.
     """
     controls = [name for name, curve in curves.items() if curve[0]["control"]]
     own = [name for name in curves if name.partition("+")[0] == REFERENCE]
-    rivals = [name for name in curves if name not in controls and name not in own]
+    baselines = [name for name in curves if name not in controls and name not in own]
     others = [name for name in controls if name not in own]
 
     def merit(name: str) -> float:
         most = max(curves[name], key=lambda row: shots_order(row["shots"]))
         return float(most[headline(most)])
 
-    best = [max(names, key=merit) for names in (rivals, others) if names]
+    best = [max(names, key=merit) for names in (baselines, others) if names]
     ours = [name for name in own if name == REFERENCE or name in controls]
     return [*sorted(ours, key=lambda name: name != REFERENCE), *best]
 

@@ -22,11 +22,13 @@ LEVEL = 0.05  # of p after Holm's correction
 def table3(results: Results) -> Tables:
     """Tabulate what the paper's Table 3 compares: in-context learning, kNN Prompting, its calibrator; and ours."""
     paper = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
-    rivals = [s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))]
-    rivals += _published(results)[:1]
+    baselines = [
+        s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))
+    ]
+    baselines += _published(results)[:1]
     datasets = [name for name in results.datasets if name in paper["sets"]]
     ours = reference(results.specs)
-    shown, rows = rivals + ([ours] if ours else []), []
+    shown, rows = baselines + ([ours] if ours else []), []
     if not datasets or len(shown) < 2:
         return []
     for dataset in datasets:
@@ -81,7 +83,7 @@ def average_ranks(results: Results) -> Tables:
     )
 
 
-def rivals(results: Results) -> Tables:
+def baselines(results: Results) -> Tables:
     """Tabulate each method's difference from ours, and on how many data sets it is significant after correction."""
 
     def cell(rows: list[Row]) -> str:
@@ -95,7 +97,7 @@ def rivals(results: Results) -> Tables:
         f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
         " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
-    return by_shots(results, "Against ours", note, rows, None, cell)
+    return by_shots(results, "Compared with the reference", note, rows, None, cell)
 
 
 def wins(results: Results) -> Tables:
@@ -159,7 +161,7 @@ def costs(results: Results) -> Tables:
     )
     if not any(row["text_milliseconds"] or row["method_bytes"] for row in results.costs):
         return []
-    heads = ["", "shots", "macro-F1", "ms a text", "s a fit", "bytes a text", "bytes learned"]
+    heads = ["", "shots", "macro-F1", "ms per text", "s per fit", "bytes per text", "bytes learned"]
     return section("Costs by method", note, heads, rows)
 
 
@@ -191,7 +193,7 @@ SECTIONS = (
     ablation,
     means,
     average_ranks,
-    rivals,
+    baselines,
     wins,
     vocabulary,
     calibration,

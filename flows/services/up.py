@@ -144,10 +144,10 @@ def _stop_signals() -> Iterator[threading.Event]:
     hung_up = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # nohup stays nohup
     numbers = [signal.SIGINT, signal.SIGTERM, *hung_up]
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in numbers}
-    watch = signal.set_wakeup_fd(-1)  # servers may take longer to end than an interrupted command
+    wakeup = signal.set_wakeup_fd(-1)  # servers may take longer to end than an interrupted command
     try:
         yield stopping
     finally:
-        signal.set_wakeup_fd(watch)
+        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)

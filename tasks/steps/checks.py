@@ -14,7 +14,7 @@ from warehouse.home import Home
 from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
-WIDEST = 100  # times the median: a state's norm beyond is an outlier, or another model's
+MAX_NORM_RATIO = 100  # times the median: a state's norm beyond is an outlier, or another model's
 DRIFT = 0.1  # of the rows, in another class than in the last run
 
 
@@ -43,8 +43,8 @@ def norm_range(norms: np.ndarray, where: str = "") -> Check:
     """`norms` (N,): all above 0, and none far beyond the others."""
     low, middle, high = np.min(norms), np.median(norms), np.max(norms)
     return Check(
-        name=f"norms{where} above 0 and below {WIDEST} times their median",
-        passed=bool(low > 0 and high < WIDEST * middle),
+        name=f"norms{where} above 0 and below {MAX_NORM_RATIO} times their median",
+        passed=bool(low > 0 and high < MAX_NORM_RATIO * middle),
         detail=f"{low:.3g} to {high:.3g}, median {middle:.3g}",
         severity="warn",
     )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-RIVAL = "rival"  # the question of a contrast with our calibrator
+BASELINE = "rival"  # the question of a contrast with our calibrator
 
 
 class Contrast(NamedTuple):

@@ -21,7 +21,7 @@ from warehouse.lake.partition import Lake, Partition
 from warehouse.lake.vectors import matrix
 
 UNLABELED = -1  # label of a prompt that is made from no text
-KEPT = 1 << 27  # bytes of a split's states that are read whole and kept for the next method
+MAX_CACHED_BYTES = 1 << 27  # bytes of a split's states that are read whole and kept for the next method
 BLOCK = 1 << 26  # bytes of the states that are read at a time of a larger split
 
 SCORES = "log_probability"  # column of the word scores: (W,) a row
@@ -91,14 +91,14 @@ def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind
     kind: of the partition; "word_scores" has (N, W) scores in place of states.
     """
     stored = _stored(home, model, dataset, split, key, kind)
-    read = _read_small if stored.bytes <= KEPT else _read_large
+    read = _read_small if stored.bytes <= MAX_CACHED_BYTES else _read_large
     return read(home, model, dataset, split, key, kind)
 
 
 def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Iterator[Rows]:
     """Yield what `read_states` returns, at once where it is kept, else some rows after the other."""
     stored = _stored(home, model, dataset, split, key, kind)
-    if stored.bytes <= KEPT:
+    if stored.bytes <= MAX_CACHED_BYTES:
         yield _read_small(home, model, dataset, split, key, kind)
     else:
         yield from _blocks(home, dataset, stored)

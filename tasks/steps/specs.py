@@ -259,7 +259,7 @@ class StatesFitSpec(StoredFitSpec):
 
 
 class WordScoresFitSpec(StoredFitSpec):
-    """An estimator over the model's own answers, in their place the exact log-probabilities of the label words."""
+    """An estimator over the zero-shot probabilities, in their place the exact log-probabilities of the label words."""
 
     reads: ClassVar[str] = WordScoresSpec.kind
 

@@ -24,8 +24,8 @@ def measure(inputs: Inputs) -> StudyResult:
     spec = inputs.spec
     texts = read_documents(inputs.files["documents"])
     human = read_similarities(inputs.files["similarities"], len(texts))
-    background = read_documents(inputs.files["background"])[: spec.params["background"]]
-    wrong = perturbed(texts, tuple(spec.params["rates"]), spec.seed)
+    background = read_documents(inputs.files["background"])[: inputs.params["background"]]
+    wrong = perturbed(texts, tuple(inputs.params["rates"]), spec.seed)
     wanted = [f"{layer}:{pooling}" for layer in spec.layers for pooling in (*PLAIN, *OTHERS)]
     check_poolings(wanted, "last", inputs.model, spec.max_tokens)
     every = [*texts, *(text for some in wrong.values() for text in some)]
@@ -45,7 +45,7 @@ def measure(inputs: Inputs) -> StudyResult:
         name: [replace(space, vectors=space.vectors[n * at : n * at + n]) for space in whole]
         for at, name in enumerate(wrong, 1)
     }
-    return embed_study(spaces, errors, human, texts, inputs.sampling)
+    return embed_study(spaces, errors, human, texts, inputs.sampling, depth=inputs.params["depth"])
 
 
 def _corrected(
@@ -53,7 +53,7 @@ def _corrected(
 ) -> Iterator[Space]:
     others = inputs.pooled_states(background, BARE, PLAIN)
     for (pooling, layer), rows in plain.items():
-        for name, vectors in corrections(rows[:n], others[pooling, layer]).items():
+        for name, vectors in corrections(rows[:n], others[pooling, layer], inputs.params["removed_axes"]).items():
             yield Space(f"{pooling}, {name}", layer, vectors)
 
 

@@ -11,7 +11,7 @@ def measure(inputs: Inputs) -> StudyResult:
     items: list[Item] = []
     for dataset in inputs.datasets:
         (_, known, train), (_, true, test) = (inputs.stored_states(dataset, split) for split in ("train", "test"))
-        axes = inputs.spec.params["axes"]
-        result = grid_study(dataset, train, test, (known, true), axes=axes, sampling=inputs.sampling)
+        settings = {"axes": inputs.params["axes"], "tolerance": inputs.params["tolerance"]}
+        result = grid_study(dataset, train, test, (known, true), **settings, sampling=inputs.sampling)
         values, items = [*values, *result.values], [*items, *result.items]
     return StudyResult(tuple(values), tuple(items))

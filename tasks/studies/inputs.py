@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tasks.steps.study_specs import StudyItemsSpec
 from tasks.steps.token_reads import TokenRows, read_token_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.instruments.base import Sampling
+from vocabsem.instruments.registry import study_info
 from vocabsem.label_space import LabelSpace
 from vocabsem.prompts.prompting import encode_prompts, encode_texts
 from vocabsem.states.extraction import check_head, extract
@@ -33,6 +35,11 @@ class Inputs:
     files: Mapping[str, Path]
     spec: StudyItemsSpec
     device: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The study's parameters, with the defaults that its spec leaves out."""
+        return dict(study_info(self.spec.study).params) | self.spec.params
 
     @property
     def sampling(self) -> Sampling:

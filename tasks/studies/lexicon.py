@@ -22,7 +22,7 @@ SENSES = ("Visual", "Auditory", "Haptic", "Interoceptive", "Gustatory", "Olfacto
 
 def measure(inputs: Inputs) -> StudyResult:
     """Read judgments and vectors, and compare them."""
-    files, params = inputs.files, inputs.spec.params
+    files, params = inputs.files, inputs.params
     judgments = Judgments(
         pairs={name: read_pairs(files[name]) for name in ("simlex", "wordsim")},
         analogies=read_analogies(files["analogies"]),
@@ -50,7 +50,7 @@ def _spaces(inputs: Inputs, words: tuple[str, ...], tokens: np.ndarray) -> Itera
     yield Space("head", None, head[tokens])
     values, axes = np.linalg.eigh(head.astype(np.float64).T @ head)
     kept = values > values[-1] * len(head) * np.finfo(np.float64).eps
-    for exponent in inputs.spec.params["exponents"]:
+    for exponent in inputs.params["exponents"]:
         power = axes[:, kept] * values[kept] ** -exponent
         yield Space(f"head·gram^-{exponent:g}", None, head[tokens] @ power @ axes[:, kept].T)
     yield Space("anchors", None, anchors[tokens])

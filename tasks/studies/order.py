@@ -19,7 +19,8 @@ def measure(inputs: Inputs) -> StudyResult:
     """Measure order in words, numbers and attention heads."""
     spec = inputs.spec
     tokens = inputs.single_tokens(list(dict.fromkeys(word for words in SEQUENCES.values() for word in words)))
-    sequences, sampling = select_sequences(tokens), inputs.sampling
+    sequences = select_sequences(tokens, min_words=inputs.params["min_words"])
+    sampling = inputs.sampling
     result = order_study(list(_spaces(inputs, tokens)), sequences, sampling)
     values, items = list(result.values), list(result.items)
     if DIGITS in spec.templates:

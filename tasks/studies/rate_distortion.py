@@ -17,7 +17,7 @@ def measure(inputs: Inputs) -> StudyResult:
         _, labels, test = inputs.stored_states(name, "test")
         spaces = [Space("state", layer, rows) for layer, rows in test.items()]
         spaces.append(Space("gaussian", None, _gaussian(spaces[-1].vectors, inputs.sampling.generator(9))))
-        starts = inputs.spec.params["starts"]
+        starts = inputs.params["starts"]
         result = rate_distortion_study(name, spaces, labels, starts=starts, sampling=inputs.sampling)
         values += result.values
         items += [replace(item, text=dataset.label_names[int(item.text)]) for item in result.items]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.tracking.migrations import Program, migrations
 from tasks.tracking.postgres import check_postgres
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.sqlite_reads import read_only
 from tasks.tracking.statements import statement
 from vocabsem.errors import BadInput
 from warehouse.home import Home
@@ -29,7 +29,7 @@ def check_database(path: Path, program: Program) -> None:
     if not path.exists():
         return
     try:
-        with opened(path) as database:
+        with read_only(path) as database:
             ((state,),) = database.execute(statement("quick_check")).fetchall()
             versions = [version for (version,) in _schema_versions(database)]
     except sqlite3.DatabaseError as error:

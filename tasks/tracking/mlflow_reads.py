@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.tracking.postgres import connected, rows, setting
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.sqlite_reads import read_only
 from tasks.tracking.statements import statement
 from warehouse.home import Home
 
@@ -18,5 +18,5 @@ def read(home: Home, name: str, *values: str) -> list[Any]:
             return rows(connection, name, values)
     if not home.mlflow.exists():
         return []
-    with opened(home.mlflow) as database:
+    with read_only(home.mlflow) as database:
         return database.execute(statement(name), values).fetchall()

@@ -34,10 +34,10 @@ MOST_CHILDREN = 50_000  # that MLflow returns at once
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
 # Columns a person can survey; every other figure and interval is in the warehouse.
 HEADLINE = ("macro_f1", "accuracy", "r2", "nll", "ece")  # of the parent: those of the best on validation data
-SHOWN = (
+LOGGED_METRICS = (
     *("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high"),
     *("qwk", "mae"),  # of ordinal labels
-    "micro_f1",  # of any number of labels a text
+    "micro_f1",  # of any number of labels per text
     *("r2", "spearman", "rmse", "r2_low", "r2_high"),  # of continuous targets
 )
 
@@ -192,13 +192,13 @@ def _log_rows(client: "MlflowClient", run_id: str, rows: Sequence[ResultRow], da
 
 
 def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
-    """Return those of SHOWN as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
+    """Return LOGGED_METRICS as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
 
     Their time is the same at every try, so that no figure is there twice.
     """
     from mlflow.entities import Metric
 
-    values = {name: value for name in SHOWN if (value := _finite(row.scores, name)) is not None}
+    values = {name: value for name in LOGGED_METRICS if (value := _finite(row.scores, name)) is not None}
     at = _milliseconds(row.ended.timestamp())
     return [Metric(name, value, at, row.step, model_id) for name, value in values.items()]
 

@@ -41,7 +41,7 @@ class Limits:
     """From the first byte to the answer."""
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A request that is answered with an error."""
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -77,13 +77,13 @@ class ScoringApp:
         self.waiting += 1
         try:
             if self.waiting > WAITING:
-                raise Refused(f"{WAITING} requests are waiting: try again later", 503)
+                raise Rejected(f"{WAITING} requests are waiting: try again later", 503)
             async with asyncio.timeout(self.limits.seconds):
                 return JSONResponse({"predictions": await self._predictions(request)})
         except TimeoutError:
             seconds = self.limits.seconds
             return _error(503, f"no answer within {seconds} s (--max-seconds): send fewer texts, or try again later")
-        except Refused as error:
+        except Rejected as error:
             return _error(error.status, str(error))
         except MlflowException as error:
             return _error(400, error.message)
@@ -99,7 +99,7 @@ class ScoringApp:
         content_type = request.headers.get("content-type", "")
         rows, params = await asyncio.to_thread(parse, body, content_type, self.fields, self.limits)
         if unknown := [name for name in params if name not in self.params]:
-            raise Refused(f"no parameter {unknown[0]!r:.200}: the model has {', '.join(self.params) or 'none'}")
+            raise Rejected(f"no parameter {unknown[0]!r:.200}: the model has {', '.join(self.params) or 'none'}")
         answers: list[dict[str, Any]] = []
         for start in range(0, len(rows), BATCH):
             if await request.is_disconnected():
@@ -119,7 +119,7 @@ class ScoringApp:
             if size <= limit:
                 chunks.append(chunk)
         if size > limit:
-            raise Refused(
+            raise Rejected(
                 f"the body has {size} bytes, at most {self.limits.megabytes} MB (--max-megabytes): send fewer texts",
                 413,
             )
@@ -127,39 +127,39 @@ class ScoringApp:
 
 
 def parse(body: bytes, content_type: str, fields: Sequence[str], limits: Limits) -> tuple[list[Row], dict[str, Any]]:
-    """Return the N rows of a request, each with the text of every field, and its params. Raises Refused.
+    """Return the N rows of a request, each with the text of every field, and its params. Raises Rejected.
 
     Columns are taken by name, others ignored; the forms are those of MLflow's scoring server.
     """
     kind, _, option = content_type.lower().partition(";")
     if option.strip().removeprefix("charset=").strip('"') not in ("", "utf-8"):
-        raise Refused(f"content-type is {content_type!r:.200}: send UTF-8", 415)
+        raise Rejected(f"content-type is {content_type!r:.200}: send UTF-8", 415)
     params: dict[str, Any] = {}
     if kind.strip() == "application/json":
         rows, params = _json_rows(body, fields, limits.texts)
     elif kind.strip() == "text/csv":
         rows = _csv_rows(body, fields, limits.texts)
     else:
-        raise Refused(f"content-type is {content_type!r:.200}: send application/json or text/csv", 415)
+        raise Rejected(f"content-type is {content_type!r:.200}: send application/json or text/csv", 415)
     if len(rows) > limits.texts:
-        raise Refused(f"more than {limits.texts} texts (--max-texts): send several requests", 422)
+        raise Rejected(f"more than {limits.texts} texts (--max-texts): send several requests", 422)
     return [_checked(row, number, fields, limits) for number, row in enumerate(rows)], params
 
 
 def _checked(row: Any, number: int, fields: Sequence[str], limits: Limits) -> Row:
     if not isinstance(row, Mapping):
         named = json.dumps(dict.fromkeys(fields, "a text"))
-        raise Refused(f"row {number} is {row!r:.200}: name its texts, as in {named}")
+        raise Rejected(f"row {number} is {row!r:.200}: name its texts, as in {named}")
     for field in fields:
         if field not in row:
-            raise Refused(f"row {number} has no {field!r}, only {list(row)!r:.200}: name the text {field!r}")
+            raise Rejected(f"row {number} has no {field!r}, only {list(row)!r:.200}: name the text {field!r}")
         text = row[field]
         if not isinstance(text, str) or not text.strip():
-            raise Refused(f"row {number}: {field} is {text!r:.200}: give a text")
+            raise Rejected(f"row {number}: {field} is {text!r:.200}: give a text")
         if not _is_unicode(text):
-            raise Refused(f"row {number}: {field} is {text!r:.200}: half of a surrogate pair is no text")
+            raise Rejected(f"row {number}: {field} is {text!r:.200}: half of a surrogate pair is no text")
         if len(text) > limits.characters:
-            raise Refused(
+            raise Rejected(
                 f"row {number}: {field} has {len(text)} characters, at most {limits.characters} (--max-characters):"
                 " cut it",
                 422,
@@ -171,25 +171,25 @@ def _json_rows(body: bytes, fields: Sequence[str], most: int) -> tuple[list[Any]
     try:
         request = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"the body is not JSON: {error!s:.200}") from None
+        raise Rejected(f"the body is not JSON: {error!s:.200}") from None
     if not isinstance(request, dict):
-        raise Refused(f"the body is {request!r:.200}: send one of {', '.join(FORMS)}")
+        raise Rejected(f"the body is {request!r:.200}: send one of {', '.join(FORMS)}")
     params = request.pop("params", {})
     if params is None:
         params = {}
     if not isinstance(params, dict) or None in params.values():
-        raise Refused(f"params is {params!r:.200}: name each parameter, with its value")
+        raise Rejected(f"params is {params!r:.200}: name each parameter, with its value")
     if len(request) != 1 or (form := next(iter(request))) not in FORMS:
-        raise Refused(f"the body has {list(request)!r:.200}: send one of {', '.join(FORMS)}, and params if need be")
+        raise Rejected(f"the body has {list(request)!r:.200}: send one of {', '.join(FORMS)}, and params if need be")
     value = request[form]
     if form == "dataframe_split":
         if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("columns", "data")):
-            raise Refused(f'{form} is {value!r:.200}: send {{"columns": […], "data": [[…], …]}}')
+            raise Rejected(f'{form} is {value!r:.200}: send {{"columns": […], "data": [[…], …]}}')
         return _named(value["columns"], value["data"][: most + 1], fields), params
     if isinstance(value, dict) and form != "dataframe_records":
         return _named(list(value), _rows_of(value, most), fields), params
     if not isinstance(value, list):
-        raise Refused(f"{form} is {value!r:.200}: send a list")
+        raise Rejected(f"{form} is {value!r:.200}: send a list")
     if len(fields) == 1 and form != "dataframe_records":
         return [each if isinstance(each, dict) else {fields[0]: each} for each in value[: most + 1]], params
     return value, params
@@ -199,7 +199,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise Refused(f"two values are named {twice!r:.200}: send one")
+        raise Rejected(f"two values are named {twice!r:.200}: send one")
     return content
 
 
@@ -216,7 +216,7 @@ def _rows_of(columns: dict[str, Any], most: int) -> list[list[Any]]:
     lists = [[values] if isinstance(values, str) else values for values in columns.values()]
     sizes = [len(values) if isinstance(values, list) else repr(values)[:200] for values in lists]
     if len(set(sizes)) > 1 or not all(isinstance(size, int) for size in sizes):
-        raise Refused(f"the columns hold {sizes!r:.200} values: send lists of one length")
+        raise Rejected(f"the columns hold {sizes!r:.200} values: send lists of one length")
     return [list(row) for row in islice(zip(*lists, strict=True), most + 1)]
 
 
@@ -225,17 +225,17 @@ def _csv_rows(body: bytes, fields: Sequence[str], most: int) -> list[Any]:
         lines = csv.reader(StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         header, *rows = [line or [""] for line in islice(lines, most + 2)]
     except (ValueError, csv.Error) as error:
-        raise Refused(f"the body is not CSV with a header, in UTF-8: {error!s:.200}") from None
+        raise Rejected(f"the body is not CSV with a header, in UTF-8: {error!s:.200}") from None
     return _named(header, rows, fields)
 
 
 def _named(columns: list[Any], rows: list[Any], fields: Sequence[str]) -> list[dict[str, Any]]:
     for field in fields:
         if columns.count(field) != 1:
-            raise Refused(f"{columns.count(field)} of the columns {columns!r:.200} are named {field!r}: name one so")
+            raise Rejected(f"{columns.count(field)} of the columns {columns!r:.200} are named {field!r}: name one so")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(columns):
-            raise Refused(f"row {number} is {row!r:.200}: give a value for each of the {len(columns)} columns")
+            raise Rejected(f"row {number} is {row!r:.200}: give a value for each of the {len(columns)} columns")
     at = [columns.index(field) for field in fields]
     return [{field: row[index] for field, index in zip(fields, at, strict=True)} for row in rows]
 

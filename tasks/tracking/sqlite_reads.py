@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open an existing database to read it. SQLite writes beside one that has a write-ahead log.
 
     Where it cannot, a copy of both is read; a database whose log is gone was closed, and nobody changes it.
@@ -21,7 +21,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         with TemporaryDirectory() as copy:
             for file in (log, path):
                 shutil.copyfile(file, Path(copy, file.name))
-            with opened(Path(copy, path.name)) as database:
+            with read_only(Path(copy, path.name)) as database:
                 yield database
     else:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as database:

@@ -18,7 +18,7 @@ import numpy as np
 from tasks.steps.facts import FitFacts, StatesFacts, facts_of
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
-from vocabsem.methods.info import MethodInfo
+from vocabsem.methods.registry import method_info
 from vocabsem.runtime.devices import has_nvidia, processor_flags
 from warehouse.home import Home
 from warehouse.lake import atomic
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BUDGET_SECONDS = 10.0  # of all that is timed for one plan; what would come after is not known
 VERSION = 1  # raise it when something else is timed
-LAYERS, WIDEST, TOKENS = 2, 1024, 2048  # of the model that is timed
+LAYERS, MAX_WIDTH, TOKENS = 2, 1024, 2048  # of the model that is timed
 PROMPT_TOKENS, MOST_PROMPTS, ENOUGH_SECONDS = 40, 2048, 0.5  # the number of prompts grows until they take that long
 LABELED, UNLABELED, CLASSES = 64, 256, 4  # of the fits that are timed
 SCORED_ROWS, SCORED_SEEDS = 300, 3
@@ -67,7 +67,7 @@ class Calibration:
         """Return the seconds that extraction takes for a token of a model; None beyond the budget."""
         if rate := self._stored_rate(model.name, dtype):
             return Cost(1 / rate, measured=True)
-        width = min(model.hidden_size, WIDEST)
+        width = min(model.hidden_size, MAX_WIDTH)
         inside = max(1, model.parameters - model.vocabulary_size * model.hidden_size)
         inner = max(64, (inside / model.layers / model.hidden_size - 4 * model.hidden_size) / 3)
         narrowed = round(inner * width / model.hidden_size)
@@ -76,16 +76,16 @@ class Calibration:
         weights = LAYERS * (4 * width**2 + 3 * width * narrowed)
         return None if seconds is None else Cost(seconds * inside / weights, measured=False)
 
-    def fit(self, fit: PlannedFit, info: MethodInfo, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
+    def fit(self, fit: PlannedFit, method: str, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
         """Return the seconds of one seed of a fit to so many rows; None beyond the budget, and for what reads no
         states and was never run.
 
-        layers: states of so many lie side by side.
+        method: as in `method_info`; layers: states of so many lie side by side.
 
         It is taken to grow with the labeled rows, from the stored fit of the method whose rows are nearest in number;
         that of an adapter, whose steps are fixed, not at all.
         """
-        spec = fit.predictions.spec
+        spec, info = fit.predictions.spec, method_info(method)
         name = _fit_name(spec.method.name, spec.method.params)
         if stored := self._stored_fits().get(name):
             nearest = min(stored, key=lambda each: abs(math.log((each.rows + 1) / (labeled + 1))))
@@ -94,13 +94,13 @@ class Calibration:
         if info.family != "states":
             return None
         rows, others, classes, width = LABELED if labeled else 0, UNLABELED, CLASSES, fit.model.hidden_size
-        vocabulary = min(fit.model.vocabulary_size, TOKENS) if info.reads_vocabulary else 0
+        vocabulary = min(fit.model.vocabulary_size, TOKENS) if info.needs_vocabulary(spec.method.params) else 0
         folds = int(spec.temperature)
         beside = layers if info.takes_layers or not info.fixed_width else 1
         params = dict(spec.method.params) | ({"layers": beside} if info.takes_layers else {})
         what = f"fit {name} {rows} {others} {classes} {width}x{beside} {vocabulary} {folds}"
         seconds = self._timed(
-            what, lambda: time_fit(info.name, params, (rows, others, classes, width, beside), vocabulary, folds)
+            what, lambda: time_fit(method, params, (rows, others, classes, width, beside), vocabulary, folds)
         )
         if seconds is None:
             return None

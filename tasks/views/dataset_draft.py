@@ -37,8 +37,8 @@ PER_CLASS = 32
 MOST_TOKENS = 128  # of a prompt: enough to know what it is about
 MOST_CHARACTERS = 20_000  # of a text
 COVERED = 0.95  # of the prompts, by the limit of tokens that is proposed
-PIECE = 0.4  # probability that letters follow a token, above which it is a piece of a word
-SHOWN = 3
+PIECE_PROBABILITY = 0.4  # probability that letters follow a token, above which it is a piece of a word
+MAX_LISTED = 3
 NAMED = 20
 
 
@@ -132,7 +132,7 @@ def read_draft(
     Raises DataError for what could never become a data set.
     """
     if separator == "":
-        raise DataError("--separator is empty: give what stands between the labels of a row")
+        raise DataError("--label-separator is empty: give what stands between the labels of a row")
     if text == label:
         raise DataError(f"column {text!r} is given as text and as label: --text and --label name two columns")
     forms = {part: format_of(path) for part, path in files.items()}
@@ -156,8 +156,8 @@ def read_draft(
             f"{len(rare):,} of {len(first):,} classes in {label!r} of {next(iter(files.values()))} have fewer than"
             f" {LEAST_ROWS} rows: {named}{more}. Training, validation and testing need one each: add rows, merge"
             " classes, leave these out with --drop-rare, or give another column as --label"
-            + ", or as --separator what stands between several labels of a row, or as --scale two words where they are"
-            " numbers" * (separator is None)
+            + ", or as --label-separator what stands between several labels of a row, or as --scale two words where"
+            " they are numbers" * (separator is None)
         )
     kept = {name: first[name] for name in first.keys() - rare}
     if len(kept) < 2:
@@ -249,7 +249,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
     label_tokens(network.tokenizer, words, strategy=word_tokens, dataset=draft.name)
     lengths = [len(ids) for ids in whole.token_ids]
     limit = min(-(-int(np.quantile(lengths, COVERED, method="higher")) // 16) * 16, model.max_tokens)
-    shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:SHOWN]
+    shown = [(text, label_text(words, label)) for text, label in zip(prompts.texts, labels, strict=True)][:MAX_LISTED]
     return Proposal(words, word_tokens, shown, limit, max(lengths), division)
 
 
@@ -280,7 +280,7 @@ def _pieces(network: LanguageModel, model: ModelCard, words: list[str]) -> set[s
     letters = [bool(text) and text[0].isalpha() for text in tokenizer.batch_decode([[t] for t in range(head.tokens)])]
     logits = head.logits(torch.from_numpy(states).to(head.weight))[:, : head.tokens]
     mass = torch.softmax(logits.float(), dim=1)[:, torch.tensor(letters, device=logits.device)].sum(dim=1)
-    return {word for word, share in zip(words, mass.tolist(), strict=True) if share > PIECE}
+    return {word for word, share in zip(words, mass.tolist(), strict=True) if share > PIECE_PROBABILITY}
 
 
 def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:

@@ -25,7 +25,7 @@ from vocabsem.label_space import LabelSpace
 from vocabsem.methods.persistence import from_arrays
 from vocabsem.methods.registry import load_method
 from vocabsem.states.layers import layer_and_pooling
-from vocabsem.vocabulary.geometry import Projection, plane
+from vocabsem.vocabulary.geometry import Projection, project_2d
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake, Partition
@@ -79,7 +79,7 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
     _, labels, vectors = next(state_blocks(home, **states["test"].coordinates, key=states["test"].key))
     given = vectors[:POINTS, -estimator.n_features_in_ :]
     before, after = given[:, -estimator.space.width :], estimator.transform(given)
-    return labels[:POINTS], plane(before, projection), plane(after, projection)
+    return labels[:POINTS], project_2d(before, projection), project_2d(after, projection)
 
 
 def layer_profile(home: Home, fit: Fit, classes: int) -> dict[str, dict[int, float]]:

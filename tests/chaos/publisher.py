@@ -93,7 +93,7 @@ def work(home):
         partition.publish(entries, payload=PAYLOAD)
 
 
-def look(home):
+def read_back(home):
     """What must hold at any moment: readers see all or nothing, and what counts as finished is whole."""
     partition, whole = partition_of(home), pa.concat_tables(PARTS.values())
     if partition.published:
@@ -111,9 +111,9 @@ def look(home):
 
 
 def recover(home):
-    kept = look(home)
+    kept = read_back(home)
     work(home)
-    after = look(home)
+    after = read_back(home)
     assert len(after) == len(PARTS), "the second run did not finish"
     assert all(after[path] == known for path, known in kept.items()), "a finished part was written again"
     sweep(home, timedelta(seconds=-60))

@@ -107,7 +107,7 @@ def several(make_home, tmp_path_factory):
     with (folder / "works.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("about", "works_with"), *rows])
     path = folder / "works.yaml"
-    columns = ("--text", "about", "--label", "works_with", "--separator", ";", "--output", path)
+    columns = ("--text", "about", "--label", "works_with", "--label-separator", ";", "--output", path)
     done = vocabsem(home, "init-dataset", folder / "works.csv", *columns, timeout=900)
     assert done.returncode == 0, done.stderr
     assert "methods=[multi_ridge" in done.stdout

@@ -32,7 +32,7 @@ class Watched:
         return max((after - before for before, after in pairwise(self.times)), default=0.0)
 
 
-def watch(*words, **environment) -> Watched:
+def run_in_terminal(*words, **environment) -> Watched:
     """Run `vocabsem WORDS` in a terminal of 80 columns and note when it prints something."""
     ours, its = pty.openpty()
     began = time.monotonic()

@@ -7,7 +7,7 @@ import pytest
 from flows.execution.opening import plan_from_parameters
 from flows.pipeline import pipeline
 from tests.tasks.worlds import World, compute, sentences, snapshot, write_rows
-from vocabsem.sources import fetching
+from vocabsem.sources import digests, fetching
 
 SMALL = {"methods": ["centroid"], "shots": [4], "seeds": [0], "champion": False}
 
@@ -20,7 +20,7 @@ def read(world):
 
 
 @pytest.fixture
-def opened(recorded):
+def planned(recorded):
     """Makes the plan of a world as the pipeline opens it, in a flow of its own."""
     from prefect import flow
 
@@ -60,43 +60,43 @@ def test_the_next_run_computes_anew_what_a_change_touches_and_records_it(tmp_pat
     assert kinds == {"examples", "states", "predictions", "metrics", "runs"}, "and no anchors"
 
 
-def test_a_touched_file_and_a_file_that_went_back_are_no_change(read, opened):
+def test_a_touched_file_and_a_file_that_went_back_are_no_change(read, planned):
     before = (read.folder / "train.jsonl").read_bytes()
     change(read)
-    plan = opened(read)
+    plan = planned(read)
     assert not plan.published(examples_of(plan))
     (read.folder / "train.jsonl").write_bytes(before)
-    plan = opened(read)
+    plan = planned(read)
     assert plan.published(examples_of(plan))
 
 
-def test_a_local_copy_stands_for_the_source(tmp_path, opened):
+def test_a_local_copy_stands_for_the_source(tmp_path, planned):
     folder = tmp_path / "copies" / "made"
     local = {"folder": "made", "fields": {"text": "text"}, "values": ["neg", "pos", "tale"]}
     world = World(tmp_path, dataset={"local": local})
     folder.mkdir(parents=True)
     for split in ("train", "test"):
         shutil.copy(tmp_path / f"{split}.jsonl", folder)
-    first = examples_of(opened(world, str(folder.parent))).key
+    first = examples_of(planned(world, str(folder.parent))).key
     change(world)
-    assert examples_of(opened(world, str(folder.parent))).key == first, "the card's own source is not read"
+    assert examples_of(planned(world, str(folder.parent))).key == first, "the card's own source is not read"
     shutil.copy(tmp_path / "train.jsonl", folder)
-    assert examples_of(opened(world, str(folder.parent))).key != first
+    assert examples_of(planned(world, str(folder.parent))).key != first
 
 
-def test_a_source_pinned_by_its_hash_is_never_requested(world, opened, monkeypatch):
-    hashes = {split: fetching.sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
+def test_a_source_pinned_by_its_hash_is_never_requested(world, planned, monkeypatch):
+    hashes = {split: digests.sha256_of(world.folder / f"{split}.jsonl") for split in ("train", "test")}
     world.write_dataset(sha256=hashes)
     monkeypatch.setattr(fetching, "refresh", lambda *_: pytest.fail("it cannot change"))
-    first = examples_of(opened(world)).key
+    first = examples_of(planned(world)).key
     change(world)
-    assert examples_of(opened(world)).key == first
+    assert examples_of(planned(world)).key == first
 
 
-def test_a_hub_that_does_not_answer_is_no_change(world, opened, monkeypatch):
+def test_a_hub_that_does_not_answer_is_no_change(world, planned, monkeypatch):
     """Its receipt and bytes are there, of a commit that `main` named once."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     source, file = "hf:datasets/org/name@main", world.folder / "train.jsonl"
     world.write_dataset(files={"all": f"{source}/train.jsonl"}, split={"test": 0.2, "validation": 0.2})
     fetching._keep(f"{source}/train.jsonl", world.home.cache, file, str(file), "0" * 40, None)
-    assert opened(world).unfetched == []
+    assert planned(world).unfetched == []

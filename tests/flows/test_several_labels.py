@@ -1,4 +1,4 @@
-"""Any number of labels a text, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
+"""Any number of labels per text, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
 
 import re
 
@@ -18,7 +18,7 @@ from tasks.models.label_space import label_space
 from tasks.record import record_run
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import read_states, split_rows
-from tasks.tracking.runs import SHOWN
+from tasks.tracking.runs import LOGGED_METRICS
 from tasks.views.array_files import write_arrays
 from tasks.views.recorded_run import RecordedRun
 from tests.tasks.worlds import TOPICAL, World, compute, dataset_card, fit_of, sentences, write_card
@@ -41,7 +41,7 @@ def has(row):
 
 
 def make_world(folder, **experiment):
-    """One data set of one label a text, and one of any number of them."""
+    """One data set of one label per text, and one of any number of them."""
     rows = [row | {"labels": ";".join(has(row))} for row in sentences()]
     world = World(folder, rows=rows, experiment={"champion": False})
     of_several = {"name": "several", "label_column": "labels", "label_kind": "multi", "separator": ";"}
@@ -171,7 +171,7 @@ def test_boards_show_micro_f1_and_no_calibration_error(plan, capsys, monkeypatch
         BadInput, match=r"--metric 'micro_f1': no data set .* needs label_kind: multi in the data set's"
     ):
         check_selection(Selection(metric="micro_f1"), leaderboard_rows(plan.home, dataset="made"))
-    assert "micro_f1" in SHOWN
+    assert "micro_f1" in LOGGED_METRICS
 
 
 def test_the_report_has_a_table_of_it_and_no_confusion_of_classes(plan):

@@ -127,7 +127,7 @@ def test_a_second_run_computes_nothing(studied):
 def test_the_command_prints_every_figure_beside_its_null_and_draws_one(studied, tmp_path):
     world, path, _ = studied
     before = snapshot(world.home.lake)
-    done = command(world.home, "study", path, "--figure", tmp_path / "figure.svg", api=server())
+    done = command(world.home, "study", path, "--chart", tmp_path / "figure.svg", api=server())
     assert done.returncode == 0, done.stderr
     for row in values(world):
         assert f"[{row['null_low']:.3f}, {row['null_high']:.3f}]" in done.stdout

@@ -58,7 +58,7 @@ def test_every_family_is_scored_and_what_it_does_not_serve_is_named(plan):
     }
 
 
-def test_zero_shot_is_the_models_own_answer(plan):
+def test_zero_shot_is_the_models_prediction(plan):
     for pair in plan.pairs[1:]:
         _, _, states = read_states(plan.home, pair.model.name, "made", "test", pair.states["test"].key)
         space = label_space(plan.home, pair.model, pair.dataset, pair.anchors.key)

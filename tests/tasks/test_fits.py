@@ -132,7 +132,7 @@ def test_labels_of_the_test_data_change_no_prediction(done, tmp_path):
             assert (labels != other_labels).all()
 
 
-def test_zero_shot_is_the_models_own_answer(done):
+def test_zero_shot_is_the_models_prediction(done):
     (pair,) = done.pairs
     network = loaded(pair.model, done.home, "float32", "cpu")
     rows = sentences()[-24:]

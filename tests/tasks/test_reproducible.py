@@ -22,7 +22,7 @@ def other(tmp_path_factory):
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1 if threads > 1 else 3):
         patch.setitem(TOKEN_BUDGET, "cpu", 1)
-        patch.setattr(lake_reads, "KEPT", 0)
+        patch.setattr(lake_reads, "MAX_CACHED_BYTES", 0)
         patch.setattr(lake_reads, "BLOCK", 3 * 4 * 32)
         patch.setattr("vocabsem.methods.base.BLOCK", 2 * 4 * 32)
         patch.setattr("vocabsem.methods.k_neighbors.ENTRIES", 1)

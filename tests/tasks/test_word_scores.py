@@ -74,7 +74,7 @@ def test_shards_equal_scoring_directly(plan):
         assert facts.tokens > len(ids)
 
 
-def test_fits_read_them_as_the_models_own_answers(plan):
+def test_fits_read_them_as_the_models_predictions(plan):
     scores, (pair,) = direct(plan, "test"), plan.pairs
     lengths = [len(ids) for ids in word_ids(pair.model, pair.word_scores["test"].spec, plan.home)]
     np.testing.assert_allclose(probabilities(plan, "zero_shot+exact"), softmax(scores, axis=1), atol=1e-4)

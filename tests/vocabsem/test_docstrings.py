@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import vocabsem
+from tests.conftest import ROOT
 
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(vocabsem.__path__, "vocabsem.") if "._" not in module.name
@@ -43,6 +44,12 @@ def test_all_lists_every_public_class_and_function(name):
 
 
 PUBLIC = dict(public())
+ON_API_PAGES = {
+    module
+    for page in (ROOT / "docs" / "api").glob("*.md")
+    for module in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE)
+}
+DESCRIBED = [name for name in PUBLIC if name.rpartition(".")[0] in ON_API_PAGES]
 FRONT = {name: getattr(vocabsem, name, None) for name in vocabsem.__all__}
 
 
@@ -87,6 +94,14 @@ def test_public_names_have_an_example(name):
     assert section(FRONT[name], "Examples") is not None
     if hasattr(FRONT[name], "predict_proba"):
         assert section(FRONT[name], "Attributes")
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_names_on_the_api_pages_have_an_example(name):
+    """But errors, cards and dataclasses, whose fields say what they hold."""
+    value = PUBLIC[name]
+    if not (inspect.isclass(value) and (is_dataclass(value) or issubclass(value, BaseException | BaseModel))):
+        assert section(value, "Examples") is not None
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -12,6 +12,13 @@ __all__ = ["check_distinct", "check_numbers", "listed", "number"]
 def check_numbers(labels: Sequence[Label], local: LocalCopy | None) -> None:
     """Refuse labels of a continuous target that are not two words, each of one number, the lower first.
 
+    Parameters
+    ----------
+    labels : sequence of Label
+        Of the card.
+    local : LocalCopy or None
+        Where a copy of the user's lies.
+
     Raises
     ------
     ValueError
@@ -31,6 +38,15 @@ def check_numbers(labels: Sequence[Label], local: LocalCopy | None) -> None:
 def number(text: str) -> float | None:
     """Return the finite number that a text is, None for any other.
 
+    Parameters
+    ----------
+    text : str
+        As in a file.
+
+    Returns
+    -------
+    float or None
+
     Examples
     --------
     >>> number("-1.5"), number("nan"), number("three")
@@ -44,7 +60,22 @@ def number(text: str) -> float | None:
 
 
 def check_distinct(groups: Sequence[Sequence[str]], what: str, form: Callable[[str], str] = str) -> None:
-    """Refuse an item that two labels have, also in two spellings that look or count the same."""
+    """Refuse an item that two labels have, also in two spellings that look or count the same.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of str
+        The items of each label.
+    what : str
+        What an item is, in errors.
+    form : callable
+        Item → what is compared.
+
+    Raises
+    ------
+    ValueError
+        With both spellings.
+    """
     first: dict[str, tuple[int, str]] = {}
     for index, items in enumerate(groups):
         for item in items:
@@ -60,5 +91,16 @@ def check_distinct(groups: Sequence[Sequence[str]], what: str, form: Callable[[s
 
 
 def listed(names: Any) -> str:
-    """Return names in order, quoted, with commas between."""
+    """Return names in order, quoted, with commas between.
+
+    Parameters
+    ----------
+    names : iterable of str
+        In any order.
+
+    Returns
+    -------
+    str
+        none without any.
+    """
     return ", ".join(repr(name) for name in sorted(names)) or "none"

@@ -43,6 +43,11 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
     ------
     CardError
         With file, line, key and fix, for all mistakes at once.
+
+    Examples
+    --------
+    >>> read_yaml(Path("data/models/smollm2-135m.yaml"), ModelCard, {"max_tokens": 64}).max_tokens  # doctest: +SKIP
+    64
     """
     data, tree = read_yaml_text(_read_text(path), str(path))
     if not isinstance(data, dict):

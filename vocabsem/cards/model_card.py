@@ -21,7 +21,7 @@ class ModelCard(Card):
     source: Text
     """Location of its bytes: `hf:org/name@revision`, `pypi:package==version/path` or `file:path`."""
     sha256: Sha256 | None = None
-    """Of the file, or of the folder as `sources.sha256_of` defines it; verified at download."""
+    """Of the file, or of the folder as `sources.digests.sha256_of` defines it; verified at download."""
     license: Text
     """Under which its bytes may be used."""
     citation: str | None = None

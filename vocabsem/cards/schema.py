@@ -56,13 +56,13 @@ class DatasetCard(Card):
     files: Annotated[dict[Literal["train", "validation", "test", "all"], str], Field(min_length=1)]
     """A source for each split, or one source for `all` rows."""
     sha256: dict[Literal["train", "validation", "test", "all"], Sha256] = Field(default_factory=dict)
-    """Of each file, or of the folder as `sources.sha256_of` defines it; verified at download."""
+    """Of each file, or of the folder as `sources.digests.sha256_of` defines it; verified at download."""
     format: Format
-    """`folder`: one text a file, one folder a class. `hub`: a folder whose files `datasets` assigns to splits."""
+    """`folder`: one text per file, one folder per class. `hub`: a folder whose files `datasets` assigns to splits."""
     options: ReaderOptions = ReaderOptions()
     """How files are read, where the format leaves it open."""
     splits: dict[Literal["train", "validation", "test"], str] = Field(default_factory=dict)
-    """For `hub`: which of its splits make which of ours, such as `train: train+validation`."""
+    """For `hub`: which of its splits make which split here, such as `train: train+validation`."""
     where: dict[str, str | int] = Field(default_factory=dict)
     """Only rows with these values in these columns, compared as text."""
     drop_empty: bool = False

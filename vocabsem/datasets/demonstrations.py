@@ -48,6 +48,12 @@ def encode_demonstrations(
     -------
     list of list of int
         Of length M.
+
+    Examples
+    --------
+    >>> rows = [{"text": "a witty movie"}]
+    >>> encode_demonstrations(tokenizer, "{text} It was", rows, ["good"], max_tokens=64)  # doctest: +SKIP
+    [[81, 31385, 3768, 657, 436, 1123, 198, 198]]
     """
     prompts = encode_prompts(tokenizer, template, fields, max_tokens=max_tokens, prepend_bos=False)
     texts = [f"{text} {word}\n\n" for text, word in zip(prompts.texts, words, strict=True)]

@@ -18,7 +18,7 @@ from vocabsem.sources.readers import Part, parts_of
 __all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
 SPLITS = ("train", "validation", "test")
-LISTED = 1000  # contradictions, at most
+MAX_CONTRADICTIONS = 1000  # contradictions, at most
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,13 @@ def read_examples(
     ------
     DataError
         For an unknown label, an empty text, no rows, training rows of one class, or a limit below the classes.
+
+    Examples
+    --------
+    >>> limits = {"train": 100, "validation": 50, "test": None}
+    >>> examples = read_examples(card, files, limits=limits, cache=Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> examples.split.count("train")  # doctest: +SKIP
+    100
     """
     division = divide(card, files, cache)
     splits, facts = division.splits, division.facts
@@ -151,13 +158,19 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     ------
     DataError
         For an unknown label, an empty text, or no rows.
+
+    Examples
+    --------
+    >>> division = divide(load_card("datasets", "trec"), files, Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> sorted(division.splits)  # doctest: +SKIP
+    ['test', 'train', 'validation']
     """
     facts = DataFacts()
     parts = {part.name: part for part in parts_of(card, files, cache)}
     rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
     contradicting = contradictions(card.label_names, list(rows.values()))
     facts.contradicting_texts = len(contradicting)
-    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:LISTED])
+    return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:MAX_CONTRADICTIONS])
 
 
 def _rows(card: DatasetCard, part: Part, path: Path, facts: DataFacts) -> Rows:

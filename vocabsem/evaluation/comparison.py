@@ -100,6 +100,14 @@ def difference(first: BootstrapSample, second: BootstrapSample, seed: int = 0) -
     ------
     DataError
         Where both have several seeds but not equally many, or other numbers of resamples.
+
+    Examples
+    --------
+    >>> from vocabsem.evaluation.resampling import resample
+    >>> good, bad = [[[0.9, 0.1], [0.1, 0.9]] * 10], [[[0.9, 0.1], [0.9, 0.1]] * 10]
+    >>> samples = [resample([0, 1] * 10, each, metrics=["accuracy"])["accuracy"] for each in (good, bad)]
+    >>> difference(*samples).value
+    0.5
     """
     seeds = {len(first.values), len(second.values)} - {1}
     if len(seeds) > 1 or len(first.replicates) != len(second.replicates):

@@ -67,6 +67,12 @@ def checked_continuous(targets: ArrayLike, predictions: ArrayLike) -> tuple[NDAr
     ------
     DataError
         If shapes or values are others.
+
+    Examples
+    --------
+    >>> targets, predictions = checked_continuous([1, 2], [1.5, 2])
+    >>> predictions.tolist()
+    [1.5, 2.0]
     """
     y, p = np.asarray(targets, np.float64), np.asarray(predictions, np.float64)
     if y.ndim != 1 or y.shape != p.shape or y.size == 0:

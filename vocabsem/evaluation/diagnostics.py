@@ -143,6 +143,11 @@ def vector_variants(vocabulary: Vocabulary, centered: Floats) -> Iterator[tuple[
     vectors : ndarray of shape (V, d)
     reference : ndarray of shape (V, d) or None
         What the vectors are another form of.
+
+    Examples
+    --------
+    >>> [name for name, vectors in vector_variants(space.vocabulary, centered)]  # doctest: +SKIP
+    ['anchors', 'centered anchors', 'head rows']
     """
     yield "head", vocabulary.head, None
     yield "anchors", vocabulary.anchors, None
@@ -208,6 +213,13 @@ def evaluate_vectors(
     dict of (centering, metric) to dict of str to float
         The `agreement` of all tokens with the model's own logits, on up to 128 of the states, evenly spaced; macro_f1
         of the most similar label word, on all states.
+
+    Examples
+    --------
+    >>> from vocabsem.label_space import LabelSpace
+    >>> rows = np.eye(3, dtype=np.float32)
+    >>> space = LabelSpace(rows[:2], rows[:2], np.zeros(2))
+    >>> scores = evaluate_vectors(rows, space, rows[:2], np.array([0, 1]), np.zeros(3, np.float32))  # doctest: +SKIP
     """
     vocabulary = space.vocabulary
     assert vocabulary is not None

@@ -88,6 +88,12 @@ def checker_and_metrics(labels: ArrayLike, names: Any) -> tuple[Checker, dict[st
     ------
     DataError
         For a metric that such labels do not have.
+
+    Examples
+    --------
+    >>> check, metrics = checker_and_metrics([0, 1], ["accuracy"])
+    >>> sorted(metrics)
+    ['accuracy']
     """
     kinds: tuple[LabelKind, LabelKind] = ("ordinal", "nominal")
     if np.ndim(labels) == 2:

@@ -214,6 +214,11 @@ def f1_of_means(means: Floats) -> Floats:
     -------
     ndarray of shape (...)
         0 where no class occurs.
+
+    Examples
+    --------
+    >>> f1_of_means(METRICS["macro_f1"].terms(np.array([0, 1]), np.eye(2)[[0, 1]]).mean(axis=0))
+    array(1.)
     """
     true_positives, occurrences = np.split(means, 2, axis=-1)
     f1 = np.divide(2 * true_positives, occurrences, out=np.zeros_like(occurrences), where=occurrences > 0)
@@ -270,6 +275,12 @@ def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Ints, Floats]:
     ------
     DataError
         If shapes or values are not those of labels and probabilities.
+
+    Examples
+    --------
+    >>> labels, probabilities = checked([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+    >>> labels.dtype, probabilities.shape
+    (dtype('int64'), (2, 2))
     """
     y: NDArray[Any] = np.asarray(labels)
     p = np.asarray(probabilities, np.float64)

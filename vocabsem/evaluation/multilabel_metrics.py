@@ -76,6 +76,12 @@ def checked_multilabel(labels: ArrayLike, answers: ArrayLike) -> tuple[NDArray[n
     ------
     DataError
         If shapes or values are not those of labels and answers.
+
+    Examples
+    --------
+    >>> labels, answers = checked_multilabel([[0, 1]], [[[0.2, 0], [0.7, 1]]])
+    >>> labels.shape, answers.shape
+    ((1, 2), (1, 2, 2))
     """
     y: NDArray[Any] = np.asarray(labels)
     a = np.asarray(answers, np.float64)

@@ -18,7 +18,7 @@ from vocabsem.evaluation.metrics import Floats, Ints
 __all__ = ["RESAMPLES", "BootstrapSample", "bootstrap", "resample", "resample_seeds"]
 
 MAX_ENTRIES = 4_000_000  # entries of the resampling counts in float64 at a time (32 MB); they rest as uint16
-KEPT = 1 << 28  # entries that are kept for the next call (512 MB), as drawing takes most time; more are drawn again
+MAX_CACHED_ENTRIES = 1 << 28  # kept for the next call (512 MB), as drawing takes most time; more are drawn again
 RESAMPLES = 1000
 
 
@@ -108,6 +108,13 @@ def resample(
     ------
     DataError
         If shapes or values are not those of labels and probabilities.
+
+    Examples
+    --------
+    >>> labels, probabilities = [0, 0, 1, 1], [[[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]]
+    >>> sample = resample(labels, probabilities, metrics=["accuracy"], resamples=100)["accuracy"]
+    >>> sample.values.tolist(), sample.replicates.shape
+    ([0.75], (100, 1))
     """
     stack = np.asarray(probabilities, np.float64)
     check, wanted = checker_and_metrics(labels, metrics)
@@ -146,6 +153,11 @@ def resample_seeds(values: Floats, seed: int = 0) -> Floats:
     Returns
     -------
     ndarray of shape (B,)
+
+    Examples
+    --------
+    >>> resample_seeds(np.full((3, 5), 0.5)).tolist()
+    [0.5, 0.5, 0.5]
     """
     picked = np.random.default_rng([seed, 1]).integers(values.shape[1], size=values.shape)
     return np.asarray(np.take_along_axis(values, picked, axis=1).mean(axis=1))
@@ -192,7 +204,7 @@ def bootstrap(
 
 def _resampling_counts(y: Ints, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
     """Yield how often each example is drawn, given the labels: some rows of (B, N) at a time."""
-    if resamples * len(y) > KEPT:
+    if resamples * len(y) > MAX_CACHED_ENTRIES:
         yield from _draw(y, resamples, seed)
     else:
         counts = _kept_counts(y.tobytes(), resamples, seed)

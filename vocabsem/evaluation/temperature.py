@@ -14,7 +14,7 @@ from vocabsem.methods.base import Method
 __all__ = ["cross_fitted_temperature", "fit_temperature"]
 
 SMALLEST = 1e-12  # a probability of 0 counts as this
-WIDEST = 30.0  # |log T| is below this
+MAX_LOG_TEMPERATURE = 30.0  # |log T| is below this
 
 
 def fit_temperature(labels: ArrayLike, logits: ArrayLike, prior: float = 1.0) -> float:
@@ -50,7 +50,7 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, prior: float = 1.0) ->
         beta = np.exp(log_beta)
         return float(((softmax(beta * z, axis=1) * z).sum() - chosen.sum()) * beta + prior * (beta - 1))
 
-    return float(np.exp(-brentq(slope, -WIDEST, WIDEST, xtol=1e-10)))
+    return float(np.exp(-brentq(slope, -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE, xtol=1e-10)))
 
 
 def cross_fitted_temperature(

@@ -116,6 +116,11 @@ def read_pooling(folder: Path) -> Literal["mean", "cls"]:
     ------
     SourceError
         For another pooling, or a module after it that changes more than the length.
+
+    Examples
+    --------
+    >>> read_pooling(Path("a-folder-that-says-nothing"))
+    'mean'
     """
     if not (folder / MODULES).is_file():
         return "mean"

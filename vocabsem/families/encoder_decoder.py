@@ -9,7 +9,7 @@ from vocabsem.errors import SourceError
 from vocabsem.families.base import HeadModel
 from vocabsem.families.folder_json import read_json
 from vocabsem.families.head import Head
-from vocabsem.families.head_input import head_inputs, watch_head
+from vocabsem.families.head_input import head_inputs, record_head_inputs
 from vocabsem.families.masked import attended
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EncoderDecoderModel(HeadModel):
         """Watch what the head is given. Raises SourceError where the decoder has no start token."""
         if self.network.config.decoder_start_token_id is None:
             raise SourceError(f"the config.json of {self.name!r} has no decoder_start_token_id: add it")
-        watch_head(self._decoder)
+        record_head_inputs(self._decoder)
 
     @property
     def layers(self) -> int:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["head_inputs", "watch_head"]
+__all__ = ["head_inputs", "record_head_inputs"]
 
 _THREAD = threading.local()
 
 
-def watch_head(head: Any) -> None:
+def record_head_inputs(head: Any) -> None:
     """Let `head_inputs` see what a head is given.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabsem.errors import SourceError
 from vocabsem.families.base import HeadModel
-from vocabsem.families.head_input import head_inputs, watch_head
+from vocabsem.families.head_input import head_inputs, record_head_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,7 @@ class MaskedModel(HeadModel):
                 f"the decoder of {self.name!r} has {self.vocabulary_size} rows for {vocabulary} tokens: its head is no"
                 " plain product of a state (DeBERTa with legacy: false), which is not supported"
             )
-        watch_head(self._decoder)
+        record_head_inputs(self._decoder)
 
     def hidden_states(
         self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None
@@ -79,6 +79,12 @@ def attended(ids: "Tensor", lengths: "Tensor") -> "Tensor":
     Returns
     -------
     Tensor of shape (B, T), int64
+
+    Examples
+    --------
+    >>> import torch
+    >>> attended(torch.tensor([[5, 0], [6, 7]]), torch.tensor([1, 2])).tolist()
+    [[1, 0], [1, 1]]
     """
     import torch
 

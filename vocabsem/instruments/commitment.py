@@ -18,7 +18,7 @@ __all__ = ["Traces", "auroc", "commitment_study", "curvature", "trace"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
-SHOWN = 20  # examples that commit last
+MAX_LISTED = 20  # examples that commit last
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def commitment_study(
     errors = own.cells[-1] != labels
     if errors.any() and not errors.all():
         values += _predictors(unit, own, nulls, errors, curvature(centered), confidence, sampling)
-    last = np.argsort(-own.commit, kind="stable")[:SHOWN]
+    last = np.argsort(-own.commit, kind="stable")[:MAX_LISTED]
     items = (
         Item(f"{unit} commits last", None, rank, float(own.commit[row]), ids[row]) for rank, row in enumerate(last, 1)
     )

@@ -16,8 +16,7 @@ __all__ = ["embed_study", "ndcg", "pair_correlation", "unit_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-DEPTH = 10  # documents that a query's list is judged by
-SHOWN = 10  # pairs at each end of a list
+MAX_LISTED = 10  # pairs at each end of a list
 
 
 def embed_study(
@@ -26,6 +25,8 @@ def embed_study(
     human: Floats,
     texts: Sequence[str],
     sampling: Sampling,
+    *,
+    depth: int = 10,
 ) -> StudyResult:
     """Compare vectors of documents with people, clean and with errors.
 
@@ -41,11 +42,13 @@ def embed_study(
         The documents.
     sampling : Sampling
         Resamples and permutations of documents.
+    depth : int, default=10
+        Nearest documents that ndcg is computed on.
 
     Returns
     -------
     StudyResult
-        spearman of cosines with people; ndcg, of the ten nearest documents; of documents with errors spearman too, and
+        spearman of cosines with people; ndcg, of the nearest documents; of documents with errors spearman too, and
         recovered: how often the nearest clean document is the same. The items are the pairs that a space puts nearer,
         or farther apart, than people do.
     """
@@ -56,7 +59,7 @@ def embed_study(
     values: list[Value] = []
     for name, of in varied.items():
         values += [_spearman(name, space, human, orders, sampling) for space in of]
-        values += [_ndcg(name, space, human, orders, sampling) for space in of]
+        values += [_ndcg(name, space, human, orders, sampling, depth) for space in of]
     for name, some in perturbed.items():
         of = [space for space in some if (space.variant, space.layer) in clean]
         values += [_spearman(name, space, human, orders, sampling) for space in of]
@@ -105,13 +108,15 @@ def pair_correlation(cosines: Floats, human: Floats, rows: Ints) -> float:
     return float(ranks[0] @ ranks[1]) / norm if norm else 0.0
 
 
-def ndcg(cosines: Floats, human: Floats) -> Floats:
-    """Return the normalized discounted cumulative gain of each document's ten nearest, by people's similarity.
+def ndcg(cosines: Floats, human: Floats, depth: int = 10) -> Floats:
+    """Return the normalized discounted cumulative gain of each document's nearest, by people's similarity.
 
     Parameters
     ----------
     cosines, human : ndarray of shape (n, n)
         Similarities; a document is not on its own list.
+    depth : int, default=10
+        Length of the list.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def ndcg(cosines: Floats, human: Floats) -> Floats:
     """
     others = ~np.eye(len(human), dtype=bool)
     gains, scores = (each[others].reshape(len(human), -1) for each in (human, cosines))
-    depth = min(DEPTH, gains.shape[1])
+    depth = min(depth, gains.shape[1])
     discounts = 1 / np.log2(np.arange(2, depth + 2))
     listed = np.take_along_axis(gains, np.argsort(-scores, axis=1, kind="stable")[:, :depth], axis=1)
     best = -np.sort(-gains, axis=1)[:, :depth]
@@ -137,11 +142,11 @@ def _spearman(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sa
     return Value(unit, space.layer, space.variant, "spearman", value, interval, null, pairs)
 
 
-def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
+def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling, depth: int) -> Value:
     rows = unit_rows(space.vectors)
     cosines = rows @ rows.T
-    own = ndcg(cosines, human)
-    null = percentiles([ndcg(cosines[np.ix_(order, order)], human).mean() for order in orders])
+    own = ndcg(cosines, human, depth)
+    null = percentiles([ndcg(cosines[np.ix_(order, order)], human, depth).mean() for order in orders])
     return _mean(unit, space, "ndcg", own, null, sampling)
 
 
@@ -167,6 +172,6 @@ def _farthest(space: Space, human: Floats, texts: Sequence[str]) -> Iterator[Ite
     one, other = np.triu_indices(len(rows), 1)
     gap = (rankdata((rows @ rows.T)[one, other]) - rankdata(human[one, other])) / len(one)
     for end, order in (("nearer", np.argsort(-gap)), ("farther", np.argsort(gap))):
-        for rank, pair in enumerate(order[:SHOWN], 1):
+        for rank, pair in enumerate(order[:MAX_LISTED], 1):
             text = f"{texts[one[pair]][:60]} … | {texts[other[pair]][:60]} …"
             yield Item(f"documents {end}: {space.variant}", space.layer, rank, float(gap[pair]), text)

@@ -13,7 +13,6 @@ from vocabsem.errors import DataError
 __all__ = ["corrections", "perturbed", "read_documents", "read_similarities", "shuffle_words", "type_wrong"]
 
 Floats = NDArray[np.floating]
-TOP = 3  # principal axes that all-but-the-top takes out
 SHORTEST = 4  # letters of a word that may have a typo
 
 
@@ -150,7 +149,7 @@ def perturbed(texts: list[str], rates: tuple[float, ...], seed: int) -> dict[str
     return made
 
 
-def corrections(vectors: Floats, background: Floats) -> Mapping[str, NDArray[np.float64]]:
+def corrections(vectors: Floats, background: Floats, removed_axes: int = 3) -> Mapping[str, NDArray[np.float64]]:
     """Return vectors as the mean and covariance of others correct them.
 
     Parameters
@@ -159,17 +158,19 @@ def corrections(vectors: Floats, background: Floats) -> Mapping[str, NDArray[np.
         Of documents.
     background : ndarray of shape (m, d)
         Of other texts.
+    removed_axes : int, default=3
+        Principal axes that all but the top leaves out.
 
     Returns
     -------
     dict of str to ndarray of shape (n, d)
-        centered; whitened, by the covariance of Ledoit and Wolf; all but the top: centered, without the first three
+        centered; whitened, by the covariance of Ledoit and Wolf; all but the top: centered, without the first
         principal axes (Mu and Viswanath, 2018).
     """
     rows, others = (np.asarray(each, np.float64) for each in (vectors, background))
     mean = others.mean(axis=0)
     values, axes = np.linalg.eigh(LedoitWolf().fit(others).covariance_)
-    centered, top = rows - mean, axes[:, -TOP:]
+    centered, top = rows - mean, axes[:, -removed_axes:]
     whitened = centered @ axes / np.sqrt(np.maximum(values, values[-1] * np.finfo(np.float64).eps))
     return {"centered": centered, "whitened": whitened, "all but the top": centered - centered @ top @ top.T}
 

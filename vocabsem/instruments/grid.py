@@ -20,9 +20,8 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
 Cells = Mapping[tuple[int, int], Predictions]  # by layer and number of axes
 BASES = ("pca", "raw", "random")
-NEAR = 0.01  # of the best F1
 RULES = {"fewest axes": (1, 0), "first layer": (0, 1)}  # by which numbers of a cell it is the cheapest
-SHOWN = 10  # cells of a list
+MAX_LISTED = 10  # cells of a list
 
 
 def grid_study(
@@ -33,8 +32,9 @@ def grid_study(
     *,
     axes: Sequence[int],
     sampling: Sampling,
+    tolerance: float = 0.01,
 ) -> StudyResult:
-    """Measure every cell, and find the cheapest that is within .01 of the best.
+    """Measure every cell, and find the cheapest that is nearly as good as the best.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ def grid_study(
         Numbers k of axes; all d come last, and are the same for each kind.
     sampling : Sampling
         Resamples of texts; permutations of training labels.
+    tolerance : float, default=0.01
+        How much F1 a cheaper cell may lose.
 
     Returns
     -------
@@ -78,14 +80,14 @@ def grid_study(
         for (layer, k), cell in cells.items():
             values.append(_value(unit, (layer, f"{k} axes", f"{basis}_f1"), cell, true, sampling))
     for basis, cells in grids.items():
-        values += _cheapest_values(unit, basis, cells, true, depth, sampling)
+        values += _cheapest_values(unit, basis, cells, true, depth, sampling, tolerance)
         items += _best(unit, basis, cells)
     order = list(dict.fromkeys(value.metric for value in values))
     return StudyResult(tuple(sorted(values, key=lambda value: order.index(value.metric))), tuple(items))
 
 
-def cheapest(scores: Mapping[tuple[int, int], float], rule: str) -> tuple[int, int]:
-    """Return the cheapest cell within .01 of the best.
+def cheapest(scores: Mapping[tuple[int, int], float], rule: str, tolerance: float = 0.01) -> tuple[int, int]:
+    """Return the cheapest cell within the tolerance of the best.
 
     Parameters
     ----------
@@ -93,6 +95,8 @@ def cheapest(scores: Mapping[tuple[int, int], float], rule: str) -> tuple[int, i
         F1 by layer and number of axes.
     rule : {"fewest axes", "first layer"}
         What is cheap; the other number decides among equals.
+    tolerance : float, default=0.01
+        How much F1 it may lose.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def cheapest(scores: Mapping[tuple[int, int], float], rule: str) -> tuple[int, i
     >>> cheapest({(3, 8): 0.795, (2, 16): 0.8, (1, 8): 0.7}, "fewest axes")
     (3, 8)
     """
-    near = [cell for cell, score in scores.items() if score >= max(scores.values()) - NEAR]
+    near = [cell for cell, score in scores.items() if score >= max(scores.values()) - tolerance]
     return min(near, key=lambda cell: tuple(cell[number] for number in RULES[rule]))
 
 
@@ -125,7 +129,7 @@ def _value(unit: str, at: tuple[int | None, str, str], cell: Predictions, true: 
 
 
 def _cheapest_values(
-    unit: str, basis: str, cells: Cells, true: Ints, depth: int, sampling: Sampling
+    unit: str, basis: str, cells: Cells, true: Ints, depth: int, sampling: Sampling, tolerance: float
 ) -> Iterator[Value]:
     """Yield the F1 of the cheapest cells and what they save, chosen by leave-one-out predictions."""
     n, width = len(next(iter(cells.values())).labels[0]), max(k for _, k in cells)
@@ -133,23 +137,25 @@ def _cheapest_values(
     scores = {cell: macro_f1(each.labels, each.left_out) for cell, each in cells.items()}
     resampled = {cell: macro_f1(each.labels[0][rows], each.left_out[0][rows]) for cell, each in cells.items()}
     for rule in RULES:
-        (layer, k), *null = _choices(scores, rule)
+        (layer, k), *null = _choices(scores, rule, tolerance)
         variant = f"{basis}, {rule}: {k}"
         yield _value(unit, (layer, variant, "cheapest_f1"), cells[layer, k], true, sampling)
-        again = _choices(resampled, rule)
+        again = _choices(resampled, rule, tolerance)
         for column, (metric, whole) in enumerate((("layers_saved", depth), ("bytes_saved", width))):
             saved = 1 - (layer, k)[column] / whole
             interval, chance = (percentiles(1 - np.array(some)[:, column] / whole) for some in (again, null))
             yield Value(unit, layer, variant, metric, saved, interval, chance, n)
 
 
-def _choices(scores: Mapping[tuple[int, int], Floats], rule: str) -> list[tuple[int, int]]:
+def _choices(scores: Mapping[tuple[int, int], Floats], rule: str, tolerance: float) -> list[tuple[int, int]]:
     """Return the cheapest cell of every draw, by scores (B,) of each cell."""
     draws = len(next(iter(scores.values())))
-    return [cheapest({cell: float(each[draw]) for cell, each in scores.items()}, rule) for draw in range(draws)]
+    return [
+        cheapest({cell: float(each[draw]) for cell, each in scores.items()}, rule, tolerance) for draw in range(draws)
+    ]
 
 
 def _best(unit: str, basis: str, cells: Cells) -> Iterator[Item]:
     scores = {cell: float(macro_f1(each.labels[:1], each.left_out[:1])[0]) for cell, each in cells.items()}
-    for rank, (layer, k) in enumerate(sorted(scores, key=lambda cell: -scores[cell])[:SHOWN], 1):
+    for rank, (layer, k) in enumerate(sorted(scores, key=lambda cell: -scores[cell])[:MAX_LISTED], 1):
         yield Item(f"{unit} cells: {basis}", layer, rank, scores[layer, k], f"{k} axes")

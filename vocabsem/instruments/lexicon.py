@@ -23,7 +23,7 @@ __all__ = ["lexicon_study", "partial_spearman"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 ALPHAS = tuple(np.logspace(0, 6, 7))
-SHOWN = 10  # pairs at each end of the list of a space
+MAX_LISTED = 10  # pairs at each end of the list of a space
 BLOCK = 500  # analogies that are scored at a time
 
 
@@ -174,7 +174,7 @@ def _farthest(space: Space, gram: Floats, lexicon: Lexicon) -> Iterator[Item]:
     for name, (pairs, human) in lexicon.pairs.items():
         gap = (rankdata(gram[tuple(pairs.T)]) - rankdata(human)) / len(pairs)
         for end, order in (("nearer", np.argsort(-gap)), ("farther", np.argsort(gap))):
-            for rank, pair in enumerate(order[:SHOWN], 1):
+            for rank, pair in enumerate(order[:MAX_LISTED], 1):
                 one, other = (lexicon.words[word] for word in pairs[pair])
                 yield Item(f"{name} {end}: {space.variant}", space.layer, rank, float(gap[pair]), f"{one}, {other}")
 

@@ -19,7 +19,7 @@ __all__ = ["heads_study", "spectra", "succession"]
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 ALL = "all sequences"
-SHOWN = 10  # heads of a list
+MAX_LISTED = 10  # heads of a list
 
 
 def heads_study(circuits: HeadCircuits, sequences: Sequence[Ordered], sampling: Sampling) -> StudyResult:
@@ -101,7 +101,7 @@ def spectra(circuits: HeadCircuits) -> NDArray[np.float64]:
 
 
 def _best(name: str, scores: Floats) -> Iterator[Item]:
-    for rank, at in enumerate(np.argsort(-scores, axis=None, kind="stable")[:SHOWN], 1):
+    for rank, at in enumerate(np.argsort(-scores, axis=None, kind="stable")[:MAX_LISTED], 1):
         layer, head = divmod(int(at), scores.shape[1])
         yield Item(f"heads: {name}", layer + 1, rank, float(scores[layer, head]), f"head {head}")
 

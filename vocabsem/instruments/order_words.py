@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from vocabsem.errors import DataError
 
-__all__ = ["CYCLES", "FEWEST", "SEQUENCES", "Ordered", "select_sequences"]
+__all__ = ["CYCLES", "SEQUENCES", "Ordered", "select_sequences"]
 
-FEWEST = 5  # words of a sequence: of fewer, too many orders are alike
 SEQUENCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         name: tuple(words.split())
@@ -58,7 +57,9 @@ class Ordered:
     period: int | None
 
 
-def select_sequences(known: Collection[str], sequences: Mapping[str, Sequence[str]] = SEQUENCES) -> list[Ordered]:
+def select_sequences(
+    known: Collection[str], sequences: Mapping[str, Sequence[str]] = SEQUENCES, *, min_words: int = 5
+) -> list[Ordered]:
     """Keep the words that are known, and the sequences of which enough are left.
 
     Parameters
@@ -67,6 +68,8 @@ def select_sequences(known: Collection[str], sequences: Mapping[str, Sequence[st
         Words that have vectors, in the order of these.
     sequences : mapping of str to sequence of str
         Words in order, by name.
+    min_words : int, default=5
+        Of a sequence: of fewer, too many orders are alike.
 
     Returns
     -------
@@ -81,14 +84,14 @@ def select_sequences(known: Collection[str], sequences: Mapping[str, Sequence[st
     kept = []
     for name, words in sequences.items():
         own = [(position, word) for position, word in enumerate(words) if word in row_of]
-        if len(own) < FEWEST:
+        if len(own) < min_words:
             continue
         positions, left = np.array([position for position, _ in own]), tuple(word for _, word in own)
         rows = np.array([row_of[word] for word in left])
         kept.append(Ordered(name, left, rows, positions, len(words) if name in CYCLES else None))
     if not kept:
         raise DataError(
-            f"no sequence of order has {FEWEST} words that are single tokens of the model: use a model with a larger"
+            f"no sequence of order has {min_words} words that are single tokens of the model: use a model with a larger"
             " vocabulary"
         )
     return kept

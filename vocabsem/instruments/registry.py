@@ -33,6 +33,8 @@ class StudyInfo:
         Whether it trains dictionaries that can be exported.
     params : mapping
         Parameters with their defaults.
+    later : frozenset of str
+        Those that came after results were stored: left out of keys at their default, so that it changes none.
     least : mapping
         Smallest value of a parameter; of others any above 0.
     below : mapping
@@ -49,9 +51,30 @@ class StudyInfo:
     tokens: bool = False
     dictionaries: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
+    later: frozenset[str] = frozenset()
     least: Mapping[str, int] = field(default_factory=dict)
     below: Mapping[str, str] = field(default_factory=dict)
     revision: int = 1
+
+    def in_key(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that a key holds.
+
+        Parameters
+        ----------
+        params : mapping
+            Those that differ from the defaults.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> StudyInfo("mine", "", 1, params={"cv": 5, "top": 3}, later=frozenset({"top"})).in_key({"cv": 4})
+        {'cv': 4}
+        """
+        every = dict(self.params) | dict(params)
+        return {name: value for name, value in every.items() if name not in self.later or value != self.params[name]}
 
 
 _INFOS = MappingProxyType(
@@ -83,13 +106,17 @@ _INFOS = MappingProxyType(
                 name="order",
                 summary="Order of days, months, numbers, letters and scales in words by layer, and in attention heads.",
                 seconds=190,
+                params={"min_words": 5},
+                later=frozenset({"min_words"}),
+                least={"min_words": 3},
             ),
             StudyInfo(
                 name="grid",
                 summary="F1 of a classifier by layer and first k axes of its states, and the cheapest of these.",
                 seconds=160,
                 datasets=True,
-                params={"axes": (8, 16, 32, 64, 128, 256)},
+                params={"axes": (8, 16, 32, 64, 128, 256), "tolerance": 0.01},
+                later=frozenset({"tolerance"}),
             ),
             StudyInfo(
                 name="dictionary",
@@ -107,7 +134,8 @@ _INFOS = MappingProxyType(
                 summary="Agreement of cosines of documents with people, by prompt, pooling and layer; typos.",
                 seconds=285,
                 files=("documents", "background", "similarities", "encoder"),
-                params={"rates": (0.05, 0.3), "background": 100},
+                params={"rates": (0.05, 0.3), "background": 100, "depth": 10, "removed_axes": 3},
+                later=frozenset({"depth", "removed_axes"}),
                 least={"background": 20},
             ),
         )

@@ -1,4 +1,4 @@
-"""What methods over standardized states share: z = (h − μ)/(σ √D), the model's own answer as a prior, a sum of both."""
+"""What methods over standardized states share: z = (h − μ)/(σ √D), the zero-shot logits as a prior, a sum of both."""
 
 import numpy as np
 from numpy.typing import NDArray

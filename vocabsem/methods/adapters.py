@@ -25,6 +25,7 @@ class AdapterTraining(MethodAttributes):
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal",)
     positive: ClassVar[tuple[str, ...]] = (
         *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows"),
+        "max_grad_norm",
     )
 
     steps: int = 200
@@ -39,6 +40,10 @@ class AdapterTraining(MethodAttributes):
     """Share of the training rows that choose the learning rate and the end."""
     max_validation_rows: int = 256
     """But no more than these."""
+    weight_decay: float = 0.0
+    """Of AdamW."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
 
     def peft_config(self, model: LanguageModel) -> "PeftConfig":
         """Return peft's configuration of the adapter for a model.
@@ -73,6 +78,10 @@ class LoRA(AdapterTraining):
         Share of the training rows that choose the learning rate and the end.
     max_validation_rows : int, default=256
         But no more than these.
+    weight_decay : float, default=0
+        Of AdamW.
+    max_grad_norm : float, default=1
+        Gradients are scaled down to this norm.
     rank, alpha : int, default=8, 16
         r and α.
     """
@@ -126,6 +135,10 @@ class IA3(AdapterTraining):
         Share of the training rows that choose the learning rate and the end.
     max_validation_rows : int, default=256
         But no more than these.
+    weight_decay : float, default=0
+        Of AdamW.
+    max_grad_norm : float, default=1
+        Gradients are scaled down to this norm.
     """
 
     name: ClassVar[str] = "ia3"
@@ -178,6 +191,12 @@ def adapted(model: LanguageModel, training: AdapterTraining, random_state: int) 
     Yields
     ------
     PeftModel
+
+    Examples
+    --------
+    >>> with adapted(model, LoRA(rank=4), random_state=0) as adapter:  # doctest: +SKIP
+    ...     adapter.get_nb_trainable_parameters()
+    (230400, 134745408)
     """
     import torch
     from peft import get_peft_model
@@ -205,6 +224,13 @@ def as_stored(adapter: "PeftModel", name: str) -> "tuple[dict[str, Any], dict[st
     Returns
     -------
     tuple of dict
+
+    Examples
+    --------
+    >>> with adapted(model, IA3(), random_state=0) as adapter:  # doctest: +SKIP
+    ...     weights, config = as_stored(adapter, model.name)
+    >>> config["peft_type"]  # doctest: +SKIP
+    'IA3'
     """
     from peft import get_peft_model_state_dict
 

@@ -1,4 +1,4 @@
-"""Several words a class, found without labels: the tokens nearest to its label word, refined on unlabeled texts."""
+"""Several words per class, found without labels: the tokens nearest to its label word, refined on unlabeled texts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,7 @@ from vocabsem.vocabulary.similarity import nearest_tokens
 
 __all__ = ["AutoVerbalizer"]
 
-SUPPORT = 200  # unlabeled texts that words are judged by (Hu et al., 2022)
-BLOCK = 64  # of them at a time: (64, V) logits in float64 are 25 MB where V is 49,152
+BLOCK = 64  # texts at a time: (64, V) logits in float64 are 25 MB where V is 49,152
 
 
 class AutoVerbalizer(Method):
@@ -35,6 +34,8 @@ class AutoVerbalizer(Method):
         Tokens proposed for a class.
     min_relevance : float, default=1
         R below which a proposed token is left out.
+    n_support : int, default=200
+        Unlabeled texts, evenly over their order, from which R and P̄ are computed (Hu et al., 2022).
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class AutoVerbalizer(Method):
     learns_from_unlabeled = True
     reads_vocabulary = True
     fit_copies = (0.0, 4.0)
-    positive = ("n_words",)
+    positive = ("n_words", "n_support")
 
     space: LabelSpace
     words_: NDArray[np.int64]
@@ -74,17 +75,20 @@ class AutoVerbalizer(Method):
     bias_: NDArray[np.float32]
     log_prior_: NDArray[np.float64]
 
-    def __init__(self, space: LabelSpace, *, n_words: int = 20, min_relevance: float = 1.0) -> None:
+    def __init__(
+        self, space: LabelSpace, *, n_words: int = 20, min_relevance: float = 1.0, n_support: int = 200
+    ) -> None:
         self.space = space
         self.n_words = n_words
         self.min_relevance = min_relevance
+        self.n_support = n_support
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         space, vocabulary, classes = self.space, self.space.vocabulary, self.space.classes
         assert vocabulary is not None
         tokens, of = _nearest(vocabulary, space, self.n_words)
         self._keep(vocabulary, tokens, of)
-        support = background[np.unique(np.linspace(0, len(background) - 1, SUPPORT).round().astype(int))]
+        support = background[np.unique(np.linspace(0, len(background) - 1, self.n_support).round().astype(int))]
         log_q = self._log_probabilities(support, vocabulary)  # (S, C + M)
         q = unit_rows(np.exp(log_q - log_q.max(axis=0)).T)  # (C + M, S)
         cosine = q[classes:] @ q[:classes].T  # (M, C)

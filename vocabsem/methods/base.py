@@ -46,6 +46,12 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         Columns of X.
     temperature_ : float
         What the logits are divided by (Guo et al., 2017): 1, until another is set.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import RidgeProbe
+    >>> issubclass(RidgeProbe, Method), RidgeProbe.needs_space
+    (True, False)
     """
 
     needs_space: ClassVar[bool] = True  # False: it can do without a label space
@@ -127,7 +133,7 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _read(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
         assert self.space is not None
-        if self.reads_vocabulary and self.space.vocabulary is None:
+        if self.needs_vocabulary and self.space.vocabulary is None:
             raise DataError(f"{self.name} compares with every token: give its label space a vocabulary")
         width = self.space.width * getattr(self, "layers", 1) if self.fixed_width else None
         states = check_states(X, width, self.name)
@@ -144,6 +150,12 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         check_classification_targets(y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         return check_states(X, None, self.name), check_labels(labels, len(labels), len(self.classes_), self.name)
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Whether `fit` needs `space.vocabulary`, with the parameters as they are."""
+        settings = (setting.partition("=") for setting in self.reads_vocabulary_with)
+        return self.reads_vocabulary or any(getattr(self, name) == value for name, _, value in settings)
 
     @property
     def _alone(self) -> bool:

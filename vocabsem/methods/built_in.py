@@ -19,11 +19,20 @@ LOGISTIC = {
     "max_iter": 300,
 }
 LOGISTIC_POSITIVE = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")
-ADAPTER = {"batch_size": 16, "validation_fraction": 0.2, "max_validation_rows": 256}
+ADAPTER = {
+    "batch_size": 16,
+    "validation_fraction": 0.2,
+    "max_validation_rows": 256,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+}
+ADAPTER_POSITIVE = (
+    *("steps", "stops", "learning_rates", "batch_size", "validation_fraction", "max_validation_rows", "max_grad_norm"),
+)
 BUILT_IN = (
     MethodInfo(
         name="zero_shot",
-        summary="The model's own answer: its logits of the label words.",
+        summary="The model's logits of the label words.",
         target="vocabsem.methods.zero_shot:ZeroShot",
         label_kinds=("nominal", "ordinal", "choice"),
         reads_answers_alone=True,
@@ -110,6 +119,7 @@ BUILT_IN = (
             "stacking_weights": (0.2, 0.5),
             "stacking_alpha": 15.0,
             "sharpness_deviation": 0.5,
+            "class_balance": 0.5,
             "cv": 5,
         },
     ),
@@ -173,7 +183,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="contextual_calibration",
-        summary="The model's own answer, corrected by its answer to content-free prompts.",
+        summary="The zero-shot probabilities, corrected by those for content-free prompts.",
         target="vocabsem.methods.calibrations:ContextualCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
@@ -182,7 +192,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="domain_calibration",
-        summary="The model's own answer, corrected by its answer to random words of the data set.",
+        summary="The zero-shot probabilities, corrected by those for random words of the data set.",
         target="vocabsem.methods.calibrations:DomainCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
@@ -191,7 +201,7 @@ BUILT_IN = (
     ),
     MethodInfo(
         name="batch_calibration",
-        summary="The model's own answer, corrected by its mean answer to unlabeled training texts.",
+        summary="The zero-shot probabilities, corrected by their mean over unlabeled training texts.",
         target="vocabsem.methods.calibrations:BatchCalibration",
         reads_answers_alone=True,
         fit_copies=(0.0, 2.5),
@@ -248,7 +258,7 @@ BUILT_IN = (
         family="adapters",
         models=("causal",),
         trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER, "rank", "alpha"),
+        positive=(*ADAPTER_POSITIVE, "rank", "alpha"),
         params={"steps": 200, "stops": 5, "learning_rates": (3e-4, 1e-3, 3e-3), **ADAPTER, "rank": 8, "alpha": 16},
     ),
     MethodInfo(
@@ -258,7 +268,7 @@ BUILT_IN = (
         family="adapters",
         models=("causal",),
         trains=True,
-        positive=("steps", "stops", "learning_rates", *ADAPTER),
+        positive=ADAPTER_POSITIVE,
         params={"steps": 200, "stops": 5, "learning_rates": (3e-3, 1e-2, 3e-2), **ADAPTER},
     ),
 )

@@ -1,4 +1,4 @@
-"""The model's own answer, divided by what it answers to inputs that should not matter: four published calibrations."""
+"""The zero-shot probabilities, divided by those for inputs that should not matter: four published calibrations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,12 @@ class BackgroundCalibration(Method):
     ----------
     log_prior_ : ndarray of shape (C,), float64
         log p̄.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import BatchCalibration
+    >>> issubclass(BatchCalibration, BackgroundCalibration)
+    True
     """
 
     needs_labels = False

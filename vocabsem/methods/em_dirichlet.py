@@ -10,14 +10,14 @@ from vocabsem.methods._standardized import PriorMethod
 
 __all__ = ["EMDirichlet"]
 
-FLOOR = 1e-6  # added to probabilities, whose logarithms are averaged
-LARGEST = 1e4  # of a concentration: a class without spread has no maximum
+FLOOR = 1e-6  # numerical: added to probabilities, whose logarithms are averaged
+MAX_CONCENTRATION = 1e4  # numerical: a class without spread has no maximum
 
 
 class EMDirichlet(PriorMethod):
     """P(c) ∝ π_c^λ Dir(q; a_c), q = softmax(sharpness · p): EM-Dirichlet (Martin et al., CVPR 2024).
 
-    "Transductive Zero-Shot and Few-Shot CLIP". p is the model's own answer, centered over the training texts and of
+    "Transductive Zero-Shot and Few-Shot CLIP". p are the zero-shot logits, centered over the training texts and of
     unit deviation. Expectation maximization over the texts' q and the labeled rows, which keep their classes, starts
     from q itself. The paper is transductive; here a and π are found on the training texts and test texts only read.
     Each step fits a by Minka's fixed point, ψ(a_c) = ψ(Σ a_c) + mean log q.
@@ -108,7 +108,7 @@ def _fit_dirichlet(mean_log: Floats, start: Floats) -> NDArray[np.float64]:
     """Return a (C, C) whose row c has ψ(a) − ψ(Σ a) = mean_log (C,), nearly: twenty fixed-point steps."""
     a = np.asarray(start, np.float64)
     for _ in range(20):
-        a = np.clip(_inverse_digamma(digamma(a.sum(axis=1, keepdims=True)) + mean_log), 1e-3, LARGEST)
+        a = np.clip(_inverse_digamma(digamma(a.sum(axis=1, keepdims=True)) + mean_log), 1e-3, MAX_CONCENTRATION)
     return a
 
 

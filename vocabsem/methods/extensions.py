@@ -63,6 +63,12 @@ def from_file(name: str) -> Extension:
     ------
     CardError
         No such file or class, code that fails, or a class that is no method.
+
+    Examples
+    --------
+    >>> info, cls = from_file("my_probe.py:MyProbe")  # doctest: +SKIP
+    >>> info.name  # doctest: +SKIP
+    'my_probe'
     """
     file, _, attribute = resolve(name, None).rpartition(":")
     path = Path(file)
@@ -98,6 +104,11 @@ def from_entry_point(name: str) -> Extension | None:
     ------
     CardError
         Code that fails, or a class that is no method of this name.
+
+    Examples
+    --------
+    >>> from_entry_point("offered_by_no_package") is None
+    True
     """
     for point in entry_points(group=GROUP, name=name):
         try:
@@ -117,6 +128,11 @@ def offered() -> list[str]:
     Returns
     -------
     list of str
+
+    Examples
+    --------
+    >>> offered()  # doctest: +SKIP
+    ['median']
     """
     return sorted(entry_points(group=GROUP).names)
 

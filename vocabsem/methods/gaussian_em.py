@@ -1,4 +1,4 @@
-"""Gaussian classes of one covariance, found by expectation maximization from the model's own answer."""
+"""Gaussian classes of one covariance, found by expectation maximization from the zero-shot logits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class GaussianEM(PriorMethod):
     """P(c) ∝ π_c N(x; μ_c, Σ), x the standardized state along the first principal axes of the training texts.
 
     Expectation maximization over the training texts and the labeled rows, which keep their classes and weigh more,
-    starts from softmax(sharpness · p), p the model's own answer, centered over the texts and of unit deviation. Σ is
+    starts from softmax(sharpness · p), p the zero-shot logits, centered over the texts and of unit deviation. Σ is
     shared and full, (1 − γ) Σ̂ + γ tr(Σ̂)/k I; the shares π are drawn towards equal ones. Without labels this is
     clustering that knows the names (McLachlan & Krishnan, "The EM Algorithm and Extensions"; semi-supervised: Nigam et
     al. 2000).

@@ -1,4 +1,4 @@
-"""Gaussian discriminant analysis added to the model's own answer."""
+"""Gaussian discriminant analysis added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ __all__ = ["GDAPrior"]
 class GDAPrior(PriorPlusLinear):
     """softmax(s (p + α (z W + b))): Gaussian discriminant analysis (Wang et al., ICLR 2024).
 
-    "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation". p is the model's own answer to z's prompt,
+    "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation". p are the zero-shot logits of z's prompt,
     centered over the training texts and of unit deviation. With class means μ_c and the scatter S within classes of the
     N labeled rows of D columns (arXiv 2402.04087),
 
@@ -33,6 +33,8 @@ class GDAPrior(PriorPlusLinear):
         How many layers X holds side by side.
     weights : sequence of float, default=(0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
         α among which one is chosen.
+    sharpness, sharpness_deviation : float, default=0.6, 0.5
+        The prior on log s is normal around log sharpness with this deviation.
 
     Attributes
     ----------
@@ -60,10 +62,21 @@ class GDAPrior(PriorPlusLinear):
     name = "gda_prior"
     fit_copies = (12.0, 3.0)
     temperature_folds = 0
+    positive = ("sharpness", "sharpness_deviation")
 
-    def __init__(self, space: LabelSpace, *, layers: int = 1, weights: Sequence[float] = WEIGHTS) -> None:
+    def __init__(
+        self,
+        space: LabelSpace,
+        *,
+        layers: int = 1,
+        weights: Sequence[float] = WEIGHTS,
+        sharpness: float = 0.6,
+        sharpness_deviation: float = 0.5,
+    ) -> None:
         super().__init__(space, layers=layers)
         self.weights = weights
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
@@ -75,7 +88,12 @@ class GDAPrior(PriorPlusLinear):
         with thread_limits(1, "blas"):
             gaussian = SharedGaussian(self._standardized(states), labels, self.space.classes)
             _, self.sharpness_, slope = choose(
-                [gaussian.left_out(precision)], labels, self._prior(states), self.weights
+                [gaussian.left_out(precision)],
+                labels,
+                self._prior(states),
+                self.weights,
+                sharpness=self.sharpness,
+                deviation=self.sharpness_deviation,
             )
             coef, intercept = gaussian.fit(precision)
         self.coef_, self.intercept_ = slope * coef, slope * intercept

@@ -59,7 +59,7 @@ class MethodInfo:
     background: Background = "train"
     """Prompts whose states are given as `unlabeled`."""
     learns_from_unlabeled: bool = False
-    """Whether training texts without labels do more than center and scale states and the model's own answers."""
+    """Whether training texts without labels do more than center and scale states and the zero-shot probabilities."""
     fit_copies: tuple[float, float] = (8.0, 4.0)
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -93,10 +93,30 @@ class MethodInfo:
         """
         if family not in self.models:
             return f"it serves {' and '.join(self.models)} models"
-        settings = {f"{name}={value}" for name, value in params.items()}
-        if family == "encoder" and (self.reads_vocabulary or settings & set(self.reads_vocabulary_with)):
+        if family == "encoder" and self.needs_vocabulary(params):
             return "it compares with every token of a vocabulary, and an encoder has none"
         return None
+
+    def needs_vocabulary(self, params: Mapping[str, Any]) -> bool:
+        """Return whether `fit` needs `space.vocabulary` with these parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters that differ from the defaults.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> info = MethodInfo(name="mine", target="mine:Mine", reads_vocabulary_with=("words=all",))
+        >>> info.needs_vocabulary({}), info.needs_vocabulary({"words": "all"})
+        (False, True)
+        """
+        settings = {f"{name}={value}" for name, value in params.items()}
+        return self.reads_vocabulary or not settings.isdisjoint(self.reads_vocabulary_with)
 
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
@@ -122,7 +142,14 @@ class MethodInfo:
 
 
 class MethodAttributes:
-    """The class attributes of a method and their defaults, as `MethodInfo` explains them."""
+    """The class attributes of a method and their defaults, as `MethodInfo` explains them.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import RidgeProbe
+    >>> RidgeProbe.takes_layers, RidgeProbe.temperature_folds
+    (True, 0)
+    """
 
     name: ClassVar[str]
     family: ClassVar[Family] = "states"
@@ -134,7 +161,7 @@ class MethodAttributes:
     fixed_width: ClassVar[bool] = True
     takes_layers: ClassVar[bool] = False
     takes_random_state: ClassVar[bool] = False
-    reads_vocabulary: bool = False  # an instance may say otherwise
+    reads_vocabulary: ClassVar[bool] = False
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
     reads_answers_alone: ClassVar[bool] = False
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
@@ -201,7 +228,7 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
         if getattr(info, flag) != (parameter in parameters):
             fix = f"give the class {flag} = {parameter in parameters}"
             raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
-    for name in ("_fit", "_logits"):
+    for name in ("_fit", "predict" if "continuous" in info.label_kinds else "_logits"):
         if info.family == "states" and getattr(method, name).__module__ == "vocabsem.methods.base":
             raise CardError(f"method {target}: {method.__name__} does not define {name}: see vocabsem.methods.Method")
     return info

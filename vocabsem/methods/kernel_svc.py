@@ -20,8 +20,8 @@ ENTRIES = 2**22  # of a block of kernel values
 class KernelSVC(StandardizedMethod):
     """softmax over one-versus-rest decisions f_c(z) = Σ_i a_ic exp(−g ‖z − z_i‖²) + b_c of scikit-learn's SVC.
 
-    z is the standardized state, of about unit length. C and g have the best accuracy on rows left out: one by one up to
-    16 rows, by folds beyond; of equal ones the first. A class without examples has f = −1.
+    z is the standardized state, of about unit length. C and g have the best accuracy on rows left out: one by one with
+    few, by folds with more; of equal ones the first. A class without examples has f = −1.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class KernelSVC(StandardizedMethod):
         g among which one is chosen.
     cv : int, default=5
         Folds.
+    max_leave_one_out : int, default=16
+        Up to so many rows each is left out alone instead.
     max_rows : int, default=2000
         At most so many labeled rows are learned from: the kernel has the square of their number.
     random_state : int, default=0
@@ -82,6 +84,7 @@ class KernelSVC(StandardizedMethod):
         costs: Sequence[float] = (1.0, 10.0, 100.0),
         gammas: Sequence[float] = (0.5, 0.1),
         cv: int = 5,
+        max_leave_one_out: int = 16,
         max_rows: int = 2000,
         random_state: int = 0,
     ) -> None:
@@ -89,6 +92,7 @@ class KernelSVC(StandardizedMethod):
         self.costs = costs
         self.gammas = gammas
         self.cv = cv
+        self.max_leave_one_out = max_leave_one_out
         self.max_rows = max_rows
         self.random_state = random_state
 
@@ -98,7 +102,7 @@ class KernelSVC(StandardizedMethod):
         order = np.concatenate([np.unique(labels, return_index=True)[1], order])  # a row of each class at least
         kept = np.sort(order[np.sort(np.unique(order, return_index=True)[1])][: self.max_rows])
         self.rows_, y = self._standardized(states[kept]), labels[kept]
-        fold = left_out_folds(y, self.cv)
+        fold = left_out_folds(y, self.cv, self.max_leave_one_out)
         best = -1
         with thread_limits(1, "blas"):
             for gamma in self.gammas:

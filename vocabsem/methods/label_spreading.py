@@ -12,8 +12,6 @@ from vocabsem.methods._standardized import StandardizedMethod
 
 __all__ = ["LabelSpreading"]
 
-FLOOR = 1e-4  # of a class that no neighbor has
-
 
 class LabelSpreading(StandardizedMethod):
     """scikit-learn's LabelSpreading over labeled and unlabeled standardized states (Zhou et al. 2004).
@@ -33,6 +31,8 @@ class LabelSpreading(StandardizedMethod):
         α, the share that a text takes from its neighbors; between 0 and 1.
     max_iter : int, default=200
         Steps at most.
+    smoothing : float, default=1e-4
+        Added to each class's share of the neighbors, for classes that none of them has.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class LabelSpreading(StandardizedMethod):
     name = "label_spreading"
     learns_from_unlabeled = True
     fit_copies = (8.0, 8.0)
-    positive = ("n_neighbors", "alpha", "max_iter")
+    positive = ("n_neighbors", "alpha", "max_iter", "smoothing")
 
     rows_: NDArray[np.float32]
     distributions_: NDArray[np.float64]
@@ -71,11 +71,13 @@ class LabelSpreading(StandardizedMethod):
         n_neighbors: int = 7,
         alpha: float = 0.2,
         max_iter: int = 200,
+        smoothing: float = 1e-4,
     ) -> None:
         super().__init__(space, layers=layers)
         self.n_neighbors = n_neighbors
         self.alpha = alpha
         self.max_iter = max_iter
+        self.smoothing = smoothing
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if self.alpha >= 1:
@@ -93,4 +95,4 @@ class LabelSpreading(StandardizedMethod):
 
     def _logits(self, states: Floats) -> Floats:
         indices, _ = nearest(self._standardized(states), self.rows_, min(self.n_neighbors, len(self.rows_)))
-        return np.asarray(np.log(self.distributions_[indices].mean(axis=1) + FLOOR))
+        return np.asarray(np.log(self.distributions_[indices].mean(axis=1) + self.smoothing))

@@ -19,8 +19,8 @@ class LinC(Method):
     """softmax(A p + b), p the model's own probabilities: Abbas et al. 2024, "Enhancing In-context Learning via LinC".
 
     arXiv 2401.12406 starts at A = I and b = 0 and descends the cross-entropy of a few labeled prompts by as many steps
-    as a validation set allows. Here that is a penalty λ/2 (‖A − I‖² + ‖b‖²), λ chosen by leave-one-out up to 16 rows
-    and by folds beyond.
+    as a validation set allows. Here that is a penalty λ/2 (‖A − I‖² + ‖b‖²), λ chosen by leave-one-out with few rows
+    and by folds with more.
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ class LinC(Method):
         λ among which one is chosen; of equal ones the first.
     cv : int, default=5
         Folds.
+    max_leave_one_out : int, default=16
+        Up to so many rows each is left out alone instead.
 
     Attributes
     ----------
@@ -66,15 +68,17 @@ class LinC(Method):
         *,
         alphas: Sequence[float] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01),
         cv: int = 5,
+        max_leave_one_out: int = 16,
     ) -> None:
         self.space = space
         self.alphas = alphas
         self.cv = cv
+        self.max_leave_one_out = max_leave_one_out
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         columns = self._columns(states)
         start = np.eye(columns.shape[1])[:, :-1]  # A = I, b = 0
-        fold = left_out_folds(labels, self.cv)
+        fold = left_out_folds(labels, self.cv, self.max_leave_one_out)
         losses = [0.0] * len(self.alphas)
         for held_out in (fold == number for number in np.unique(fold)):
             for index, alpha in enumerate(self.alphas):

@@ -1,4 +1,4 @@
-"""Ridge regression of each label by itself, around the score of its label word: any number of labels a text."""
+"""Ridge regression of each label by itself, around the score of its label word: any number of labels per text."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -45,6 +45,8 @@ class MultiRidge(StandardizedMethod):
         Penalties λ and weights β that are averaged over; the estimated label has unit deviation.
     prior_smoothing : float, default=0.02
         The density of β is β + prior_smoothing: without evidence, keep to the words.
+    sharpness, sharpness_deviation : float, default=2, 1
+        The prior on log k_l is normal around log sharpness with this deviation.
     random_state : int, default=0
         Draws random targets.
 
@@ -75,7 +77,7 @@ class MultiRidge(StandardizedMethod):
     fit_copies = (10.0, 4.0)
     temperature_folds = 0
     takes_random_state = True
-    positive = ("alphas", "prior_smoothing")
+    positive = ("alphas", "prior_smoothing", "sharpness", "sharpness_deviation")
     choices: ClassVar = {"targets": tuple(KINDS)}
 
     space: LabelSpace
@@ -92,6 +94,8 @@ class MultiRidge(StandardizedMethod):
         alphas: Sequence[float] = ALPHAS,
         prior_weights: Sequence[float] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
         prior_smoothing: float = 0.02,
+        sharpness: float = 2.0,
+        sharpness_deviation: float = 1.0,
         random_state: int = 0,
     ) -> None:
         super().__init__(space, layers=layers)
@@ -99,6 +103,8 @@ class MultiRidge(StandardizedMethod):
         self.alphas = alphas
         self.prior_weights = prior_weights
         self.prior_smoothing = prior_smoothing
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
         self.random_state = random_state
 
     def _read(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
@@ -135,7 +141,13 @@ class MultiRidge(StandardizedMethod):
         for column, label in enumerate(np.flatnonzero(learned)):
             there, held_out = labels[:, label].astype(bool), fit.held_out[:, column]
             unit = float(held_out.std()) or 1.0
-            sharpness, (middle,) = fit_thresholds(held_out / unit, there.astype(np.int64), 2)
+            sharpness, (middle,) = fit_thresholds(
+                held_out / unit,
+                there.astype(np.int64),
+                2,
+                sharpness=self.sharpness,
+                deviation=self.sharpness_deviation,
+            )
             self.coef_[:, label] = weights[:, column] * sharpness / unit
             self.intercept_[label] = (intercepts[column] / unit - middle) * sharpness
             best = best_threshold(held_out, there)

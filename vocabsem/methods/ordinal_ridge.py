@@ -41,6 +41,8 @@ class OrdinalRidge(StandardizedMethod):
         Penalties λ and weights β that w averages over.
     prior_smoothing : float, default=0.02
         The density of β is β + prior_smoothing: without evidence, keep to the axis.
+    sharpness, sharpness_deviation : float, default=2, 1
+        The prior on log k is normal around log sharpness with this deviation.
     random_state : int, default=0
         Draws random targets.
 
@@ -69,7 +71,7 @@ class OrdinalRidge(StandardizedMethod):
     fit_copies = (4.0, 2.0)
     temperature_folds = 0
     takes_random_state = True
-    positive = ("intercept_scaling", "alphas", "prior_smoothing")
+    positive = ("intercept_scaling", "alphas", "prior_smoothing", "sharpness", "sharpness_deviation")
     choices: ClassVar = {"targets": tuple(KINDS)}
 
     coef_: NDArray[np.float64]
@@ -86,6 +88,8 @@ class OrdinalRidge(StandardizedMethod):
         alphas: Sequence[float] = ALPHAS,
         prior_weights: Sequence[float] = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
         prior_smoothing: float = 0.02,
+        sharpness: float = 2.0,
+        sharpness_deviation: float = 1.0,
         random_state: int = 0,
     ) -> None:
         super().__init__(space, layers=layers)
@@ -94,6 +98,8 @@ class OrdinalRidge(StandardizedMethod):
         self.alphas = alphas
         self.prior_weights = prior_weights
         self.prior_smoothing = prior_smoothing
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
         self.random_state = random_state
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
@@ -113,7 +119,13 @@ class OrdinalRidge(StandardizedMethod):
         left_out = fit.held_out @ halves * 2
         unit = float(left_out.std()) or 1.0
         self.coef_ = (fit.prior_weight * axis + fit.weights.astype(np.float64) @ halves * 2) / unit
-        self.sharpness_, self.thresholds_ = fit_thresholds(left_out / unit, labels, len(self.classes_))
+        self.sharpness_, self.thresholds_ = fit_thresholds(
+            left_out / unit,
+            labels,
+            len(self.classes_),
+            sharpness=self.sharpness,
+            deviation=self.sharpness_deviation,
+        )
 
     def _axis(self, background: Floats) -> NDArray[np.float64]:
         """Return v (D + 1,), with z v of unit deviation over the background; zeros without label words."""

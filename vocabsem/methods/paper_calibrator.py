@@ -119,7 +119,6 @@ class PaperCalibrator(Method):
         self.dtype = dtype
         self.device = device
         self.random_state = random_state
-        self.reads_vocabulary = trained_on == "vocabulary"
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._fit_together([self], [(states, labels, background)])
@@ -158,13 +157,13 @@ class PaperCalibrator(Method):
     def _stack_size(self) -> int:
         """How many modules are stacked."""
         vocabulary, width = self.space.vocabulary, self.space.width
-        compared = len(vocabulary.head) if vocabulary and self.reads_vocabulary else self.space.classes
+        compared = len(vocabulary.head) if vocabulary and self.needs_vocabulary else self.space.classes
         numbers = STACKED["cpu" if self.device == "cpu" else "gpu"]
         return max(1, numbers // (5 * width**2 + compared * (width + self.batch_size)))
 
     def _targets(self) -> NDArray[np.float32]:
         """Return what the loss compares λ(r) with: (C, d), or (C and the others, d)."""
-        space = self.space.with_other_tokens() if self.reads_vocabulary else self.space
+        space = self.space.with_other_tokens() if self.needs_vocabulary else self.space
         return target_vectors(space, "head" if self.trained_on == "matmul" else self.targets, self.random_state)
 
     def _losses(self, estimators: Sequence["PaperCalibrator"]) -> Losses:

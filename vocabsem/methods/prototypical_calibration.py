@@ -1,4 +1,4 @@
-"""Clusters of the model's own answers to texts without labels, matched to the classes."""
+"""Clusters of zero-shot probabilities to texts without labels, matched to the classes."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Ridge regression added to the model's own answer."""
+"""Ridge regression added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ __all__ = ["RidgePrior"]
 
 
 class RidgePrior(PriorPlusLinear):
-    """softmax(s (p + α ŷ)): the least-squares estimate of `ridge` and the model's own answer, nothing else.
+    """softmax(s (p + α ŷ)): the least-squares estimate of `ridge` and the zero-shot logits, nothing else.
 
-    p is the model's own answer to the prompt, centered over the training texts and of unit deviation; ŷ is fitted
+    p are the zero-shot logits of the prompt, centered over the training texts and of unit deviation; ŷ is fitted
     without it, its penalty chosen as in `ridge`. α, relative to the deviation of ŷ, and s have the largest likelihood
     of ridge's exact leave-one-out estimates.
 
@@ -33,6 +33,8 @@ class RidgePrior(PriorPlusLinear):
         The penalty without data to choose by.
     weights : sequence of float, default=(0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
         α among which one is chosen.
+    sharpness, sharpness_deviation : float, default=0.6, 0.5
+        The prior on log s is normal around log sharpness with this deviation.
 
     Attributes
     ----------
@@ -60,7 +62,7 @@ class RidgePrior(PriorPlusLinear):
     name = "ridge_prior"
     fit_copies = (6.0, 3.0)
     temperature_folds = 0
-    positive = ("alphas", "alpha_prior")
+    positive = ("alphas", "alpha_prior", "sharpness", "sharpness_deviation")
 
     def __init__(
         self,
@@ -70,11 +72,15 @@ class RidgePrior(PriorPlusLinear):
         alphas: Sequence[float] = ALPHAS,
         alpha_prior: float = 300.0,
         weights: Sequence[float] = WEIGHTS,
+        sharpness: float = 0.6,
+        sharpness_deviation: float = 0.5,
     ) -> None:
         super().__init__(space, layers=layers)
         self.alphas = alphas
         self.alpha_prior = alpha_prior
         self.weights = weights
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
@@ -82,5 +88,12 @@ class RidgePrior(PriorPlusLinear):
         alphas = np.asarray(self.alphas) / self.space.width  # z² adds up to about 1, in `ridge` to the width
         with thread_limits(1, "blas"):
             coef, intercept, _, estimates = ridge(z, y, alphas, self.alpha_prior / self.space.width)
-            _, self.sharpness_, slope = choose([estimates], labels, self._prior(states), self.weights)
+            _, self.sharpness_, slope = choose(
+                [estimates],
+                labels,
+                self._prior(states),
+                self.weights,
+                sharpness=self.sharpness,
+                deviation=self.sharpness_deviation,
+            )
         self.coef_, self.intercept_ = slope * coef, slope * intercept

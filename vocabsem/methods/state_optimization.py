@@ -35,7 +35,7 @@ class StateOptimization(Method):
     space : LabelSpace
         The label words.
     steps : sequence of int, default=(0, 1, 3, 10, 30, 100, 300)
-        Numbers of steps among which one is chosen; 0 is the model's own answer.
+        Numbers of steps among which one is chosen; 0 is the zero-shot logits.
     step_sizes : sequence of float, default=(0.1, 1)
         η likewise, as shares of the longest that is safe.
     cv : int, default=5

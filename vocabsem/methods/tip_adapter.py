@@ -1,4 +1,4 @@
-"""A cache of labeled states added to the model's own answer."""
+"""A cache of labeled states added to the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ ENTRIES = 2**22  # of a block of similarities
 class TipAdapter(PriorMethod):
     """softmax(s (p + α Σ_i exp(−β (1 − cos(z, z_i))) y_i)): Zhang et al. 2022, "Tip-Adapter", ECCV, without training.
 
-    p is the model's own answer to the prompt, centered over the training texts and of unit deviation; z_i are the
+    p are the zero-shot logits of the prompt, centered over the training texts and of unit deviation; z_i are the
     labeled states with one-hot labels y_i. β, α relative to the deviation of the sum, and s have the largest likelihood
     of the labeled rows, each without its own entry of the cache.
 
@@ -33,6 +33,8 @@ class TipAdapter(PriorMethod):
         β among which one is chosen; 5.5 is the paper's.
     weights : sequence of float, default=(0, 0.1, 0.2, 0.5, 1, 2, 5, 10)
         α among which one is chosen.
+    sharpness, sharpness_deviation : float, default=0.6, 0.5
+        The prior on log s is normal around log sharpness with this deviation.
 
     Attributes
     ----------
@@ -60,7 +62,7 @@ class TipAdapter(PriorMethod):
     name = "tip_adapter"
     fit_copies = (5.0, 3.0)
     temperature_folds = 0
-    positive = ("betas",)
+    positive = ("betas", "sharpness", "sharpness_deviation")
 
     keys_: NDArray[np.float32]
     values_: NDArray[np.float32]
@@ -74,17 +76,28 @@ class TipAdapter(PriorMethod):
         layers: int = 1,
         betas: Sequence[float] = BETAS,
         weights: Sequence[float] = WEIGHTS,
+        sharpness: float = 0.6,
+        sharpness_deviation: float = 0.5,
     ) -> None:
         super().__init__(space, layers=layers)
         self.betas = betas
         self.weights = weights
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
         self.keys_ = unit_rows(self._standardized(states)).astype(np.float32)
         self.values_ = np.eye(self.space.classes, dtype=np.float32)[labels]
         left_out = (self._affinity(self.keys_, beta) - self.values_ for beta in self.betas)  # exp(0) for itself
-        index, self.sharpness_, slope = choose(left_out, labels, self._prior(states), self.weights)
+        index, self.sharpness_, slope = choose(
+            left_out,
+            labels,
+            self._prior(states),
+            self.weights,
+            sharpness=self.sharpness,
+            deviation=self.sharpness_deviation,
+        )
         self.beta_, self.values_ = float(self.betas[index]), np.float32(slope) * self.values_
 
     def _affinity(self, rows: Floats, beta: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Gaussian classes and a graph of nearest neighbors, started from the model's own answer."""
+"""Gaussian classes and a graph of nearest neighbors, started from the zero-shot logits."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,16 @@ from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["TransCLIP"]
 
-CONFIDENT = 8  # texts of a class that its mean starts from
-LIKELIHOOD = 50  # what a log-density is divided by
+LABELED_UNIT = 50  # of γ, which is given in the paper's units
+TINY = 1e-12  # numerical: below every probability, sum or variance that matters
 
 
 class TransCLIP(PriorMethod):
-    """P(c) ∝ q_c^λ N(u; μ_c, diag σ²)^(1/50): TransCLIP (Zanella et al., NeurIPS 2024, arXiv 2406.01837).
+    """P(c) ∝ q_c^λ N(u; μ_c, diag σ²)^(1/s): TransCLIP (Zanella et al., NeurIPS 2024, arXiv 2406.01837).
 
-    u is the standardized state of length one, q = softmax(sharpness · p) of the model's own answer p. Over the training
-    texts, assignments r ∝ q^λ exp(log N(u; μ, σ)/50 + Σ_j (w_ij + w_ji) r_j / 6) with cosines w to the three nearest
-    neighbors, means of length one and a common diagonal σ² are updated in turn. λ is 1 without labels and 0.5 with
+    u is the standardized state of length one, q = softmax(sharpness · p) of the zero-shot logits p. Over the training
+    texts, assignments r ∝ q^λ exp(log N(u; μ, σ)/s + Σ_j (w_ij + w_ji) r_j / 2k) with cosines w to the k nearest
+    neighbors, means of length one and a common diagonal σ² are updated in turn. λ is 1 without labels and less with
     them; labeled rows are neighbors, and weigh 50 γ each in the mean against all texts. The paper's answer is r of the
     test texts; here those enter nothing, and are scored by μ and σ, γ by the labeled rows as they would be scored so.
 
@@ -38,8 +38,16 @@ class TransCLIP(PriorMethod):
         Of q.
     gammas : sequence of float, default=(0.002, 0.01, 0.02, 0.2)
         γ among which one is chosen.
-    max_iter : int, default=10
-        Rounds, each of five updates of r.
+    max_iter, n_updates : int, default=10, 5
+        Rounds, and updates of r in each.
+    n_neighbors : int, default=3
+        k.
+    n_confident : int, default=8
+        Texts of a class, the most probable ones, that its mean starts from without labels.
+    density_divisor : float, default=50
+        s.
+    labeled_prior_weight : float, default=0.5
+        λ with labels.
 
     Attributes
     ----------
@@ -68,7 +76,10 @@ class TransCLIP(PriorMethod):
     learns_from_unlabeled = True
     fit_copies = (8.0, 10.0)
     works_without_labels = True
-    positive = ("sharpness", "gammas", "max_iter")
+    positive = (
+        *("sharpness", "gammas", "max_iter", "n_updates", "n_neighbors", "n_confident", "density_divisor"),
+        "labeled_prior_weight",
+    )
 
     prototypes_: NDArray[np.float32]
     variance_: NDArray[np.float32]
@@ -82,20 +93,30 @@ class TransCLIP(PriorMethod):
         sharpness: float = 2.0,
         gammas: Sequence[float] = (0.002, 0.01, 0.02, 0.2),
         max_iter: int = 10,
+        n_updates: int = 5,
+        n_neighbors: int = 3,
+        n_confident: int = 8,
+        density_divisor: float = 50.0,
+        labeled_prior_weight: float = 0.5,
     ) -> None:
         super().__init__(space, layers=layers)
         self.sharpness = sharpness
         self.gammas = gammas
         self.max_iter = max_iter
+        self.n_updates = n_updates
+        self.n_neighbors = n_neighbors
+        self.n_confident = n_confident
+        self.density_divisor = density_divisor
+        self.labeled_prior_weight = labeled_prior_weight
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
-        self.prior_weight_ = 0.5 if len(labels) else 1.0
+        self.prior_weight_ = self.labeled_prior_weight if len(labels) else 1.0
         with thread_limits(1, "blas"):
             u = unit_rows(self._standardized(np.vstack([background, states[: len(labels)]])))
             given = np.eye(self.space.classes)[labels]
-            log_q = self.prior_weight_ * np.log(softmax(self.sharpness * self._prior(background), axis=1) + 1e-12)
-            graph = _graph(u, len(background))
+            log_q = self.prior_weight_ * np.log(softmax(self.sharpness * self._prior(background), axis=1) + TINY)
+            graph = _graph(u, len(background), self.n_neighbors)
             best = -np.inf
             for gamma in self.gammas if len(labels) else (0.0,):
                 means, variance = self._alternate(u, given, log_q, graph, gamma)
@@ -108,16 +129,16 @@ class TransCLIP(PriorMethod):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         m = len(log_q)
         r = np.vstack([softmax(log_q / self.prior_weight_, axis=1), given])
-        weight = np.append(np.full(m, 1 / m), np.full(len(given), 50 * gamma / max(1, len(given))))[:, None]
-        means = _start(u, r, m) if len(given) == 0 else unit_rows(given.T @ u[m:])
+        weight = np.append(np.full(m, 1 / m), np.full(len(given), LABELED_UNIT * gamma / max(1, len(given))))[:, None]
+        means = _start(u, r[:m], self.n_confident) if len(given) == 0 else unit_rows(given.T @ u[m:])
         variance = np.full(u.shape[1], 1 / u.shape[1])
         for step in range(self.max_iter + 1):
-            density = _log_density(u[:m], means, variance) / LIKELIHOOD
-            for _ in range(5):
+            density = _log_density(u[:m], means, variance) / self.density_divisor
+            for _ in range(self.n_updates):
                 r[:m] = softmax(log_q + density + graph @ r, axis=1)
             if step < self.max_iter:
                 shares = weight * r
-                means = unit_rows(shares.T @ u / np.maximum(shares.sum(axis=0), 1e-12)[:, None])
+                means = unit_rows(shares.T @ u / np.maximum(shares.sum(axis=0), TINY)[:, None])
                 variance = _variance(u, shares, means)
         return means.astype(np.float32), variance.astype(np.float32)
 
@@ -128,28 +149,29 @@ class TransCLIP(PriorMethod):
         return float((self._scored(states, means, variance).argmax(axis=1) == labels).mean())
 
     def _scored(self, states: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:
-        log_q = np.log(softmax(self.sharpness * self._prior(states), axis=1) + 1e-12)
+        log_q = np.log(softmax(self.sharpness * self._prior(states), axis=1) + TINY)
         u = unit_rows(self._standardized(states))
-        return np.asarray(self.prior_weight_ * log_q + _log_density(u, means, variance) / LIKELIHOOD)
+        return np.asarray(self.prior_weight_ * log_q + _log_density(u, means, variance) / self.density_divisor)
 
     def _logits(self, states: Floats) -> Floats:
         return self._scored(states, self.prototypes_, self.variance_)
 
 
-def _graph(u: Floats, m: int) -> csr_array:
-    """(M, M + N): a sixth of the cosines to the three nearest of the M texts, from either side."""
-    indices, squares = nearest(u, u[:m], min(4, m))
+def _graph(u: Floats, m: int, n_neighbors: int) -> csr_array:
+    """(M, M + N): cosines to the k nearest of the M texts, from either side, over 2k."""
+    indices, squares = nearest(u, u[:m], min(n_neighbors + 1, m))
     rows = np.repeat(np.arange(len(u)), indices.shape[1] - 1)  # the nearest is the text itself
     entries = (1 - squares[:, 1:] / 2).ravel(), (rows, indices[:, 1:].ravel())
     directed = csr_array(entries, shape=(len(u), m))
     both = directed.T + csr_array(entries, shape=(len(u), len(u)))[:m]
-    return csr_array(both / 6)
+    return csr_array(both / (2 * n_neighbors))
 
 
-def _start(u: Floats, r: Floats, m: int) -> Floats:
+def _start(u: Floats, r: Floats, n_confident: int) -> Floats:
     """Return means of length one of the texts of highest probability in each class, weighted by it."""
-    surest = np.argsort(-r[:m], axis=0, kind="stable")[:CONFIDENT]  # (8, C)
-    return unit_rows(np.stack([(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(surest.T)]))
+    most_confident = np.argsort(-r, axis=0, kind="stable")[:n_confident]  # (n_confident, C)
+    means = [(r[rows, c][:, None] * u[rows]).mean(axis=0) for c, rows in enumerate(most_confident.T)]
+    return unit_rows(np.stack(means))
 
 
 def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:
@@ -160,4 +182,4 @@ def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float
 
 def _variance(u: Floats, shares: Floats, means: Floats) -> NDArray[np.float64]:
     squares = shares.sum(axis=1) @ u**2 - 2 * ((shares.T @ u) * means).sum(axis=0) + shares.sum(axis=0) @ means**2
-    return np.asarray(np.maximum(squares / shares.sum(), 1e-12))
+    return np.asarray(np.maximum(squares / shares.sum(), TINY))

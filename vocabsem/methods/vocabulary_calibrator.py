@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from vocabsem.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.label_space import LabelSpace, Targets
-from vocabsem.methods._solvers.directions import KINDS, directions
+from vocabsem.methods._solvers.directions import KINDS, deviation, directions, scaled
 from vocabsem.methods._solvers.folds import deal_folds
 from vocabsem.methods._solvers.mixture import Clusters, cluster
 from vocabsem.methods._solvers.prior_ridge import (
@@ -43,7 +43,7 @@ class VocabularyCalibrator(Method):
                         often (`self_training`), and to that the answer of Gaussian clusters of the unlabeled states
                         that start from it (`mixture`); without labels this, sharpened, is the prediction;
     3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
-                        leave-one-out errors warrant (`prior_ridge`); a row weighs 1/√n_c, its class having n_c labels;
+                        leave-one-out errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
                         share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
@@ -83,6 +83,8 @@ class VocabularyCalibrator(Method):
         What 3 and 4 weigh before labels change that; the share of labeled texts goes from 4 to 3.
     stacking_alpha, sharpness_deviation : float, default=15, 0.5
         The penalty on such a change; the prior deviation of the logarithm of a common factor.
+    class_balance : float, default=0.5
+        0: all rows weigh the same; 1: all classes do, as with scikit-learn's class_weight="balanced".
     cv, random_state : int, default=5, 0
         Folds for the estimates of 4, 3 having exact ones; draws random targets.
 
@@ -150,6 +152,7 @@ class VocabularyCalibrator(Method):
         stacking_weights: Sequence[float] = (0.2, 0.5),
         stacking_alpha: float = 15.0,
         sharpness_deviation: float = 0.5,
+        class_balance: float = 0.5,
         cv: int = 5,
         random_state: int = 0,
     ) -> None:
@@ -176,6 +179,7 @@ class VocabularyCalibrator(Method):
         self.stacking_weights = stacking_weights
         self.stacking_alpha = stacking_alpha
         self.sharpness_deviation = sharpness_deviation
+        self.class_balance = class_balance
         self.cv = cv
         self.random_state = random_state
 
@@ -184,8 +188,8 @@ class VocabularyCalibrator(Method):
             raise DataError("vocabulary_calibrator: no states to standardize with: give unlabeled states")
         if self.targets == "none" and len(labels) == 0:
             raise DataError("vocabulary_calibrator: targets none leave only labels to learn from: give labels")
-        self.mean_, deviation = mean_and_deviation(background)
-        self.scale_ = deviation * np.float32((self.layers * self.space.width) ** 0.5)
+        self.mean_, deviations = mean_and_deviation(background)
+        self.scale_ = deviations * np.float32((self.layers * self.space.width) ** 0.5)
         z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
         if not (np.isfinite(z).all() and np.isfinite(pool).all()):
             raise TrainingFailed("vocabulary_calibrator: standardized states became infinite: check their scale")
@@ -201,14 +205,14 @@ class VocabularyCalibrator(Method):
         classes = self.space.classes
         weights, equal = np.zeros((pool.shape[1], classes), np.float32), np.full(classes, 1 / classes)
         weights[-1 - self.space.width : -1] = directions(self.space, self.targets, self.random_state).T
-        weights = _scaled(weights, pool)
+        weights = scaled(weights, pool)
         if self.rounds:
             learned = self_train(weights, pool[:0], np.empty(0, np.int64), equal)
-            weights = _scaled(weights + learned, pool)
+            weights = scaled(weights + learned, pool)
         weights = self._balanced(weights, pool, equal)
         if self.mixture_weight and self.targets != "none":
             clusters = cluster(pool, pool @ weights, settings_of(self, Clusters))
-            weights = _scaled(weights + np.float32(self.mixture_weight) * _scaled(clusters, pool), pool)
+            weights = scaled(weights + np.float32(self.mixture_weight) * scaled(clusters, pool), pool)
         return weights
 
     def _self_training(self, pool: Floats) -> SelfTrain:
@@ -220,7 +224,7 @@ class VocabularyCalibrator(Method):
         def train(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
             narrow = self_train(mean, scatter, pool @ weights, self._layer_mean(z), labels, shares, settings)
             each = narrow[:-1] / np.float32(self.layers**0.5)
-            return self._balanced(_scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
+            return self._balanced(scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
 
         return train
 
@@ -250,9 +254,9 @@ class VocabularyCalibrator(Method):
 
     def _ridge(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Step 3: weights of a prediction of unit deviation, and its leave-one-out estimates for z."""
-        fit = balanced_ridge(z, z @ prior, labels, settings_of(self, PriorRidge))
+        fit = balanced_ridge(z, z @ prior, labels, settings_of(self, PriorRidge), self.class_balance)
         weights = np.float32(fit.prior_weight) * prior + fit.weights
-        unit = _deviation(pool @ weights)
+        unit = deviation(pool @ weights)
         return weights / unit, fit.held_out / unit
 
     def _balanced(self, weights: Floats, pool: Floats, shares: Floats) -> Floats:
@@ -289,11 +293,3 @@ class VocabularyCalibrator(Method):
 
     def _logits(self, states: Floats) -> Floats:
         return np.asarray(self._standardized(states) @ self.coef_)
-
-
-def _deviation(prediction: Floats) -> np.float32:
-    return np.float32(prediction.std() or 1.0)
-
-
-def _scaled(weights: Floats, pool: Floats) -> Floats:
-    return np.asarray(weights / _deviation(pool @ weights))

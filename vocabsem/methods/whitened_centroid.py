@@ -33,6 +33,8 @@ class WhitenedCentroid(StandardizedMethod):
         How many layers X holds side by side.
     shrinkages : sequence of float, default=(0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
         γ among which one is chosen; below 1.
+    sharpness, sharpness_deviation : float, default=0.6, 0.5
+        The prior on log s is normal around log sharpness with this deviation.
 
     Attributes
     ----------
@@ -57,17 +59,25 @@ class WhitenedCentroid(StandardizedMethod):
     name = "whitened_centroid"
     fit_copies = (12.0, 2.0)
     temperature_folds = 0
-    positive = ("shrinkages",)
+    positive = ("shrinkages", "sharpness", "sharpness_deviation")
 
     shrinkage_: float
     coef_: NDArray[np.float64]
     intercept_: NDArray[np.float64]
 
     def __init__(
-        self, space: LabelSpace | None = None, *, layers: int = 1, shrinkages: Sequence[float] = SHRINKAGES
+        self,
+        space: LabelSpace | None = None,
+        *,
+        layers: int = 1,
+        shrinkages: Sequence[float] = SHRINKAGES,
+        sharpness: float = 0.6,
+        sharpness_deviation: float = 0.5,
     ) -> None:
         super().__init__(space, layers=layers)
         self.shrinkages = shrinkages
+        self.sharpness = sharpness
+        self.sharpness_deviation = sharpness_deviation
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         if max(self.shrinkages) >= 1:
@@ -76,7 +86,14 @@ class WhitenedCentroid(StandardizedMethod):
         precisions = [partial(_precision, shrinkage, states.shape[1]) for shrinkage in self.shrinkages]
         with thread_limits(1, "blas"):
             gaussian = SharedGaussian(self._standardized(states), labels, len(self.classes_))
-            index, _, slope = choose(map(gaussian.left_out, precisions), labels, 0.0, weights=(1.0,))
+            index, _, slope = choose(
+                map(gaussian.left_out, precisions),
+                labels,
+                0.0,
+                weights=(1.0,),
+                sharpness=self.sharpness,
+                deviation=self.sharpness_deviation,
+            )
             coef, intercept = gaussian.fit(precisions[index])
         self.shrinkage_ = float(self.shrinkages[index])
         self.coef_, self.intercept_ = slope * coef, slope * intercept

@@ -1,4 +1,4 @@
-"""The model's own answer: its next-token logits on the label words."""
+"""The model's next-token logits on the label words."""
 
 from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace

@@ -3,21 +3,19 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.cards.schema import ModelCard
-from vocabsem.errors import BadInput, CardError, SourceError
+from vocabsem.errors import CardError, SourceError
 from vocabsem.families.names import ModelFamily
 from vocabsem.families.recognition import recognize_family
 from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.models.checkpoint_size import no_larger_than
 from vocabsem.models.gguf_parts import join_gguf_parts
+from vocabsem.models.transformers_errors import as_source_errors
 from vocabsem.runtime.atomic import replaced
-from vocabsem.runtime.third_party import verbose
 from vocabsem.runtime.waiting import held
 from vocabsem.sources import fetching
 from vocabsem.sources.parsing import parts_of
@@ -52,6 +50,11 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
     -------
     str or None
         None while a hub model was never fetched.
+
+    Examples
+    --------
+    >>> model_digest(load_card("models", "smollm2-135m"), Path("an-empty-cache")) is None  # doctest: +SKIP
+    True
     """
     content = card.sha256
     if content is None:
@@ -87,6 +90,10 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
         Where the source does not answer.
     CardError
         Where the source is neither a folder nor a GGUF file.
+
+    Examples
+    --------
+    >>> folder, digest = fetch_checkpoint(card, Path(".vocabsem/cache"))  # doctest: +SKIP
     """
     return fetch_source(card.source, card.sha256, cache, f"model {card.name!r}")
 
@@ -109,6 +116,10 @@ def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tup
     -------
     folder : Path
     digest : str
+
+    Examples
+    --------
+    >>> folder, digest = fetch_source("file:mine.gguf", None, Path(".vocabsem/cache"), "model mine")  # doctest: +SKIP
     """
     fetched = fetching.fetch(source, cache, sha256=sha256, patterns=HUB_FILES)
     digest = hashlib.sha256(f"{fetched.sha256}:{CONVERSION}".encode()).hexdigest()
@@ -140,9 +151,15 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     Returns
     -------
     PreTrainedTokenizerBase
+
+    Examples
+    --------
+    >>> tokenizer = load_tokenizer(load_card("models", "smollm2-135m"), Path(".vocabsem/cache"))  # doctest: +SKIP
+    >>> tokenizer.encode(" good")  # doctest: +SKIP
+    [1123]
     """
     folder = fetch_checkpoint(card, cache)[0]
-    with _reading(folder), open_checkpoint(folder) as checkpoint:
+    with as_source_errors(folder), open_checkpoint(folder) as checkpoint:
         _check_family(folder, checkpoint, card.family)
         return _tokenizer(folder, checkpoint)
 
@@ -163,6 +180,11 @@ def checkpoint_family(folder: Path) -> ModelFamily:
     ------
     SourceError
         Where it is not safe to read.
+
+    Examples
+    --------
+    >>> checkpoint_family(Path("smollm2-135m"))  # doctest: +SKIP
+    'causal'
     """
     with open_checkpoint(folder) as checkpoint:
         return recognize_family(checkpoint.config, folder)
@@ -193,10 +215,15 @@ def from_folder(
         Where it is of another family.
     SourceError
         Where transformers cannot read it, or it is not safe to read.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network, tokenizer = from_folder(Path("smollm2-135m"), torch.float32)  # doctest: +SKIP
     """
     import transformers
 
-    with _reading(folder), open_checkpoint(folder) as checkpoint:
+    with as_source_errors(folder), open_checkpoint(folder) as checkpoint:
         _check_family(folder, checkpoint, family)
         tokenizer = _tokenizer(folder, checkpoint)
         with no_larger_than(folder, checkpoint):
@@ -235,28 +262,6 @@ def _tokenizer(folder: Path, checkpoint: SafeFolder) -> "PreTrainedTokenizerBase
     )
     tokenizer.name_or_path = str(folder)
     return tokenizer
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """Make one error of whatever transformers raises; no bars, no warnings, unless the user asks for them."""
-    from transformers.utils import logging
-
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    if not verbose():
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-    try:
-        yield
-    except BadInput:
-        raise
-    except Exception as error:  # struct.error, SafetensorError, validation errors: no common root short of this one
-        reason = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
-        raise SourceError(f"transformers cannot read the model in {folder}: {reason}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def _convert(gguf: Path, folder: Path) -> None:

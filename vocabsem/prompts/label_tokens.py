@@ -53,6 +53,11 @@ def label_tokens(
     ------
     LabelWordError
         With every word that is unknown, too long or not distinct.
+
+    Examples
+    --------
+    >>> label_tokens(tokenizer, ["good", "bad"], dataset="reviews")  # doctest: +SKIP
+    [[1123], [2281]]
     """
     of, there = (f" of dataset {dataset!r}", f" in data/datasets/{dataset}.yaml") if dataset else ("", "")
     fix = f"choose others{there}"
@@ -108,6 +113,11 @@ def option_tokens(tokenizer: "PreTrainedTokenizerBase", options: Sequence[str], 
     ------
     LabelWordError
         For an option without tokens, or with one that is unknown.
+
+    Examples
+    --------
+    >>> option_tokens(tokenizer, ["good", "bad"])  # doctest: +SKIP
+    [[1123], [2281]]
     """
     token_ids = [_following(tokenizer, option, chat) for option in options]
     for option, ids in zip(options, token_ids, strict=True):

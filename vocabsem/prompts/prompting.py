@@ -248,6 +248,11 @@ def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: list[str], split_s
     Returns
     -------
     list of list of int
+
+    Examples
+    --------
+    >>> encode_texts(tokenizer, [" good", " bad"], split_special_tokens=True)  # doctest: +SKIP
+    [[1123], [2281]]
     """
     if not texts:
         return []
@@ -269,5 +274,10 @@ def splits_special_tokens(tokenizer: "PreTrainedTokenizerBase", template: str) -
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> splits_special_tokens(tokenizer, "Review: {text}")  # doctest: +SKIP
+    True
     """
     return not any(token in template for token in tokenizer.all_special_tokens)

@@ -25,6 +25,10 @@ def use_fast_attention(network: "PreTrainedModel") -> None:
     ----------
     network : PreTrainedModel
         Changed in place; left as it is where it has windows, a soft-cap, or another implementation than sdpa.
+
+    Examples
+    --------
+    >>> use_fast_attention(model.network)  # doctest: +SKIP
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -64,6 +68,16 @@ def causal_attention(
     -------
     output : Tensor of shape (B, T, H, e)
     weights : None
+
+    Examples
+    --------
+    >>> import torch
+    >>> from types import SimpleNamespace
+    >>> query, key, value = torch.randn(3, 1, 2, 5, 4).unbind()
+    >>> module = SimpleNamespace(num_key_value_groups=1, training=False)
+    >>> output, weights = causal_attention(module, query, key, value, None, scaling=0.5)
+    >>> tuple(output.shape)
+    (1, 5, 2, 4)
     """
     import torch
 

@@ -34,6 +34,11 @@ def available_memory() -> int:
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> available_memory() > 0
+    True
     """
     import psutil
 
@@ -50,6 +55,11 @@ def has_nvidia() -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> has_nvidia() in (True, False)
+    True
     """
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 

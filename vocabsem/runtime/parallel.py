@@ -39,6 +39,12 @@ def thread_limits(threads: int, kind: Literal["blas", "openmp"]) -> AbstractCont
     Returns
     -------
     context manager
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with thread_limits(1, "blas"):
+    ...     product = np.eye(3) @ np.eye(3)
     """
     limits: AbstractContextManager[object] = _libraries().limit(limits=threads, user_api=kind)
     return limits
@@ -57,6 +63,12 @@ def workers(device: "torch.device", max_workers: int = MAX_WORKERS) -> int:
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> import torch
+    >>> workers(torch.device("cuda"))
+    1
     """
     import torch
 

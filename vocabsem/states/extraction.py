@@ -29,7 +29,7 @@ __all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_va
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
 MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
-GUARDED = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
+GUARD_PROMPTS = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ def keeps_keys_and_values(network: "PreTrainedModel") -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> keeps_keys_and_values(model.network)  # doctest: +SKIP
+    True
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
@@ -196,10 +201,15 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
         Beyond rounding, or where the first state after a shared prefix is not that of the whole prompt.
     ComputationFailed
         For a state that is not finite.
+
+    Examples
+    --------
+    >>> check_head(model, [[1, 2, 3], [4]]) < 5e-4  # doctest: +SKIP
+    True
     """
     import torch
 
-    some, device, last = token_ids[:GUARDED], model.network.device, [model.layers]
+    some, device, last = token_ids[:GUARD_PROMPTS], model.network.device, [model.layers]
     with torch.inference_mode():
         prefix = shared_prefix(model, token_ids, last)
         ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)
@@ -238,6 +248,11 @@ def shared_prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers
     Returns
     -------
     Prefix
+
+    Examples
+    --------
+    >>> shared_prefix(model, [[1, 2, 3], [1, 2, 4]], layers=[30]).length  # doctest: +SKIP
+    2
     """
     import torch
 

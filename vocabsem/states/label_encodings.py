@@ -29,6 +29,11 @@ def encode_labels(model: EncoderModel, words: Sequence[str], max_tokens: int) ->
     Returns
     -------
     LabelSpace
+
+    Examples
+    --------
+    >>> encode_labels(model, ["sport", "world news"], max_tokens=32).anchors.shape  # doctest: +SKIP
+    (2, 384)
     """
     rows = [{"text": word} for word in words]
     prompts = encode_prompts(

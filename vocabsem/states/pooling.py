@@ -68,6 +68,10 @@ def check_poolings(layers: Sequence[Layer], pooling: Pooling, card: ModelCard, m
     ------
     DataError
         Where the model is not causal, or takes no prompt twice.
+
+    Examples
+    --------
+    >>> check_poolings(["18:mean", 30], "last", load_card("models", "smollm2-135m"), max_tokens=256)  # doctest: +SKIP
     """
     used = {layer_and_pooling(layer, pooling)[1] for layer in layers}
     if card.family != "causal" and (wrong := sorted(used.intersection(CAUSAL))):

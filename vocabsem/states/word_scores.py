@@ -213,7 +213,7 @@ def _log_probabilities(head: Head, states: "Tensor", owners: "Tensor", tokens: "
 
 
 def score_space(lengths: Sequence[int], words: Sequence[Sequence[int]], *, per_token: bool = False) -> LabelSpace:
-    """Return the label space of word scores, so that a method of the model's own answers reads them as it reads states.
+    """Return the label space of word scores, so that a method of zero-shot probabilities reads them as it reads states.
 
     The logit of a class is the mean score of its words. A class of one word has that word's log P(word | prompt).
 

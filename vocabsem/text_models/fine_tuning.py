@@ -96,6 +96,13 @@ def tune(
         Labels that cannot be used.
     TrainingFailed
         A loss that is not finite.
+
+    Examples
+    --------
+    >>> from vocabsem.methods.adapters import LoRA
+    >>> tuned = tune(model, prompts, labels, [[4], [5]], [others], training=LoRA(steps=40))  # doctest: +SKIP
+    >>> tuned.probabilities[0].shape  # doctest: +SKIP
+    (20, 2)
     """
     began = time.perf_counter()
     y, head = check_labels(labels, len(prompts), len(label_ids), training.name), label_head(model, label_ids)
@@ -112,7 +119,7 @@ def tune(
     def train(adapter: "PeftModel", rows: Ints, rate: float) -> Iterator[int]:
         data, generator = [prompts[row] for row in rows.tolist()], np.random.default_rng(random_state)
         batches = random_batches(len(data), training.batch_size, generator)
-        return _train(model, adapter, head, data, y[rows], rate, steps, batches, progress)
+        return _train(model, adapter, head, data, y[rows], rate, training, batches, progress)
 
     if held_out.any():
         rows, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out).tolist()
@@ -150,6 +157,11 @@ def label_head(model: LanguageModel, label_ids: Sequence[Sequence[int]]) -> Head
     -------
     Head
         (C, d).
+
+    Examples
+    --------
+    >>> label_head(model, [[4], [5, 6]]).weight.shape  # doctest: +SKIP
+    torch.Size([2, 576])
     """
     import torch
 
@@ -166,7 +178,7 @@ def _train(
     prompts: Sequence[Prompt],
     labels: Ints,
     rate: float,
-    steps: int,
+    training: AdapterTraining,
     batches: Iterator[list[int]],
     progress: Progress,
 ) -> Iterator[int]:
@@ -174,18 +186,18 @@ def _train(
     import torch
 
     weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=training.weight_decay)
     targets = torch.as_tensor(labels)
-    for step in range(steps):
+    for step in range(training.steps):
         rows = next(batches)
         ids, lengths = padded([prompts[row] for row in rows], model.network.device)
         states = model.network.base_model(ids, use_cache=False).last_hidden_state  # (B, T, d)
         last = states[torch.arange(len(ids), device=ids.device), lengths - 1]  # (B, d)
         loss = torch.nn.functional.cross_entropy(head.logits(last.float().cpu()), targets[rows])
-        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / training.steps)
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(weights, training.max_grad_norm)
         if not torch.isfinite(loss + norm.cpu()):
             raise TrainingFailed(
                 f"model {model.name!r}: the loss became {loss.item():g} and its gradient {norm.item():g} at step {step}"

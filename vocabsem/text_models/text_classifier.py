@@ -48,6 +48,10 @@ def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
     ------
     DataError
         For one that another version has stored in a form that this one cannot read.
+
+    Examples
+    --------
+    >>> config, card, method = read_classifier(Path("exported"))  # doctest: +SKIP
     """
     config = json.loads((folder / "config.json").read_text())
     with safe_open(folder / "calibrator.safetensors", framework="numpy") as file:
@@ -90,6 +94,11 @@ class TextClassifier:
         Where the language model has other bytes than it had when the method was fitted.
     DataError
         For a classifier that another version has stored in a form that this one cannot read.
+
+    Examples
+    --------
+    >>> classifier = TextClassifier(Path("exported"))  # doctest: +SKIP
+    >>> classifier.predict(["a gorgeous, witty movie"])  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from vocabsem.errors import BadInput, DataError
 
-__all__ = ["Projection", "adjusted_rand", "plane", "principal_plane", "umap_plane"]
+__all__ = ["Projection", "adjusted_rand", "project_2d", "project_pca", "project_umap"]
 
 Projection = Literal["pca", "umap"]
 
@@ -52,8 +52,8 @@ def adjusted_rand(states: ArrayLike, labels: ArrayLike, classes: int, random_sta
     return float(adjusted_rand_score(np.asarray(labels), clusters))
 
 
-def plane(states: ArrayLike, projection: Projection) -> NDArray[np.float64]:
-    """Return coordinates of states in two dimensions, by `principal_plane` or `umap_plane`.
+def project_2d(states: ArrayLike, projection: Projection) -> NDArray[np.float64]:
+    """Return coordinates of states in two dimensions, by `project_pca` or `project_umap`.
 
     Parameters
     ----------
@@ -68,13 +68,13 @@ def plane(states: ArrayLike, projection: Projection) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> plane([[0.0, 0.0], [2.0, 0.0], [2.0, 0.0]], "pca").shape
+    >>> project_2d([[0.0, 0.0], [2.0, 0.0], [2.0, 0.0]], "pca").shape
     (3, 2)
     """
-    return principal_plane(states) if projection == "pca" else umap_plane(states)
+    return project_pca(states) if projection == "pca" else project_umap(states)
 
 
-def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
+def project_umap(states: ArrayLike) -> NDArray[np.float64]:
     """Return coordinates in which states of small cosine distance are near each other (McInnes et al., 2018; seeded).
 
     Distances between clusters mean little.
@@ -92,6 +92,11 @@ def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
     ------
     BadInput
         umap-learn is not installed.
+
+    Examples
+    --------
+    >>> project_umap(states).shape  # doctest: +SKIP
+    (200, 2)
     """
     try:
         from umap import UMAP
@@ -100,7 +105,7 @@ def umap_plane(states: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(np.asarray(states)), np.float64)
 
 
-def principal_plane(states: ArrayLike) -> NDArray[np.float64]:
+def project_pca(states: ArrayLike) -> NDArray[np.float64]:
     """Return coordinates of states on the two directions in which they vary most.
 
     Directions are signed so that the point farthest out has a positive coordinate. A direction that is missing is 0.
@@ -116,14 +121,14 @@ def principal_plane(states: ArrayLike) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> principal_plane([[0.0, 0.0], [0.0, 6.0], [0.0, 6.0]])[:, 0].round(6).tolist()
+    >>> project_pca([[0.0, 0.0], [0.0, 6.0], [0.0, 6.0]])[:, 0].round(6).tolist()
     [4.0, -2.0, -2.0]
     """
     points = np.asarray(states, np.float64)
     points = points - points.mean(0)
     with threadpool_limits(1):  # threads that wait for each other take longer than one
         left, lengths, _ = np.linalg.svd(points, full_matrices=False)
-    plane = np.zeros((len(points), 2))
-    plane[:, : min(2, len(lengths))] = left[:, :2] * lengths[:2]
-    farthest = plane[np.abs(plane).argmax(0), [0, 1]]
-    return np.asarray(plane * np.where(farthest < 0, -1, 1))
+    projected = np.zeros((len(points), 2))
+    projected[:, : min(2, len(lengths))] = left[:, :2] * lengths[:2]
+    farthest = projected[np.abs(projected).argmax(0), [0, 1]]
+    return np.asarray(projected * np.where(farthest < 0, -1, 1))

@@ -66,6 +66,11 @@ def apply_final_norm(model: LanguageModel, states: Mapping[int, Array]) -> dict[
     ------
     ComputationFailed
         Where the model has no list of layers.
+
+    Examples
+    --------
+    >>> apply_final_norm(model, {18: states})[18].shape  # doctest: +SKIP
+    torch.Size([4, 576])
     """
     body = model.network.base_model
     stack = next((m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == model.layers), None)

@@ -62,7 +62,7 @@ def test_a_board_is_whole_at_every_width(width, metric):
 
 
 def test_a_wider_terminal_shows_more():
-    rows = [row | {"micro_f1": None} for row in made_rows()]  # of one label a text
+    rows = [row | {"micro_f1": None} for row in made_rows()]  # of one label per text
 
     def heads(width):
         return printed(board("made, tiny", rows, Selection(), width), width).splitlines()[1].split()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from flows.execution.activity import ERASE, QUIET, ActivityLine, activity
-from tests.flows.terminal import watch
+from tests.flows.terminal import run_in_terminal
 from tests.tasks.worlds import World, server, with_store
 
 # The promise is 1 s to the first sign and 3 s between two; the rest is for disks and caches that others use, where
@@ -117,7 +117,7 @@ def lives(watched):
 def test_commands_show_what_they_are_at(ran, tmp_path, words, shown):
     world, _ = ran
     paths = {"REPORT": tmp_path / "report.html", "MODEL": world.folder / "model.yaml"}
-    done = lives(watch(*(paths.get(word, word) for word in words), VOCABSEM_HOME=str(world.home.root)))
+    done = lives(run_in_terminal(*(paths.get(word, word) for word in words), VOCABSEM_HOME=str(world.home.root)))
     assert done.code == 0, done.text
     assert re.search(rf"{shown}[^,]*, \d+ s", done.text)
     assert done.text.endswith("\n") or done.text.endswith(ERASE.decode()), done.text[-200:]
@@ -127,9 +127,9 @@ def test_commands_show_what_they_are_at(ran, tmp_path, words, shown):
 def test_a_run_shows_every_stage(tmp_path):
     world = with_store(World(tmp_path))
     environment = {"VOCABSEM_HOME": str(world.home.root), "PREFECT_API_URL": server()}
-    done = lives(watch("run", world.card, **environment))
+    done = lives(run_in_terminal("run", world.card, **environment))
     assert done.code == 0, done.text
     assert "logging the run to MLflow" in done.text
-    quiet = watch("run", world.card, "--quiet", **environment)
+    quiet = run_in_terminal("run", world.card, "--quiet", **environment)
     assert quiet.code == 0
     assert ERASE.decode() not in quiet.text

@@ -3,7 +3,7 @@
 import logging
 import re
 
-from flows.execution.log_file import KEPT, log_file
+from flows.execution.log_file import MAX_LOGS, log_file
 from warehouse.home import Home
 
 
@@ -28,12 +28,12 @@ def test_commands_of_one_second_have_a_log_each(tmp_path):
 def test_the_oldest_logs_are_removed_and_no_other_file(tmp_path):
     logs = tmp_path / "logs"
     logs.mkdir()
-    for day in range(KEPT + 5):
+    for day in range(MAX_LOGS + 5):
         (logs / f"20200101T{day:06}-run.log").touch()
     (logs / "prefect.log").touch()
     with log_file(Home(tmp_path), "run") as path:
         pass
     names = sorted(file.name for file in logs.iterdir())
-    assert len(names) == KEPT + 1
+    assert len(names) == MAX_LOGS + 1
     assert {path.name, "prefect.log"} < set(names)
     assert "20200101T000005-run.log" not in names

@@ -153,7 +153,7 @@ def test_fits_of_earlier_runs_are_preferred_and_grow_with_the_rows(world):
     mean = sum(seed.fit_seconds for seed in seconds) / len(seconds)
     more = estimate(world.plan(methods=["linear_probe"], shots=[4, 8], seeds=[0]))
     assert more["fit_basis"] == OF_EARLIER_RUNS
-    assert more["fit_seconds"] == pytest.approx(mean + 2 * mean), "four and eight labels a class"
+    assert more["fit_seconds"] == pytest.approx(mean + 2 * mean), "four and eight labels per class"
     assert estimate(before)["total_seconds"] == pytest.approx(ONCE_SECONDS), "only the record is due"
 
 

@@ -17,6 +17,7 @@ from vocabsem.instruments.registry import study_info
 from warehouse.home import Home
 
 NAMES = list_cards("studies")
+TOLERANCES = [{}, {"params.tolerance": 0.01}, {"params.tolerance": 0.02}]
 PATHS = {name: ROOT / "data" / "studies" / f"{name}.yaml" for name in NAMES}
 
 
@@ -69,9 +70,10 @@ def test_the_keys_of_a_shipped_study_are_known_in_an_empty_home(home, name):
     assert (plan.unfetched, plan.done) == ([], False), "every source is pinned"
     anchors, items, values = plan.steps
     assert (items.spec.anchors, values.spec.study_items) == (anchors.key, items.key)
-    assert set(items.spec.params) == set(study_info(name).params)
+    info = study_info(name)
+    assert set(items.spec.params) == set(info.params) - info.later
     read, other = items.spec.states, items.spec.token_states
-    if study_info(name).tokens:
+    if info.tokens:
         read, other = other, read
     assert set(read) == {f"{dataset}/{split}" for dataset in plan.card.datasets for split in SPLITS}
     assert not other
@@ -114,6 +116,12 @@ def test_what_changes_figures_changes_their_key_and_not_that_of_the_anchors(home
     assert one[0].key == other[0].key
     assert one[1].key != other[1].key
     assert one[2].key != other[2].key
+
+
+def test_a_parameter_that_came_later_changes_the_key_where_it_differs_from_its_default(home):
+    one, same, other = (make_study_plan(load_study("grid", each), home).steps[1] for each in TOLERANCES)
+    assert one.key == same.key != other.key
+    assert other.spec.params["tolerance"] == 0.02
 
 
 def test_what_only_describes_a_study_changes_no_key(home):

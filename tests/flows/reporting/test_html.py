@@ -20,7 +20,7 @@ from tests.flows.reporting.test_report import home  # noqa: F401  # two data set
 from tests.tasks.worlds import SPLITS, World, compute
 from tests.warehouse.lakes import put_run
 from vocabsem.evaluation.metrics import evaluate
-from vocabsem.vocabulary.geometry import principal_plane
+from vocabsem.vocabulary.geometry import project_pca
 from warehouse.catalog import catalog, reads
 from warehouse.lake.partition import Lake
 
@@ -272,7 +272,7 @@ def test_states_are_shown_as_they_are_and_as_the_calibrator_moves_them(layered):
     assert before.shape == after.shape == (SPLITS["test"], 2)
     states = plan.pairs[0].states["test"].partition(plan.lake).table()
     last = np.array(states["layer_3"].to_pylist())
-    np.testing.assert_allclose(before, principal_plane(last), atol=1e-5)
+    np.testing.assert_allclose(before, project_pca(last), atol=1e-5)
     assert not np.allclose(before, after)
     assert moved(plan.home, fit_row(plan, "linear_probe", "all")) is None
 

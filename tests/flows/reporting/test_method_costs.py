@@ -29,7 +29,7 @@ def test_every_fit_has_the_time_and_the_bytes_of_its_partitions(plan):
     result = query(plan.home, "from costs").to_pylist()
     assert len(result) == len(plan.fits) == 6
     for row in result:
-        assert row["text_milliseconds"] == pytest.approx(10), "ten milliseconds a prompt"
+        assert row["text_milliseconds"] == pytest.approx(10), "ten milliseconds per prompt"
         assert row["fit_seconds"] == pytest.approx(0.25 if row["method"] == "zero_shot" else 0.375), "one seed, or two"
         assert row["method_bytes"] == len(b"weights")
         assert row["state_bytes"] == pytest.approx(stored_bytes(plan, row["dataset"]))
@@ -54,8 +54,8 @@ def test_the_report_has_a_row_for_each_method(plan):
     result = table(report(plan.home, "tiny"), "Costs by method")
     assert list(result) == ["zero_shot", "centroid", "linear_probe"]
     assert result["centroid"]["shots"] == "4"
-    assert result["centroid"]["ms a text"] == "10.00"
-    assert result["centroid"]["s a fit"] == "0.38"
+    assert result["centroid"]["ms per text"] == "10.00"
+    assert result["centroid"]["s per fit"] == "0.38"
     assert result["centroid"]["bytes learned"] == "7"
 
 
@@ -68,7 +68,7 @@ def test_what_was_removed_has_no_cost_and_no_guess(tmp_path):
     (row,) = query(plan.home, "from costs").to_pylist()
     assert row["text_milliseconds"] is row["state_bytes"] is None
     assert row["method_bytes"] == 7
-    assert table(report(plan.home, "tiny"), "Costs by method")["zero_shot"]["ms a text"] == ""
+    assert table(report(plan.home, "tiny"), "Costs by method")["zero_shot"]["ms per text"] == ""
 
 
 @pytest.fixture(scope="module")

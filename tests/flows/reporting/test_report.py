@@ -138,7 +138,7 @@ def test_ranks_are_those_of_the_warehouse(home, page):
 
 
 def test_rivals_are_counted_where_the_difference_survives_the_correction(page):
-    assert table(page, "Against ours") == {KNN: {"4": "-0.150 (1, 0)"}, VDS: {"4": "+0.020 (0, 0)"}}
+    assert table(page, "Compared with the reference") == {KNN: {"4": "-0.150 (1, 0)"}, VDS: {"4": "+0.020 (0, 0)"}}
 
 
 def test_wins_over_data_sets_are_those_of_the_warehouse(page):

@@ -158,10 +158,10 @@ def test_prefects_pages_find_the_secret_in_the_storage_of_a_browser_that_opened_
     prefect, ticket = behind(apps.keep_in_storage(home)), access.link(home, OWN).rpartition("=")[2]
     assert prefect.get(f"/?key={ticket}", headers={"host": "evil.test"}).status_code == 403
     assert prefect.get(f"/?key={ticket}", headers={"origin": "http://evil.test"}).status_code == 403
-    opened = prefect.get(f"{OWN}//evil.test/</script>?key={ticket}")
-    assert f"localStorage.setItem('prefect-password', '{access.basic(home)}')" in opened.text
-    assert 'location.replace("/evil.test/\\u003c/script>")' in opened.text
-    assert opened.headers["cache-control"] == "no-store"
+    page = prefect.get(f"{OWN}//evil.test/</script>?key={ticket}")
+    assert f"localStorage.setItem('prefect-password', '{access.basic(home)}')" in page.text
+    assert 'location.replace("/evil.test/\\u003c/script>")' in page.text
+    assert page.headers["cache-control"] == "no-store"
     assert prefect.get(f"/?key={ticket}").text == "in /"
 
 
@@ -178,9 +178,9 @@ def test_mlflow_answers_whoever_has_the_secret_and_a_browser_that_opened_a_link(
 
     ticket = access.link(home, OWN).rpartition("=")[2]
     assert mlflow.post(f"/?key={ticket}").status_code == 401, "only a page that is opened uses it up"
-    opened = mlflow.get(f"{OWN}//evil.test/a?b=c&key={ticket}")
-    assert (opened.status_code, opened.headers["location"]) == (303, "/evil.test/a?b=c")
-    sent = opened.headers["set-cookie"]
+    page = mlflow.get(f"{OWN}//evil.test/a?b=c&key={ticket}")
+    assert (page.status_code, page.headers["location"]) == (303, "/evil.test/a?b=c")
+    sent = page.headers["set-cookie"]
     assert "HttpOnly" in sent
     assert "SameSite=lax" in sent
     assert password not in sent

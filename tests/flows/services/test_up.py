@@ -122,11 +122,11 @@ class Api:
     def ended(self, run):
         """The run, once it has ended."""
 
-        def look():
+        def find():
             (result,) = self.ask("/flow_runs/filter", flow_runs={"id": {"any_": [run]}})
             return result if result["state_type"] in ENDED else None
 
-        return wait_for(look)
+        return wait_for(find)
 
 
 def deployments(world, folder):

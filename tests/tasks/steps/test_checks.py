@@ -9,7 +9,7 @@ import pytest
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.publish_states import publish_states
-from tasks.steps.checks import WIDEST, finite, norm_range, unique_ids
+from tasks.steps.checks import MAX_NORM_RATIO, finite, norm_range, unique_ids
 from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.shards import resumed_shards
@@ -34,7 +34,13 @@ def test_one_value_that_is_not_finite_is_found(bad):
 
 @pytest.mark.parametrize(
     ("norms", "passed"),
-    [([1, 2, 3], True), ([0, 2, 3], False), ([1, 1, WIDEST], False), ([1, 1, WIDEST - 1], True), ([np.nan, 1], False)],
+    [
+        ([1, 2, 3], True),
+        ([0, 2, 3], False),
+        ([1, 1, MAX_NORM_RATIO], False),
+        ([1, 1, MAX_NORM_RATIO - 1], True),
+        ([np.nan, 1], False),
+    ],
 )
 def test_norms_are_above_zero_and_of_one_kind(norms, passed):
     check = norm_range(np.array(norms, np.float64))
@@ -156,5 +162,5 @@ def test_a_drift_of_the_labels_since_the_last_run_is_reported(world):
     assert (messages["passed"], messages["severity"]) == (False, "warn")
     share = Counter(row["label"] for row in train[1:])["neg"] / len(train[1:])
     result = float(messages["detail"].split("'neg' by ")[1].rstrip("%")) / 100
-    assert result == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows a class one is left"
+    assert result == pytest.approx(1 / (1 + 2 * 26) - share, abs=0.06), "of about 26 rows per class one is left"
     assert len(test) == 24

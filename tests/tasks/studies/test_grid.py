@@ -27,7 +27,7 @@ def result():
         datasets=("planted", "noise"),
         stored_states=stored_states,
         sampling=Sampling(resamples=30, null_draws=30, seed=0),
-        spec=SimpleNamespace(params={"axes": (2, 4)}),
+        params={"axes": (2, 4), "tolerance": 0.01},
     )
     return grid.measure(inputs)
 

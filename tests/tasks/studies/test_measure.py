@@ -37,7 +37,7 @@ def inputs():
         label_space=lambda dataset: SimpleNamespace(anchors=anchors, label_logits=lambda states: states @ head.T),
         model=SimpleNamespace(layers=LAYERS - 1),
         sampling=SAMPLING,
-        spec=SimpleNamespace(params={"starts": 2}),
+        params={"starts": 2},
         test=test,
         head=head,
         anchors=anchors,
@@ -95,7 +95,8 @@ def spaces():
     inputs = SimpleNamespace(
         vocabulary=(head, anchors),
         sampling=SAMPLING,
-        spec=SimpleNamespace(params={"exponents": (0.25, 0.5, 1)}, templates={"word": "a {text}", "bare": "{text}"}),
+        params={"exponents": (0.25, 0.5, 1)},
+        spec=SimpleNamespace(templates={"word": "a {text}", "bare": "{text}"}),
         text_states=lambda words, template: {0: np.full((3, 2), len(template)), 4: np.ones((3, 2))},
     )
     made = {(s.variant, s.layer): s.vectors for s in lexicon._spaces(inputs, ("a", "b", "c"), tokens)}
@@ -125,7 +126,8 @@ def test_a_head_without_full_rank_has_the_power_of_what_it_spans():
     inputs = SimpleNamespace(
         vocabulary=(low, low),
         sampling=SAMPLING,
-        spec=SimpleNamespace(params={"exponents": (1,)}, templates={}),
+        params={"exponents": (1,)},
+        spec=SimpleNamespace(templates={}),
     )
     made = {space.variant: space.vectors for space in lexicon._spaces(inputs, ("a", "b"), np.array([0, 1]))}
     np.testing.assert_allclose(made["head·gram^-1"], np.linalg.pinv(low).T[:2], atol=1e-9)

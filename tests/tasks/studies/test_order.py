@@ -39,6 +39,7 @@ def inputs(tmp_path):
         vocabulary=(head, anchors),
         single_tokens=lambda words: {word: 10 * row for row, word in enumerate(words) if word in DAYS},
         sampling=Sampling(resamples=20, null_draws=40, seed=1),
+        params={"min_words": 5},
         spec=SimpleNamespace(templates=TEMPLATES, dtype="float32"),
         text_states=text_states,
         read=read,

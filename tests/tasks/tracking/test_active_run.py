@@ -103,11 +103,11 @@ def test_runs_that_open_at_once_make_one_experiment(home):
 
     with store(home) as client, ThreadPoolExecutor(4) as pool:
 
-        def opened(_):
+        def open_run(_):
             barrier.wait()
             return experiment_id(client, home, CARD | {"name": "contended"})
 
-        assert len(set(pool.map(opened, range(4)))) == 1
+        assert len(set(pool.map(open_run, range(4)))) == 1
 
 
 def test_a_run_of_another_machine_or_of_nobody_is_left_alone(home):

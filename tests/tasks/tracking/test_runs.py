@@ -230,16 +230,16 @@ def test_the_globals_of_mlflow_are_put_back(home):
 
 def test_a_store_whose_block_outlasts_an_earlier_one_of_another_thread_is_still_the_global_one(home):
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    opened, ended = Event(), Event()
+    started, ended = Event(), Event()
 
     def earlier():
         with store(home):
-            opened.set()
+            started.set()
             ended.wait(60)
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(earlier)
-        assert opened.wait(60)
+        assert started.wait(60)
         with store(home):
             ended.set()
             pool.shutdown()

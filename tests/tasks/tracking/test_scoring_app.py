@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.types import ParamSchema, ParamSpec
 
-from tasks.tracking.scoring_app import BATCH, WAITING, Limits, Refused, ScoringApp, parse
+from tasks.tracking.scoring_app import BATCH, WAITING, Limits, Rejected, ScoringApp, parse
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint")  # when MLflow is imported
 LIMITS = Limits(texts=200, characters=50, megabytes=1, seconds=30)
@@ -96,7 +96,7 @@ def test_every_form_gives_the_same_rows_one_for_each_text(texts):
 def test_what_is_no_text_is_refused_in_every_form(wrong):
     for body, kind in forms([SOUP, wrong]):
         if kind == JSON:  # in CSV all is text
-            with pytest.raises(Refused, match=r"^row 1(: text)? (is|has)") as refused:
+            with pytest.raises(Rejected, match=r"^row 1(: text)? (is|has)") as refused:
                 parse(json.dumps(body).encode(), kind, ["text"], LIMITS)
             assert refused.value.status == 400
 

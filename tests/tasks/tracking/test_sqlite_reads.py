@@ -7,11 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from tasks.tracking.sqlite_reads import opened
+from tasks.tracking.sqlite_reads import read_only
 
 
 def rows(path):
-    with opened(path) as database:
+    with read_only(path) as database:
         return database.execute("select a from t").fetchall()
 
 
@@ -64,12 +64,12 @@ def test_a_log_that_a_killed_writer_left_is_read(path, monkeypatch):
 def test_what_is_read_without_the_right_to_write_leaves_nothing(path, monkeypatch):
     not_writable(path.parent, monkeypatch)
     before = sorted(path.parent.iterdir())
-    with opened(path) as database, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with read_only(path) as database, pytest.raises(sqlite3.OperationalError, match="readonly"):
         database.execute("insert into t values (3)")
     assert sorted(path.parent.iterdir()) == before
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path):
-    with pytest.raises(sqlite3.OperationalError), opened(tmp_path / "none.db"):
+    with pytest.raises(sqlite3.OperationalError), read_only(tmp_path / "none.db"):
         pass
     assert not list(tmp_path.iterdir())

@@ -112,7 +112,7 @@ def anchors_facts():
 
 
 def states_facts(spec, prompts):
-    """Ten milliseconds a prompt; thirty with demonstrations, three of them."""
+    """Ten milliseconds per prompt; thirty with demonstrations, three of them."""
     shown = ("train-000000", "train-000001", "train-000002") if spec.demonstrations else ()
     return StatesFacts(
         layers=(2,), pooling="last", dtype="float32", max_tokens=64, tokens=6 * prompts, truncated=0,

@@ -109,15 +109,29 @@ def test_states_of_an_earlier_run_give_the_rate(world, counted):
 
 def test_a_fit_that_was_never_timed_grows_with_its_rows(world, monkeypatch):
     monkeypatch.setattr(calibration, "time_fit", lambda *_: 0.5)
-    fit, info = fit_of(world.plan(), "linear_probe", "all"), method_info("linear_probe")
+    fit = fit_of(world.plan(), "linear_probe", "all")
     timed = Calibration(world.home)
-    assert timed.fit(fit, info, 6, 60).seconds == 0.5
-    assert timed.fit(fit, info, 640, 60).seconds == pytest.approx(5.0)
-    assert timed.fit(fit, method_info("lora"), 6, 60) is None
+    assert timed.fit(fit, "linear_probe", 6, 60).seconds == 0.5
+    assert timed.fit(fit, "linear_probe", 640, 60).seconds == pytest.approx(5.0)
+    assert timed.fit(fit, "lora", 6, 60) is None
+
+
+def test_a_method_of_a_file_and_one_that_trains_on_the_vocabulary_are_timed(world, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from vocabsem.methods import Centroid\n\n\nclass Mine(Centroid):\n    name = 'mine'\n"
+    )
+    trained = {"method": "paper_calibrator", "params": {"trained_on": "vocabulary", "epochs": 1}}
+    methods = [f"{tmp_path}/mine.py:Mine", trained]
+    plan = world.plan(methods=methods)
+    timed = Calibration(world.home)
+    for fit in (fit for pair in plan.pairs for fit in pair.fits if fit.shots == "all"):
+        method = next(each.method for each in plan.experiment.methods if each.name == fit.name)
+        assert timed.fit(fit, method, 6, 60).seconds > 0
+    assert len(plan.experiment.methods) == 2
 
 
 def test_an_adapter_of_an_earlier_run_does_not_grow_with_its_rows(world, monkeypatch):
     plan = world.plan(methods=["lora"], shots=[4, "all"])
-    fit, info, timed = fit_of(plan, "lora", "all"), method_info("lora"), Calibration(world.home)
+    fit, timed = fit_of(plan, "lora", "all"), Calibration(world.home)
     monkeypatch.setattr(timed, "_stored_fits", lambda: {'["lora", {}]': [calibration._Fit(30.0, 12)]})
-    assert timed.fit(fit, info, 600, 600) == calibration.Cost(30.0, measured=True)
+    assert timed.fit(fit, "lora", 600, 600) == calibration.Cost(30.0, measured=True)

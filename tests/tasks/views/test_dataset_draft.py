@@ -242,9 +242,9 @@ def test_what_stands_between_labels_makes_a_card_of_any_number_of_them(tmp_path)
 def test_several_labels_in_one_are_guessed_at_where_classes_are_rare(tmp_path):
     path = write(tmp_path / "mine.csv", [*ROWS, ("both", "a;b")])
     with pytest.raises(
-        DataError, match=r"fewer than 3 rows: 'a;b' \(1\).*or as --separator what stands between several"
+        DataError, match=r"fewer than 3 rows: 'a;b' \(1\).*or as --label-separator what stands between several"
     ):
         read(path)
     assert read(path, separator=";").counts == {"a": 7, "b": 7}
-    with pytest.raises(DataError, match="--separator is empty: give what stands between the labels of a row"):
+    with pytest.raises(DataError, match="--label-separator is empty: give what stands between the labels of a row"):
         read(path, separator="")

@@ -88,7 +88,7 @@ def test_the_prompt_is_the_template_and_every_layer_is_read(seen):
     assert seen.label is None
 
 
-def test_the_last_layer_is_the_models_own_answer(seen, direct, network):
+def test_the_last_layer_is_the_models_prediction(seen, direct, network):
     _, logits = direct
     tokens = len(network.tokenizer)
     probabilities = logits[:tokens].softmax(0)
@@ -149,7 +149,7 @@ def test_a_stored_example_brings_its_text_and_its_class(stored):
     assert all(word["centered"] is None for layer in result.layers for word in layer["words"])
 
 
-def test_without_a_data_set_the_text_is_the_prompt_and_the_models_own_answer_is_followed(stored):
+def test_without_a_data_set_the_text_is_the_prompt_and_the_models_prediction_is_followed(stored):
     world, _ = stored
     result = inspect_prompt(world.home, model(), "the film is", None, None, k=4, center=True)
     assert result.prompt == "the film is"

@@ -46,7 +46,7 @@ def test_every_row_has_the_same_chance():
     times = np.zeros(20)
     for seed in range(2000):
         times[choose_shots(labels, 3, seed, 2)] += 1
-    # 3 of 10 rows a class: a share of .3, within five standard errors of 2,000 draws.
+    # 3 of 10 rows per class: a share of .3, within five standard errors of 2,000 draws.
     np.testing.assert_allclose(times / 2000, 0.3, atol=5 * np.sqrt(0.3 * 0.7 / 2000))
 
 

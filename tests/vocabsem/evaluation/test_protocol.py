@@ -55,7 +55,7 @@ def test_the_page_has_its_hashes_and_its_settings():
         given = zip(("train", "validation", "test"), hashes, strict=True)
         assert {split: each for split, each in given if each} == ONE.datasets[name]
     assert f"| data sets | {', '.join(ONE.datasets)}," in page
-    assert f"| budgets | {', '.join(map(str, ONE.shots[:-1]))} labeled examples a class, and all;" in page
+    assert f"| budgets | {', '.join(map(str, ONE.shots[:-1]))} labeled examples per class, and all;" in page
     assert f"{ONE.resamples:,} bootstrap resamples" in page
     assert f"{ONE.comparison_resamples:,} resamples" in page
     assert page.count("\n") <= 80

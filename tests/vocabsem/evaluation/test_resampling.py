@@ -136,7 +136,7 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_its_batches(monkeypatch):
 def test_counts_that_are_too_many_to_keep_are_drawn_again_and_are_the_same(monkeypatch):
     labels, probabilities = predictions()
     kept = bootstrap(labels, probabilities, resamples=50, seed=1)
-    monkeypatch.setattr("vocabsem.evaluation.resampling.KEPT", 0)
+    monkeypatch.setattr("vocabsem.evaluation.resampling.MAX_CACHED_ENTRIES", 0)
     resampling._kept_counts.cache_clear()
     assert bootstrap(labels, probabilities, resamples=50, seed=1) == kept
     assert resampling._kept_counts.cache_info().currsize == 0

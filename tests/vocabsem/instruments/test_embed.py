@@ -71,11 +71,12 @@ def test_the_correlation_of_pairs_is_scipys_and_a_document_drawn_twice_is_no_pai
     assert pair_correlation(np.ones((N, N)), human, np.arange(N)) == 0
 
 
-def test_the_gain_is_that_of_scikit_learn():
+@pytest.mark.parametrize("depth", [1, 10, 10_000])
+def test_the_gain_is_that_of_scikit_learn(depth):
     human, cosines = ratings_of(normal(5, N, WIDTH)), normal(6, N, N)
-    for row, gain in enumerate(ndcg(cosines, human)):
+    for row, gain in enumerate(ndcg(cosines, human, depth)):
         others = np.delete(np.arange(N), row)
-        assert gain == pytest.approx(ndcg_score([human[row, others]], [cosines[row, others]], k=10))
+        assert gain == pytest.approx(ndcg_score([human[row, others]], [cosines[row, others]], k=depth))
     assert ndcg(human, human) == pytest.approx(np.ones(N))
 
 

@@ -89,3 +89,6 @@ def test_corrections_take_out_mean_covariance_and_the_largest_axes():
     axes = PCA(3).fit(others).components_
     np.testing.assert_allclose(corrected["all but the top"] @ axes.T, np.zeros((300, 3)), atol=0.5)
     assert corrected["all but the top"].std(axis=0)[:3].max() < 0.5
+    first = corrections(vectors, others, removed_axes=1)["all but the top"]
+    np.testing.assert_allclose(first @ axes[0], np.zeros(300), atol=0.5)
+    assert (first @ axes[1]).std() > 5

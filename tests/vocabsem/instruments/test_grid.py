@@ -95,3 +95,5 @@ def test_the_cheapest_is_within_a_hundredth_of_the_best():
     scores = {(1, 8): 0.785, (1, 64): 0.795, (2, 8): 0.795, (2, 32): 0.8, (3, 8): 0.795}
     assert cheapest(scores, "fewest axes") == (2, 8)
     assert cheapest(scores, "first layer") == (1, 64)
+    assert cheapest(scores, "fewest axes", tolerance=0.02) == (1, 8)
+    assert cheapest(scores, "fewest axes", tolerance=0.001) == (2, 32)

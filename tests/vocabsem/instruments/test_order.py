@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from vocabsem.errors import DataError
 from vocabsem.instruments.base import Sampling, Space
 from vocabsem.instruments.order import _spearman, digit_values, left_out, order_study
-from vocabsem.instruments.order_words import CYCLES, FEWEST, SEQUENCES, Ordered, select_sequences
+from vocabsem.instruments.order_words import CYCLES, SEQUENCES, Ordered, select_sequences
 
 WIDTH = 60
 SAMPLING = Sampling(resamples=100, null_draws=200, seed=0)
@@ -22,8 +22,8 @@ def normal(seed, *shape):
 
 def circle(noise=0.3, seed=0):
     angles = 2 * np.pi * np.arange(12) / 12
-    plane = np.linalg.qr(normal(seed, WIDTH, 2))[0].T
-    return 5 + 3 * np.stack([np.sin(angles), np.cos(angles)], axis=1) @ plane + noise * normal(seed + 1, 12, WIDTH)
+    axes = np.linalg.qr(normal(seed, WIDTH, 2))[0].T
+    return 5 + 3 * np.stack([np.sin(angles), np.cos(angles)], axis=1) @ axes + noise * normal(seed + 1, 12, WIDTH)
 
 
 def straight(noise=0.1, seed=0):
@@ -169,6 +169,7 @@ def test_sequences_keep_their_known_words_and_positions():
 
 
 def test_too_few_words_are_refused():
-    assert [each.name for each in select_sequences(SEQUENCES["days"][:FEWEST])] == ["days"]
+    assert [each.name for each in select_sequences(SEQUENCES["days"][:5])] == ["days"]
+    assert [each.name for each in select_sequences(SEQUENCES["days"][:3], min_words=3)] == ["days"]
     with pytest.raises(DataError, match="no sequence of order has 5 words that are single tokens"):
-        select_sequences(SEQUENCES["days"][: FEWEST - 1])
+        select_sequences(SEQUENCES["days"][:4])

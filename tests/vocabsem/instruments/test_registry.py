@@ -75,6 +75,15 @@ def test_the_least_value_of_a_parameter_is_taken():
     check_study("lexicon", info.least, FILES, False)
 
 
+@pytest.mark.parametrize("name", study_infos())
+def test_what_came_later_is_a_parameter_that_keys_leave_out_at_its_default(name):
+    info = study_info(name)
+    assert info.later <= info.params.keys()
+    assert info.in_key({}).keys() == info.params.keys() - info.later
+    changed = dict.fromkeys(info.later, 77)
+    assert info.in_key(changed) == info.in_key({}) | changed
+
+
 def test_an_unknown_study_is_refused_with_the_nearest():
     with pytest.raises(CardError, match="unknown study 'lexicom': did you mean 'lexicon'"):
         study_info("lexicom")

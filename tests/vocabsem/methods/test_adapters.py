@@ -125,7 +125,7 @@ def assert_same(network, before):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_adapter_gives_the_models_own_answers(model, kind):
+def test_a_new_adapter_gives_the_models_predictions(model, kind):
     expected = answers(model.network, PROMPTS[:6])
     with adapted(model, load_method(kind)(), random_state=3):
         assert any(isinstance(module, BaseTunerLayer) for module in model.network.modules())

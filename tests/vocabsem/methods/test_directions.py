@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn.linear_model import Ridge
+from sklearn.utils.class_weight import compute_sample_weight
 
 from tests.vocabsem.method_data import CLASSES, make_space, make_states
 from vocabsem.methods._solvers.directions import KINDS, directions
@@ -44,6 +46,21 @@ def test_rows_of_equal_classes_weigh_alike():
     np.testing.assert_allclose(balanced.weights, plain.weights, atol=1e-5)
     np.testing.assert_allclose(balanced.held_out, plain.held_out, atol=1e-5)
     assert balanced.prior_weight == pytest.approx(plain.prior_weight, abs=1e-6)
+
+
+def test_a_full_balance_weighs_rows_as_scikit_learn_s_class_weight_does():
+    """Twice a class's rows at half the weight are the same rows, but for the evidence that more rows are."""
+    states, labels = make_states(n=30)
+    z = np.hstack([states / 30, np.full((30, 1), 0.3)]).astype(np.float32)
+    prior = np.random.default_rng(0).standard_normal((30, CLASSES)).astype(np.float32)
+    settings = PriorRidge(alphas=(1.0,), prior_weights=(0.1,), intercept_scales=(1.0,))
+    few = np.concatenate([np.arange(30), np.flatnonzero(labels == 0)])
+    weight = compute_sample_weight("balanced", labels[few])
+    y = np.eye(CLASSES)[labels[few]]
+    fit = balanced_ridge(z[few], prior[few], labels[few], settings, 1.0)
+    target = y - np.average(y, axis=0, weights=weight) - 0.1 * prior[few]
+    expected = Ridge(1.0, fit_intercept=False).fit(z[few], target, sample_weight=weight / weight.mean())
+    np.testing.assert_allclose(fit.weights, expected.coef_.T, atol=1e-4)
 
 
 def test_without_evidence_predictions_keep_their_weights():

@@ -14,7 +14,7 @@ def space():
 
 
 def test_it_is_the_model_with_other_head_rows(space):
-    """Its changes added to the head and the bias, the model's own answer is its answer."""
+    """Its changes added to the head and the bias, the zero-shot logits are its logits."""
     states, labels = make_states()
     result = HeadTuning(space).fit(states, labels)
     change = result.coef_.T.astype(np.float64) / result.scale_ / space.scale  # (C, d)

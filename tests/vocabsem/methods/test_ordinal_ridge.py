@@ -49,19 +49,19 @@ def test_probabilities_are_those_of_proportional_odds_and_keep_their_digits_in_t
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-@pytest.mark.parametrize("n", [6, 200])
-def test_thresholds_have_the_largest_likelihood_with_a_row_of_each_class_at_its_rank(classes, n):
+@pytest.mark.parametrize(("n", "middle", "deviation"), [(6, 2.0, 1.0), (200, 2.0, 1.0), (6, 0.5, 0.3)])
+def test_thresholds_have_the_largest_likelihood_with_a_row_of_each_class_at_its_rank(classes, n, middle, deviation):
     generator = np.random.default_rng(n)
     labels = generator.integers(classes, size=n)
     scores = (labels - labels.mean()) / 1.5 + generator.standard_normal(n)
-    k, thresholds = fit_thresholds(scores, labels, classes)
+    k, thresholds = fit_thresholds(scores, labels, classes, sharpness=middle, deviation=deviation)
     ranks = np.arange(classes) - np.mean(np.arange(classes))
     u, y = np.r_[scores, ranks / ranks.std()], np.r_[labels, np.arange(classes)]
 
     def cost(parameters):
         sharpness, edges = np.exp(parameters[0]), np.sort(parameters[1:])
         p = class_probabilities(u, sharpness, edges)[np.arange(len(u)), y]
-        return -np.log(np.maximum(p, 1e-300)).sum() + 0.5 * (parameters[0] - np.log(2)) ** 2
+        return -np.log(np.maximum(p, 1e-300)).sum() + 0.5 * ((parameters[0] - np.log(middle)) / deviation) ** 2
 
     result = np.r_[np.log(k), thresholds]
     options = {"maxiter": 20_000, "maxfev": 20_000, "xatol": 1e-9, "fatol": 1e-12}

@@ -94,13 +94,22 @@ def test_training_finds_the_labels(trained_on):
 @pytest.mark.parametrize("trained_on", TRAINED)
 def test_only_the_whole_vocabulary_is_requested(trained_on):
     estimator = PaperCalibrator(make_space(), trained_on=trained_on, epochs=1)
-    assert estimator.reads_vocabulary is (trained_on == "vocabulary")
-    if estimator.reads_vocabulary:
+    assert estimator.needs_vocabulary is (trained_on == "vocabulary")
+    if estimator.needs_vocabulary:
         with pytest.raises(DataError, match="paper_calibrator compares with every token"):
             estimator.fit(*make_states())
     else:
         estimator.fit(*make_states())
-    assert PaperCalibrator.reads_vocabulary is False
+
+
+def test_a_parameter_set_later_is_heeded_as_one_given_at_first():
+    estimator = PaperCalibrator(make_space(), epochs=1).set_params(trained_on="vocabulary")
+    with pytest.raises(DataError, match="paper_calibrator compares with every token"):
+        estimator.fit(*make_states())
+    estimator.set_params(space=make_whole_space()).fit(*make_states())
+    given = PaperCalibrator(make_whole_space(), trained_on="vocabulary", epochs=1).fit(*make_states())
+    for name, weights in given.state_dict_.items():
+        np.testing.assert_array_equal(estimator.state_dict_[name], weights)
 
 
 def test_stored_without_the_vocabulary():

@@ -1,4 +1,4 @@
-"""Methods that add labels to the model's own answer: the papers' formulas again, row by row, and each row left out."""
+"""Methods that add labels to the zero-shot logits: the papers' formulas again, row by row, and each row left out."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,8 @@ def test_whitened_centroids_refuse_full_shrinkage():
         WhitenedCentroid(make_space(), shrinkages=(1.0,)).fit(*make_states())
 
 
-def test_the_choice_is_that_of_a_naive_search():
+@pytest.mark.parametrize(("sharpness", "deviation"), [(0.6, 0.5), (1.5, 0.2)])
+def test_the_choice_is_that_of_a_naive_search(sharpness, deviation):
     generator = np.random.default_rng(0)
     labels, prior = np.arange(30) % 3, generator.standard_normal((30, 3))
     candidates = [generator.standard_normal((30, 3)) + strength * np.eye(3)[labels] for strength in (0.0, 2.0, 1.0)]
@@ -95,10 +96,12 @@ def test_the_choice_is_that_of_a_naive_search():
         learned = learned - learned.mean(1, keepdims=True)
         for weight in WEIGHTS:
             for power in np.linspace(-1.5, 3, 31):
-                s = 0.6 * np.exp(power)
+                s = sharpness * np.exp(power)
                 log_p = log_softmax(s * (prior + weight * learned / learned.std()), axis=1)
-                costs[index, s, s * weight / learned.std()] = 2 * power**2 - log_p[np.arange(30), labels].sum()
-    result = choose(candidates, labels, prior)
+                costs[index, s, s * weight / learned.std()] = (
+                    0.5 * (power / deviation) ** 2 - log_p[np.arange(30), labels].sum()
+                )
+    result = choose(candidates, labels, prior, sharpness=sharpness, deviation=deviation)
     assert result.candidate == 1
     assert tuple(result) == pytest.approx(min(costs, key=costs.get))
 
@@ -160,22 +163,21 @@ def test_tip_adapter_is_the_paper_s_sum():
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("multiplier_alpha", [None, 1.0])
-def test_the_fit_around_a_prior_minimizes_its_loss(multiplier_alpha):
+@pytest.mark.parametrize(("multiplier_alpha", "intercept_alpha"), [(None, 0.01), (1.0, 0.01), (1.0, 3.0)])
+def test_the_fit_around_a_prior_minimizes_its_loss(multiplier_alpha, intercept_alpha):
     """By another optimizer, without gradients of ours and without principal axes."""
     states, labels = make_states(n=24, d=4, distance=1)
     z, generator = standardized(states, states), np.random.default_rng(0)
     prior, penalties = generator.standard_normal((24, CLASSES)), np.array([0.3, 1.0, 2.0])
-    fit = fit_around_prior(
-        z, prior, labels, penalties, PriorLogistic(alphas=(0.5,), max_iter=2000), multiplier_alpha=multiplier_alpha
-    )
+    settings = PriorLogistic(alphas=(0.5,), intercept_alpha=intercept_alpha, max_iter=2000)
+    fit = fit_around_prior(z, prior, labels, penalties, settings, multiplier_alpha=multiplier_alpha)
 
     def loss(flat):
         coef, intercept, multiplier = np.split(flat, [12, 15])
         coef = coef.reshape(4, CLASSES)
         multiplier = np.ones(CLASSES) if multiplier_alpha is None else multiplier
         log_p = log_softmax(multiplier * prior + z @ coef + intercept, axis=1)
-        penalty = 0.25 * (penalties * coef**2).sum() + 0.0025 * (intercept**2).sum()
+        penalty = 0.25 * (penalties * coef**2).sum() + 0.25 * intercept_alpha * (intercept**2).sum()
         return penalty + 0.5 * ((multiplier - 1) ** 2).sum() - log_p[np.arange(24), labels].sum()
 
     start = np.concatenate([np.zeros(15), np.ones(CLASSES)])

@@ -108,44 +108,52 @@ def test_a_dirichlet_is_fitted_to_the_means_of_logarithms():
     assert np.allclose(fitted, true, rtol=0.05)
 
 
+PUBLISHED = {"n_updates": 5, "n_neighbors": 3, "n_confident": 8, "density_divisor": 50.0, "labeled_prior_weight": 0.5}
+OTHERS = {"n_updates": 3, "n_neighbors": 2, "n_confident": 5, "density_divisor": 20.0, "labeled_prior_weight": 0.8}
+
+
+@pytest.mark.parametrize("params", [{}, OTHERS])
 @pytest.mark.parametrize("n", [0, 9])
-def test_transclip_is_a_loop_of_its_updates(n):
+def test_transclip_is_a_loop_of_its_updates(n, params):
     """The published updates with a dense graph, its entries and sums written out."""
     states, labels = make_states(n=max(n, 1), distance=3)
     labels = labels[:n]
     pool, queries = make_states(1, n=40, distance=3)[0], make_states(2, n=20, distance=3)[0]
     space = make_space()
-    result = TransCLIP(space, gammas=(0.2,), max_iter=4)
+    result = TransCLIP(space, gammas=(0.2,), max_iter=4, **params)
+    updates, k, confident, divisor, prior_weight = (PUBLISHED | params).values()
     result = result.fit(states, labels, unlabeled=pool) if n else result.fit(pool)
     unit = lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
     u = unit(standardized(np.vstack([pool, states[:n]]), pool))
-    trust = 0.5 if n else 1.0
+    weight_of_prior = prior_weight if n else 1.0
     q = softmax(2 * own_answer(space, pool, pool), axis=1)
     graph = np.zeros((len(u), 40))
     for i, row in enumerate(u @ u[:40].T):
-        for j in np.argsort(-row)[1:4]:
+        for j in np.argsort(-row)[1 : k + 1]:
             graph[i, j] = row[j]
     given = np.eye(CLASSES)[labels]
     r = np.vstack([q, given])
     if n:
         means = unit(given.T @ u[40:])
     else:
-        surest = [np.argsort(-q[:, c])[:8] for c in range(CLASSES)]
-        means = unit(np.stack([(q[rows, c, None] * u[rows]).mean(0) for c, rows in enumerate(surest)]))
+        most_confident = [np.argsort(-q[:, c])[:confident] for c in range(CLASSES)]
+        means = unit(np.stack([(q[rows, c, None] * u[rows]).mean(0) for c, rows in enumerate(most_confident)]))
     variance = np.full(D, 1 / D)
     weight = np.append(np.full(40, 1 / 40), np.full(n, 50 * 0.2 / max(n, 1)))
     for step in range(5):
         density = -0.5 * ((u[:40, None] - means) ** 2 / variance).sum(2)
-        for _ in range(5):
+        for _ in range(updates):
             pulled = graph.T @ r + graph[:40] @ r[:40]
-            r[:40] = softmax(trust * np.log(q) + (density + 50 / 6 * pulled) / 50, axis=1)
+            r[:40] = softmax(weight_of_prior * np.log(q) + density / divisor + pulled / (2 * k), axis=1)
         if step < 4:
             shares = weight[:, None] * r
             means = unit(shares.T @ u / shares.sum(0)[:, None])
             variance = np.einsum("ic,icd->d", shares, (u[:, None] - means) ** 2) / shares.sum()
     query_rows = unit(standardized(queries, pool))
     density = -0.5 * ((query_rows[:, None] - means) ** 2 / variance).sum(2)
-    expected = softmax(trust * np.log(softmax(2 * own_answer(space, queries, pool), axis=1)) + density / 50, axis=1)
+    expected = softmax(
+        weight_of_prior * np.log(softmax(2 * own_answer(space, queries, pool), axis=1)) + density / divisor, axis=1
+    )
     assert np.allclose(result.predict_proba(queries), expected, atol=1e-3)
 
 
@@ -204,7 +212,7 @@ def test_labels_spread_as_in_scikit_learn():
     rival = semi_supervised.LabelSpreading(kernel="knn", n_neighbors=5, max_iter=200)
     rival.fit(rows, np.append(labels, np.full(80, -1)))
     expected = rival.predict_proba(standardized(queries, pool))
-    assert np.allclose(result.predict_proba(queries), expected, atol=2e-3)  # 1e-4 a class is added
+    assert np.allclose(result.predict_proba(queries), expected, atol=2e-3)  # 1e-4 per class is added
     with pytest.raises(DataError, match=r"label_spreading: alpha=1\.0: give a number below 1"):
         LabelSpreading(make_space(), alpha=1.0).fit(states, labels)
 

@@ -48,7 +48,7 @@ def test_random_targets_point_nowhere():
 
 
 @pytest.mark.parametrize("softcap", [None, 3.0])
-def test_zero_shot_is_the_model_s_own_answer(softcap):
+def test_zero_shot_is_the_models_prediction(softcap):
     space = make_space(softcap=softcap, scale=0.25)
     states, _ = make_states()
     logits = (states.astype(np.float64) @ space.head.T.astype(np.float64) + space.bias) * 0.25

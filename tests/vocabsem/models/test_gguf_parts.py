@@ -13,7 +13,8 @@ from vocabsem.errors import SourceError
 from vocabsem.models.checkpoints import fetch_checkpoint, from_folder, model_digest
 from vocabsem.models.gguf_parts import join_gguf_parts
 from vocabsem.models.model_draft import find_model_card
-from vocabsem.sources.fetching import fetch, sha256_of
+from vocabsem.sources.digests import sha256_of
+from vocabsem.sources.fetching import fetch
 from vocabsem.sources.parsing import parts_of
 
 NAMES = {

@@ -138,7 +138,7 @@ def test_a_chat_that_cannot_be_is_one_clear_error(template, system, says):
     assert "\n" not in str(error.value)
 
 
-def test_a_card_with_chat_reads_the_folders_template_and_gives_the_models_own_answer(tmp_path):
+def test_a_card_with_chat_reads_the_folders_template_and_gives_the_models_prediction(tmp_path):
     card = architectures.save("llama", tmp_path / "tiny")
     assert load_tokenizer(card, tmp_path).chat_template is None
     for name in ("chat_template.jinja", "tokenizer_config.json"):

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from vocabsem.errors import BadInput, DownloadFailed, SourceError
 from vocabsem.runtime.atomic import TEMPORARY
-from vocabsem.sources.fetching import cached, fetch, refresh, sha256_of
+from vocabsem.sources.digests import sha256_of
+from vocabsem.sources.fetching import cached, fetch, refresh
 from vocabsem.sources.parsing import Source, parse
 
 TEXT = "pypi:toy-data==1.0/toy_data/a.txt"

@@ -1,4 +1,4 @@
-"""Methods of the model's own answers on word scores, against their formulas."""
+"""Methods of zero-shot probabilities on word scores, against their formulas."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vocabsem.errors import BadInput, DataError
-from vocabsem.vocabulary.geometry import adjusted_rand, plane, principal_plane
+from vocabsem.vocabulary.geometry import adjusted_rand, project_2d, project_pca
 
 
 def blobs(distance, n=240, classes=3, d=8, seed=0):
@@ -41,28 +41,28 @@ def test_the_principal_plane_is_that_of_scikit_learn_and_its_signs_are_fixed():
     from sklearn.decomposition import PCA
 
     states = np.random.default_rng(0).standard_normal((40, 12)) * np.arange(1, 13)
-    plane = principal_plane(states)
-    np.testing.assert_allclose(np.abs(plane), np.abs(PCA(2).fit_transform(states)), atol=1e-9)
-    np.testing.assert_allclose(principal_plane(-states + 7), plane, atol=1e-9)
-    assert (plane[np.abs(plane).argmax(0), [0, 1]] > 0).all()
+    projected = project_pca(states)
+    np.testing.assert_allclose(np.abs(projected), np.abs(PCA(2).fit_transform(states)), atol=1e-9)
+    np.testing.assert_allclose(project_pca(-states + 7), projected, atol=1e-9)
+    assert (projected[np.abs(projected).argmax(0), [0, 1]] > 0).all()
 
 
 def test_states_on_a_line_have_no_second_direction():
-    np.testing.assert_allclose(principal_plane([[1.0], [2.0], [4.0]])[:, 1], 0)
-    assert principal_plane([[3.0, 4.0]]).tolist() == [[0.0, 0.0]]
+    np.testing.assert_allclose(project_pca([[1.0], [2.0], [4.0]])[:, 1], 0)
+    assert project_pca([[3.0, 4.0]]).tolist() == [[0.0, 0.0]]
 
 
 def test_umap_keeps_neighbors_together():
     pytest.importorskip("umap.umap_", reason="umap-learn is an extra")
     states, labels = blobs(30)
-    sampled = plane(states, "umap")
+    sampled = project_2d(states, "umap")
     assert sampled.shape == (len(states), 2)
     nearest = np.argsort(np.linalg.norm(sampled[:, None] - sampled, axis=2), axis=1)[:, 1]
     assert (labels[nearest] == labels).all()
-    assert (sampled == plane(states, "umap")).all()
+    assert (sampled == project_2d(states, "umap")).all()
 
 
 def test_umap_is_refused_where_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(BadInput, match="needs umap-learn: pip install umap-learn, or take 'pca'"):
-        plane(blobs(2)[0], "umap")
+        project_2d(blobs(2)[0], "umap")

@@ -34,7 +34,7 @@ def label_logits(model, ids):
         return model.network(torch.tensor([ids])).logits[0, -1].double()
 
 
-def test_the_last_layers_reading_is_the_models_own_answer(model):
+def test_the_last_layers_reading_is_the_models_prediction(model):
     states = extract(model, IDS, range(model.layers + 1))
     ended = apply_final_norm(model, states)
     reading = logit_lens(model.head.logits(ended[model.layers]), [[5], [6, 7]], k=4)

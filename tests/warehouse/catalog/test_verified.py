@@ -67,7 +67,7 @@ def test_a_part_that_is_a_folder_is_reported(sound):
 
 
 def test_no_file_is_read_whole_again_that_did_not_change(sound, monkeypatch):
-    read = watch(monkeypatch)
+    read = record_reads(monkeypatch)
     query(sound, "from predictions")
     update(sound)
     assert read == []
@@ -77,7 +77,7 @@ def test_files_of_a_copied_home_are_read_whole_once(sound, tmp_path, monkeypatch
     copy = Home(tmp_path / "copy")
     shutil.copytree(sound.root, copy.root)
     rebuild(copy)
-    read = watch(monkeypatch)
+    read = record_reads(monkeypatch)
     os.utime(part(copy, "predictions"))
     assert len(query(copy, "from predictions")) == 160
     assert read == [part(copy, "predictions")]
@@ -121,7 +121,7 @@ def test_a_flipped_byte_of_the_catalog_is_no_answer(sound):
         sound.catalog.write_bytes(content)
 
 
-def watch(monkeypatch):
+def record_reads(monkeypatch):
     """Return the list of the files that are read whole from now on."""
     read, real = [], files.other_bytes
     monkeypatch.setattr(files, "other_bytes", lambda path, sha256: read.append(path) or real(path, sha256))

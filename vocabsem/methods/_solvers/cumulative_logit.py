@@ -8,7 +8,6 @@ from scipy.special import expit, log_expit
 from vocabsem.arrays import Ints
 
 Values = NDArray[np.float64]
-SHARPNESS, DEVIATION = 2.0, 1.0  # log k is normal around log 2, before scores choose it
 
 
 def log_probabilities(scores: Values, sharpness: float, thresholds: Values) -> Values:
@@ -17,11 +16,13 @@ def log_probabilities(scores: Values, sharpness: float, thresholds: Values) -> V
     return np.asarray(log_expit(upper) + log_expit(-lower) + np.log(-np.expm1(lower - upper)))  # σ(a) − σ(b)
 
 
-def fit_thresholds(scores: Values, labels: Ints, classes: int) -> tuple[float, Values]:
+def fit_thresholds(
+    scores: Values, labels: Ints, classes: int, *, sharpness: float = 2.0, deviation: float = 1.0
+) -> tuple[float, Values]:
     """Return k and θ (C − 1,) of the largest likelihood of labels (N,), given scores of about unit deviation.
 
     Each class has one more row, at the score of its rank, so that a class without rows has room too; log k has a
-    normal prior.
+    normal prior around log sharpness.
     """
     ranks = np.arange(classes) - (classes - 1) / 2
     ranks /= ranks.std()
@@ -35,16 +36,16 @@ def fit_thresholds(scores: Values, labels: Ints, classes: int) -> tuple[float, V
         between = 1 / np.expm1(a - b)
         of_a, of_b = expit(-a) + between, -expit(b) - between  # slopes of log(σ(a) − σ(b)); 0 at infinity
         log_p = log_probabilities(u, k, thresholds)[rows, y]
-        away = (parameters[0] - np.log(SHARPNESS)) / DEVIATION
+        away = (parameters[0] - np.log(sharpness)) / deviation
         at = np.bincount(y, of_a, classes)[:-1] + np.bincount(y, of_b, classes)[1:]  # along each threshold, over k
         along = np.cumsum(at[::-1])[::-1] * k  # a gap moves all thresholds above it
         of_k = sum(float((slope * np.where(np.isfinite(x), x, 0)).sum()) for slope, x in ((of_a, a), (of_b, b)))
         gaps = np.concatenate([[1.0], np.diff(thresholds)])
         gradient = -np.concatenate([[of_k], along * gaps])
-        gradient[0] += away / DEVIATION
+        gradient[0] += away / deviation
         return 0.5 * away**2 - float(log_p.sum()), gradient
 
-    start = np.concatenate([[np.log(SHARPNESS), (ranks[0] + ranks[1]) / 2], np.log(np.diff(ranks)[1:])])
+    start = np.concatenate([[np.log(sharpness), (ranks[0] + ranks[1]) / 2], np.log(np.diff(ranks)[1:])])
     return _unpack(minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x)
 
 

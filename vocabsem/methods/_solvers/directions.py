@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.arrays import unit_rows
+from vocabsem.arrays import Floats, unit_rows
 from vocabsem.label_space import LabelSpace, Targets, target_vectors
 
 KINDS: dict[str, tuple[Targets, ...]] = {
@@ -20,3 +20,13 @@ def directions(space: LabelSpace, targets: str, random_state: int) -> NDArray[np
     rows = [unit_rows(target_vectors(space, kind, random_state)) for kind in KINDS[targets]]
     together = sum(rows, np.zeros(space.head.shape, np.float32))
     return np.asarray(together - together.mean(axis=0))
+
+
+def deviation(prediction: Floats) -> np.float32:
+    """Return the standard deviation of a prediction (M, C); 1 where it is constant."""
+    return np.float32(prediction.std() or 1.0)
+
+
+def scaled(weights: Floats, states: Floats) -> Floats:
+    """Return weights (D, C) over a factor, so that their prediction of the states (M, D) has unit deviation."""
+    return np.asarray(weights / deviation(states @ weights))

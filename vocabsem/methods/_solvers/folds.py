@@ -4,8 +4,6 @@ import numpy as np
 
 from vocabsem.arrays import Ints
 
-LEAVE_ONE_OUT = 16  # rows up to which each is a fold of its own
-
 
 def deal_folds(labels: Ints, cv: int) -> Ints:
     """Return the fold of each row: rows sorted by class are dealt to the folds in turn."""
@@ -14,6 +12,6 @@ def deal_folds(labels: Ints, cv: int) -> Ints:
     return fold
 
 
-def left_out_folds(labels: Ints, cv: int) -> Ints:
-    """Return the fold of each row: its own with few rows, else one of cv as dealt by `deal_folds`."""
-    return deal_folds(labels, len(labels) if len(labels) <= LEAVE_ONE_OUT else cv)
+def left_out_folds(labels: Ints, cv: int, max_leave_one_out: int) -> Ints:
+    """Return the fold of each row: its own up to so many rows, else one of cv as dealt by `deal_folds`."""
+    return deal_folds(labels, len(labels) if len(labels) <= max_leave_one_out else cv)

@@ -22,9 +22,15 @@ class PriorLogistic:
     alphas: Sequence[float] = ALPHAS
     """λ among which one is chosen, strongest first."""
     cv: int = 5
-    """Folds; with at most 16 rows each is left out alone."""
+    """Folds."""
+    max_leave_one_out: int = 16
+    """Up to so many rows each is left out alone."""
+    intercept_alpha: float = 0.01
+    """The penalty on the intercepts, as a share of λ."""
+    tol: float = 1e-9
+    """L-BFGS stops at this relative decrease of the loss."""
     max_iter: int = 200
-    """Of L-BFGS."""
+    """Or after so many iterations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +54,15 @@ def fit_around_prior(
 ) -> Around:
     """Fit labels (N,) to z (N, D) around prior logits (N, C); penalties (C,) are of the classes.
 
-    Minimizes Σ −log softmax(a_c prior_c + z w_c + b_c)[y] + λ/2 Σ_c penalty_c ‖w_c‖² + λ/200 ‖b‖²
-    + multiplier_alpha/2 ‖a − 1‖², which is convex; without multiplier_alpha a is 1. λ makes
-    rows left out most probable.
+    Minimizes Σ −log softmax(a_c prior_c + z w_c + b_c)[y] + λ/2 Σ_c penalty_c ‖w_c‖² + λ/2 intercept_alpha ‖b‖²
+    + multiplier_alpha/2 ‖a − 1‖², which is convex; without multiplier_alpha a is 1. λ makes rows left out most
+    probable.
     """
     axes = principal_axes(z.astype(np.float64))[1]
     columns = np.hstack([z @ axes, np.ones((len(z), 1))])
-    share = np.vstack([np.tile(penalties, (axes.shape[1], 1)), np.full((1, len(penalties)), 0.01)])
-    problem = _Problem(columns, prior, labels, share, multiplier_alpha, settings.max_iter)
-    fold = left_out_folds(labels, settings.cv)
+    share = np.vstack([np.tile(penalties, (axes.shape[1], 1)), np.full((1, len(penalties)), settings.intercept_alpha)])
+    problem = _Problem(columns, prior, labels, share, multiplier_alpha, settings.tol, settings.max_iter)
+    fold = left_out_folds(labels, settings.cv, settings.max_leave_one_out)
     losses = np.zeros(len(settings.alphas))
     for held_out in (fold == number for number in np.unique(fold)):
         start = problem.start()
@@ -76,6 +82,7 @@ class _Problem:
     labels: Ints
     share: NDArray[np.float64]  # (r + 1, C)
     multiplier_alpha: float | None
+    tol: float
     max_iter: int
 
     def start(self) -> NDArray[np.float64]:
@@ -100,6 +107,6 @@ class _Problem:
                 gradient[0] = 0
             return float(0.5 * (penalty * away**2).sum() - (log_p * observed).sum()), gradient.ravel()
 
-        options = {"maxiter": self.max_iter, "ftol": 1e-9}
+        options = {"maxiter": self.max_iter, "ftol": self.tol}
         result = minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options=options)
         return np.asarray(result.x.reshape(start.shape))

@@ -91,10 +91,12 @@ def ridge_with_prior(z: Floats, prior: Floats, y: Floats, settings: PriorRidge) 
     )
 
 
-def balanced_ridge(z: Floats, prior: Floats, labels: Ints, settings: PriorRidge) -> PriorRidgeFit:
-    """`ridge_with_prior` of rows z (N, D) with labels (N,): a row weighs 1/√n_c, its class having n_c of them."""
+def balanced_ridge(
+    z: Floats, prior: Floats, labels: Ints, settings: PriorRidge, class_balance: float = 0.5
+) -> PriorRidgeFit:
+    """`ridge_with_prior` of rows z (N, D) with labels (N,): one of a class of n rows weighs n^(−class_balance)."""
     y = np.eye(prior.shape[1])[labels]
-    root = y.sum(axis=0)[labels, None] ** -0.25  # √ of a row's weight
+    root = y.sum(axis=0)[labels, None] ** (-class_balance / 2)  # √ of a row's weight
     root = (root / np.sqrt((root**2).mean())).astype(np.float32)
     y -= np.average(y, axis=0, weights=root[:, 0] ** 2)
     fit = ridge_with_prior(z * root, prior * root, y * root, settings)

@@ -8,6 +8,8 @@ from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
 
+BALANCE_STEPS, SHARES_STEPS = 10, 30  # numerical: fixed-point iterations that have settled by then
+
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTraining:
@@ -60,11 +62,11 @@ def self_train(
 def balance(prediction: Floats, shares: Floats) -> NDArray[np.float64]:
     """Return the shift b (C,) with which softmax(prediction + b), of (M, C), has the mean `shares` (C,), nearly.
 
-    Ten steps of b_c += log(share_c / mean_c), iterative proportional fitting; batch calibration is the first, for equal
+    Steps of b_c += log(share_c / mean_c), iterative proportional fitting; batch calibration is the first, for equal
     shares.
     """
     shift = np.zeros(prediction.shape[1])
-    for _ in range(10):
+    for _ in range(BALANCE_STEPS):
         shift += np.log(shares / softmax(prediction + shift, axis=1).mean(axis=0))
     return np.asarray(shift - shift.mean())
 
@@ -72,12 +74,12 @@ def balance(prediction: Floats, shares: Floats) -> NDArray[np.float64]:
 def estimate_shares(logits: Floats, given: Floats, uniform_weight: float) -> NDArray[np.float64]:
     """Return class shares (C,) of unlabeled rows, from logits (M, C) learned where the shares were `given`.
 
-    Thirty steps of expectation maximization (Saerens et al., 2002), drawn towards equal shares by uniform_weight · M
+    Steps of expectation maximization (Saerens et al., 2002), drawn towards equal shares by uniform_weight · M
     pseudo-rows: softmax(logits + log(shares / given)) has the shares for its mean but for that.
     """
     equal = np.full(logits.shape[1], 1 / logits.shape[1])
     shares = equal
-    for _ in range(30):
+    for _ in range(SHARES_STEPS):
         mean = softmax(logits + np.log(shares / given), axis=1).mean(axis=0)
         shares = (mean + uniform_weight * equal) / (1 + uniform_weight)
     return np.asarray(shares)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-SHARPNESS = 0.6  # of a softmax over logits of unit deviation, before labels choose it
 S = TypeVar("S", bound="DataclassInstance")
 
 

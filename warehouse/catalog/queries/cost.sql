@@ -1,4 +1,4 @@
--- What does each method score and cost: milliseconds a text in the model, seconds a fit, bytes a text and of what was learned?
+-- What does each method score and cost: ms per text in the model, seconds per fit, bytes per text and learned?
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is the mean over every one
 -- $shots = null: labeled examples per class, a number or all; null is every one

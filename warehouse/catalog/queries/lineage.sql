@@ -1,6 +1,6 @@
--- Where does a figure come from: every partition, file and source behind it, down to the hashes of the bytes?
+-- Where does a score come from: every partition, file and source behind it, down to the hashes of the bytes?
 -- $experiment = null: experiment card; null is the one that was run last
--- $dataset = null: data set card; null is the one with the best figure
+-- $dataset = null: data set card; null is the one with the best score
 -- $method = null: method, with its variant; null is the best
 -- $shots = null: labeled examples per class, a number or all; null is the best of them
 with recursive walk as (

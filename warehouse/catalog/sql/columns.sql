@@ -1,11 +1,11 @@
 -- Statements that comment the columns without a comment which mean the same in many tables and views.
 with shared(name, comment) as (values
-    ('beside_null', 'Whether the figure is above, below or inside the interval of its null.'),
+    ('beside_null', 'Whether the value is above, below or inside the interval of its null.'),
     ('card', 'Study card, with what was set.'),
     ('control', 'Whether the card has it as a control: reported, never champion.'),
     ('dataset', 'Data set card.'),
     ('examples_key', 'Key of the examples.'),
-    ('experiment', 'Experiment card; - for figures that no finished run lists.'),
+    ('experiment', 'Experiment card; - for metrics that no finished run lists.'),
     ('id', 'The example, of examples.id where examples.key is examples_key.'),
     ('latest', 'False for what is superseded: no experiment''s latest run goes back to it. Where no run knows its coordinates, true for their newest.'),
     ('layer', 'The layer''s number.'),

@@ -25,7 +25,7 @@ select
 from (select distinct model from partitions where model is not null)
 left join newest using (model)
 order by model;
-comment on table models is 'Every model in the lake, with the figures of its newest anchors.';
+comment on table models is 'Every model in the lake, with the checks of its newest anchors.';
 
 create or replace table datasets as
 select

@@ -1,4 +1,4 @@
--- Predictions as a view over files of one label a text, of any number of them, and of numbers.
+-- Predictions as a view over files of one label per text, of any number of them, and of numbers.
 (
     from {files}
     union all by name

@@ -85,7 +85,7 @@ from lake.scores
 where latest
 order by experiment, dataset, lake.merit(macro_f1, accuracy, r2, nll, shots_order), method, model;
 comment on view leaderboard is 'Scores on test data of the latest run of every experiment, best first in each data set.';
-comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds; of any number of labels a text that of the whole set.';
+comment on column leaderboard.accuracy is 'Accuracy, mean over the seeds; of any number of labels per text that of the whole set.';
 comment on column leaderboard.accuracy_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.accuracy_high is 'Upper end of its 95 % interval over examples and seeds.';
 comment on column leaderboard.micro_f1 is 'Micro-F1 over all labels, mean over the seeds; NULL where texts have one label.';

@@ -1,5 +1,5 @@
 -- States as a view over files of this version and of the one before, which had no labels and called `truncated`
--- `shortened`; and of one label a text, of any number of them, and of numbers.
+-- `shortened`; and of one label per text, of any number of them, and of numbers.
 (
     from {files}
     union all by name

@@ -70,7 +70,7 @@ create table checks (
     detail varchar not null,  -- The value that was tested.
     published boolean not null  -- Whether the partition was published; if not, nothing is computed from it.
 );
-comment on table checks is 'Statements about the data, tested when it was written.';
+comment on table checks is 'Data quality checks, run at publication.';
 
 create table metrics (
     model varchar not null,
@@ -80,22 +80,22 @@ create table metrics (
     shots_order double not null,
     split varchar not null,  -- validation or test.
     seed integer,  -- Seed of the shots and the weights; NULL for the figure over all seeds.
-    metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels a text accuracy (of the whole set), macro_f1, micro_f1, nll, brier; of continuous targets r2, spearman, rmse, mae.
-    value double,  -- The figure; over the seeds, their mean.
+    metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels per text accuracy (of the whole set), macro_f1, micro_f1, nll, brier; of continuous targets r2, spearman, rmse, mae.
+    value double,  -- Its value; over the seeds, their mean.
     low double,  -- Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     high double,  -- Upper end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
     spread double,
     key varchar not null,  -- Key of the metrics partition.
     latest boolean not null
 );
-comment on table metrics is 'Every figure of every fit: one metric of one seed a row, and one over the seeds.';
+comment on table metrics is 'Every metric of every fit: a row per seed, and one over the seeds.';
 
 create table comparisons (
     model varchar not null,
     dataset varchar not null,
     shots varchar not null,
     shots_order double not null,
-    question varchar not null,  -- rival: a method against our calibrator; anchors over random, head over random and the like: one method with two sets of vectors.
+    question varchar not null,  -- rival: a method against the reference, vocabulary_calibrator; anchors over random, head over random and the like: one method with two sets of vectors.
     method varchar not null,
     reference varchar not null,  -- The method that it is compared with.
     metric varchar not null,  -- macro_f1, nll, brier; of continuous targets r2, spearman, rmse.
@@ -103,11 +103,11 @@ create table comparisons (
     low double,  -- Lower end of its 95 % interval.
     high double,  -- Upper end of its 95 % interval.
     p double,  -- Two-sided p of no difference.
-    p_holm double,  -- The same after Holm's correction over all rivals at this number of shots; NULL for other questions.
+    p_holm double,  -- The same after Holm's correction over all baselines at this number of shots; NULL for other questions.
     key varchar not null,  -- Key of the comparisons partition.
     latest boolean not null
 );
-comment on table comparisons is 'Two methods on the same test examples and seeds, one figure a row: paired bootstrap over examples and seeds.';
+comment on table comparisons is 'Two methods on the same test examples and seeds, one metric per row: paired bootstrap over examples and seeds.';
 
 create table diagnostics (
     model varchar not null,
@@ -116,11 +116,11 @@ create table diagnostics (
     states varchar,  -- What the vectors are compared with: raw states, or centered on the training texts; NULL where no state is.
     similarity varchar,  -- How: dot or cosine; NULL where no state is.
     figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens).
-    value double,  -- The figure.
+    value double,  -- Its value.
     key varchar not null,  -- Key of the diagnostics partition.
     latest boolean not null
 );
-comment on table diagnostics is 'Bias of a model without a text, and agreement of its anchors with its own logits: one figure a row.';
+comment on table diagnostics is 'Bias of a model without a text, and agreement of its anchors with its own logits: one metric per row.';
 
 create table study_values (
     study varchar not null,
@@ -128,19 +128,19 @@ create table study_values (
     model varchar not null,
     unit varchar not null,  -- What is measured: a list of words or texts, a data set.
     layer integer,  -- Layer of the states; NULL for vectors of the vocabulary.
-    variant varchar not null,  -- Vectors or method that the figure is of.
-    metric varchar not null,  -- The figure's name.
-    value double not null,  -- The figure.
+    variant varchar not null,  -- Vectors or method that the metric is of.
+    metric varchar not null,  -- Name of the metric.
+    value double not null,  -- Its value.
     low double not null,  -- Lower end of its 95 % bootstrap interval.
     high double not null,  -- Upper end of its 95 % bootstrap interval.
-    null_low double not null,  -- Lower end of the 95 % interval of the same figure where there is nothing to find.
+    null_low double not null,  -- Lower end of the 95 % interval of the same metric where there is nothing to find.
     null_high double not null,  -- Upper end of that interval.
-    n integer not null,  -- Things that the figure is over.
+    n integer not null,  -- Things that the metric is over.
     seed bigint not null,  -- Seed of all draws.
     key varchar not null,  -- Key of the study_values partition.
     latest boolean not null
 );
-comment on table study_values is 'Every figure of every study beside its null, one a row.';
+comment on table study_values is 'Every metric of every study beside its null, one a row.';
 
 create table study_items (
     study varchar not null,
