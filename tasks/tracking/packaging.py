@@ -20,6 +20,7 @@ from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
 from vocabsem.models.checkpoints import model_digest
 from vocabsem.runtime.third_party import muted
+from vocabsem.text_models.text_classifier import answer_column
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         "template": prompt_template(fit.dataset.template, fit.model.family),
         "fields": list(fit.dataset.fields),
         "labels": fit.dataset.label_names,
+        "label_kind": fit.dataset.label_kind,
         "settings": dict(settings),
         "method": fit.name,
         "requirement": requirement(fit.predictions.spec.method.name),
@@ -74,14 +76,17 @@ def log_classifier(
     import mlflow
     import pandas as pd
     from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
 
     requirements = [f"{package}=={version_of(package).partition('+')[0]}" for package in REQUIREMENTS]
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
+    one_or_several = Array(DataType.string) if dataset.label_kind == "multi" else DataType.string
+    answer = ColSpec(one_or_several, answer_column({"label_kind": dataset.label_kind}))
     signature = ModelSignature(
         Schema([ColSpec("string", name) for name in dataset.fields]),
-        Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
+        Schema([answer, *(ColSpec("double", name) for name in dataset.label_names)]),
         ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.steps.label_columns import SEVERAL
 from tasks.views.recorded_run import RecordedRun, Row
-from vocabsem.errors import BadInput
+from vocabsem.errors import BadInput, DataError
 from vocabsem.evaluation.metrics import EPSILON, evaluate
 from vocabsem.prompts.truncation import MASK
 
@@ -91,13 +92,18 @@ def _tasks(run: RecordedRun, fit: Row, split: str) -> Iterator[tuple[str, dict[s
     where = run.where(fit)
     payload = run.predictions_of(fit)["payload"]
     table = run.examples(where["dataset"], ["id", "split", "label", "fields"])
+    if SEVERAL in table.column_names:
+        raise DataError(
+            f"texts of dataset {where['dataset']!r} have any number of labels, and such a file gives each one: name"
+            " another with --dataset"
+        )
     table = table.filter(pc.equal(table["split"], split))
     labels = table["label"].to_numpy()
     (examples,) = (row for row in run.of_kind("examples") if row["what"] == where["dataset"])
     card = examples["payload"]["card"]
     names = [label["name"] for label in card["labels"]] if "choices" in card else []
     metrics = _metrics(names)
-    for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
+    for seed, probabilities, _ in run.probabilities(fit, split, table["id"].to_pylist()):
         task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
         states = run.states_of(fit, split, seed)
         template = _template(payload if states is None else states["payload"], table)

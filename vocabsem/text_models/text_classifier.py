@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,30 @@ from vocabsem.prompts.chunking import ChunkedPrompts, encode_chunks
 from vocabsem.prompts.prompting import validate_row
 from vocabsem.states.extraction import extract
 
-__all__ = ["TextClassifier", "read_classifier"]
+__all__ = ["TextClassifier", "answer_column", "read_classifier"]
 
 AGAIN = "run its experiment again (`vocabsem run CARD`), which fits and registers another"
 SETTINGS = ("dtype", "layers", "max_tokens", "pooling", "prepend_bos", "shard_rows")
+
+
+def answer_column(config: Mapping[str, Any]) -> Literal["label", "labels"]:
+    """Return what the column of predictions is called.
+
+    Parameters
+    ----------
+    config : mapping
+        Of a classifier; one that an earlier version has stored names no kind of labels and has one a text.
+
+    Returns
+    -------
+    {"label", "labels"}
+
+    Examples
+    --------
+    >>> answer_column({"label_kind": "multi"}), answer_column({})
+    ('labels', 'label')
+    """
+    return "labels" if config.get("label_kind") == "multi" else "label"
 
 
 def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
@@ -83,6 +103,8 @@ class TextClassifier:
         Of the template.
     labels : list of str
         The names of the C classes.
+    answer : {"label", "labels"}
+        What is predicted of a text: one class, or any number of them.
 
     Raises
     ------
@@ -96,6 +118,7 @@ class TextClassifier:
         self.config, card, self._method = read_classifier(folder)
         self.fields: list[str] = self.config["fields"]
         self.labels: list[str] = self.config["labels"]
+        self.answer = answer_column(self.config)
         self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
         self._card = card
         self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
@@ -143,6 +166,25 @@ class TextClassifier:
                     f"row {number} is over {limit} tokens with its template{several}: shorten it, or truncate"
                 )
             return self._probabilities(chunked)
+
+    def decide(self, probabilities: NDArray[np.float64]) -> list[str] | list[list[str]]:
+        """Return what is predicted of texts with these probabilities.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (N, C)
+            As `predict_proba` returns them.
+
+        Returns
+        -------
+        list of str, or list of list of str
+            The most probable class of each text; where texts have any number of labels, those whose probability
+            reaches the threshold that the method has learned for them, in the order of `labels`.
+        """
+        if self.answer == "label":
+            return [self.labels[index] for index in probabilities.argmax(axis=1)]
+        reached = probabilities >= self._method.thresholds_  # type: ignore[attr-defined]  # of every such method
+        return [[self.labels[index] for index in np.flatnonzero(row)] for row in reached]
 
     def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:
         settings = self.config["settings"]
