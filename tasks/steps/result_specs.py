@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Key, ModelDatasetSpec, Spec, keys_of, numbered, role
-from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec
+from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec, WordScoresSpec
 from vocabsem.label_kinds import LabelKind
 
 
@@ -42,6 +44,8 @@ class ComparisonsSpec(ModelDatasetSpec):
     """What is compared, by the methods' names in tables."""
     contrasts: tuple[Contrast, ...]
     """Which with which."""
+    choices: bool = False
+    """Whether the classes are places of options, which are compared by accuracy."""
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -60,10 +64,12 @@ class DiagnosticsSpec(ModelDatasetSpec):
 
     kind: ClassVar[str] = "diagnostics"
     version: ClassVar[int] = 2
-    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors", "word_scores"})
 
     states: dict[str, Key]
     """By the prompts that they are of."""
+    word_scores: dict[str, Key] = Field(default_factory=dict)
+    """The same of exact scores, where label words may have several tokens."""
     anchors: dict[str, Key]
     """By their gauge."""
     words: tuple[LabelWords, ...]
@@ -73,12 +79,13 @@ class DiagnosticsSpec(ModelDatasetSpec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        states = {role(StatesSpec.kind, split): key for split, key in self.states.items()}
-        return states | {role(AnchorsSpec.kind, gauge): key for gauge, key in self.anchors.items()}
+        each = {StatesSpec.kind: self.states, WordScoresSpec.kind: self.word_scores, AnchorsSpec.kind: self.anchors}
+        return {role(kind, which): key for kind, keys in each.items() for which, key in keys.items()}
 
     @classmethod
     def _from_inputs(cls, payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {kind: keys_of(payload["inputs"], kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
+        kinds = (StatesSpec.kind, WordScoresSpec.kind, AnchorsSpec.kind)
+        return {kind: keys_of(payload["inputs"], kind) for kind in kinds}
 
 
 class RunSpec(Spec):

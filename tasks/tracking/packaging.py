@@ -38,7 +38,8 @@ REQUIREMENTS = (
 def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
     """Yield a folder with all that a classifier of texts needs besides the language model; removed after the block.
 
-    settings: layers, pooling, dtype, max_tokens, max_chunks, prepend_bos and shard_rows of the states it was fitted on.
+    settings: layers, pooling, dtype, max_tokens, max_chunks, prepend_bos and shard_rows of the states it was fitted on;
+    of exact scores of label words in place of the first two words, the tokens of each.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
     config = {

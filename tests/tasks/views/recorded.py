@@ -8,6 +8,7 @@ import yaml
 
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
+from tasks.comparisons import compare
 from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
@@ -84,6 +85,7 @@ def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), seve
             step.publish(Lake(home), state_table(ids), scores_facts(len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
+        compare.fn(home, pair.dataset.name, pair.compared)
     key = record_run.fn(
         home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"], plan.left_out
     )

@@ -115,7 +115,9 @@ with fitted as (
     select v.*, s.shots_order, s.accuracy, s.accuracy_low, s.accuracy_high, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
         s.r2, s.r2_low, s.r2_high,
         split_part(l.role, ':', 2)::integer as position,
-        p.key in (select key from lineage where kind = 'predictions' and role = 'states:test') as servable
+        v.validation_macro_f1 is not null and p.key in (
+            select key from lineage where kind = 'predictions' and role in ('states:test', 'word_scores:test')
+        ) as servable
     from lake.validated v
     join lake.scores s using (run, model, dataset, method, shots, key)
     join partitions r on r.kind = 'runs' and r.key = v.run
@@ -151,7 +153,7 @@ comment on column best_by_validation.accuracy is 'Accuracy on test data, mean ov
 comment on column best_by_validation.accuracy_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column best_by_validation.accuracy_high is 'Upper end of its 95 % interval over examples and seeds.';
 comment on column best_by_validation.key is 'Key of the metrics partition.';
-comment on column best_by_validation.servable is 'Whether a classifier can be packaged from it: fitted to states of prompts without demonstrations.';
+comment on column best_by_validation.servable is 'Whether a classifier of new texts can be packaged from it: fitted to states or exact scores of label words, of prompts without demonstrations; none of choices.';
 comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; equal macro-F1 goes to the lower NLL, then to more labels, then to the first of the card.';
 comment on column best_by_validation.champion_rank is 'Rank among the servable fits of its data set, over all models: 1 competes with the champion; NULL where it is not servable.';
 
