@@ -1,6 +1,7 @@
 """Small models with random weights, one of each family, which take for a token and a weight what real ones take."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.families.names import ModelFamily
@@ -65,18 +66,22 @@ def random_model(family: ModelFamily, width: int, inner: int, dtype: str, device
         )
     elif family == "encoder_decoder":
         kind = T5ForConditionalGeneration
-        of_t5 = {"d_model": width, "d_ff": inner, "num_heads": heads, "d_kv": width // heads}
-        config = T5Config(**sizes, **of_t5, num_layers=LAYERS, num_decoder_layers=LAYERS, decoder_start_token_id=0)
+        sizes |= {"d_model": width, "d_ff": inner, "num_heads": heads, "d_kv": width // heads}
+        config = T5Config(**sizes, num_layers=LAYERS, num_decoder_layers=LAYERS)
+        config.decoder_start_token_id = 0
     else:
         kind = BertModel
-        of_bert = {"hidden_size": width, "intermediate_size": inner, "num_attention_heads": heads}
-        config = BertConfig(**sizes, **of_bert, num_hidden_layers=LAYERS)
+        sizes |= {"hidden_size": width, "intermediate_size": inner, "num_attention_heads": heads}
+        config = BertConfig(**sizes, num_hidden_layers=LAYERS)
     with torch.device(device):
         network = kind._from_config(config, dtype=getattr(torch, dtype))
     network = network.eval().requires_grad_(False)
     if device == "cpu":
         use_fast_attention(network)
-    named: Any = ("random weights", "", network, None, dtype)
+    common: dict[str, Any] = {"name": "random weights", "digest": "", "network": network, "dtype": dtype}
+    common["tokenizer"] = SimpleNamespace(pad_token_id=0)
     if family == "causal":
-        return LanguageModel(*named)
-    return EncoderDecoderModel(*named, ()) if family == "encoder_decoder" else EncoderModel(*named, "mean")
+        return LanguageModel(**common)
+    if family == "encoder_decoder":
+        return EncoderDecoderModel(**common, forced=())
+    return EncoderModel(**common, pooling="mean")

@@ -18,7 +18,10 @@ from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
 pytestmark = pytest.mark.medium
-PHRASES = [label | {"word": word} for label, word in zip(LABELS, ["not good", "moving plot", "a story"], strict=True)]
+PHRASES = [
+    label | {"word": word}
+    for label, word in zip(LABELS, ["bad film", "positive good plot", "story moving"], strict=True)
+]
 LONG = {"labels": PHRASES, "word_tokens": "mean"}
 SUBJECTS = {
     ("words.exact", None, None), ("words.exact_mean", None, None),

@@ -187,7 +187,7 @@ class TextClassifier:
         """
         if self.answer == "label":
             return [self.labels[index] for index in probabilities.argmax(axis=1)]
-        reached = probabilities >= self._method.thresholds_  # type: ignore[attr-defined]  # of every such method
+        reached = probabilities >= self._method.thresholds_
         return [[self.labels[index] for index in np.flatnonzero(row)] for row in reached]
 
     def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:

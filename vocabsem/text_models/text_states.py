@@ -224,8 +224,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         if not fields - {MASK}:
             raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
         for name, known in (("word_tokens", WordTokens), ("scoring", Scoring), ("dtype", DType)):
-            if (value := getattr(self, name)) not in (given := get_args(known)) and (name, value) != ("scoring", None):
-                raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, given))}")
+            if (value := getattr(self, name)) not in get_args(known) and (name, value) != ("scoring", None):
+                raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
         if not isinstance(self.max_chunks, int) or self.max_chunks < 1:
             raise DataError(f"max_chunks is {self.max_chunks!r:.200}: give a whole number of 1 or more")
         if not self.words:
