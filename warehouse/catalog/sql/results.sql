@@ -115,7 +115,7 @@ with fitted as (
     select v.*, s.shots_order, s.accuracy, s.accuracy_low, s.accuracy_high, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
         s.r2, s.r2_low, s.r2_high,
         split_part(l.role, ':', 2)::integer as position,
-        v.validation_macro_f1 is not null and p.key in (
+        coalesce(v.validation_macro_f1, v.validation_r2) is not null and p.key in (
             select key from lineage where kind = 'predictions' and role in ('states:test', 'word_scores:test')
         ) as servable
     from lake.validated v
