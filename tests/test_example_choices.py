@@ -39,8 +39,8 @@ def test_the_right_option_is_the_month_counted_from_the_first(made):
 def test_options_are_four_and_the_right_one_stands_anywhere(made, name):
     rows = made[name]
     assert all(len(set(row["choices"])) == 4 for row in rows)
-    places = [sum(row["gold"] == place for row in rows) / len(rows) for place in range(4)]
-    assert places == pytest.approx([0.25] * 4, abs=4 * (0.25 * 0.75 / len(rows)) ** 0.5)
+    shares = [sum(row["gold"] == index for row in rows) / len(rows) for index in range(4)]
+    assert shares == pytest.approx([0.25] * 4, abs=4 * (0.25 * 0.75 / len(rows)) ** 0.5)
 
 
 def test_the_same_rows_each_time(made):
