@@ -39,7 +39,7 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
     """Yield a folder with all that a classifier of texts needs besides the language model; removed after the block.
 
     settings: layers, pooling, dtype, max_tokens, max_chunks, prepend_bos and shard_rows of the states it was fitted on;
-    of exact scores of label words in place of the first two words, the tokens of each.
+    of exact scores `words`, the tokens of each label word, in place of layers and pooling.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
     config = {

@@ -99,15 +99,15 @@ def test_over_http_a_set_is_a_list(made, expected):
     np.testing.assert_allclose([[each[name] for name in NAMES] for each in answers], expected.probabilities, atol=1e-6)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_a_file_gets_a_list_a_row_in_csv_as_json(made, expected, tmp_path, ending):
-    given, output = tmp_path / "texts.parquet", tmp_path / f"scored.{ending}"
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_file_gets_a_list_a_row_in_csv_as_json(made, expected, tmp_path, suffix):
+    given, output = tmp_path / "texts.parquet", tmp_path / f"scored.{suffix}"
     pq.write_table(pa.table({"text": expected.texts}), given)
     job = make_job(made[0].home, MODEL, str(given), str(output))
     assert predict_file.fn(made[0].home, job, *validate_input(job)) == len(expected.texts)
-    scored = pq.read_table(output).to_pandas() if ending == "parquet" else pd.read_csv(output)
+    scored = pq.read_table(output).to_pandas() if suffix == "parquet" else pd.read_csv(output)
     assert list(scored.columns) == ["text", "predicted", *(f"p_{name}" for name in NAMES)]
-    sets = [list(each) for each in scored.predicted] if ending == "parquet" else scored.predicted.map(json.loads)
+    sets = [list(each) for each in scored.predicted] if suffix == "parquet" else scored.predicted.map(json.loads)
     assert list(sets) == expected.sets
     np.testing.assert_allclose(scored[[f"p_{name}" for name in NAMES]], expected.probabilities, atol=1e-6)
 
