@@ -20,10 +20,13 @@ from tasks.steps.result_specs import DiagnosticsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import CardError
+from warehouse.home import Home
 
 GAUGES = ("raw", "centered")
 # Between them these read all prompts that the diagnostics do; nothing is fitted.
 READERS = ["zero_shot", "contextual_calibration", "domain_calibration", "batch_calibration"]
+EXACT = {"method": "zero_shot", "scoring": "exact"}  # what reads exact scores, of label words of several tokens
+COMPARED = "validation"  # split on which they are compared with the approximate ones
 
 
 @flow(name="diagnose", flow_run_name=run_name, log_prints=True)
@@ -34,7 +37,8 @@ def diagnose(
     data_dir: str | None = None,
 ) -> list[str]:
     """Diagnostics of each of the experiment's models on each of its data sets, whatever its methods. Returns their
-    keys. States and anchors that are not there yet are computed, those of the experiment are used.
+    keys. States and anchors that are not there yet are computed, those of the experiment are used; where label words
+    may have several tokens, so are their exact scores after validation rows.
 
     Raises CardError where the layer that meets the head is not among the experiment's, or a data set has no classes of
     which each text has one.
@@ -45,8 +49,11 @@ def diagnose(
         home: Folder of all data; the worker's own home if empty.
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
-    _check_labels(load_variant(experiment, overrides).dataset_cards())
-    kept = (overrides or {}) | {"methods": READERS, "shots": [0], "champion": False}
+    card = load_variant(experiment, overrides)
+    _check_labels(card.dataset_cards())
+    causal = any(model.family == "causal" for model in card.model_cards(Home.find(home).cache))
+    readers = [*READERS, *([EXACT] if causal and any(map(_has_long_words, card.dataset_cards())) else [])]
+    kept = (overrides or {}) | {"methods": readers, "shots": [0], "champion": False}
     plans = [_reading(plan_from_parameters(experiment, kept | {"gauge": gauge}, home, data_dir)) for gauge in GAUGES]
     with started(plans[0]):
         return _diagnose(plans)
@@ -59,6 +66,10 @@ def _check_labels(datasets: Iterable[DatasetCard]) -> None:
                 f"dataset {card.name!r} has label_kind: {card.label_kind}, and diagnostics compare states with the"
                 " words of classes of which each text has one: leave it out"
             )
+
+
+def _has_long_words(card: DatasetCard) -> bool:
+    return card.word_tokens != "single"
 
 
 def _diagnose(plans: list[Plan]) -> list[str]:
@@ -91,9 +102,14 @@ def _reading(plan: Plan) -> Plan:
                 f"layers {plan.experiment.layers} of experiment {plan.experiment.name!r} lack the one that meets the"
                 " head, which the diagnostics read: add 'last'"
             )
-    splits = (*PROMPTS, "test")
-    pairs = [replace(pair, states={split: pair.states[split] for split in splits}, fits=[]) for pair in plan.pairs]
-    return replace(plan, pairs=pairs)
+    return replace(plan, pairs=list(map(_read_alone, plan.pairs)))
+
+
+def _read_alone(pair: ModelDatasetPlan) -> ModelDatasetPlan:
+    scores = pair.word_scores if _has_long_words(pair.dataset) else {}
+    scores = {split: step for split, step in scores.items() if split == COMPARED}
+    states = {split: pair.states[split] for split in (*PROMPTS, *scores, "test")}
+    return replace(pair, states=states, word_scores=scores, fits=[])
 
 
 def _step(*gauges: ModelDatasetPlan) -> Step[DiagnosticsSpec]:
@@ -103,6 +119,7 @@ def _step(*gauges: ModelDatasetPlan) -> Step[DiagnosticsSpec]:
         model=first.model.name,
         dataset=first.dataset.name,
         states={split: step.key for split, step in first.states.items()},
+        word_scores={split: step.key for split, step in first.word_scores.items()},
         anchors={gauge: each.anchors.key for gauge, each in zip(GAUGES, gauges, strict=True)},
         words=tuple(w if isinstance(w := label.word, str) else tuple(w) for label in first.dataset.labels),
         word_tokens=first.dataset.word_tokens,

@@ -25,6 +25,7 @@ from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.texts import is_empty
 from vocabsem.sources.digests import sha256_of
 from vocabsem.sources.tables import format_of, schema_of, strings
+from vocabsem.text_models.text_classifier import answer_column
 from warehouse.home import Home
 from warehouse.lake import atomic
 from warehouse.lake.keys import canonical, partition_key, short
@@ -52,9 +53,11 @@ class PredictionJob:
 
     @property
     def answers(self) -> list[pa.Field]:
-        """The columns that are added."""
+        """The columns that are added; several labels of a text are a list, in CSV as JSON."""
         labels = self.model.config["labels"]
-        return [pa.field("predicted", pa.string()), *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
+        several = answer_column(self.model.config) == "labels" and form_of(self.output) == ".parquet"
+        predicted = pa.field("predicted", pa.list_(pa.string()) if several else pa.string())
+        return [predicted, *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
 
     @property
     def record(self) -> Path:
@@ -188,7 +191,10 @@ def _with_answers(job: PredictionJob, model: Any, table: pa.Table) -> pa.Table:
     texts = _texts(job, table)
     frame = model.predict(pd.DataFrame({field: texts[column] for field, column in job.columns.items()}))
     for field, column in zip(job.answers, frame.columns, strict=True):
-        table = table.append_column(field, pa.array(frame[column], field.type))
+        values = frame[column]
+        if pa.types.is_string(field.type):
+            values = [json.dumps(each, ensure_ascii=False) if isinstance(each, list) else each for each in values]
+        table = table.append_column(field, pa.array(values, field.type))
     return table
 
 

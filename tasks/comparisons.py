@@ -18,6 +18,7 @@ from warehouse.lake.partition import Lake
 
 METRICS = ("macro_f1", "nll", "brier")
 OF_NUMBERS = ("r2", "spearman", "rmse")
+OF_CHOICES = ("accuracy", "nll", "brier")
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("question", "method", "reference", "metric")]
     + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
@@ -26,7 +27,7 @@ SCHEMA = pa.schema(
 
 @step_task(task_run_name="compare {dataset}")
 def compare(home: Home, dataset: str, steps: list[Step[ComparisonsSpec]]) -> list[str]:
-    """Publish the contrasts of each step, a metric of METRICS, or OF_NUMBERS, a row. Returns the partitions' keys."""
+    """Publish the contrasts of each step, a row for each of its figures. Returns the partitions' keys."""
     for step in steps:
         _compare(home, step)
     return [step.key for step in steps]
@@ -45,8 +46,9 @@ def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Sample
     where = {"model": spec.model, "dataset": spec.dataset, "method": method, "shots": spec.shots}
     predictions = Lake(home).partition("predictions", key, **where)
     seeds, labels, answers = split_answers(read_answers(predictions), "test")
-    metrics = OF_NUMBERS if is_continuous(labels) else METRICS
-    return seeds, resample(labels, answers, metrics=metrics, resamples=RESAMPLES)
+    metrics = OF_NUMBERS if is_continuous(labels) else OF_CHOICES if spec.choices else METRICS
+    by_class = not spec.choices
+    return seeds, resample(labels, answers, metrics=metrics, resamples=RESAMPLES, by_class=by_class)
 
 
 def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> list[tuple[str | float | None, ...]]:

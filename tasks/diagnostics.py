@@ -7,6 +7,7 @@ import pyarrow as pa
 from scipy.special import softmax
 
 from tasks.models.label_space import label_space
+from tasks.models.word_gap import word_rows
 from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import DiagnosticsFacts
@@ -65,6 +66,8 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
             rows += [(name, None, None, figure, value) for figure, value in similarities.items()]
         for (where, metric), metrics in evaluate_vectors(vectors, space, test[:, -space.width :], truth, mean).items():
             rows += [(name, where, metric, figure, value) for figure, value in metrics.items()]
+    for split in step.spec.word_scores:
+        rows += word_rows(home, model, dataset, step.spec, split, mean)
     _publish(home, step, rows, unbiased=not vocabulary.bias.any())
     return step.key
 

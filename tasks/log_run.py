@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from tasks.steps.decorator import step_task
-from tasks.steps.facts import ExamplesFacts, facts_of
+from tasks.steps.facts import ExamplesFacts, WordScoresFacts, facts_of
 from tasks.steps.kinds import spec_of
 from tasks.steps.predictions import calibrator_file
-from tasks.steps.specs import StatesFitSpec, StatesSpec
+from tasks.steps.specs import StoredFitSpec, WordScoresSpec
 from tasks.steps.step import PlannedFit
 from tasks.tracking.outcome import Registration, registered_name
 from tasks.tracking.packaging import packaged_classifier
@@ -81,13 +81,14 @@ def _datasets(home: Home, fits: Sequence[PlannedFit]) -> list[DatasetInput]:
 def _register(home: Home, run_id: str, shard_rows: int, fit: PlannedFit, scored: Scored | None = None) -> Registration:
     """Log the classifier that takes text, and let it compete with the champion."""
     spec = fit.predictions.spec
-    assert isinstance(spec, StatesFitSpec)
+    assert isinstance(spec, StoredFitSpec)
     coordinates = {"model": spec.model, "dataset": spec.dataset, "split": "test"}
-    manifest = Lake(home).partition("states", spec.state_keys()["test"], **coordinates).manifest()
+    manifest = Lake(home).partition(spec.reads, spec.state_keys()["test"], **coordinates).manifest()
     assert manifest is not None
-    states = spec_of(manifest)
-    assert isinstance(states, StatesSpec)
+    read = spec_of(manifest)
     shaped_by = {"layers", "pooling", "dtype", "max_tokens", "max_chunks", "prepend_bos"}
-    settings = states.model_dump(mode="json", include=shaped_by) | {"shard_rows": shard_rows}
+    settings = read.model_dump(mode="json", include=shaped_by) | {"shard_rows": shard_rows}
+    if isinstance(read, WordScoresSpec):
+        settings["words"] = facts_of(manifest, WordScoresFacts).words
     with packaged_classifier(home, fit, settings, calibrator_file(home, fit.predictions)) as folder:
         return register(home, run_id, registered_name(fit.dataset.name), folder, fit, scored)

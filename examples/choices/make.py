@@ -1,11 +1,14 @@
-"""Make two data sets of choices from WordNet: the word of a definition, and the last word of a sentence.
+"""Make data sets of choices from the calendar, and from WordNet: the word of a definition, the last of a sentence.
 
-`python examples/choices/make.py FOLDER`, where FOLDER has WordNet's files data.noun and so on (Debian's wordnet-base
-has them in /usr/share/wordnet), writes definitions.jsonl and sentences.jsonl beside this file. The wrong options are
-words of the same part of speech and topic; which rows and options there are depends on WordNet's bytes alone.
+`python examples/choices/make.py` writes weekdays.jsonl (the weekday of a date) and months.jsonl (the month some months
+after another) beside this file. With FOLDER, which has WordNet's files data.noun and so on (Debian's wordnet-base has
+them in /usr/share/wordnet), it also writes definitions.jsonl and sentences.jsonl, whose wrong options are words of the
+same part of speech and topic. Which rows and options there are depends on WordNet's bytes alone.
 """
 
 import argparse
+import calendar
+import datetime
 import json
 import random
 import re
@@ -15,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PARTS = ("noun", "verb", "adj")
 ROWS, OPTIONS = 1000, 4
+DAYS = 30 * 365  # from 2000 on
 WORD = re.compile(r"[a-z]{3,}")
 
 
@@ -67,11 +71,32 @@ def rows(folder):
     return {name: generator.sample(each, ROWS) for name, each in made.items()}
 
 
+def calendar_rows():
+    """Return the rows of both sets of the calendar, {name: list}."""
+    generator = random.Random(0)
+    days, months = list(calendar.day_name), list(calendar.month_name)[1:]
+    made = {"weekdays": [], "months": []}
+    for number in generator.sample(range(DAYS), ROWS):
+        date = datetime.date(2000, 1, 1) + datetime.timedelta(number)
+        right = days[date.weekday()]
+        others = [each for each in days if each != right]
+        text = f"{date.day} {months[date.month - 1]} {date.year}"
+        made["weekdays"].append(row(text, right, others, generator))
+    for start, first in enumerate(months):
+        for after in range(1, 12):
+            right = months[(start + after) % 12]
+            others = [each for each in months if each not in (first, right)]
+            text = f"{after} month{'s' * (after > 1)} after {first}"
+            made["months"].append(row(text, right, others, generator))
+    return made
+
+
 def main():
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    for name, each in rows(parser.parse_args().folder).items():
+    parser.add_argument("folder", type=Path, nargs="?")
+    folder = parser.parse_args().folder
+    for name, each in (calendar_rows() | (rows(folder) if folder else {})).items():
         path = HERE / f"{name}.jsonl"
         path.write_text("".join(json.dumps(one) + "\n" for one in each), encoding="utf-8")
         print(f"{path}: {len(each)} rows")

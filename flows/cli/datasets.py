@@ -122,7 +122,7 @@ def init_dataset(
     settings = f"--name {experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"
     if label_separator:
-        settings += f" --set champion=false --set 'methods={OF_SEVERAL}'"
+        settings += f" --set 'methods={OF_SEVERAL}'"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")

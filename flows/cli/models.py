@@ -162,8 +162,8 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
 
         classifier = TextClassifier(registered.classifier)
     probabilities = classifier.predict_proba([{field: each} for each in lines])
-    labels = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
-    table = pa.table([pa.array(labels), *probabilities.T], names=["label", *classifier.labels])
+    predicted = pa.array(classifier.decide(probabilities))
+    table = pa.table([predicted, *probabilities.T], names=[classifier.answer, *classifier.labels])
     render(table, "json" if as_json else "table", sys.stdout.buffer)
 
 

@@ -12,7 +12,9 @@ def compared_steps(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[St
     steps = []
     for shots in dict.fromkeys(fit.shots for fit in fits):
         at = {fit.name: fit for fit in fits if fit.shots == shots}
-        pairs = [Contrast(*each) for each in contrasts([spec for spec in methods if spec.name in at])]
+        choices = next(iter(at.values())).dataset.choices is not None
+        of = contrasts([spec for spec in methods if spec.name in at], choices=choices)
+        pairs = [Contrast(*each) for each in of]
         named = {name for each in pairs for name in (each.method, each.reference)}
         if pairs:
             where = next(iter(at.values())).predictions.spec
@@ -22,6 +24,7 @@ def compared_steps(methods: list[MethodSpec], fits: list[PlannedFit]) -> list[St
                 shots=str(shots),
                 predictions={name: fit.predictions.key for name, fit in at.items() if name in named},
                 contrasts=tuple(pairs),
+                choices=choices,
             )
             steps.append(Step(spec))
     return steps

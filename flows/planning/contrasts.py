@@ -13,13 +13,14 @@ ORDER = ("both", "anchors", "head", "random", "none")  # of targets: the rest of
 Contrast = tuple[str, str, str]
 
 
-def contrasts(specs: Sequence[MethodSpec]) -> list[Contrast]:
+def contrasts(specs: Sequence[MethodSpec], *, choices: bool = False) -> list[Contrast]:
     """Return (question, method, reference) by the methods' names in tables.
 
-    `rival`: every method against our `reference`, if there is one.
+    `rival`: every method against our `reference`, if there is one; where rows have options of their own (`choices`),
+    which our calibrator does not serve, every scoring against the first of the card.
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """
-    ours = reference(specs)
+    ours = next(iter(specs), None) if choices else reference(specs)
     questions = [(BASELINE, spec.name, ours.name) for spec in specs if ours and spec is not ours]
     variants: dict[str, dict[str, str]] = {}
     for spec in specs:

@@ -146,11 +146,6 @@ def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:
             f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and dataset"
             f" {dataset.name!r} has numbers: set champion: false"
         )
-    if experiment.champion and dataset.label_kind == "multi":
-        raise CardError(
-            f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and those of dataset"
-            f" {dataset.name!r} have any number: set champion: false"
-        )
     if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
         return ["validation", "test"]
     if experiment.champion:

@@ -284,7 +284,7 @@ def _pair(
             method=spec.registered,
             shots=shots,
             control=spec.is_control,
-            servable=info.family == "states" and not (spec.demonstrations or spec.scoring),
+            servable=info.family == "states" and not (spec.demonstrations or dataset.choices),
             examples=examples,
             predictions=predictions,
             metrics=Step(MetricsSpec.model_validate(where)),

@@ -31,7 +31,7 @@ def hub_card(home: Home, run: Run) -> str:
     if not best:
         raise BadInput(
             f"run {run.key[:12]} of {run.experiment} has no fit that could be a champion: they are chosen by validation"
-            " data, among states of prompts without demonstrations, controls aside"
+            " data, among states and exact scores of prompts without demonstrations, controls aside"
         )
     scores = {row["key"]: row for row in reads.run_scores(home, run.key)}
     champions = [dict(scores[row["key"]]) for row in best]

@@ -65,7 +65,7 @@ def results_of(home: Home, run: Run) -> list[Results]:
     ours = reference(specs)
     wins = reads.run_wins(home, run.key, ours.name) if ours else []
     tables = [scores, *(read(home, run.key) for read in others), wins, reads.run_method_costs(home, run.key)]
-    tables.append(reads.latest_studies(home))
+    tables += [reads.latest_studies(home), reads.run_word_gaps(home, run.key)]
     models = sorted({row["model"] for row in tables[0]})
     return [Results(model, specs, *([row for row in t if row["model"] == model] for t in tables)) for model in models]
 

@@ -1,7 +1,7 @@
 """The results of one model in a run, which the sections of a report are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flows.planning.experiment import MethodSpec
@@ -22,6 +22,7 @@ class Results:
     wins: list[Row]
     costs: list[Row]
     studies: list[Row]
+    word_gaps: list[Row] = field(default_factory=list)
 
     @property
     def datasets(self) -> list[str]:

@@ -91,13 +91,27 @@ def baselines(results: Results) -> Tables:
         worse, better = sum(value < 0 for value in significant), sum(value > 0 for value in significant)
         return f"{fmean(row['difference'] for row in rows):+.3f} ({worse}, {better})"
 
-    rows = [row for row in results.contrasts if row["question"] == "rival"]
+    rows = [row for row in results.contrasts if row["question"] == "rival" and row["metric"] == "macro_f1"]
     ours = rows[0]["reference"] if rows else ""
     note = (
         f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
         " significantly lower and higher: paired bootstrap over examples and seeds, 5 % after Holm's correction."
     )
     return by_shots(results, "Compared with the reference", note, rows, None, cell)
+
+
+def scorings(results: Results) -> Tables:
+    """Tabulate the differences of scorings of options from the first of the card."""
+    rows = [row for row in results.contrasts if row["question"] == "rival" and row["metric"] == "accuracy"]
+    lines = [
+        [row["dataset"], f"`{row['method']}`", f"`{row['reference']}`", format_difference(row), f"{row['p_holm']:.3f}"]
+        for row in rows
+    ]
+    note = (
+        "Accuracy of choices minus that of the first scoring of the card: paired bootstrap over rows, with p after"
+        " Holm's correction over the scorings of a data set."
+    )
+    return section("Scorings of options", note, ["", "scoring", "minus", "difference [95 %]", "p"], lines)
 
 
 def wins(results: Results) -> Tables:
@@ -131,6 +145,22 @@ def vocabulary(results: Results) -> Tables:
     ]
     note = "Macro-F1 of a method minus that of its variant with other vectors in place of the anchors, by shots."
     return section("Gain over random anchors", note, ["", "method", "minus", *shots], rows)
+
+
+def word_gaps(results: Results) -> Tables:
+    """Tabulate exact and approximate scores of label words of several tokens, where they were diagnosed."""
+    by_score: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in results.word_gaps:
+        where = row["subject"].removeprefix("words."), row["states"] or ""
+        by_score.setdefault((row["dataset"], *where), {})[row["figure"]] = row["value"]
+    names = ("accuracy", "macro_f1", "spearman", "top1")
+    lines = [[*key, *(f"{figures[name]:.3f}" for name in names)] for key, figures in by_score.items()]
+    note = (
+        "Zero-shot on validation rows by exact scores, and by head rows or anchors of a word's first token or the mean"
+        " over all; rank correlation with the exact scores over the classes, and share of rows with the same class."
+    )
+    heads = ["", "scores", "states", "accuracy", "macro-F1", "rank correlation", "same class"]
+    return section("Label words of several tokens", note, heads, lines)
 
 
 def calibration(results: Results) -> Tables:
@@ -194,8 +224,10 @@ SECTIONS = (
     means,
     average_ranks,
     baselines,
+    scorings,
     wins,
     vocabulary,
+    word_gaps,
     calibration,
     costs,
     sensitivity,

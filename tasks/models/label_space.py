@@ -1,5 +1,6 @@
 """Stored anchors and head rows to the space that methods compare states in."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -12,7 +13,7 @@ from tasks.models.extensions import method_name
 from tasks.models.loaded import label_ids
 from tasks.steps.facts import AnchorsFacts, WordScoresFacts, facts_of
 from tasks.steps.kinds import spec_of
-from tasks.steps.specs import WordScoresFitSpec, WordScoresSpec
+from tasks.steps.specs import LabelWords, WordScoresFitSpec, WordScoresSpec
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.label_space import LabelSpace, Vocabulary
 from vocabsem.methods.registry import method_info
@@ -58,10 +59,22 @@ def word_space(home: Home, spec: WordScoresFitSpec) -> LabelSpace:
     if scored.options:
         less = method_info(method_name(home, spec.method)).background == "content_free"
         return choice_space(scored.options, spec.scoring, content_free=scored.content_free, less_content_free=less)
-    tokens = facts_of(manifest, WordScoresFacts).words
-    numbers = iter(range(len(tokens)))
-    words = [list(islice(numbers, 1 if isinstance(mine, str) else len(mine))) for mine in spec.words]
-    return score_space(list(map(len, tokens)), words, per_token=spec.scoring == "exact_mean")
+    return _space_of_words(facts_of(manifest, WordScoresFacts), spec.words, per_token=spec.scoring == "exact_mean")
+
+
+def score_words_space(
+    home: Home, model: str, dataset: str, split: str, key: str, words: Sequence[LabelWords], *, per_token: bool
+) -> LabelSpace:
+    """The space of stored scores of words, which are in class order, several of a class as a tuple."""
+    manifest = Lake(home).partition(WordScoresSpec.kind, key, model=model, dataset=dataset, split=split).manifest()
+    assert manifest is not None
+    return _space_of_words(facts_of(manifest, WordScoresFacts), words, per_token=per_token)
+
+
+def _space_of_words(facts: WordScoresFacts, words: Sequence[LabelWords], *, per_token: bool) -> LabelSpace:
+    numbers = iter(range(len(facts.words)))
+    of_classes = [list(islice(numbers, 1 if isinstance(mine, str) else len(mine))) for mine in words]
+    return score_space(list(map(len, facts.words)), of_classes, per_token=per_token)
 
 
 @lru_cache(maxsize=32)

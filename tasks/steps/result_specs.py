@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Key, ModelDatasetSpec, Spec, numbered
-from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec
+from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec, WordScoresSpec
 from vocabsem.label_kinds import LabelKind
 from warehouse.roles import Role, keys_of
 
@@ -43,6 +45,8 @@ class ComparisonsSpec(ModelDatasetSpec):
     """What is compared, by the methods' names in tables."""
     contrasts: tuple[Contrast, ...]
     """Which with which."""
+    choices: bool = False
+    """Whether the classes are places of options, which are compared by accuracy."""
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -61,10 +65,12 @@ class DiagnosticsSpec(ModelDatasetSpec):
 
     kind: ClassVar[str] = "diagnostics"
     version: ClassVar[int] = 2
-    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states", "anchors", "word_scores"})
 
     states: dict[str, Key]
     """By the prompts that they are of."""
+    word_scores: dict[str, Key] = Field(default_factory=dict)
+    """The same of exact scores, where label words may have several tokens."""
     anchors: dict[str, Key]
     """By their gauge."""
     words: tuple[LabelWords, ...]
@@ -74,12 +80,12 @@ class DiagnosticsSpec(ModelDatasetSpec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        states = {str(Role(StatesSpec.kind, split)): key for split, key in self.states.items()}
-        return states | {str(Role(AnchorsSpec.kind, gauge)): key for gauge, key in self.anchors.items()}
+        each = {StatesSpec.kind: self.states, WordScoresSpec.kind: self.word_scores, AnchorsSpec.kind: self.anchors}
+        return {str(Role(kind, which)): key for kind, keys in each.items() for which, key in keys.items()}
 
     @classmethod
     def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, AnchorsSpec.kind)}
+        return {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, WordScoresSpec.kind, AnchorsSpec.kind)}
 
 
 class RunSpec(Spec):

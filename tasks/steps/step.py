@@ -98,7 +98,8 @@ class PlannedFit:
     control: bool
     """Whether it is reported and never registered as champion."""
     servable: bool
-    """Whether it can classify new texts by itself: fitted on states, without demonstrations."""
+    """Whether it can classify new texts by itself: fitted on states or exact scores of label words, of prompts without
+    demonstrations."""
     examples: Step[ExamplesSpec]
     predictions: Step[FitSpec]
     metrics: Step[MetricsSpec]

@@ -20,6 +20,7 @@ from vocabsem.installation import PACKAGE, SHIPPED
 from vocabsem.methods.extensions import requirement
 from vocabsem.models.checkpoints import model_digest
 from vocabsem.runtime.third_party import muted
+from vocabsem.text_models.text_classifier import answer_column
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ REQUIREMENTS = (
 def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any], calibrator: Path) -> Iterator[Path]:
     """Yield a folder with all that a classifier of texts needs besides the language model; removed after the block.
 
-    settings: layers, pooling, dtype, max_tokens, max_chunks, prepend_bos and shard_rows of the states it was fitted on.
+    settings: layers, pooling, dtype, max_tokens, max_chunks, prepend_bos and shard_rows of the states it was fitted on;
+    of exact scores `words`, the tokens of each label word, in place of layers and pooling.
     """
     home.cache.mkdir(parents=True, exist_ok=True)
     config = {
@@ -48,6 +50,7 @@ def packaged_classifier(home: Home, fit: PlannedFit, settings: Mapping[str, Any]
         "template": prompt_template(fit.dataset.template, fit.model.family),
         "fields": list(fit.dataset.fields),
         "labels": fit.dataset.label_names,
+        "label_kind": fit.dataset.label_kind,
         "settings": dict(settings),
         "method": fit.name,
         "requirement": requirement(fit.predictions.spec.method.name),
@@ -74,14 +77,17 @@ def log_classifier(
     import mlflow
     import pandas as pd
     from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
 
     requirements = [f"{package}=={version_of(package).partition('+')[0]}" for package in REQUIREMENTS]
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
+    one_or_several = Array(DataType.string) if dataset.label_kind == "multi" else DataType.string
+    answer = ColSpec(one_or_several, answer_column({"label_kind": dataset.label_kind}))
     signature = ModelSignature(
         Schema([ColSpec("string", name) for name in dataset.fields]),
-        Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in dataset.label_names)]),
+        Schema([answer, *(ColSpec("double", name) for name in dataset.label_names)]),
         ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
 

@@ -1,4 +1,4 @@
-"""The classifier that MLflow stores with a champion: text in, label and probabilities out.
+"""The classifier that MLflow stores with a champion: text in, label or labels and probabilities out.
 
 MLflow copies this file beside the weights and runs it when the model is loaded, so it imports nothing of this
 project but `vocabsem`, which is copied too.
@@ -32,19 +32,19 @@ class TextClassifierModel(PythonModel):
     ) -> pd.DataFrame:
         """Classify N texts, with a column for each field of the template, to a frame of N rows.
 
-        Columns: `label`, and under each class's name its probability. Other columns than the fields are ignored.
+        Columns: `label`, or `labels`, a list, where a text has any number of them, and under each class's name its
+        probability. Other columns than the fields are ignored.
         params: `truncate`, whether a text over the limit of the experiment loses its end (the default) or is refused.
         Raises MlflowException, which a server answers with 400, for a missing or empty text.
         """
-        labels = self.classifier.labels
         try:
             records: Any = model_input[self.classifier.fields].to_dict("records")
             truncate = (params or {}).get("truncate", True)
             probabilities = self.classifier.predict_proba(records, list(model_input.index), truncate=truncate)
         except DataError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        frame = pd.DataFrame(probabilities, columns=labels)
-        frame.insert(0, "label", [labels[index] for index in probabilities.argmax(axis=1)])
+        frame = pd.DataFrame(probabilities, columns=self.classifier.labels)
+        frame.insert(0, self.classifier.answer, self.classifier.decide(probabilities))
         return frame
 
 

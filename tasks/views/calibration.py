@@ -11,13 +11,15 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tasks.steps.facts import FitFacts, StatesFacts, facts_of
 from tasks.steps.step import PlannedFit
+from tasks.views.random_models import TOKENS, layer_weights, random_model
 from vocabsem.cards.schema import ModelCard
+from vocabsem.families.names import ModelFamily
 from vocabsem.methods.registry import method_info
 from vocabsem.runtime.devices import has_nvidia, processor_flags
 from warehouse.home import Home
@@ -25,12 +27,9 @@ from warehouse.lake import atomic
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
 
-if TYPE_CHECKING:
-    from vocabsem.models.language_model import LanguageModel
-
 BUDGET_SECONDS = 10.0  # of all that is timed for one plan; what would come after is not known
 VERSION = 1  # raise it when something else is timed
-LAYERS, MAX_WIDTH, TOKENS = 2, 1024, 2048  # of the model that is timed
+MAX_WIDTH = 1024  # of the model that is timed
 PROMPT_TOKENS, MOST_PROMPTS, ENOUGH_SECONDS = 40, 2048, 0.5  # the number of prompts grows until they take that long
 LABELED, UNLABELED, CLASSES = 64, 256, 4  # of the fits that are timed
 SCORED_ROWS, SCORED_SEEDS = 300, 3
@@ -67,13 +66,14 @@ class Calibration:
         """Return the seconds that extraction takes for a token of a model; None beyond the budget."""
         if rate := self._stored_rate(model.name, dtype):
             return Cost(1 / rate, measured=True)
-        width = min(model.hidden_size, MAX_WIDTH)
+        width, of_family = min(model.hidden_size, MAX_WIDTH), layer_weights(model.family)
         inside = max(1, model.parameters - model.vocabulary_size * model.hidden_size)
-        inner = max(64, (inside / model.layers / model.hidden_size - 4 * model.hidden_size) / 3)
+        inner = max(64, of_family.inner(inside / model.layers, model.hidden_size))
         narrowed = round(inner * width / model.hidden_size)
-        name = f"token {width} {narrowed} {dtype} {device}"
-        seconds = self._timed(name, lambda: time_tokens(width, narrowed, dtype, device))
-        weights = LAYERS * (4 * width**2 + 3 * width * narrowed)
+        kind = "" if model.family == "causal" else f"{model.family} "
+        name = f"token {kind}{width} {narrowed} {dtype} {device}"
+        seconds = self._timed(name, lambda: time_tokens(width, narrowed, dtype, device, model.family))
+        weights = of_family.weights(width, narrowed)
         return None if seconds is None else Cost(seconds * inside / weights, measured=False)
 
     def fit(self, fit: PlannedFit, method: str, labeled: int, unlabeled: int, layers: int = 1) -> Cost | None:
@@ -179,53 +179,24 @@ def _fit_name(method: str, params: Mapping[str, Any]) -> str:
     return json.dumps([method, {key: value for key, value in sorted(params.items()) if key != "targets"}])
 
 
-def time_tokens(width: int, inner: int, dtype: str, device: str) -> float:
-    """Return the seconds that extraction takes for a token, of a model of LAYERS layers and random weights."""
+def time_tokens(width: int, inner: int, dtype: str, device: str, family: ModelFamily = "causal") -> float:
+    """Return the seconds that extraction takes for a token, of a small model of the family with random weights."""
     from vocabsem.runtime.devices import resolve_device
     from vocabsem.states.extraction import extract
 
-    model = _random_model(width, inner, dtype, resolve_device(device))
+    model = random_model(family, width, inner, dtype, resolve_device(device))
     generator = np.random.default_rng(0)
     lengths = generator.integers(PROMPT_TOKENS // 2, 3 * PROMPT_TOKENS // 2, MOST_PROMPTS)
     prompts = [generator.integers(TOKENS, size=length).tolist() for length in lengths]
     count, took = 8, 0.0
-    extract(model, prompts[:2], [LAYERS])  # the first call makes threads and buffers
+    extract(model, prompts[:2], [model.layers])  # the first call makes threads and buffers
     while True:
         began = time.perf_counter()
-        extract(model, prompts[:count], [LAYERS])
+        extract(model, prompts[:count], [model.layers])
         took = time.perf_counter() - began
         if took > ENOUGH_SECONDS or count == MOST_PROMPTS:
             return float(took / lengths[:count].sum())
         count *= 4
-
-
-def _random_model(width: int, inner: int, dtype: str, device: str) -> "LanguageModel":
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from vocabsem.models.language_model import LanguageModel
-    from vocabsem.runtime.cpu_attention import use_fast_attention
-
-    heads = max(1, width // 64)
-    width_of_head = width // heads // 2 * 2
-    config = LlamaConfig(
-        vocab_size=TOKENS,
-        hidden_size=width,
-        intermediate_size=inner,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
-        head_dim=width_of_head,
-        tie_word_embeddings=True,
-    )
-    with torch.device(device):
-        network: Any = LlamaForCausalLM._from_config(config, dtype=getattr(torch, dtype))
-    network = network.eval().requires_grad_(False)
-    if device == "cpu":
-        use_fast_attention(network)
-    tokenizer: Any = None
-    kind: Any = dtype
-    return LanguageModel("random weights", "", network, tokenizer, kind)
 
 
 def time_fit(

@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.steps.facts import AnchorsFacts, RunFacts, StatesFacts, facts_of
+from tasks.steps.label_columns import SEVERAL
 from tasks.steps.spec import Spec
 from tasks.steps.specs import ExamplesSpec, FitSpec, PromptSpec, StatesSpec
 from tasks.views.recorded_run import RecordedPartition, RecordedRun, Row
-from vocabsem.errors import BadInput
+from vocabsem.errors import BadInput, DataError
 from vocabsem.evaluation.metrics import EPSILON, evaluate
 from vocabsem.prompts.truncation import MASK
 
@@ -97,13 +98,18 @@ def _tasks(run: RecordedRun, fit: RecordedPartition, split: str) -> Iterator[tup
     spec = run.fit_spec(fit)
     words = spec.model_dump(mode="json")["words"]
     table = run.examples(where["dataset"], ["id", "split", "label", "fields"])
+    if SEVERAL in table.column_names:
+        raise DataError(
+            f"texts of dataset {where['dataset']!r} have any number of labels, and such a file gives each one: name"
+            " another with --dataset"
+        )
     table = table.filter(pc.equal(table["split"], split))
     labels = table["label"].to_numpy()
     (examples,) = (row for row in run.of_kind("examples") if row.what == where["dataset"])
     card = ExamplesSpec.parse(examples.payload).card
     names = [label["name"] for label in card["labels"]] if "choices" in card else []
     metrics = _metrics(names)
-    for seed, probabilities in run.probabilities(fit, split, table["id"].to_pylist()):
+    for seed, probabilities, _ in run.probabilities(fit, split, table["id"].to_pylist()):
         task = re.sub(r"\W", "_", f"{where['dataset']}_{where['method']}_{where['shots']}_shots_seed_{seed}")
         states = run.states_of(fit, split, seed)
         template = _template(StatesSpec.parse(states.payload) if states else spec, table)

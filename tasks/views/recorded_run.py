@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.steps.kinds import spec_of
-from tasks.steps.label_columns import has_classes
+from tasks.steps.label_columns import FORMS, NUMBER, column_names, read_labels, stored_names
 from tasks.steps.result_specs import MetricsSpec, RunSpec
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
@@ -23,7 +23,17 @@ from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 
 Row = dict[str, Any]
-Predictions = tuple[int, NDArray[np.float32]]  # a seed, and its probabilities (N, C)
+_, PREDICTED, _ = FORMS["predicted"]
+
+
+class Predictions(NamedTuple):
+    """What one seed answers to the N rows of a split."""
+
+    seed: int
+    probabilities: NDArray[np.float32]
+    """(N, C)."""
+    predicted: NDArray[np.bool_] | None
+    """(N, L), of any number of labels: whether each is predicted; None where a text has one."""
 
 
 @dataclass(frozen=True)
@@ -101,29 +111,29 @@ class RecordedRun:
         return rows
 
     def examples(self, dataset: str, columns: list[str]) -> pa.Table:
-        """Return columns of the examples of a data set, those of all splits.
+        """Return columns of the examples of a data set, those of all splits: of any number of labels `labels`.
 
-        Raises DataError where its texts do not have one class each.
+        Raises DataError where its texts have numbers.
         """
         (row,) = (row for row in self.of_kind("examples") if row.what == dataset)
         partition = Lake(self.home).partition("examples", row.key, dataset=dataset)
-        if not has_classes(partition):
+        if NUMBER in column_names(partition):
             raise DataError(
-                f"texts of dataset {dataset!r} have no one class each, and such a file gives each one: run the"
-                " experiment without it"
+                f"texts of dataset {dataset!r} have numbers, and such a file gives each its labels: run the experiment"
+                " without it"
             )
-        return partition.table(columns)
+        return partition.table(stored_names(partition, columns))
 
     def probabilities(self, fit: RecordedPartition, split: str, ids: list[str]) -> Iterator[Predictions]:
         """Yield the predictions of each seed, the rows in the order of `ids`."""
-        columns = ["id", "split", "seed", "probabilities"]
         partition = Lake(self.home).partition("predictions", self.predictions_of(fit).key, **self.where(fit))
+        several = PREDICTED in column_names(partition)
+        columns = ["id", "split", "seed", *([PREDICTED] if several else []), "probabilities"]
         table = partition.table(columns)
         table = table.filter(pc.equal(table["split"], split))
         position = {name: index for index, name in enumerate(ids)}
         for seed in pc.unique(table["seed"]).to_pylist():
             part = table.filter(pc.equal(table["seed"], seed))
+            rows = np.argsort([position[name] for name in part["id"].to_pylist()])
             values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
-            ordered = np.empty_like(values)
-            ordered[[position[name] for name in part["id"].to_pylist()]] = values
-            yield seed, ordered
+            yield Predictions(seed, values[rows], read_labels(part, "predicted")[rows] if several else None)

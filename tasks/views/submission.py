@@ -8,17 +8,19 @@ from contextlib import closing
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.steps.facts import AnchorsFacts, ExamplesFacts, FitFacts, RunFacts, facts_of
-from tasks.steps.result_specs import RunSpec
+from tasks.steps.label_columns import read_labels
+from tasks.steps.result_specs import MetricsSpec, RunSpec
 from tasks.steps.specs import AnchorsSpec
 from tasks.views.recorded_run import RecordedPartition, RecordedRun, Row
 from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.datasets.example_hashes import example_hash, split_hash
 from vocabsem.errors import BadInput
-from vocabsem.evaluation.metrics import METRICS
+from vocabsem.evaluation.kind_metrics import metric_names
 from vocabsem.evaluation.protocol import card_deviations, example_deviations, protocol_of
 from warehouse.home import Home
 from warehouse.lake.atomic import replaced
@@ -99,6 +101,8 @@ def _dataset(run: RecordedRun, row: RecordedPartition) -> Row:
     facts = facts_of(row, ExamplesFacts)
     table = run.examples(row.what, ["id", "split", "label", "label_name", "fields"])
     hashes, test = split_hashes(table), table.filter(pc.equal(table["split"], "test"))
+    labels = read_labels(test)
+    several = labels.ndim == 2
     return {
         "name": row.what,
         "examples": row.key,
@@ -107,14 +111,16 @@ def _dataset(run: RecordedRun, row: RecordedPartition) -> Row:
         "classes": [each.name for each in sorted(facts.classes, key=lambda each: each.label)],
         "splits": {split: {"rows": len(each), "hash": split_hash(each)} for split, each in hashes.items()},
         "hashes": hashes["test"],
-        "labels": test["label"].to_pylist(),
+        "labels": [] if several else labels.tolist(),
+        **({"label_sets": [np.flatnonzero(each).tolist() for each in labels]} if several else {}),
         "ids": test["id"].to_pylist(),
     }
 
 
 def _fit(run: RecordedRun, fit: RecordedPartition, datasets: Mapping[str, Row]) -> Row:
     where, unlabeled = run.where(fit), facts_of(run.record, RunFacts).unlabeled
-    stated = [row for row in run.metrics(fit) if row["split"] == "test" and row["metric"] in METRICS]
+    names = metric_names(MetricsSpec.parse(fit.payload).label_kind)
+    stated = [row for row in run.metrics(fit) if row["split"] == "test" and row["metric"] in names]
     means = {row["metric"]: row for row in stated if row["seed"] is None}
     seconds = {seed.seed: seed.fit_seconds for seed in facts_of(run.predictions_of(fit), FitFacts).seeds}
     return {
@@ -132,8 +138,9 @@ def _fit(run: RecordedRun, fit: RecordedPartition, datasets: Mapping[str, Row]) 
                 "metrics": {row["metric"]: row["value"] for row in stated if row["seed"] == seed},
                 "fit_seconds": seconds.get(seed),
                 "probabilities": b64encode(probabilities.astype("<f4").tobytes()).decode(),
+                **({} if sets is None else {"predicted": b64encode(np.packbits(sets).tobytes()).decode()}),
             }
-            for seed, probabilities in run.probabilities(fit, "test", datasets[where["dataset"]]["ids"])
+            for seed, probabilities, sets in run.probabilities(fit, "test", datasets[where["dataset"]]["ids"])
         ],
     }
 
@@ -142,7 +149,7 @@ def _check_size(run: RecordedRun, datasets: Mapping[str, Row]) -> None:
     size = 0
     for fit in run.fits:
         dataset, seeds = datasets[run.where(fit)["dataset"]], run.fit_spec(fit).seeds
-        size += len(seeds) * len(dataset["labels"]) * len(dataset["classes"]) * 4 * 4 // 3  # float32, in Base64
+        size += len(seeds) * len(dataset["ids"]) * len(dataset["classes"]) * 4 * 4 // 3  # float32, in Base64
     if size > LARGEST:
         raise BadInput(
             f"the predictions of this run take {size >> 20} MiB, a submission holds {LARGEST >> 20}: run and submit"

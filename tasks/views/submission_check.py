@@ -1,6 +1,5 @@
 """What a submission states against what its predictions, payloads and hashes give."""
 
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tasks.views.submission import protocol_claim
+from tasks.views.submission_answers import indicator, read_answers
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
 from vocabsem.datasets.example_hashes import split_hash
 from vocabsem.errors import DataError
-from vocabsem.evaluation.metrics import METRICS, mean_and_std
+from vocabsem.evaluation.kind_metrics import metric_names
+from vocabsem.evaluation.metrics import mean_and_std
 from vocabsem.evaluation.resampling import resample
 from warehouse.errors import InvalidName
 from warehouse.lake.keys import partition_key
@@ -46,7 +47,7 @@ def mismatches(read: ReadSubmission) -> Iterator[Mismatch]:
     yield from _protocol(read)
     for fit in submission.fits:
         yield from _identity(submission, fit)
-        yield from _metrics(fit, datasets.get(fit.dataset))
+        yield from _metrics(submission, fit, datasets.get(fit.dataset))
 
 
 def _whole(read: ReadSubmission) -> Iterator[Mismatch]:
@@ -102,8 +103,8 @@ def _dataset(dataset: DatasetIdentity) -> Iterator[Mismatch]:
     made = (len(dataset.hashes), split_hash(dataset.hashes))
     if stated != made:
         yield Mismatch(f"test examples of {dataset.name}", f"{stated[0]}, {stated[1]}", f"{made[0]}, {made[1]}")
-    if len(dataset.labels) != len(dataset.hashes):
-        yield Mismatch(f"labels of {dataset.name}", len(dataset.labels), f"{len(dataset.hashes)} examples")
+    if (labeled := len(dataset.labels) + len(dataset.label_sets or ())) != len(dataset.hashes):
+        yield Mismatch(f"labels of {dataset.name}", labeled, f"{len(dataset.hashes)} examples")
 
 
 def _protocol(read: ReadSubmission) -> Iterator[Mismatch]:
@@ -138,27 +139,31 @@ def _identity(submission: Submission, fit: Fit) -> Iterator[Mismatch]:
         yield Mismatch(f"{fit.title}: control", fit.control, control)
 
 
-def _metrics(fit: Fit, dataset: DatasetIdentity | None) -> Iterator[Mismatch]:
+def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) -> Iterator[Mismatch]:
     """Yield metrics of the seeds, their means, deviations and intervals that the predictions do not give."""
     if dataset is None:
         yield Mismatch(f"{fit.title}: data set", fit.dataset, "missing")
         return
+    payload = submission.partitions.get(fit.key)
+    kind = payload.label_kind if payload else "nominal"
+    names = metric_names(kind)
     try:
-        stack = np.stack([_probabilities(unit.probabilities, dataset) for unit in fit.seeds])
-        samples = resample(dataset.labels, stack)
+        answers = np.stack([read_answers(unit, dataset, several=kind == "multi") for unit in fit.seeds])
+        labels = indicator(dataset) if kind == "multi" else dataset.labels
+        samples = resample(labels, answers, metrics=names, by_class=kind != "choice")
     except DataError as error:
-        yield Mismatch(f"{fit.title}: probabilities", f"of {len(dataset.labels)} examples", error)
+        yield Mismatch(f"{fit.title}: probabilities", f"of {len(dataset.hashes)} examples", error)
         return
     for index, unit in enumerate(fit.seeds):
         made = {name: float(sample.values[index]) for name, sample in samples.items()}
         yield from _compared(f"{fit.title}, seed {unit.seed}", unit.metrics, made)
-    for name in METRICS:
+    for name in names:
         stated = fit.metrics.get(name)
         mean, std = mean_and_std([float(value) for value in samples[name].values])
         low, high = samples[name].interval()
         of = {"value": mean, "low": low, "high": high, "std": std}
         yield from _compared(f"{fit.title}: {name}", stated.model_dump() if stated else {}, of)
-    for name in fit.metrics.keys() - METRICS.keys():
+    for name in fit.metrics.keys() - set(names):
         yield Mismatch(f"{fit.title}: {name}", fit.metrics[name].value, NONE)
 
 
@@ -167,12 +172,3 @@ def _compared(where: str, stated: Mapping[str, float], made: Mapping[str, float]
         one, other = stated.get(name), made.get(name)
         if one is None or other is None or abs(one - other) > TOLERANCE:
             yield Mismatch(f"{where}: {name}", NONE if one is None else one, NONE if other is None else other)
-
-
-def _probabilities(text: str, dataset: DatasetIdentity) -> np.ndarray:
-    """Return (N, C). Raises DataError for a text of another length, or none of Base64."""
-    shape = len(dataset.hashes), len(dataset.classes)
-    try:
-        return np.frombuffer(b64decode(text, validate=True), "<f4").reshape(shape)
-    except ValueError as error:
-        raise DataError(f"no Base64 of {shape[0]} × {shape[1]} numbers of 32 bits ({error})") from None

@@ -9,6 +9,7 @@ from tasks.views.submission_schema import DatasetIdentity, Submission
 from vocabsem.cards.loader import load_card
 from vocabsem.datasets.example_hashes import example_hash, split_hash
 from vocabsem.datasets.examples import read_examples
+from vocabsem.datasets.label_values import label_text
 from vocabsem.errors import VocabsemError
 from vocabsem.sources import fetching
 from warehouse.errors import WarehouseError
@@ -79,6 +80,6 @@ def _from_card(
     limits = {str(split): limit for split, limit in ((payload and payload.limits) or {}).items()}
     examples = read_examples(card, files, limits=limits, cache=home.cache / "datasets")
     hashes: Hashes = {}
-    for split, label, fields in zip(examples.split, examples.labels.tolist(), examples.fields, strict=True):
-        hashes.setdefault(split, []).append(example_hash(fields, card.label_names[label]))
+    for split, label, fields in zip(examples.split, examples.labels, examples.fields, strict=True):
+        hashes.setdefault(split, []).append(example_hash(fields, label_text(card.label_names, label)))
     return hashes, "those of the card here"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vocabsem.errors import BadInput
+from vocabsem.label_kinds import LabelKind
 
 FORMAT = "vocabsem-submission"
 VERSION = 1
@@ -69,6 +70,9 @@ class DatasetIdentity(Part):
     splits: dict[SplitName, SplitIdentity]
     hashes: Annotated[list[Hash], Field(min_length=1, max_length=MOST_EXAMPLES)]
     labels: list[Annotated[int, Field(ge=0)]]
+    """Of each example its class; none where examples have any number of labels."""
+    label_sets: list[list[Annotated[int, Field(ge=0)]]] | None = None
+    """Of each example the labels that it has; None where each has one."""
 
 
 class Mean(Part):
@@ -89,6 +93,8 @@ class Unit(Part):
     """Stated; nothing in the file verifies it."""
     probabilities: str
     """(N, C), float32, little-endian, row after row, in Base64."""
+    predicted: str | None = None
+    """Of any number of labels: (N, L), a bit whether each is predicted, row after row, highest bit first, in Base64."""
 
 
 class Fit(Part):
@@ -129,6 +135,8 @@ class Payload(BaseModel):
     """Of a run."""
     limits: dict[SplitName, Annotated[int, Field(ge=1)] | None] | None = None
     """Most rows of each split, of examples."""
+    label_kind: LabelKind = "nominal"
+    """Of metrics: which there are."""
 
 
 class Submission(Part):

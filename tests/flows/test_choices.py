@@ -28,6 +28,7 @@ from tests.tasks.views.recorded import record, write_cards
 from vocabsem.errors import BadInput, CardError
 from vocabsem.evaluation.comparison import difference
 from warehouse.catalog import reads
+from warehouse.catalog.catalog import query
 from warehouse.catalog.named_queries import run_named_query
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -99,6 +100,24 @@ def test_a_leaderboard_of_choices_alone_is_one_of_accuracy(quiz):
 
 def test_ranks_over_data_sets_are_of_those_with_macro_f1(scored):
     assert not reads.run_ranks(scored.home, scored.run.key), "one data set has no average"
+
+
+def test_scorings_are_compared_with_the_first_by_accuracy_over_rows_at_large(scored):
+    rows = query(scored.home, "from comparisons where dataset = 'quiz'").to_pylist()
+    assert {(row["question"], row["method"], row["reference"]) for row in rows} == {
+        ("rival", "pmi+exact", "zero_shot+exact")
+    }
+    assert {row["metric"] for row in rows} == {"accuracy", "nll", "brier"}
+    (row,) = (row for row in rows if row["metric"] == "accuracy")
+    each = hits(scored, "pmi+exact").astype(float) - hits(scored, "zero_shot+exact")
+    assert row["difference"] == pytest.approx(each.mean())
+    spread = each.std() / len(each) ** 0.5
+    # quantiles of 2,000 resamples, whose figures are multiples of 1/24
+    assert (row["low"], row["high"]) == pytest.approx((each.mean() - 2 * spread, each.mean() + 2 * spread), abs=1 / 12)
+    assert row["p_holm"] == row["p"], "one comparison"
+    assert not query(scored.home, "from comparisons where dataset = 'made'").num_rows
+    section = report(scored.home, "tiny", html=False).partition("## Scorings of options")[2]
+    assert f"| `pmi+exact` | `zero_shot+exact` | {row['difference']:+.2f} [{row['low']:+.2f}" in section
 
 
 def test_what_is_left_out_has_its_reason(scored):

@@ -244,7 +244,7 @@ def test_two_runs_are_compared_by_r2(plan):
 
 
 def test_files_of_classes_are_one_error(plan):
-    with pytest.raises(DataError, match="texts of dataset 'rated' have no one class each"):
+    with pytest.raises(DataError, match="texts of dataset 'rated' have numbers, and such a file gives each its labels"):
         RecordedRun(plan.home, plan.run.key).examples("rated", ["id", "label"])
 
 

@@ -20,6 +20,7 @@ from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import read_states, split_rows
 from tasks.tracking.runs import LOGGED_METRICS
 from tasks.views.array_files import write_arrays
+from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
 from tests.tasks.worlds import TOPICAL, World, compute, dataset_card, fit_of, sentences, write_card
 from vocabsem.errors import BadInput, CardError, DataError
@@ -238,11 +239,24 @@ def test_exported_predictions_have_the_labels_of_their_kind(plan, tmp_path):
         write_arrays(tables[None], tmp_path / "both.npz")
 
 
-def test_files_of_one_label_a_text_are_one_error(plan):
+def test_files_of_one_label_a_text_are_one_error(plan, tmp_path):
     run = RecordedRun(plan.home, plan.run.key)
     with pytest.raises(DataError, match="texts of dataset 'several' have any number of labels, and such a file gives"):
-        run.examples("several", ["id", "label"])
-    assert run.examples("made", ["label"]).num_rows
+        write_harness(run, tmp_path / "several", {"dataset": "several"})
+    assert write_harness(run, tmp_path / "made", {"dataset": "made"})
+
+
+def test_answers_are_put_into_the_order_of_the_given_ids(plan):
+    run = RecordedRun(plan.home, plan.run.key)
+    fit = fit_of(plan, "multi_ridge", 4)
+    (row,) = (row for row in run.fits if row["key"] == fit.metrics.key)
+    stored = rows_of(plan, fit)
+    for seed, of_seed in stored[stored.split == "test"].groupby("seed"):
+        ids = sorted(of_seed.id, reverse=True)
+        (answers,) = (each for each in run.probabilities(row, "test", ids) if each.seed == seed)
+        ordered = of_seed.set_index("id").loc[ids]
+        np.testing.assert_array_equal(answers.probabilities, stacked(ordered.probabilities))
+        np.testing.assert_array_equal(answers.predicted, stacked(ordered.predicted_labels))
 
 
 def test_diagnostics_of_them_are_one_error(tmp_path):
@@ -254,7 +268,6 @@ def test_diagnostics_of_them_are_one_error(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"champion": True}, "asks for a champion, which gives a text one label, and those of dataset 'several' have"),
         (
             {"methods": ["zero_shot"], "datasets": 1},
             r"zero_shot .* serves none of its data sets \(several\): it serves ",

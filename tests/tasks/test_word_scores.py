@@ -90,7 +90,7 @@ def test_fits_read_them_as_the_models_predictions(plan):
         assert isinstance(fit.predictions.spec, WordScoresFitSpec)
         assert spec_of(manifest) == fit.predictions.spec
         assert {name.partition(":")[0] for name in fit.predictions.inputs} == {"word_scores"}
-        assert not fit.servable
+        assert fit.servable
 
 
 def test_a_killed_run_goes_on_behind_its_last_shard(world, tmp_path):

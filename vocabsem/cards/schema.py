@@ -160,9 +160,9 @@ class DatasetCard(Card):
         self._check_choices()
         if self.label_kind == "continuous":
             check_numbers(self.labels, self.local)
-        if "label" in self.label_names:
+        if (answer := "labels" if self.label_kind == "multi" else "label") in self.label_names:
             raise ValueError(
-                "a label has the name 'label', which is that of the column of predictions: give it another name"
+                f"a label has the name {answer!r}, which is that of the column of predictions: give it another name"
             )
         if self.local is not None and len(self.local.values) != self.classes:
             raise ValueError(f"local.values has {len(self.local.values)} values for {self.classes} labels")

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,37 @@ from vocabsem.cards.schema import ModelCard
 from vocabsem.errors import DataError, SourceError
 from vocabsem.methods.base import Method
 from vocabsem.methods.persistence import FIX, from_arrays
-from vocabsem.models.language_model import load_model
+from vocabsem.models.language_model import LanguageModel, load_model
 from vocabsem.prompts.chunking import ChunkedPrompts, encode_chunks
 from vocabsem.prompts.prompting import validate_row
 from vocabsem.states.extraction import extract
+from vocabsem.states.word_scores import score_words
 
-__all__ = ["TextClassifier", "read_classifier"]
+__all__ = ["TextClassifier", "answer_column", "read_classifier"]
 
 AGAIN = "run its experiment again (`vocabsem run CARD`), which fits and registers another"
-SETTINGS = ("dtype", "layers", "max_tokens", "pooling", "prepend_bos", "shard_rows")
+SETTINGS = ("dtype", "max_tokens", "prepend_bos", "shard_rows")
+OF_STATES = ("layers", "pooling")  # settings of classifiers that read states; others have "words", tokens of each
+
+
+def answer_column(config: Mapping[str, Any]) -> Literal["label", "labels"]:
+    """Return what the column of predictions is called.
+
+    Parameters
+    ----------
+    config : mapping
+        Of a classifier; one that an earlier version has stored names no kind of labels and has one a text.
+
+    Returns
+    -------
+    {"label", "labels"}
+
+    Examples
+    --------
+    >>> answer_column({"label_kind": "multi"}), answer_column({})
+    ('labels', 'label')
+    """
+    return "labels" if config.get("label_kind") == "multi" else "label"
 
 
 def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
@@ -59,7 +81,9 @@ def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
         estimator = json.loads(file.metadata()["estimator"])
     source = folder / "method.py"
     try:
-        if lacking := [name for name in SETTINGS if name not in config["settings"]]:
+        settings = config["settings"]
+        needed = [*SETTINGS, *(() if "words" in settings else OF_STATES)]
+        if lacking := sorted(set(needed) - set(settings)):
             raise DataError(f"its settings lack {', '.join(lacking)}")
         card = ModelCard.model_validate(config["model"])
         return config, card, from_arrays(arrays, estimator, source if source.is_file() else None)
@@ -87,6 +111,8 @@ class TextClassifier:
         Of the template.
     labels : list of str
         The names of the C classes.
+    answer : {"label", "labels"}
+        What is predicted of a text: one class, or any number of them.
 
     Raises
     ------
@@ -105,6 +131,7 @@ class TextClassifier:
         self.config, card, self._method = read_classifier(folder)
         self.fields: list[str] = self.config["fields"]
         self.labels: list[str] = self.config["labels"]
+        self.answer = answer_column(self.config)
         self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
         self._card = card
         self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
@@ -153,6 +180,25 @@ class TextClassifier:
                 )
             return self._probabilities(chunked)
 
+    def decide(self, probabilities: NDArray[np.float64]) -> list[str] | list[list[str]]:
+        """Return what is predicted of texts with these probabilities.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (N, C)
+            As `predict_proba` returns them.
+
+        Returns
+        -------
+        list of str, or list of list of str
+            The most probable class of each text; where texts have any number of labels, those whose probability
+            reaches the threshold that the method has learned for them, in the order of `labels`.
+        """
+        if self.answer == "label":
+            return [self.labels[index] for index in probabilities.argmax(axis=1)]
+        reached = probabilities >= self._method.thresholds_
+        return [[self.labels[index] for index in np.flatnonzero(row)] for row in reached]
+
     def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:
         settings = self.config["settings"]
         return encode_chunks(
@@ -175,11 +221,19 @@ class TextClassifier:
         for start in range(0, len(chunked.sizes), settings["shard_rows"]):
             stop = min(start + settings["shard_rows"], len(chunked.sizes))
             shard = chunked.prompts.token_ids[borders[start] : borders[stop]]
-            states = extract(self._model, shard, settings["layers"], pooling=settings["pooling"])
-            parts.append(np.concatenate(list(states.values()), axis=1))  # (prompts of the shard, k·d)
+            parts.append(self._read(shard))
         averaged = chunked.average(np.concatenate(parts))
         columns = averaged[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
         return self._method.predict_proba(columns)
+
+    def _read(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return what the method reads of N prompts: states (N, k·d), or log P(word | prompt) of W words (N, W)."""
+        settings = self.config["settings"]
+        if words := settings.get("words"):
+            assert isinstance(self._model, LanguageModel)  # others are not scored so
+            return score_words(self._model, token_ids, words).astype(np.float32)
+        states = extract(self._model, token_ids, settings["layers"], pooling=settings["pooling"])
+        return np.concatenate(list(states.values()), axis=1)
 
     def _cache(self) -> Path:
         """Return the folder of downloads of the named home; with none named, of the home that made the model."""

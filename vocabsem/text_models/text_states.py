@@ -1,8 +1,7 @@
 """Transform texts to states: a frozen language model as a scikit-learn transformer."""
 
 import os
-import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -18,11 +17,11 @@ from vocabsem.families.encoder import EncoderModel
 from vocabsem.families.head import Head
 from vocabsem.families.templates import prompt_template
 from vocabsem.label_space import LabelSpace, Vocabulary
-from vocabsem.models.language_model import load_model
+from vocabsem.models.language_model import LanguageModel, load_model
 from vocabsem.models.model_draft import find_model_card
 from vocabsem.prompts.chunking import encode_chunks
 from vocabsem.prompts.label_tokens import label_tokens
-from vocabsem.prompts.prompting import encode_prompts, field_names, validate_row, validate_template
+from vocabsem.prompts.prompting import Ids, encode_prompts, field_names, validate_template
 from vocabsem.prompts.texts import is_empty
 from vocabsem.prompts.truncation import MASK
 from vocabsem.runtime.devices import DType, resolve_dtype
@@ -30,11 +29,14 @@ from vocabsem.states.extraction import check_head, extract
 from vocabsem.states.label_encodings import encode_labels
 from vocabsem.states.layers import GivenLayer, resolve_layers
 from vocabsem.states.pooling import check_poolings
+from vocabsem.states.word_scores import score_space, score_words
+from vocabsem.text_models.text_input import text_rows, whole_words
 from vocabsem.vocabulary.anchors import semantic_anchors
 
 __all__ = ["TextStates"]
 
 WordTokens = Literal["single", "first", "mean"]
+Scoring = Literal["exact", "exact_mean"]
 
 
 class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -56,6 +58,9 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         weighted_mean and echo, as `vocabsem.states.pooling` has them.
     word_tokens : {"single", "first", "mean"}
         What stands for a word of several tokens, as in `prompting.label_tokens`.
+    scoring : {"exact", "exact_mean"}, optional
+        Transform texts to log P(word | prompt) of each class's word, whole, in place of states, for methods of the
+        model's own answers; `label_space` then is that of the scores, of exact_mean divided by the word's tokens.
     max_chunks : int
         Most prompts of a text that is too long for one, whose states are averaged.
     dtype : {"auto", "float32", "bfloat16"}
@@ -88,6 +93,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         *,
         layers: Sequence[GivenLayer] = ("last",),
         word_tokens: WordTokens = "single",
+        scoring: Scoring | None = None,
         max_chunks: int = 1,
         dtype: DType = "auto",
         device: str = "auto",
@@ -98,6 +104,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.words = words
         self.layers = layers
         self.word_tokens = word_tokens
+        self.scoring = scoring
         self.max_chunks = max_chunks
         self.dtype = dtype
         self.device = device
@@ -129,7 +136,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Returns
         -------
         ndarray of shape (N, k·d), float32
-            The k layers side by side.
+            The k layers side by side; with `scoring` (N, C), log P(word | prompt) of each class.
 
         Raises
         ------
@@ -137,17 +144,10 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             For settings that a card could not have, input of another form, or an empty text, with its row.
         """
         self._validate()
-        fields = field_names(self.template) - {MASK}
-        rows = [
-            validate_row(
-                {next(iter(fields)): each} if len(fields) == 1 and not isinstance(each, Mapping) else each,
-                fields,
-                number,
-            )
-            for number, each in enumerate(_one_column(X))
-        ]
+        rows = text_rows(X, field_names(self.template) - {MASK})
         model, card = self.language_model, self._card
-        check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
+        if self.scoring is None:
+            check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
         chunked = encode_chunks(
             model.tokenizer,
             prompt_template(self.template, card.family),
@@ -158,6 +158,10 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             special_tokens=card.adds_special_tokens,
             chat=card.conversation,
         )
+        if self.scoring is not None:
+            words = self._whole_words()
+            assert isinstance(model, LanguageModel)
+            return chunked.average(score_words(model, chunked.prompts.token_ids, words).astype(np.float32))
         states = extract(model, chunked.prompts.token_ids, self.layers)
         return chunked.average(np.concatenate(list(states.values()), axis=1))
 
@@ -176,13 +180,19 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Raises
         ------
         DataError
-            Without words, or for words that a card could not have.
+            Without words, for words that a card could not have, or for the whole vocabulary of exact scores.
         LabelWordError
             For words that are not distinct tokens of the model.
         """
         self._validate()
         if not self.words:
             raise DataError("a label space needs label words: give TextStates words={class: word}")
+        if self.scoring is not None:
+            if whole:
+                raise DataError(f"scoring {self.scoring!r} has no vocabulary: leave out whole, or scoring")
+            ids = self._whole_words()
+            own = [[word] for word in range(len(ids))]
+            return score_space(list(map(len, ids)), own, per_token=self.scoring == "exact_mean")
         model, words = self.language_model, list(self.words.values())
         if isinstance(model, EncoderModel):
             return encode_labels(model, words, self._card.max_tokens)
@@ -200,6 +210,11 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         vocabulary = Vocabulary(rows, bias, anchors, tokens)
         return vocabulary.label_space(head.softcap, head.scale, whole=whole)
 
+    def _whole_words(self) -> list[Ids]:
+        if not self.words:
+            raise DataError(f"scoring {self.scoring!r} is of label words: give TextStates words={{class: word}}")
+        return whole_words(self.language_model, self._card, list(self.words.values()))
+
     def _validate(self) -> None:
         """Raise DataError for a setting that a card could not have."""
         try:
@@ -208,8 +223,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             raise DataError(f"the template {self.template!r:.200} {error}") from None
         if not fields - {MASK}:
             raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
-        for name, known in (("word_tokens", WordTokens), ("dtype", DType)):
-            if (value := getattr(self, name)) not in get_args(known):
+        for name, known in (("word_tokens", WordTokens), ("scoring", Scoring), ("dtype", DType)):
+            if (value := getattr(self, name)) not in get_args(known) and (name, value) != ("scoring", None):
                 raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
         if not isinstance(self.max_chunks, int) or self.max_chunks < 1:
             raise DataError(f"max_chunks is {self.max_chunks!r:.200}: give a whole number of 1 or more")
@@ -253,20 +268,6 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         tags.requires_fit = False
         tags.input_tags.string, tags.input_tags.two_d_array = True, False
         return tags
-
-
-def _one_column(X: Any) -> Iterable[Any]:
-    """Return the rows of a list or of one column. Raises DataError for what iterates over names or is a table."""
-    names = (str, bytes, Mapping, Set, *([sys.modules["pandas"].Index] if "pandas" in sys.modules else []))
-    shape: tuple[int, ...] = getattr(X, "shape", (0,))
-    if isinstance(X, names) or not isinstance(X, Iterable):
-        raise DataError(f"{type(X).__name__} {X!r:.200} was given: give a list of texts, or one column of texts")
-    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        raise DataError(
-            f"a {type(X).__name__} of shape {shape} was given: give the one column of texts, or for several fields a"
-            " list of mappings, as frame.to_dict('records')"
-        )
-    return np.asarray(X, dtype=object)[:, 0] if len(shape) == 2 else X
 
 
 @lru_cache(maxsize=1)

@@ -75,6 +75,14 @@ def run_comparisons(home: Home, run: str) -> list[Row]:
     return _rows(home, "run_comparisons", run=run)
 
 
+def run_word_gaps(home: Home, run: str) -> list[Row]:
+    """Return the latest diagnostics of label words of several tokens, of the models and data sets of a run.
+
+    Columns: model, dataset, subject, states, figure, value.
+    """
+    return _rows(home, "run_word_gaps", run=run)
+
+
 def run_sensitivity(home: Home, run: str) -> list[Row]:
     """Return what macro-F1 owes to each choice in a run: the columns of `sensitivity`, run and latest."""
     return _rows(home, "run_sensitivity", run=run)

@@ -75,3 +75,13 @@ def test_any_method_with_a_choice_of_vectors_has_them_compared():
     for method in ("paper_calibrator", "anchor_similarity"):
         specs = [spec(method, label="named", control=True), spec(method, targets="random")]
         assert contrasts(specs) == [("anchors over random", "named", f"{method}+random")]
+
+
+def test_of_choices_every_scoring_is_set_against_the_first_of_the_card():
+    first, *others = specs = [
+        MethodSpec(method=method, scoring=scoring)
+        for method, scoring in (("zero_shot", "exact_mean"), ("zero_shot", "exact"), ("pmi", "exact"))
+    ]
+    assert contrasts(specs, choices=True) == [("rival", each.name, first.name) for each in others]
+    assert contrasts([first], choices=True) == []
+    assert contrasts(specs) == [], "of label words there is our calibrator, or nothing"

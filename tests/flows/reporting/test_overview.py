@@ -5,6 +5,7 @@ import pytest
 from flows.planning.experiment import MethodSpec
 from flows.reporting.html import _overview, _summary
 from flows.reporting.results import Results
+from flows.reporting.sections import scorings, word_gaps
 from flows.reporting.templating import render
 from tests.flows.browser import show, tab
 
@@ -70,3 +71,25 @@ def test_all_of_the_overview_is_seen_beside_the_index(tmp_path):
         show(browser, page, width=1280)
         hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"
         assert browser.js(hidden) == 0
+
+
+def test_exact_and_approximate_words_stand_beside_each_other():
+    figures = {"accuracy": 0.5, "macro_f1": 0.25, "spearman": 1.0, "top1": 0.75}
+    rows = [
+        {"dataset": "mr", "subject": f"words.{subject}", "states": states, "figure": name, "value": value - less}
+        for subject, states, less in (("exact", None, 0), ("anchors.mean", "raw", 0.125))
+        for name, value in figures.items()
+    ]
+    (table,) = word_gaps(Results("tiny", SPECS, [], [], [], [], [], [], [], rows))
+    assert table.rows == [
+        ["mr", "exact", "", "0.500", "0.250", "1.000", "0.750"],
+        ["mr", "anchors.mean", "raw", "0.375", "0.125", "0.875", "0.625"],
+    ]
+    assert word_gaps(results([])) == []
+
+
+def test_scorings_of_options_are_of_accuracy_alone():
+    shared = {"dataset": "quiz", "question": "rival", "method": "pmi+exact", "reference": "zero_shot+exact"}
+    shared |= {"difference": 0.05, "low": -0.01, "high": 0.11, "p_holm": 0.25}
+    (table,) = scorings(results([shared | {"metric": "accuracy"}, shared | {"metric": "macro_f1"}]))
+    assert table.rows == [["quiz", "`pmi+exact`", "`zero_shot+exact`", "+0.05 [-0.01, +0.11]", "0.250"]]

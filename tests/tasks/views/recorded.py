@@ -8,6 +8,7 @@ import yaml
 
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
+from tasks.comparisons import compare
 from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
@@ -28,14 +29,17 @@ MODEL |= {"prepend_bos": False, "parameters": 100, "hidden_size": 4, "vocabulary
 def rows(split, seed=0):
     words = np.random.default_rng([seed, len(split)]).integers(0, 1000, (ROWS[split], 4))
     texts = [" ".join(map(str, each)) for each in words]
-    return [{"text": t, "label": CLASSES[i % 3], "options": [f"{t} {c}" for c in "abc"]} for i, t in enumerate(texts)]
+    return [
+        {"text": t, "label": CLASSES[i % 3], "options": [f"{t} {c}" for c in "abc"], "sets": CLASSES[: i % 4]}
+        for i, t in enumerate(texts)
+    ]
 
 
 def write_rows(folder, split, seed=0):
     (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(split, seed)))
 
 
-def write_cards(folder, datasets=("made",), ordinal=(), choices=(), **experiment):
+def write_cards(folder, datasets=("made",), ordinal=(), choices=(), several=(), **experiment):
     """The cards below the folder. Returns the path of the experiment's."""
     folder.mkdir(exist_ok=True)
     for split in ROWS:
@@ -47,6 +51,7 @@ def write_cards(folder, datasets=("made",), ordinal=(), choices=(), **experiment
         card |= {"label_column": "label", "template": "{text} is", "split": {"validation": 0.2}}
         card |= {"label_kind": "ordinal"} if name in ordinal else {}
         card |= {"label_kind": "choice", "choices": {"columns": "options"}} if name in choices else {}
+        card |= {"label_kind": "multi", "label_column": "sets"} if name in several else {}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))
     (folder / "model.yaml").write_text(yaml.safe_dump(MODEL))
     card = {"name": "tiny", "description": "a tiny world", "models": [str(folder / "model.yaml")]}
@@ -56,12 +61,13 @@ def write_cards(folder, datasets=("made",), ordinal=(), choices=(), **experiment
     return folder / "experiment.yaml"
 
 
-def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), **experiment):
+def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), several=(), **experiment):
     """Publish all that a run leaves. Returns its plan and its key.
 
-    fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn.
+    fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn. Of
+    several labels a text those are predicted whose probability reaches 0.3.
     """
-    card, home = write_cards(folder, datasets, ordinal, choices, **experiment), Home(folder / "home")
+    card, home = write_cards(folder, datasets, ordinal, choices, several, **experiment), Home(folder / "home")
     plan = make_plan(load_experiment(str(card)), home, placeholders=True)
     for pair in plan.pairs:
         build_examples.fn(home, pair.dataset, {split: folder / f"{split}.jsonl" for split in ROWS}, pair.examples)
@@ -79,6 +85,7 @@ def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), **ex
             step.publish(Lake(home), state_table(ids), scores_facts(len(ids)))
         for fit in pair.fits:
             _publish(home, fit, table, fitted or random)
+        compare.fn(home, pair.dataset.name, pair.compared)
     key = record_run.fn(
         home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", ["centroid"], plan.left_out
     )
@@ -96,9 +103,9 @@ def _publish(home, fit, table, fitted):
     for seed in fit.predictions.spec.seeds:
         for split in ("validation", "test"):
             here = [row for row in table if row["split"] == split]
-            labels = np.array([row["label"] for row in here])
-            ids = [row["id"] for row in here]
-            tables.append(prediction_rows(split, seed, ids, labels, fitted(fit, seed, labels)))
+            labels = np.array([row["labels" if "labels" in row else "label"] for row in here])
+            ids, thresholds = [row["id"] for row in here], np.full(3, 0.3) if labels.ndim == 2 else None
+            tables.append(prediction_rows(split, seed, ids, labels, fitted(fit, seed, labels), thresholds))
         facts.append(SeedFacts(seed=seed, fit_seconds=0.25 * (seed + 1)))
     publish_predictions(home, fit.predictions, tables, [], b"weights", facts)
     score.fn(home, fit.dataset.name, [(fit.predictions, fit.metrics)])

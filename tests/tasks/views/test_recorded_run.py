@@ -43,7 +43,9 @@ def test_rows_are_put_into_the_order_of_the_given_ids(recorded):
     table = run.examples("made", ["id", "split"])
     ids = table.filter(pc.equal(table["split"], "test"))["id"].to_pylist()
     for fit in run.fits:
-        straight, turned = (dict(run.probabilities(fit, "test", each)) for each in (ids, ids[::-1]))
+        straight, turned = (
+            {seed: answers for seed, answers, _ in run.probabilities(fit, "test", each)} for each in (ids, ids[::-1])
+        )
         assert list(straight) == list(turned) == list(run.fit_spec(fit).seeds)
         for seed, probabilities in straight.items():
             assert probabilities.shape == (24, 3)

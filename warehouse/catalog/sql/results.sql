@@ -115,8 +115,9 @@ with fitted as (
     select v.*, s.shots_order, s.accuracy, s.accuracy_low, s.accuracy_high, s.macro_f1, s.macro_f1_low, s.macro_f1_high,
         s.r2, s.r2_low, s.r2_high,
         l.which::integer as position,
-        p.key in (
-            select key from lineage where kind = 'predictions' and input_kind = 'states' and which = 'test'
+        coalesce(v.validation_macro_f1, v.validation_r2) is not null and p.key in (
+            select key from lineage
+            where kind = 'predictions' and input_kind in ('states', 'word_scores') and which = 'test'
         ) as servable
     from lake.validated v
     join lake.scores s using (run, model, dataset, method, shots, key)
@@ -153,7 +154,7 @@ comment on column best_by_validation.accuracy is 'Accuracy on test data, mean ov
 comment on column best_by_validation.accuracy_low is 'Lower end of its 95 % interval over examples and seeds.';
 comment on column best_by_validation.accuracy_high is 'Upper end of its 95 % interval over examples and seeds.';
 comment on column best_by_validation.key is 'Key of the metrics partition.';
-comment on column best_by_validation.servable is 'Whether a classifier can be packaged from it: fitted to states of prompts without demonstrations.';
+comment on column best_by_validation.servable is 'Whether a classifier of new texts can be packaged from it: fitted to states or exact scores of label words, of prompts without demonstrations; none of choices.';
 comment on column best_by_validation.rank is 'Rank among the fits of its model and data set; equal macro-F1 goes to the lower NLL, then to more labels, then to the first of the card.';
 comment on column best_by_validation.champion_rank is 'Rank among the servable fits of its data set, over all models: 1 competes with the champion; NULL where it is not servable.';
 

@@ -1,0 +1,9 @@
+-- How far are approximate scores of label words of several tokens from the exact ones?
+-- $dataset = null: data set card with its variant; null is every one
+select model, dataset, subject, states, max(value) filter (figure = 'accuracy') as accuracy,
+    max(value) filter (figure = 'macro_f1') as macro_f1, max(value) filter (figure = 'spearman') as rank_correlation,
+    max(value) filter (figure = 'top1') as same_class
+from diagnostics
+where latest and subject like 'words.%' and dataset = coalesce($dataset, dataset)
+group by all
+order by model, dataset, macro_f1 desc, subject, states;
