@@ -8,4 +8,5 @@ join lineage l on l.kind = 'metrics' and l.key = s.key and l.input_kind = 'predi
 left join lake.validated v on v.run = s.run and v.key = s.key
 left join best_by_validation b on b.run = s.run and b.key = s.key
 where s.run = $run
-order by s.model, s.dataset, b.rank nulls last, lake.merit(s.macro_f1, s.accuracy, s.r2, s.nll, s.shots_order), s.method;
+order by s.model, s.dataset, b.rank nulls last,
+    lake.merit(s.macro_f1, s.accuracy, s.r2, s.nll, s.shots_order), s.method;
