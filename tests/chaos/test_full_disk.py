@@ -11,7 +11,7 @@ from warehouse.errors import NoSpace
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # on a machine that others use
 
 
 @pytest.mark.parametrize("write", [rebuild, update])
