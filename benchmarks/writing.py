@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import Row, Setting, best_of
 from benchmarks.overhead import own_home
-from flows.execution.stages import IN_FLIGHT
+from flows.execution.extraction import IN_FLIGHT
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
 from tasks.examples import build_examples

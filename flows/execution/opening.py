@@ -1,4 +1,4 @@
-"""A flow's parameters to its plan: made once a command, and again only after a fetch, which tells the keys."""
+"""A flow's parameters to its plan: made once a command, and again after a fetch, which makes the keys known."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -153,7 +153,7 @@ def test_mlflow_has_accuracy_in_place_of_macro_f1(scored, quiz):
     chosen = [row for row in best if row["dataset"] == "quiz"]
     assert f"{chosen[0]['accuracy']:.3f}" in _note(chosen)
     figures = {each.key: each.value for each in _headline(results, [*chosen, *chosen], 0)}
-    assert figures["best_accuracy/quiz/made-model"] == chosen[0]["accuracy"]
+    assert figures["best_accuracy.quiz.made-model"] == chosen[0]["accuracy"]
     assert "best_macro_f1" not in figures
     of_quiz = [row for row in _leaderboard(results)["data"] if row[0] == "quiz"]
     assert [row[2] for row in of_quiz] == sorted(SERVING, key=lambda method: -quiz[method]["accuracy"])

@@ -18,7 +18,7 @@ DATASETS = ("mr", "trec")
 SPLITS = {"train": 5, "validation": 2, "test": 3}
 TOKENS = [" good", " great", " bad", "x'); drop table models; --", " good"]
 METRICS = (
-    *("accuracy", "macro_f1", "micro_f1", "nll", "ece", "brier", "qwk", "mae"),
+    *("accuracy", "macro_f1", "micro_f1", "nll", "ece", "brier", "qwk", "mae", "r2", "spearman", "rmse"),
     *("ari_before", "ari_after", "fit_seconds"),
 )
 METHODS = {"zero_shot": ["0"], "linear_probe": ["4", "16", "all"]}

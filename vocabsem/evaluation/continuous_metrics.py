@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from vocabsem.errors import DataError
 from vocabsem.evaluation.metrics import Floats, Metric
@@ -97,8 +96,14 @@ def _determination(means: Floats) -> Floats:
 
 def _rank_moments(y: NDArray[Any], p: Floats) -> Floats:
     """Return (N, 5): ranks of target and prediction about their means, their squares, their product."""
-    first, second = (rankdata(each) - (len(y) + 1) / 2 for each in (y, p))
+    first, second = (_ranks(each) - (len(y) + 1) / 2 for each in (y, p))
     return np.stack([first, second, first**2, second**2, first * second], axis=1)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks from 1, equal values sharing their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - (counts - 1) / 2)[inverse])
 
 
 def _correlation(means: Floats) -> Floats:

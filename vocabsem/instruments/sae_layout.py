@@ -81,8 +81,8 @@ def export_sae(file: Path, folder: Path) -> None:
     """
     from safetensors import safe_open
 
-    with safe_open(file, framework="np") as opened:
-        config = json.loads(opened.metadata()[CONFIG])
+    with safe_open(file, framework="np") as handle:
+        config = json.loads(handle.metadata()[CONFIG])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "cfg.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

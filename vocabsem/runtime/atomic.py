@@ -39,7 +39,17 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder, if it is there."""
+    """Remove a file, a link or a whole folder, if it is there.
+
+    Parameters
+    ----------
+    path : Path
+        What is removed; of a link the link alone.
+
+    Examples
+    --------
+    >>> remove(Path("no/such/file"))
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

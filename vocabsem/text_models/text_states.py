@@ -59,8 +59,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     word_tokens : {"single", "first", "mean"}
         What stands for a word of several tokens, as in `prompting.label_tokens`.
     scoring : {"exact", "exact_mean"}, optional
-        Transform texts to log P(word | prompt) of each class's word, whole, in place of states, for methods of the
-        model's own answers; `label_space` then is that of the scores, of exact_mean divided by the word's tokens.
+        Transform texts to log P(word | prompt) of each class's word, whole, in place of states, for methods that read
+        zero-shot probabilities alone; `label_space` then is that of the scores, of exact_mean per token of the word.
     max_chunks : int
         Most prompts of a text that is too long for one, whose states are averaged.
     dtype : {"auto", "float32", "bfloat16"}

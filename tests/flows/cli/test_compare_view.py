@@ -72,7 +72,7 @@ def put_scored(lake, examples, method, shots, seeds, at):
     row = {"split": "test", "seed": None, "metric": "macro_f1", "value": 0.5, "low": 0.4, "high": 0.6, "spread": 0.0}
     types = {"seed": pa.int32(), "split": pa.string(), "metric": pa.string()}
     schema = pa.schema([(name, types.get(name, pa.float64())) for name in row])
-    metrics = pa.Table.from_pylist([row], schema)
+    metrics = pa.Table.from_pylist([row | {"metric": name} for name in ("macro_f1", "accuracy", "nll")], schema)
     return put(lake, "metrics", {"part-0.parquet": metrics}, inputs={"predictions": made.key}, **where), probabilities
 
 

@@ -119,7 +119,7 @@ def test_a_package_that_offers_something_else_is_refused(package, text, points, 
         (
             "takes_random_state = True",
             "",
-            "takes_random_state is False, unlike its constructor: set",
+            "takes_random_state is False, unlike its constructor: give the class",
         ),
         ("takes_random_state = True", "takes_random_state = takes_layers = True", "takes_layers is True, unlike"),
         ("def _fit(", "def fit_(", "MyProbe does not define _fit"),

@@ -72,8 +72,27 @@ def populated(tmp_path_factory):
     put_run(lake, "small", metrics)
     warned = {"name": "every class in test", "passed": False, "severity": "warn", "detail": "1 of 2"}
     put(lake, "examples", {"part-0.parquet": lake.of(examples).table()}, checks=[warned], facts={}, dataset="trec")
+    put(lake, "diagnostics", {"part-0.parquet": pa.Table.from_pylist(WORDS)}, model="tiny", dataset="mr")
     rebuild(home)
     return home
+
+
+WORDS = [
+    {"subject": subject, "states": states, "similarity": "dot", "figure": name, "value": value}
+    for subject, states, values in (
+        ("words.exact", "raw", {"accuracy": 0.75, "macro_f1": 0.7, "spearman": 1.0, "top1": 1.0}),
+        ("words.head.mean", "raw", {"accuracy": 0.5, "macro_f1": 0.4, "spearman": 0.25, "top1": 0.5}),
+        ("head", "raw", {"macro_f1": 0.9}),
+    )
+    for name, value in values.items()
+]
+
+
+def test_the_gap_of_approximate_words_lists_the_best_first_and_no_other_vectors(populated):
+    exact, approximate = rows(populated, "word-gap")
+    assert (exact["subject"], exact["accuracy"], exact["rank_correlation"]) == ("words.exact", 0.75, 1.0)
+    assert (approximate["macro_f1"], approximate["same_class"]) == (0.4, 0.5)
+    assert rows(populated, "word-gap", dataset="trec") == []
 
 
 def rows(home, name, **given):
