@@ -13,7 +13,7 @@ from flows.cli.board import Selection
 from flows.cli.board_rows import check_selection, leaderboard_rows
 from flows.cli.leaderboard_view import print_leaderboards
 from flows.diagnose import diagnose
-from flows.execution.stages import build_datasets
+from flows.extract import extract
 from flows.reporting.data_notes import plan_notes
 from flows.reporting.report import report
 from tasks.models.label_space import label_space
@@ -211,6 +211,10 @@ def test_methods_are_compared_on_the_same_texts(plan):
         assert row["low"] <= row["difference"] <= row["high"]
 
 
+def test_ranks_are_of_macro_f1_and_not_of_numbers(plan):
+    assert {row["method"] for row in query(plan.home, "from ranks").to_pylist()} == {"zero_shot"}
+
+
 def test_tables_hold_the_numbers(plan):
     sql = "select label, predicted, probabilities, value, predicted_value from predictions where dataset = '{}'"
     rated, made = (query(plan.home, sql.format(name)).to_pylist() for name in ("rated", "made"))
@@ -256,12 +260,12 @@ def test_diagnostics_of_them_are_one_error(tmp_path):
 
 def test_more_shots_than_rows_are_one_error(tmp_path, recorded):
     world = make_world(tmp_path)
-    plan = world.plan(methods=["ridge_regression"], shots=[100], datasets=[str(tmp_path / "rated.yaml")])
+    settings = {"methods": ["ridge_regression"], "shots": [100], "datasets": [str(tmp_path / "rated.yaml")]}
     with (
         recorded(world.home),
         pytest.raises(DataError, match=r"100 shots of dataset 'rated', which has \d+ training ex"),
     ):
-        build_datasets(plan)
+        extract(experiment=str(world.card), overrides=settings, home=str(world.home.root))
 
 
 @pytest.mark.parametrize(

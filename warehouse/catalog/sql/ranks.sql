@@ -18,7 +18,10 @@ with ranked as (
             + (count(*) over (partition by run, experiment, model, dataset, shots, rounded) - 1) / 2 as rank,
         rank() over (partition by run, experiment, model, dataset, shots, unlabeled order by rounded desc nulls last)
             + (count(*) over (partition by run, experiment, model, dataset, shots, unlabeled, rounded) - 1) / 2 as peer_rank
-    from (select *, round(macro_f1, 12) as rounded from lake.scores where not (macro_f1 is null and accuracy is not null))  -- equal but for rounding is equal
+    from (  -- equal but for rounding is equal; what is judged by another metric has no rank
+        select *, round(macro_f1, 12) as rounded from lake.scores
+        where macro_f1 is not null or coalesce(accuracy, r2) is null
+    )
 ), averaged as (
     select experiment, run, latest, model, method, shots, any_value(shots_order) as shots_order,
         bool_or(unlabeled) as unlabeled, avg(rank) as average_rank, avg(peer_rank) as average_peer_rank,
