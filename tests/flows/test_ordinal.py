@@ -144,7 +144,7 @@ def test_two_runs_are_compared_by_it_where_there_is_an_order(tmp_path, capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {row["dataset"] for row in rows} == {"scale"}
     assert {row["method"] for row in rows} == set(METHODS)
-    with pytest.raises(BadInput, match=r"share no fit: .* labels that have it \(label_kind: ordinal\)"):
+    with pytest.raises(BadInput, match=r"share no fit: .* labels that have it \(label_kind: ordinal or continuous\)"):
         show_comparison(plan.home, ("first", "second"), "mae", "made", None, "json")
 
 

@@ -249,7 +249,7 @@ def test_files_of_one_label_a_text_are_one_error(plan, tmp_path):
 def test_answers_are_put_into_the_order_of_the_given_ids(plan):
     run = RecordedRun(plan.home, plan.run.key)
     fit = fit_of(plan, "multi_ridge", 4)
-    (row,) = (row for row in run.fits if row["key"] == fit.metrics.key)
+    (row,) = (row for row in run.fits if row.key == fit.metrics.key)
     stored = rows_of(plan, fit)
     for seed, of_seed in stored[stored.split == "test"].groupby("seed"):
         ids = sorted(of_seed.id, reverse=True)
