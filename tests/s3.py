@@ -95,8 +95,8 @@ def _gate(host, port):
 
         def pass_on(self):
             body = self._body()
-            for look in list(store.before):
-                look(self.command, self.path)
+            for hook in list(store.before):
+                hook(self.command, self.path)
             rule = next((rule for rule in store.rules if rule.fits(self.command, self.path)), None)
             if rule:
                 rule.times -= 1
