@@ -1,6 +1,7 @@
 """What a fit, and a prediction, holds at most, counted allocation by allocation, against what its method states."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,14 +32,23 @@ PREDICTED = {"random_features": {"n_features": 2048}}
 def labeled_states(name, rows, classes, width):
     """States, and labels of the shape that the method learns from."""
     states, labels = make_states(0, rows, classes, width)
+    if method_info(name).label_kinds == ("continuous",):
+        return states, labels.astype(float)
     return states, np.eye(classes, dtype=int)[labels] if method_info(name).label_kinds == ("multi",) else labels
+
+
+def space_of(name, classes, width):
+    """A label space with a vocabulary: of classes, or of two words for numbers."""
+    if method_info(name).label_kinds == ("continuous",):
+        return replace(make_whole_space(0, 2, width, tokens=100), values=np.array([0.0, 1.0]))
+    return make_whole_space(0, classes, width, tokens=100)
 
 
 def peak(name, labeled, unlabeled, width, classes):
     """The most bytes that a fit holds beside its states, the largest solver of its matrices (width²) aside."""
     states, labels = labeled_states(name, labeled, classes, width)
     others = states if unlabeled == 0 else make_states(1, unlabeled, classes, width)[0]
-    method = build_method(name, QUICK.get(name, {}), make_whole_space(0, classes, width, tokens=100), 0)
+    method = build_method(name, QUICK.get(name, {}), space_of(name, classes, width), 0)
     given = (states, labels, others) if method.needs_labels else (others, None, others)
     method.fit(*(given[0][:FEW], given[1] if given[1] is None else labels[:FEW]), given[2][:FEW])  # what is imported
     tracemalloc.start()
@@ -70,16 +80,17 @@ def test_a_prediction_holds_no_more_than_a_plan_counts_on(name, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.random_features.BLOCK", 200)
     monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
     monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
-    width, classes = 64, 3
+    info, width, classes = method_info(name), 64, 3
     states, labels = labeled_states(name, FEW, classes, width)
     others = make_states(1, 4 * ROWS, classes, width)[0]
     settings = QUICK.get(name, {}) | PREDICTED.get(name, {})
-    method = build_method(name, settings, make_whole_space(0, classes, width, tokens=100), 0)
+    method = build_method(name, settings, space_of(name, classes, width), 0)
     method.fit(*((states, labels, states) if method.needs_labels else (states, None, states)))
-    method.predict_proba(others[:FEW])
+    predict = method.predict if info.label_kinds == ("continuous",) else method.predict_proba
+    predict(others[:FEW])
     tracemalloc.start()
     try:
-        method.predict_proba(others)
+        predict(others)
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
