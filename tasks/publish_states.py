@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.steps.checks import finite, norm_range, unique_ids
+from tasks.steps.checks import finite, head_guard, norm_range, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import NormFacts, StatesFacts
 from tasks.steps.lake_reads import read_demonstrations
@@ -52,11 +52,7 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
         unique_ids(ids),
         finite(every, "norms of states"),
         *(norm_range(of_layer, f" of {layer}") for layer, of_layer in zip(layers, every, strict=True)),
-        Check(
-            name="head(state) equals the model's logits",
-            passed=True,
-            detail=f"largest difference {guard} of the largest logit",
-        ),
+        head_guard(guard),
     ]
     step.publish(Lake(home), files, facts, checks)
     return step.key

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.steps.checks import finite, norm_range
+from tasks.steps.checks import finite, head_guard, norm_range
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import NormFacts, TokenStatesFacts
 from tasks.steps.shards import finished_shards
@@ -57,11 +57,7 @@ def publish_token_states(home: Home, step: Step[TokenStatesSpec], rows: int, siz
         ),
         finite(every, "norms of states"),
         *(norm_range(of_layer, f" of {layer}") for layer, of_layer in zip(layers, every, strict=True)),
-        Check(
-            name="head(state) equals the model's logits",
-            passed=True,
-            detail=f"largest difference {guard} of the largest logit",
-        ),
+        head_guard(guard),
     ]
     step.publish(Lake(home), files, facts, checks)
     return step.key

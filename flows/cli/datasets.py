@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -88,6 +88,9 @@ def init_dataset(
     card = find_model_card(model, home.cache)
     files = {"train": file, "test": test} if test else {"all": file}
     options = reader_options(sep, encoding)
+    kinds = {"--choices": choices, "--scale": scale, "--label-separator": label_separator}
+    if len(both := [option for option, value in kinds.items() if value is not None]) > 1:
+        raise CardError(f"{' and '.join(both)} are of different kinds of labels: give one of them")
     if choices:
         _write_choices(draft_choices(files, text, label, name, choices.split(","), options), output, own_folder())
         return
@@ -129,12 +132,7 @@ def init_dataset(
 
 
 def _write_choices(draft: "ChoicesDraft", output: Path, own: Path) -> None:
-    import yaml
-
-    from vocabsem.cards.schema import DatasetCard
-
-    text_of_card = NOTE + yaml.safe_dump(draft.card, sort_keys=False, allow_unicode=True, width=110)
-    write_card(output, "datasets", DatasetCard, text_of_card)
+    settings = _write_draft(draft.card, output, own)
     fewest, most = draft.options
     many = f"{most}" if fewest == most else f"{fewest} to {most}"
     typer.echo(f"{draft.rows:,} questions of {many} options; labels are {draft.labels}")
@@ -142,26 +140,28 @@ def _write_choices(draft: "ChoicesDraft", output: Path, own: Path) -> None:
     if fewest != most:
         typer.echo("no letters: they need as many options in every row")
     methods = ", ".join(f"{{method: zero_shot, scoring: {scoring}}}" for scoring in scorings)
-    name = draft.card["name"]
-    known = name if output.parent == own / "datasets" else output
-    settings = f"--name {re.sub(r'[^a-z0-9_-]', '_', name.lower())} --set 'datasets=[{known}]' --set 'shots=[0]'"
-    settings += f" --set champion=false --set temperature=false --set 'methods=[{methods}]'"
+    settings += f" --set 'shots=[0]' --set champion=false --set temperature=false --set 'methods=[{methods}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
 
 
 def _write_numbers(draft: "NumbersDraft", output: Path, own: Path) -> None:
+    settings = _write_draft(draft.card, output, own)
+    low, high = draft.card["labels"]
+    typer.echo(f"{draft.rows:,} rows; {low['word']!r} stands for {low['value']}, {high['word']!r} for {high['value']}")
+    settings += f" --set champion=false --set temperature=false --set 'methods={OF_NUMBERS}'"
+    typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
+
+
+def _write_draft(card: dict[str, Any], output: Path, own: Path) -> str:
+    """Write a card, and return the options of `run` that name it."""
     import yaml
 
     from vocabsem.cards.schema import DatasetCard
 
-    text_of_card = NOTE + yaml.safe_dump(draft.card, sort_keys=False, allow_unicode=True, width=110)
+    text_of_card = NOTE + yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110)
     write_card(output, "datasets", DatasetCard, text_of_card)
-    low, high = draft.card["labels"]
-    typer.echo(f"{draft.rows:,} rows; {low['word']!r} stands for {low['value']}, {high['word']!r} for {high['value']}")
-    known = draft.card["name"] if output.parent == own / "datasets" else output
-    settings = f"--name {re.sub(r'[^a-z0-9_-]', '_', draft.card['name'].lower())} --set 'datasets=[{known}]'"
-    settings += f" --set champion=false --set temperature=false --set 'methods={OF_NUMBERS}'"
-    typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
+    known = card["name"] if output.parent == own / "datasets" else output
+    return f"--name {re.sub(r'[^a-z0-9_-]', '_', card['name'].lower())} --set 'datasets=[{known}]'"
 
 
 def _name_of(file: Path) -> str:

@@ -39,6 +39,12 @@ def finite(values: np.ndarray, what: str) -> Check:
     return Check(name="finite", passed=not wrong, detail=detail)
 
 
+def head_guard(difference: str) -> Check:
+    """That head(state) equals the model's logits, which extraction has made sure of, and how nearly."""
+    detail = f"largest difference {difference} of the largest logit"
+    return Check(name="head(state) equals the model's logits", passed=True, detail=detail)
+
+
 def norm_range(norms: np.ndarray, where: str = "") -> Check:
     """`norms` (N,): all above 0, and none far beyond the others."""
     low, middle, high = np.min(norms), np.median(norms), np.max(norms)

@@ -178,3 +178,6 @@ def test_numbers_follow_two_words_without_a_label_and_better_with_some(make_home
     for bad in ("terrible", "terrible,", "a,b,c"):
         done = vocabsem(home, "init-dataset", file, *given, "--scale", bad, "--force")
         assert (done.returncode, "give two words with a comma between" in done.stderr) == (2, True)
+    done = vocabsem(home, "init-dataset", file, *given, "--scale", "a,b", "--label-separator", ";", "--force")
+    assert done.returncode == 2
+    assert "--scale and --label-separator are of different kinds of labels: give one of them" in done.stderr
