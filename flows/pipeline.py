@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows.execution.activity import activity
-from flows.execution.artifacts import show, show_checks
+from flows.execution.artifacts import create_artifacts, show_checks
 from flows.execution.events import emit_champion_events
 from flows.execution.failures import StepsFailed, collect_failures, report_failures
 from flows.execution.flow_run import run_name
@@ -60,7 +60,7 @@ def pipeline(
         with turn(plan.home, [plan.run], f"experiment {plan.experiment.name!r}"):
             _run(plan, failures)
     show_checks(plan)
-    show(plan)
+    create_artifacts(plan)
     return plan.run.key
 
 

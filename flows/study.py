@@ -1,4 +1,4 @@
-"""A study of a model: an instrument's figures, each beside its null."""
+"""A study of a model: an instrument's values, each beside its null."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def study(
     home: str | None = None,
     data_dir: str | None = None,
 ) -> str:
-    """Measure what of a study is missing; states and anchors that are there are used. Returns the key of its figures.
+    """Measure what of a study is missing; states and anchors that are there are used. Returns the key of its values.
 
     Args:
         study: Name of a study card, or its path.

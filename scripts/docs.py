@@ -14,7 +14,7 @@ from flows.cli.command_line import app
 from scripts.card_schemas import card_tables, schema_files
 from scripts.structure import measure, totals
 from warehouse.catalog import catalog
-from warehouse.catalog.catalog import Table
+from warehouse.catalog.catalog import SchemaTable
 from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def schema() -> str:
     )
 
 
-def _described(table: Table) -> str:
+def _described(table: SchemaTable) -> str:
     if table.kind == "macro":
         parameters = ", ".join(column.name for column in table.columns)
         return f"#### {table.name}({parameters})\n\n{_cell(table.comment)}\n"

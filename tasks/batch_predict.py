@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tasks.steps.decorator import step_task
 from tasks.steps.progress import ProgressFile
-from tasks.steps.table_files import form_of, pieces, plain_schema, writing
+from tasks.steps.table_files import pieces, plain_schema, table_format, writing
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from vocabsem.cards.reader_options import ReaderOptions
@@ -55,7 +55,7 @@ class PredictionJob:
     def answers(self) -> list[pa.Field]:
         """The columns that are added; several labels of a text are a list, in CSV as JSON."""
         labels = self.model.config["labels"]
-        several = answer_column(self.model.config) == "labels" and form_of(self.output) == ".parquet"
+        several = answer_column(self.model.config) == "labels" and table_format(self.output) == ".parquet"
         predicted = pa.field("predicted", pa.list_(pa.string()) if several else pa.string())
         return [predicted, *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
 
@@ -97,7 +97,7 @@ def make_job(
     """
     source, target, options = Path(input).absolute(), Path(output).absolute(), options or ReaderOptions()
     form = format_of(source)
-    form_of(target)
+    table_format(target)
     classifier = find_classifier(home, model)
     fields, named = classifier.config["fields"], dict(columns or {})
     for field in named:
@@ -122,7 +122,7 @@ def make_job(
     if target.exists() and not job.record.exists():
         raise _in_the_way(job)
     answered = pa.schema([*schema, *job.answers])
-    with writing(BytesIO(), form_of(target), answered) as write:
+    with writing(BytesIO(), table_format(target), answered) as write:
         write(answered.empty_table())
     return job
 
@@ -205,10 +205,10 @@ def _texts(job: PredictionJob, table: pa.Table) -> dict[str, list[str]]:
 def _assemble(job: PredictionJob, payload: Mapping[str, Any], files: list[Path], rows: int) -> None:
     size = sum(file.stat().st_size for file in files)
     with atomic.translate_os_errors(job.output, size), atomic.replaced(job.output) as temporary:
-        with writing(temporary, form_of(job.output), pq.read_schema(files[0])) as write:
+        with writing(temporary, table_format(job.output), pq.read_schema(files[0])) as write:
             for file in files:
                 write(pq.read_table(file, page_checksum_verification=True))
-        if form_of(job.output) == ".parquet" and (count := pq.read_metadata(temporary).num_rows) != rows:
+        if table_format(job.output) == ".parquet" and (count := pq.read_metadata(temporary).num_rows) != rows:
             raise RuntimeError(f"{temporary} counts {count} rows, not {rows}: the disk is failing")
         record = {"key": partition_key(payload), "sha256": sha256_of(temporary), "rows": rows, **payload}
         atomic.write(job.record, canonical(record).encode())

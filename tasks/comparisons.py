@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
 
 @step_task(task_run_name="compare {dataset}")
 def compare(home: Home, dataset: str, steps: list[Step[ComparisonsSpec]]) -> list[str]:
-    """Publish the contrasts of each step, a row for each of its figures. Returns the partitions' keys."""
+    """Publish the contrasts of each step, a row for each metric. Returns the partitions' keys."""
     for step in steps:
         _compare(home, step)
     return [step.key for step in steps]

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.models.loaded import tokenizing
-from tasks.models.prompts import encode
+from tasks.models.prompts import encode_fields
 from tasks.steps.checks import unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import DemonstrationsFacts
@@ -37,7 +37,7 @@ def publish_demonstrations(home: Home, model: ModelCard, dataset: DatasetCard, s
 
     per_class = spec.per_class
     if per_class == "fit":
-        questions = encode(home, model, fields, spec).tokens.tolist()
+        questions = encode_fields(home, model, fields, spec).tokens.tolist()
         lengths = [len(ids) for ids in encoded(np.arange(len(fields)))]
         per_class = max_demonstrations(
             labels, lengths, spec.random_state, dataset.classes, prompt_lengths=questions, max_tokens=spec.context

@@ -1,4 +1,4 @@
-"""Stored states and anchors to figures about the model: contextual bias, agreement, gauge, rounding of the head."""
+"""Stored states and anchors to values about the model: contextual bias, agreement, gauge, rounding of the head."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
 
 @step_task(task_run_name="diagnose {dataset.name}, {model.name}")
 def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[DiagnosticsSpec]) -> str:
-    """Publish every figure of one model on one data set, a row each. Returns the partition's key."""
+    """Publish every measurement of one model on one data set, a row each. Returns the partition's key."""
     space, centered = (
         label_space(home, model, dataset, step.spec.anchors[gauge], whole=True) for gauge in ("raw", "centered")
     )
@@ -81,5 +81,5 @@ def _publish(home: Home, step: Step[DiagnosticsSpec], rows: list[Row], unbiased:
         detail=f"rank correlation {itself:.4f}",
     )
     step.publish(
-        Lake(home), table, DiagnosticsFacts(states=MAX_STATES), [finite(table["value"].to_numpy(), "figures"), same]
+        Lake(home), table, DiagnosticsFacts(states=MAX_STATES), [finite(table["value"].to_numpy(), "values"), same]
     )

@@ -7,7 +7,7 @@ from safetensors.numpy import save
 
 from tasks.models.extensions import method_name
 from tasks.models.loaded import inference, label_ids, loaded_causal
-from tasks.models.prompts import encode
+from tasks.models.prompts import encode_fields
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
 from tasks.steps.lake_reads import split_rows, split_sizes
@@ -22,7 +22,7 @@ from vocabsem.prompts.prompting import Ids
 from vocabsem.text_models.fine_tuning import tune
 from warehouse.home import Home
 
-Rows = tuple[list[str], np.ndarray, list[Ids]]  # ids, labels (N,), prompts
+PromptRows = tuple[list[str], np.ndarray, list[Ids]]  # ids, labels (N,), prompts
 
 
 @step_task(task_run_name="{method} on {dataset.name}")
@@ -44,17 +44,22 @@ def tune_method(
     return [step.key for step in steps]
 
 
-def _read(home: Home, model: ModelCard, spec: AdapterFitSpec) -> dict[str, Rows]:
+def _read(home: Home, model: ModelCard, spec: AdapterFitSpec) -> dict[str, PromptRows]:
     read = {}
     for split in split_sizes(home, spec.dataset, spec.examples):
         rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
-        prompts = encode(home, model, [dict(fields) for fields in rows["fields"].to_pylist()], spec).prompts
+        prompts = encode_fields(home, model, [dict(fields) for fields in rows["fields"].to_pylist()], spec).prompts
         read[split] = rows["id"].to_pylist(), rows["label"].to_numpy().astype(np.int64), prompts.token_ids
     return read
 
 
 def _tune(
-    home: Home, model: ModelCard, dataset: DatasetCard, step: Step[AdapterFitSpec], read: dict[str, Rows], device: str
+    home: Home,
+    model: ModelCard,
+    dataset: DatasetCard,
+    step: Step[AdapterFitSpec],
+    read: dict[str, PromptRows],
+    device: str,
 ) -> None:
     spec, words = step.spec, label_ids(model, dataset, home)
     train_ids, train_labels, train_prompts = read["train"]

@@ -7,7 +7,7 @@ from tasks.steps.decorator import step_task
 from tasks.steps.progress import ProgressFile
 from warehouse.home import Home
 from warehouse.lake.gc import sweep
-from warehouse.lake.verify import summary, verify
+from warehouse.lake.verify import verification_summary, verify
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ def verify_and_sweep(home: Home, hours: float, progress: ProgressFile) -> Mainta
         seen.append(partition)
         progress.advance(1)
     removed = [str(path) for path in sweep(home, timedelta(hours=hours))]
-    return Maintained(summary(seen), [fault for partition in seen for fault in partition.faults], removed)
+    return Maintained(verification_summary(seen), [fault for partition in seen for fault in partition.faults], removed)

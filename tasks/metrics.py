@@ -45,8 +45,8 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
     for split in pc.unique(table["split"]).to_pylist():
         rows += _rows(split, table, facts_of(manifest, FitFacts).seeds, metrics.spec.label_kind)
     result = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
-    some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} figures")
-    metrics.publish(Lake(home), result, MetricsFacts(), [some, finite(result["value"].to_numpy(), "figures")])
+    some = Check(name="rows", passed=len(result) > 0, detail=f"{len(result)} metrics")
+    metrics.publish(Lake(home), result, MetricsFacts(), [some, finite(result["value"].to_numpy(), "metrics")])
 
 
 def _rows(split: str, table: pa.Table, facts: list[SeedFacts], kind: LabelKind) -> list[Row]:

@@ -1,4 +1,4 @@
-"""A study: what its instrument reads to two partitions, its ranked items and, published last, its figures."""
+"""A study: what its instrument reads to two partitions, its ranked items and, published last, its values."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def run_study(
     step: Step[StudyValuesSpec],
     device: str,
 ) -> str:
-    """Measure, and publish the items, then the figures. Returns the key of these."""
+    """Measure, and publish the items, then the values. Returns the key of these."""
     began = time.perf_counter()
     inputs = Inputs(home, model, {card.name: card for card in datasets}, files, items.spec, device)
     result = import_module(f"tasks.studies.{step.spec.study}").measure(inputs)
@@ -53,8 +53,8 @@ def run_study(
     written = [listed.write_table("part-0.parquet", _table(result.items))]
     written += [listed.write_bytes(name, content) for name, content in result.files.items()]
     items.publish(lake, written, StudyFacts(seconds=0))
-    figures = np.stack([values[name].to_numpy() for name in NUMBERS])
-    step.publish(lake, values, facts, [finite(figures, "figures, ends of intervals and of nulls")])
+    numbers = np.stack([values[name].to_numpy() for name in NUMBERS])
+    step.publish(lake, values, facts, [finite(numbers, "values, ends of intervals and of nulls")])
     return step.key
 
 

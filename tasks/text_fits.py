@@ -21,7 +21,7 @@ from vocabsem.methods.registry import load_method
 from warehouse.home import Home
 
 
-class Rows(NamedTuple):
+class TextRows(NamedTuple):
     """The examples of a split."""
 
     ids: list[str]
@@ -48,13 +48,13 @@ def fit_text_method(
     return [step.key for step in steps]
 
 
-def _rows(home: Home, spec: TextFitSpec, split: str) -> Rows:
+def _rows(home: Home, spec: TextFitSpec, split: str) -> TextRows:
     rows = split_rows(home, spec.dataset, spec.examples, split, ["id", "label", "fields"])
     texts = ["\n".join(value for _, value in fields) for fields in rows["fields"].to_pylist()]
-    return Rows(rows["id"].to_pylist(), read_labels(rows), texts)
+    return TextRows(rows["id"].to_pylist(), read_labels(rows), texts)
 
 
-def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[str, Rows]) -> None:
+def _fit(home: Home, dataset: DatasetCard, step: Step[TextFitSpec], read: dict[str, TextRows]) -> None:
     spec, train = step.spec, read["train"]
     make, predictions, training, facts, weights = load_method(method_name(home, spec.method)), [], [], [], b""
     for seed in spec.seeds:

@@ -107,6 +107,34 @@ def test_names_are_the_fields_own(folder):
     assert not hits, "\n".join(hits)
 
 
+PACKAGES = ("vocabsem", "flows", "tasks", "warehouse")
+INTERFACES = {"measure", "workers", "main"}  # which each module of a kind defines
+
+
+def public(package, *kinds):
+    """Modules by the public names that they define, without the commands, which are named as flows are."""
+    modules = {}
+    for path, short in within(package, "*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, kinds) and not node.name.startswith("_") and "cli" not in short.parts:
+                modules.setdefault(node.name, set()).add(str(short))
+    return modules
+
+
+def test_a_public_class_has_a_name_of_its_own():
+    modules = {}
+    for package in PACKAGES:
+        for name, where in public(package, ast.ClassDef).items():
+            modules.setdefault(name, set()).update(where)
+    assert {name: where for name, where in modules.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_public_function_has_a_name_of_its_own_in_its_package(package):
+    modules = public(package, ast.FunctionDef)
+    assert {name: where for name, where in modules.items() if len(where) > 1 and name not in INTERFACES} == {}
+
+
 @pytest.mark.parametrize("folder", [".", *FOLDERS])
 def test_prose_is_plain(folder):
     hits = [

@@ -1,4 +1,4 @@
-"""A leaderboard as tables for a terminal of any width: a row a method, a column a number of shots, other figures."""
+"""A leaderboard as tables for a terminal of any width: a row a method, a column a number of shots, other metrics."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,10 @@ from rich.text import Text
 
 from flows.cli.console import Column, stack, table, width_of
 from flows.cli.short_names import shorten_names
-from flows.reporting.effects import shots_order, sort_shots
+from flows.reporting.effects import sort_shots
 from vocabsem.evaluation.kind_metrics import OF_KIND, kinds_with
 from vocabsem.label_kinds import headline
+from warehouse.catalog.index import shots_order
 
 Row = Mapping[str, Any]
 
@@ -45,19 +46,19 @@ class Selection:
     """What of the scores a board shows."""
 
     metric: str = "macro_f1"
-    """The figure by shots."""
+    """The metric by shots."""
     top: int | None = None
     """How many methods; None is every one."""
     columns: tuple[str, ...] | None = None
     """Names in HEADS; None is as many of WANTED as fit."""
     sort: str | None = None
-    """What the methods are sorted by: method, a number of shots or a name in HEADS; None is their best figure."""
+    """What the methods are sorted by: method, a number of shots or a name in HEADS; None is their best score."""
 
 
 def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> list[Table]:
     """Return the scores of one model on one data set as one table, or several where `width` is too small for one.
 
-    The best figure at each number of shots is marked. The columns beside them are of the number of shots at which the
+    The best score at each number of shots is marked. The columns beside them are of the number of shots at which the
     method is best. Where all columns fit, each macro-F1, of choices each accuracy, has its interval.
     """
     scores: dict[str, dict[str, Row]] = {}
@@ -71,7 +72,7 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
     shots = sort_shots({n for by_shots in scores.values() for n in by_shots})
     marked = {n: min(merit(by_shots[n], metric)[0] for by_shots in scores.values() if n in by_shots) for n in shots}
 
-    def figures(interval: bool) -> list[Column]:
+    def by_shots(interval: bool) -> list[Column]:
         rows_of = {n: [scores[method].get(n) for method in methods] for n in shots}
         return [Column(n, [_cell(row, metric, marked[n], interval) for row in rows_of[n]]) for n in shots]
 
@@ -84,17 +85,17 @@ def board(title: str, rows: Iterable[Row], selection: Selection, width: int) -> 
 
     keys = [Column("method", shorten_names(methods, int(NAMES * width)), number=False)]
     if selection.columns is not None:
-        return stack(title, keys, figures(False) + others(selection.columns, HEADS), width, styles)
+        return stack(title, keys, by_shots(False) + others(selection.columns, HEADS), width, styles)
     is_headline = metric == headline(rows[0])
     shown = {metric} if is_headline else {metric, "interval"}
     names = [name for name in WANTED if name not in shown and has_metric(best.values(), name)]
-    whole = [figures(False) + others(names, HEADS)]
+    whole = [by_shots(False) + others(names, HEADS)]
     if is_headline:
-        whole.insert(0, figures(True) + others([name for name in names if name != "interval"], HEADS | FLAGS))
+        whole.insert(0, by_shots(True) + others([name for name in names if name != "interval"], HEADS | FLAGS))
     for columns in whole:
         if width_of(table(title, keys + columns, styles)) <= width:
             return [table(title, keys + columns, styles)]
-    columns = figures(False)
+    columns = by_shots(False)
     for column in others(names, HEADS | FLAGS):
         if width_of(table(title, [*keys, *columns, column], styles)) > width:
             break
@@ -113,7 +114,7 @@ def best_of(scores: Mapping[str, Mapping[str, Row]], metric: str) -> dict[str, R
 
 
 def merit(row: Row, name: str) -> tuple[float, float, float]:
-    """Return what to sort by, best first: equal figures, but for rounding, go to the lower NLL, then to more labels."""
+    """Return what to sort by, best first: equal scores, but for rounding, go to the lower NLL, then to more labels."""
     value, nll = row[name], row["nll"]
     signed = math.inf if is_unknown(value) else round(value if name in LOWER_IS_BETTER else -value, 12)
     return signed, math.inf if is_unknown(nll) else round(nll, 12), -shots_order(row["shots"])
@@ -131,12 +132,12 @@ def interval_of(row: Row) -> tuple[float, float]:
 
 
 def is_unknown(value: Any) -> bool:
-    """Return whether a figure is missing or no number."""
+    """Return whether a score is missing or no number."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def sort_methods(scores: Mapping[str, Mapping[str, Row]], best: Mapping[str, Row], selection: Selection) -> list[str]:
-    """Return the methods in the order of a selection; those without a figure there come last."""
+    """Return the methods in the order of a selection; those without a score there come last."""
     by, metric = selection.sort, selection.metric
     if by == "method":
         return sorted(scores)
@@ -171,9 +172,9 @@ def text(row: Row, name: str, mark: str = "") -> str:
 def _cell(row: Row | None, metric: str, marked: float, interval: bool) -> str | Text:
     if row is None:
         return ""
-    figure = text(row, metric)
-    if not figure:
-        return figure
+    score = text(row, metric)
+    if not score:
+        return score
     if interval:
-        figure += " [{:.3f}, {:.3f}]".format(*interval_of(row))
-    return Text(f"*{figure}", style="bold green") if merit(row, metric)[0] == marked else figure
+        score += " [{:.3f}, {:.3f}]".format(*interval_of(row))
+    return Text(f"*{score}", style="bold green") if merit(row, metric)[0] == marked else score

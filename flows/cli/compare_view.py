@@ -19,7 +19,7 @@ from vocabsem.errors import BadInput
 from vocabsem.evaluation.comparison import holm
 from vocabsem.evaluation.kind_metrics import OF_KIND, kinds_with
 from warehouse.catalog import reads
-from warehouse.catalog.export import render
+from warehouse.catalog.export import write_table
 from warehouse.home import Home
 
 LEVEL = 0.05  # of p after Holm's correction
@@ -72,7 +72,7 @@ def show_comparison(
     )  # fmt: skip
     rows = list(each)
     if form != "table":
-        render(_table(rows), form, sys.stdout.buffer)
+        write_table(_table(rows), form, sys.stdout.buffer)
         return
     out = console()
     for letter, name, run in zip("AB", names, (first, second), strict=True):

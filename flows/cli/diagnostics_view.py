@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows.cli.console import console, print_grid
 from warehouse.catalog import reads
-from warehouse.catalog.export import render
+from warehouse.catalog.export import write_table
 from warehouse.home import Home
 
 BIAS = ("deficit", "largest_share")
@@ -25,11 +25,11 @@ NOTE = (
 )
 
 
-def show(home: Home, keys: Sequence[str], as_json: bool) -> None:
+def print_diagnostics(home: Home, keys: Sequence[str], as_json: bool) -> None:
     """Print the diagnostics with these keys, the tables of each model and data set."""
     rows = reads.diagnostics(home, list(keys))
     if as_json:
-        render(rows, "json", sys.stdout.buffer)
+        write_table(rows, "json", sys.stdout.buffer)
         return
     out = console()
     for (dataset, model), group in groupby(rows.to_pylist(), itemgetter("dataset", "model")):

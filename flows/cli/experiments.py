@@ -89,10 +89,12 @@ def diagnose(
     card: Card, settings: Set = None, data_dir: DataDir = None, runner: Runner = None, as_json: Json = False
 ) -> None:
     """Diagnose the models of an experiment: contextual bias, anchors compared with logits, gauge, rounding."""
-    from flows.cli.diagnostics_view import show
+    from flows.cli.diagnostics_view import print_diagnostics
 
     settings = _with(settings, runner=runner)
-    show(Home.find(), _flow("diagnose", card, settings, data_dir, _planned(card, settings, data_dir)), as_json)
+    print_diagnostics(
+        Home.find(), _flow("diagnose", card, settings, data_dir, _planned(card, settings, data_dir)), as_json
+    )
 
 
 @app.command()
@@ -133,7 +135,7 @@ def leaderboard(
     from flows.cli.board import Selection
     from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
     from flows.cli.leaderboard_view import print_leaderboards
-    from warehouse.catalog.export import render
+    from warehouse.catalog.export import write_table
 
     home = Home.find()
     rows = leaderboard_rows(home, experiment, dataset, method or (), shots.split(",") if shots else ())
@@ -142,7 +144,7 @@ def leaderboard(
     if form == "table":
         print_leaderboards(home, rows, selection)
     else:
-        render(long_table(rows, selection), form, sys.stdout.buffer)
+        write_table(long_table(rows, selection), form, sys.stdout.buffer)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flows.reporting.templating import render
+from flows.reporting.templating import render_template
 from tasks.views.lens import LensResult
 from warehouse.printable import printable
 
@@ -76,7 +76,7 @@ def html(result: LensResult) -> str:
         }
         for layer in reversed(result.layers)
     ]
-    return render(
+    return render_template(
         "lens.html",
         title=f"Lens: {result.model}",
         result=result,

@@ -29,9 +29,9 @@ def neighbors(
     form: Format = "table",
 ) -> None:
     """Print the tokens whose anchors are nearest to a token's anchor."""
-    from warehouse.catalog.export import render
+    from warehouse.catalog.export import write_table
 
-    render(nearest_tokens(Home.find(), model, token, k), form, sys.stdout.buffer)
+    write_table(nearest_tokens(Home.find(), model, token, k), form, sys.stdout.buffer)
 
 
 def nearest_tokens(home: Home, model: str, token: str, k: int) -> "pa.Table":
@@ -158,13 +158,13 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
         import pyarrow as pa
 
         from vocabsem.text_models.text_classifier import TextClassifier
-        from warehouse.catalog.export import render
+        from warehouse.catalog.export import write_table
 
         classifier = TextClassifier(registered.classifier)
     probabilities = classifier.predict_proba([{field: each} for each in lines])
     predicted = pa.array(classifier.decide(probabilities))
     table = pa.table([predicted, *probabilities.T], names=[classifier.answer, *classifier.labels])
-    render(table, "json" if as_json else "table", sys.stdout.buffer)
+    write_table(table, "json" if as_json else "table", sys.stdout.buffer)
 
 
 def _read_stdin() -> list[str]:

@@ -30,7 +30,7 @@ def next_steps(
         for dataset, text in texts
         if text
     ][:1]
-    steps.append((["report", experiment, "--output", f"{experiment}.html"], "all figures on one page"))
+    steps.append((["report", experiment, "--output", f"{experiment}.html"], "all results on one page"))
     steps.append((["up"], "the Prefect and MLflow servers"))
     return [(as_typed(words, given_home), description) for words, description in steps]
 

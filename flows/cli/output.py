@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from flows.reporting.templating import writable
 from vocabsem.errors import BadInput
-from warehouse.catalog.export import render
+from warehouse.catalog.export import write_table
 from warehouse.lake.atomic import replaced
 
 BY_SUFFIX = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table"}
 
 
-def form_of(form: str | None, output: Path | None) -> str:
+def output_format(form: str | None, output: Path | None) -> str:
     """Return the format to write: as given, or by the name of the file. Raises BadInput where neither says it."""
     if output is None or form is not None:
         return form or "table"
@@ -35,10 +35,10 @@ def write_rows(table: pa.Table, form: str | None, output: Path | None) -> None:
 
     form: a key of `warehouse.catalog.export.FORMS`; None is that of the file's name. Raises BadInput and QueryRefused.
     """
-    chosen = form_of(form, output)
+    chosen = output_format(form, output)
     if output is None:
-        render(table, chosen, sys.stdout.buffer)
+        write_table(table, chosen, sys.stdout.buffer)
         return
     with writable(output), replaced(output) as temporary, temporary.open("wb") as file:
-        render(table, chosen, file)
+        write_table(table, chosen, file)
     print(output)  # noqa: T201

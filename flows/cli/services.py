@@ -39,9 +39,9 @@ def serve(
 ) -> None:
     """Serve a registered model over HTTP on localhost; Ctrl-C stops it."""
     from flows.services.model_server import serve as start
-    from tasks.tracking.scoring_app import Limits
+    from tasks.tracking.scoring_app import RequestLimits
 
-    start(Home.find(), model, port, Limits(max_texts, max_characters, max_megabytes, max_seconds))
+    start(Home.find(), model, port, RequestLimits(max_texts, max_characters, max_megabytes, max_seconds))
 
 
 @app.command()

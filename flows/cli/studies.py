@@ -31,7 +31,7 @@ def study(
     from flows.reporting.studies import study_picture
     from flows.reporting.templating import write_page
     from warehouse.catalog import reads
-    from warehouse.catalog.export import render
+    from warehouse.catalog.export import write_table
 
     home, overrides = Home.find(), parse_overrides(settings or [])
     study_card = load_study(card, overrides)
@@ -48,7 +48,7 @@ def study(
     if form == "table":
         print_study(rows.to_pylist(), plan.card.description)
     else:
-        render(rows, form, sys.stdout.buffer)
+        write_table(rows, form, sys.stdout.buffer)
 
 
 def _run(home: Home, card: str, overrides: dict[str, object], data_dir: str | None) -> str:

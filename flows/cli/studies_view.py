@@ -1,4 +1,4 @@
-"""Print the figures of a study, a table for each thing that is measured; export the dictionaries that it trained."""
+"""Print the values of a study, a table for each thing that is measured; export the dictionaries that it trained."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -17,14 +17,14 @@ from warehouse.lake.partition import Lake
 
 NUMBERS = ("value", "95 % interval", "null", "n")
 NOTE = (
-    "null: 95 % of the same figure where there is nothing to find. Inside it a figure shows\n"
+    "null: 95 % of the same metric where there is nothing to find. Inside it a value shows\n"
     "nothing; + is above it, − below. Tables: study_values, study_items."
 )
 MARKS = {"above": "+", "below": "−", "inside": " "}
 
 
 def print_study(rows: Sequence[dict[str, Any]], description: str) -> None:
-    """Print the description and every figure, in the order in which they were measured."""
+    """Print the description and every value, in the order of measurement."""
     out = console()
     out.print(description, soft_wrap=True)
     named = itemgetter("unit", "metric")
@@ -53,7 +53,7 @@ def require_dictionaries(card: StudyCard) -> None:
 
 
 def export_dictionaries(home: Home, key: str, folder: Path) -> None:
-    """Write the dictionaries of a study, by the key of its figures, each to a folder of its name."""
+    """Write the dictionaries of a study, by the key of its values, each to a folder of its name."""
     lake = Lake(home)
     values = next(manifest for manifest in lake.manifests(StudyValuesSpec.kind) if manifest.key == key)
     items = lake.partition(StudyItemsSpec.kind, values.inputs[StudyItemsSpec.kind], **values.coordinates)

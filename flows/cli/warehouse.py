@@ -44,12 +44,12 @@ def sql(
     memory: Memory = "2GB",
 ) -> None:
     """Run a read-only SQL query. See `schema` for tables."""
-    from flows.cli.output import form_of, write_rows
+    from flows.cli.output import output_format, write_rows
     from warehouse.catalog import limited
 
-    form_of(form, output)
+    output_format(form, output)
     text = _read_sql() if statement in (None, "-") else statement
-    write_rows(limited.query(Home.find(), text, timeout=timeout, memory=memory), form, output)
+    write_rows(limited.limited_query(Home.find(), text, timeout=timeout, memory=memory), form, output)
 
 
 def _read_sql() -> str:
@@ -70,10 +70,10 @@ def query(
     memory: Memory = "2GB",
 ) -> None:
     """Run a named query, or list the named queries with their parameters."""
-    from flows.cli.output import form_of, write_rows
+    from flows.cli.output import output_format, write_rows
     from warehouse.catalog import limited, named_queries
 
-    form_of(form, output)
+    output_format(form, output)
     if name is None:
         for named in named_queries.named_queries().values():
             typer.echo(f"{named.name:<18} {named.question}")
@@ -84,7 +84,7 @@ def query(
     pairs = [pair.partition("=") for pair in params or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise QueryRefused(f"--param {wrong[0]!r}: expected KEY=VALUE, as in --param dataset=bbc_news")
-    given, run = {key: value for key, _, value in pairs}, partial(limited.query, timeout=timeout, memory=memory)
+    given, run = {key: value for key, _, value in pairs}, partial(limited.limited_query, timeout=timeout, memory=memory)
     write_rows(named_queries.run_named_query(Home.find(), name, given, run), form, output)
 
 
@@ -159,7 +159,7 @@ def verify() -> None:
     from rich.progress import track
 
     from warehouse.lake.manifest import partition_folders
-    from warehouse.lake.verify import summary
+    from warehouse.lake.verify import verification_summary
     from warehouse.lake.verify import verify as verify_lake
 
     home, console = Home.find(), Console(stderr=True)
@@ -169,7 +169,7 @@ def verify() -> None:
     )
     for fault in (fault for one in seen for fault in one.faults):
         typer.echo(fault)
-    typer.echo(summary(seen))
+    typer.echo(verification_summary(seen))
     if any(one.faults for one in seen):
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from flows.planning.plan import Plan
 from flows.reporting.effects import gains
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.svg import data_uri
-from tasks.tracking.markdown import cells, escape, inline, pipes
+from tasks.tracking.markdown import cells, escape, inline_markdown, pipes
 from tasks.tracking.outcome import finished_run
 from tasks.tracking.runs import page_file
 from vocabsem.label_kinds import HEADLINES, headline
@@ -25,7 +25,7 @@ ARTIFACTS = ("summary", "leaderboard", "checks")
 BEST = 5  # rows a data set in the summary
 
 
-def show(plan: Plan) -> None:
+def create_artifacts(plan: Plan) -> None:
     """Create the leaderboard and the summary of the current flow run, from the catalog, and log where they are."""
     scores = reads.run_scores(plan.home, plan.run.key)
     rows = [{name: row[name] for name in COLUMNS} for row in scores]
@@ -97,7 +97,7 @@ def _summary(plan: Plan, rows: list[dict[str, Any]]) -> str:
             for row in scores[:BEST]
         ]
         lines += [f"## {dataset}, {model}", "", *pipes(["method", "shots", HEADLINES[metric], "95 %"], best)]
-        lines += ["", *(f"- {inline(line)}" for line in lines_of.get((dataset, model), []))]
+        lines += ["", *(f"- {inline_markdown(line)}" for line in lines_of.get((dataset, model), []))]
         picture = data_uri(label_efficiency(dataset, scores).picture(f"{dataset}, {model}"))
         lines += ["", f"![{HEADLINES[metric]} by labeled examples per class]({picture})", ""]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vocabsem.errors import SourceError
 from vocabsem.sources.fetching import fetch
-from vocabsem.sources.parsing import parse
+from vocabsem.sources.parsing import parse_source
 
 
 def find_data_dir(data_dir: str | None) -> Path | None:
@@ -20,5 +20,5 @@ def find_data_dir(data_dir: str | None) -> Path | None:
 def require_files(sources: Iterable[str], cache: Path) -> None:
     """Raise SourceError for the first `file:` source that does not exist."""
     for source in sources:
-        if parse(source).scheme == "file":
+        if parse_source(source).scheme == "file":
             fetch(source, cache)

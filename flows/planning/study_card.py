@@ -17,7 +17,7 @@ from vocabsem.instruments.registry import check_study
 from vocabsem.runtime.devices import DType
 from vocabsem.states.layers import Pooling
 
-DISPLAY_KEYS = {"description", "license", "citation", "device"}  # keys that change no figure
+DISPLAY_KEYS = {"description", "license", "citation", "device"}  # keys that change no result
 
 
 class StudyCard(Card):
@@ -76,7 +76,7 @@ class StudyCard(Card):
 
 
 def load_study(name_or_path: str, overrides: dict[str, Any] | None = None) -> StudyCard:
-    """Return the card, with dotted overrides; with some that change figures under a name of its own.
+    """Return the card, with dotted overrides; with some that change results under a name of its own.
 
     Raises CardError for a missing file, an unknown key or a wrong value.
     """

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from flows.reporting.effects import sort_shots
 from flows.reporting.results import Results, Row
-from flows.reporting.table import Table
+from flows.reporting.table import ReportTable
 from vocabsem.label_kinds import headline
 
-Tables = list[Table]
+Tables = list[ReportTable]
 
 
 def with_interval(row: Row, metric: str | None = None) -> str:
@@ -50,4 +50,4 @@ def by_shots(
 
 
 def section(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Tables:
-    return [Table(title, note, heads, rows)] if rows else []
+    return [ReportTable(title, note, heads, rows)] if rows else []

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from flows.reporting.svg import CHARACTER, WIDTH
-from flows.reporting.templating import render
+from flows.reporting.templating import render_template
 
 MAX_NAMED = 6  # classes whose names stand beside the matrix, if they are short; others are numbered
 MAX_NAME = 16  # characters
@@ -44,7 +44,7 @@ def confusion_matrix(alt: str, counts: np.ndarray, names: Sequence[str]) -> Mark
     wrong = sorted((-int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j and counts[i, j])
     often = [] if counted else wrong[:MAX_CONFUSIONS]
     shown = range(0, size, max(1, int(np.ceil(SPACE / step))))
-    page = render(
+    page = render_template(
         "confusion.html",
         alt=alt,
         width=WIDTH,

@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.planning.contrasts import REFERENCE
 from warehouse.catalog import reads
+from warehouse.catalog.index import shots_order
 from warehouse.home import Home
 
 NONE, RANDOM = "gain over no vocabulary", "gain over random anchors"
@@ -66,11 +67,6 @@ def ranks(home: Home, run: str) -> dict[str, dict[str, dict[str, float]]]:
     for row in reads.run_ranks(home, run):
         table.setdefault(row["model"], {}).setdefault(row["method"], {})[row["shots"]] = row["average_rank"]
     return {model: dict(sorted(by.items(), key=lambda item: fmean(item[1].values()))) for model, by in table.items()}
-
-
-def shots_order(shots: str) -> float:
-    """Return the sort key of a number of shots; `all` is last."""
-    return float("inf") if shots == "all" else int(shots)
 
 
 def sort_shots(shots: set[str]) -> list[str]:

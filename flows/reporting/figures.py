@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from flows.planning.contrasts import reference
 from flows.reporting.confusion import confusion_matrix
-from flows.reporting.effects import shots_order
 from flows.reporting.label_efficiency import label_efficiency
 from flows.reporting.results import Results
 from flows.reporting.run_summary import RunSummary
@@ -19,6 +18,7 @@ from vocabsem.evaluation.metrics import Reliability
 from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
 from warehouse.catalog import reads
+from warehouse.catalog.index import shots_order
 
 MAX_COLORS = 14  # classes with a legend in a scatter plot
 PROJECTIONS = {
@@ -40,7 +40,7 @@ class ReportFigure:
 def report_figures(
     summary: RunSummary, results: Results, dataset: str, projection: Projection
 ) -> Iterator[ReportFigure]:
-    """Yield every figure whose data are there: scores from the catalog, the rest from partitions still in the lake."""
+    """Yield every chart whose data are there: scores from the catalog, the rest from partitions still in the lake."""
     rows = results.of(dataset)
     note = (
         f"{HEADLINES[headline(rows[0])]} on test data with its 95 % interval: the reference"

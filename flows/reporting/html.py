@@ -15,8 +15,8 @@ from flows.reporting.of_dataset import of_dataset
 from flows.reporting.results import Results
 from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS
-from flows.reporting.table import Table
-from flows.reporting.templating import render
+from flows.reporting.table import ReportTable
+from flows.reporting.templating import render_template
 from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
 from warehouse.home import Home
@@ -39,7 +39,7 @@ def html_page(home: Home, run: Run, every: Sequence[Results], projection: Projec
         }
         for results in every
     ]
-    return render(
+    return render_template(
         "report.html",
         title=run.experiment,
         description=run.card["description"],
@@ -84,7 +84,7 @@ def _row_classes(results: Results) -> dict[str, str]:
     return {spec.name: "control" for spec in results.specs if spec.is_control} | ({ours.name: "ours"} if ours else {})
 
 
-def _overview(results: Results) -> Table:
+def _overview(results: Results) -> ReportTable:
     """Tabulate by data set the best scores and the gains over both controls, with the fewest and the most labels."""
     shots = sort_shots({row["shots"] for row in results.scores})
     ends = list(dict.fromkeys((shots[0], shots[-1])))
@@ -100,7 +100,7 @@ def _overview(results: Results) -> Table:
         rows.append([dataset, *best, *(given.get((gain, n), "") for gain in QUESTIONS for n in ends)])
     heads = ["", *(f"best at {n} shots" for n in ends), *(f"{gain} at {n}" for gain in QUESTIONS for n in ends)]
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
-    return Table(
+    return ReportTable(
         "Summary",
         "Macro-F1, of choices accuracy, of continuous targets R², of the best method with the fewest and the most"
         " labels, and the gain of the"

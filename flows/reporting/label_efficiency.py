@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flows.planning.contrasts import REFERENCE
-from flows.reporting.effects import shots_order
 from flows.reporting.svg import Axes, LineChart, Series, unit_axis
 from vocabsem.label_kinds import HEADLINES, headline
+from warehouse.catalog.index import shots_order
 
 SPREAD = 0.5  # of the methods at one number of shots, in steps of log2, so that their intervals stay apart
 FEW = 5  # methods that are all shown
@@ -57,7 +57,7 @@ def label_efficiency(dataset: str, rows: Iterable[Mapping[str, Any]]) -> LineCha
 def _shown(curves: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
     """Return the reference, the best of its baselines, its own controls, and the best of the other controls.
 
-    The best is that of the highest figure with the most labels.
+    The best is that of the highest score with the most labels.
     """
     controls = [name for name, curve in curves.items() if curve[0]["control"]]
     own = [name for name in curves if name.partition("+")[0] == REFERENCE]

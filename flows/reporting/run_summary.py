@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from flows.reporting.data_notes import data_notes
-from flows.reporting.table import Table
+from flows.reporting.table import ReportTable
 from tasks.steps.facts import AnchorsFacts, ExamplesFacts, facts_of
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.specs import SPLITS, AnchorsSpec, ExamplesSpec
@@ -73,7 +73,7 @@ class RunSummary:
         """Return the fits of one model on one data set."""
         return [fit for fit in self.fits if (fit["model"], fit["dataset"]) == (model, dataset)]
 
-    def costs(self) -> Table:
+    def costs(self) -> ReportTable:
         """Tabulate rows, bytes and seconds by kind of step."""
         heads = ["step", "what", "partitions", "rows", "tokens", "truncated", "MB", "seconds"]
         forms = dict.fromkeys(("partitions", "rows", "tokens", "truncated"), "{:,}")
@@ -87,13 +87,13 @@ class RunSummary:
             f"Everything the run is computed from, including partitions of earlier runs. This run took"
             f" {self.run.seconds:,.0f} s on {self.run.machine}; a step without seconds is not timed separately."
         )
-        return Table("Costs by step", note, heads, rows)
+        return ReportTable("Costs by step", note, heads, rows)
 
     def data_notes(self) -> list[str]:
         """Return what was changed in the data: rows left out, texts with several labels, texts cut."""
         return [f"{what}: {note}" for what, note in data_notes(self._used)]
 
-    def keys(self) -> Table:
+    def keys(self) -> ReportTable:
         """Tabulate the keys of examples, anchors, states and word scores."""
         rows = [
             [row.kind, row.what, f"`{row.key}`", f"{row.created:%Y-%m-%d}"]
@@ -101,7 +101,7 @@ class RunSummary:
             if row.kind in ("examples", "anchors", "states", "word_scores")
         ]
         note = "A key is the SHA-256 of everything that determines the content. The table `lineage` has all keys."
-        return Table("Keys", note, ["kind", "of", "key", "made"], rows)
+        return ReportTable("Keys", note, ["kind", "of", "key", "made"], rows)
 
     def provenance(self) -> dict[str, str]:
         """Return names and values: run, machine, models and data sets with their sources and hashes, versions."""

@@ -34,7 +34,7 @@ def table3(results: Results) -> Tables:
     for dataset in datasets:
         metric, theirs = paper["sets"][dataset]["metric"], paper["sets"][dataset]["figures"]
         cells = _best_in_bold(results.best_informed(shown, dataset), metric)
-        rows.append([dataset, metric.replace("_f1", "-F1"), *cells, *(f"{figure:.3f}" for figure in theirs)])
+        rows.append([dataset, metric.replace("_f1", "-F1"), *cells, *(f"{value:.3f}" for value in theirs)])
     heads = ["", "metric", *_names(shown), *(f"{paper['model']}: {column}" for column in paper["columns"])]
     note = f"{INFORMED} {paper['model']}: {paper['citation']}."
     return section("The paper's Table 3", note, heads, rows)

@@ -1,4 +1,4 @@
-"""Show studies: the picture of one figure by layer beside its null, and their section in a report."""
+"""Show studies: the chart of one metric by layer beside its null, and their section in a report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,16 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from flows.reporting.svg import Axes, LineChart, Point, Series
-from flows.reporting.table import Table
+from flows.reporting.table import ReportTable
 
 Row = Mapping[str, Any]
 STEPS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # between ticks
 MOST_TICKS = 7
-HEADS = ("", "figure", "vectors", "layer", "value", "95 % interval", "null", "n")
+HEADS = ("", "metric", "vectors", "layer", "value", "95 % interval", "null", "n")
 
 
 def study_picture(rows: Sequence[Row]) -> str:
-    """Return the SVG picture of the first figure that has layers: a line for each kind of vectors, a level line for
+    """Return the SVG chart of the first metric that has layers: a line for each kind of vectors, a level line for
     those without layers, and the null."""
     first = next((row for row in rows if row["layer"] is not None), rows[0])
     title = f"{first['study']}: {first['metric']} of {first['unit']}, {first['model']}"
@@ -24,7 +24,7 @@ def study_picture(rows: Sequence[Row]) -> str:
 
 
 def chart(rows: Sequence[Row]) -> LineChart:
-    """Return the chart of one figure."""
+    """Return the chart of one metric."""
     layers = sorted({row["layer"] for row in rows if row["layer"] is not None})
     left = (layers[0] if layers else 0) - 1.0
     variants: dict[str, list[Row]] = {}
@@ -67,25 +67,25 @@ def _axis(low: float, high: float) -> tuple[Point, dict[str, float]]:
 
 
 class HasStudies(Protocol):
-    """Results of a model with the latest figures of its studies."""
+    """Results of a model with the latest values of its studies."""
 
     @property
     def studies(self) -> Sequence[Row]: ...
 
 
-def study_tables(results: HasStudies) -> list[Table]:
-    """Return a table for each study card: of every figure, over vectors and layers, the farthest from its null."""
+def study_tables(results: HasStudies) -> list[ReportTable]:
+    """Return a table for each study card: of every metric, the value over vectors and layers farthest from its null."""
     tables = []
     for (study, card), group in groupby(results.studies, itemgetter("study", "card")):
-        figures: dict[tuple[str, str], list[Row]] = {}
+        values: dict[tuple[str, str], list[Row]] = {}
         for row in group:
-            figures.setdefault((row["unit"], row["metric"]), []).append(row)
+            values.setdefault((row["unit"], row["metric"]), []).append(row)
         note = (
-            f"`vocabsem study {card}`: of each figure, over all vectors and layers, the one farthest from the middle of"
+            f"`vocabsem study {card}`: of each metric, over vectors and layers, the value farthest from the middle of"
             " its null, above or below, chosen on the same data."
         )
-        farthest = [max(of, key=_from_null) for of in figures.values()]
-        tables.append(Table(f"Study: {study}", note, HEADS, [_cells(row) for row in farthest]))
+        farthest = [max(of, key=_from_null) for of in values.values()]
+        tables.append(ReportTable(f"Study: {study}", note, HEADS, [_cells(row) for row in farthest]))
     return tables
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
-from flows.reporting.templating import render
+from flows.reporting.templating import render_template
 
 WIDTH = 360  # units of a small chart, about the pixels of a phone's width: letters of 11 stay legible there
 COLORS = 7  # of the palette, c0 to c6; beyond them lines are dashed, then dotted, and points are squares
@@ -110,7 +110,7 @@ class LineChart:
         chart = replace(self, series=[one for one in self.series if not one.on_demand])
         wide, labels = _with_labels(chart.series, chart.axes)
         titles = textwrap.wrap(title, int(wide.width / CHARACTER))
-        return render(
+        return render_template(
             "chart.svg",
             alt=self.alt,
             width=wide.width,

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.reporting.table import inline
+from flows.reporting.table import inline_html
 from vocabsem.errors import BadInput
 from warehouse.lake import atomic
 
@@ -22,7 +22,7 @@ LIGHT = {
 """Colors on a light ground; c0 to c6, of series, are distinct with every kind of color vision (Okabe and Ito 2008)."""
 
 
-def render(template: str, **values: Any) -> str:
+def render_template(template: str, **values: Any) -> str:
     """Render a template of `flows/reporting/templates`."""
     return _environment().get_template(template).render(values)
 
@@ -58,6 +58,6 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["inline"] = inline
+    environment.filters["inline"] = inline_html
     environment.globals |= {"light": LIGHT, "variables": {name: f"var(--{name})" for name in LIGHT}}
     return environment

@@ -38,9 +38,9 @@ def mlflow_app(home: Home) -> ASGIApp:
 
 def scoring_app(folder: str, limits: str) -> ASGIApp:
     """Return the scoring server of a registered model. It asks for no secret: it reads and changes nothing."""
-    from tasks.tracking.scoring_app import Limits, load_app
+    from tasks.tracking.scoring_app import RequestLimits, load_app
 
-    return Gate(load_app(folder, Limits(**json.loads(limits))))
+    return Gate(load_app(folder, RequestLimits(**json.loads(limits))))
 
 
 def keep_in_storage(home: Home) -> Admit:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog, limited, named_queries
-from warehouse.catalog.export import render
+from warehouse.catalog.export import write_table
 from warehouse.errors import QueryRefused, WarehouseError
 from warehouse.home import Home
 
@@ -36,7 +36,7 @@ def make_server(home: Home, timeout: float, memory: str) -> "MCPServer[Any]":
         from mcp.types import ToolAnnotations
     except ImportError:
         raise BadInput(f"the SDK of the Model Context Protocol is not installed: {INSTALL}") from None
-    run = partial(limited.query, timeout=timeout, memory=memory)
+    run = partial(limited.limited_query, timeout=timeout, memory=memory)
 
     def list_queries() -> list[dict[str, Any]]:
         """List the named queries: each a question, with its parameters and their defaults."""
@@ -86,5 +86,5 @@ def make_server(home: Home, timeout: float, memory: str) -> "MCPServer[Any]":
 def _answer(table: "pa.Table", max_rows: int) -> dict[str, Any]:
     """Return the first rows as JSON's values, with how many there are."""
     out = io.BytesIO()
-    render(table[:max_rows], "json", out)
+    write_table(table[:max_rows], "json", out)
     return {"columns": table.column_names, "rows": json.loads(out.getvalue()), "row_count": len(table)}

@@ -11,7 +11,7 @@ import typer
 from flows.execution.activity import line
 from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
-from tasks.tracking.scoring_app import Limits
+from tasks.tracking.scoring_app import RequestLimits
 from vocabsem.errors import BadInput, ComputationFailed
 from warehouse.home import Home
 
@@ -19,7 +19,7 @@ PORT = 5080  # where to look first for a free one
 EXAMPLE = "a gorgeous, witty movie"
 
 
-def serve(home: Home, model: str, port: int | None, limits: Limits) -> None:
+def serve(home: Home, model: str, port: int | None, limits: RequestLimits) -> None:
     """Load the model in a server, print a request, and wait. Ctrl-C or the end of this process stops it.
 
     The version is settled at the start: an alias that moves later changes nothing here.
@@ -46,7 +46,7 @@ def serve(home: Home, model: str, port: int | None, limits: Limits) -> None:
     raise ComputationFailed(f"{server.name} ended by itself; its output is in {server.log}")
 
 
-def scoring_server(home: Home, model: RegisteredClassifier, port: int, limits: Limits) -> Server:
+def scoring_server(home: Home, model: RegisteredClassifier, port: int, limits: RequestLimits) -> Server:
     settings = {"MLFLOW_TRACKING_URI": home.tracking_uri, "MLFLOW_REGISTRY_URI": home.tracking_uri}
     command = ["flows.services.apps", "scoring", str(port), str(model.folder), json.dumps(asdict(limits))]
     return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")

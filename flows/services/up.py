@@ -125,7 +125,7 @@ def _links(home: Home) -> list[str]:
     prefect = addresses["prefect"].removesuffix("/api")
     return [
         f"Prefect: runs, schedules, leaderboards   {link(home, prefect)}",
-        f"MLflow: experiments, figures, champions  {link(home, addresses['mlflow'] + TRAINING)}",
+        f"MLflow: experiments, metrics, champions  {link(home, addresses['mlflow'] + TRAINING)}",
         "A link opens once, and that browser may return without it; for another link run `vocabsem up` again.",
     ]
 

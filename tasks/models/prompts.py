@@ -13,7 +13,7 @@ from vocabsem.prompts.chunking import ChunkedPrompts, encode_chunks
 from warehouse.home import Home
 
 
-def encode(
+def encode_fields(
     home: Home, model: ModelCard, fields: list[dict[str, str]], spec: PromptSpec, max_chunks: int = 1
 ) -> ChunkedPrompts:
     with tokenizing(model, home) as tokenizer:
@@ -37,13 +37,13 @@ def make_prompts(
     reserved: tokens of the model's context that are left to what follows a prompt with demonstrations.
     """
     if spec.demonstrations is None:
-        return encode(home, model, fields, spec, spec.max_chunks)
+        return encode_fields(home, model, fields, spec, spec.max_chunks)
     _, shown, context = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)
     with tokenizing(model, home) as tokenizer:
         start = [*([int(tokenizer.bos_token_id)] if spec.prepend_bos else []), *shown]
     limit = min(spec.max_tokens, context - reserved - len(start))
     after = spec.model_copy(update={"prepend_bos": False, "max_tokens": limit})
-    chunked = encode(home, model, fields, after, spec.max_chunks)
+    chunked = encode_fields(home, model, fields, after, spec.max_chunks)
     token_ids = [start + ids for ids in chunked.prompts.token_ids]
     return replace(chunked, prompts=replace(chunked.prompts, token_ids=token_ids))
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.models.loaded import tokenizing, word_ids
-from tasks.models.prompts import encode, make_prompts
-from tasks.steps.lake_reads import label_names
+from tasks.models.prompts import encode_fields, make_prompts
+from tasks.steps.lake_reads import published_labels
 from tasks.steps.specs import WordScoresSpec
 from vocabsem.cards.schema import ModelCard
 from vocabsem.errors import DataError
@@ -49,9 +49,9 @@ def word_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: pa.
 
 def letter_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: pa.Table) -> Questions:
     """The letters after prompts that list the options of a row, in all cyclic orders."""
-    names, words = label_names(home, spec.dataset, spec.examples), word_ids(model, spec, home)
+    names, words = published_labels(home, spec.dataset, spec.examples), word_ids(model, spec, home)
     orders = [order for fields in _fields(rows) for order in cyclic_orders(fields, names)]
-    each = encode(home, model, orders, spec, spec.max_chunks)
+    each = encode_fields(home, model, orders, spec, spec.max_chunks)
     chunked = ChunkedPrompts(each.prompts, each.sizes.reshape(-1, len(names)).sum(axis=1))
 
     def score(network: LanguageModel, advance: Advance) -> np.ndarray:
@@ -66,10 +66,12 @@ def option_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: p
 
     Raises DataError for an option that is too long for the model behind a prompt, or has no tokens.
     """
-    names, wanted = label_names(home, spec.dataset, spec.examples), field_names(spec.template)
+    names, wanted = published_labels(home, spec.dataset, spec.examples), field_names(spec.template)
     fields = _fields(rows)
     texts = [[row[name] for name in names if name in row] for row in fields]
-    chunked = encode(home, model, [{name: row[name] for name in wanted} for row in fields], spec, spec.max_chunks)
+    chunked = encode_fields(
+        home, model, [{name: row[name] for name in wanted} for row in fields], spec, spec.max_chunks
+    )
     distinct = list(dict.fromkeys(text for row in texts for text in row))
     with tokenizing(model, home) as tokenizer:
         ids = dict(zip(distinct, option_tokens(tokenizer, distinct, model.conversation), strict=True))
@@ -84,7 +86,8 @@ def option_questions(home: Home, model: ModelCard, spec: WordScoresSpec, rows: p
             )
     tokens, lengths = [list(map(len, row)) for row in options], [list(map(len, row)) for row in texts]
     blank = content_free(sorted(wanted)) if spec.content_free else []
-    free = [ids for ids in encode(home, model, blank, spec).prompts.token_ids if ids]  # of "{text}" alone one is empty
+    encoded = encode_fields(home, model, blank, spec)
+    free = [ids for ids in encoded.prompts.token_ids if ids]  # of "{text}" alone one is empty
 
     def score(network: LanguageModel, advance: Advance) -> np.ndarray:
         owners = np.repeat(np.arange(len(options)), chunked.sizes)

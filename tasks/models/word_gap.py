@@ -22,7 +22,7 @@ Row = tuple[str, str | None, str | None, str, float]
 def word_rows(
     home: Home, model: ModelCard, dataset: DatasetCard, spec: DiagnosticsSpec, split: str, mean: np.ndarray
 ) -> Iterator[Row]:
-    """Yield the figures of zero-shot predictions by exact scores and by their approximations, on one split.
+    """Yield the metrics of zero-shot predictions by exact scores and by their approximations, on one split.
 
     mean: of the training states (d,), on which states are centered where they are compared with anchors.
 

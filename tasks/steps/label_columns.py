@@ -46,7 +46,7 @@ def stored_name(there: Container[str], name: str = ONE) -> str:
     return next((form for form in FORMS.get(name, ()) if form in there), name)
 
 
-def column_names(partition: Partition) -> list[str]:
+def partition_columns(partition: Partition) -> list[str]:
     """Return the names of the columns of a published partition. Raises NotPublished for another."""
     manifest = partition.manifest()
     if manifest is None:
@@ -57,10 +57,10 @@ def column_names(partition: Partition) -> list[str]:
 
 def has_classes(partition: Partition) -> bool:
     """Return whether the rows of a published partition have one class each, not any number of labels or a number."""
-    return stored_name(column_names(partition)) == ONE
+    return stored_name(partition_columns(partition)) == ONE
 
 
 def stored_names(partition: Partition, names: Sequence[str]) -> list[str]:
     """Return the names of columns as the partition has them."""
-    there = column_names(partition)
+    there = partition_columns(partition)
     return [stored_name(there, name) for name in names]

@@ -26,7 +26,8 @@ BLOCK = 1 << 26  # bytes of the states that are read at a time of a larger split
 
 SCORES = "log_probability"  # column of the word scores: (W,) a row
 STATES = StatesSpec.kind
-Rows = tuple[list[str], np.ndarray, np.ndarray]  # ids, labels (N,) or (N, L), states (N, k·d) or word scores (N, W)
+# Ids, labels (N,) or (N, L), states (N, k·d) or word scores (N, W).
+StateRows = tuple[list[str], np.ndarray, np.ndarray]
 
 
 def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
@@ -34,7 +35,7 @@ def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
     return facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts).rows
 
 
-def label_names(home: Home, dataset: str, key: str) -> list[str]:
+def published_labels(home: Home, dataset: str, key: str) -> list[str]:
     """Return the names of the classes of published examples, in order."""
     facts = facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts)
     return [each.name for each in facts.classes]
@@ -85,7 +86,7 @@ def read_demonstrations(home: Home, model: str, dataset: str, key: str) -> tuple
     return table["id"].to_pylist(), tokens, facts_of(_manifest(partition), DemonstrationsFacts).context
 
 
-def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Rows:
+def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> StateRows:
     """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; small ones are kept.
 
     kind: of the partition; "word_scores" has (N, W) scores in place of states.
@@ -95,7 +96,7 @@ def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind
     return read(home, model, dataset, split, key, kind)
 
 
-def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Iterator[Rows]:
+def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Iterator[StateRows]:
     """Yield what `read_states` returns, at once where it is kept, else some rows after the other."""
     stored = _stored(home, model, dataset, split, key, kind)
     if stored.bytes <= MAX_CACHED_BYTES:
@@ -105,7 +106,7 @@ def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kin
 
 
 @lru_cache(maxsize=1)
-def sample_states(home: Home, model: str, dataset: str, split: str, key: str, most: int) -> Rows:
+def sample_states(home: Home, model: str, dataset: str, split: str, key: str, most: int) -> StateRows:
     """Return at most `most` rows of what `read_states` returns, evenly spaced: all of a split that has no more."""
     rows = _stored(home, model, dataset, split, key, STATES).rows
     wanted, start, parts = np.unique(np.linspace(0, rows - 1, min(most, rows)).round().astype(int)), 0, []
@@ -155,7 +156,7 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
     return _Stored(partition, manifest, columns, width, label if label in schema.names else None)
 
 
-def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
+def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[StateRows]:
     names = ["id", *([stored.label] if stored.label else []), *stored.columns]
     for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
         parts = [matrix(batch[column]) for column in stored.columns]
@@ -164,7 +165,7 @@ def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[Rows]:
         yield ids, read_labels(batch) if stored.label else _labels_of(home, dataset, stored.manifest, ids), states
 
 
-def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> Rows:
+def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> StateRows:
     stored = _stored(home, model, dataset, split, key, kind)
     states = np.empty((stored.rows, stored.width), np.float32)
     ids: list[str] = []
@@ -181,7 +182,7 @@ _read_small = lru_cache(maxsize=6)(_read)
 _read_large = lru_cache(maxsize=1)(_read)
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def _joined(parts: Sequence[StateRows]) -> StateRows:
     ids, labels, states = zip(*parts, strict=True)
     return [name for some in ids for name in some], np.concatenate(labels), np.concatenate(states)
 

@@ -61,7 +61,7 @@ class ComparisonsSpec(ModelDatasetSpec):
 
 
 class DiagnosticsSpec(ModelDatasetSpec):
-    """The figures of one model on one data set that no method is needed for."""
+    """The diagnostics of one model on one data set that no method is needed for."""
 
     kind: ClassVar[str] = "diagnostics"
     version: ClassVar[int] = 2

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.steps.label_columns import FORMS, ONE, SEVERAL, column_names, read_labels
+from tasks.steps.label_columns import FORMS, ONE, SEVERAL, partition_columns, read_labels
 from vocabsem.datasets.label_values import is_continuous
 from vocabsem.evaluation.resampling import BootstrapSample
 from warehouse.lake.partition import Partition
@@ -16,7 +16,7 @@ Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its see
 def read_answers(predictions: Partition) -> pa.Table:
     """Return what `split_answers` reads of published predictions."""
     wanted = ("split", "seed", *FORMS[ONE], *FORMS["predicted"], "probabilities")
-    return predictions.table([name for name in column_names(predictions) if name in wanted])
+    return predictions.table([name for name in partition_columns(predictions) if name in wanted])
 
 
 def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, n
 def paired(
     first: Samples, second: Samples, metric: str, single: bool
 ) -> tuple[BootstrapSample, BootstrapSample] | None:
-    """One figure of two methods on the seeds that both have, None if there is none.
+    """One metric of two methods on the seeds that both have, None if there is none.
 
     single: a method of one seed stands beside every seed of the other, as where there are no shots to draw.
     """

@@ -1,4 +1,4 @@
-"""The spec of a study: all that determines its ranked items and, made with them, its figures."""
+"""The spec of a study: all that determines its ranked items and, made with them, its values."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -72,7 +72,7 @@ class StudyItemsSpec(Spec):
 
 
 class StudyValuesSpec(Spec):
-    """The figures of a study."""
+    """The values of a study."""
 
     kind: ClassVar[str] = "study_values"
     path_fields: ClassVar[Mapping[str, str]] = StudyItemsSpec.path_fields

@@ -17,7 +17,7 @@ FORMS = (".parquet", ".csv")
 PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # what all writers can write
 
 
-def form_of(path: Path) -> str:
+def table_format(path: Path) -> str:
     """The output's form, `.parquet` or `.csv`; raises DataError for another suffix."""
     if path.suffix.lower() not in FORMS:
         raise DataError(f"{path} is neither {' nor '.join(FORMS)} by its name: rename or convert it")

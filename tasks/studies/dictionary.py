@@ -10,7 +10,7 @@ from tasks.steps.token_reads import TokenRows
 from tasks.studies.inputs import Inputs
 from vocabsem.instruments.base import Item, StudyResult, Value
 from vocabsem.instruments.dictionary import Settings, TokenStates, dictionary_study
-from vocabsem.instruments.dictionary_features import Vocabulary
+from vocabsem.instruments.dictionary_features import TokenVocabulary
 from vocabsem.instruments.sae_layout import ARCHITECTURES, sae_file
 from vocabsem.states.batching import shared_tokens
 
@@ -28,7 +28,7 @@ def measure(inputs: Inputs) -> StudyResult:
     for layer in spec.layers:
         train, test = ({name: _of(splits[split], layer) for name, splits in read.items()} for split in SPLITS)
         head = _log_probabilities(inputs) if layer == inputs.model.layers else None
-        vocabulary = Vocabulary(anchors, words, head)
+        vocabulary = TokenVocabulary(anchors, words, head)
         result, trained = dictionary_study(layer, train, test, vocabulary, settings, inputs.sampling)
         values, items = [*values, *result.values], [*items, *result.items]
         for name in ARCHITECTURES:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.models.label_space import label_space
 from tasks.models.loaded import inference, loaded, tokenizing
-from tasks.steps.lake_reads import Rows, read_states
+from tasks.steps.lake_reads import StateRows, read_states
 from tasks.steps.study_specs import StudyItemsSpec
 from tasks.steps.token_reads import TokenRows, read_token_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -91,7 +91,9 @@ class Inputs:
 
     def stored_states(self, dataset: str, split: str) -> tuple[list[str], np.ndarray, dict[int, np.ndarray]]:
         """Return ids, labels (N,) and states (N, d) by layer of a split."""
-        rows: Rows = read_states(self.home, self.model.name, dataset, split, self.spec.states[f"{dataset}/{split}"])
+        rows: StateRows = read_states(
+            self.home, self.model.name, dataset, split, self.spec.states[f"{dataset}/{split}"]
+        )
         ids, labels, states = rows
         width = states.shape[1] // len(self.spec.layers)
         return ids, labels, {layer: states[:, width * i : width * (i + 1)] for i, layer in enumerate(self.spec.layers)}

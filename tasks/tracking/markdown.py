@@ -14,7 +14,7 @@ def escape(text: str) -> str:
     return _BLOCK.sub(r"\1\\\2", _escape(text))
 
 
-def inline(text: str) -> str:
+def inline_markdown(text: str) -> str:
     """Return text with its names in backticks as code and `**` as bold; all else is escaped."""
     parts = _MARKS.split(text)
     parts[::2] = map(_escape, parts[::2])
@@ -28,8 +28,8 @@ def cells(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def pipes(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; cells may hold the marks of `inline`."""
-    lines = [f"| {' | '.join(map(inline, row))} |" for row in (heads, *rows)]
+    """Return the lines of a table; cells may hold the marks of `inline_markdown`."""
+    lines = [f"| {' | '.join(map(inline_markdown, row))} |" for row in (heads, *rows)]
     return [lines[0], f"| {' | '.join(['---'] * len(heads))} |", *lines[1:]]
 
 

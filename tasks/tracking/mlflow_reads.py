@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from tasks.tracking.postgres import connected, rows, setting
+from tasks.tracking.postgres import connected, run_statement, setting
 from tasks.tracking.sqlite_reads import read_only
 from tasks.tracking.statements import statement
 from warehouse.home import Home
 
 
-def read(home: Home, name: str, *values: str) -> list[Any]:
+def read_rows(home: Home, name: str, *values: str) -> list[Any]:
     """Return the rows of a statement in `sql/`, none where nothing was logged yet.
 
     Raises sqlite3.DatabaseError for a file that cannot be read, BadInput for a server that does not answer.
     """
     if named := setting("mlflow"):
         with connected(*named) as connection:
-            return rows(connection, name, values)
+            return run_statement(connection, name, values)
     if not home.mlflow.exists():
         return []
     with read_only(home.mlflow) as database:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from dataclasses import asdict, dataclass
 
-from tasks.tracking.mlflow_reads import read
+from tasks.tracking.mlflow_reads import read_rows
 from warehouse.home import Home
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
@@ -76,6 +76,6 @@ def registrations(home: Home, run: str) -> list[Registration]:
 def _read(home: Home, name: str, run: str) -> list[str]:
     """Return one column; nothing where there is no database, or a file that cannot be read: to log there says why."""
     try:
-        return [value for (value,) in read(home, name, run)]
+        return [value for (value,) in read_rows(home, name, run)]
     except sqlite3.DatabaseError:
         return []

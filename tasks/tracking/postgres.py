@@ -63,7 +63,7 @@ def check_postgres(program: Program) -> Database | None:
     name, uri = named
     with connected(name, uri) as connection:
         major, *minor = connection.dialect.server_version_info or (0,)
-        schema = next((version for (version,) in rows(connection, "schema_version")), None)
+        schema = next((version for (version,) in run_statement(connection, "schema_version")), None)
         url = connection.engine.url
     where = f"{url.host or 'a socket'}/{url.database}"
     if major < LEAST[program]:
@@ -101,7 +101,7 @@ def connected(name: str, uri: str) -> "Iterator[Connection]":
         yield connection
 
 
-def rows(connection: "Connection", name: str, values: Sequence[str] = ()) -> list[Any]:
+def run_statement(connection: "Connection", name: str, values: Sequence[str] = ()) -> list[Any]:
     """Run a statement of ours, written for SQLite; nothing where its tables were not made yet."""
     from sqlalchemy.exc import ProgrammingError
 

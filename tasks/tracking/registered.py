@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from tasks.tracking.databases import check_databases
-from tasks.tracking.mlflow_reads import read
+from tasks.tracking.mlflow_reads import read_rows
 from tasks.tracking.outcome import CHAMPION
 from vocabsem.errors import BadInput
 from warehouse.home import Home
@@ -61,4 +61,4 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
 def _versions(home: Home) -> list[Version]:
     """Return every version by each alias."""
     check_databases(home, "mlflow")
-    return read(home, "registered")
+    return read_rows(home, "registered")

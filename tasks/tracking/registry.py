@@ -15,7 +15,7 @@ from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
 from tasks.tracking.packaging import log_classifier
 from tasks.tracking.registered import find_classifier
-from tasks.tracking.runs import ResultRow, figures
+from tasks.tracking.runs import ResultRow, logged_metrics
 from tasks.tracking.store import store, store_lock
 from vocabsem.errors import BadInput, DataError
 from vocabsem.evaluation.comparison import Difference, difference
@@ -44,7 +44,7 @@ class PromotionDecision:
 
 @dataclass(frozen=True)
 class Scored:
-    """The row of a fit, and the MLflow run that has its figures."""
+    """The row of a fit, and the MLflow run that has its metrics."""
 
     run_id: str
     row: ResultRow
@@ -90,7 +90,7 @@ def _create_version(
     model = log_classifier(folder, run_id, fit.dataset, example)
     description = f"`{fit.name}` at {fit.shots} labeled examples per class, on states of {escape(fit.model.name)}"
     if scored:
-        client.log_batch(scored.run_id, metrics=figures(scored.row, model.model_id))
+        client.log_batch(scored.run_id, metrics=logged_metrics(scored.row, model.model_id))
         description += f": macro-F1 {scored.row.scores['macro_f1']:.3f} on test data of {escape(fit.dataset.name)}"
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=f"Text to {', '.join(map(escape, fit.dataset.label_names))}.")

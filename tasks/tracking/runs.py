@@ -32,7 +32,7 @@ TABLE = "leaderboard.json"  # which the tag `mlflow.loggedArtifacts` makes its p
 PAGE = "report.html"
 MOST_CHILDREN = 50_000  # that MLflow returns at once
 DIGEST = 12  # characters of a partition's key, as in the lake's folder names; MLflow keeps at most 36
-# Columns a person can survey; every other figure and interval is in the warehouse.
+# Columns a person can survey; every other metric and interval is in the warehouse.
 HEADLINE = ("macro_f1", "accuracy", "r2", "nll", "ece")  # of the parent: those of the best on validation data
 LOGGED_METRICS = (
     *("macro_f1", "accuracy", "nll", "ece", "validation_macro_f1", "fit_seconds", "macro_f1_low", "macro_f1_high"),
@@ -119,7 +119,7 @@ def log_results(
 
 
 def log_headline(home: Home, run_id: str, rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]]) -> None:
-    """Log the test figures of the fits that validation prefers as metrics of the run itself.
+    """Log the test metrics of the fits that validation prefers as metrics of the run itself.
 
     After its models, to which MLflow gives whatever their run has by then. rows, best: as of `log_results`.
     """
@@ -184,17 +184,17 @@ def _log_rows(client: "MlflowClient", run_id: str, rows: Sequence[ResultRow], da
     first = rows[0]
     what = {"model": first.model, "dataset": first.dataset, "seeds": first.seeds, "label": first.method}
     what["shots"] = [row.shots for row in rows]
-    metrics = [metric for row in rows for metric in figures(row)]
+    metrics = [metric for row in rows for metric in logged_metrics(row)]
     client.log_batch(run_id, metrics=metrics, params=params(what | dict(first.parameters)))
     client.log_inputs(run_id, [dataset])
     began = client.get_run(run_id).info.start_time
     client.set_terminated(run_id, end_time=began + _milliseconds(sum(row.seconds for row in rows)))
 
 
-def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
+def logged_metrics(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
     """Return LOGGED_METRICS as MLflow's metrics, also of a logged model; what is unknown or not finite is left out.
 
-    Their time is the same at every try, so that no figure is there twice.
+    Their time is the same at every try, so that no metric is there twice.
     """
     from mlflow.entities import Metric
 
@@ -204,7 +204,7 @@ def figures(row: ResultRow, model_id: str | None = None) -> list["Metric"]:
 
 
 def _headline(rows: Sequence[ResultRow], best: Sequence[Mapping[str, Any]], at: int) -> list["Metric"]:
-    """Return the test figures of the fits that validation prefers: their means, and of several fits each macro-F1 too.
+    """Return the test metrics of the fits that validation prefers: their means, and of several fits each macro-F1 too.
 
     at: milliseconds, the same at every try. Of a name MLflow refuses the @ of a variant of a data set, and begins a
     section of charts at a slash.

@@ -29,7 +29,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one request may hold and last."""
 
     texts: int
@@ -52,7 +52,7 @@ class Rejected(Exception):
 class ScoringApp:
     """MLflow's scoring server, whose invocations are checked whole and then answered in turns of a few texts."""
 
-    def __init__(self, model: "PyFuncModel", limits: Limits) -> None:
+    def __init__(self, model: "PyFuncModel", limits: RequestLimits) -> None:
         from mlflow.pyfunc import scoring_server
 
         self.model, self.limits = model, limits
@@ -97,7 +97,7 @@ class ScoringApp:
 
         body = await self._body(request)
         content_type = request.headers.get("content-type", "")
-        rows, params = await asyncio.to_thread(parse, body, content_type, self.fields, self.limits)
+        rows, params = await asyncio.to_thread(parse_request, body, content_type, self.fields, self.limits)
         if unknown := [name for name in params if name not in self.params]:
             raise Rejected(f"no parameter {unknown[0]!r:.200}: the model has {', '.join(self.params) or 'none'}")
         answers: list[dict[str, Any]] = []
@@ -126,7 +126,9 @@ class ScoringApp:
         return b"".join(chunks)
 
 
-def parse(body: bytes, content_type: str, fields: Sequence[str], limits: Limits) -> tuple[list[Row], dict[str, Any]]:
+def parse_request(
+    body: bytes, content_type: str, fields: Sequence[str], limits: RequestLimits
+) -> tuple[list[Row], dict[str, Any]]:
     """Return the N rows of a request, each with the text of every field, and its params. Raises Rejected.
 
     Columns are taken by name, others ignored; the forms are those of MLflow's scoring server.
@@ -146,7 +148,7 @@ def parse(body: bytes, content_type: str, fields: Sequence[str], limits: Limits)
     return [_checked(row, number, fields, limits) for number, row in enumerate(rows)], params
 
 
-def _checked(row: Any, number: int, fields: Sequence[str], limits: Limits) -> Row:
+def _checked(row: Any, number: int, fields: Sequence[str], limits: RequestLimits) -> Row:
     if not isinstance(row, Mapping):
         named = json.dumps(dict.fromkeys(fields, "a text"))
         raise Rejected(f"row {number} is {row!r:.200}: name its texts, as in {named}")
@@ -246,7 +248,7 @@ def _error(status: int, message: str) -> JSONResponse:
     )
 
 
-def load_app(folder: str, limits: Limits) -> ScoringApp:
+def load_app(folder: str, limits: RequestLimits) -> ScoringApp:
     """Return the server of the registered model in a folder."""
     from mlflow.pyfunc import load_model
 

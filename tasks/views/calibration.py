@@ -1,4 +1,4 @@
-"""What this machine takes for a token, a fit and a figure: from earlier runs of the home, else timed here once.
+"""What this machine takes for a token, a fit and a metric: from earlier runs of the home, else timed here once.
 
 What is timed is small and made of random numbers, whose cost is that of real ones: two layers of a model's width, fits
 to a few rows. It is kept in the cache, under the machine it was timed on.
@@ -109,7 +109,7 @@ class Calibration:
         return Cost(seconds * larger * wider, measured=False)
 
     def figures(self, classes: int) -> Cost | None:
-        """Return the seconds of the bootstrap of all figures, for a row of one seed."""
+        """Return the seconds of the bootstrap of all metrics, for a row of one seed."""
         seconds = self._timed(f"figures {classes}", lambda: time_figures(classes))
         return None if seconds is None else Cost(seconds / SCORED_ROWS / SCORED_SEEDS, measured=False)
 

@@ -12,7 +12,7 @@ from vocabsem.cards.schema import DatasetCard
 from vocabsem.datasets.checked_rows import row_options
 from vocabsem.errors import DataError
 from vocabsem.prompts.texts import is_empty
-from vocabsem.sources.readers import parts_of
+from vocabsem.sources.readers import dataset_parts
 from vocabsem.sources.tables import format_of
 
 LETTERS = string.ascii_uppercase
@@ -84,7 +84,7 @@ def _card(fields: dict[str, Any], columns: Sequence[str], most: int) -> DatasetC
 
 
 def _questions(card: DatasetCard, files: dict[str, Path]) -> Iterator[Question]:
-    for part in parts_of(card, files, Path()):
+    for part in dataset_parts(card, files, Path()):
         start = 0
         for batch in part.batches():
             for i, value in enumerate(batch[card.label_column]):

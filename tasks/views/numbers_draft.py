@@ -11,7 +11,7 @@ from vocabsem.cards.checks import number
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.errors import DataError
-from vocabsem.sources.readers import parts_of
+from vocabsem.sources.readers import dataset_parts
 from vocabsem.sources.tables import format_of
 
 ENDS = (0.05, 0.95)  # shares of the rows that have at most the number of either word
@@ -76,7 +76,7 @@ def _labels(ends: tuple[float, float], words: tuple[str, str]) -> list[dict[str,
 
 
 def _numbers(card: DatasetCard, files: dict[str, Path]) -> Iterator[float]:
-    for part in parts_of(card, files, Path()):
+    for part in dataset_parts(card, files, Path()):
         start = 0
         for batch in part.batches():
             for i, value in enumerate(batch[card.label_column]):

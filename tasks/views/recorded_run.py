@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.steps.kinds import spec_of
-from tasks.steps.label_columns import FORMS, NUMBER, column_names, read_labels, stored_names
+from tasks.steps.label_columns import FORMS, NUMBER, partition_columns, read_labels, stored_names
 from tasks.steps.result_specs import MetricsSpec, RunSpec
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
@@ -106,7 +106,7 @@ class RecordedRun:
         return self.partitions[key] if key else None
 
     def metrics(self, fit: RecordedPartition) -> list[Row]:
-        """Return the figures of a fit."""
+        """Return the metrics of a fit."""
         rows: list[Row] = Lake(self.home).partition("metrics", fit.key, **self.where(fit)).table().to_pylist()
         return rows
 
@@ -117,7 +117,7 @@ class RecordedRun:
         """
         (row,) = (row for row in self.of_kind("examples") if row.what == dataset)
         partition = Lake(self.home).partition("examples", row.key, dataset=dataset)
-        if NUMBER in column_names(partition):
+        if NUMBER in partition_columns(partition):
             raise DataError(
                 f"texts of dataset {dataset!r} have numbers, and such a file gives each its labels: run the experiment"
                 " without it"
@@ -127,7 +127,7 @@ class RecordedRun:
     def probabilities(self, fit: RecordedPartition, split: str, ids: list[str]) -> Iterator[Predictions]:
         """Yield the predictions of each seed, the rows in the order of `ids`."""
         partition = Lake(self.home).partition("predictions", self.predictions_of(fit).key, **self.where(fit))
-        several = PREDICTED in column_names(partition)
+        several = PREDICTED in partition_columns(partition)
         columns = ["id", "split", "seed", *([PREDICTED] if several else []), "probabilities"]
         table = partition.table(columns)
         table = table.filter(pc.equal(table["split"], split))

@@ -17,7 +17,7 @@ from tasks.models.extensions import method_source
 from tasks.steps.facts import StatesFacts, facts_of
 from tasks.steps.kinds import spec_of
 from tasks.steps.label_columns import has_classes
-from tasks.steps.lake_reads import Rows, sample_states, state_blocks
+from tasks.steps.lake_reads import StateRows, sample_states, state_blocks
 from tasks.steps.specs import FitSpec, StatesFitSpec
 from vocabsem.errors import DataError
 from vocabsem.evaluation.metrics import Reliability, confusion, reliability
@@ -132,5 +132,5 @@ def _states_of(home: Home, predictions: Partition) -> dict[str, Manifest]:
     return states
 
 
-def _read(home: Home, states: Manifest) -> Rows:
+def _read(home: Home, states: Manifest) -> StateRows:
     return sample_states(home, **states.coordinates, key=states.key, most=PROFILED)

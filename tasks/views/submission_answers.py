@@ -8,7 +8,7 @@ from tasks.views.submission_schema import DatasetIdentity, Unit
 from vocabsem.errors import DataError
 
 
-def read_answers(unit: Unit, dataset: DatasetIdentity, *, several: bool) -> np.ndarray:
+def decode_answers(unit: Unit, dataset: DatasetIdentity, *, several: bool) -> np.ndarray:
     """Return the probabilities (N, C) of a seed; of any number of labels (N, L, 2), with whether each is predicted.
 
     Raises DataError for a text of another length, or none of Base64, and for labels that are predicted at a lower

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.views.submission import protocol_claim
-from tasks.views.submission_answers import indicator, read_answers
+from tasks.views.submission_answers import decode_answers, indicator
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
 from vocabsem.datasets.example_hashes import split_hash
 from vocabsem.errors import DataError
@@ -148,7 +148,7 @@ def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) 
     kind = payload.label_kind if payload else "nominal"
     names = metric_names(kind)
     try:
-        answers = np.stack([read_answers(unit, dataset, several=kind == "multi") for unit in fit.seeds])
+        answers = np.stack([decode_answers(unit, dataset, several=kind == "multi") for unit in fit.seeds])
         labels = indicator(dataset) if kind == "multi" else dataset.labels
         samples = resample(labels, answers, metrics=names, by_class=kind != "choice")
     except DataError as error:

@@ -22,11 +22,11 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+@-]*$", max_lengt
 SplitName = Literal["train", "validation", "test"]
 
 
-class Part(BaseModel):
+class SubmissionPart(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Stated(Part):
+class Stated(SubmissionPart):
     """A part of the card or the data that is not as in the protocol."""
 
     part: str
@@ -34,14 +34,14 @@ class Stated(Part):
     given: str
 
 
-class ProtocolClaim(Part):
+class ProtocolClaim(SubmissionPart):
     """The protocol that the run was compared with."""
 
     version: Literal[1]
     deviations: list[Stated]
 
 
-class ModelIdentity(Part):
+class ModelIdentity(SubmissionPart):
     """A model."""
 
     name: Name
@@ -51,14 +51,14 @@ class ModelIdentity(Part):
     """Of its bytes."""
 
 
-class SplitIdentity(Part):
+class SplitIdentity(SubmissionPart):
     """The examples of a split."""
 
     rows: int
     hash: Hash
 
 
-class DatasetIdentity(Part):
+class DatasetIdentity(SubmissionPart):
     """A data set, and its examples for testing in the order of all predictions."""
 
     name: Name
@@ -75,7 +75,7 @@ class DatasetIdentity(Part):
     """Of each example the labels that it has; None where each has one."""
 
 
-class Mean(Part):
+class Mean(SubmissionPart):
     """A metric over the seeds."""
 
     value: float
@@ -84,7 +84,7 @@ class Mean(Part):
     std: float
 
 
-class Unit(Part):
+class Unit(SubmissionPart):
     """The predictions of one seed."""
 
     seed: int
@@ -97,7 +97,7 @@ class Unit(Part):
     """Of any number of labels: (N, L), a bit whether each is predicted, row after row, highest bit first, in Base64."""
 
 
-class Fit(Part):
+class Fit(SubmissionPart):
     """One method at one number of shots on one data set with one model."""
 
     key: Key
@@ -139,7 +139,7 @@ class Payload(BaseModel):
     """Of metrics: which there are."""
 
 
-class Submission(Part):
+class Submission(SubmissionPart):
     """A recorded run."""
 
     format: Literal["vocabsem-submission"]

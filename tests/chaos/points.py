@@ -53,7 +53,7 @@ RECORDING = {
     "after MLflow's run": ("after tasks.tracking.active_run:open_run", {}),
     "before the record": (f"before {PARTITION}.publish", {"kind": "runs"}),
     "after the record": (f"after {PARTITION}.publish", {"kind": "runs"}),
-    "in the catalog": ("before warehouse.catalog.catalog:build_from", {}),
+    "in the catalog": ("before warehouse.catalog.catalog:update_from", {}),
     "after the catalog": ("after tasks.catalog:update", {}),
     "after a child": ("after tasks.tracking.runs:_create_child", {"number": 2}),
     "in a child": ("before tasks.tracking.runs:_input", {}),
@@ -67,6 +67,6 @@ RECORDING = {
     "after the page": ("after flows.pipeline:log_page", {}),
     "after the event": ("after flows.pipeline:emit_champion_events", {}),
     "after MLflow's end": ("after mlflow:MlflowClient.set_terminated", {"number": 3}),
-    "before the artifacts": ("before flows.pipeline:show", {}),
+    "before the artifacts": ("before flows.pipeline:create_artifacts", {}),
     "after the flow": ("after flows.pipeline:show_checks", {}),
 }

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from scipy.stats import entropy, spearmanr
 from sklearn.metrics import f1_score
 
-from flows.cli.diagnostics_view import show
+from flows.cli.diagnostics_view import print_diagnostics
 from flows.diagnose import GAUGES, PROMPTS, READERS, diagnose
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
@@ -171,7 +171,7 @@ def test_the_table_has_every_figure(diagnosed, capsys):
     result = figures(world, "made")
     one = [m.key for m in Lake(world.home).manifests("diagnostics") if m.coordinates["dataset"] == "made"]
     assert set(one) < set(keys)
-    show(world.home, one, as_json=False)
+    print_diagnostics(world.home, one, as_json=False)
     shown = capsys.readouterr().out
     assert "made, tiny-llama" in shown
     assert "made@bare" not in shown

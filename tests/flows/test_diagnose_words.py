@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, f1_score
 
-from flows.cli.diagnostics_view import show
+from flows.cli.diagnostics_view import print_diagnostics
 from flows.diagnose import EXACT, READERS, _reading, diagnose
 from tasks.models.loaded import label_ids
 from tasks.steps.kinds import spec_of
@@ -99,7 +99,7 @@ def test_the_partition_names_its_scores_and_is_read_back(diagnosed):
 def test_the_command_and_the_query_show_it(diagnosed, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     world, keys = diagnosed
-    show(world.home, keys, as_json=False)
+    print_diagnostics(world.home, keys, as_json=False)
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "words.head.mean" in line)
     result = figures(world, "made")
     values = [result["words.head.mean", "raw", "dot", f] for f in ("accuracy", "macro_f1", "spearman", "top1")]

@@ -19,7 +19,7 @@ from tasks.steps.lake_reads import split_rows
 from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registry import compare_with_champion
-from tasks.tracking.scoring_app import Limits, ScoringApp
+from tasks.tracking.scoring_app import RequestLimits, ScoringApp
 from tasks.tracking.store import store
 from tests.flows.test_several_labels import make_world, rows_of, stacked
 from tests.tasks.worlds import TOPICAL, compute, with_store
@@ -88,7 +88,9 @@ def test_its_signature_has_a_list_of_labels(made):
 
 
 def test_over_http_a_set_is_a_list(made, expected):
-    app = ScoringApp(load_classifier(made[0].home, MODEL), Limits(texts=50, characters=1000, megabytes=1, seconds=60))
+    app = ScoringApp(
+        load_classifier(made[0].home, MODEL), RequestLimits(texts=50, characters=1000, megabytes=1, seconds=60)
+    )
 
     async def post():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://model") as client:

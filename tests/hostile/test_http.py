@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from flows.services.gate import Gate
 from flows.services.process import HOST, free_port
-from tasks.tracking.scoring_app import BATCH, Limits, ScoringApp
+from tasks.tracking.scoring_app import BATCH, RequestLimits, ScoringApp
 from tests.tasks.tracking.test_scoring_app import CSV, JSON, Counting, csv_of, forms
 
 pytestmark = [pytest.mark.medium, pytest.mark.filterwarnings("ignore:.*Any type hint")]  # when MLflow is imported
 SECONDS = 10
-LIMITS = Limits(texts=3 * BATCH, characters=50, megabytes=1, seconds=30)
+LIMITS = RequestLimits(texts=3 * BATCH, characters=50, megabytes=1, seconds=30)
 REFUSALS = {400, 413, 415, 422}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.tracking.markdown import cells, escape, inline, pipes
+from tasks.tracking.markdown import cells, escape, inline_markdown, pipes
 from warehouse.printable import printable
 
 pytestmark = pytest.mark.medium
@@ -31,7 +31,7 @@ def test_escape(text, escaped):
 
 
 def test_a_cell_keeps_its_marks_and_stays_one_cell():
-    assert inline("`a|b<c>` **0.9** <i>") == r"`a\|b<c>` **0.9** &lt;i&gt;"
+    assert inline_markdown("`a|b<c>` **0.9** <i>") == r"`a\|b<c>` **0.9** &lt;i&gt;"
     assert pipes(["a|b"], [["x\n| y"]]) == [r"| a\|b |", "| --- |", r"| x \| y |"]
 
 
@@ -41,7 +41,7 @@ def test_cells_of_a_table_keep_their_numbers():
 
 @given(st.text(max_size=200))
 def test_no_text_starts_a_tag_a_line_or_a_link(text):
-    for escaped in (escape(text), "".join(inline(text).split("`")[::2])):
+    for escaped in (escape(text), "".join(inline_markdown(text).split("`")[::2])):
         assert not set("<>\n\r") & set(escaped)
         assert "](" not in escaped.replace(r"\](", "")
 

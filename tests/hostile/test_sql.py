@@ -29,7 +29,7 @@ def home(tmp_path_factory):
 
 def test_a_query_within_its_limits_is_answered(home):
     sql = "select count(*) as n from examples where dataset = $name"
-    assert limited.query(home, sql, {"name": "mr"}, timeout=60, memory="1GB").to_pylist() == [{"n": 10}]
+    assert limited.limited_query(home, sql, {"name": "mr"}, timeout=60, memory="1GB").to_pylist() == [{"n": 10}]
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_a_query_within_its_limits_is_answered(home):
 def test_a_query_without_end_is_stopped(home, sql):
     start = time.monotonic()
     with pytest.raises(QueryRefused, match=r"takes more than 1 s.*--timeout"):
-        limited.query(home, sql, timeout=1, memory="500MB")
+        limited.limited_query(home, sql, timeout=1, memory="500MB")
     assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("sql", ["select repeat('x', 2000000000) as x", "select format('{:2000000000d}', 1) as x"])
 def test_a_query_that_fills_the_memory_is_stopped(home, sql):
     with pytest.raises(QueryRefused, match=r"takes more than 200MB of memory.*--memory"):
-        limited.query(home, sql, timeout=60, memory="200MB")
+        limited.limited_query(home, sql, timeout=60, memory="200MB")
 
 
 @pytest.mark.parametrize("memory", ["1MB", "8MB", "30MB"])
@@ -61,13 +61,13 @@ def test_memory_that_opens_no_catalog_is_too_little(home, memory):
 
 def test_a_refused_query_is_refused_as_without_limits(home):
     with pytest.raises(QueryRefused, match="is no SELECT"):
-        limited.query(home, "drop table models", timeout=60, memory="1GB")
+        limited.limited_query(home, "drop table models", timeout=60, memory="1GB")
 
 
 @pytest.mark.parametrize("memory", ["", "2", "0GB", "-1GB", "1e9GB", "2 PB", "GB"])
 def test_a_size_that_is_none(home, memory):
     with pytest.raises(QueryRefused, match=r"--memory .*as in 500MB"):
-        limited.query(home, "select 1", timeout=60, memory=memory)
+        limited.limited_query(home, "select 1", timeout=60, memory=memory)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_study_without_items_publishes_an_empty_table(publish):
 
 @pytest.mark.parametrize("changed", [{"value": float("nan")}, {"interval": (0.1, float("inf"))}])
 def test_figures_that_are_not_finite_are_not_published(publish, tmp_path, changed):
-    with pytest.raises(CheckFailed, match="1 of 10 figures, ends of intervals and of nulls are not"):
+    with pytest.raises(CheckFailed, match="1 of 10 values, ends of intervals and of nulls are not"):
         publish(VALUE, Value(**{**vars(VALUE), **changed}))
     assert not list(Lake(Home(tmp_path / "home")).manifests("study_values"))
 

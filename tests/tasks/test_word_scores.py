@@ -7,7 +7,7 @@ from scipy.special import softmax
 from flows.planning.experiment import load_experiment
 from flows.planning.plan import make_plan
 from tasks.models.loaded import loaded, word_ids
-from tasks.models.prompts import encode
+from tasks.models.prompts import encode_fields
 from tasks.publish_word_scores import publish_word_scores
 from tasks.steps.facts import WordScoresFacts, facts_of
 from tasks.steps.kinds import spec_of
@@ -48,7 +48,7 @@ def direct(plan, split):
     """(N, C) of a split, scored without the lake."""
     (pair,), spec = plan.pairs, plan.pairs[0].word_scores[split].spec
     fields = [dict(each) for each in prompt_rows(plan.home, spec)["fields"].to_pylist()]
-    prompts = encode(plan.home, pair.model, fields, spec).prompts
+    prompts = encode_fields(plan.home, pair.model, fields, spec).prompts
     words = word_ids(pair.model, spec, plan.home)
     assert all(len(ids) > 2 for ids in words)
     return score_words(loaded(pair.model, plan.home, "float32", "cpu"), prompts.token_ids, words)

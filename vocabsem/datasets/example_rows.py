@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from vocabsem.datasets.apportion import apportion
 from vocabsem.datasets.label_values import Labels, is_continuous, label_text, strata
 
-__all__ = ["Rows", "choose_rows", "contradictions", "without_repeats"]
+__all__ = ["ExampleRows", "choose_rows", "contradictions", "without_repeats"]
 
 
-class Rows(NamedTuple):
+class ExampleRows(NamedTuple):
     """N rows of one part, without their texts.
 
     Parameters
@@ -33,16 +33,16 @@ class Rows(NamedTuple):
     label: Labels
     text: NDArray[np.bytes_]
 
-    def take(self, which: NDArray[Any]) -> "Rows":
+    def take(self, which: NDArray[Any]) -> "ExampleRows":
         """Return the rows of a mask, or of ascending indexes."""
-        return Rows(self.part, self.number[which], self.label[which], self.text[which])
+        return ExampleRows(self.part, self.number[which], self.label[which], self.text[which])
 
     def ids(self) -> list[str]:
         """Return what the rows are called."""
         return [f"{self.part}-{number:06d}" for number in self.number.tolist()]
 
 
-def contradictions(names: Sequence[str], parts: Sequence[Rows]) -> list[str]:
+def contradictions(names: Sequence[str], parts: Sequence[ExampleRows]) -> list[str]:
     """List the texts that stand with different labels.
 
     Parameters
@@ -69,7 +69,7 @@ def contradictions(names: Sequence[str], parts: Sequence[Rows]) -> list[str]:
     return [", ".join(f"{ids[i]} is {label_text(names, labels[i])!r}" for i in group) for group in several]
 
 
-def choose_rows(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
+def choose_rows(rows: ExampleRows, total: int, purpose: str) -> NDArray[np.bool_]:
     """Choose rows by class in proportion, those of several labels or of numbers from all.
 
     Parameters
@@ -97,7 +97,7 @@ def choose_rows(rows: Rows, total: int, purpose: str) -> NDArray[np.bool_]:
     return chosen
 
 
-def without_repeats(rows: Rows) -> Rows:
+def without_repeats(rows: ExampleRows) -> ExampleRows:
     """Return the first row of each text.
 
     Parameters

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.datasets.checked_rows import checked_rows, row_fields
 from vocabsem.datasets.data_facts import DataFacts
-from vocabsem.datasets.example_rows import Rows, choose_rows, contradictions, without_repeats
+from vocabsem.datasets.example_rows import ExampleRows, choose_rows, contradictions, without_repeats
 from vocabsem.datasets.label_values import LabelColumn, Labels, label_counts, label_text, strata
 from vocabsem.errors import DataError
-from vocabsem.sources.readers import Part, parts_of
+from vocabsem.sources.readers import Part, dataset_parts
 
 __all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
@@ -47,14 +47,14 @@ class Division:
     """Of the data set."""
     parts: dict[str, Part]
     """Its files."""
-    splits: dict[str, Rows]
+    splits: dict[str, ExampleRows]
     """The splits that have rows, in the order of SPLITS."""
     facts: DataFacts
     """What was read and removed."""
     contradictions: list[str]
     """As in `Examples`."""
 
-    def fields(self, rows: Rows) -> list[dict[str, str]]:
+    def fields(self, rows: ExampleRows) -> list[dict[str, str]]:
         """Read the texts of rows of one of the splits: template field → text."""
         texts: list[dict[str, str]] = []
         start = 0
@@ -166,14 +166,14 @@ def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Divisio
     ['test', 'train', 'validation']
     """
     facts = DataFacts()
-    parts = {part.name: part for part in parts_of(card, files, cache)}
+    parts = {part.name: part for part in dataset_parts(card, files, cache)}
     rows = {name: _rows(card, part, files.get(name, files.get("all", Path())), facts) for name, part in parts.items()}
     contradicting = contradictions(card.label_names, list(rows.values()))
     facts.contradicting_texts = len(contradicting)
     return Division(card, parts, _divide(card, rows, facts), facts, contradicting[:MAX_CONTRADICTIONS])
 
 
-def _rows(card: DatasetCard, part: Part, path: Path, facts: DataFacts) -> Rows:
+def _rows(card: DatasetCard, part: Part, path: Path, facts: DataFacts) -> ExampleRows:
     column, start = LabelColumn(card), 0
     numbers: list[NDArray[np.int64]] = []
     labels: list[Labels] = []
@@ -187,13 +187,13 @@ def _rows(card: DatasetCard, part: Part, path: Path, facts: DataFacts) -> Rows:
     facts.rows_read[part.name] = start
     if not sum(map(len, numbers)):
         raise DataError(f"no rows in {path} ({part.name} of dataset {card.name!r}): fix 'where' or 'files' in its card")
-    return Rows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
+    return ExampleRows(part.name, np.concatenate(numbers), np.concatenate(labels), np.concatenate(texts))
 
 
-def _divide(card: DatasetCard, parts: Mapping[str, Rows], facts: DataFacts) -> dict[str, Rows]:
+def _divide(card: DatasetCard, parts: Mapping[str, ExampleRows], facts: DataFacts) -> dict[str, ExampleRows]:
     """Return the splits that have rows, in the order of SPLITS."""
     rule = card.split
-    validation: Rows | None = None
+    validation: ExampleRows | None = None
     if "all" in parts:
         pool = without_repeats(parts["all"])
         count = len(pool.number)

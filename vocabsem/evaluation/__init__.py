@@ -1,1 +1,1 @@
-"""Predictions to figures: metrics, intervals, comparisons, diagnostics."""
+"""Predictions to metrics, intervals, comparisons, diagnostics."""

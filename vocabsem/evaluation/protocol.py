@@ -25,7 +25,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Protocol:
-    """What figures have in common that may stand in one table."""
+    """What results have in common that may stand in one table."""
 
     version: int
     """Number by which it is cited."""

@@ -1,1 +1,1 @@
-"""Instruments of neighboring papers, one module each: arrays in, figures out, each figure beside its null."""
+"""Instruments of neighboring papers, one module each: arrays in, values out, each beside its null."""

@@ -1,4 +1,4 @@
-"""What every instrument reads and returns: spaces of vectors; figures with an interval and a null, ranked items."""
+"""What every instrument reads and returns: spaces of vectors; values with an interval and a null, ranked items."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Value:
-    """One figure of a study.
+    """One value of a study.
 
     Attributes
     ----------
@@ -44,15 +44,15 @@ class Value:
     variant : str
         On which vectors, or by which method.
     metric : str
-        The figure's name.
+        The metric's name.
     value : float
-        The figure.
+        The metric.
     interval : tuple of float
         Its 95 % interval.
     null : tuple of float
-        The 95 % interval of the same figure where there is nothing to find.
+        The 95 % interval of the same metric where there is nothing to find.
     n : int
-        Things that the figure is over.
+        Things that the metric is over.
     """
 
     unit: str
@@ -97,7 +97,7 @@ class StudyResult:
     Attributes
     ----------
     values : tuple of Value
-        Its figures.
+        Its values.
     items : tuple of Item
         Its ranked lists.
     files : mapping of str to bytes
@@ -147,7 +147,7 @@ class Sampling:
         Parameters
         ----------
         statistic : callable
-            Positions (n,) of the drawn things → the figure.
+            Positions (n,) of the drawn things → the metric.
         n : int
             Number of things.
 

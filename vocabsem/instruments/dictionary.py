@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.instruments.base import Sampling, StudyResult, Value
-from vocabsem.instruments.dictionary_features import Vocabulary, feature_values, sign_values
+from vocabsem.instruments.dictionary_features import TokenVocabulary, feature_values, sign_values
 from vocabsem.instruments.dictionary_probes import DENSE, probe_values
 from vocabsem.instruments.dictionary_reconstruction import (
     gaussian_rows,
@@ -81,7 +81,7 @@ def dictionary_study(
     layer: int,
     train: Mapping[str, TokenStates],
     test: Mapping[str, TokenStates],
-    vocabulary: Vocabulary,
+    vocabulary: TokenVocabulary,
     settings: Settings,
     sampling: Sampling,
 ) -> tuple[StudyResult, dict[str, Autoencoder]]:

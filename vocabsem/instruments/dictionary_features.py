@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Item, Sampling, Value, percentiles
 from vocabsem.instruments.dictionary_reconstruction import UNIT, mean_value
-from vocabsem.instruments.embed import unit_rows
 from vocabsem.instruments.sparse_autoencoder import Autoencoder
 
-__all__ = ["Vocabulary", "feature_values", "sign_values"]
+__all__ = ["TokenVocabulary", "feature_values", "sign_values"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
@@ -23,7 +23,7 @@ SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Vocabulary:
+class TokenVocabulary:
     """The tokens that a model knows.
 
     Attributes
@@ -47,12 +47,12 @@ def feature_values(
     codes: Mapping[str, Floats],
     states: Floats,
     token: Ints,
-    vocabulary: Vocabulary,
+    vocabulary: TokenVocabulary,
     sampling: Sampling,
 ) -> tuple[list[Value], list[Item]]:
     """Name the features of the most energy, and test the names.
 
-    A feature is added to states in its mean strength; the figure is by how much the log-probability of its own words
+    A feature is added to states in its mean strength; the value is by how much the log-probability of its own words
     grows, the null by how much that of another feature's words does.
 
     Parameters
@@ -68,7 +68,7 @@ def feature_values(
     token : ndarray of shape (T,)
         Their numbers in the vocabulary.
     vocabulary : Vocabulary
-        Without log-probabilities there is no figure.
+        Without log-probabilities there is no value.
     sampling : Sampling
         Resamples of features; permutations of their words.
 

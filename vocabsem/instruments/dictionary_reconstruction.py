@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import orthogonal_mp_gram
 
+from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Sampling, Value, percentiles
-from vocabsem.instruments.embed import unit_rows
 from vocabsem.instruments.sparse_autoencoder import Autoencoder
 
 __all__ = ["UNIT", "gaussian_rows", "mean_value", "reconstruction_errors", "reconstruction_values"]
@@ -67,7 +67,7 @@ def reconstruction_errors(
     axes = np.linalg.eigh(np.cov(rows, rowvar=False, dtype=np.float64))[1][:, -k:]
     made = {"pca": (away @ axes @ axes.T, np.full(len(others), axes.shape[1]))}
     for name, vectors in atoms.items():
-        unit = unit_rows(vectors)
+        unit = unit_rows(np.asarray(vectors, np.float64))
         codes = orthogonal_mp_gram(unit @ unit.T, unit @ away.T, n_nonzero_coefs=min(k, *unit.shape)).T
         made[name] = codes @ unit, (codes != 0).sum(axis=1)
     for name, dictionary in trained.items():
@@ -101,13 +101,13 @@ def reconstruction_values(
     n = int(texts.max()) + 1
     draws = sampling.generator(0).multinomial(n, np.full(n, 1 / n), size=sampling.resamples)  # (B, texts)
     weights = np.vstack([np.ones(len(text)), draws[:, texts]]).T  # (M, 1 + B): how often each token counts
-    figures: dict[str, Callable[[Floats], Floats]] = {
+    measures: dict[str, Callable[[Floats], Floats]] = {
         "variance_explained": lambda of: 1 - of[0] @ weights / (of[1] @ weights),
         "active_features": lambda of: of[2] @ weights / weights.sum(axis=0),
     }
-    for metric, figure in figures.items():
+    for metric, measure in measures.items():
         for name, of in errors.items():
-            own, chance = figure(of), figure(null[name])
+            own, chance = measure(of), measure(null[name])
             interval, of_null = percentiles(own[1:]), percentiles(chance[1:])
             yield Value(UNIT, layer, name, metric, float(own[0]), interval, of_null, len(text))
 

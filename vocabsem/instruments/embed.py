@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
 
-__all__ = ["embed_study", "ndcg", "pair_correlation", "unit_rows"]
+__all__ = ["embed_study", "ndcg", "pair_correlation"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -33,7 +34,7 @@ def embed_study(
     Parameters
     ----------
     spaces : mapping of str to sequence of Space
-        Vectors of the n documents, by the name of a group; those that are all one have no figures.
+        Vectors of the n documents, by the name of a group; those that are all one have no values.
     perturbed : mapping of str to sequence of Space
         By the name of the error: of the documents with it, in spaces that are in the first group by variant and layer.
     human : ndarray of shape (n, n)
@@ -55,7 +56,7 @@ def embed_study(
     n, generator = len(human), sampling.generator(1)
     orders = [generator.permutation(n) for _ in range(sampling.null_draws)]
     varied = {name: [space for space in of if _spread(space.vectors)] for name, of in spaces.items()}
-    clean = {(space.variant, space.layer): unit_rows(space.vectors) for of in varied.values() for space in of}
+    clean = {(space.variant, space.layer): _units(space) for of in varied.values() for space in of}
     values: list[Value] = []
     for name, of in varied.items():
         values += [_spearman(name, space, human, orders, sampling) for space in of]
@@ -66,23 +67,6 @@ def embed_study(
         values += [_recovered(name, space, clean[space.variant, space.layer], orders, sampling) for space in of]
     items = [item for of in varied.values() for space in of for item in _farthest(space, human, texts)]
     return StudyResult(tuple(values), tuple(items))
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> Floats:
-    """Return rows of unit length; rows of 0 stay.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, d)
-        The rows.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-    """
-    rows = np.asarray(vectors, np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0))
 
 
 def pair_correlation(cosines: Floats, human: Floats, rows: Ints) -> float:
@@ -133,7 +117,7 @@ def ndcg(cosines: Floats, human: Floats, depth: int = 10) -> Floats:
 
 
 def _spearman(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
-    rows = unit_rows(space.vectors)
+    rows = _units(space)
     cosines, every = np.round(rows @ rows.T, 12), np.arange(len(rows))
     value = pair_correlation(cosines, human, every)
     null = percentiles([pair_correlation(cosines[np.ix_(order, order)], human, every) for order in orders])
@@ -143,7 +127,7 @@ def _spearman(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sa
 
 
 def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling, depth: int) -> Value:
-    rows = unit_rows(space.vectors)
+    rows = _units(space)
     cosines = rows @ rows.T
     own = ndcg(cosines, human, depth)
     null = percentiles([ndcg(cosines[np.ix_(order, order)], human, depth).mean() for order in orders])
@@ -151,7 +135,7 @@ def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampli
 
 
 def _recovered(unit: str, space: Space, clean: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
-    nearest = (unit_rows(space.vectors) @ clean.T).argmax(axis=1)
+    nearest = (_units(space) @ clean.T).argmax(axis=1)
     null = percentiles([(nearest == order).mean() for order in orders])
     return _mean(unit, space, "recovered", (nearest == np.arange(len(nearest))).astype(float), null, sampling)
 
@@ -168,10 +152,14 @@ def _spread(vectors: NDArray[np.floating]) -> bool:
 
 
 def _farthest(space: Space, human: Floats, texts: Sequence[str]) -> Iterator[Item]:
-    rows = unit_rows(space.vectors)
+    rows = _units(space)
     one, other = np.triu_indices(len(rows), 1)
     gap = (rankdata((rows @ rows.T)[one, other]) - rankdata(human[one, other])) / len(one)
     for end, order in (("nearer", np.argsort(-gap)), ("farther", np.argsort(gap))):
         for rank, pair in enumerate(order[:MAX_LISTED], 1):
             text = f"{texts[one[pair]][:60]} … | {texts[other[pair]][:60]} …"
             yield Item(f"documents {end}: {space.variant}", space.layer, rank, float(gap[pair]), text)
+
+
+def _units(space: Space) -> Floats:
+    return np.asarray(unit_rows(np.asarray(space.vectors, np.float64)), np.float64)

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.instruments.base import Item, Sampling, StudyResult, Value, percentiles
-from vocabsem.instruments.one_hot_ridge import Predictions, macro_f1, ridge_predictions
+from vocabsem.instruments.one_hot_ridge import RidgePredictions, macro_f1, ridge_predictions
 
 __all__ = ["cheapest", "grid_study"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
-Cells = Mapping[tuple[int, int], Predictions]  # by layer and number of axes
+Cells = Mapping[tuple[int, int], RidgePredictions]  # by layer and number of axes
 BASES = ("pca", "raw", "random")
 RULES = {"fewest axes": (1, 0), "first layer": (0, 1)}  # by which numbers of a cell it is the cheapest
 MAX_LISTED = 10  # cells of a list
@@ -61,7 +61,7 @@ def grid_study(
     (known, true), depth = labels, max(train)
     generator = sampling.generator(1)
     trained = np.stack([known, *(generator.permutation(known) for _ in range(sampling.null_draws))])
-    grids: dict[str, dict[tuple[int, int], Predictions]] = {basis: {} for basis in BASES}
+    grids: dict[str, dict[tuple[int, int], RidgePredictions]] = {basis: {} for basis in BASES}
     for layer, rows in train.items():
         center = rows.mean(axis=0)
         own, other = (np.asarray(each - center, np.float64) for each in (rows, test[layer]))
@@ -118,7 +118,7 @@ def _axes(basis: str, centered: Floats, generator: np.random.Generator) -> Float
     return np.eye(width) if basis == "raw" else np.linalg.qr(generator.standard_normal((width, width)))[0]
 
 
-def _value(unit: str, at: tuple[int | None, str, str], cell: Predictions, true: Ints, sampling: Sampling) -> Value:
+def _value(unit: str, at: tuple[int | None, str, str], cell: RidgePredictions, true: Ints, sampling: Sampling) -> Value:
     """Return the F1 of a cell on the other texts; at: layer, variant and metric."""
     n = len(true)
     scores = macro_f1(np.broadcast_to(true, cell.test.shape), cell.test)

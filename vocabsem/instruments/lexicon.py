@@ -1,6 +1,6 @@
 """What vectors of words know of their meaning: similarity, analogies and ratings by people, frequency partialled out.
 
-The null of every figure gives each word the vector of another. Rank correlations are those of cosines of centered
+The null of every metric gives each word the vector of another. Rank correlations are those of cosines of centered
 vectors; ratings are predicted by ridge regression across words (Cho et al., 2025, show that head rows encode frequency,
 which must be held fixed; Hill, Reichart and Korhonen, 2015; Mikolov et al., 2013).
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Predictions", "macro_f1", "ridge_predictions"]
+__all__ = ["RidgePredictions", "macro_f1", "ridge_predictions"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
@@ -13,7 +13,7 @@ PENALTIES = 10.0 ** np.arange(-5, 2)  # of the mean squared length of a training
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class RidgePredictions:
     """Classes that a ridge predicts, with true labels first and permuted ones after.
 
     Attributes
@@ -31,7 +31,7 @@ class Predictions:
     test: Ints
 
 
-def ridge_predictions(train: Floats, test: Floats, labels: Ints) -> Predictions:
+def ridge_predictions(train: Floats, test: Floats, labels: Ints) -> RidgePredictions:
     """Return what ridge regression on one-hot labels predicts, with the penalty of the least leave-one-out error.
 
     Parameters
@@ -64,7 +64,7 @@ def ridge_predictions(train: Floats, test: Floats, labels: Ints) -> Predictions:
     fitted = (left * kept).astype(np.float32) @ inner
     away = columns - (columns - fitted) / (1 - leverage)[:, None].astype(np.float32)
     others = (test @ right.T * onto).astype(np.float32) @ inner
-    return Predictions(_classes(away, shares), labels, _classes(others, shares))
+    return RidgePredictions(_classes(away, shares), labels, _classes(others, shares))
 
 
 def macro_f1(labels: Ints, predicted: Ints) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
 from vocabsem.instruments.order_words import Ordered
 
-__all__ = ["digit_values", "left_out", "order_study"]
+__all__ = ["digit_values", "leave_one_out_weights", "order_study"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -49,10 +49,12 @@ def order_study(spaces: Sequence[Space], sequences: Sequence[Ordered], sampling:
         orders = np.stack([np.arange(n), *(generator.permutation(n) for _ in range(sampling.null_draws))])
         own = [Space(space.variant, space.layer, space.vectors[sequence.rows]) for space in spaces]
         own = [space for space in own if _spread(space.vectors)]
-        weights = [left_out(space.vectors, np.arange(n)) for space in own]
+        weights = [leave_one_out_weights(space.vectors, np.arange(n)) for space in own]
         if sequence.period:
             line = Space("line", None, sequence.positions[:, None].astype(np.float64))
-            for space, of in zip((line, *own), (left_out(line.vectors, np.arange(n)), *weights), strict=True):
+            for space, of in zip(
+                (line, *own), (leave_one_out_weights(line.vectors, np.arange(n)), *weights), strict=True
+            ):
                 pair = _angles(of, sequence.positions, sequence.period, orders)
                 values.append(_value(sequence.name, space, "circular", pair, _closeness, sampling))
         for space, of in zip(own, weights, strict=True):
@@ -90,11 +92,11 @@ def digit_values(spaces: Sequence[Space], sampling: Sampling) -> Iterator[Value]
         digits = np.stack([truth, *shuffled])
         for space in spaces:
             if _spread(space.vectors):
-                predicted = (left_out(space.vectors, groups) @ np.eye(10)[digits]).argmax(axis=2)
+                predicted = (leave_one_out_weights(space.vectors, groups) @ np.eye(10)[digits]).argmax(axis=2)
                 yield _value("0 to 99", space, metric, (predicted, digits), _share, sampling)
 
 
-def left_out(vectors: Numbers, groups: Ints) -> Floats:
+def leave_one_out_weights(vectors: Numbers, groups: Ints) -> Floats:
     """Return the weights with which ridge regression predicts what is left out from the targets of the rest.
 
     Parameters
@@ -171,7 +173,7 @@ def _value(
     statistic: Callable[[Numbers, Numbers], Floats],
     sampling: Sampling,
 ) -> Value:
-    """Return a figure; the first row of the pair is that of the true order, the others those of shuffled ones."""
+    """Return a value; the first row of the pair is that of the true order, the others those of shuffled ones."""
     scores, n = statistic(*pair), pair[0].shape[1]
     rows = sampling.generator(0).integers(n, size=(sampling.resamples, n))
     interval = percentiles(statistic(pair[0][0][rows], pair[1][0][rows]))

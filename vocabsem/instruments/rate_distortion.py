@@ -121,8 +121,8 @@ def _figures(
 
     def value(metric: str, of: Floats, null: list[float]) -> Value:
         interval = sampling.interval(lambda some: float(of[some].sum() / total[some].sum()), n)
-        figure = float(of.sum() / total.sum())
-        return Value(unit, space.layer, space.variant, metric, figure, interval, percentiles(null), n)
+        value = float(of.sum() / total.sum())
+        return Value(unit, space.layer, space.variant, metric, value, interval, percentiles(null), n)
 
     yield value("distortion", own, permuted)
     yield value("gap", own - closest, [each - frontier for each in permuted])

@@ -40,7 +40,7 @@ class StudyInfo:
     below : mapping
         Parameter → another of which it is at most as large.
     revision : int
-        Raised when the instrument would give other figures.
+        Raised when the instrument would give other values.
     """
 
     name: str

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.folds import left_out_folds
-from vocabsem.methods._solvers.stacking import stack
+from vocabsem.methods._solvers.stacking import fit_stacking
 from vocabsem.methods.base import Method
 
 __all__ = ["LinC"]
@@ -82,11 +82,11 @@ class LinC(Method):
         losses = [0.0] * len(self.alphas)
         for held_out in (fold == number for number in np.unique(fold)):
             for index, alpha in enumerate(self.alphas):
-                weights = stack(columns[~held_out], labels[~held_out], start, alpha=alpha)
+                weights = fit_stacking(columns[~held_out], labels[~held_out], start, alpha=alpha)
                 log_p = log_softmax(columns[held_out] @ weights, axis=1)
                 losses[index] -= log_p[np.arange(len(log_p)), labels[held_out]].sum()
         self.alpha_ = float(self.alphas[int(np.argmin(losses))])
-        weights = stack(columns, labels, start, alpha=self.alpha_)
+        weights = fit_stacking(columns, labels, start, alpha=self.alpha_)
         self.coef_, self.intercept_ = weights[:-1], weights[-1]
 
     def _columns(self, states: Floats) -> Floats:

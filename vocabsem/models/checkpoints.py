@@ -18,7 +18,7 @@ from vocabsem.models.transformers_errors import as_source_errors
 from vocabsem.runtime.atomic import replaced
 from vocabsem.runtime.waiting import held
 from vocabsem.sources import fetching
-from vocabsem.sources.parsing import parts_of
+from vocabsem.sources.parsing import gguf_parts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -282,7 +282,7 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 def _one_file(gguf: Path, folder: Path) -> Path:
     """Return the file itself, or for the first of several parts one that is joined in the folder."""
-    names = parts_of(gguf.name)
+    names = gguf_parts(gguf.name)
     if len(names) == 1:
         return gguf
     join_gguf_parts([gguf.with_name(name) for name in names], folder / JOINED)

@@ -12,7 +12,7 @@ from vocabsem.errors import CardError
 from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoints import checkpoint_family, fetch_source, from_folder
 from vocabsem.runtime.atomic import replaced
-from vocabsem.sources.parsing import PART, parse
+from vocabsem.sources.parsing import PART, parse_source
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -128,7 +128,7 @@ def draft_model_card(source: str, cache: Path, name: str | None = None) -> Model
     DownloadFailed
         Where it cannot be fetched.
     """
-    parsed = parse(source)
+    parsed = parse_source(source)
     _require_path(source)
     last = parsed.name.rpartition("/")[2] or Path(parsed.path).expanduser().absolute().name
     name = name or _name(last, parsed.version, parsed.path)
@@ -194,7 +194,7 @@ def bos_decision(adds: bool | None, without: float = 0.0, with_bos: float = 0.0)
 
 
 def _require_path(source: str) -> None:
-    parsed = parse(source)
+    parsed = parse_source(source)
     if parsed.scheme == "file" and not Path(parsed.path).expanduser().exists():
         hint = f", or hf:{parsed.path} for the model of a hub" if ORGANIZATION.fullmatch(parsed.path) else ""
         raise CardError(f"there is no model {parsed.path!r}: give the path of a folder or .gguf file{hint}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["MASK", "Ids", "PromptEncoder", "Span", "render"]
+__all__ = ["MASK", "Ids", "PromptEncoder", "Span", "render_prompt"]
 
 Ids = list[int]
 Span = tuple[int, int]
@@ -16,7 +16,7 @@ MASK = "mask"
 """The field of a template that is no text: where a masked model answers."""
 
 
-def render(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
+def render_prompt(template: str, row: Mapping[str, str]) -> tuple[str, dict[str, Span]]:
     """Return the prompt, and the span of each field in it.
 
     Parameters
@@ -73,7 +73,7 @@ class PromptEncoder:
         texts : list of str
         token_ids : list of list of int
         """
-        rendered = [render(self.template, row) for row in rows]
+        rendered = [render_prompt(self.template, row) for row in rows]
         parts = [part for text, spans in rendered for part in self._parts(text, spans)]
         ids = self._tokenize([part for part, _ in parts])[0] if parts else []
         if MASK not in next(iter(rendered), ("", {}))[1]:
@@ -99,7 +99,7 @@ class PromptEncoder:
         """
         kept = dict(row)
         while True:
-            text, spans = render(self.template, kept)
+            text, spans = render_prompt(self.template, kept)
             parts = self._parts(text, spans)
             pieces, offsets = self._tokenize([part for part, _ in parts], offsets=True)
             ids = [token for index, piece in enumerate(pieces) for token in self._joint(index) + piece]

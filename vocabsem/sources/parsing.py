@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from vocabsem.errors import SourceError
 
-__all__ = ["Source", "parse", "parts_of"]
+__all__ = ["Source", "gguf_parts", "parse_source"]
 
 Scheme = Literal["hf", "pypi", "file"]
 FORMS: dict[Scheme, re.Pattern[str]] = {
@@ -43,7 +43,7 @@ class Source:
     """Inside the repository or wheel, or on this machine; a trailing slash means a folder."""
 
 
-def parse(text: str) -> Source:
+def parse_source(text: str) -> Source:
     """Parse a source.
 
     Parameters
@@ -79,7 +79,7 @@ def parse(text: str) -> Source:
     return Source(scheme, name, version, parts["path"])
 
 
-def parts_of(text: str) -> list[str]:
+def gguf_parts(text: str) -> list[str]:
     """Return the sources of all parts of a split GGUF file, in their order; for any other source that one alone.
 
     Parameters

@@ -14,7 +14,7 @@ from vocabsem.sources.arrow_rows import arrow_schema
 from vocabsem.sources.fetching import fetch
 from vocabsem.sources.nested import column_of_path, texts_at
 
-__all__ = ["Columns", "Part", "class_names", "fetch_files", "parts_of"]
+__all__ = ["Columns", "Part", "class_names", "dataset_parts", "fetch_files"]
 
 Columns = dict[str, list[str]]
 FOLDER_BATCH = 256  # texts
@@ -114,7 +114,7 @@ def fetch_files(card: DatasetCard, cache: Path) -> dict[str, Path]:
     return {split: fetch(source, cache, sha256=card.sha256.get(split)).path for split, source in card.files.items()}
 
 
-def parts_of(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[Part]:
+def dataset_parts(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> list[Part]:
     """Return what a card's files hold, unread.
 
     Parameters

@@ -57,7 +57,7 @@ def build(lake: Lake, path: Path) -> Summary:
         return _refresh(connection, lake)
 
 
-def update(lake: Lake, path: Path, earlier: Path) -> Summary:
+def update_from(lake: Lake, path: Path, earlier: Path) -> Summary:
     """Make the same catalog from an `earlier` one, which stays as it is, reading only the manifests that are new.
 
     Where `earlier` is missing, unreadable or of another version, it is built from the lake.
@@ -78,7 +78,7 @@ def renew(path: Path, earlier: Path, renewed: Mapping[str, verified.Stamp]) -> N
     """Make the same catalog from an `earlier` one, with stamps of files that are verified by now."""
     shutil.copyfile(earlier, path)
     with _written(path) as connection:
-        _with(connection, "renew", renewed=verified.rows(renewed))
+        _with(connection, "renew", renewed=verified.stamp_rows(renewed))
 
 
 def version() -> str:
@@ -129,7 +129,7 @@ def _refresh(connection: Connection, lake: Lake) -> Summary:
     manifests, rejected = (_manifests(lake, fresh, name) for name in (MANIFEST, REJECTED))
     for path, manifest in manifests.items():
         for entry in manifest.files:
-            files.require(lake.home.lake / path, entry)
+            files.check_entry(lake.home.lake / path, entry)
     if stale:  # in a transaction of its own: DuckDB takes no key back that it deleted in the same one
         _with(connection, "remove", stale=_sources(dict.fromkeys(stale, (0, 0))))
     connection.begin()  # one transaction: one wait for the disk, not one a statement
@@ -144,7 +144,7 @@ def _refresh(connection: Connection, lake: Lake) -> Summary:
     for name, fault in seen.damaged.items():
         if PurePosixPath(name).parent.as_posix() in manifests:  # what is damaged since is reported when it is read
             raise files.damaged(lake.home.lake / name, fault)
-    _with(connection, "renew", renewed=verified.rows(seen.renewed))
+    _with(connection, "renew", renewed=verified.stamp_rows(seen.renewed))
     (totals,) = connection.execute(statement("summary")).fetchall()
     connection.commit()
     return Summary(*(int(number or 0) for number in totals))
@@ -188,7 +188,7 @@ def _insert(
 ) -> None:
     for name in index.FILLED:
         schema = connection.table(name).to_arrow_table().schema
-        connection.register("filling", index.rows(name, lake, manifests, rejected, schema))
+        connection.register("filling", index.index_rows(name, lake, manifests, rejected, schema))
         connection.execute(statement("insert_rows").format(table=name))
         connection.unregister("filling")
 

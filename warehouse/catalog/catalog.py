@@ -18,8 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.build import Summary, build, is_current, renew
-from warehouse.catalog.build import update as build_from
+from warehouse.catalog.build import Summary, build, is_current, renew, update_from
 from warehouse.catalog.statements import quoted, statement
 from warehouse.catalog.verified import verification
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, UnreadableCatalog, WarehouseError
@@ -35,20 +34,20 @@ LEASE = "warehouse.lease"  # of the catalog's one writer
 
 
 @dataclass(frozen=True)
-class Column:
+class SchemaColumn:
     name: str
     type: str
     comment: str
 
 
 @dataclass(frozen=True)
-class Table:
+class SchemaTable:
     """A table, view or macro; a macro's columns are its parameters."""
 
     name: str
     kind: str
     comment: str
-    columns: list[Column]
+    columns: list[SchemaColumn]
 
 
 def rebuild(home: Home, timeout: float = 60.0) -> Summary:
@@ -66,7 +65,7 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
     Gives the rows that `rebuild` gives; rebuilds where there is no catalog, or none of this version. Looks only at
     files that are new: damage to others is found by `rebuild` and `verify`. Raises what `rebuild` raises.
     """
-    return _write(home, timeout, lambda path: build_from(Lake(home), path, home.catalog))
+    return _write(home, timeout, lambda path: update_from(Lake(home), path, home.catalog))
 
 
 def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
@@ -153,7 +152,7 @@ def query(
 ) -> pa.Table:
     """Return the rows of one SELECT, its values bound from `parameters` (`$name`, or `?` in order).
 
-    Without a limit of time, and with none on the memory of functions: a user's SQL goes through `limited.query`.
+    Without a limit of time, and with none on the memory of functions: `limited.limited_query` has both.
 
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
@@ -179,12 +178,12 @@ def query(
             raise QueryRefused(str(error)) from None
 
 
-def tables(home: Home) -> list[Table]:
+def tables(home: Home) -> list[SchemaTable]:
     """Return the catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
     with closing(connect(home)) as connection:
         rows = connection.execute(statement("describe")).fetchall()
-    described: dict[str, Table] = {}
+    described: dict[str, SchemaTable] = {}
     for name, kind, comment, column, type_, column_comment in rows:
-        table = described.setdefault(name, Table(name, kind, comment, []))
-        table.columns.append(Column(column, type_, column_comment))
+        table = described.setdefault(name, SchemaTable(name, kind, comment, []))
+        table.columns.append(SchemaColumn(column, type_, column_comment))
     return list(described.values())

@@ -21,7 +21,7 @@ PLAN = ["explain_key", "explain_value"]  # the columns of EXPLAIN
 ITEMS = 4  # items of a list in one cell
 
 
-def render(table: pa.Table, form: str, out: BinaryIO) -> None:
+def write_table(table: pa.Table, form: str, out: BinaryIO) -> None:
     """Write `table` to `out` as `table`, `csv`, `excel` (CSV for spreadsheets), `json` (a list of rows) or `parquet`.
 
     Raises QueryRefused for another form, and for a column that the form cannot hold.

@@ -108,7 +108,7 @@ def resolved(graph: Graph) -> tuple[pa.Table, pa.Table]:
     return pa.Table.from_pylist(nodes, of_node), pa.Table.from_pylist(inputs, of_input)
 
 
-def rows(
+def index_rows(
     name: str, lake: Lake, manifests: Mapping[str, Manifest], rejected: Mapping[str, Manifest], schema: pa.Schema
 ) -> pa.Table:
     """Return the rows of the table `name`, which has the columns of `schema`, of partitions by their paths.

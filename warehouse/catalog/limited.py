@@ -29,7 +29,7 @@ _OUT_OF_MEMORY = re.compile(rf"MemoryError|bad_alloc|cannot allocate memory|{_DU
 _UNITS = {"MB": 10**6, "GB": 10**9}
 
 
-def query(
+def limited_query(
     home: Home, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout: float, memory: str
 ) -> pa.Table:
     """Return what `catalog.query` returns.

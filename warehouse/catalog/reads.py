@@ -154,17 +154,17 @@ def run_costs(home: Home, run: str) -> list[Row]:
 
 
 def diagnostics(home: Home, keys: list[str]) -> pa.Table:
-    """Return the figures of the diagnostics with these keys: the columns of `diagnostics` but key and latest."""
+    """Return the values of the diagnostics with these keys: the columns of `diagnostics` but key and latest."""
     return _read(home, "diagnostics", keys=keys)
 
 
 def study_values(home: Home, key: str) -> pa.Table:
-    """Return the figures of a study: the columns of `study_values` but key and latest, and beside_null."""
+    """Return the values of a study: the columns of `study_values` but key and latest, and beside_null."""
     return _read(home, "study_values", key=key)
 
 
 def latest_studies(home: Home) -> list[Row]:
-    """Return the latest figures of every study card: the columns of `study_values` but latest, and beside_null."""
+    """Return the latest values of every study card: the columns of `study_values` but latest, and beside_null."""
     return _rows(home, "latest_studies")
 
 

@@ -44,7 +44,7 @@ def verification(connection: duckdb.DuckDBPyConnection, root: Path) -> Verificat
     return seen
 
 
-def rows(renewed: Mapping[str, Stamp]) -> pa.Table:
+def stamp_rows(renewed: Mapping[str, Stamp]) -> pa.Table:
     """Return stamps as rows of the table state.verified."""
     schema = pa.schema([("path", pa.string()), ("written", pa.int64()), ("inode", pa.uint64())])
     values = [{"path": path, "written": written, "inode": inode} for path, (written, inode) in renewed.items()]

@@ -15,7 +15,7 @@ from warehouse.lake.manifest import FileEntry
 from warehouse.lake.vectors import writer_options
 
 
-def encode(table: pa.Table) -> pa.Buffer:
+def parquet_bytes(table: pa.Table) -> pa.Buffer:
     """Return `table` as the bytes of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **writer_options(table.schema))
@@ -82,7 +82,7 @@ def other_bytes(path: Path, sha256: str) -> str | None:
     return None if digest == sha256 else f"its sha256 is {digest}, not {sha256}"
 
 
-def require(folder: Path, entry: FileEntry) -> None:
+def check_entry(folder: Path, entry: FileEntry) -> None:
     """Raise CorruptPartition where `quick_check` returns a fault."""
     if fault := quick_check(folder, entry):
         raise damaged(folder / entry.name, fault)
@@ -114,7 +114,7 @@ def read_range(path: Path, columns: Sequence[str] | None, start: int, stop: int)
         return file.read_row_groups(groups, columns).slice(max(start - skipped, 0), max(stop - start, 0))
 
 
-def read_batches(path: Path, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
+def file_batches(path: Path, columns: Sequence[str] | None, size: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file, at most `size` at a time, its pages' checksums compared."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         yield from file.iter_batches(size, columns=columns)

@@ -122,7 +122,7 @@ class Partition:
         """Yield the rows that `table` returns, at most `size` at a time and no more of them in memory; raises as it."""
         for entry in self._parts():
             with self._reading(entry, columns) as path:
-                yield from files.read_batches(path, columns, size)
+                yield from files.file_batches(path, columns, size)
 
     def _parts(self) -> list[FileEntry]:
         published = self._published().files
@@ -133,7 +133,7 @@ class Partition:
     @contextmanager
     def _reading(self, entry: FileEntry, columns: Sequence[str] | None) -> Iterator[Path]:
         """Yield the path of a part; what fails in the block is damage to it."""
-        files.require(self.path, entry)
+        files.check_entry(self.path, entry)
         path = self.path / entry.name
         try:
             if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
@@ -150,7 +150,7 @@ class Partition:
         entry = manifest.file(name)
         if entry is None:
             raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
-        files.require(self.path, entry)
+        files.check_entry(self.path, entry)
         return self.path / name
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +159,7 @@ class Partition:
         """Put `table` into the Parquet file `name`, durably, and leave its sidecar; see `write_bytes`."""
         if not name.endswith(".parquet"):
             raise InvalidName(f"{name!r} cannot hold a table: its name must end in .parquet")
-        return self._write(name, files.encode(table), table.num_rows)
+        return self._write(name, files.parquet_bytes(table), table.num_rows)
 
     def write_bytes(self, name: str, data: bytes) -> FileEntry:
         """Put `data` into the file `name`, durably, and leave its sidecar.

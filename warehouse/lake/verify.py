@@ -38,7 +38,7 @@ def verify(home: Home) -> Iterator[Verified]:
         yield Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
 
 
-def summary(seen: list[Verified]) -> str:
+def verification_summary(seen: list[Verified]) -> str:
     """Return `12 partitions, 30 files, 4.1 MB: all as published`, or how many are not."""
     published = [one for one in seen if one.published]
     faults = sum(len(one.faults) for one in seen)

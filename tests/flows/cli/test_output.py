@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli.output import form_of, write_rows
+from flows.cli.output import output_format, write_rows
 from vocabsem.errors import BadInput
 from warehouse.errors import QueryRefused
 
@@ -32,9 +32,9 @@ def test_a_given_format_goes_before_the_name(tmp_path):
 
 def test_a_name_that_says_no_format(tmp_path):
     with pytest.raises(BadInput, match=r"rows\.xlsx.*--format excel with a \.csv"):
-        form_of(None, tmp_path / "rows.xlsx")
+        output_format(None, tmp_path / "rows.xlsx")
     with pytest.raises(BadInput, match="by no suffix"):
-        form_of(None, tmp_path / "rows")
+        output_format(None, tmp_path / "rows")
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

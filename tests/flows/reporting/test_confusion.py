@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flows.reporting.confusion import MAX_CONFUSIONS, confusion_matrix
-from flows.reporting.templating import render
+from flows.reporting.templating import render_template
 from tests.flows.browser import PHONE_HEAD, show, tab
 
 LONG = "a class whose name is as long as a short sentence, with <tags> & signs"
@@ -56,7 +56,7 @@ def test_nothing_is_cut_off_in_a_browser(tmp_path, classes, name, width):
     counts = np.full((classes, classes), 12345)
     drawing = confusion_matrix("", counts, [f"{name}{n}" for n in range(classes)] if name is LONG else [name] * classes)
     page = tmp_path / "page.html"
-    page.write_text(f"{PHONE_HEAD}<style>{render('page.css')}</style><main><figure>{drawing}</figure></main>")
+    page.write_text(f"{PHONE_HEAD}<style>{render_template('page.css')}</style><main><figure>{drawing}</figure></main>")
     with tab() as browser:
         show(browser, page, width=width)
         assert browser.js("document.documentElement.scrollWidth") <= width

@@ -6,7 +6,7 @@ from flows.planning.experiment import MethodSpec
 from flows.reporting.html import _overview, _summary
 from flows.reporting.results import Results
 from flows.reporting.sections import scorings, word_gaps
-from flows.reporting.templating import render
+from flows.reporting.templating import render_template
 from tests.flows.browser import show, tab
 
 OURS = "vocabulary_calibrator"
@@ -66,7 +66,9 @@ def test_all_of_the_overview_is_seen_beside_the_index(tmp_path):
     table = _overview(Results("tiny", SPECS, scores, gains, [], [], [], [], []))
     assert len(table.heads) == 7
     page = tmp_path / "page.html"
-    page.write_text(f"<!doctype html><style>{render('page.css')}</style><nav></nav><main>{table.html()}</main>")
+    page.write_text(
+        f"<!doctype html><style>{render_template('page.css')}</style><nav></nav><main>{table.html()}</main>"
+    )
     with tab() as browser:
         show(browser, page, width=1280)
         hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, data_uri, scatter, unit_axis
-from flows.reporting.templating import LIGHT, render
+from flows.reporting.templating import LIGHT, render_template
 from tests.flows.browser import PHONE_HEAD, show, tab
 
 AXES = Axes((0, 1), (0, 1), {"0": 0, "1": 1}, {"0.0": 0, "1.0": 1}, "x", "y & z")
@@ -101,7 +101,7 @@ def test_a_large_chart_shows_more_lines_as_their_boxes_are_checked(tmp_path):
     series = [Series(f"m{n}", [(0, n / 9), (1, n / 9)], ["", ""], on_demand=n > 1) for n in range(9)]
     page = tmp_path / "page.html"
     drawing = LineChart("", series, AXES).large()
-    page.write_text(f"{PHONE_HEAD}<style>{render('page.css')}</style><main><figure>{drawing}</figure></main>")
+    page.write_text(f"{PHONE_HEAD}<style>{render_template('page.css')}</style><main><figure>{drawing}</figure></main>")
     lines = "[...document.querySelectorAll('svg.chart .line')].filter(l => l.getClientRects().length).length"
     names = """[...document.querySelectorAll('svg.chart .label')].filter(l => l.getClientRects().length)
       .map(l => l.textContent)"""

@@ -1,8 +1,8 @@
 """One table as Markdown and as HTML."""
 
-from flows.reporting.table import Table, inline
+from flows.reporting.table import ReportTable, inline_html
 
-TABLE = Table("Scores & more", "By shots.", ["", "method", "4"], [["mr", "`a_b+c`", "**0.85** [0.80, 0.90]"]])
+TABLE = ReportTable("Scores & more", "By shots.", ["", "method", "4"], [["mr", "`a_b+c`", "**0.85** [0.80, 0.90]"]])
 
 
 def test_markdown():
@@ -21,6 +21,6 @@ def test_html_has_a_caption_scopes_text_to_the_left_and_small_intervals():
 
 
 def test_marks_cannot_bring_tags_with_them():
-    assert inline("`<b>` **<i>** & [<u>]") == "<code>&lt;b&gt;</code> <strong>&lt;i&gt;</strong> &amp; [&lt;u&gt;]"
-    hostile = Table("<s>", "", ["<s>"], [["<s>"]]).html()
+    assert inline_html("`<b>` **<i>** & [<u>]") == "<code>&lt;b&gt;</code> <strong>&lt;i&gt;</strong> &amp; [&lt;u&gt;]"
+    hostile = ReportTable("<s>", "", ["<s>"], [["<s>"]]).html()
     assert "<s>" not in hostile

@@ -24,7 +24,7 @@ from tasks.models.extensions import keep_method
 from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registered import RegisteredClassifier
-from tasks.tracking.scoring_app import Limits
+from tasks.tracking.scoring_app import RequestLimits
 from tests.conftest import ROOT
 from tests.flows.command import command
 from tests.flows.services.test_up import gone, wait_for
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.medium
 NAMES = ("neg", "pos", "tale")
 
 
-LIMITS = Limits(texts=1000, characters=100_000, megabytes=16, seconds=60)
+LIMITS = RequestLimits(texts=1000, characters=100_000, megabytes=16, seconds=60)
 TEXTS = [f"the {word} film {'was moving and good ' * n}" for n, word in enumerate(["good", "bad", "dull", "great"])]
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tasks.tracking.databases import check_databases
-from tasks.tracking.mlflow_reads import read
+from tasks.tracking.mlflow_reads import read_rows
 from tasks.tracking.outcome import finished_run
 from tasks.tracking.postgres import check_postgres, connected, setting
 from tasks.tracking.store import store
@@ -65,7 +65,7 @@ def test_an_empty_database_is_known_by_its_server_and_name(database, tmp_path):
     assert known.where == "127.0.0.1/" + database.rpartition("/")[2]
     assert int(known.version.split(".")[0]) >= 13
     assert known.schema is None
-    assert read(Home(tmp_path), "registered") == [], "nothing was made in it yet"
+    assert read_rows(Home(tmp_path), "registered") == [], "nothing was made in it yet"
 
 
 @pytest.mark.parametrize("driver", ["postgresql", "postgresql+asyncpg", "postgresql+psycopg2"])
@@ -114,10 +114,10 @@ def test_a_missing_driver_is_named_with_its_extra(monkeypatch):
 def test_statements_read_the_same_from_both(database, monkeypatch, tmp_path):
     home = Home(tmp_path)
     execute(database, RUNS.replace("%", "%%"))
-    there = finished_run(home, "k"), read(home, "registrations", "k"), finished_run(home, "none")
+    there = finished_run(home, "k"), read_rows(home, "registrations", "k"), finished_run(home, "none")
     monkeypatch.delenv(BACKEND_STORE)
     with closing(sqlite3.connect(home.mlflow)) as file:
         file.executescript(RUNS)
-    here = finished_run(home, "k"), read(home, "registrations", "k"), finished_run(home, "none")
+    here = finished_run(home, "k"), read_rows(home, "registrations", "k"), finished_run(home, "none")
     assert [*map(list, map(str, here))] == [*map(list, map(str, there))]
     assert here == ("new", [("1%",), ("2",)], None)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.tracking import postgres
 from tasks.tracking.migrations import FOLDERS, migrations
-from tasks.tracking.postgres import SETTINGS, check_postgres, connected, rows, setting
+from tasks.tracking.postgres import SETTINGS, check_postgres, connected, run_statement, setting
 from tasks.tracking.statements import SQL
 from vocabsem.errors import BadInput
 from warehouse.home import BACKEND_STORE
@@ -81,7 +81,7 @@ def test_a_server_that_is_too_old_is_refused_for_the_program_that_needs_a_newer_
 @pytest.mark.parametrize("statement", [path.stem for path in SQL.glob("*.sql")])
 def test_statements_are_given_as_psycopg_takes_them(statement):
     server = Server(answers=[("row",)])
-    assert rows(server, statement, ["1%"]) == [("row",)]
+    assert run_statement(server, statement, ["1%"]) == [("row",)]
     ((text, values),) = server.statements
     ours = (SQL / f"{statement}.sql").read_text()
     assert text % (("?",) * ours.count("?")) == ours
@@ -89,9 +89,9 @@ def test_statements_are_given_as_psycopg_takes_them(statement):
 
 
 def test_tables_that_were_not_made_have_no_rows_and_other_errors_stay():
-    assert rows(Server(answers=ProgrammingError("", {}, Exception("no table"))), "registered") == []
+    assert run_statement(Server(answers=ProgrammingError("", {}, Exception("no table"))), "registered") == []
     with pytest.raises(OperationalError):
-        rows(Server(answers=OperationalError("", {}, Exception("gone"))), "registered")
+        run_statement(Server(answers=OperationalError("", {}, Exception("gone"))), "registered")
 
 
 @pytest.mark.parametrize("query", ["", "?ssl=require", "?ssl=verify-full&application_name=me"])

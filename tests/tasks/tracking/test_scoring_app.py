@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.types import ParamSchema, ParamSpec
 
-from tasks.tracking.scoring_app import BATCH, WAITING, Limits, Rejected, ScoringApp, parse
+from tasks.tracking.scoring_app import BATCH, WAITING, Rejected, RequestLimits, ScoringApp, parse_request
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint")  # when MLflow is imported
-LIMITS = Limits(texts=200, characters=50, megabytes=1, seconds=30)
+LIMITS = RequestLimits(texts=200, characters=50, megabytes=1, seconds=30)
 JSON, CSV = "application/json", "text/csv"
 SOUP = "The soup was served cold"
 
@@ -89,7 +89,7 @@ def test_every_form_gives_the_same_rows_one_for_each_text(texts):
     for body, kind in forms(texts):
         content = (json.dumps(body) if kind == JSON else body).encode()
         if all(map(str.strip, texts)):
-            assert parse(content, kind, ["text"], LIMITS) == (expected, {})
+            assert parse_request(content, kind, ["text"], LIMITS) == (expected, {})
 
 
 @pytest.mark.parametrize("wrong", [5, 1.5, True, None, float("nan"), "", " \n", ["a"], [["a", "b"]], {"text": ["a"]}])
@@ -97,13 +97,15 @@ def test_what_is_no_text_is_refused_in_every_form(wrong):
     for body, kind in forms([SOUP, wrong]):
         if kind == JSON:  # in CSV all is text
             with pytest.raises(Rejected, match=r"^row 1(: text)? (is|has)") as refused:
-                parse(json.dumps(body).encode(), kind, ["text"], LIMITS)
+                parse_request(json.dumps(body).encode(), kind, ["text"], LIMITS)
             assert refused.value.status == 400
 
 
 def test_cells_of_csv_are_texts():
     texts = ["05", "NA", "nan", "a, b", 'two\n"lines"', "2024-01-01"]
-    rows, _ = parse(csv_of(["n", "text"], enumerate(texts)).encode(), "text/csv; charset=UTF-8", ["text"], LIMITS)
+    rows, _ = parse_request(
+        csv_of(["n", "text"], enumerate(texts)).encode(), "text/csv; charset=UTF-8", ["text"], LIMITS
+    )
     assert [row["text"] for row in rows] == texts
 
 
@@ -207,7 +209,7 @@ def test_a_request_that_takes_too_long_is_ended_and_others_are_not():
     gate = threading.Event()
 
     async def send():
-        async with client(Counting(gate=gate), Limits(200, 50, 1, seconds=1)) as server:
+        async with client(Counting(gate=gate), RequestLimits(200, 50, 1, seconds=1)) as server:
             slow = asyncio.create_task(server.post("/invocations", json={"inputs": ["a"] * 200}))
             queued = asyncio.create_task(server.post("/invocations", json={"inputs": ["b"]}))
             await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ from vocabsem.cards.folders import CARDS, list_cards
 from vocabsem.cards.loader import load_card, read_yaml
 from vocabsem.cards.schema import Card, DatasetCard, ModelCard
 from vocabsem.errors import CardError
-from vocabsem.sources.parsing import parse
+from vocabsem.sources.parsing import parse_source
 
 MODELS, DATASETS = list_cards("models"), list_cards("datasets")
 
@@ -60,7 +60,7 @@ def local_copy(folder: Path, *splits: str) -> None:
 def test_shipped_model_cards_are_whole(name):
     card = load_card("models", name)
     assert card.name == name
-    source = parse(card.source)
+    source = parse_source(card.source)
     assert source.scheme == "hf" or card.sha256, "bytes from a package must be pinned"
     # A head of V rows is among the parameters, whether tied or not.
     assert card.vocabulary_size * card.hidden_size < card.parameters
@@ -71,7 +71,7 @@ def test_shipped_dataset_cards_are_whole(name):
     card = load_card("datasets", name)
     assert card.name == name
     for part, text in card.files.items():
-        assert parse(text).scheme != "pypi" or part in card.sha256, "bytes from a package must be pinned"
+        assert parse_source(text).scheme != "pypi" or part in card.sha256, "bytes from a package must be pinned"
     assert card.classes == len(card.label_words) == len(card.label_names)
 
 

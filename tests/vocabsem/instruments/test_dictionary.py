@@ -5,7 +5,7 @@ import pytest
 
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.dictionary import Settings, TokenStates, dictionary_study
-from vocabsem.instruments.dictionary_features import Vocabulary
+from vocabsem.instruments.dictionary_features import TokenVocabulary
 from vocabsem.instruments.dictionary_reconstruction import gaussian_rows, reconstruction_errors, reconstruction_values
 from vocabsem.instruments.sparse_autoencoder import ACTIVATIONS
 
@@ -13,7 +13,7 @@ WIDTH, ATOMS, TOKENS = 16, 12, 5  # tokens a text
 SAMPLING = Sampling(resamples=60, null_draws=20, seed=0)
 SETTINGS = Settings(features=2 * ATOMS, k=2, epochs=50, shots=(8,), repeats=2)
 DIRECTIONS = np.linalg.qr(np.random.default_rng(9).standard_normal((WIDTH, WIDTH)))[0][:ATOMS]
-VOCABULARY = Vocabulary(DIRECTIONS, [f"word {atom}" for atom in range(ATOMS)], lambda rows: rows @ DIRECTIONS.T)
+VOCABULARY = TokenVocabulary(DIRECTIONS, [f"word {atom}" for atom in range(ATOMS)], lambda rows: rows @ DIRECTIONS.T)
 
 
 def texts(n, seed, *, planted=True):

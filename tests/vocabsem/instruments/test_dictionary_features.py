@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.instruments.base import Sampling
-from vocabsem.instruments.dictionary_features import FEWEST, Vocabulary, feature_values, sign_values
+from vocabsem.instruments.dictionary_features import FEWEST, TokenVocabulary, feature_values, sign_values
 from vocabsem.instruments.dictionary_probes import DENSE, probe_values, select_features
 from vocabsem.instruments.sparse_autoencoder import Autoencoder
 
@@ -73,7 +73,7 @@ def named(log_probabilities):
     decoder = anchors[:FEATURES] / np.linalg.norm(anchors[:FEATURES], axis=1, keepdims=True)
     dictionary = Autoencoder("topk", decoder.T, np.zeros(FEATURES), decoder, np.zeros(WIDTH), 1)
     codes, token = np.abs(signed_codes(generator)[0]), generator.integers(40, size=TOKENS)
-    vocabulary = Vocabulary(anchors, [f"w{number}" for number in range(40)], log_probabilities)
+    vocabulary = TokenVocabulary(anchors, [f"w{number}" for number in range(40)], log_probabilities)
     states = generator.standard_normal((TOKENS, WIDTH))
     values, items = feature_values(30, {"topk": dictionary}, {"topk": codes}, states, token, vocabulary, SAMPLING)
     return values, items, (anchors, dictionary, codes, states)

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import ndcg_score
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation, unit_rows
+from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation
 
 N, WIDTH = 24, 16
 SAMPLING = Sampling(resamples=60, null_draws=60, seed=0)
@@ -81,8 +81,6 @@ def test_the_gain_is_that_of_scikit_learn(depth):
 
 
 def test_rows_of_zero_stay():
-    rows = np.array([[3.0, 4.0], [0.0, 0.0]])
-    np.testing.assert_allclose(unit_rows(rows), [[0.6, 0.8], [0, 0]])
     vectors = normal(7, N, WIDTH)
     human = ratings_of(vectors)
     vectors[0] = 0

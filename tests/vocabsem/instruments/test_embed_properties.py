@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation, unit_rows
+from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation
 from vocabsem.instruments.embed_data import corrections, shuffle_words, type_wrong
 
 N, WIDTH = 15, 8

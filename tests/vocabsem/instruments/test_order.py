@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 
 from vocabsem.errors import DataError
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.order import _spearman, digit_values, left_out, order_study
+from vocabsem.instruments.order import _spearman, digit_values, leave_one_out_weights, order_study
 from vocabsem.instruments.order_words import CYCLES, SEQUENCES, Ordered, select_sequences
 
 WIDTH = 60
@@ -41,7 +41,7 @@ def figures(vectors, sequence, sampling=SAMPLING):
 def test_predictions_are_those_of_ridge_regression_without_what_is_left_out(groups):
     vectors, targets = normal(0, 9, 5), normal(1, 9)
     targets -= targets.mean()
-    weights = left_out(vectors, groups)
+    weights = leave_one_out_weights(vectors, groups)
     for group in np.unique(groups):
         out = groups == group
         center = vectors[~out].mean(axis=0)
@@ -55,7 +55,7 @@ def test_what_is_left_out_leaks_no_target():
     products = []
     for seed in range(300):
         targets = np.random.default_rng(seed).permutation(8) - 3.5
-        products.append((left_out(normal(seed, 8, 40), np.arange(8)) @ targets) @ targets)
+        products.append((leave_one_out_weights(normal(seed, 8, 40), np.arange(8)) @ targets) @ targets)
     deviation = np.std(products) / np.sqrt(len(products))
     assert abs(np.mean(products)) < 4 * deviation
 

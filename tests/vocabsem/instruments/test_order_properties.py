@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.order import digit_values, left_out, order_study
+from vocabsem.instruments.order import digit_values, leave_one_out_weights, order_study
 from vocabsem.instruments.order_heads import ALL, heads_study, spectra, succession
 from vocabsem.instruments.order_words import Ordered
 from vocabsem.states.attention_heads import HeadCircuits
@@ -80,12 +80,12 @@ def test_the_seed_gives_the_draws():
 @given(SEEDS, st.integers(2, 4))
 def test_a_word_is_predicted_from_other_groups_alone(seed, size):
     rows, groups = vectors(seed, 8), np.arange(8) // size
-    weights, moved = left_out(rows, groups), rows.copy()
+    weights, moved = leave_one_out_weights(rows, groups), rows.copy()
     assert not weights[groups[:, None] == groups].any()
     moved[1] += 5  # of the same group as the first
-    np.testing.assert_allclose(left_out(moved, groups)[0], weights[0], atol=1e-12)
+    np.testing.assert_allclose(leave_one_out_weights(moved, groups)[0], weights[0], atol=1e-12)
     moved[0] *= 2
-    assert not np.allclose(left_out(moved, groups)[0], weights[0])
+    assert not np.allclose(leave_one_out_weights(moved, groups)[0], weights[0])
 
 
 def test_digits_keep_under_a_turn_and_a_null_keeps_each_digit_in_each_decade():

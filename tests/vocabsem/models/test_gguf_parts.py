@@ -15,7 +15,7 @@ from vocabsem.models.gguf_parts import join_gguf_parts
 from vocabsem.models.model_draft import find_model_card
 from vocabsem.sources.digests import sha256_of
 from vocabsem.sources.fetching import fetch
-from vocabsem.sources.parsing import parts_of
+from vocabsem.sources.parsing import gguf_parts
 
 NAMES = {
     "self_attn.q_proj": "attn_q",
@@ -116,7 +116,7 @@ def test_a_first_part_without_tensors(tmp_path):
     write_gguf(tmp_path / "tiny.gguf", split_max_tensors=15, small_first_shard=True)
     first = next(iter(sorted(tmp_path.glob("*-of-*.gguf"))))
     write_gguf(tmp_path / "whole.gguf")
-    join_gguf_parts([first.with_name(name) for name in parts_of(first.name)], tmp_path / "joined.gguf")
+    join_gguf_parts([first.with_name(name) for name in gguf_parts(first.name)], tmp_path / "joined.gguf")
     for one, other in zip(logits(tmp_path / "joined.gguf"), logits(tmp_path / "whole.gguf"), strict=True):
         assert torch.equal(one, other)
 
@@ -149,4 +149,4 @@ def test_what_is_no_whole_split_is_refused(parts, tmp_path):
     with pytest.raises(SourceError, match=r"00002-of-00003.gguf does not exist"):
         fetch_checkpoint(card_of(first), tmp_path / "cache")
     with pytest.raises(SourceError, match=r"names part 4 of 3: give -00001-of-00003"):
-        parts_of("file:a-00004-of-00003.gguf")
+        gguf_parts("file:a-00004-of-00003.gguf")

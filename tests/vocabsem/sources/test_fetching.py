@@ -22,7 +22,7 @@ from vocabsem.errors import BadInput, DownloadFailed, SourceError
 from vocabsem.runtime.atomic import TEMPORARY
 from vocabsem.sources.digests import sha256_of
 from vocabsem.sources.fetching import cached, fetch, refresh
-from vocabsem.sources.parsing import Source, parse
+from vocabsem.sources.parsing import Source, parse_source
 
 TEXT = "pypi:toy-data==1.0/toy_data/a.txt"
 FOLDER = "pypi:toy-data==1.0/toy_data/texts/"
@@ -38,13 +38,13 @@ def sha(data: bytes) -> str:
 
 
 def test_the_forms():
-    assert parse("hf:org/name@main") == Source("hf", "org/name", "main", "")
-    assert parse("hf:datasets/org/na-me.2@abc/dir/") == Source("hf", "datasets/org/na-me.2", "abc", "dir/")
-    assert parse("hf:datasets/o/n@refs%2Fconvert%2Fparquet/f.parquet").version == "refs/convert/parquet"
-    assert parse("pypi:Some-Package==1.2.post1/pkg/data/f.csv") == Source(
+    assert parse_source("hf:org/name@main") == Source("hf", "org/name", "main", "")
+    assert parse_source("hf:datasets/org/na-me.2@abc/dir/") == Source("hf", "datasets/org/na-me.2", "abc", "dir/")
+    assert parse_source("hf:datasets/o/n@refs%2Fconvert%2Fparquet/f.parquet").version == "refs/convert/parquet"
+    assert parse_source("pypi:Some-Package==1.2.post1/pkg/data/f.csv") == Source(
         "pypi", "Some-Package", "1.2.post1", "pkg/data/f.csv"
     )
-    assert parse("file:some dir/x.csv") == Source("file", "", "", "some dir/x.csv")
+    assert parse_source("file:some dir/x.csv") == Source("file", "", "", "some dir/x.csv")
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,21 @@ def test_the_forms():
 )
 def test_what_is_no_source(text):
     with pytest.raises(SourceError, match="cannot be read: expected hf:org/name@revision"):
-        parse(text)
+        parse_source(text)
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "a\\..\\b"])
 @pytest.mark.parametrize("start", ["pypi:p==1/", "hf:o/n@main/"])
 def test_paths_stay_inside_their_archive(start, path):
     with pytest.raises(SourceError, match="leaves its archive"):
-        parse(start + path)
+        parse_source(start + path)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     for start in ("", "hf:", "pypi:", "file:"):
         try:
-            parse(start + text)
+            parse_source(start + text)
         except BadInput:
             continue
 

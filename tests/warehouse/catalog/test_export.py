@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.catalog.export import render
+from warehouse.catalog.export import write_table
 from warehouse.errors import QueryRefused
 
 TABLE = pa.table(
@@ -26,7 +26,7 @@ TABLE = pa.table(
 
 def rendered(table, form):
     out = io.BytesIO()
-    render(table, form, out)
+    write_table(table, form, out)
     return out.getvalue()
 
 

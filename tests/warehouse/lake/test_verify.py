@@ -7,7 +7,7 @@ import pytest
 from tests.warehouse.lakes import put
 from warehouse.lake.manifest import MANIFEST
 from warehouse.lake.partition import Lake
-from warehouse.lake.verify import summary, verify
+from warehouse.lake.verify import verification_summary, verify
 
 
 def faults(home):
@@ -32,7 +32,10 @@ def test_a_sound_lake_is_counted_whole(filled):
     assert [one.folder for one in seen] == [Lake(filled).of(manifest).path for manifest in manifests]
     assert sum(one.bytes for one in seen) == sum(entry.bytes for entry in files)
     size = sum(entry.bytes for entry in files) / 1e6
-    assert summary(seen) == f"{len(manifests)} partitions, {len(files)} files, {size:,.1f} MB: all as published"
+    assert (
+        verification_summary(seen)
+        == f"{len(manifests)} partitions, {len(files)} files, {size:,.1f} MB: all as published"
+    )
 
 
 def flip(path, at):
@@ -61,7 +64,7 @@ def test_one_damaged_file_is_found_with_its_fix_and_not_touched(full, damage):
     assert fault.startswith(f"{path} is damaged (")
     assert result in fault
     assert f"remove the folder {target.path}; the next run computes it again" in fault
-    assert summary(list(verify(full))).endswith(": 1 damaged or missing")
+    assert verification_summary(list(verify(full))).endswith(": 1 damaged or missing")
     assert contents(full) == before
 
 
@@ -82,16 +85,16 @@ def test_a_broken_and_a_misplaced_manifest_are_faults(full):
 
 
 def test_what_was_never_published_is_nobodys(full, lake):
-    before = summary(list(verify(full)))
+    before = verification_summary(list(verify(full)))
     (lake.partition("states", "0" * 64, model="tiny").path).mkdir(parents=True)
     assert faults(full) == []
-    assert summary(list(verify(full))) == before
+    assert verification_summary(list(verify(full))) == before
 
 
 def test_a_partition_without_files_counts_and_an_empty_lake_is_sound(lake, home):
-    assert summary(list(verify(home))) == "0 partitions, 0 files, 0.0 MB: all as published"
+    assert verification_summary(list(verify(home))) == "0 partitions, 0 files, 0.0 MB: all as published"
     put(lake, "runs", {}, experiment="x")
-    assert summary(list(verify(home))) == "1 partitions, 0 files, 0.0 MB: all as published"
+    assert verification_summary(list(verify(home))) == "1 partitions, 0 files, 0.0 MB: all as published"
 
 
 def test_one_partition_verified_agrees(full):

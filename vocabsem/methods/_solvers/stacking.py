@@ -44,10 +44,10 @@ def weigh(estimates: Sequence[Floats], labels: Ints, shift: Floats, settings: St
     start = np.vstack([weight * np.eye(classes) for weight in settings.stacking_weights[: len(estimates)]])
     factor = sharpen(both @ start, shift, labels, settings.sharpness_deviation)
     start = np.vstack([factor * start, shift])
-    return stack(np.hstack([both, np.ones((len(both), 1))]), labels, start, alpha=settings.stacking_alpha)
+    return fit_stacking(np.hstack([both, np.ones((len(both), 1))]), labels, start, alpha=settings.stacking_alpha)
 
 
-def stack(predictions: Floats, labels: Ints, start: Floats, *, alpha: float) -> NDArray[np.float64]:
+def fit_stacking(predictions: Floats, labels: Ints, start: Floats, *, alpha: float) -> NDArray[np.float64]:
     """Return weights (K, C) of predictions (N, K) with labels (N,): logits are predictions @ weights.
 
     Minimizes Σ −log softmax(predictions_i M)[y_i] + alpha/2 ‖M − start‖², a Gaussian prior around `start` (K, C).

@@ -1,4 +1,4 @@
--- A view for each study: its latest figures, and on which side of the null they are.
+-- A view for each study: its latest values, and on which side of the null they are.
 create or replace view lake.studied as
 select *, case when value > null_high then 'above' when value < null_low then 'below' else 'inside' end as beside_null
 from study_values

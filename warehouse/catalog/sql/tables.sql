@@ -79,7 +79,7 @@ create table metrics (
     shots varchar not null,
     shots_order double not null,
     split varchar not null,  -- validation or test.
-    seed integer,  -- Seed of the shots and the weights; NULL for the figure over all seeds.
+    seed integer,  -- Seed of the shots and the weights; NULL for the value over all seeds.
     metric varchar not null,  -- accuracy, macro_f1 (not of choices), nll, ece, brier, ari_before, ari_after, fit_seconds; of ordinal labels also qwk, mae; of any number of labels per text accuracy (of the whole set), macro_f1, micro_f1, nll, brier; of continuous targets r2, spearman, rmse, mae.
     value double,  -- Its value; over the seeds, their mean.
     low double,  -- Lower end of the 95 % bootstrap interval over examples and, without a seed, over seeds.
@@ -99,7 +99,7 @@ create table comparisons (
     method varchar not null,
     reference varchar not null,  -- The method that it is compared with.
     metric varchar not null,  -- macro_f1, of choices accuracy; nll, brier; of continuous targets r2, spearman, rmse.
-    difference double,  -- Figure of the method minus that of the reference, mean over the seeds.
+    difference double,  -- Metric of the method minus that of the reference, mean over the seeds.
     low double,  -- Lower end of its 95 % interval.
     high double,  -- Upper end of its 95 % interval.
     p double,  -- Two-sided p of no difference.

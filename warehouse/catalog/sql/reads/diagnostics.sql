@@ -1,4 +1,4 @@
--- The figures of some diagnostics partitions.
+-- The values of some diagnostics partitions.
 -- $keys: their keys
 select * exclude (key, latest)
 from diagnostics
