@@ -3,10 +3,13 @@
 from functools import partial
 from typing import Any
 
+from flows.execution.activity import activity
 from flows.execution.progress import progress
 from flows.execution.workers import compute, result_of, slots, submit
 from flows.planning.memory import extraction_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
+from flows.planning.shared_states import same_prompts
+from tasks.copy_shards import copy_shards
 from tasks.publish_states import publish_states
 from tasks.publish_token_states import publish_token_states
 from tasks.publish_word_scores import publish_word_scores
@@ -22,13 +25,17 @@ IN_FLIGHT = 2  # shards at a time for each slot: one is in the model while the o
 
 
 def extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) -> None:
-    """Compute the shards of a split that are missing, a task each, and publish all."""
+    """Compute the shards of a split that are missing, a task each, and publish all; those of the same prompts under
+    another name of the data set are copied."""
     (step,) = steps
     experiment, what = plan.experiment, step.kind.replace("_", " ")
     scores = isinstance(step.spec, WordScoresSpec)
     of_tokens = isinstance(step.spec, TokenStatesSpec)
     shard, publish = (extract_token_shard, publish_token_states) if of_tokens else (extract_shard, publish_states)
     rows = prompt_count(plan.home, step.spec)
+    if source := same_prompts(plan, step, pair):
+        with activity(f"copying {what} of {source.spec.dataset}/{step.spec.split}, {pair.model.name}"):
+            compute(copy_shards, plan.home, source, step)
     spans = resumed_shards(plan.home, step, rows, experiment.shard_rows)
     todo = [span for span, entry in spans.items() if entry is None]
     kept = rows - sum(stop - start for start, stop in todo)

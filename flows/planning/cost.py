@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
+from flows.planning.shared_states import same_prompts, without_words
 from tasks.steps.lake_reads import prompt_rows, split_rows, split_sizes
 from tasks.steps.specs import SPLITS, AdapterFitSpec, SplitSpec, StatesSpec, WordScoresSpec
 from tasks.steps.step import PlannedFit, Step
@@ -49,13 +50,16 @@ def _extraction(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple
         for step in pair.extracted:
             if step.key in seen or plan.published(step):
                 continue
-            seen.add(step.key)
+            copied = same_prompts(plan, step, pair) or without_words(step, pair).key in seen
+            seen |= {step.key, without_words(step, pair).key}
             if not _known(plan, pair, lengths) and _cap(plan, step) is None:
                 unread.add(pair.dataset.name)
             prompts, tokens = _size(plan, pair, step, lengths)
+            total["bytes"] += prompts * step.spec.columns(pair.model.hidden_size) * 4 * COMPRESSED[step.spec.dtype]
+            if copied:
+                continue
             total["prompts"] += prompts
             total["tokens"] += tokens
-            total["bytes"] += prompts * step.spec.columns(pair.model.hidden_size) * 4 * COMPRESSED[step.spec.dtype]
             token = calibration.token(pair.model, step.spec.dtype, plan.experiment.device)
             if token is None:
                 unknown.add(f"{step.kind} of {pair.model.name}")
