@@ -24,35 +24,35 @@ def planned(world, card, *variants, **settings):
     return world.plan(champion=False, datasets=[f"{card}{variant}" for variant in variants], **settings)
 
 
-def found(plan, at=0):
+def sources(plan, at=0):
     pair = plan.pairs[at]
     return {same_prompts(plan, step, pair) for step in pair.states.values()}
 
 
 def test_states_of_the_same_prompts_are_found_under_every_name(world, card):
     words, both = planned(world, card, "@words-plain"), planned(world, card, "@bare", "@bare@words-plain")
-    assert found(words) == {None}, "not there yet"
+    assert sources(words) == {None}, "not there yet"
     base, bare = planned(world, card, ""), planned(world, card, "@bare")
     compute(base, ("examples", "states"))
-    assert found(words) == set(base.pairs[0].states.values())
-    assert found(both, 1) == found(bare) == {None}, "another template"
+    assert sources(words) == set(base.pairs[0].states.values())
+    assert sources(both, 1) == sources(bare) == {None}, "another template"
     compute(bare, ("examples", "states"))
-    assert found(both, 1) == set(bare.pairs[0].states.values())
+    assert sources(both, 1) == set(bare.pairs[0].states.values())
     longer = planned(world, card, "@words-plain", max_tokens=8)
-    assert found(longer) == {None}, "other prompts"
+    assert sources(longer) == {None}, "other prompts"
 
 
 def test_words_that_are_there_serve_the_card_itself_in_the_same_plan(world, card):
     words, both = planned(world, card, "@words-plain"), planned(world, card, "", "@words-plain")
     compute(words, ("examples", "states"))
-    assert found(both, 0) == set(words.pairs[0].states.values())
+    assert sources(both, 0) == set(words.pairs[0].states.values())
 
 
 def test_demonstrations_show_their_label_words(world, card):
     base, words = planned(world, card, "", **SHOWN), planned(world, card, "@words-plain", **SHOWN)
     compute(base, ("examples", "states"))
     assert len(words.pairs[0].states) == len(base.pairs[0].states)
-    assert found(words) == {None}
+    assert sources(words) == {None}
 
 
 def test_copies_have_every_number_and_keep_what_was_finished(world, card):
