@@ -1,5 +1,5 @@
-"""Run the tests of kills, damage, full disks, hostile files, load and processes at once, the slow ones too, with more
-examples of the fuzzers, and print how many cases survived.
+"""Run the tests of kills, damage, full disks, hostile files and pages, load and processes at once, the slow ones too,
+with more examples of the fuzzers, and print how many cases survived.
 
 `python scripts/chaos.py [--long] [PYTEST OPTIONS]`. Without --long it leaves out what takes hours: most of the kills at
 random moments, a million rows, two hundred runs, thousands of examples a fuzzer.
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-TESTS = [
-    Path(__file__).parents[1] / "tests" / name for name in ("chaos", "hostile", "load", "flows/test_concurrent_runs.py")
-]
+OF_LOAD = ("tasks/test_reproducible.py", "tasks/tracking/test_scoring_app.py", "flows/services/test_model_server.py")
+OF_SERVERS = ("flows/services/test_gate.py", "flows/services/test_drive_by.py")
+OF_DAMAGE = ("warehouse/catalog/test_verified.py", "warehouse/catalog/test_full_disk.py")
+FILES = ("chaos", "hostile", "load", "flows/test_concurrent_runs.py", *OF_DAMAGE, *OF_SERVERS, *OF_LOAD)
+TESTS = [Path(__file__).parents[1] / "tests" / name for name in FILES]
 SHORT = ["-m", "not hours and not gpu", "--hypothesis-profile=chaos"]
 LONG = ["-m", "not gpu", "--hypothesis-profile=long"]
 PROCESSES = ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"]

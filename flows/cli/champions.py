@@ -20,14 +20,17 @@ def champion_lines(ranked: Iterable[Mapping[str, Any]], registered: Sequence[Reg
     for dataset, rows in candidates.items():
         if registration := by_name.get(registered_name(dataset)):
             best = min(rows, key=lambda row: int(row["champion_rank"]))
-            lines.append(_line(dataset, best, len(rows), registration))
+            lines.append(_line(dataset, best, rows, registration))
     return lines
 
 
-def _line(dataset: str, best: Mapping[str, Any], candidates: int, registration: Registration) -> str:
+def _line(dataset: str, best: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], registration: Registration) -> str:
     fit = f"{best['method']} at {best['shots']} shots with {best['model']}"
-    chosen = f"the highest macro-F1 on validation data, {best['validation_macro_f1']:.3f}, of {candidates} fits that"
+    chosen = f"the highest macro-F1 on validation data, {best['validation_macro_f1']:.3f}, of {len(rows)} fits that"
     chosen += " are no controls"
+    tied = sum(row["validation_macro_f1"] == best["validation_macro_f1"] for row in rows)
+    if tied > 1:
+        chosen += f"; {tied} have it, and of those the lowest NLL, {best['validation_nll']:.3f}, then the most shots"
     test = f"on test data {best['macro_f1']:.3f} [{best['macro_f1_low']:.3f}, {best['macro_f1_high']:.3f}]"
     if registration.alias == CHAMPION:
         return f"Champion of {dataset}: {fit}: {chosen}; {test}. {registration.name}@{CHAMPION}: {registration.why}."

@@ -37,7 +37,7 @@ def list_kind(
     *heads, last = rows[0]
     table = Table(box=SIMPLE_HEAD)
     for head in heads:
-        longest = max(len(_cell(row[head])) for row in rows)
+        longest = max(len(head), *(len(_cell(row[head])) for row in rows))
         right = isinstance(rows[0][head], int)
         table.add_column(head, no_wrap=True, min_width=longest, justify="right" if right else "left")
     table.add_column(last, no_wrap=True, overflow="ellipsis")

@@ -73,11 +73,12 @@ class _Display:
         self.done, tokens = self.file.totals()
         elapsed = time.monotonic() - self.began
         rate = f"{tokens / elapsed:,.0f} tokens/s" if tokens else ""
+        after = f", {rate}" if rate else ""
         self.bar.update(self.row, completed=self.done, rate=rate)
         due = self.done >= self.total or elapsed - self.line_at > LINE_SECONDS
         if not console.is_terminal and due and self.done > self.shown:
             self.line_at, self.shown = elapsed, self.done
-            console.print(f"{self.title}: {self.done} of {self.total} {rate}")
+            console.print(f"{self.title}: {self.done} of {self.total}{after}")
         if elapsed - self.artifact_at > ARTIFACT_SECONDS:
             self.artifact_at = elapsed
             self._show_artifact()

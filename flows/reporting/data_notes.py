@@ -12,6 +12,7 @@ from vocabsem.datasets.data_facts import DataFacts
 
 Notes = list[tuple[str, str]]
 """Data set (and model), and what was changed."""
+CONTRADICTING = "texts stand with different labels (after a run, vocabsem query failed-checks lists them); in training the first counts"
 
 
 def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
@@ -20,9 +21,7 @@ def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
     sentences = {
         "repeated texts removed from training": repeats["repeated"],
         "training texts removed that are also for validation or testing": repeats["also_in_test_or_validation"],
-        "texts stand with different labels (vocabsem query failed-checks lists them); in training the first counts": (
-            facts.contradicting_texts
-        ),
+        CONTRADICTING: facts.contradicting_texts,
         "rows without text dropped": facts.empty_dropped,
         "rows dropped whose label is not in the card": facts.unlisted_dropped,
     }

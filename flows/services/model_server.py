@@ -1,8 +1,10 @@
 """`vocabsem serve`: MLflow's scoring server for one registered model, on loopback, while this process lives."""
 
 import json
+import shlex
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +15,8 @@ from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from tasks.tracking.scoring_app import RequestLimits
 from vocabsem.errors import BadInput, ComputationFailed
+from warehouse.catalog import reads
+from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
 PORT = 5080  # where to look first for a free one
@@ -37,7 +41,7 @@ def serve(home: Home, model: str, port: int | None, limits: RequestLimits) -> No
             typer.echo(
                 f"{registered.name}/{registered.version} answers at {server.address}/invocations; Ctrl-C stops it\n"
             )
-            typer.echo(_curl(server.address, registered))
+            typer.echo(_curl(home, server.address, registered))
             while server.alive:
                 time.sleep(0.5)
         except KeyboardInterrupt:
@@ -60,10 +64,14 @@ def _checked(port: int | None) -> int:
     return port
 
 
-def _curl(address: str, model: RegisteredClassifier) -> str:
-    """Return a request that can be pasted into a shell."""
+def _curl(home: Home, address: str, model: RegisteredClassifier) -> str:
+    """Return a request that can be pasted into a shell, with a text of the data set where the catalog has one."""
     fields = model.config["fields"]
-    body: dict[str, Any] = {"inputs": [EXAMPLE]}
-    if len(fields) > 1:
-        body = {"dataframe_records": [dict.fromkeys(fields, EXAMPLE)]}
-    return f"curl {address}/invocations -H 'content-type: application/json' -d '{json.dumps(body)}'"
+    example = None
+    with suppress(WarehouseError):
+        example = reads.short_example(home, model.config["dataset"])
+    if not example or set(example) != set(fields):
+        example = dict.fromkeys(fields, EXAMPLE)
+    body: dict[str, Any] = {"inputs": [*example.values()]} if len(fields) == 1 else {"dataframe_records": [example]}
+    data = shlex.quote(json.dumps(body, ensure_ascii=False))
+    return f"curl {address}/invocations -H 'content-type: application/json' -d {data}"

@@ -121,9 +121,17 @@ def log_classifier(
 
 
 def load_classifier(home: Home, model: str) -> "PyFuncModel":
-    """Load the classifier that `find_classifier` finds, with its language model. Raises BadInput."""
-    classifier = find_classifier(home, model)
-    with store(home):
-        from mlflow.pyfunc import load_model
+    """Load the classifier that `find_classifier` finds, with its language model: no code that is stored with it runs.
 
-        return load_model(str(classifier.folder))
+    Raises BadInput.
+    """
+    found = find_classifier(home, model)
+    with store(home):
+        from mlflow.models import Model
+        from mlflow.pyfunc import PyFuncModel
+
+        from tasks.tracking.text_classifier import TextClassifierModel
+
+        classifier = TextClassifierModel()
+        classifier.load(found.classifier)
+        return PyFuncModel(Model.load(str(found.folder)), classifier)

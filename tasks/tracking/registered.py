@@ -46,7 +46,7 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
             " an experiment with 'champion: true' registers one for each data set"
         )
     name, number, _, source, location = matching[0]
-    folder = Path(url2pathname(urlparse(location).path))
+    folder = _within(home, Path(url2pathname(urlparse(location).path)))
     try:
         (config,) = folder.glob("artifacts/*/config.json")
         content = json.loads(config.read_text())
@@ -56,6 +56,16 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
             " MLflow and the run's folder in the lake, and run the experiment again"
         ) from None
     return RegisteredClassifier(name, number, source, content, folder, config.parent)
+
+
+def _within(home: Home, folder: Path) -> Path:
+    """Return where files of the home's artifacts are, which MLflow knows by the path that they had when stored."""
+    name, parts = home.artifacts.name, folder.parts
+    if name in parts:
+        at = len(parts) - parts[::-1].index(name)
+        if (moved := home.artifacts.joinpath(*parts[at:])).exists():
+            return moved
+    return folder
 
 
 def _versions(home: Home) -> list[Version]:

@@ -56,7 +56,7 @@ class ScoringApp:
         from mlflow.pyfunc import scoring_server
 
         self.model, self.limits = model, limits
-        self.fields: list[str] = model.unwrap_python_model().config["fields"]
+        self.fields: list[str] = model.metadata.get_input_schema().input_names()
         schema = model.metadata.get_params_schema()
         self.params = [param.name for param in schema.params] if schema else []
         self.server = scoring_server.init(model)  # ping, health and version

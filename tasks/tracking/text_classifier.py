@@ -24,7 +24,11 @@ class TextClassifierModel(PythonModel):
 
         Raises SourceError if the language model has other bytes than it had then.
         """
-        self.classifier = TextClassifier(Path(context.artifacts["classifier"]))
+        self.load(Path(context.artifacts["classifier"]))
+
+    def load(self, folder: Path) -> None:
+        """Load the classifier of a folder."""
+        self.classifier = TextClassifier(folder)
         self.config = self.classifier.config
 
     def predict(  # type: ignore[override]  # MLflow takes all of its forms

@@ -22,10 +22,7 @@ pytestmark = pytest.mark.medium
 FEATURES, K = 16, 3
 
 
-@pytest.fixture(scope="module")
-def studied(tmp_path_factory):
-    """A world, the card of its study, the key of its figures, and its plan from before. Only to be read."""
-    world = World(tmp_path_factory.mktemp("studied"))
+def card(world):
     content = {
         "name": "made",
         "study": "dictionary",
@@ -39,7 +36,14 @@ def studied(tmp_path_factory):
         "null_draws": 20,
         "params": {"features": FEATURES, "k": K, "epochs": 2, "shots": [4], "repeats": 2},
     }
-    path = str(write_card(world.folder / "study.yaml", content))
+    return str(write_card(world.folder / "study.yaml", content))
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A world, the card of its study, the key of its values, and its plan from before. Only to be read."""
+    world = World(tmp_path_factory.mktemp("studied"))
+    path = card(world)
     before = command(world.home, "plan", path, "--json")
     with recorded_by_the_server(world.home):
         key = study(study=path, home=str(world.home.root))

@@ -227,7 +227,7 @@ def _translated(path: Path, form: Format) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read {path} as {form}: it is not {error.encoding} text ({error.reason}): save it as UTF-8, or"
-            " name its encoding"
+            " name its encoding by --encoding or, in a card, by options: {encoding: …}"
         ) from None
     except (pa.ArrowException, OSError, ValueError, KeyError, RecursionError) as error:
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__

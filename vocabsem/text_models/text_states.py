@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ from vocabsem.models.language_model import LanguageModel, load_model
 from vocabsem.models.model_draft import find_model_card
 from vocabsem.prompts.chunking import encode_chunks
 from vocabsem.prompts.label_tokens import label_tokens
-from vocabsem.prompts.prompting import Ids, encode_prompts, field_names, validate_template
-from vocabsem.prompts.texts import is_empty
+from vocabsem.prompts.prompting import Ids, encode_prompts, field_names
 from vocabsem.prompts.truncation import MASK
 from vocabsem.runtime.devices import DType, resolve_dtype
 from vocabsem.states.extraction import check_head, extract
@@ -31,12 +30,10 @@ from vocabsem.states.layers import GivenLayer, resolve_layers
 from vocabsem.states.pooling import check_poolings
 from vocabsem.states.word_scores import score_space, score_words
 from vocabsem.text_models.text_input import text_rows, whole_words
+from vocabsem.text_models.text_settings import Scoring, WordTokens, as_data_errors, check_settings
 from vocabsem.vocabulary.anchors import semantic_anchors
 
 __all__ = ["TextStates"]
-
-WordTokens = Literal["single", "first", "mean"]
-Scoring = Literal["exact", "exact_mean"]
 
 
 class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -148,9 +145,11 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         model, card = self.language_model, self._card
         if self.scoring is None:
             check_poolings(resolve_layers(self.layers, model.layers), "last", card, card.max_tokens)
+        with as_data_errors():
+            template = prompt_template(self.template, card.family)
         chunked = encode_chunks(
             model.tokenizer,
-            prompt_template(self.template, card.family),
+            template,
             rows,
             max_chunks=self.max_chunks,
             max_tokens=card.max_tokens,
@@ -216,28 +215,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return whole_words(self.language_model, self._card, list(self.words.values()))
 
     def _validate(self) -> None:
-        """Raise DataError for a setting that a card could not have."""
-        try:
-            fields = field_names(validate_template(self.template))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"the template {self.template!r:.200} {error}") from None
-        if not fields - {MASK}:
-            raise DataError(f"the template {self.template!r:.200} has no field: write {{text}} where the text goes")
-        for name, known in (("word_tokens", WordTokens), ("scoring", Scoring), ("dtype", DType)):
-            if (value := getattr(self, name)) not in get_args(known) and (name, value) != ("scoring", None):
-                raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
-        if not isinstance(self.max_chunks, int) or self.max_chunks < 1:
-            raise DataError(f"max_chunks is {self.max_chunks!r:.200}: give a whole number of 1 or more")
-        if not self.words:
-            return
-        if not isinstance(self.words, Mapping) or len(self.words) < 2:
-            raise DataError(f"words is {self.words!r:.200}: give a mapping of two or more classes to words")
-        given = list(self.words.values())
-        for label, word in self.words.items():
-            if not isinstance(word, str) or is_empty(word):
-                raise DataError(f"the label word of class {label!r:.200} is {word!r:.200}: give a word")
-            if given.count(word) > 1:
-                raise DataError(f"label word {word!r:.200} is given to two classes: choose another")
+        check_settings(self.get_params(deep=False))
 
     @property
     def language_model(self) -> FrozenModel:
@@ -246,7 +224,8 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     @property
     def _card(self) -> ModelCard:
-        return find_model_card(self.model, self._cache)
+        with as_data_errors():
+            return find_model_card(self.model, self._cache)
 
     @property
     def _key(self) -> tuple[str, Path, Literal["float32", "bfloat16"], str]:

@@ -42,7 +42,7 @@ def test_work_of_many_threads_is_added_up(messages):
         with progress("threads", 400) as file, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: file.advance(1, 10), range(400)))
 
-    assert re.search(r"threads: 400 of 400 [\d,]+ tokens/s", messages(work))
+    assert re.search(r"threads: 400 of 400, [\d,]+ tokens/s", messages(work))
     assert shown("threads") == 100.0
 
 
@@ -58,7 +58,7 @@ def test_work_of_many_processes_is_added_up(messages):
         with progress("processes", 400) as file, ProcessPoolExecutor(2, context) as pool:
             list(pool.map(_add, [file] * 4))
 
-    assert re.search(r"processes: 400 of 400 [\d,]+ tokens/s", messages(work))
+    assert re.search(r"processes: 400 of 400, [\d,]+ tokens/s", messages(work))
 
 
 def test_an_end_before_the_total_is_shown_as_it_is(messages):

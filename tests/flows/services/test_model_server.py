@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from flows.services.model_server import _curl, serve
+from flows.services.model_server import EXAMPLE, _curl, serve
 from flows.services.process import HOST, free_port
 from tasks.log_run import _register
 from tasks.models.extensions import keep_method
@@ -32,6 +32,8 @@ from tests.tasks.tracking.test_scoring_app import forms
 from tests.tasks.worlds import World, compute, with_store
 from tests.vocabsem.method_data import PROBE
 from vocabsem.errors import BadInput
+from warehouse.catalog import catalog
+from warehouse.home import Home
 
 pytestmark = pytest.mark.medium
 
@@ -190,7 +192,25 @@ def test_a_model_whose_files_are_gone_is_explained(home):
         away.rename(home.artifacts)
 
 
-def test_a_model_of_pairs_is_requested_with_both_fields():
-    result = RegisteredClassifier("pairs", "3", "models:/m-1", {"fields": ["first", "second"]}, Path(), Path())
-    _, _, *options = shlex.split(_curl("http://127.0.0.1:5080", result))
-    assert json.loads(options[3])["dataframe_records"][0].keys() == {"first", "second"}
+def request(home, dataset, fields):
+    """The body of the request that is offered for a model of a data set."""
+    config = {"dataset": dataset, "fields": fields}
+    result = RegisteredClassifier("name", "3", "models:/m-1", config, Path(), Path())
+    _, _, *options = shlex.split(_curl(home, "http://127.0.0.1:5080", result))
+    return json.loads(options[3])
+
+
+def test_a_model_of_pairs_is_requested_with_both_fields(tmp_path):
+    body = request(Home(tmp_path), "pairs", ["first", "second"])
+    assert body["dataframe_records"][0].keys() == {"first", "second"}
+
+
+def test_a_request_has_a_text_of_the_data_set(world):
+    assert request(world.home, "made", ["text"]) == {"inputs": [EXAMPLE]}, "nothing is stored yet"
+    plan = world.plan()
+    compute(plan, ("examples",))
+    catalog.rebuild(world.home)
+    (text,) = request(world.home, "made", ["text"])["inputs"]
+    assert {"text": text} in [
+        dict(f) for f in plan.pairs[0].examples.partition(plan.lake).table()["fields"].to_pylist()
+    ]

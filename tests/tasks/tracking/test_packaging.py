@@ -317,6 +317,26 @@ def test_a_champion_that_another_version_has_stored_is_replaced_by_the_next_run(
     load_classifier(home, name)
 
 
+def test_code_that_another_version_has_stored_is_not_run(registered):
+    home, one, calibrator, run, _, expected = registered
+    enter(home, run, "vocabsem-code", calibrator, one)
+    (script,) = find_classifier(home, "vocabsem-code").folder.glob("*.py")
+    script.write_text("from vocabsem.modules_of_another_version import TextClassifier\n")
+    answers = load_classifier(home, "vocabsem-code").predict(pd.DataFrame({"text": TEXTS}))
+    np.testing.assert_allclose(answers.iloc[:, 1:], expected, atol=1e-6)
+
+
+def test_a_home_that_was_moved_or_copied_reads_its_own_classifiers(registered, tmp_path):
+    home, *_ = registered
+    name = "vocabsem-films"
+    there = find_classifier(home, name)
+    copied = Home(tmp_path / "mlartifacts" / "copy")
+    shutil.copytree(home.root, copied.root, symlinks=True)
+    here = find_classifier(copied, name)
+    assert here.config == there.config
+    assert here.folder == copied.artifacts / there.folder.relative_to(home.artifacts)
+
+
 def test_a_pair_of_texts_wants_a_frame_with_both_columns(registered, tmp_path):
     home, one, *_ = registered
     pair = entry(one.model, fields=("first", "second"), key_of="pair")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
-from mlflow.types import ParamSchema, ParamSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from tasks.tracking.scoring_app import BATCH, WAITING, Rejected, RequestLimits, ScoringApp, parse_request
 
@@ -29,10 +29,8 @@ class Counting:
     def __init__(self, fields=("text",), gate=None):
         self.fields, self.gate, self.batches = list(fields), gate, []
         schema = ParamSchema([ParamSpec("truncate", "boolean", True)])
-        self.metadata = SimpleNamespace(get_params_schema=lambda: schema, get_input_schema=lambda: None)
-
-    def unwrap_python_model(self):
-        return SimpleNamespace(config={"fields": self.fields})
+        columns = Schema([ColSpec("string", name) for name in fields])
+        self.metadata = SimpleNamespace(get_params_schema=lambda: schema, get_input_schema=lambda: columns)
 
     def predict(self, frame, params):
         self.batches.append(len(frame))

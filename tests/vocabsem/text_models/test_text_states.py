@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -20,7 +21,7 @@ from vocabsem import (
     load_model,
     semantic_anchors,
 )
-from vocabsem.errors import BadInput, DataError, GuardFailed, LabelWordError
+from vocabsem.errors import DataError, GuardFailed, LabelWordError
 from vocabsem.models import language_model
 from vocabsem.text_models import text_states
 
@@ -179,10 +180,15 @@ def test_no_texts_have_no_states(folder):
         ({"dtype": "float16"}, "dtype is 'float16': choose one of 'auto', 'float32', 'bfloat16'"),
         ({"word_tokens": "last"}, "word_tokens is 'last': choose one of"),
         ({"max_chunks": 0}, "max_chunks is 0: give a whole number"),
+        ({"device": "foo"}, "device is 'foo': give auto, cpu, cuda"),
+        ({"device": 5.0}, "device is 5.0: give auto, cpu, cuda"),
+        ({"model": 5}, "model is 5: give a card's name or path"),
+        ({"model": "smollm2-135"}, "unknown model 'smollm2-135'"),
+        ({"template": "a {mask} in {text}"}, "has its {mask} before the end"),
     ],
 )
 def test_settings_that_a_card_could_not_have_are_refused(folder, setting, message):
-    one = reader(folder, **setting)
+    one = reader(folder).set_params(**setting)
     with pytest.raises(DataError, match=re.escape(message)):
         (one.label_space if "words" in setting else lambda: one.transform(TEXTS))()
 
@@ -199,5 +205,6 @@ def test_what_cannot_be_read_is_explained(folder):
         reader(folder, words=None).label_space()
     with pytest.raises(LabelWordError, match=r"^label word 'nosuchword' is unknown|is . tokens"):
         reader(folder, words={"a": "bad", "b": "nosuchword"}).label_space()
-    with pytest.raises(BadInput, match="unknown model 'smollm2-135'"):
-        TextStates("smollm2-135").transform(TEXTS)
+    if not torch.cuda.is_available():
+        with pytest.raises(DataError, match=r"device 'cuda' is not available: torch .* use device 'cpu'"):
+            reader(folder, device="cuda").transform(TEXTS)
