@@ -12,7 +12,10 @@ from vocabsem.datasets.data_facts import DataFacts
 
 Notes = list[tuple[str, str]]
 """Data set (and model), and what was changed."""
-CONTRADICTING = "texts stand with different labels (after a run, vocabsem query failed-checks lists them); in training the first counts"
+CONTRADICTING = (
+    "texts stand with different labels (after a run, vocabsem query failed-checks lists them);"
+    " in training the first counts"
+)
 
 
 def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
