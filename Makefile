@@ -51,6 +51,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/codespell
+	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 ui: $(READY)
 	@$(BIN)/vocabsem up
