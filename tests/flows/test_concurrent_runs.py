@@ -27,9 +27,14 @@ def log_writes(file):
     Partition._write = logged
 
 
-def test_each_partition_is_computed_once_and_one_run_is_recorded(tmp_path):
-    world, log = with_store(World(tmp_path, experiment=FEW)), tmp_path / "writes"
-    each = [Command(world.home, "run", world.card, api=server(), before=partial(log_writes, log)) for _ in range(5)]
+@pytest.mark.parametrize(
+    "empty", [pytest.param(False, id="one-server"), pytest.param(True, id="nothing-there", marks=pytest.mark.slow)]
+)
+def test_each_partition_is_computed_once_and_one_run_is_recorded(empty, tmp_path):
+    """Also in a folder where nothing is, each process with a Prefect server of its own and databases to make."""
+    world, log = World(tmp_path, experiment=FEW), tmp_path / "writes"
+    world, api = (world, None) if empty else (with_store(world), server())
+    each = [Command(world.home, "run", world.card, api=api, before=partial(log_writes, log)) for _ in range(5)]
     done = [command.wait() for command in each]
     assert [one.returncode for one in done] == [0] * 5, [one.stderr for one in done]
     assert len({one.stdout for one in done}) == 1, "all print the same board"
