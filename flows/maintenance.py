@@ -13,7 +13,7 @@ from tasks.maintenance import Maintained, verify_and_sweep
 from tasks.tracking.markdown import escape
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake.manifest import partition_folders
+from warehouse.lake.store import store_of
 
 
 @flow(name="maintenance", flow_run_name=run_name, log_prints=True)
@@ -27,7 +27,7 @@ def maintenance(hours: Annotated[float, Field(ge=0)] = 24.0, home: str | None = 
         home: Folder of all data; the worker's own home if empty.
     """
     root = Home.find(home)
-    folders = sum(1 for _ in partition_folders(root.lake))
+    folders = sum(1 for _ in store_of(root).folders(root.lake))
     with progress("partitions verified", folders) as file:
         done = verify_and_sweep.submit(root, hours, file).result()
     if not done.faults:

@@ -26,7 +26,7 @@ def publish_states(home: Home, step: Step[StatesSpec], rows: int, size: int) -> 
     seconds, tokens, truncated, ids, norms, guard = 0.0, 0, 0, [], [], ""
     layers = [column_of(layer) for layer in step.spec.layers]
     for entry in files:
-        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "truncated", *layers])
+        table = pq.read_table(partition.written(entry), columns=["id", "tokens", "truncated", *layers])
         metadata = table.schema.metadata
         seconds += float(metadata[b"seconds"])
         guard = metadata.get(b"guard", guard.encode()).decode()

@@ -25,7 +25,7 @@ def publish_token_states(home: Home, step: Step[TokenStatesSpec], rows: int, siz
     layers = [column_of(layer) for layer in spec.layers]
     norms: list[list[np.ndarray]] = [[] for _ in layers]
     for entry in files:
-        table = pq.read_table(partition.path / entry.name, columns=["id", "tokens", "truncated", "position", *layers])
+        table = pq.read_table(partition.written(entry), columns=["id", "tokens", "truncated", "position", *layers])
         metadata, position = table.schema.metadata, table["position"].to_numpy()
         seconds += float(metadata[b"seconds"])
         guard = metadata.get(b"guard", guard.encode()).decode()

@@ -25,7 +25,7 @@ def publish_word_scores(home: Home, model: ModelCard, step: Step[WordScoresSpec]
     """Write the manifest once every shard is there. Returns the partition's key."""
     spec, partition = step.spec, step.partition(Lake(home))
     files = finished_shards(home, step, rows, size)
-    tables = [pq.read_table(partition.path / entry.name) for entry in files]
+    tables = [pq.read_table(partition.written(entry)) for entry in files]
     table = pa.concat_tables(tables)
     ids, scores = table["id"].to_pylist(), matrix(table[SCORES])  # (N, W)
     shown = read_demonstrations(home, spec.model, spec.dataset, spec.demonstrations)[0] if spec.demonstrations else ()

@@ -7,11 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 
 from flows.services.environment import set_environment
+from tests.s3 import BUCKET, Store, credentials, s3_store
+from warehouse.home import Home
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("suite", deadline=None)  # on machines that others use
@@ -56,6 +59,30 @@ def make_home(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable
         return home
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Store]:
+    with s3_store() as store:
+        yield store
+
+
+@pytest.fixture
+def s3(s3_server: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
+    """A store of S3 that refuses nothing, its requests counted from here on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))  # of processes that a test starts
+    for name, value in credentials(s3_server).items():
+        monkeypatch.setenv(name, value)
+    s3_server.reset()
+    yield s3_server
+    s3_server.reset()
+
+
+@pytest.fixture
+def machine(s3: Store, tmp_path: Path) -> Callable[..., Home]:
+    """Returns the same empty home in a bucket as machines of these names have it."""
+    url = f"s3://{BUCKET}/{uuid4().hex}"
+    return lambda name="one": Home(tmp_path / name, url)
 
 
 def vocabsem(home: Path, *words: object, timeout: float = 280, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -36,19 +36,18 @@ def facts(shared: str) -> dict[str, str]:
     Parameters
     ----------
     shared : str
-        A file in the home, which the command wrote.
+        A file in the home, which the command wrote: its path, or its address in a bucket.
 
     Returns
     -------
     dict of str to str
         Names for people to values; `home` is the content of the file, empty where it is not there.
     """
-    file = Path(shared)
     return {
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "vocabsem": code_digest(),
         **{package: _version(package) for package in PACKAGES},
-        "home": file.read_text(encoding="utf-8") if file.is_file() else "",
+        "home": _content(shared),
     }
 
 
@@ -68,6 +67,13 @@ def code_digest() -> str:
         for name in sorted(name for name in names if name.parts[0] != SHIPPED):
             digest.update(f"{package.name}/{name.as_posix()}\0".encode() + (package / name).read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _content(shared: str) -> str:
+    if "://" in shared:
+        put_root_on_path()
+        return str(import_module("warehouse.lake.bucket").content_of(shared))
+    return Path(shared).read_text(encoding="utf-8") if Path(shared).is_file() else ""
 
 
 def _version(package: str) -> str:

@@ -5,6 +5,7 @@ WarehouseError                 exit code 1
 ├── CheckFailed                what was computed fails a check, so it was not published
 ├── NoSpace                    the disk is full, read-only or not ours to write
 ├── WriterBusy                 another process holds the catalog's writer lock
+├── StoreUnavailable           exit code 2: the bucket of the home does not answer, is not there or is not ours
 ├── UnreadableCatalog          exit code 2: the catalog's file is damaged, or DuckDB's format of a newer version
 ├── InvalidName                exit code 2: a payload, coordinate or file name that cannot name a partition
 ├── NotPublished               exit code 2: what was never computed cannot be read
@@ -32,6 +33,10 @@ class NoSpace(WarehouseError): ...
 
 
 class WriterBusy(WarehouseError): ...
+
+
+class StoreUnavailable(WarehouseError):
+    exit_code = 2
 
 
 class UnreadableCatalog(WarehouseError):

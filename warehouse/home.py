@@ -1,5 +1,10 @@
-"""Where all data is kept: one folder, `VOCABSEM_HOME`, by default `.vocabsem` in the working directory."""
+"""Where all data is kept: `VOCABSEM_HOME`, a folder, by default `.vocabsem` in the working directory, or a bucket.
 
+Of a bucket's home the lake and the catalog lie there; this machine keeps a folder with copies of what it read, and with
+what each machine has for itself: caches, logs, databases of Prefect and MLflow.
+"""
+
+import hashlib
 import os
 import re
 import unicodedata
@@ -11,6 +16,9 @@ from warehouse.errors import InvalidName
 
 BACKEND_STORE = "MLFLOW_BACKEND_STORE_URI"  # MLflow's own setting; a database of PostgreSQL is used
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_BUCKET = re.compile(r"s3://?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._=+-]*)*)/?")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # buckets of one name at two of them are two
 
 
 @dataclass(frozen=True)
@@ -18,17 +26,41 @@ class Home:
     """The paths below one home. Creating a `Home` touches no disk."""
 
     root: Path
+    """The home, or this machine's folder of one in a bucket."""
+    url: str | None = None
+    """`s3://bucket/prefix` of a home in a bucket."""
 
     @classmethod
     def find(cls, root: str | Path | None = None) -> "Home":
         """Return the home at `root`, else VOCABSEM_HOME, else .vocabsem in the working directory; always absolute.
 
-        Raises InvalidName for a path that the databases or MLflow would take for another.
+        Raises InvalidName for a path that the databases or MLflow would take for another, and for an address that is
+        none of a bucket.
         """
+        if isinstance(given := root or os.environ.get("VOCABSEM_HOME"), str) and _SCHEME.match(given):
+            return cls._in_bucket(given)
         path = Path(root or os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute()
         if reason := _misread(str(path)):
             raise InvalidName(f"the home {str(path)[:200]!r} {reason}: choose another with --home or VOCABSEM_HOME")
         return cls(path)
+
+    @classmethod
+    def _in_bucket(cls, given: str) -> "Home":
+        if (match := _BUCKET.fullmatch(given)) is None:
+            # Not quoted: it may hold credentials.
+            raise InvalidName(
+                "the home is no s3://BUCKET/PREFIX of letters, digits and . _ = + -: credentials are given by AWS's "
+                "variables and profiles, and other stores (gs://, abfs://) are not supported"
+            )
+        url = f"s3://{match[1]}{match[2]}"
+        endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+        digest = hashlib.sha256(f"{endpoint} {url}".encode()).hexdigest()[:12]
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+        return cls(caches / "vocabsem" / "homes" / f"{match[1]}-{digest}", url)
+
+    def __str__(self) -> str:
+        """What `find` finds it by."""
+        return self.url or str(self.root)
 
     @property
     def read_only(self) -> bool:

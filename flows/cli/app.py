@@ -24,7 +24,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def common(
     home: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of all data, by default .vocabsem here (VOCABSEM_HOME).")
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Folder or s3://BUCKET/PREFIX of all data, by default .vocabsem here (VOCABSEM_HOME)."
+        ),
     ] = None,
     cards: Annotated[
         list[Path] | None,

@@ -4,7 +4,6 @@ import errno
 import os
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import typer
 
@@ -45,7 +44,7 @@ def run(words: list[str]) -> int:
     if _take_flag(words, "--quiet", "-q"):
         os.environ[QUIET] = "1"
     try:
-        given_home = next(map(Path, _take("--home", words)), None)
+        given_home = next(_take("--home", words), None)
         home = set_environment(given_home)
         if folders := list(_take("--cards", words)):
             set_card_folders(folders)

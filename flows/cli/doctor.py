@@ -25,7 +25,9 @@ from tasks.tracking.postgres import check_postgres
 from vocabsem.errors import BadInput
 from vocabsem.installation import CHECKOUT
 from vocabsem.runtime.devices import has_nvidia, processor_flags
+from warehouse.errors import StoreUnavailable
 from warehouse.home import Home
+from warehouse.lake.store import store_of
 
 GB = 1e9
 LEAST_DISK = 2.0  # GB: the smallest model with its conversion, a few data sets and their states
@@ -139,14 +141,18 @@ def _home(home: Home) -> Iterator[Finding]:
     fix = f"choose another folder with --home or VOCABSEM_HOME, or fix the permissions of {there}"
     try:
         with tempfile.TemporaryFile(dir=there):
-            yield Finding("home", str(home.root) + ("" if there == home.root else ", created at the first run"))
+            folder = str(home.root) + ("" if there == home.root else ", created at the first run")
+            yield Finding("home", f"{home}, with a folder of this machine, {folder}" if home.url else folder)
     except OSError as error:
         yield Finding("home", f"{home.root}: cannot write to {there}: {error.strerror}", False, fix)
     free = shutil.disk_usage(there).free / GB
     fix = f"{LEAST_DISK:g} GB are needed: remove files, or choose another disk with --home"
     yield Finding("disk", f"{free:.1f} GB free", free >= LEAST_DISK, fix)
-    results = "published" if home.catalog.exists() else "none yet: vocabsem run quickstart"
-    yield Finding("warehouse", results)
+    try:
+        results = "published" if store_of(home).has(home.catalog) else "none yet: vocabsem run quickstart"
+        yield Finding("warehouse", results)
+    except StoreUnavailable as error:
+        yield Finding("warehouse", "cannot be used", False, str(error))
 
 
 def _databases() -> Iterator[Finding]:

@@ -247,4 +247,4 @@ def _flow(name: str, card: str, settings: list[str] | None, data_dir: str | None
         flow = getattr(import_module(f"flows.{name}"), name)
         flow = flow.with_options(on_running=[print_address]) if stays else flow
         with known(plan), log_file(Home.find(), name):
-            return flow(experiment=card, overrides=overrides, home=str(Home.find().root), data_dir=data_dir, **more)
+            return flow(experiment=card, overrides=overrides, home=str(Home.find()), data_dir=data_dir, **more)

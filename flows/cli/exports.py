@@ -77,7 +77,7 @@ def export(
             return
         table = reads.exported_predictions(home, experiment, model, dataset, method, shots, split)
     if not len(table):
-        raise BadInput(f'there are no such {what} in {home.root}: `vocabsem sql "from partitions"` lists what there is')
+        raise BadInput(f'there are no such {what} in {home}: `vocabsem sql "from partitions"` lists what there is')
     if output.suffix:
         with writable(output):
             write_arrays(table, output)

@@ -204,4 +204,4 @@ def _predict_file(
     with in_process(home):
         from flows.batch_predict import batch_predict
 
-        typer.echo(batch_predict(model, input, output, columns, sep, encoding, str(home.root)))
+        typer.echo(batch_predict(model, input, output, columns, sep, encoding, str(home)))

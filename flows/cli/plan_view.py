@@ -90,7 +90,7 @@ def print_start(plan: Plan) -> None:
         return
     missing = {kind: count["missing"] for kind, count in _counts(plan).items() if count["missing"]}
     steps = ", ".join(f"{n} {kind}" for kind, n in missing.items())
-    out.print(f"{plan.experiment.name}: to compute: {steps or 'known after fetching'}; home: {plan.home.root}")
+    out.print(f"{plan.experiment.name}: to compute: {steps or 'known after fetching'}; home: {plan.home}")
 
 
 def _counts(plan: Plan) -> dict[str, dict[str, int]]:

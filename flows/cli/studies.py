@@ -59,4 +59,4 @@ def _run(home: Home, card: str, overrides: dict[str, object], data_dir: str | No
         from flows.study import study as flow
 
         with log_file(home, "study"):
-            return flow(study=card, overrides=overrides, home=str(home.root), data_dir=data_dir)
+            return flow(study=card, overrides=overrides, home=str(home), data_dir=data_dir)

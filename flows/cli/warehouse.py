@@ -158,12 +158,12 @@ def verify() -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from warehouse.lake.manifest import partition_folders
+    from warehouse.lake.store import store_of
     from warehouse.lake.verify import verification_summary
     from warehouse.lake.verify import verify as verify_lake
 
     home, console = Home.find(), Console(stderr=True)
-    total = sum(1 for _ in partition_folders(home.lake))
+    total = sum(1 for _ in store_of(home).folders(home.lake))
     seen = list(
         track(verify_lake(home), "verifying", total, console=console, transient=True, disable=not console.is_terminal)
     )
@@ -178,16 +178,17 @@ def verify() -> None:
 def gc(
     hours: Annotated[float, typer.Option(min=0, help="Keep files younger than this many hours.")] = 24.0,
     cache_days: Annotated[
-        float, typer.Option(min=0, help="Keep downloads and converted models read in this many days.")
+        float, typer.Option(min=0, help="Keep downloads, converted models and copies read in this many days.")
     ] = 30.0,
 ) -> None:
     """Remove temporary files, unpublished partitions, and downloads that nothing reads."""
     from datetime import timedelta
 
     from warehouse.cache import sweep_cache
-    from warehouse.lake.gc import sweep
+    from warehouse.lake.gc import sweep, sweep_copies
 
     for path in sweep(Home.find(), timedelta(hours=hours)):
         typer.echo(path)
-    for path, size in sweep_cache(Home.find(), timedelta(days=cache_days)):
+    unused = timedelta(days=cache_days)
+    for path, size in [*sweep_cache(Home.find(), unused), *sweep_copies(Home.find(), unused)]:
         typer.echo(f"{path} ({size / 1e6:,.1f} MB)")

@@ -67,9 +67,9 @@ def _prepare(client: distributed.Client, home: Home, check: bool) -> None:
             versions = client.get_versions()["workers"]
             for name, worker in versions.items():
                 require_same(name, {"Python": ".".join(worker["host"]["python"].split(".")[:2])}, file)
-            for name, worker in client.run(facts, str(file)).items():
+            for name, worker in client.run(facts, file).items():
                 require_same(name, worker, file)
-    client.register_plugin(_preparation(str(home.root)))
+    client.register_plugin(_preparation(str(home)))
 
 
 def _preparation(home: str) -> distributed.WorkerPlugin:

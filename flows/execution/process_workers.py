@@ -20,7 +20,7 @@ from warehouse.home import Home
 def workers(runner: Runner, home: Home) -> Iterator[Workers]:
     """Yield a pool of processes that are kept between tasks."""
     count, threads = local_workers(runner)
-    arguments = (str(home.root), threads)
+    arguments = (str(home), threads)
     with ProcessPoolTaskRunner(max_workers=count, initializer=_begin, initargs=arguments) as pool:
         yield Workers(pool, slots=count, memory=available_memory() // count, lost=(BrokenProcessPool,))
 

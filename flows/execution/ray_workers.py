@@ -27,7 +27,7 @@ PROBE_SECONDS = 60
 @contextmanager
 def workers(runner: Runner, home: Home) -> Iterator[Workers]:
     """Yield the workers. Raises BadInput for a cluster that does not answer, or that cannot compute our tasks."""
-    environment = {"VOCABSEM_HOME": str(home.root)}
+    environment = {"VOCABSEM_HOME": str(home)}
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with ExitStack() as stack:
@@ -77,7 +77,7 @@ def _check(home: Home) -> None:
         for node in ray.nodes():
             if node["Alive"]:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                theirs = ray.get(probe.options(scheduling_strategy=there).remote(str(file)), timeout=PROBE_SECONDS)
+                theirs = ray.get(probe.options(scheduling_strategy=there).remote(file), timeout=PROBE_SECONDS)
                 require_same(node["NodeManagerAddress"], theirs, file)
 
 

@@ -21,4 +21,5 @@ def turn(home: Home, steps: Iterable[Step[Any]], what: str) -> AbstractContextMa
         console.print(line)
         get_run_logger().info(line)
 
-    return leases([step.partition(Lake(home)).path for step in steps], waiting)
+    lake = Lake(home)
+    return leases([step.partition(lake).path for step in steps], waiting, lake.store.leases)

@@ -11,6 +11,7 @@ from flows.planning.runner import host_and_port
 from vocabsem.errors import BadInput
 from vocabsem.worker import facts
 from warehouse.home import Home
+from warehouse.lake.store import store_of
 
 ANSWER_SECONDS = 5
 FIXES = {
@@ -43,21 +44,25 @@ def engine_errors(engine: str, address: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def shared_file(home: Home) -> Iterator[Path]:
-    """Yield a file in the home that no other home has."""
+def shared_file(home: Home) -> Iterator[str]:
+    """Yield a file in the home that no other home has: its path, or of a home in a bucket its address."""
     home.root.mkdir(parents=True, exist_ok=True)
+    store = store_of(home)
     with NamedTemporaryFile("w", dir=home.root, prefix="worker-check-", encoding="utf-8") as file:
         file.write(uuid4().hex)
         file.flush()
-        yield Path(file.name)
+        with store.shown(Path(file.name)) as where:
+            yield where
 
 
-def require_same(worker: str, theirs: Mapping[str, str], file: Path) -> None:
+def require_same(worker: str, theirs: Mapping[str, str], file: str) -> None:
     """Raise BadInput where a worker's facts differ from this process's, as seen with the shared file."""
-    ours = facts(str(file))
+    ours = facts(file)
     for name, value in theirs.items():
         if value != ours[name]:
             if name == "home":
-                raise BadInput(f"worker {worker} does not see the home {file.parent}: {FIXES[name]}")
+                where, _, _ = file.rpartition("/")
+                fix = "give it the bucket's credentials" if "://" in where else FIXES[name]
+                raise BadInput(f"worker {worker} does not see the home {where}: {fix}")
             fix = FIXES.get(name, f"install {name} {ours[name]} there, and start it again")
             raise BadInput(f"worker {worker} has {name} {value}, this command {ours[name]}: {fix}")

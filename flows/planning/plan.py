@@ -157,11 +157,12 @@ class Plan:
     @property
     def done(self) -> bool:
         """Whether nothing is to compute, and what follows from the record (catalog, MLflow, registry) is there too."""
-        there = not self.unfetched and not self.missing() and self.home.catalog.exists()
+        there = not self.unfetched and not self.missing() and self.lake.store.has(self.home.catalog)
         return there and followed_up(self.home, self.run.key)
 
     def missing(self) -> list[Step[Spec]]:
-        return [step for step in self.steps() if not self.published(step)]
+        with self.lake.store.snapshot(self.home.lake):
+            return [step for step in self.steps() if not self.published(step)]
 
 
 def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, *, placeholders: bool = False) -> Plan:

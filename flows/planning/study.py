@@ -46,7 +46,8 @@ class StudyPlan:
     @property
     def done(self) -> bool:
         """Whether nothing is to compute and the catalog is there."""
-        return bool(self.steps and self.steps[-1].partition(Lake(self.home)).published and self.home.catalog.exists())
+        lake = Lake(self.home)
+        return bool(self.steps and self.steps[-1].partition(lake).published and lake.store.has(self.home.catalog))
 
 
 def make_study_plan(card: StudyCard, home: Home, data_dir: Path | None = None) -> StudyPlan:

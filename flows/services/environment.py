@@ -18,7 +18,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def variables(home: Home) -> dict[str, str]:
     """Return the variables that `set_environment` sets, unless the user did: all state under the home, no telemetry."""
     return {
-        "VOCABSEM_HOME": str(home.root),
+        "VOCABSEM_HOME": str(home),
         "PREFECT_HOME": str(home.prefect),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # DO_NOT_TRACK alone does not stop the server's heartbeat
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",

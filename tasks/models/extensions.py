@@ -6,6 +6,8 @@ from pathlib import Path
 from tasks.steps.specs import MethodSettings
 from warehouse.home import Home
 from warehouse.lake.atomic import make_folder, write
+from warehouse.lake.files import damaged, other_bytes
+from warehouse.lake.store import store_of
 
 
 def keep_method(home: Home, name: str) -> None:
@@ -13,10 +15,12 @@ def keep_method(home: Home, name: str) -> None:
     file, colon, _ = name.rpartition(":")
     if colon:
         source = Path(file).read_bytes()
-        kept = home.methods / f"{hashlib.sha256(source).hexdigest()}.py"
+        kept, store = home.methods / f"{hashlib.sha256(source).hexdigest()}.py", store_of(home)
         if not kept.exists():
             make_folder(kept.parent)
             write(kept, source)
+        if not store.has(kept):
+            store.push(kept)
 
 
 def method_name(home: Home, settings: MethodSettings) -> str:
@@ -26,5 +30,15 @@ def method_name(home: Home, settings: MethodSettings) -> str:
 
 
 def method_source(home: Home, settings: MethodSettings) -> Path | None:
-    """Return the kept file of a method from beside a card."""
-    return home.methods / f"{settings.sha256}.py" if settings.sha256 else None
+    """Return the kept file of a method from beside a card. Raises CorruptPartition for one that was changed."""
+    if not settings.sha256:
+        return None
+    kept = home.methods / f"{settings.sha256}.py"
+    if not kept.exists():
+        store_of(home).pull(kept, lambda path: _require(path, settings.sha256))
+    return kept
+
+
+def _require(path: Path, sha256: str) -> None:
+    if fault := other_bytes(path, sha256):
+        raise damaged(path, fault)

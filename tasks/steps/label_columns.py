@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vocabsem.datasets.label_values import is_continuous
-from warehouse.errors import NotPublished
 from warehouse.lake.partition import Partition
 
 ONE, SEVERAL, NUMBER = "label", "labels", "value"
@@ -48,10 +47,7 @@ def stored_name(there: Container[str], name: str = ONE) -> str:
 
 def partition_columns(partition: Partition) -> list[str]:
     """Return the names of the columns of a published partition. Raises NotPublished for another."""
-    manifest = partition.manifest()
-    if manifest is None:
-        raise NotPublished(f"{partition} was never published in {partition.path}: compute it with `vocabsem run`")
-    parts = [entry.name for entry in manifest.files if entry.is_part]
+    parts = [entry.name for entry in partition.require().files if entry.is_part]
     return list(pq.read_schema(partition.file(parts[0])).names) if parts else []
 
 

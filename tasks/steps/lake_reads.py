@@ -14,7 +14,6 @@ from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
 from vocabsem.prompts.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
 from vocabsem.prompts.prompting import Ids
 from vocabsem.states.layers import column_of
-from warehouse.errors import NotPublished
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake, Partition
@@ -32,12 +31,12 @@ StateRows = tuple[list[str], np.ndarray, np.ndarray]
 
 def split_sizes(home: Home, dataset: str, key: str) -> dict[str, int]:
     """Return the rows of each split of published examples, in the order in which they lie."""
-    return facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts).rows
+    return facts_of(Lake(home).partition("examples", key, dataset=dataset).require(), ExamplesFacts).rows
 
 
 def published_labels(home: Home, dataset: str, key: str) -> list[str]:
     """Return the names of the classes of published examples, in order."""
-    facts = facts_of(_manifest(Lake(home).partition("examples", key, dataset=dataset)), ExamplesFacts)
+    facts = facts_of(Lake(home).partition("examples", key, dataset=dataset).require(), ExamplesFacts)
     return [each.name for each in facts.classes]
 
 
@@ -83,7 +82,7 @@ def read_demonstrations(home: Home, model: str, dataset: str, key: str) -> tuple
     partition = Lake(home).partition("demonstrations", key, model=model, dataset=dataset)
     table = partition.table(["id", "token_ids"])
     tokens = [token for ids in table["token_ids"].to_pylist() for token in ids]
-    return table["id"].to_pylist(), tokens, facts_of(_manifest(partition), DemonstrationsFacts).context
+    return table["id"].to_pylist(), tokens, facts_of(partition.require(), DemonstrationsFacts).context
 
 
 def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> StateRows:
@@ -146,7 +145,7 @@ class _Stored(NamedTuple):
 
 def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> _Stored:
     partition = Lake(home).partition(kind, key, model=model, dataset=dataset, split=split)
-    manifest = _manifest(partition)
+    manifest = partition.require()
     columns = [SCORES]
     if kind == STATES:
         columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
@@ -202,11 +201,4 @@ def _labels_by_id(home: Home, dataset: str, key: str) -> dict[str, int]:
 def demonstration_ids(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> list[str]:
     """Return the ids of the training rows that are demonstrations in every prompt of these states, in their order."""
     partition = Lake(home).partition(kind, key, model=model, dataset=dataset, split=split)
-    return list(facts_of(_manifest(partition), PromptFacts).demonstrations)
-
-
-def _manifest(partition: Partition) -> Manifest:
-    manifest = partition.manifest()
-    if manifest is None:
-        raise NotPublished(f"{partition} was never published in {partition.path}: compute it with `vocabsem run`")
-    return manifest
+    return list(facts_of(partition.require(), PromptFacts).demonstrations)

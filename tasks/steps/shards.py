@@ -50,6 +50,7 @@ def finished_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> 
 
 def _finished(home: Home, step: Step[SplitSpec]) -> dict[Span, FileEntry]:
     partition = step.partition(Lake(home))
-    named = [match for path in partition.path.glob("part-*.parquet") if (match := NAME.fullmatch(path.name))]
-    entries = {(int(match[1]), int(match[2])): partition.finished(match[0]) for match in named}
+    with partition.store.snapshot(partition.path):
+        named = [match for name in partition.store.names(partition.path) if (match := NAME.fullmatch(name))]
+        entries = {(int(match[1]), int(match[2])): partition.finished(match[0]) for match in named}
     return {span: entry for span, entry in entries.items() if entry is not None}

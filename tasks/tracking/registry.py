@@ -24,6 +24,7 @@ from vocabsem.text_models.text_classifier import read_classifier
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake, Partition
+from warehouse.lake.store import store_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,7 +87,8 @@ def _create_version(
     client: "MlflowClient", home: Home, run_id: str, name: str, folder: Path, fit: PlannedFit, scored: Scored | None
 ) -> str:
     _remove_unregistered(client, run_id)
-    example = next(iter(reads.training_fields(home, fit.dataset.name, 1)), None) if home.catalog.exists() else None
+    has_catalog = store_of(home).has(home.catalog)
+    example = next(iter(reads.training_fields(home, fit.dataset.name, 1)), None) if has_catalog else None
     model = log_classifier(folder, run_id, fit.dataset, example)
     description = f"`{fit.name}` at {fit.shots} labeled examples per class, on states of {escape(fit.model.name)}"
     if scored:

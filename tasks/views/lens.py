@@ -23,6 +23,7 @@ from vocabsem.vocabulary.undertrained import undertrained
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
+from warehouse.lake.store import store_of
 from warehouse.lake.vectors import matrix
 
 CENTERING_TEXTS = 64  # training texts whose mean state is subtracted
@@ -127,7 +128,7 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
 
 
 def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
-    return reads.training_fields(home, dataset.name, CENTERING_TEXTS) if home.catalog.exists() else []
+    return reads.training_fields(home, dataset.name, CENTERING_TEXTS) if store_of(home).has(home.catalog) else []
 
 
 def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:

@@ -60,13 +60,13 @@ def moved(home: Home, fit: Fit, projection: Projection = "pca") -> tuple[np.ndar
     None too for a method that moves no states, and, with a warning, for one that another version stored.
     """
     calibrators = _partition(home, "predictions", fit)
-    if not list(calibrators.path.glob("*.safetensors")):  # of a version whose weights lie apart
+    if not _weights(calibrators):  # of a version whose weights lie apart
         calibrators = _partition(home, "calibrators", fit)
     states = _states_of(home, _partition(home, "predictions", fit))
     if not calibrators.published or "test" not in states:
         return None
-    (weights,) = calibrators.path.glob("*.safetensors")
-    with safe_open(weights, "numpy") as file:
+    (weights,) = _weights(calibrators)
+    with safe_open(calibrators.file(weights), "numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         described = json.loads(file.metadata()["estimator"])
     try:
@@ -113,6 +113,11 @@ def _source(home: Home, predictions: Partition) -> Path | None:
     manifest = predictions.manifest()
     spec = spec_of(manifest) if manifest else None
     return method_source(home, spec.method) if isinstance(spec, FitSpec) else None
+
+
+def _weights(partition: Partition) -> list[str]:
+    """Return the names of the files of weights in a partition."""
+    return [name for name in partition.store.names(partition.path) if name.endswith(".safetensors")]
 
 
 def _partition(home: Home, kind: str, fit: Fit) -> Partition:

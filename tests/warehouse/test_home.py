@@ -27,3 +27,40 @@ def test_a_home_that_would_be_taken_for_another_is_refused(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", ["it's 100% #1", "é数据\u3000😀", "a&b;c$d", 'say "so"', "%zz%2", "back\\slash"])
 def test_other_names_are_homes(tmp_path, name):
     assert Home.find(tmp_path / name).root == tmp_path / name
+
+
+def test_a_home_in_a_bucket_has_a_folder_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    home = Home.find("s3://our-bucket/a/b.c/")
+    assert (home.url, str(home)) == ("s3://our-bucket/a/b.c", "s3://our-bucket/a/b.c")
+    assert home.root.parent == tmp_path / "vocabsem" / "homes"
+    assert Home.find(str(home)) == home
+    monkeypatch.setenv("VOCABSEM_HOME", "s3://our-bucket/a/b.c")
+    assert Home.find() == home
+    others = {Home.find(f"s3://{name}").root for name in ("our-bucket", "our-bucket/a", "other-bucket/a/b.c")}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")  # a bucket of the same name elsewhere
+    others.add(Home.find().root)
+    assert len(others - {home.root}) == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_name_of_a_local_home_finds_it(tmp_path):
+    home = Home.find(tmp_path / "home")
+    assert home.url is None
+    assert Home.find(str(home)) == home
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("s3://", "s3://ab", "s3://Our-Bucket", "s3://our_bucket", "s3://bucket//a", "s3://bucket/../a", "s3:///a"),
+        *("s3://bucket/a?b", "s3://bucket/a#b", "s3://bucket/a b", "s3://bucket/\x1b[31m", "gs://bucket/a"),
+        *("abfs://container@account/a", "https://host/a", "s3://key:secret@bucket/a", "file:///tmp/home"),
+    ],
+)
+def test_other_addresses_are_refused_without_being_quoted(address):
+    with pytest.raises(InvalidName, match="the home is no s3://BUCKET/PREFIX of letters") as raised:
+        Home.find(address)
+    assert raised.value.exit_code == 2
+    assert "secret" not in str(raised.value)
+    assert "\x1b" not in str(raised.value)

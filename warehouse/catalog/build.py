@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from warehouse.catalog import index, verified
 from warehouse.catalog.statements import SQL, quoted, statement
-from warehouse.lake import files
-from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest, partition_folders
+from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest
 from warehouse.lake.partition import Lake
+from warehouse.lake.store import Stamps, damaged
 from warehouse.roles import Role
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
@@ -28,9 +28,6 @@ FORMAT = 1  # of what is filled in from here; the statements are counted too
 _ROWS = "filename = true, file_row_number = true"
 
 Connection = duckdb.DuckDBPyConnection
-Source = tuple[str, str]
-Stamps = dict[Source, tuple[int, int]]
-"""{(partition, file name of its manifest): (size, time of writing in ns)}: equal stamps mean the same manifest."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,15 @@ def renew(path: Path, earlier: Path, renewed: Mapping[str, verified.Stamp]) -> N
         _with(connection, "renew", renewed=verified.stamp_rows(renewed))
 
 
+def fill_views(path: Path, earlier: Path, root: Path, kinds: set[str]) -> None:
+    """Make the same catalog from an `earlier` one of a home in a bucket, with views that read the files of `kinds`
+    below `root`, all of which are there."""
+    shutil.copyfile(earlier, path)
+    with _written(path) as connection:
+        filled = {name for (name,) in connection.execute(statement("filled_views")).fetchall()}
+        _views(connection, root, kinds | filled)
+
+
 def version() -> str:
     """Return what a catalog must have been built with to be brought up to date: the hash of all statements."""
     texts = [path.read_bytes() for path in sorted(SQL.glob("*.sql"))]
@@ -122,46 +128,39 @@ def _state(connection: Connection) -> tuple[str, str]:
 
 
 def _refresh(connection: Connection, lake: Lake) -> Summary:
-    root = str(lake.home.lake)
-    stored, current = _stored(connection), _stamps(lake)
+    with lake.store.snapshot(lake.home.lake):
+        return _refreshed(connection, lake)
+
+
+def _refreshed(connection: Connection, lake: Lake) -> Summary:
+    root, store, shared = lake.home.lake, lake.store, lake.home.url
+    stored, current = _stored(connection), store.stamps(root)
     stale = {source for source, stamp in stored.items() if current.get(source) != stamp}
     fresh = {source: stamp for source, stamp in current.items() if stored.get(source) != stamp}
     manifests, rejected = (_manifests(lake, fresh, name) for name in (MANIFEST, REJECTED))
     for path, manifest in manifests.items():
         for entry in manifest.files:
-            files.check_entry(lake.home.lake / path, entry)
+            if fault := store.fault(root / path, entry):
+                raise damaged(store, root / path, entry.name, fault)
     if stale:  # in a transaction of its own: DuckDB takes no key back that it deleted in the same one
         _with(connection, "remove", stale=_sources(dict.fromkeys(stale, (0, 0))))
     connection.begin()  # one transaction: one wait for the disk, not one a statement
-    if stale or fresh or _state(connection) != (version(), root):
+    if stale or fresh or shared or _state(connection) != (version(), str(root)):
         _insert(connection, lake, manifests, rejected)
         _with(connection, "add_sources", fresh=_sources(fresh))
         nodes, inputs = index.resolved(_graph(connection))
         _with(connection, "resolve", nodes=nodes, inputs=inputs)
-        _views(connection, lake.home.lake)
-        connection.execute(statement("set_state"), {"version": version(), "root": root})
-    seen = verified.verification(connection, lake.home.lake)
+        _views(connection, root, set() if shared else None)
+        connection.execute(statement("set_state"), {"version": version(), "root": shared or str(root)})
+    seen = verified.verification(connection, root, copies=shared is not None)
     for name, fault in seen.damaged.items():
-        if PurePosixPath(name).parent.as_posix() in manifests:  # what is damaged since is reported when it is read
-            raise files.damaged(lake.home.lake / name, fault)
+        file = PurePosixPath(name)
+        if file.parent.as_posix() in manifests:  # what is damaged since is reported when it is read
+            raise damaged(store, root / file.parent, file.name, fault)
     _with(connection, "renew", renewed=verified.stamp_rows(seen.renewed))
     (totals,) = connection.execute(statement("summary")).fetchall()
     connection.commit()
     return Summary(*(int(number or 0) for number in totals))
-
-
-def _stamps(lake: Lake) -> Stamps:
-    """Return the stamp of every manifest in the lake, of published and rejected partitions."""
-    stamps: Stamps = {}
-    for folder in partition_folders(lake.home.lake):
-        path = folder.relative_to(lake.home.lake).as_posix()
-        for name in (MANIFEST, REJECTED):
-            try:
-                stat = (folder / name).stat()
-            except FileNotFoundError:
-                continue
-            stamps[path, name] = (stat.st_size, stat.st_mtime_ns)
-    return stamps
 
 
 def _stored(connection: Connection) -> Stamps:
@@ -201,13 +200,14 @@ def _graph(connection: Connection) -> index.Graph:
     )
 
 
-def _views(connection: Connection, root: Path) -> None:
-    """Replace what is derived: the tables from facts, the views over files and those over them, all comments."""
+def _views(connection: Connection, root: Path, kinds: set[str] | None = None) -> None:
+    """Replace what is derived: the tables from facts, the views over files (of some kinds, or all) and those over them,
+    all comments."""
     connection.execute(statement("fill"))
     for comment in _comments(statement("tables") + statement("fill")):
         connection.execute(comment)
     connection.execute(statement("lake"))
-    for name, scan in _scans(connection, root):
+    for name, scan in _scans(connection, root, kinds):
         connection.execute(statement("view_of_files").format(name=name, files=scan))
     for name in ("views", "results", "ranks", "costs", "studies", "defaults"):
         connection.execute(statement(name))
@@ -231,11 +231,13 @@ def _comments(sql: str) -> Iterator[str]:
             yield f"comment on column {table}.{column} is {quoted(text)}"
 
 
-def _scans(connection: Connection, root: Path) -> Iterator[tuple[str, str]]:
+def _scans(connection: Connection, root: Path, kinds: set[str] | None) -> Iterator[tuple[str, str]]:
     """Yield the views of schema lake that have files, each with the scan of its files."""
     of_kind: dict[str, list[Path]] = {}
     of_layer: dict[tuple[int, str, str, bool], list[Path]] = {}
     for kind, path, layers, pooling in connection.execute(statement("parts")).fetchall():
+        if kinds is not None and kind not in kinds:
+            continue
         of_kind.setdefault(kind, []).append(root / path)
         for layer in layers or []:  # 18, or 18:mean
             number, _, own = layer.partition(":")

@@ -8,8 +8,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -18,14 +19,16 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.build import Summary, build, is_current, renew, update_from
+from warehouse.catalog.build import Summary, build, fill_views, is_current, renew, update_from
+from warehouse.catalog.copies import bring
 from warehouse.catalog.statements import quoted, statement
 from warehouse.catalog.verified import verification
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, UnreadableCatalog, WarehouseError
 from warehouse.home import Home
 from warehouse.lake import atomic, files
-from warehouse.lake.lease import lease
+from warehouse.lake.lease import FILES, lease
 from warehouse.lake.partition import Lake
+from warehouse.lake.store import store_of
 
 T = TypeVar("T")
 REBUILD = "vocabsem warehouse rebuild"
@@ -68,19 +71,29 @@ def update(home: Home, timeout: float = 60.0) -> Summary:
     return _write(home, timeout, lambda path: update_from(Lake(home), path, home.catalog))
 
 
-def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
+def _write(home: Home, timeout: float, make: Callable[[Path], T], shared: bool = True) -> T:
+    """Put what `make` makes in the catalog's place; shared: for all who read the bucket of a home, too."""
+
     def waiting(owner: str) -> None:
         sys.stderr.write(f"waiting for {owner}, which writes the catalog\n")
 
-    with lease(home.root / LEASE, timeout=timeout, waiting=waiting):
+    store = store_of(home)
+    with ExitStack() as stack:
+        for leases in (store.leases, FILES) if shared and home.url else (FILES,):
+            stack.enter_context(lease(home.root / LEASE, timeout=timeout, waiting=waiting, by=leases))
+        if shared:
+            store.pull(home.catalog)
         for left in home.root.glob(f"{home.catalog.name}{atomic.TEMPORARY}*"):  # by writers that were killed
             left.unlink()
         try:
             with atomic.translate_os_errors(home.catalog, 0), atomic.replaced(home.catalog) as temporary:
                 try:
-                    return make(temporary)
+                    made = make(temporary)
                 finally:
                     temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
+            if shared:
+                store.push(home.catalog)
+            return made
         except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
             full = next((os.strerror(number) for number in atomic.FULL if os.strerror(number) in str(error)), None)
             reason, fix = full or files.first_line(error), "free some space" if full else "make the folder writable"
@@ -95,29 +108,41 @@ def _write(home: Home, timeout: float, make: Callable[[Path], T]) -> T:
             ) from error
 
 
-def connect(home: Home, memory: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(home: Home, memory: int | None = None, sql: str | None = None) -> duckdb.DuckDBPyConnection:
     """Open the catalog as it is now: read-only, confined to the published files that are sound, its settings locked.
 
     For SQL of our own; a user's goes through `query`. memory: bytes that DuckDB's operators may use.
+    sql: what will be run: of a home in a bucket only the files that it needs are brought.
     A catalog of another version is rebuilt first. Raises
     NotPublished if there is no catalog, and then what `rebuild` raises.
     """
+    store_of(home).pull(home.catalog)
     if not home.catalog.exists():
-        raise NotPublished(f"there is no catalog in {home.root}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
+        raise NotPublished(f"there is no catalog in {home}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
     connection = _attach(home, memory)
     try:
         if not is_current(connection):
             connection.close()
             update(home)
             connection = _attach(home, memory)
-        seen = verification(connection, home.lake)
+        while True:
+            while home.url and (kinds := bring(home, connection, sql)):  # again where another process replaced it
+                connection.close()
+                _write(home, 60, partial(fill_views, earlier=home.catalog, root=home.lake, kinds=kinds), shared=False)
+                connection = _attach(home, memory)
+            seen = verification(connection, home.lake, copies=home.url is not None)
+            if not seen.removed:
+                break
         sandbox.confine(connection, [home.lake / path for path in seen.sound])
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error
+    except WarehouseError:
+        connection.close()
+        raise
     if seen.renewed:
         with suppress(WarehouseError):  # of a home that cannot be written: then they are verified at each opening
-            _write(home, 0, lambda path: renew(path, home.catalog, seen.renewed))
+            _write(home, 0, lambda path: renew(path, home.catalog, seen.renewed), shared=False)
     return connection
 
 
@@ -157,12 +182,12 @@ def query(
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
     """
-    with closing(connect(home, memory)) as connection:
+    with closing(connect(home, memory, sql)) as connection:
         sandbox.check(connection, sql)
         try:
             return connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, RuntimeError) as error:
-            damaged = verification(connection, home.lake).damaged
+            damaged = verification(connection, home.lake, copies=home.url is not None).damaged
             for path, fault in damaged.items():
                 raise CorruptPartition(
                     f"{home.lake / path} is not as it was published ({fault}): remove its folder, run `{REBUILD}`, and"
@@ -180,8 +205,9 @@ def query(
 
 def tables(home: Home) -> list[SchemaTable]:
     """Return the catalog's tables, views and macros in alphabetical order, with their columns and all comments."""
-    with closing(connect(home)) as connection:
-        rows = connection.execute(statement("describe")).fetchall()
+    described_by = statement("describe")
+    with closing(connect(home, sql=described_by)) as connection:
+        rows = connection.execute(described_by).fetchall()
     described: dict[str, SchemaTable] = {}
     for name, kind, comment, column, type_, column_comment in rows:
         table = described.setdefault(name, SchemaTable(name, kind, comment, []))

@@ -37,8 +37,10 @@ def limited_query(
     Raises what it raises, and QueryRefused where the query takes more than `timeout` seconds or `memory`, as in 500MB.
     """
     size = _bytes(memory)
+    if home.url is not None:  # what it reads is fetched first, which may take its time
+        catalog.connect(home, sql=sql).close()
     with TemporaryDirectory(prefix="vocabsem-sql-") as folder:
-        job: dict[str, Any] = {"home": str(home.root), "sql": sql, "parameters": parameters, "memory": size}
+        job: dict[str, Any] = {"home": str(home), "sql": sql, "parameters": parameters, "memory": size}
         job |= {"timeout": timeout, "folder": folder}
         # -P: a module in the working directory is not imported
         command = [sys.executable, "-P", "-m", "warehouse.catalog.limited"]
@@ -82,7 +84,7 @@ def _main() -> int:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever DuckDB is at
     signal.setitimer(signal.ITIMER_REAL, job["timeout"])
     try:
-        table = catalog.query(Home(Path(job["home"])), job["sql"], job["parameters"], job["memory"])
+        table = catalog.query(Home.find(job["home"]), job["sql"], job["parameters"], job["memory"])
         with pa.OSFile(str(_rows(job["folder"])), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
             stream.write_table(table)
     except WarehouseError as error:

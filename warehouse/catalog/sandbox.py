@@ -49,6 +49,12 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
             raise QueryRefused(f"the function {name!r} may not be used here: give {ALLOWED}")
 
 
+def names(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Return the tables, views, macros and functions that `sql` names, in lower case. Raises QueryRefused."""
+    listed = (node.get(key, "") for node in _nodes(_parse(connection, sql)) for key in ("table_name", "function_name"))
+    return {name.lower() for name in listed if isinstance(name, str) and name}
+
+
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     try:
         [(text,)] = connection.execute(statement("parse"), {"sql": checkable(sql)}).fetchall()

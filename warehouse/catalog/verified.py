@@ -27,16 +27,27 @@ class Verification:
     """Those of `sound` that had another stamp and were read whole."""
     damaged: dict[str, str] = field(default_factory=dict)
     """With what is wrong with each."""
+    removed: list[str] = field(default_factory=list)
+    """Damaged copies of files in a bucket."""
 
 
-def verification(connection: duckdb.DuckDBPyConnection, root: Path) -> Verification:
-    """Compare with its checksum every file behind a view whose stamp is not the one in the catalog."""
+def verification(connection: duckdb.DuckDBPyConnection, root: Path, copies: bool = False) -> Verification:
+    """Compare with its checksum every file behind a view whose stamp is not the one in the catalog.
+
+    copies: of files in a bucket: some are missing, and a damaged one is removed, to be fetched again.
+    """
     seen = Verification()
     for path, size, sha256, written, inode in connection.execute(statement("published")).fetchall():
         stamp = _stamp(root / path, size)
         if stamp is not None and stamp == (written, inode):
             seen.sound.append(path)
+        elif copies and not (root / path).exists():
+            continue
         elif fault := files.other_bytes(root / path, sha256):
+            if copies:
+                (root / path).unlink(missing_ok=True)
+                seen.removed.append(path)
+                continue
             seen.damaged[path] = fault
         elif stamp is not None:
             seen.sound.append(path)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import SoftFileLease, Timeout
 
@@ -20,8 +20,34 @@ PATIENCE_SECONDS = 0.5  # before `waiting` is called: to take over from the dead
 UNNAMED_SECONDS = 2.0  # from a lease's creation to its owner's name in it: it takes microseconds
 
 
+class Leases(Protocol):
+    """Where leases are kept."""
+
+    def acquire(self, path: Path, timeout: float) -> AbstractContextManager[Any]:
+        """Take the lease at `path`. Raises filelock's Timeout."""
+
+    def owner(self, path: Path) -> str | None:
+        """Return who holds it, None if nobody does or it is not known."""
+
+
+class Files:
+    """Leases as files, on this machine or in a folder that machines share."""
+
+    def acquire(self, path: Path, timeout: float) -> AbstractContextManager[Any]:
+        return _acquire(path, timeout)
+
+    def owner(self, path: Path) -> str | None:
+        known = SoftFileLease(path, lease_duration=LEASE_SECONDS).owner
+        return f"pid {known.pid} on {known.hostname}" if known else None
+
+
+FILES = Files()
+
+
 @contextmanager
-def lease(path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def lease(
+    path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | None = None, by: Leases = FILES
+) -> Iterator[None]:
     """Hold the lease at `path`; where another has it, call `waiting` once with its owner, and wait.
 
     Raises WriterBusy, naming the owner, if it is not free within `timeout` seconds, and NoSpace.
@@ -34,27 +60,28 @@ def lease(path: Path, *, timeout: float = -1, waiting: Callable[[str], None] | N
                 # Whoever waits next holds the queue: an owner that comes back at once waits behind it.
                 for wait in (patience, timeout):
                     try:
-                        with _acquire(_queue(path), wait):
-                            stack.enter_context(_acquire(path, wait))
+                        with by.acquire(_queue(path), wait):
+                            stack.enter_context(by.acquire(path, wait))
                         break
                     except Timeout:
                         if wait == timeout:
                             raise
                         if waiting:
-                            waiting(owner(path))
+                            waiting(_owner(path, by))
         except Timeout:
             raise WriterBusy(
-                f"{path} is held by {owner(path)}: waited {timeout:g} s; try again when it is done, or end that process"
+                f"{path} is held by {_owner(path, by)}: waited {timeout:g} s; try again when it is done, or end that"
+                " process"
             ) from None
         yield
 
 
 @contextmanager
-def leases(folders: Iterable[Path], waiting: Callable[[str], None]) -> Iterator[None]:
+def leases(folders: Iterable[Path], waiting: Callable[[str], None], by: Leases = FILES) -> Iterator[None]:
     """Hold the leases of several partitions' folders, taken in one order, so that no two processes wait in a circle."""
     with ExitStack() as stack:
         for path in sorted({lease_of(folder) for folder in folders}):
-            stack.enter_context(lease(path, waiting=waiting))
+            stack.enter_context(lease(path, waiting=waiting, by=by))
         yield
 
 
@@ -65,10 +92,9 @@ def lease_of(folder: Path) -> Path:
     return folder / "lease"
 
 
-def owner(path: Path) -> str:
-    """Return who holds the lease at `path`."""
-    known = SoftFileLease(path, lease_duration=LEASE_SECONDS).owner
-    return f"pid {known.pid} on {known.hostname}" if known else "another process"
+def is_lease(name: str) -> bool:
+    """Return whether a path is a lease's."""
+    return Path(name).name.removesuffix(".next") in ("lease", "warehouse.lease")
 
 
 def sweep_leases(folder: Path) -> list[Path]:
@@ -80,6 +106,10 @@ def sweep_leases(folder: Path) -> list[Path]:
                 aside.unlink()
             removed.append(path)
     return removed
+
+
+def _owner(path: Path, by: Leases) -> str:
+    return by.owner(path) or "another process"
 
 
 def _queue(path: Path) -> Path:

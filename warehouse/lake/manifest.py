@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -97,6 +97,15 @@ class Manifest:
             raise ValueError("it lists a file twice")
         if self.rows != sum(entry.rows or 0 for entry in self.files if entry.is_part):
             raise ValueError(f"its {self.rows} rows are not the sum of its parts'")
+
+    @classmethod
+    def of(
+        cls, kind: str, key: str, coordinates: dict[str, str], entries: list[FileEntry], /, **more: Any
+    ) -> "Manifest":
+        """Return the manifest of these files, as of now."""
+        rows = sum(entry.rows or 0 for entry in entries if entry.is_part)
+        own: dict[str, Any] = {"kind": kind, "key": key, "coordinates": coordinates, "files": entries, "rows": rows}
+        return cls(format=1, **own, **more, created=datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def file(self, name: str) -> FileEntry | None:
         return next((entry for entry in self.files if entry.name == name), None)

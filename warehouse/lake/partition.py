@@ -5,12 +5,10 @@ sidecar (`part-0.parquet.json`) until the manifest lists it, so that a killed ru
 of a partition take turns under the folder's lock: the first to publish wins, a published file is never replaced.
 """
 
-import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,11 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import CheckFailed, CorruptPartition, InvalidName, NotPublished
 from warehouse.home import Home
-from warehouse.lake import atomic, files
-from warehouse.lake.keys import canonical, checked_key, checked_name, partition_key, short
-from warehouse.lake.manifest import MANIFEST, REJECTED, Check, FileEntry, Manifest, failures, partition_folders
-
-SIDECAR = ".json"
+from warehouse.lake import atomic, files, sidecars
+from warehouse.lake.keys import checked_key, checked_name, partition_key, short
+from warehouse.lake.manifest import MANIFEST, REJECTED, Check, FileEntry, Manifest, failures
+from warehouse.lake.sidecars import SIDECAR
+from warehouse.lake.store import FOLDER, Store, damaged, store_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,10 @@ class Lake:
     """All partitions below one home."""
 
     home: Home
+
+    @property
+    def store(self) -> Store:
+        return store_of(self.home)
 
     def partition(self, kind: str, key: str, /, **coordinates: str | int) -> "Partition":
         """Return the partition `<lake>/<kind>/<coordinate>=<value>/…/key=<12 digits>/`, whether it exists or not.
@@ -41,7 +43,7 @@ class Lake:
         named = {name: checked_name(str(value), name) for name, value in coordinates.items()}
         for name, value in named.items():
             path /= f"{checked_name(name, 'coordinate')}={value}"
-        return Partition(path / f"key={short(checked_key(key))}", kind, key, named)
+        return Partition(path / f"key={short(checked_key(key))}", kind, key, named, self.store)
 
     def manifests(self, kind: str | None = None, name: str = MANIFEST) -> Iterator[Manifest]:
         """Yield the manifests of all published partitions, in the order of their paths; by the name REJECTED, of those
@@ -50,15 +52,21 @@ class Lake:
         Raises CorruptPartition for a manifest that cannot be read or lies in another partition's folder.
         """
         root = self.home.lake / checked_name(kind, "kind") if kind else self.home.lake
-        for folder in partition_folders(root):
-            if manifest := self.manifest_in(folder, name):
+        snapshot = self.store.snapshot(root)
+        with snapshot:
+            folders = list(self.store.folders(root))
+        for folder in folders:
+            with snapshot:
+                manifest = self.manifest_in(folder, name)
+            if manifest:
                 yield manifest
 
     def manifest_in(self, folder: Path, name: str = MANIFEST) -> Manifest | None:
         """Return the manifest in a partition's folder, None without one; raises CorruptPartition as `manifests`."""
-        manifest = Manifest.read(folder, name)
+        manifest = self.store.manifest(folder, name)
         if manifest and folder != (home := self.of(manifest).path):
-            raise CorruptPartition(f"{folder / name} belongs to {home}: move its folder back or remove it")
+            there, own = self.store.where(folder / name), self.store.where(home)
+            raise CorruptPartition(f"{there} belongs to {own}: move its folder back or remove it")
         return manifest
 
     def of(self, manifest: Manifest) -> "Partition":
@@ -74,17 +82,23 @@ class Partition:
     kind: str
     key: str
     coordinates: dict[str, str]
+    store: Store = field(default=FOLDER, compare=False, repr=False)
 
     def __str__(self) -> str:
         return "/".join([self.kind, *(f"{k}={v}" for k, v in self.coordinates.items()), f"key={short(self.key)}"])
 
-    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the manifest, None without one for this key; by the name REJECTED, that of a failed check, until it is
         written again. Raises CorruptPartition if it cannot be read."""
-        manifest = Manifest.read(self.path, name)
+        manifest = self.store.manifest(self.path, name)
         return manifest if manifest and manifest.key == self.key else None
+
+    def require(self) -> Manifest:
+        """Return the manifest; raises NotPublished without one, CorruptPartition if it cannot be read."""
+        if (manifest := self.manifest()) is None:
+            where = self.store.where(self.path)
+            raise NotPublished(f"{self} was never published in {where}: compute it with `vocabsem run`")
+        return manifest
 
     @property
     def published(self) -> bool:
@@ -92,14 +106,15 @@ class Partition:
 
         Reads footers, not data: `verify` compares every byte.
         """
-        manifest = self._readable()
-        return manifest is not None and all(files.quick_check(self.path, entry) is None for entry in manifest.files)
+        with self.store.snapshot(self.path):
+            manifest = self._readable()
+            return manifest is not None and all(self.store.fault(self.path, entry) is None for entry in manifest.files)
 
     def verify(self) -> None:
         """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
-        for entry in self._published().files:
-            if fault := files.mismatch(self.path, entry):
-                raise files.damaged(self.path / entry.name, fault)
+        for entry in self.require().files:
+            if fault := self.store.mismatch(self.path, entry):
+                raise damaged(self.store, self.path, entry.name, fault)
 
     def table(self, columns: Sequence[str] | None = None, filters: Any = None, rows: range | None = None) -> pa.Table:
         """Return the rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
@@ -125,7 +140,7 @@ class Partition:
                 yield from files.file_batches(path, columns, size)
 
     def _parts(self) -> list[FileEntry]:
-        published = self._published().files
+        published = self.require().files
         if not (parts := [entry for entry in published if entry.is_part]):
             raise NotPublished(f"{self} holds no rows: it is made of {[entry.name for entry in published]}")
         return parts
@@ -133,8 +148,7 @@ class Partition:
     @contextmanager
     def _reading(self, entry: FileEntry, columns: Sequence[str] | None) -> Iterator[Path]:
         """Yield the path of a part; what fails in the block is damage to it."""
-        files.check_entry(self.path, entry)
-        path = self.path / entry.name
+        path = self.written(entry)
         try:
             if missing := set(columns or ()) - set(names := pq.read_schema(path).names):
                 raise NotPublished(f"{self} has no columns {sorted(missing)}, only {names}")
@@ -146,14 +160,15 @@ class Partition:
 
     def file(self, name: str) -> Path:
         """Return the path of a file the manifest lists; raises NotPublished or CorruptPartition."""
-        manifest = self._published()
-        entry = manifest.file(name)
-        if entry is None:
+        manifest = self.require()
+        if (entry := manifest.file(name)) is None:
             raise NotPublished(f"{self} has no file {name!r}, only {[e.name for e in manifest.files]}")
-        files.check_entry(self.path, entry)
-        return self.path / name
+        return self.written(entry)
 
-    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def written(self, entry: FileEntry) -> Path:
+        """Return the path of a file that was written whole, published or not; raises CorruptPartition."""
+        self.store.fetch(self.path, entry)
+        return self.path / entry.name
 
     def write_table(self, name: str, table: pa.Table) -> FileEntry:
         """Put `table` into the Parquet file `name`, durably, and leave its sidecar; see `write_bytes`."""
@@ -173,10 +188,12 @@ class Partition:
     def finished(self, name: str) -> FileEntry | None:
         """Return the entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest,
         agrees with its size and footer."""
-        entry = self._sidecar(name)
-        if entry is None and (manifest := self._readable()):
-            entry = manifest.file(name)
-        return entry if entry and files.quick_check(self.path, entry) is None else None
+        with self.store.snapshot(self.path):
+            entry = sidecars.read(self.path, self.key, name)
+            if entry is None and (manifest := self._readable()):
+                entry = manifest.file(name)
+            entry = entry or self.store.find(self.path, self.key, name)
+            return entry if entry and self.store.keep(self.path, self.key, entry) else None
 
     def publish(
         self,
@@ -198,31 +215,27 @@ class Partition:
             raise InvalidName(f"{self} is not keyed by its payload, whose key is {partition_key(dict(payload))}")
         names, failed = sorted(entry.name for entry in written), failures(checks)
         with self._writing(MANIFEST, 0):
-            if self.published:
-                return self._published()
-            # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
-            entries = []
-            for name in names:
-                if (entry := self.finished(name)) is None:
-                    raise files.damaged(self.path / name, "it is not what was written")
-                entries.append(entry)
-            manifest = Manifest(
-                format=1,
-                kind=self.kind,
-                key=self.key,
-                coordinates=self.coordinates,
-                files=entries,
-                rows=sum(entry.rows or 0 for entry in entries if entry.is_part),
+            with self.store.snapshot(self.path):
+                if self.published:
+                    return self.require()
+                # Another writer may have replaced a part since: what lies on the disk, and its sidecar, is what counts.
+                entries = [self._still(name) for name in names]
+            manifest = Manifest.of(
+                self.kind,
+                self.key,
+                self.coordinates,
+                entries,
                 inputs={role: checked_key(key) for role, key in (inputs or {}).items()},
                 payload=dict(payload),
                 facts={} if failed else dict(facts or {}),  # of broken data, they may be no numbers
                 checks=list(checks),
                 versions={"python": platform.python_version(), "pyarrow": pa.__version__, **(versions or {})},
-                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
-            atomic.write(self.path / (REJECTED if failed else MANIFEST), manifest.to_json().encode())
-            self._forget(names)
+            if not self._put(REJECTED if failed else MANIFEST, manifest.to_json().encode()):
+                return self.require()
+            sidecars.remove(self.path, names)
             if failed:
+                self.store.discard(self.path, entries)
                 raise self.refused(checks)
         return manifest
 
@@ -233,18 +246,30 @@ class Partition:
             self.key,
         )
 
-    def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
-        entry = files.entry_of(checked_name(name, "file name"), data, rows)
-        with self._writing(name, entry.bytes):
-            if self.published and (there := self._published().file(name)):
-                return there
-            self._unpublish()
-            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
-            atomic.write(self.path / name, memoryview(data), accept=files.verify_written(entry))
-            self._write_sidecar(entry)
+    def _still(self, name: str) -> FileEntry:
+        if (entry := self.finished(name)) is None:
+            raise files.damaged(self.path / name, "it is not what was written")
         return entry
 
-    # ── the protocol's parts ─────────────────────────────────────────────────────────────────────────────────────
+    def _put(self, name: str, text: bytes) -> bool:
+        """Write a manifest; return False where another machine was first."""
+        while not self.store.publish(self.path, name, text):
+            if self.published:
+                return False
+            self.store.retract(self.path)
+        return True
+
+    def _write(self, name: str, data: Any, rows: int | None) -> FileEntry:
+        entry = files.entry_of(checked_name(name, "file name"), data, rows)
+        with self._writing(name, entry.bytes), self.store.snapshot(self.path):
+            if self.published and (there := self.require().file(name)):
+                return there
+            self._unpublish()
+            sidecars.remove(self.path, [name])
+            atomic.write(self.path / name, memoryview(data), accept=files.verify_written(entry))
+            sidecars.write(self.path, self.key, entry)
+            self.store.keep(self.path, self.key, entry)
+        return entry
 
     @contextmanager
     def _writing(self, name: str, size: int) -> Iterator[None]:
@@ -257,32 +282,14 @@ class Partition:
     def _unpublish(self) -> None:
         """Do it under a lock that is held: sound files keep a sidecar, so that they stay finished. A rejection is of
         files that are being replaced."""
+        self.store.retract(self.path)
         (self.path / REJECTED).unlink(missing_ok=True)
         file = self.path / MANIFEST
         if file.exists():
             manifest = self._readable()
-            for entry in manifest.files if manifest else []:
-                if files.quick_check(self.path, entry) is None:
-                    self._write_sidecar(entry)
+            sidecars.restore(self.path, self.key, manifest.files if manifest else ())
             file.unlink()
             atomic.sync_folder(self.path)
-
-    def _write_sidecar(self, entry: FileEntry) -> None:
-        text = canonical({"key": self.key, "file": asdict(entry)})
-        atomic.write(self.path / f"{entry.name}{SIDECAR}", text.encode(), sync=False)
-
-    def _forget(self, names: Iterable[str]) -> None:
-        """Remove the sidecars: without a manifest that lists them, these files are nobody's."""
-        for name in names:
-            (self.path / f"{name}{SIDECAR}").unlink(missing_ok=True)
-
-    def _sidecar(self, name: str) -> FileEntry | None:
-        try:
-            sidecar = json.loads((self.path / f"{name}{SIDECAR}").read_bytes())
-            entry = FileEntry(**sidecar["file"])
-            return entry if sidecar["key"] == self.key and entry.name == name else None
-        except (OSError, ValueError, KeyError, TypeError, InvalidName):
-            return None
 
     def _readable(self) -> Manifest | None:
         """Return the manifest, None also where it is unreadable."""
@@ -290,9 +297,3 @@ class Partition:
             return self.manifest()
         except CorruptPartition:
             return None
-
-    def _published(self) -> Manifest:
-        manifest = self.manifest()
-        if manifest is None:
-            raise NotPublished(f"{self} was never published in {self.path}: compute it with `vocabsem run`")
-        return manifest

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
-from warehouse.lake import files
-from warehouse.lake.manifest import partition_folders
 from warehouse.lake.partition import Lake
+from warehouse.lake.store import damaged
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,25 @@ class Verified:
 def verify(home: Home) -> Iterator[Verified]:
     """Re-hash every published file, a partition at a time, in the order of their paths. Changes nothing."""
     lake = Lake(home)
-    for folder in partition_folders(home.lake):
-        try:
-            manifest = lake.manifest_in(folder)
-        except CorruptPartition as error:
-            yield Verified(folder, True, 0, 0, [str(error)])
-            continue
-        entries = manifest.files if manifest else []
-        checked = [(entry, files.mismatch(folder, entry)) for entry in entries]
-        faults = [str(files.damaged(folder / entry.name, fault)) for entry, fault in checked if fault]
-        yield Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
+    store = lake.store
+    snapshot = store.snapshot(home.lake)
+    with snapshot:
+        folders = list(store.folders(home.lake))
+    for folder in folders:
+        with snapshot:
+            seen = _verified(lake, folder)
+        yield seen
+
+
+def _verified(lake: Lake, folder: Path) -> Verified:
+    try:
+        manifest = lake.manifest_in(folder)
+    except CorruptPartition as error:
+        return Verified(folder, True, 0, 0, [str(error)])
+    entries = manifest.files if manifest else []
+    checked = [(entry, lake.store.mismatch(folder, entry)) for entry in entries]
+    faults = [str(damaged(lake.store, folder, entry.name, fault)) for entry, fault in checked if fault]
+    return Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
 
 
 def verification_summary(seen: list[Verified]) -> str:

@@ -1,6 +1,7 @@
 """A cluster that cannot compute our tasks is refused in one line, with the fix."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_name_that_is_no_host(host):
 )
 def test_a_worker_that_differs(tmp_path, differs, message):
     with shared_file(Home(tmp_path / "home")) as file:
-        same = facts(str(file))
+        same = facts(file)
         require_same("one", same, file)
         with pytest.raises(BadInput, match=message):
             require_same("one", same | differs, file)
@@ -47,8 +48,8 @@ def test_a_worker_that_differs(tmp_path, differs, message):
 def test_the_shared_file_is_of_this_check_alone_and_goes(tmp_path):
     home = Home(tmp_path / "home")
     with shared_file(home) as one, shared_file(home) as other:
-        assert one.read_text() != other.read_text()
-        assert one.parent == home.root
+        assert Path(one).read_text() != Path(other).read_text()
+        assert Path(one).parent == home.root
     assert not list(home.root.iterdir())
 
 

@@ -86,8 +86,8 @@ def test_files_of_a_copied_home_are_read_whole_once(sound, tmp_path, monkeypatch
 
 
 def test_a_catalog_that_another_process_writes_is_read_without_waiting(sound, monkeypatch):
-    def busy(home, timeout, make):
-        assert timeout == 0
+    def busy(home, timeout, make, shared):
+        assert (timeout, shared) == (0, False)
         raise WriterBusy("by another process")
 
     monkeypatch.setattr(catalog, "_write", busy)
