@@ -4,21 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.tracking.outcome import CHAMPION, Registration, registered_name
+from vocabsem.label_kinds import NAMES, headline
 
 
-def champion_lines(ranked: Iterable[Mapping[str, Any]], registered: Sequence[Registration]) -> list[str]:
-    """Return a line for each data set with a registration.
+def champion_lines(
+    ranked: Iterable[Mapping[str, Any]], registered: Sequence[Registration], asked: bool = True
+) -> list[str]:
+    """Return a line for each data set with a registration, or where there was nothing to register.
 
-    ranked: rows of `best_by_validation` of one run.
+    ranked: rows of `best_by_validation` of one run. asked: whether its card has `champion: true`.
     """
     by_name = {registration.name: registration for registration in registered}
     candidates: dict[str, list[Mapping[str, Any]]] = {}
     for row in ranked:
+        of_dataset = candidates.setdefault(row["dataset"], [])
         if row["champion_rank"] is not None:
-            candidates.setdefault(row["dataset"], []).append(row)
+            of_dataset.append(row)
     lines = []
     for dataset, rows in candidates.items():
-        if registration := by_name.get(registered_name(dataset)):
+        if not rows and asked:
+            lines.append(f"No champion of {dataset}: none of its fits can answer to new texts by itself.")
+        elif registration := by_name.get(registered_name(dataset)):
             best = min(rows, key=lambda row: int(row["champion_rank"]))
             lines.append(_line(dataset, best, len(rows), registration))
     return lines
@@ -26,9 +32,10 @@ def champion_lines(ranked: Iterable[Mapping[str, Any]], registered: Sequence[Reg
 
 def _line(dataset: str, best: Mapping[str, Any], candidates: int, registration: Registration) -> str:
     fit = f"{best['method']} at {best['shots']} shots with {best['model']}"
-    chosen = f"the highest macro-F1 on validation data, {best['validation_macro_f1']:.3f}, of {candidates} fits that"
-    chosen += " are no controls"
-    test = f"on test data {best['macro_f1']:.3f} [{best['macro_f1_low']:.3f}, {best['macro_f1_high']:.3f}]"
+    metric = headline(best)
+    chosen = f"the highest {NAMES[metric]} on validation data, {best[f'validation_{metric}']:.3f}, of {candidates} fits"
+    chosen += " that are no controls"
+    test = f"on test data {best[metric]:.3f} [{best[f'{metric}_low']:.3f}, {best[f'{metric}_high']:.3f}]"
     if registration.alias == CHAMPION:
         return f"Champion of {dataset}: {fit}: {chosen}; {test}. {registration.name}@{CHAMPION}: {registration.why}."
     stays = f"{registration.name}@{CHAMPION} stays: {registration.why}"
