@@ -78,6 +78,8 @@ def _labels(info: "MethodInfo") -> str:
     use = "of use" if info.works_without_labels else "needed" if info.needs_labels else "not used"
     if "choice" in info.label_kinds:
         use += ", also choices"
+    if info.takes_sample_weight:
+        use += ", with weights"
     return use if "nominal" in info.label_kinds else f"{use}, {' or '.join(info.label_kinds)}"
 
 

@@ -72,6 +72,8 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
         return "label_noise, demonstrations and scoring are of classes, and these targets are numbers"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of one label per text, and these texts have any number"
+    if dataset.weight and method_info(spec.method).needs_labels and not method_info(spec.method).takes_sample_weight:
+        return "its fit takes no weights of rows, and these have some (weight of its card)"
     return _unserved_options(spec, dataset)
 
 

@@ -12,6 +12,7 @@ from warehouse.errors import NotPublished
 from warehouse.lake.partition import Partition
 
 ONE, SEVERAL, NUMBER = "label", "labels", "value"
+WEIGHT = "weight"  # column of examples, of training rows; not there where their card names none
 FORMS = {
     ONE: (ONE, SEVERAL, NUMBER),
     "predicted": ("predicted", "predicted_labels", "predicted_value"),
