@@ -8,11 +8,11 @@ from vocabsem.label_kinds import NAMES, headline
 
 
 def champion_lines(
-    ranked: Iterable[Mapping[str, Any]], registered: Sequence[Registration], asked: bool = True
+    ranked: Iterable[Mapping[str, Any]], registered: Sequence[Registration], wanted: bool = True
 ) -> list[str]:
     """Return a line for each data set with a registration, or where there was nothing to register.
 
-    ranked: rows of `best_by_validation` of one run. asked: whether its card has `champion: true`.
+    ranked: rows of `best_by_validation` of one run. wanted: whether its card has `champion: true`.
     """
     by_name = {registration.name: registration for registration in registered}
     candidates: dict[str, list[Mapping[str, Any]]] = {}
@@ -22,7 +22,7 @@ def champion_lines(
             of_dataset.append(row)
     lines = []
     for dataset, rows in candidates.items():
-        if not rows and asked:
+        if not rows and wanted:
             lines.append(f"No champion of {dataset}: none of its fits can answer to new texts by itself.")
         elif registration := by_name.get(registered_name(dataset)):
             best = min(rows, key=lambda row: int(row["champion_rank"]))

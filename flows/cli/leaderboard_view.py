@@ -40,8 +40,8 @@ def print_summary(home: Home, experiment: str, run: str, given_home: str | None)
     recorded = RecordedRun(home, run)
     for what, note in data_notes(recorded.partitions.values()):
         out.print(f"{what}: {note}")
-    asked = RunSpec.parse(recorded.record.payload).champion
-    for line in champion_lines(reads.best_by_validation(home, run), registered, asked):
+    wanted = RunSpec.parse(recorded.record.payload).champion
+    for line in champion_lines(reads.best_by_validation(home, run), registered, wanted):
         out.print(line)
     out.print("\nNext:")
     datasets = sorted({row["dataset"] for row in rows})

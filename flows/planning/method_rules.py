@@ -131,7 +131,7 @@ def servable(spec: MethodSpec, dataset: DatasetCard) -> bool:
 
 
 def check_champion(experiment: Experiment, datasets: Sequence[DatasetCard]) -> None:
-    """Raise CardError where a champion is asked for and no data set can have one."""
+    """Raise CardError where a champion is wanted and no data set can have one."""
     if experiment.champion and all(dataset.choices for dataset in datasets):
         why = why_no_champion(datasets[0])
         raise CardError(f"experiment {experiment.name!r} asks for a champion, and {why}: set champion: false")

@@ -104,8 +104,8 @@ def _license(licenses: Sequence[str]) -> dict[str, Any]:
 
 
 def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> list[str]:
-    judged = " and ".join(dict.fromkeys(NAMES[headline(row)] for row in champions))
-    head = ["data set", "model", "method", "shots", f"{judged} [95 %]", "accuracy", "NLL"]
+    headlines = " and ".join(dict.fromkeys(NAMES[headline(row)] for row in champions))
+    head = ["data set", "model", "method", "shots", f"{headlines} [95 %]", "accuracy", "NLL"]
     rows = [
         [
             *(row["dataset"], row["model"], f"`{row['method']}`", row["shots"]),
@@ -126,7 +126,7 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
         "",
         "Classifiers over hidden states of a frozen language model, made with vocabsem (vocabulary-defined semantics,"
         " arXiv 2401.16184). The model itself is unchanged. Of each data set the method and the number of labels are"
-        f" those with the highest {judged} on validation data, controls aside.",
+        f" those with the highest {headlines} on validation data, controls aside.",
         "",
         "## Results",
         "",

@@ -84,11 +84,12 @@ def log_classifier(
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
     answer = answer_column({"label_kind": dataset.label_kind})
-    form = {"label": DataType.string, "labels": Array(DataType.string), "value": DataType.double}[answer]
+    forms = {"label": ColSpec(DataType.string, answer), "labels": ColSpec(Array(DataType.string), answer)}
+    predicted = forms.get(answer, ColSpec(DataType.double, answer))
     classes = [] if answer == "value" else dataset.label_names
     signature = ModelSignature(
         Schema([ColSpec("string", name) for name in dataset.fields]),
-        Schema([ColSpec(form, answer), *(ColSpec("double", name) for name in classes)]),
+        Schema([predicted, *(ColSpec("double", name) for name in classes)]),
         ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
 

@@ -109,9 +109,9 @@ def _tasks(run: RecordedRun, fit: RecordedPartition, split: str) -> Iterator[tup
         template = _template(StatesSpec.parse(states.payload) if states else spec, table)
         shown = len(facts_of(states, StatesFacts).demonstrations) if states else 0
         prompts = [template.format_map(doc | {MASK: f"{{{MASK}}}"}) for doc in docs]
-        asked = [_asked(form, doc, options, words) for doc in docs]
-        answered = _answered(form, names, answers, list(map(len, asked)))
-        rows = zip(docs, prompts, targets, asked, answered, form.values(labels, answers).tolist(), strict=True)
+        requests = [_requests(form, doc, options, words) for doc in docs]
+        answered = _answered(form, names, answers, list(map(len, requests)))
+        rows = zip(docs, prompts, targets, requests, answered, form.values(labels, answers).tolist(), strict=True)
         samples = [sample(form, number, *row) for number, row in enumerate(rows)]
         named = f"{{{{[{', '.join(options)}]}}}}" if options else words
         config = _config(task, where, seed, template, examples.key, spec) | form.config(named)
@@ -127,20 +127,20 @@ def _tasks(run: RecordedRun, fit: RecordedPartition, split: str) -> Iterator[tup
         yield task, unit, samples
 
 
-def _asked(form: Form, doc: Row, options: Sequence[str], words: Sequence[str]) -> list[Any]:
+def _requests(form: Form, doc: Row, options: Sequence[str], words: Sequence[str]) -> list[Any]:
     """Return what follows a prompt: the options of a row by the names of their labels, or the label words of all."""
     if form.asks_for_text:
         return [UNTIL]
     return [f" {word}" for word in [doc[name] for name in options if name in doc] or words]
 
 
-def _answered(form: Form, names: Sequence[str], answers: Predictions, asked: Sequence[int]) -> list[list[Any]]:
-    """Return of each row an answer to each of what is asked."""
+def _answered(form: Form, names: Sequence[str], answers: Predictions, requests: Sequence[int]) -> list[list[Any]]:
+    """Return of each row an answer to each request."""
     if form.asks_for_text:
         assert answers.predicted is not None
         return [[text] for text in in_words(names, answers.predicted)]
     assert answers.probabilities is not None
-    return [scored_options(row, n) for row, n in zip(answers.probabilities, asked, strict=True)]
+    return [scored_options(row, n) for row, n in zip(answers.probabilities, requests, strict=True)]
 
 
 def _template(spec: Spec, table: pa.Table) -> str:

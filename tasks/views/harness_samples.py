@@ -34,19 +34,24 @@ class Form:
     """Name in the harness → name here."""
     of_samples: str
     """The metric that is a mean over the samples, each of which has its own."""
-    measure: Callable[[Labels, Predictions], Mapping[str, float]]
-    """All metrics, by their names here."""
-    values: Callable[[Labels, Predictions], NDArray[Any]]
-    """(N,), `of_samples` of each."""
+    measure: Callable[[Labels, Any, Any], Mapping[str, float]]
+    """Of labels, probabilities and what is predicted, as `Predictions` has them: all metrics, by their names here."""
+    each: Callable[[Labels, Any, Any], NDArray[Any]]
+    """Of the same: (N,), `of_samples` of each."""
 
     @property
     def asks_for_text(self) -> bool:
         """Whether the answer is a text, not one of several options."""
         return self.output_type == "generate_until"
 
+    def values(self, labels: Labels, answers: Predictions) -> NDArray[Any]:
+        """Return `of_samples` of each sample (N,)."""
+        return self.each(labels, answers.probabilities, answers.predicted)
+
     def results(self, labels: Labels, answers: Predictions) -> Row:
         """Return the entries of a task: metrics, and of the mean over samples its standard error."""
-        scores, values = self.measure(labels, answers), self.values(labels, answers)
+        scores = self.measure(labels, answers.probabilities, answers.predicted)
+        values = self.values(labels, answers)
         results: Row = {f"{name},{FILTER}": _finite(scores[ours]) for name, ours in self.metrics.items()}
         error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else "N/A"
         return results | {f"{n}_stderr,{FILTER}": error if n == self.of_samples else "N/A" for n in self.metrics}
@@ -69,8 +74,8 @@ def _of_classes(metrics: Mapping[str, str]) -> Form:
         "multiple_choice",
         metrics,
         "acc",
-        lambda labels, answers: evaluate(labels, answers.probabilities),
-        lambda labels, answers: (answers.probabilities.argmax(1) == labels).astype(float),
+        lambda labels, probabilities, _: evaluate(labels, probabilities),
+        lambda labels, probabilities, _: (probabilities.argmax(1) == labels).astype(float),
     )
 
 
@@ -80,15 +85,15 @@ SETS = Form(
     "generate_until",
     {"exact_match": "accuracy", "macro_f1": "macro_f1", "micro_f1": "micro_f1"},
     "exact_match",
-    lambda labels, answers: evaluate_multilabel(labels, answers.probabilities, answers.predicted),
-    lambda labels, answers: (answers.predicted == labels).all(axis=1).astype(float),
+    evaluate_multilabel,
+    lambda labels, _, predicted: (predicted == labels).all(axis=1).astype(float),
 )
 NUMBERS = Form(
     "generate_until",
     {name: name for name in ("mae", "rmse", "r2", "spearman")},
     "mae",
-    lambda labels, answers: evaluate_continuous(labels, answers.predicted),
-    lambda labels, answers: np.abs(answers.predicted - labels),
+    lambda labels, _, predicted: evaluate_continuous(labels, predicted),
+    lambda labels, _, predicted: np.abs(predicted - labels),
 )
 
 
@@ -107,16 +112,16 @@ def sample(
     doc: Row,
     prompt: str,
     target: str,
-    asked: Sequence[Any],
+    requests: Sequence[Any],
     answers: Sequence[Any],
     value: float,
 ) -> Row:
-    """Return a sample. asked: what follows the prompt, or how the model is to go on; answers: one to each of them."""
+    """Return a sample. requests: what follows the prompt, or how the model is to go on; answers: one to each."""
     return {
         "doc_id": number,
         "doc": doc,
         "target": target,
-        "arguments": {f"gen_args_{i}": {"arg_0": prompt, "arg_1": each} for i, each in enumerate(asked)},
+        "arguments": {f"gen_args_{i}": {"arg_0": prompt, "arg_1": each} for i, each in enumerate(requests)},
         "resps": [[answer] for answer in answers],
         "filtered_resps": list(answers),
         "filter": FILTER,

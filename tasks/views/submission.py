@@ -151,6 +151,7 @@ def _answers(answers: Predictions) -> Row:
     """Return what a seed predicts, in Base64."""
     _, probabilities, predicted = answers
     if probabilities is None:
+        assert predicted is not None
         return {"probabilities": "", "values": b64encode(predicted.astype("<f8").tobytes()).decode()}
     sets = {} if predicted is None else {"predicted": b64encode(np.packbits(predicted).tobytes()).decode()}
     return {"probabilities": b64encode(probabilities.astype("<f4").tobytes()).decode(), **sets}

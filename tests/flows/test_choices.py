@@ -253,11 +253,11 @@ def test_beside_classes_plan_and_summary_say_that_choices_have_none(tmp_path, mo
     why = "no champion: options of dataset 'quiz' differ by row, and a registered model is given texts alone"
     assert [note for note in plan_notes(plan) if "champion" in note[1]] == [("quiz", why)]
     print_summary(plan.home, plan.experiment.name, key, None)
-    said = [line for line in capsys.readouterr().out.splitlines() if "hampion of" in line]
-    assert said == ["No champion of quiz: none of its fits can answer to new texts by itself."]
+    printed = [line for line in capsys.readouterr().out.splitlines() if "hampion of" in line]
+    assert printed == ["No champion of quiz: none of its fits can answer to new texts by itself."]
 
 
-def test_without_one_asked_for_nothing_is_said_of_it(scored, capsys):
+def test_without_champion_in_the_card_none_is_missed(scored, capsys):
     assert not [note for note in plan_notes(scored) if "champion" in note[1]]
     print_summary(scored.home, scored.experiment.name, scored.run.key, None)
     assert "No champion" not in capsys.readouterr().out

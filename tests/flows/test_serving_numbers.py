@@ -124,13 +124,13 @@ def test_over_http_it_is_a_number(made, expected):
     np.testing.assert_allclose([each["value"] for each in answers], expected.values, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_a_file_gets_a_column_of_numbers(made, expected, tmp_path, ending):
-    given, output = tmp_path / "texts.parquet", tmp_path / f"scored.{ending}"
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_file_gets_a_column_of_numbers(made, expected, tmp_path, suffix):
+    given, output = tmp_path / "texts.parquet", tmp_path / f"scored.{suffix}"
     pq.write_table(pa.table({"text": expected.texts}), given)
     job = make_job(made[0].home, MODEL, str(given), str(output))
     assert predict_file.fn(made[0].home, job, *validate_input(job)) == len(expected.texts)
-    scored = pq.read_table(output).to_pandas() if ending == "parquet" else pd.read_csv(output)
+    scored = pq.read_table(output).to_pandas() if suffix == "parquet" else pd.read_csv(output)
     assert list(scored.columns) == ["text", "predicted"]
     np.testing.assert_allclose(scored.predicted, expected.values, rtol=1e-5, atol=1e-6)
 

@@ -58,7 +58,7 @@ class Division:
 
     def fields(self, rows: Rows) -> list[dict[str, str]]:
         """Read the texts of rows of one of the splits: template field → text."""
-        return [row_fields(self.card, batch, i) for batch, i, _ in self._found(rows)]
+        return [row_fields(self.card, batch, i) for batch, i, _ in self._located(rows)]
 
     def weights(self, rows: Rows) -> list[float]:
         """Read the weights of training rows. Raises DataError for one that is no number above 0."""
@@ -66,10 +66,10 @@ class Division:
         assert column is not None
         return [
             checked_weight(batch[column][i], f"row {n} of {rows.part} of dataset {self.card.name!r}", column)
-            for batch, i, n in self._found(rows)
+            for batch, i, n in self._located(rows)
         ]
 
-    def _found(self, rows: Rows) -> Iterator[tuple[Columns, int, int]]:
+    def _located(self, rows: Rows) -> Iterator[tuple[Columns, int, int]]:
         """Yield each row: the batch that it is in, its place there, and its number."""
         start = 0
         for batch in self.parts[rows.part].batches():

@@ -123,10 +123,10 @@ class OrdinalRidge(WeightedMethod, StandardizedMethod):
                 z * root, np.outer(z @ axis, halves) * root, np.outer(ranks, halves) * root, settings
             )
         left_out = (fit.held_out / root) @ halves * 2
-        unit = float(weighted_mean_and_std(left_out, weights)[1]) or 1.0
-        self.coef_ = (fit.prior_weight * axis + fit.weights.astype(np.float64) @ halves * 2) / unit
+        scale = float(weighted_mean_and_std(left_out, weights)[1]) or 1.0
+        self.coef_ = (fit.prior_weight * axis + fit.weights.astype(np.float64) @ halves * 2) / scale
         self.sharpness_, self.thresholds_ = fit_thresholds(
-            left_out / unit,
+            left_out / scale,
             labels,
             len(self.classes_),
             sharpness=self.sharpness,
