@@ -142,7 +142,7 @@ def test_methods_of_other_labels_are_left_out_and_named(plan):
     assert ("several", "zero_shot", why) in plan.left_out
     assert ("several", f"zero_shot left out: {why}") in plan_notes(plan)
     labels = {row["method"]: row["labels"] for row in KINDS["methods"]()}
-    assert labels["multi_ridge"] == "of use, multi"
+    assert labels["multi_ridge"] == "of use, multi, with weights"
 
 
 def test_the_kind_of_labels_is_in_no_key_of_texts_of_one(tmp_path, plan):

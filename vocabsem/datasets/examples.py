@@ -157,8 +157,12 @@ def read_examples(
 
 
 def _weights(division: Division) -> NDArray[np.float64]:
-    of = {split: division.weights(rows) if split == "train" else None for split, rows in division.splits.items()}
-    return np.concatenate([of[s] or np.full(len(rows.number), np.nan) for s, rows in division.splits.items()])
+    return np.concatenate(
+        [
+            division.weights(rows) if split == "train" else np.full(len(rows.number), np.nan)
+            for split, rows in division.splits.items()
+        ]
+    )
 
 
 def divide(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> Division:
