@@ -54,8 +54,10 @@ class PredictionJob:
     @property
     def answers(self) -> list[pa.Field]:
         """The columns that are added; several labels of a text are a list, in CSV as JSON."""
-        labels = self.model.config["labels"]
-        several = answer_column(self.model.config) == "labels" and table_format(self.output) == ".parquet"
+        labels, answer = self.model.config["labels"], answer_column(self.model.config)
+        if answer == "value":
+            return [pa.field("predicted", pa.float64())]
+        several = answer == "labels" and table_format(self.output) == ".parquet"
         predicted = pa.field("predicted", pa.list_(pa.string()) if several else pa.string())
         return [predicted, *(pa.field(f"p_{label}", pa.float64()) for label in labels)]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tasks.steps.checks import balance_as_before, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ClassFacts, ExamplesFacts
-from tasks.steps.label_columns import label_columns
+from tasks.steps.label_columns import WEIGHT, label_columns
 from tasks.steps.specs import ExamplesSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import DatasetCard
@@ -32,6 +32,7 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
             **label_columns(examples.labels),
             "label_name": pa.array(names, pa.string()),
             "text": pa.array(["\n".join(fields.values()) for fields in examples.fields], pa.string()),
+            **({} if examples.weights is None else {WEIGHT: pa.array(examples.weights, from_pandas=True)}),
             "fields": pa.array([list(fields.items()) for fields in examples.fields], pa.map_(pa.string(), pa.string())),
         }
     )

@@ -14,7 +14,14 @@ from tasks.models.extensions import method_name
 from tasks.models.label_space import label_space, word_space
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import SeedFacts
-from tasks.steps.lake_reads import demonstration_ids, read_states, sample_states, state_blocks, states_width
+from tasks.steps.lake_reads import (
+    demonstration_ids,
+    read_states,
+    sample_states,
+    state_blocks,
+    states_width,
+    training_weights,
+)
 from tasks.steps.predictions import answer_rows, publish_predictions
 from tasks.steps.progress import ProgressFile
 from tasks.steps.specs import StatesFitSpec, StoredFitSpec, WordScoresFitSpec
@@ -43,6 +50,8 @@ class FitInputs(NamedTuple):
     unlabeled: np.ndarray | None
     seen: list[str]
     """Ids of all labeled examples."""
+    weights: np.ndarray | None = None
+    """Of the labeled rows, where their card names a column of them."""
 
 
 @lru_cache(maxsize=4)
@@ -86,12 +95,19 @@ def _fit(home: Home, model: ModelCard, dataset: DatasetCard, step: Step[StoredFi
     began = time.perf_counter()
     estimators = [one.make() for one in given]
     kind = type(estimators[0])
-    kind.fit_together(estimators, *zip(*((one.states, one.labels, one.unlabeled) for one in given), strict=True))
+    rows = ((one.states, one.labels, one.unlabeled, one.weights) for one in given)
+    kind.fit_together(estimators, *zip(*rows, strict=True))
     if folds := int(spec.temperature):
         for estimator, one, seed in zip(estimators, given, seeds, strict=True):
             if one.labels is not None:
                 estimator.temperature_ = cross_fitted_temperature(
-                    one.make, one.states, one.labels, one.unlabeled, cv=folds, random_state=seed
+                    one.make,
+                    one.states,
+                    one.labels,
+                    one.unlabeled,
+                    cv=folds,
+                    random_state=seed,
+                    sample_weight=one.weights,
                 )
     seconds = (time.perf_counter() - began) / len(seeds)
     predictions = _predict(
@@ -142,12 +158,15 @@ def _fit_inputs(home: Home, model: str, dataset: str, spec: StoredFitSpec, seed:
     ids, labels, states = read_states(home, model, dataset, "train", keys["train"], spec.reads)
     chosen = choose_shots(labels, shots, seed, space.classes, on_insufficient=spec.on_insufficient)
     chosen = chosen[~np.isin(np.array(ids)[chosen], demonstrations)]
+    weights = training_weights(home, model, dataset, keys["train"], spec.reads)
     if shots != "all" or demonstrations:
         states, labels = states[chosen], labels[chosen]
     if spec.method.label_noise:
         labels = add_label_noise(labels, spec.method.label_noise, seed, space.classes)
     seen = demonstrations + [ids[row] for row in chosen]
-    return FitInputs(make, columns, states[:, columns], labels, unlabeled, seen)
+    return FitInputs(
+        make, columns, states[:, columns], labels, unlabeled, seen, None if weights is None else weights[chosen]
+    )
 
 
 def _columns(method: str, stored: int, width: int) -> tuple[slice, dict[str, int]]:

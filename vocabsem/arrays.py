@@ -7,7 +7,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.errors import DataError
 
-__all__ = ["Floats", "Ints", "check_indicator", "check_labels", "check_states", "mean_and_deviation", "unit_rows"]
+__all__ = [
+    "Floats",
+    "Ints",
+    "check_indicator",
+    "check_labels",
+    "check_states",
+    "check_weights",
+    "mean_and_deviation",
+    "unit_rows",
+    "weighted_mean_and_std",
+]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -125,6 +135,68 @@ def check_indicator(y: ArrayLike, rows: int, labels: int, method: str) -> NDArra
             " without a label"
         )
     return given.astype(np.int64)
+
+
+def check_weights(sample_weight: ArrayLike, rows: int, method: str) -> NDArray[np.float64]:
+    """Return weights of rows.
+
+    Parameters
+    ----------
+    sample_weight : array of shape (N,)
+        Numbers not below 0, some above.
+    rows : int
+        N.
+    method : str
+        Named in errors.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+
+    Raises
+    ------
+    DataError
+        Another shape, weights that are not finite or below 0, and zeros alone.
+
+    Examples
+    --------
+    >>> check_weights([1, 2, 3], 3, "ridge")
+    array([1., 2., 3.])
+    """
+    weights = np.asarray(sample_weight, np.float64)
+    if weights.shape != (rows,):
+        raise DataError(f"{method}: sample_weight of shape {weights.shape}, expected ({rows},)")
+    if not (proper := np.isfinite(weights) & (weights >= 0)).all():
+        raise DataError(f"{method}: sample_weight holds {weights[~proper][0]}: give numbers of 0 or more")
+    if not weights.any():
+        raise DataError(f"{method}: every weight in sample_weight is zero: give some rows a weight")
+    return weights
+
+
+def weighted_mean_and_std(
+    values: NDArray[Any], weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute mean and standard deviation of each column over weighted rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N,) or (N, d)
+        Columns.
+    weights : ndarray of shape (N,), float64, or None
+        Of the rows; None weighs all the same.
+
+    Returns
+    -------
+    tuple of two ndarrays of shape () or (d,), float64
+
+    Examples
+    --------
+    >>> mean, std = weighted_mean_and_std(np.array([0.0, 4.0]), np.array([1.5, 0.5]))
+    >>> float(mean), round(float(std), 3)
+    (1.0, 1.732)
+    """
+    mean = np.average(values, axis=0, weights=weights)
+    return np.asarray(mean), np.asarray(np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights)))
 
 
 def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = ["HEADLINES", "LabelKind", "headline"]
+__all__ = ["HEADLINES", "NAMES", "LabelKind", "headline"]
 
 LabelKind = Literal["nominal", "ordinal", "multi", "choice", "continuous"]
 """nominal: classes without an order; ordinal: classes in order, as they are listed, with equal steps between them;
 multi: a text has any number of the labels, also none; choice: the places of options that each row has of its own;
 continuous: a number, the labels being the words of two values."""
 
-HEADLINES = {"macro_f1": "Macro-F1", "accuracy": "Accuracy", "r2": "R²"}
-"""The metrics that data sets are judged by, with their titles; of each the first that it has."""
+NAMES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "r2": "R²"}
+"""The metrics that data sets are judged by, with their names within a sentence; of each the first that it has."""
+
+HEADLINES = {metric: f"{name[0].upper()}{name[1:]}" for metric, name in NAMES.items()}
+"""The same as titles."""
 
 
 def headline(figures: Mapping[str, Any]) -> str:

@@ -148,7 +148,7 @@ def _write_numbers(draft: "NumbersDraft", output: Path, own: Path) -> None:
     settings = _write_draft(draft.card, output, own)
     low, high = draft.card["labels"]
     typer.echo(f"{draft.rows:,} rows; {low['word']!r} stands for {low['value']}, {high['word']!r} for {high['value']}")
-    settings += f" --set champion=false --set temperature=false --set 'methods={OF_NUMBERS}'"
+    settings += f" --set temperature=false --set 'methods={OF_NUMBERS}'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")
 
 

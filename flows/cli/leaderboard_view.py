@@ -14,6 +14,7 @@ from flows.cli.next_steps import next_steps
 from flows.cli.short_names import shorten_names
 from flows.reporting.data_notes import data_notes
 from flows.reporting.effects import GAINS, gain_cells, ranks, sort_shots
+from tasks.steps.result_specs import RunSpec
 from tasks.tracking.outcome import registrations
 from tasks.views.recorded_run import RecordedRun
 from vocabsem.label_kinds import headline
@@ -36,9 +37,11 @@ def print_summary(home: Home, experiment: str, run: str, given_home: str | None)
     for model, by_method in ranks(home, run).items():
         _print_ranks(out, f"average rank by macro-F1, {model}", by_method)
     _print_legend(out, Selection(), rows)
-    for what, note in data_notes(RecordedRun(home, run).partitions.values()):
+    recorded = RecordedRun(home, run)
+    for what, note in data_notes(recorded.partitions.values()):
         out.print(f"{what}: {note}")
-    for line in champion_lines(reads.best_by_validation(home, run), registered):
+    wanted = RunSpec.parse(recorded.record.payload).champion
+    for line in champion_lines(reads.best_by_validation(home, run), registered, wanted):
         out.print(line)
     out.print("\nNext:")
     datasets = sorted({row["dataset"] for row in rows})

@@ -78,7 +78,9 @@ def _labels(info: "MethodInfo") -> str:
     use = "of use" if info.works_without_labels else "needed" if info.needs_labels else "not used"
     if "choice" in info.label_kinds:
         use += ", also choices"
-    return use if "nominal" in info.label_kinds else f"{use}, {' or '.join(info.label_kinds)}"
+    if "nominal" not in info.label_kinds:
+        use += f", {' or '.join(info.label_kinds)}"
+    return f"{use}, with weights" if info.takes_sample_weight else use
 
 
 def _experiments() -> list[Row]:

@@ -161,10 +161,8 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
         from warehouse.catalog.export import write_table
 
         classifier = TextClassifier(registered.classifier)
-    probabilities = classifier.predict_proba([{field: each} for each in lines])
-    predicted = pa.array(classifier.decide(probabilities))
-    table = pa.table([predicted, *probabilities.T], names=[classifier.answer, *classifier.labels])
-    write_table(table, "json" if as_json else "table", sys.stdout.buffer)
+    answers = classifier.predict([{field: each} for each in lines])
+    write_table(pa.table(answers), "json" if as_json else "table", sys.stdout.buffer)
 
 
 def _read_stdin() -> list[str]:

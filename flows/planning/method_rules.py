@@ -72,6 +72,8 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
         return "label_noise, demonstrations and scoring are of classes, and these targets are numbers"
     if dataset.label_kind == "multi" and (spec.label_noise or spec.demonstrations or spec.scoring):
         return "label_noise, demonstrations and scoring are of one label per text, and these texts have any number"
+    if dataset.weight and method_info(spec.method).needs_labels and not method_info(spec.method).takes_sample_weight:
+        return "its fit takes no weights of rows, and these have some (weight of its card)"
     return _unserved_options(spec, dataset)
 
 
@@ -123,6 +125,25 @@ def left_out(
     return reasons
 
 
+def servable(spec: MethodSpec, dataset: DatasetCard) -> bool:
+    """Return whether what a method learns of a data set can answer to new texts by itself."""
+    return method_info(spec.method).family == "states" and not (spec.demonstrations or dataset.choices)
+
+
+def check_champion(experiment: Experiment, datasets: Sequence[DatasetCard]) -> None:
+    """Raise CardError where a champion is wanted and no data set can have one."""
+    if experiment.champion and all(dataset.choices for dataset in datasets):
+        why = why_no_champion(datasets[0])
+        raise CardError(f"experiment {experiment.name!r} asks for a champion, and {why}: set champion: false")
+
+
+def why_no_champion(dataset: DatasetCard) -> str:
+    """Return why none of a data set's fits could be a champion, of which none is."""
+    if dataset.choices:
+        return f"options of dataset {dataset.name!r} differ by row, and a registered model is given texts alone"
+    return "champions read states or exact scores of prompts without demonstrations, and are no controls"
+
+
 def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
     """Return the experiment's layers by number. Raises CardError for one that the model does not have or pool so."""
     try:
@@ -141,11 +162,6 @@ def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
 
 def evaluated_splits(experiment: Experiment, dataset: DatasetCard) -> list[str]:
     """Return the splits that methods are evaluated on. Raises CardError where a champion could not be chosen."""
-    if experiment.champion and dataset.label_kind == "continuous":
-        raise CardError(
-            f"experiment {experiment.name!r} asks for a champion, which gives a text one label, and dataset"
-            f" {dataset.name!r} has numbers: set champion: false"
-        )
     if dataset.split.validation or "validation" in {*dataset.files, *dataset.splits}:
         return ["validation", "test"]
     if experiment.champion:

@@ -10,11 +10,13 @@ from typing import Any
 from flows.planning.compared import compared_steps
 from flows.planning.experiment import Experiment, MethodSpec
 from flows.planning.method_rules import (
+    check_champion,
     evaluated_splits,
     layers_of,
     left_out,
     scored_words,
     seeds_of,
+    servable,
     shots_of,
     splits_of,
     unserved,
@@ -173,6 +175,7 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, 
     pairs, unfetched = [], []
     models = experiment.model_cards(home.cache)
     apart = left_out(experiment, models, experiment.dataset_cards())
+    check_champion(experiment, experiment.dataset_cards())
     for model in models:
         digest = model_digest(model, home.cache)
         for dataset in (card.located(data_dir) for card in experiment.dataset_cards()):
@@ -285,7 +288,7 @@ def _pair(
             method=spec.registered,
             shots=shots,
             control=spec.is_control,
-            servable=info.family == "states" and not (spec.demonstrations or dataset.choices),
+            servable=servable(spec, dataset),
             examples=examples,
             predictions=predictions,
             metrics=Step(MetricsSpec.model_validate(where)),

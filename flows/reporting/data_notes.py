@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from flows.planning.method_rules import why_no_champion
 from flows.planning.plan import Plan
 from tasks.steps.facts import ExamplesFacts, RunFacts, StatesFacts, facts_of
 from tasks.steps.result_specs import RunSpec
@@ -68,4 +69,11 @@ def plan_notes(plan: Plan) -> Notes:
         for step in plan.steps()
         if step.kind in (ExamplesSpec.kind, StatesSpec.kind) and (manifest := step.partition(plan.lake).manifest())
     ]
-    return left_out_notes(plan.left_out) + data_notes(partitions)
+    return left_out_notes(plan.left_out) + _champion_notes(plan) + data_notes(partitions)
+
+
+def _champion_notes(plan: Plan) -> Notes:
+    """Which data sets will have no champion though the card asks for one, and why."""
+    sets = {pair.dataset.name: pair.dataset for pair in plan.pairs if plan.experiment.champion}
+    having = {fit.dataset.name for fit in plan.fits if fit.servable and not fit.control}
+    return [(name, f"no champion: {why_no_champion(dataset)}") for name, dataset in sets.items() if name not in having]

@@ -12,6 +12,7 @@ from tasks.tracking.outcome import CHAMPION, registered_name
 from tasks.views.recorded_run import RecordedPartition, RecordedRun
 from vocabsem.errors import BadInput
 from vocabsem.evaluation.protocol import card_summary
+from vocabsem.label_kinds import NAMES, headline
 from warehouse.catalog import reads
 from warehouse.home import Home
 
@@ -53,7 +54,7 @@ def _metadata(recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> "Mod
         pipeline_tag=TASK,
         base_model=hubs or None,
         datasets=sorted({hub for row in champions if (hub := sets[row["dataset"]])}) or None,
-        metrics=["f1", "accuracy"],
+        metrics=list(dict.fromkeys(each for row in champions for each in _metrics(row))),
         tags=["vocabsem", "vocabulary-defined-semantics"],
         **_license([str(card.get("license", "")) for card in used]),
         eval_results=[each for row in champions for each in _results(run, row, sets[row["dataset"]])],
@@ -70,11 +71,20 @@ def _results(run: Run, row: Row, hub: str | None) -> "list[EvalResult]":
         "dataset_split": "test",
         "dataset_args": {"method": row["method"], "shots": row["shots"], "seeds": row["n_seeds"], "run": run.key},
     }
-    f1: dict[str, Any] = {"metric_type": "f1", "metric_name": "macro-F1", "metric_args": {"average": "macro"}}
-    return [
-        EvalResult(**common, **f1, metric_value=row["macro_f1"]),
-        EvalResult(**common, metric_type="accuracy", metric_name="accuracy", metric_value=row["accuracy"]),
-    ]
+    return [EvalResult(**common, **named, metric_type=kind) for kind, named in _metrics(row).items()]
+
+
+def _metrics(row: Row) -> dict[str, dict[str, Any]]:
+    """Return the metrics of a champion, under the names that they have on the hub."""
+    if headline(row) == "r2":
+        return {
+            "r_squared": {"metric_name": "R²", "metric_value": row["r2"]},
+            "spearmanr": {"metric_name": "Spearman", "metric_value": row["spearman"]},
+        }
+    return {
+        "f1": {"metric_name": "macro-F1", "metric_args": {"average": "macro"}, "metric_value": row["macro_f1"]},
+        "accuracy": {"metric_name": "accuracy", "metric_value": row["accuracy"]},
+    }
 
 
 def _on_hub(source: str) -> str | None:
@@ -94,14 +104,16 @@ def _license(licenses: Sequence[str]) -> dict[str, Any]:
 
 
 def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]) -> list[str]:
-    head = ["data set", "model", "method", "shots", "macro-F1 [95 %]", "accuracy", "NLL"]
+    headlines = " and ".join(dict.fromkeys(NAMES[headline(row)] for row in champions))
+    head = ["data set", "model", "method", "shots", f"{headlines} [95 %]", "accuracy", "NLL"]
     rows = [
         [
             *(row["dataset"], row["model"], f"`{row['method']}`", row["shots"]),
-            f"{row['macro_f1']:.3f} [{row['macro_f1_low']:.3f}, {row['macro_f1_high']:.3f}]",
-            *(f"{row[name]:.3f}" for name in ("accuracy", "nll")),
+            f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]",
+            *("–" if row[name] is None else f"{row[name]:.3f}" for name in ("accuracy", "nll")),
         ]
         for row in champions
+        for metric in [headline(row)]
     ]
     facts = RunSummary(home, run).provenance()
     sources = [f"- {name}: {markdown.escape(value)}" for name, value in facts.items()]
@@ -114,7 +126,7 @@ def _lines(home: Home, recorded: RecordedRun, run: Run, champions: Sequence[Row]
         "",
         "Classifiers over hidden states of a frozen language model, made with vocabsem (vocabulary-defined semantics,"
         " arXiv 2401.16184). The model itself is unchanged. Of each data set the method and the number of labels are"
-        " those with the highest macro-F1 on validation data, controls aside.",
+        f" those with the highest {headlines} on validation data, controls aside.",
         "",
         "## Results",
         "",

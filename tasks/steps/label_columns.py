@@ -11,6 +11,7 @@ from vocabsem.datasets.label_values import is_continuous
 from warehouse.lake.partition import Partition
 
 ONE, SEVERAL, NUMBER = "label", "labels", "value"
+WEIGHT = "weight"  # column of examples, of training rows; not there where their card names none
 FORMS = {
     ONE: (ONE, SEVERAL, NUMBER),
     "predicted": ("predicted", "predicted_labels", "predicted_value"),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.steps.facts import DemonstrationsFacts, ExamplesFacts, PromptFacts, StatesFacts, facts_of
-from tasks.steps.label_columns import read_labels, stored_name, stored_names
+from tasks.steps.label_columns import WEIGHT, partition_columns, read_labels, stored_name, stored_names
 from tasks.steps.specs import SPLITS, SplitSpec, StatesSpec
 from vocabsem.prompts.content_free import CONTENT_FREE, DOMAIN_TEXTS, content_free, domain_words
 from vocabsem.prompts.prompting import Ids
@@ -196,6 +196,15 @@ def _labels_of(home: Home, dataset: str, states: Manifest, ids: Sequence[str]) -
 def _labels_by_id(home: Home, dataset: str, key: str) -> dict[str, int]:
     examples = Lake(home).partition("examples", key, dataset=dataset).table(["id", "label"])
     return dict(zip(examples["id"].to_pylist(), examples["label"].to_pylist(), strict=True))
+
+
+def training_weights(home: Home, model: str, dataset: str, key: str, kind: str = STATES) -> np.ndarray | None:
+    """Return the weights (N,) of the training rows whose states (or word scores) have this key, None without any."""
+    states = Lake(home).partition(kind, key, model=model, dataset=dataset, split="train").require()
+    examples = states.inputs["examples"]
+    if WEIGHT not in partition_columns(Lake(home).partition("examples", examples, dataset=dataset)):
+        return None
+    return np.asarray(split_rows(home, dataset, examples, "train", [WEIGHT])[WEIGHT].to_numpy())
 
 
 def demonstration_ids(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> list[str]:

@@ -83,11 +83,13 @@ def log_classifier(
     requirements = [f"{package}=={version_of(package).partition('+')[0]}" for package in REQUIREMENTS]
     if offered := json.loads((folder / "config.json").read_text()).get("requirement"):
         requirements.append(offered)  # of the package that has the method
-    one_or_several = Array(DataType.string) if dataset.label_kind == "multi" else DataType.string
-    answer = ColSpec(one_or_several, answer_column({"label_kind": dataset.label_kind}))
+    answer = answer_column({"label_kind": dataset.label_kind})
+    forms = {"label": ColSpec(DataType.string, answer), "labels": ColSpec(Array(DataType.string), answer)}
+    predicted = forms.get(answer, ColSpec(DataType.double, answer))
+    classes = [] if answer == "value" else dataset.label_names
     signature = ModelSignature(
         Schema([ColSpec("string", name) for name in dataset.fields]),
-        Schema([answer, *(ColSpec("double", name) for name in dataset.label_names)]),
+        Schema([predicted, *(ColSpec("double", name) for name in classes)]),
         ParamSchema([ParamSpec("truncate", "boolean", True)]),
     )
 

@@ -19,7 +19,9 @@ from tasks.tracking.runs import ResultRow, logged_metrics
 from tasks.tracking.store import store, store_lock
 from vocabsem.errors import BadInput, DataError
 from vocabsem.evaluation.comparison import Difference, difference
+from vocabsem.evaluation.kind_metrics import metric_names
 from vocabsem.evaluation.resampling import resample
+from vocabsem.label_kinds import NAMES, headline
 from vocabsem.text_models.text_classifier import read_classifier
 from warehouse.catalog import reads
 from warehouse.home import Home
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-FIGURE = "macro_f1"
 COMPARED = ["id", "label", "label_name", "text"]  # two validation sets are one if their rows agree in these
 
 
@@ -93,9 +94,11 @@ def _create_version(
     description = f"`{fit.name}` at {fit.shots} labeled examples per class, on states of {escape(fit.model.name)}"
     if scored:
         client.log_batch(scored.run_id, metrics=logged_metrics(scored.row, model.model_id))
-        description += f": macro-F1 {scored.row.scores['macro_f1']:.3f} on test data of {escape(fit.dataset.name)}"
+        metric = headline(scored.row.scores)
+        description += f": {NAMES[metric]} {scored.row.scores[metric]:.3f} on test data of {escape(fit.dataset.name)}"
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=f"Text to {', '.join(map(escape, fit.dataset.label_names))}.")
+        names = ["a number"] if fit.dataset.label_kind == "continuous" else fit.dataset.label_names
+        client.create_registered_model(name, description=f"Text to {', '.join(map(escape, names))}.")
     tags = {"predictions": fit.predictions.key, "examples": fit.examples.key, "model": fit.model.name}
     tags |= {"method": fit.name, "shots": str(fit.shots)}
     version = client.create_model_version(
@@ -126,7 +129,7 @@ def _decided(
 
 
 def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion | None") -> PromotionDecision:
-    """Compare macro-F1 on validation data, paired on examples and seeds, with the registered champion.
+    """Compare macro-F1, of numbers R², on validation data, paired on examples and seeds, with the registered champion.
 
     The champion is replaced if the 95 % interval of the difference lies above zero, or if this version cannot read what
     another has stored. A better fit within the interval becomes challenger, as does one that cannot be compared, with
@@ -144,11 +147,12 @@ def compare_with_champion(home: Home, fit: PlannedFit, champion: "ModelVersion |
         return PromotionDecision(
             CHALLENGER, f"{against} stays champion, for it cannot be compared: {theirs}; move the alias by hand"
         )
-    ours = _samples(fit.predictions.partition(Lake(home)))
-    if not (pair := paired(ours, theirs, FIGURE, single=True)):
+    metric = _metric(fit)
+    ours = _samples(fit.predictions.partition(Lake(home)), metric)
+    if not (pair := paired(ours, theirs, metric, single=True)):
         return PromotionDecision(CHALLENGER, f"{against} stays champion, for it cannot be compared: no seed in common")
     gain = difference(*pair)
-    why = f"macro-F1 on validation data {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] against {against}"
+    why = f"{NAMES[metric]} on validation data {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] against {against}"
     if gain.low > 0:
         return PromotionDecision(CHAMPION, why, gain)
     return PromotionDecision(CHALLENGER if gain.value > 0 else None, f"{why}, which stays champion", gain)
@@ -186,13 +190,18 @@ def _champion_samples(home: Home, fit: PlannedFit, tags: Mapping[str, str]) -> S
         return "what it predicted is no longer in the lake"
     if not _rows(home, fit, tags["examples"]).equals(_rows(home, fit, fit.examples.key)):
         return "it was validated on other examples"
-    return _samples(predictions)
+    return _samples(predictions, _metric(fit))
 
 
 def _rows(home: Home, fit: PlannedFit, key: str) -> pa.Table:
     return split_rows(home, fit.dataset.name, key, "validation", COMPARED)
 
 
-def _samples(predictions: Partition) -> Samples:
+def _metric(fit: PlannedFit) -> str:
+    """Return what the data set of a fit is judged by."""
+    return headline(dict.fromkeys(metric_names(fit.dataset.label_kind), True))
+
+
+def _samples(predictions: Partition, metric: str) -> Samples:
     seeds, labels, answers = split_answers(read_answers(predictions), "validation")
-    return seeds, resample(labels, answers, metrics=(FIGURE,), resamples=RESAMPLES)
+    return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES)

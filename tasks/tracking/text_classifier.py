@@ -1,4 +1,4 @@
-"""The classifier that MLflow stores with a champion: text in, label or labels and probabilities out.
+"""The classifier that MLflow stores with a champion: text in, label or labels and probabilities out, or a number.
 
 MLflow copies this file beside the weights and runs it when the model is loaded, so it imports nothing of this
 project but `vocabsem`, which is copied too.
@@ -37,19 +37,16 @@ class TextClassifierModel(PythonModel):
         """Classify N texts, with a column for each field of the template, to a frame of N rows.
 
         Columns: `label`, or `labels`, a list, where a text has any number of them, and under each class's name its
-        probability. Other columns than the fields are ignored.
+        probability; `value` alone where texts have numbers. Other columns than the fields are ignored.
         params: `truncate`, whether a text over the limit of the experiment loses its end (the default) or is refused.
         Raises MlflowException, which a server answers with 400, for a missing or empty text.
         """
         try:
             records: Any = model_input[self.classifier.fields].to_dict("records")
             truncate = (params or {}).get("truncate", True)
-            probabilities = self.classifier.predict_proba(records, list(model_input.index), truncate=truncate)
+            return pd.DataFrame(self.classifier.predict(records, list(model_input.index), truncate=truncate))
         except DataError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        frame = pd.DataFrame(probabilities, columns=self.classifier.labels)
-        frame.insert(0, self.classifier.answer, self.classifier.decide(probabilities))
-        return frame
 
 
 mlflow.models.set_model(TextClassifierModel())

@@ -13,27 +13,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.steps.kinds import spec_of
-from tasks.steps.label_columns import FORMS, NUMBER, partition_columns, read_labels, stored_names
+from tasks.steps.label_columns import FORMS, partition_columns, read_labels, stored_names
 from tasks.steps.result_specs import MetricsSpec, RunSpec
 from tasks.steps.specs import FitSpec, StatesFitSpec
-from vocabsem.errors import DataError
 from warehouse.catalog import reads
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 
 Row = dict[str, Any]
-_, PREDICTED, _ = FORMS["predicted"]
+_, SETS, NUMBERS = FORMS["predicted"]
+WANTED = {"id", "split", "seed", SETS, NUMBERS, "probabilities"}
 
 
 class Predictions(NamedTuple):
     """What one seed answers to the N rows of a split."""
 
     seed: int
-    probabilities: NDArray[np.float32]
-    """(N, C)."""
-    predicted: NDArray[np.bool_] | None
-    """(N, L), of any number of labels: whether each is predicted; None where a text has one."""
+    probabilities: NDArray[np.float32] | None
+    """(N, C); None where numbers are predicted."""
+    predicted: NDArray[Any] | None
+    """(N, L), of any number of labels: whether each is predicted; (N,), numbers; None where a text has one class."""
 
 
 @dataclass(frozen=True)
@@ -111,29 +111,24 @@ class RecordedRun:
         return rows
 
     def examples(self, dataset: str, columns: list[str]) -> pa.Table:
-        """Return columns of the examples of a data set, those of all splits: of any number of labels `labels`.
-
-        Raises DataError where its texts have numbers.
-        """
+        """Return columns of the examples of a data set, those of all splits: `label` as `labels` or `value` if so."""
         (row,) = (row for row in self.of_kind("examples") if row.what == dataset)
         partition = Lake(self.home).partition("examples", row.key, dataset=dataset)
-        if NUMBER in partition_columns(partition):
-            raise DataError(
-                f"texts of dataset {dataset!r} have numbers, and such a file gives each its labels: run the experiment"
-                " without it"
-            )
         return partition.table(stored_names(partition, columns))
 
-    def probabilities(self, fit: RecordedPartition, split: str, ids: list[str]) -> Iterator[Predictions]:
+    def predictions(self, fit: RecordedPartition, split: str, ids: list[str]) -> Iterator[Predictions]:
         """Yield the predictions of each seed, the rows in the order of `ids`."""
         partition = Lake(self.home).partition("predictions", self.predictions_of(fit).key, **self.where(fit))
-        several = PREDICTED in partition_columns(partition)
-        columns = ["id", "split", "seed", *([PREDICTED] if several else []), "probabilities"]
-        table = partition.table(columns)
+        there = partition_columns(partition)
+        table = partition.table([name for name in there if name in WANTED])
         table = table.filter(pc.equal(table["split"], split))
         position = {name: index for index, name in enumerate(ids)}
         for seed in pc.unique(table["seed"]).to_pylist():
             part = table.filter(pc.equal(table["seed"], seed))
             rows = np.argsort([position[name] for name in part["id"].to_pylist()])
-            values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
-            yield Predictions(seed, values[rows], read_labels(part, "predicted")[rows] if several else None)
+            predicted = read_labels(part, "predicted")[rows] if {SETS, NUMBERS} & {*there} else None
+            if NUMBERS in there:
+                yield Predictions(seed, None, predicted)
+            else:
+                values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
+                yield Predictions(seed, values[rows], predicted)

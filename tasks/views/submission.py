@@ -16,9 +16,10 @@ from tasks.steps.facts import AnchorsFacts, ExamplesFacts, FitFacts, RunFacts, f
 from tasks.steps.label_columns import read_labels
 from tasks.steps.result_specs import MetricsSpec, RunSpec
 from tasks.steps.specs import AnchorsSpec
-from tasks.views.recorded_run import RecordedPartition, RecordedRun, Row
+from tasks.views.recorded_run import Predictions, RecordedPartition, RecordedRun, Row
 from tasks.views.submission_schema import FORMAT, LARGEST, VERSION
 from vocabsem.datasets.example_hashes import example_hash, split_hash
+from vocabsem.datasets.label_values import is_continuous
 from vocabsem.errors import BadInput
 from vocabsem.evaluation.kind_metrics import metric_names
 from vocabsem.evaluation.protocol import card_deviations, example_deviations, protocol_of
@@ -102,7 +103,7 @@ def _dataset(run: RecordedRun, row: RecordedPartition) -> Row:
     table = run.examples(row.what, ["id", "split", "label", "label_name", "fields"])
     hashes, test = split_hashes(table), table.filter(pc.equal(table["split"], "test"))
     labels = read_labels(test)
-    several = labels.ndim == 2
+    several, numbers = labels.ndim == 2, is_continuous(labels)
     return {
         "name": row.what,
         "examples": row.key,
@@ -111,8 +112,9 @@ def _dataset(run: RecordedRun, row: RecordedPartition) -> Row:
         "classes": [each.name for each in sorted(facts.classes, key=lambda each: each.label)],
         "splits": {split: {"rows": len(each), "hash": split_hash(each)} for split, each in hashes.items()},
         "hashes": hashes["test"],
-        "labels": [] if several else labels.tolist(),
+        "labels": [] if several or numbers else labels.tolist(),
         **({"label_sets": [np.flatnonzero(each).tolist() for each in labels]} if several else {}),
+        **({"label_values": labels.tolist()} if numbers else {}),
         "ids": test["id"].to_pylist(),
     }
 
@@ -137,12 +139,22 @@ def _fit(run: RecordedRun, fit: RecordedPartition, datasets: Mapping[str, Row]) 
                 "seed": seed,
                 "metrics": {row["metric"]: row["value"] for row in stated if row["seed"] == seed},
                 "fit_seconds": seconds.get(seed),
-                "probabilities": b64encode(probabilities.astype("<f4").tobytes()).decode(),
-                **({} if sets is None else {"predicted": b64encode(np.packbits(sets).tobytes()).decode()}),
+                **_answers(answers),
             }
-            for seed, probabilities, sets in run.probabilities(fit, "test", datasets[where["dataset"]]["ids"])
+            for answers in run.predictions(fit, "test", datasets[where["dataset"]]["ids"])
+            for seed in [answers.seed]
         ],
     }
+
+
+def _answers(answers: Predictions) -> Row:
+    """Return what a seed predicts, in Base64."""
+    _, probabilities, predicted = answers
+    if probabilities is None:
+        assert predicted is not None
+        return {"probabilities": "", "values": b64encode(predicted.astype("<f8").tobytes()).decode()}
+    sets = {} if predicted is None else {"predicted": b64encode(np.packbits(predicted).tobytes()).decode()}
+    return {"probabilities": b64encode(probabilities.astype("<f4").tobytes()).decode(), **sets}
 
 
 def _check_size(run: RecordedRun, datasets: Mapping[str, Row]) -> None:

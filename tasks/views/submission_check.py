@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.views.submission import protocol_claim
-from tasks.views.submission_answers import decode_answers, indicator
+from tasks.views.submission_answers import decode_answers, true_labels
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
 from vocabsem.datasets.example_hashes import split_hash
 from vocabsem.errors import DataError
@@ -19,7 +19,7 @@ from warehouse.errors import InvalidName
 from warehouse.lake.keys import partition_key
 from warehouse.roles import by_role, keys_of
 
-TOLERANCE = 1e-9  # sums of at most a million terms near 1, in another order, differ by less
+TOLERANCE = 1e-9  # sums of at most a million terms near 1, in another order, differ by less; relative above 1
 NONE = "none"
 
 
@@ -103,7 +103,8 @@ def _dataset(dataset: DatasetIdentity) -> Iterator[Mismatch]:
     made = (len(dataset.hashes), split_hash(dataset.hashes))
     if stated != made:
         yield Mismatch(f"test examples of {dataset.name}", f"{stated[0]}, {stated[1]}", f"{made[0]}, {made[1]}")
-    if (labeled := len(dataset.labels) + len(dataset.label_sets or ())) != len(dataset.hashes):
+    given = (dataset.labels, dataset.label_sets or (), dataset.label_values or ())
+    if (labeled := sum(map(len, given))) != len(dataset.hashes):
         yield Mismatch(f"labels of {dataset.name}", labeled, f"{len(dataset.hashes)} examples")
 
 
@@ -148,8 +149,8 @@ def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) 
     kind = payload.label_kind if payload else "nominal"
     names = metric_names(kind)
     try:
-        answers = np.stack([decode_answers(unit, dataset, several=kind == "multi") for unit in fit.seeds])
-        labels = indicator(dataset) if kind == "multi" else dataset.labels
+        answers = np.stack([decode_answers(unit, dataset, kind) for unit in fit.seeds])
+        labels = true_labels(dataset, kind)
         samples = resample(labels, answers, metrics=names, by_class=kind != "choice")
     except DataError as error:
         yield Mismatch(f"{fit.title}: probabilities", f"of {len(dataset.hashes)} examples", error)
@@ -170,5 +171,5 @@ def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) 
 def _compared(where: str, stated: Mapping[str, float], made: Mapping[str, float]) -> Iterator[Mismatch]:
     for name in {**stated, **made}:
         one, other = stated.get(name), made.get(name)
-        if one is None or other is None or abs(one - other) > TOLERANCE:
+        if one is None or other is None or abs(one - other) > TOLERANCE * max(1, abs(other)):
             yield Mismatch(f"{where}: {name}", NONE if one is None else one, NONE if other is None else other)

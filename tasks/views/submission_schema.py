@@ -70,9 +70,11 @@ class DatasetIdentity(SubmissionPart):
     splits: dict[SplitName, SplitIdentity]
     hashes: Annotated[list[Hash], Field(min_length=1, max_length=MOST_EXAMPLES)]
     labels: list[Annotated[int, Field(ge=0)]]
-    """Of each example its class; none where examples have any number of labels."""
+    """Of each example its class; none where examples have any number of labels, or numbers."""
     label_sets: list[list[Annotated[int, Field(ge=0)]]] | None = None
     """Of each example the labels that it has; None where each has one."""
+    label_values: list[float] | None = None
+    """Of each example its number; None where examples have classes."""
 
 
 class Mean(SubmissionPart):
@@ -92,9 +94,11 @@ class Unit(SubmissionPart):
     fit_seconds: float | None
     """Stated; nothing in the file verifies it."""
     probabilities: str
-    """(N, C), float32, little-endian, row after row, in Base64."""
+    """(N, C), float32, little-endian, row after row, in Base64; none where numbers are predicted."""
     predicted: str | None = None
     """Of any number of labels: (N, L), a bit whether each is predicted, row after row, highest bit first, in Base64."""
+    values: str | None = None
+    """The numbers predicted: (N,), float64, little-endian, in Base64."""
 
 
 class Fit(SubmissionPart):

@@ -10,7 +10,7 @@ import pytest
 from flows.cli.board import Selection
 from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
 from flows.cli.compare_view import show_comparison
-from flows.cli.leaderboard_view import print_leaderboards
+from flows.cli.leaderboard_view import print_leaderboards, print_summary
 from flows.cli.listing import KINDS
 from flows.diagnose import diagnose
 from flows.execution.artifacts import _summary
@@ -237,3 +237,36 @@ def test_diagnostics_of_choices_are_one_error(tmp_path):
     card = write_cards(tmp_path, choices=("made",), methods=METHODS[2:])
     with pytest.raises(CardError, match="dataset 'made' has label_kind: choice, and diagnostics compare"):
         diagnose.fn(str(card), home=str(tmp_path))
+
+
+def test_a_champion_of_choices_alone_is_refused_before_anything_is_computed(tmp_path):
+    card = write_cards(tmp_path, ("quiz",), choices=("quiz",), methods=METHODS[2:], champion=True)
+    with pytest.raises(
+        CardError, match=r"a champion, and options of dataset 'quiz' differ by row, .*: set champion: f"
+    ):
+        make_plan(load_experiment(str(card)), Home(tmp_path / "home"))
+
+
+def test_beside_classes_plan_and_summary_say_that_choices_have_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    plan, key = record(tmp_path, ("made", "quiz"), choices=("quiz",), methods=METHODS, champion=True)
+    why = "no champion: options of dataset 'quiz' differ by row, and a registered model is given texts alone"
+    assert [note for note in plan_notes(plan) if "champion" in note[1]] == [("quiz", why)]
+    print_summary(plan.home, plan.experiment.name, key, None)
+    printed = [line for line in capsys.readouterr().out.splitlines() if "hampion of" in line]
+    assert printed == ["No champion of quiz: none of its fits can answer to new texts by itself."]
+
+
+def test_without_champion_in_the_card_none_is_missed(scored, capsys):
+    assert not [note for note in plan_notes(scored) if "champion" in note[1]]
+    print_summary(scored.home, scored.experiment.name, scored.run.key, None)
+    assert "No champion" not in capsys.readouterr().out
+
+
+def test_methods_that_cannot_be_champions_are_named_in_the_plan(tmp_path):
+    methods = ["tfidf", {"method": "centroid", "control": True}]
+    card = write_cards(tmp_path, methods=methods, champion=True, shots=[4])
+    home = Home(tmp_path / "home")
+    (notes,) = plan_notes(make_plan(load_experiment(str(card)), home, placeholders=True))
+    assert notes == ("made", "no champion: champions read states or exact scores of prompts without demonstrations,"
+                     " and are no controls")  # fmt: skip

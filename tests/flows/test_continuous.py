@@ -21,7 +21,6 @@ from tasks.record import record_run
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import read_states, split_rows
 from tasks.tracking.runs import LOGGED_METRICS
-from tasks.views.recorded_run import RecordedRun
 from tasks.views.run_comparison import compare_fits, match_fits
 from tests.tasks.worlds import World, compute, dataset_card, fit_of, sentences, write_card
 from vocabsem.errors import BadInput, CardError, DataError
@@ -247,11 +246,6 @@ def test_two_runs_are_compared_by_r2(plan):
     assert {(row.method, row.shots): pytest.approx(row.second) for row in compared} == scores
 
 
-def test_files_of_classes_are_one_error(plan):
-    with pytest.raises(DataError, match="texts of dataset 'rated' have numbers, and such a file gives each its labels"):
-        RecordedRun(plan.home, plan.run.key).examples("rated", ["id", "label"])
-
-
 def test_diagnostics_of_them_are_one_error(tmp_path):
     world = make_world(tmp_path)
     with pytest.raises(CardError, match="dataset 'rated' has label_kind: continuous, and diagnostics compare"):
@@ -271,7 +265,6 @@ def test_more_shots_than_rows_are_one_error(tmp_path, recorded):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"champion": True}, "asks for a champion, which gives a text one label, and dataset 'rated' has numbers"),
         (
             {"methods": ["zero_shot"], "datasets": 1},
             r"zero_shot .* serves none of its data sets \(rated\): it serves ",

@@ -154,8 +154,8 @@ def test_mlflow_shows_it():
 
 def test_methods_are_listed_with_the_labels_that_they_serve():
     labels = {row["method"]: row["labels"] for row in KINDS["methods"]()}
-    assert labels["ordinal_ridge"] == "needed, ordinal"
-    assert labels["ridge"] == "needed"
+    assert labels["ordinal_ridge"] == "needed, ordinal, with weights"
+    assert labels["ridge"] == "needed, with weights"
 
 
 def test_a_method_that_serves_no_data_set_of_a_card_is_one_error(tmp_path):

@@ -20,10 +20,9 @@ from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.lake_reads import read_states, split_rows
 from tasks.tracking.runs import LOGGED_METRICS
 from tasks.views.array_files import write_arrays
-from tasks.views.harness_files import write_harness
 from tasks.views.recorded_run import RecordedRun
 from tests.tasks.worlds import TOPICAL, World, compute, dataset_card, fit_of, sentences, write_card
-from vocabsem.errors import BadInput, CardError, DataError
+from vocabsem.errors import BadInput, CardError
 from vocabsem.methods import MultiRidge
 from vocabsem.methods.tfidf_one_vs_rest import TfidfOneVsRest
 from warehouse.catalog import reads
@@ -143,7 +142,7 @@ def test_methods_of_other_labels_are_left_out_and_named(plan):
     assert ("several", "zero_shot", why) in plan.left_out
     assert ("several", f"zero_shot left out: {why}") in plan_notes(plan)
     labels = {row["method"]: row["labels"] for row in KINDS["methods"]()}
-    assert labels["multi_ridge"] == "of use, multi"
+    assert labels["multi_ridge"] == "of use, multi, with weights"
 
 
 def test_the_kind_of_labels_is_in_no_key_of_texts_of_one(tmp_path, plan):
@@ -239,13 +238,6 @@ def test_exported_predictions_have_the_labels_of_their_kind(plan, tmp_path):
         write_arrays(tables[None], tmp_path / "both.npz")
 
 
-def test_files_of_one_label_a_text_are_one_error(plan, tmp_path):
-    run = RecordedRun(plan.home, plan.run.key)
-    with pytest.raises(DataError, match="texts of dataset 'several' have any number of labels, and such a file gives"):
-        write_harness(run, tmp_path / "several", {"dataset": "several"})
-    assert write_harness(run, tmp_path / "made", {"dataset": "made"})
-
-
 def test_answers_are_put_into_the_order_of_the_given_ids(plan):
     run = RecordedRun(plan.home, plan.run.key)
     fit = fit_of(plan, "multi_ridge", 4)
@@ -253,7 +245,7 @@ def test_answers_are_put_into_the_order_of_the_given_ids(plan):
     stored = rows_of(plan, fit)
     for seed, of_seed in stored[stored.split == "test"].groupby("seed"):
         ids = sorted(of_seed.id, reverse=True)
-        (answers,) = (each for each in run.probabilities(row, "test", ids) if each.seed == seed)
+        (answers,) = (each for each in run.predictions(row, "test", ids) if each.seed == seed)
         ordered = of_seed.set_index("id").loc[ids]
         np.testing.assert_array_equal(answers.probabilities, stacked(ordered.probabilities))
         np.testing.assert_array_equal(answers.predicted, stacked(ordered.predicted_labels))

@@ -5,8 +5,10 @@ from math import isfinite
 from typing import Any
 
 from vocabsem.cards.base import Label, LocalCopy
+from vocabsem.cards.reader_options import Format
+from vocabsem.label_kinds import LabelKind
 
-__all__ = ["check_distinct", "check_numbers", "listed", "number"]
+__all__ = ["check_distinct", "check_numbers", "check_weight", "listed", "number"]
 
 
 def check_numbers(labels: Sequence[Label], local: LocalCopy | None) -> None:
@@ -33,6 +35,31 @@ def check_numbers(labels: Sequence[Label], local: LocalCopy | None) -> None:
         )
     if local is not None:
         raise ValueError("local lists classes: leave it out of a card with label_kind 'continuous'")
+
+
+def check_weight(form: Format, kind: LabelKind, local: LocalCopy | None) -> None:
+    """Refuse a column of weights where there are no columns, nothing is learned, or a copy of the user's lacks it.
+
+    Parameters
+    ----------
+    form : str
+        Of the files.
+    kind : str
+        Of the labels.
+    local : LocalCopy or None
+        Where a copy of the user's lies.
+
+    Raises
+    ------
+    ValueError
+        For any of the three.
+    """
+    if form == "folder":
+        raise ValueError("weight names a column, and format 'folder' has none but the text and its label: leave it out")
+    if kind == "choice":
+        raise ValueError("weight is of rows that methods learn from, and choices are scored without: leave it out")
+    if local is not None:
+        raise ValueError("local has no weights: leave it out of a card with weight")
 
 
 def number(text: str) -> float | None:

@@ -19,7 +19,7 @@ from vocabsem.cards.base import (
     Words,
     words_of,
 )
-from vocabsem.cards.checks import check_distinct, check_numbers, listed, number
+from vocabsem.cards.checks import check_distinct, check_numbers, check_weight, listed, number
 from vocabsem.cards.model_card import ModelCard
 from vocabsem.cards.reader_options import OPTIONS, Format, ReaderOptions
 from vocabsem.errors import CardError
@@ -82,6 +82,8 @@ class DatasetCard(Card):
     """Of `multi`: what stands between a row's labels; without one the label column holds lists."""
     choices: Choices | None = None
     """Of `choice`: where the options are."""
+    weight: Text | None = None
+    """Column of training rows with numbers above 0: how much each weighs in fits. Metrics weigh all rows the same."""
     word_tokens: Literal["single", "first", "mean"] = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
@@ -158,6 +160,8 @@ class DatasetCard(Card):
         if self.separator and (inside := [v for label in self.labels for v in label.values if self.separator in v]):
             raise ValueError(f"label value {inside[0]!r} holds the separator {self.separator!r}: give another")
         self._check_choices()
+        if self.weight is not None:
+            check_weight(self.format, self.label_kind, self.local)
         if self.label_kind == "continuous":
             check_numbers(self.labels, self.local)
         if (answer := "labels" if self.label_kind == "multi" else "label") in self.label_names:
@@ -208,7 +212,7 @@ class DatasetCard(Card):
         -------
         dict of str to value
         """
-        new = {key for key in ("drop_unlisted", "separator", "choices") if not getattr(self, key)}
+        new = {key for key in ("drop_unlisted", "separator", "choices", "weight") if not getattr(self, key)}
         # Keys of cards that were made before these fields were there stay.
         kept = self.model_dump(mode="json", exclude=_PROSE | {"files", "labels", "local"} | new)
         kept["files"] = {k: "file:" if v.startswith("file:") else v for k, v in self.files.items()}

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from vocabsem.cards.checks import number
 from vocabsem.cards.schema import DatasetCard
 from vocabsem.datasets.data_facts import DataFacts
 from vocabsem.datasets.label_values import LabelColumn
@@ -13,7 +14,7 @@ from vocabsem.errors import DataError
 from vocabsem.prompts.texts import is_empty
 from vocabsem.sources.readers import Columns, Part
 
-__all__ = ["checked_rows", "row_fields", "row_options"]
+__all__ = ["checked_rows", "checked_weight", "row_fields", "row_options"]
 
 
 def row_fields(card: DatasetCard, batch: Columns, row: int) -> dict[str, str]:
@@ -104,6 +105,38 @@ def checked_rows(
         texts = [" ".join(batch[name][i].split()) for name in card.fields.values()]
         text = repr([*texts, *(" ".join(option.split()) for option in options)])
         yield start + i, label, blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def checked_weight(value: str, where: str, column: str) -> float:
+    """Return the weight of a row.
+
+    Parameters
+    ----------
+    value : str
+        As in the file.
+    where, column : str
+        Names the row and its column in messages.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        For what is no finite number above 0.
+
+    Examples
+    --------
+    >>> checked_weight(" 2.5", "row 0 of train", "votes")
+    2.5
+    """
+    weight = number(value.strip())
+    if weight is None or weight <= 0:
+        raise DataError(
+            f"{where} has {value[:60]!r} in column {column!r}, no weight: give a number above 0, or leave it out"
+        )
+    return weight
 
 
 def row_options(card: DatasetCard, batch: Columns, row: int, where: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Read a data set's rows as examples: checked, free of repeated texts, split and capped by class, reproducibly."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.cards.schema import DatasetCard
-from vocabsem.datasets.checked_rows import checked_rows, row_fields
+from vocabsem.datasets.checked_rows import checked_rows, checked_weight, row_fields
 from vocabsem.datasets.data_facts import DataFacts
 from vocabsem.datasets.example_rows import ExampleRows, choose_rows, contradictions, without_repeats
 from vocabsem.datasets.label_values import LabelColumn, Labels, label_counts, label_text, strata
 from vocabsem.errors import DataError
-from vocabsem.sources.readers import Part, dataset_parts
+from vocabsem.sources.readers import Columns, Part, dataset_parts
 
 __all__ = ["SPLITS", "Division", "Examples", "divide", "read_examples"]
 
@@ -37,6 +37,8 @@ class Examples:
     """What was read, removed and kept."""
     contradictions: list[str]
     """For each text with several labels, the ids of its rows and their labels."""
+    weights: NDArray[np.float64] | None = None
+    """(N,), of the training rows, NaN for others; None where the card names none."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,25 @@ class Division:
 
     def fields(self, rows: ExampleRows) -> list[dict[str, str]]:
         """Read the texts of rows of one of the splits: template field → text."""
-        texts: list[dict[str, str]] = []
+        return [row_fields(self.card, batch, i) for batch, i, _ in self._located(rows)]
+
+    def weights(self, rows: ExampleRows) -> list[float]:
+        """Read the weights of training rows. Raises DataError for one that is no number above 0."""
+        column = self.card.weight
+        assert column is not None
+        return [
+            checked_weight(batch[column][i], f"row {n} of {rows.part} of dataset {self.card.name!r}", column)
+            for batch, i, n in self._located(rows)
+        ]
+
+    def _located(self, rows: ExampleRows) -> Iterator[tuple[Columns, int, int]]:
+        """Yield each row: the batch that it is in, its place there, and its number."""
         start = 0
         for batch in self.parts[rows.part].batches():
             stop = start + len(batch[self.card.label_column])
-            inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))] - start
-            texts += [row_fields(self.card, batch, i) for i in inside.tolist()]
+            inside = rows.number[slice(*np.searchsorted(rows.number, [start, stop]))]
+            yield from ((batch, n - start, n) for n in inside.tolist())
             start = stop
-        return texts
 
 
 def read_examples(
@@ -139,6 +152,16 @@ def read_examples(
         fields=[fields for rows in splits.values() for fields in division.fields(rows)],
         facts=facts,
         contradictions=division.contradictions,
+        weights=_weights(division) if card.weight else None,
+    )
+
+
+def _weights(division: Division) -> NDArray[np.float64]:
+    return np.concatenate(
+        [
+            division.weights(rows) if split == "train" else np.full(len(rows.number), np.nan)
+            for split, rows in division.splits.items()
+        ]
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedKFold
@@ -17,11 +17,13 @@ SMALLEST = 1e-12  # a probability of 0 counts as this
 MAX_LOG_TEMPERATURE = 30.0  # |log T| is below this
 
 
-def fit_temperature(labels: ArrayLike, logits: ArrayLike, prior: float = 1.0) -> float:
+def fit_temperature(
+    labels: ArrayLike, logits: ArrayLike, prior: float = 1.0, sample_weight: ArrayLike | None = None
+) -> float:
     """Return the T > 0 under which softmax(logits / T) fits best.
 
-    With β = 1/T it minimizes Σ_i −log softmax(β logits_i)[y_i] + prior (β − log β), which is strictly convex in β: the
-    log-loss, and a Gamma prior with its mode at 1 that keeps T above 0 where every row is right. No rows give 1.
+    With β = 1/T it minimizes Σ_i −w_i log softmax(β logits_i)[y_i] + prior (β − log β), which is strictly convex in β:
+    the log-loss, and a Gamma prior with its mode at 1 that keeps T above 0 where every row is right. No rows give 1.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, prior: float = 1.0) ->
         Of the rows.
     prior : float, default=1
         Examples that the belief in temperature 1 is worth.
+    sample_weight : array of shape (N,), optional
+        w; ones if None.
 
     Returns
     -------
@@ -45,10 +49,12 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, prior: float = 1.0) ->
     z = np.asarray(logits, np.float64)
     z = z - z.max(axis=1, keepdims=True)  # (N, C), at most 0
     chosen = z[np.arange(len(y)), y]
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
     def slope(log_beta: float) -> float:
         beta = np.exp(log_beta)
-        return float(((softmax(beta * z, axis=1) * z).sum() - chosen.sum()) * beta + prior * (beta - 1))
+        expected = (softmax(beta * z, axis=1) * z).sum(axis=1)
+        return float(weights @ (expected - chosen) * beta + prior * (beta - 1))
 
     return float(np.exp(-brentq(slope, -MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE, xtol=1e-10)))
 
@@ -62,6 +68,7 @@ def cross_fitted_temperature(
     cv: int = 5,
     max_rows: int = 1000,
     random_state: int = 0,
+    sample_weight: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the temperature of a method by its predictions for rows it was not fitted on.
 
@@ -77,6 +84,8 @@ def cross_fitted_temperature(
         At most so many rows are dealt into folds, with the classes' shares: a single number needs no more.
     random_state : int, default=0
         Draws and deals them.
+    sample_weight : ndarray of shape (N,), optional
+        Weights of the rows, in the fits and, divided by their mean, in what is minimized.
 
     Returns
     -------
@@ -96,10 +105,13 @@ def cross_fitted_temperature(
     folds = min(cv, int(np.unique(y[rows], return_counts=True)[1].min()))
     splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_state).split(rows, y[rows]))
     methods, parts = [make() for _ in splits], [rows[fitted] for fitted, _ in splits]
-    type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabeled] * folds)
+    weights = None if sample_weight is None else [sample_weight[p] for p in parts]
+    type(methods[0]).fit_together(methods, [X[p] for p in parts], [y[p] for p in parts], [unlabeled] * folds, weights)
     held_out = [rows[held] for _, held in splits]
     answers = [method.predict_proba(X[unseen]) for method, unseen in zip(methods, held_out, strict=True)]
-    return fit_temperature(y[np.concatenate(held_out)], np.log(np.maximum(np.concatenate(answers), SMALLEST)))
+    order, logits = np.concatenate(held_out), np.log(np.maximum(np.concatenate(answers), SMALLEST))
+    counted = None if sample_weight is None else sample_weight[order] / sample_weight[order].mean()
+    return fit_temperature(y[order], logits, sample_weight=counted)
 
 
 def _some(y: Ints, max_rows: int, random_state: int) -> Ints:

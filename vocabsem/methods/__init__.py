@@ -6,7 +6,8 @@ from typing import Any
 from vocabsem.methods.registry import build_method, check_params, load_method, method_info, method_infos
 
 _MODULES = dict(info.target.split(":")[::-1] for info in method_infos().values() if info.family != "adapters")
-_MODULES |= {"LabelSpace": "vocabsem.label_space", "Method": "vocabsem.methods.base"}
+_MODULES |= {"LabelSpace": "vocabsem.label_space"}
+_MODULES |= dict.fromkeys(("Method", "WeightedMethod"), "vocabsem.methods.base")
 __all__ = ["build_method", "check_params", "load_method", "method_info", "method_infos"]
 __all__ += sorted(_MODULES)
 

@@ -8,19 +8,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import TransformerTags
+from sklearn.utils import TransformerTags, _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from vocabsem.arrays import Floats, Ints, check_labels, check_states
+from vocabsem.arrays import Floats, Ints, check_labels, check_states, check_weights
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.info import BLOCK, STATES_LIMIT, MethodAttributes
 from vocabsem.runtime.parallel import MAX_WORKERS, parallel_map, thread_limits
 
-__all__ = ["Method"]
+__all__ = ["Method", "WeightedMethod"]
 
-Data = tuple[Floats, Ints, Floats]  # states (N, d), labels (N,) and background (M, d) of one fit
+Data = tuple[Any, ...]  # states (N, d), labels (N,), background (M, d), and where rows have them weights (N,), of a fit
 
 
 class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -96,6 +96,7 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         X: Sequence[ArrayLike],
         y: Sequence[ArrayLike | None],
         unlabeled: Sequence[ArrayLike | None],
+        sample_weight: Sequence[ArrayLike | None] | None = None,
     ) -> None:
         """Fit each estimator of this class to its own rows; all at once where the method gains by it.
 
@@ -105,8 +106,12 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
             All of this class.
         X, y, unlabeled : sequences
             What `fit` takes, for each.
+        sample_weight : sequence, optional
+            Likewise, of methods with `takes_sample_weight`.
         """
-        data = [e._ready(*given) for e, given in zip(estimators, zip(X, y, unlabeled, strict=True), strict=True)]
+        weights = [None] * len(estimators) if sample_weight is None else sample_weight
+        given = zip(X, y, unlabeled, weights, strict=True)
+        data = [estimator._ready(*each) for estimator, each in zip(estimators, given, strict=True)]
         cls._fit_together(estimators, data)
 
     @classmethod
@@ -115,12 +120,16 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         if len(estimators) == 1:  # all threads are its own
             estimators[0]._fit(*data[0])
             return
-        most = max(1, STATES_LIMIT // max(states.nbytes + background.nbytes for states, _, background in data))
+        most = max(1, STATES_LIMIT // max(states.nbytes + background.nbytes for states, _, background, *_ in data))
         with parallel_map(torch.device("cpu"), min(most, MAX_WORKERS)) as run, thread_limits(1, "blas"):
             list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 
-    def _ready(self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None) -> Data:
-        """States, labels (none: an empty array) and background as `_fit` takes them, checked."""
+    def _ready(
+        self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None, sample_weight: ArrayLike | None = None
+    ) -> Data:
+        """States, labels (none: an empty array), background and weights if any, as `_fit` takes them, checked."""
+        if sample_weight is not None:
+            X, y, sample_weight = self._weighed(X, y, sample_weight)
         for parameter in self.positive:
             value = getattr(self, parameter)
             if np.size(value) == 0 or np.min(value) <= 0:
@@ -129,7 +138,17 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         background = states if unlabeled is None else check_states(unlabeled, states.shape[1], self.name)
         self.n_features_in_ = states.shape[1]
         self.temperature_ = 1.0
-        return states, labels, background
+        return (states, labels, background) + (() if sample_weight is None else (sample_weight,))
+
+    def _weighed(self, X: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike) -> tuple[Any, Any, Floats]:
+        """Rows whose weight is above 0, their labels and their weights, of mean 1."""
+        if not self.takes_sample_weight:
+            raise DataError(f"{self.name} takes no weights of rows: leave sample_weight out")
+        weights = check_weights(sample_weight, _num_samples(X), self.name)
+        kept = np.flatnonzero(weights)
+        if len(kept) < len(weights):
+            X, y = _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+        return X, y, weights[kept] / weights[kept].mean()
 
     def _read(self, X: ArrayLike, y: ArrayLike | None) -> tuple[Floats, Ints]:
         assert self.space is not None
@@ -217,3 +236,59 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         tags.classifier_tags.poor_score = "nominal" not in self.label_kinds  # on classes in no order
         tags.transformer_tags = TransformerTags() if hasattr(self, "transform") else None
         return tags
+
+
+class WeightedMethod(Method):
+    """A method whose labeled rows may have weights: `_fit` has a fourth argument, weights (N,) of mean 1, or None.
+
+    A row of weight w counts in every sum over labeled rows w times, also in leave-one-out and cross-validated errors,
+    each still of a fit without that row. Only ratios of weights count; a row of weight 0 is left out.
+
+    Examples
+    --------
+    >>> from vocabsem.methods import RidgeProbe
+    >>> X, y = np.array([[0.0], [0.0], [1.0], [1.0]]), [0, 1, 1, 0]
+    >>> RidgeProbe().fit(X, y, sample_weight=[9, 1, 9, 1]).predict([[0.0], [1.0]]).tolist()
+    [0, 1]
+    """
+
+    takes_sample_weight = True
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        unlabeled: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from labeled states, which may have weights, and from unlabeled ones.
+
+        Parameters
+        ----------
+        X : array of shape (N, d)
+            States; cast to float32.
+        y : array of shape (N,) or (N, L), optional
+            As of `Method.fit`; of several labels 1 where a row has one, else 0; of continuous targets numbers.
+        unlabeled : array of shape (M, d), optional
+            States without labels, which set means and scales, all with the same weight. None stands for X.
+        sample_weight : array of shape (N,), optional
+            Weights of the rows of X, not below 0; None weighs all the same.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Shapes, labels, weights or values that cannot be used.
+        TrainingFailed
+            States that become infinite.
+        """
+        self._fit(*self._ready(X, y, unlabeled, sample_weight))
+        return self
+
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        raise NotImplementedError

@@ -46,6 +46,8 @@ class MethodInfo:
     """Whether it has a parameter `layers`: how many layers X holds side by side."""
     takes_random_state: bool = False
     """Whether it has a parameter `random_state`."""
+    takes_sample_weight: bool = False
+    """Whether `fit` takes weights of the labeled rows."""
     reads_vocabulary: bool = False
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
@@ -161,6 +163,7 @@ class MethodAttributes:
     fixed_width: ClassVar[bool] = True
     takes_layers: ClassVar[bool] = False
     takes_random_state: ClassVar[bool] = False
+    takes_sample_weight: ClassVar[bool] = False
     reads_vocabulary: ClassVar[bool] = False
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
     reads_answers_alone: ClassVar[bool] = False
@@ -228,6 +231,11 @@ def info_of(method: type[Any], target: str, sha256: str = "") -> MethodInfo:
         if getattr(info, flag) != (parameter in parameters):
             fix = f"give the class {flag} = {parameter in parameters}"
             raise CardError(f"method {target}: {flag} is {getattr(info, flag)}, unlike its constructor: {fix}")
+    if info.family != "adapters" and info.takes_sample_weight != (
+        "sample_weight" in inspect.signature(method.fit).parameters
+    ):
+        fix = "derive it from vocabsem.methods.WeightedMethod, or give fit a parameter sample_weight"
+        raise CardError(f"method {target}: takes_sample_weight is {info.takes_sample_weight}, unlike its fit: {fix}")
     for name in ("_fit", "predict" if "continuous" in info.label_kinds else "_logits"):
         if info.family == "states" and getattr(method, name).__module__ == "vocabsem.methods.base":
             raise CardError(f"method {target}: {method.__name__} does not define {name}: see vocabsem.methods.Method")

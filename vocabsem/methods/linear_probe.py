@@ -10,12 +10,12 @@ from vocabsem.arrays import Floats, Ints, mean_and_deviation
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.logistic import ALPHAS, Linear, Logistic, choose_and_fit
 from vocabsem.methods._solvers.settings import settings_of
-from vocabsem.methods.base import Method
+from vocabsem.methods.base import WeightedMethod
 
 __all__ = ["LinearProbe"]
 
 
-class LinearProbe(Method):
+class LinearProbe(WeightedMethod):
     """softmax(z W + b), z = (h − μ)/σ with the mean and deviation of the training states, penalty λ/2 ‖W‖².
 
     λ (scikit-learn's 1/C) is chosen by cross-validation on the training rows.
@@ -105,11 +105,14 @@ class LinearProbe(Method):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.scale_ = deviation * np.float32(self.layers**0.5)
         z = (states - self.mean_) / self.scale_
-        result = choose_and_fit(z, self._no_offset(z), labels, settings_of(self, Logistic), self.random_state)
+        settings = settings_of(self, Logistic)
+        result = choose_and_fit(z, self._no_offset(z), labels, settings, self.random_state, weights)
         self.coef_, self.intercept_ = result.coef, result.intercept
         self.alpha_, self.n_iter_ = result.alpha, result.n_iter
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
-from vocabsem.arrays import Floats, Ints, check_indicator, check_states
+from vocabsem.arrays import Floats, Ints, check_indicator, check_states, weighted_mean_and_std
 from vocabsem.errors import DataError
 from vocabsem.label_kinds import LabelKind
 from vocabsem.label_space import LabelSpace, Targets
@@ -16,12 +16,13 @@ from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.label_ridge import best_threshold, ridge_by_label
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, PriorRidge
 from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["MultiRidge"]
 
 
-class MultiRidge(StandardizedMethod):
+class MultiRidge(WeightedMethod, StandardizedMethod):
     """P(label l) = σ(k_l (u_l − θ_l)), u_l = β_l s_l + z w_l + b_l a least-squares estimate of whether l is there.
 
     s_l = z_L t_l is the score of the label word against the other words, t_l its unit target minus the mean of all and
@@ -116,7 +117,9 @@ class MultiRidge(StandardizedMethod):
             return states, np.empty((0, self.space.classes), np.int64)
         return states, check_indicator(y, len(states), self.space.classes, self.name)
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self._standardize(background)
         axes, offsets = self._by_words(background)
         self.coef_ = axes.copy()
@@ -124,34 +127,35 @@ class MultiRidge(StandardizedMethod):
         self.thresholds_ = np.full(self.space.classes, 0.5)
         if len(labels) == 0:
             return
-        share = labels.mean(axis=0)
+        share, unit = weighted_mean_and_std(labels, weights)
         if self.targets == "none":
             self.intercept_ = logit((labels.sum(axis=0) + 1) / (len(labels) + 2))
-            self.thresholds_ = np.where(share < 1, np.inf, 0.0)
-        learned = (share > 0) & (share < 1)
-        z, y = self._standardized(states), (labels - share)[:, learned] / labels[:, learned].std(axis=0)
+            self.thresholds_ = np.where(labels.all(axis=0), 0.0, np.inf)
+        learned = labels.any(axis=0) & ~labels.all(axis=0)
+        z, y = self._standardized(states), (labels - share)[:, learned] / unit[learned]
         prior = z @ axes[:, learned] + offsets[learned]
         settings = PriorRidge(
             alphas=self.alphas, prior_weights=self.prior_weights, prior_smoothing=self.prior_smoothing
         )
         with thread_limits(1, "blas"):
-            fit = ridge_by_label(z, prior, y, settings)
-        weights = fit.weights + fit.prior_weight * axes[:, learned]
+            fit = ridge_by_label(z, prior, y, settings, weights)
+        coef = fit.weights + fit.prior_weight * axes[:, learned]
         intercepts = fit.intercept + fit.prior_weight * offsets[learned]
         for column, label in enumerate(np.flatnonzero(learned)):
             there, held_out = labels[:, label].astype(bool), fit.held_out[:, column]
-            unit = float(held_out.std()) or 1.0
+            scale = float(weighted_mean_and_std(held_out, weights)[1]) or 1.0
             sharpness, (middle,) = fit_thresholds(
-                held_out / unit,
+                held_out / scale,
                 there.astype(np.int64),
                 2,
                 sharpness=self.sharpness,
                 deviation=self.sharpness_deviation,
+                weights=weights,
             )
-            self.coef_[:, label] = weights[:, column] * sharpness / unit
-            self.intercept_[label] = (intercepts[column] / unit - middle) * sharpness
-            best = best_threshold(held_out, there)
-            self.thresholds_[label] = expit(sharpness * (best / unit - middle))
+            self.coef_[:, label] = coef[:, column] * sharpness / scale
+            self.intercept_[label] = (intercepts[column] / scale - middle) * sharpness
+            best = best_threshold(held_out, there, weights)
+            self.thresholds_[label] = expit(sharpness * (best / scale - middle))
 
     def _by_words(self, background: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return A (D, L) and c (L,): s = z A + c has mean 0 and unit deviation over the background."""

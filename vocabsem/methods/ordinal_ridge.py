@@ -6,19 +6,20 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vocabsem.arrays import Floats, Ints
+from vocabsem.arrays import Floats, Ints, weighted_mean_and_std
 from vocabsem.label_kinds import LabelKind
 from vocabsem.label_space import LabelSpace, Targets
 from vocabsem.methods._solvers.cumulative_logit import fit_thresholds, log_probabilities
 from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, PriorRidge, ridge_with_prior
 from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["OrdinalRidge"]
 
 
-class OrdinalRidge(StandardizedMethod):
+class OrdinalRidge(WeightedMethod, StandardizedMethod):
     """P(class ≤ c) = σ(k (θ_c − u)), u = z w the least-squares estimate of the class's rank 0..C-1, all on one axis.
 
     The penalty ‖w − β v‖² draws w to v = Σ_c (c − (C − 1)/2) t_c, the axis of the label words in their order, such as
@@ -102,11 +103,14 @@ class OrdinalRidge(StandardizedMethod):
         self.sharpness_deviation = sharpness_deviation
         self.random_state = random_state
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self._standardize(background)
         z, axis = self._with_constant(states), self._axis(background)
-        ranks = labels - labels.mean()
-        ranks /= ranks.std()
+        mean, unit = weighted_mean_and_std(labels, weights)
+        ranks = (labels - mean) / unit
+        root = np.ones((len(z), 1), np.float32) if weights is None else np.sqrt(weights).astype(np.float32)[:, None]
         halves = np.array([-0.5, 0.5])  # a rank as two centered columns, as `ridge_with_prior` takes labels
         settings = PriorRidge(
             alphas=self.alphas,
@@ -115,16 +119,19 @@ class OrdinalRidge(StandardizedMethod):
             prior_smoothing=self.prior_smoothing,
         )
         with thread_limits(1, "blas"):
-            fit = ridge_with_prior(z, np.outer(z @ axis, halves), np.outer(ranks, halves), settings)
-        left_out = fit.held_out @ halves * 2
-        unit = float(left_out.std()) or 1.0
-        self.coef_ = (fit.prior_weight * axis + fit.weights.astype(np.float64) @ halves * 2) / unit
+            fit = ridge_with_prior(
+                z * root, np.outer(z @ axis, halves) * root, np.outer(ranks, halves) * root, settings
+            )
+        left_out = (fit.held_out / root) @ halves * 2
+        scale = float(weighted_mean_and_std(left_out, weights)[1]) or 1.0
+        self.coef_ = (fit.prior_weight * axis + fit.weights.astype(np.float64) @ halves * 2) / scale
         self.sharpness_, self.thresholds_ = fit_thresholds(
-            left_out / unit,
+            left_out / scale,
             labels,
             len(self.classes_),
             sharpness=self.sharpness,
             deviation=self.sharpness_deviation,
+            weights=weights,
         )
 
     def _axis(self, background: Floats) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
@@ -105,11 +106,15 @@ class ProbeSelfTraining(LinearProbe):
         self.rounds = rounds
         self.pseudo_label_sharpness = pseudo_label_sharpness
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        super()._fit(states, labels, background)
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        super()._fit(states, labels, background, weights)
+        counted = None if weights is None else np.concatenate([weights, np.ones(len(background))])
         both = (np.vstack([states, background]) - self.mean_) / self.scale_
         given = np.eye(len(self.classes_))[labels]
         for _ in range(self.rounds):
             soft = softmax(self.pseudo_label_sharpness * self._logits(background), axis=1)
-            fit = fit_soft_labels(both, np.vstack([given, soft]), self.alpha_, settings_of(self, Logistic))
+            targets = np.vstack([given, soft])
+            fit = fit_soft_labels(both, targets, self.alpha_, settings_of(self, Logistic), counted)
             self.coef_, self.intercept_, self.n_iter_ = fit.coef, fit.intercept, fit.n_iter

@@ -12,7 +12,7 @@ from vocabsem.arrays import Floats, Ints, mean_and_deviation
 from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.principal_axes import principal_axes
-from vocabsem.methods.base import Method
+from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgeProbe", "ridge"]
@@ -21,7 +21,7 @@ ALPHAS = tuple(10 ** (power / 4) for power in range(21))
 BLOCK = 4096  # rows rotated at a time
 
 
-class RidgeProbe(Method):
+class RidgeProbe(WeightedMethod):
     """softmax(β ŷ), ŷ = z W + b the least-squares estimate of the one-hot labels with penalty λ‖W‖².
 
     z = (h − μ)/σ with the mean and deviation of the training states. λ minimizes N/2 · log E(λ) + ½ (log λ/300)², E the
@@ -94,14 +94,16 @@ class RidgeProbe(Method):
         self.alpha_prior = alpha_prior
         self.sharpness_prior = sharpness_prior
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.scale_ = deviation * np.float32(self.layers**0.5)
         z, y = self._standardized(states), np.eye(len(self.classes_))[labels]
         with thread_limits(1, "blas"):
-            result = ridge(z, y, np.asarray(self.alphas, np.float64), self.alpha_prior)
+            result = ridge(z, y, np.asarray(self.alphas, np.float64), self.alpha_prior, weights)
         self.coef_, self.intercept_, self.alpha_, estimates = result
-        self.sharpness_ = _sharpness(estimates, labels, self.sharpness_prior)
+        self.sharpness_ = _sharpness(estimates, labels, self.sharpness_prior, weights)
 
     def _standardized(self, states: Floats) -> Floats:
         return ((states - self.mean_) / self.scale_).astype(np.float64)
@@ -111,12 +113,16 @@ class RidgeProbe(Method):
 
 
 def ridge(
-    z: Floats, y: Floats, alphas: NDArray[np.float64], alpha_prior: float
+    z: Floats,
+    y: Floats,
+    alphas: NDArray[np.float64],
+    alpha_prior: float,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
     """Solve ridge regression for the λ that the leave-one-out errors and the prior choose.
 
-    Minimizes ‖y − z W − b‖² + λ‖W‖². The columns are rotated onto the principal axes of the centered rows, where the
-    normal equations are diagonal.
+    Minimizes Σ_i ω_i ‖y_i − z_i W − b‖² + λ‖W‖². Rows times √ω have the same solution without weights. The columns are
+    rotated onto the principal axes of the centered rows, where the normal equations are diagonal.
 
     Parameters
     ----------
@@ -128,6 +134,8 @@ def ridge(
         λ among which one is chosen.
     alpha_prior : float
         λ without data to choose by.
+    weights : ndarray of shape (N,), float64, optional
+        ω, of mean 1; a row's error weighs as much in the choice of λ.
 
     Returns
     -------
@@ -148,16 +156,20 @@ def ridge(
     """
     if not np.isfinite(z).all():
         raise TrainingFailed("ridge: standardized states became infinite: check the scale of the states")
-    center, mean = z.mean(axis=0), y.mean(axis=0)
+    root = np.ones((len(z), 1)) if weights is None else np.sqrt(weights)[:, None]
+    center, mean = (np.average(each, axis=0, weights=weights) for each in (z, y))
     z, y = z - center, y - mean
+    if weights is not None:
+        z *= root
+        y *= root
     variance, axes = principal_axes(z)
     covariance = axes.T @ (z.T @ y)  # (r, C)
     shrunk = 1 / (variance[:, None] + alphas)  # (r, Λ)
 
     def residuals(rows: slice, candidates: Sequence[int]) -> Iterator[NDArray[np.float64]]:
-        """Yield the leave-one-out errors (b, C) of some rows, for each λ of these numbers."""
+        """Yield the leave-one-out errors (b, C) of some rows, times √ω, for each λ of these numbers."""
         columns = z[rows] @ axes  # (b, r), orthogonal over all rows
-        leverage = 1 / len(z) + columns**2 @ shrunk  # (b, Λ), the 1/N for the intercept
+        leverage = root[rows] ** 2 / len(z) + columns**2 @ shrunk  # (b, Λ), the ω/N for the intercept
         for index in candidates:
             missed = y[rows] - columns @ (covariance * shrunk[:, [index]])
             yield missed / (1 - leverage[:, [index]])
@@ -166,14 +178,18 @@ def ridge(
     each = [[(missed**2).sum() for missed in residuals(rows, range(len(alphas)))] for rows in blocks]
     errors = np.sum(each, axis=0)
     best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(alphas / alpha_prior) ** 2).argmin())
-    weights = axes @ (covariance * shrunk[:, [best]])
+    coef = axes @ (covariance * shrunk[:, [best]])
     missed = np.concatenate([missed for rows in blocks for missed in residuals(rows, [best])])
-    return weights, mean - center @ weights, float(alphas[best]), y + mean - missed
+    return coef, mean - center @ coef, float(alphas[best]), (y - missed) / root + mean
 
 
-def _sharpness(estimates: NDArray[np.float64], labels: Ints, prior: float) -> float:
+def _sharpness(
+    estimates: NDArray[np.float64], labels: Ints, prior: float, weights: NDArray[np.float64] | None
+) -> float:
     def cost(log_beta: float) -> float:
         log_p = log_softmax(np.exp(log_beta) * estimates, axis=1)
-        return float(0.5 * (log_beta - np.log(prior)) ** 2 - log_p[np.arange(len(labels)), labels].sum())
+        of_labels = log_p[np.arange(len(labels)), labels]
+        likelihood = of_labels.sum() if weights is None else weights @ of_labels
+        return float(0.5 * (log_beta - np.log(prior)) ** 2 - likelihood)
 
     return float(np.exp(minimize_scalar(cost, bounds=(np.log(0.1), np.log(100)), method="bounded").x))

@@ -9,7 +9,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
-from vocabsem.arrays import Floats, check_states
+from vocabsem.arrays import Floats, check_states, weighted_mean_and_std
 from vocabsem.errors import DataError
 from vocabsem.label_kinds import LabelKind
 from vocabsem.label_space import LabelSpace, Targets
@@ -17,12 +17,13 @@ from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.label_ridge import ridge_by_label
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, PriorRidge
 from vocabsem.methods._standardized import StandardizedMethod
+from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgeRegression"]
 
 
-class RidgeRegression(StandardizedMethod):
+class RidgeRegression(WeightedMethod, StandardizedMethod):
     """ŷ = m + β σ s + z w, s = z_L v the position between the two label words, such as from *terrible* to *great*.
 
     v = t_high − t_low is the difference of the words' unit targets and z_L the last layer of z; s has mean 0 and unit
@@ -111,7 +112,7 @@ class RidgeRegression(StandardizedMethod):
             raise DataError(f"{self.name}: labels {labels.shape}, expected ({len(states)},) finite numbers")
         return states, labels
 
-    def _fit(self, states: Floats, labels: Any, background: Floats) -> None:
+    def _fit(self, states: Floats, labels: Any, background: Floats, weights: NDArray[np.float64] | None = None) -> None:
         self._standardize(background)
         axis, offset = self._axis(background)
         low, high = self.space.values  # type: ignore[misc]  # `_read` refuses a space without
@@ -121,16 +122,18 @@ class RidgeRegression(StandardizedMethod):
             return
         z = self._standardized(states)
         if not labels.std() > 1e-12 * np.abs(labels).max():
-            self.intercept_ += float((labels - z @ self.coef_ - self.intercept_).mean())
+            missed = labels - z @ self.coef_ - self.intercept_
+            self.intercept_ += float(np.average(missed, weights=weights))
             return
-        y = (labels - labels.mean()) / labels.std()
+        mean, unit = weighted_mean_and_std(labels, weights)
+        y = (labels - mean) / unit
         settings = PriorRidge(
             alphas=self.alphas, prior_weights=self.prior_weights, prior_smoothing=self.prior_smoothing
         )
         with thread_limits(1, "blas"):
-            fit = ridge_by_label(z, (z @ axis + offset)[:, None], y[:, None], settings)
-        self.coef_ = labels.std() * (fit.weights[:, 0] + fit.prior_weight[0] * axis)
-        self.intercept_ = float(labels.mean() + labels.std() * (fit.intercept[0] + fit.prior_weight[0] * offset))
+            fit = ridge_by_label(z, (z @ axis + offset)[:, None], y[:, None], settings, weights)
+        self.coef_ = unit * (fit.weights[:, 0] + fit.prior_weight[0] * axis)
+        self.intercept_ = float(mean + unit * (fit.intercept[0] + fit.prior_weight[0] * offset))
 
     def _axis(self, background: Floats) -> tuple[NDArray[np.float64], float]:
         """Return v (D,) and an offset, with z v + offset of mean 0 and unit deviation over the background."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
@@ -78,12 +79,17 @@ class RidgeSelfTraining(RidgeProbe):
         self.rounds = rounds
         self.pseudo_label_sharpness = pseudo_label_sharpness
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        super()._fit(states, labels, background)
+    def _fit(
+        self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        super()._fit(states, labels, background, weights)
+        counted = None if weights is None else np.concatenate([weights, np.ones(len(background))])
         both = np.vstack([self._standardized(states), self._standardized(background)])
         given = np.eye(len(self.classes_))[labels]
         alpha = np.array([self.alpha_])
         for _ in range(self.rounds):
             soft = softmax(self.pseudo_label_sharpness * self._logits(background), axis=1)
             with thread_limits(1, "blas"):
-                self.coef_, self.intercept_, *_ = ridge(both, np.vstack([given, soft]), alpha, self.alpha_prior)
+                self.coef_, self.intercept_, *_ = ridge(
+                    both, np.vstack([given, soft]), alpha, self.alpha_prior, counted
+                )

@@ -144,8 +144,11 @@ def dataset_parts(card: DatasetCard, files: Mapping[str, Path], cache: Path) -> 
     if card.label_kind == "multi" and card.separator is None:
         lists |= {card.label_column}
     values = frozenset(value for label in card.labels for value in label.values)
+    weights = [card.weight] if card.weight else []
+    columns_of = {name: [*columns, *(weights if name in ("train", "all") else [])] for name in listed}
     return [
-        Part(name, paths, card.options, columns, card.label_column, values, lists) for name, paths in listed.items()
+        Part(name, paths, card.options, columns_of[name], card.label_column, values, lists)
+        for name, paths in listed.items()
     ]
 
 

@@ -24,12 +24,15 @@ from vocabsem.states.word_scores import score_words
 
 __all__ = ["TextClassifier", "answer_column", "read_classifier"]
 
+Answer = Literal["label", "labels", "value"]
+ANSWERS: Mapping[str, Answer] = {"multi": "labels", "continuous": "value"}
+
 AGAIN = "run its experiment again (`vocabsem run CARD`), which fits and registers another"
 SETTINGS = ("dtype", "max_tokens", "prepend_bos", "shard_rows")
 OF_STATES = ("layers", "pooling")  # settings of classifiers that read states; others have "words", tokens of each
 
 
-def answer_column(config: Mapping[str, Any]) -> Literal["label", "labels"]:
+def answer_column(config: Mapping[str, Any]) -> Answer:
     """Return what the column of predictions is called.
 
     Parameters
@@ -39,14 +42,14 @@ def answer_column(config: Mapping[str, Any]) -> Literal["label", "labels"]:
 
     Returns
     -------
-    {"label", "labels"}
+    {"label", "labels", "value"}
 
     Examples
     --------
-    >>> answer_column({"label_kind": "multi"}), answer_column({})
-    ('labels', 'label')
+    >>> answer_column({"label_kind": "multi"}), answer_column({"label_kind": "continuous"}), answer_column({})
+    ('labels', 'value', 'label')
     """
-    return "labels" if config.get("label_kind") == "multi" else "label"
+    return ANSWERS.get(config.get("label_kind", ""), "label")
 
 
 def read_classifier(folder: Path) -> tuple[dict[str, Any], ModelCard, Method]:
@@ -111,8 +114,8 @@ class TextClassifier:
         Of the template.
     labels : list of str
         The names of the C classes.
-    answer : {"label", "labels"}
-        What is predicted of a text: one class, or any number of them.
+    answer : {"label", "labels", "value"}
+        What is predicted of a text: one class, any number of them, or a number.
 
     Raises
     ------
@@ -124,7 +127,8 @@ class TextClassifier:
     Examples
     --------
     >>> classifier = TextClassifier(Path("exported"))  # doctest: +SKIP
-    >>> classifier.predict(["a gorgeous, witty movie"])  # doctest: +SKIP
+    >>> classifier.predict([{"text": "a gorgeous, witty movie"}])  # doctest: +SKIP
+    {'label': ['positive'], 'negative': array([0.04]), 'positive': array([0.96])}
     """
 
     def __init__(self, folder: Path) -> None:
@@ -140,6 +144,28 @@ class TextClassifier:
                 f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"
                 f" its digest is {self._model.digest[:12]}, then {self.config['digest'][:12]}: {AGAIN}"
             )
+
+    def predict(
+        self, rows: Iterable[Mapping[str, str]], numbers: Sequence[object] | None = None, *, truncate: bool = True
+    ) -> dict[str, Any]:
+        """Return the answers to N texts, by the name of their column.
+
+        Parameters
+        ----------
+        rows, numbers, truncate
+            As of `predict_proba`, which also says what is raised.
+
+        Returns
+        -------
+        dict of str to list or ndarray
+            Under `answer` what `decide` returns, then under the name of each class its probabilities (N,), float64; of
+            numbers `value` alone, (N,), float64.
+        """
+        if self.answer == "value":
+            with self._turn:
+                return {self.answer: self._method.predict(self._columns(rows, numbers, truncate))}
+        probabilities = self.predict_proba(rows, numbers, truncate=truncate)
+        return {self.answer: self.decide(probabilities), **dict(zip(self.labels, probabilities.T, strict=True))}
 
     def predict_proba(
         self, rows: Iterable[Mapping[str, str]], numbers: Sequence[object] | None = None, *, truncate: bool = True
@@ -165,20 +191,10 @@ class TextClassifier:
         Raises
         ------
         DataError
-            For a text that is missing, empty, or too long.
+            For a text that is missing, empty, or too long, and of a method that predicts numbers.
         """
-        given = list(rows)
-        named = range(len(given)) if numbers is None else numbers
-        checked = [validate_row(row, self.fields, number) for number, row in zip(named, given, strict=True)]
         with self._turn:
-            chunked, settings = self._prompts(checked), self.config["settings"]
-            if chunked.truncated.any() and not truncate:
-                number, limit = named[int(chunked.truncated.argmax())], settings["max_tokens"]
-                several = f" in each of {chunks} prompts" if (chunks := settings.get("max_chunks", 1)) > 1 else ""
-                raise DataError(
-                    f"row {number} is over {limit} tokens with its template{several}: shorten it, or truncate"
-                )
-            return self._probabilities(chunked)
+            return self._method.predict_proba(self._columns(rows, numbers, truncate))
 
     def decide(self, probabilities: NDArray[np.float64]) -> list[str] | list[list[str]]:
         """Return what is predicted of texts with these probabilities.
@@ -199,6 +215,26 @@ class TextClassifier:
         reached = probabilities >= self._method.thresholds_
         return [[self.labels[index] for index in np.flatnonzero(row)] for row in reached]
 
+    def _columns(
+        self, rows: Iterable[Mapping[str, str]], numbers: Sequence[object] | None, truncate: bool
+    ) -> NDArray[np.float32]:
+        """Return what the method reads of N texts, a row each."""
+        given, settings = list(rows), self.config["settings"]
+        named = range(len(given)) if numbers is None else numbers
+        chunked = self._prompts([validate_row(row, self.fields, n) for n, row in zip(named, given, strict=True)])
+        if chunked.truncated.any() and not truncate:
+            number, limit = named[int(chunked.truncated.argmax())], settings["max_tokens"]
+            several = f" in each of {chunks} prompts" if (chunks := settings.get("max_chunks", 1)) > 1 else ""
+            raise DataError(f"row {number} is over {limit} tokens with its template{several}: shorten it, or truncate")
+        borders, width = [0, *chunked.sizes.cumsum().tolist()], self._method.n_features_in_
+        if len(borders) == 1:
+            return np.empty((0, width), np.float32)
+        parts = []
+        for start in range(0, len(chunked.sizes), settings["shard_rows"]):
+            stop = min(start + settings["shard_rows"], len(chunked.sizes))
+            parts.append(self._read(chunked.prompts.token_ids[borders[start] : borders[stop]]))
+        return chunked.average(np.concatenate(parts))[:, -width:]  # a method of one layer reads the last
+
     def _prompts(self, rows: list[dict[str, str]]) -> ChunkedPrompts:
         settings = self.config["settings"]
         return encode_chunks(
@@ -211,20 +247,6 @@ class TextClassifier:
             special_tokens=self._card.adds_special_tokens,
             chat=self._card.conversation,
         )
-
-    def _probabilities(self, chunked: ChunkedPrompts) -> NDArray[np.float64]:
-        """Return the probabilities (N, C) of N texts."""
-        settings, borders = self.config["settings"], [0, *chunked.sizes.cumsum().tolist()]
-        if len(borders) == 1:
-            return np.empty((0, len(self.labels)))
-        parts = []
-        for start in range(0, len(chunked.sizes), settings["shard_rows"]):
-            stop = min(start + settings["shard_rows"], len(chunked.sizes))
-            shard = chunked.prompts.token_ids[borders[start] : borders[stop]]
-            parts.append(self._read(shard))
-        averaged = chunked.average(np.concatenate(parts))
-        columns = averaged[:, -self._method.n_features_in_ :]  # a method of one layer reads the last
-        return self._method.predict_proba(columns)
 
     def _read(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Return what the method reads of N prompts: states (N, k·d), or log P(word | prompt) of W words (N, W)."""

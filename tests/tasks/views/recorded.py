@@ -1,6 +1,7 @@
 """A small recorded run as an experiment leaves it, its predictions drawn: no model is loaded, nothing is fitted."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tasks.examples import build_examples
 from tasks.metrics import score
 from tasks.record import record_run
 from tasks.steps.facts import AnchorsFacts, DemonstrationsFacts, NormFacts, SeedFacts, StatesFacts, WordScoresFacts
-from tasks.steps.predictions import prediction_rows, publish_predictions
+from tasks.steps.predictions import answer_rows, prediction_rows, publish_predictions
 from warehouse.catalog.catalog import rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -30,7 +31,13 @@ def rows(split, seed=0):
     words = np.random.default_rng([seed, len(split)]).integers(0, 1000, (ROWS[split], 4))
     texts = [" ".join(map(str, each)) for each in words]
     return [
-        {"text": t, "label": CLASSES[i % 3], "options": [f"{t} {c}" for c in "abc"], "sets": CLASSES[: i % 4]}
+        {
+            "text": t,
+            "label": CLASSES[i % 3],
+            "options": [f"{t} {c}" for c in "abc"],
+            "sets": CLASSES[: i % 4],
+            "worth": len(t) + i / 7,
+        }
         for i, t in enumerate(texts)
     ]
 
@@ -39,7 +46,7 @@ def write_rows(folder, split, seed=0):
     (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(split, seed)))
 
 
-def write_cards(folder, datasets=("made",), ordinal=(), choices=(), several=(), **experiment):
+def write_cards(folder, datasets=("made",), ordinal=(), choices=(), several=(), numbers=(), **experiment):
     """The cards below the folder. Returns the path of the experiment's."""
     folder.mkdir(exist_ok=True)
     for split in ROWS:
@@ -52,6 +59,9 @@ def write_cards(folder, datasets=("made",), ordinal=(), choices=(), several=(), 
         card |= {"label_kind": "ordinal"} if name in ordinal else {}
         card |= {"label_kind": "choice", "choices": {"columns": "options"}} if name in choices else {}
         card |= {"label_kind": "multi", "label_column": "sets"} if name in several else {}
+        if name in numbers:
+            ends = [{"name": n, "value": v, "word": n} for n, v in (("low", 10), ("high", 20))]
+            card |= {"label_kind": "continuous", "label_column": "worth", "labels": ends}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))
     (folder / "model.yaml").write_text(yaml.safe_dump(MODEL))
     card = {"name": "tiny", "description": "a tiny world", "models": [str(folder / "model.yaml")]}
@@ -61,13 +71,14 @@ def write_cards(folder, datasets=("made",), ordinal=(), choices=(), several=(), 
     return folder / "experiment.yaml"
 
 
-def record(folder, datasets=("made",), fitted=None, ordinal=(), choices=(), several=(), **experiment):
+def record(folder, datasets=("made",), fitted=None, **settings):
     """Publish all that a run leaves. Returns its plan and its key.
 
     fitted: takes a planned fit, a seed and the true labels (N,), returns probabilities (N, 3); by default drawn. Of
-    several labels a text those are predicted whose probability reaches 0.3.
+    several labels a text those are predicted whose probability reaches 0.3; of numbers the first column is what is
+    predicted. settings: of `write_cards`.
     """
-    card, home = write_cards(folder, datasets, ordinal, choices, several, **experiment), Home(folder / "home")
+    card, home = write_cards(folder, datasets, **settings), Home(folder / "home")
     plan = make_plan(load_experiment(str(card)), home, placeholders=True)
     for pair in plan.pairs:
         build_examples.fn(home, pair.dataset, {split: folder / f"{split}.jsonl" for split in ROWS}, pair.examples)
@@ -103,9 +114,15 @@ def _publish(home, fit, table, fitted):
     for seed in fit.predictions.spec.seeds:
         for split in ("validation", "test"):
             here = [row for row in table if row["split"] == split]
-            labels = np.array([row["labels" if "labels" in row else "label"] for row in here])
-            ids, thresholds = [row["id"] for row in here], np.full(3, 0.3) if labels.ndim == 2 else None
-            tables.append(prediction_rows(split, seed, ids, labels, fitted(fit, seed, labels), thresholds))
+            (form,) = {"label", "labels", "value"} & here[0].keys()
+            labels, ids = np.array([row[form] for row in here]), [row["id"] for row in here]
+            answers = fitted(fit, seed, labels)
+            if form == "value":
+                estimator = SimpleNamespace(predict=lambda p, labels=labels: labels + p[:, 0] - 0.3)
+                tables.append(answer_rows(split, seed, ids, labels, estimator, answers))
+                continue
+            thresholds = np.full(3, 0.3) if labels.ndim == 2 else None
+            tables.append(prediction_rows(split, seed, ids, labels, answers, thresholds))
         facts.append(SeedFacts(seed=seed, fit_seconds=0.25 * (seed + 1)))
     publish_predictions(home, fit.predictions, tables, [], b"weights", facts)
     score.fn(home, fit.dataset.name, [(fit.predictions, fit.metrics)])

@@ -44,7 +44,7 @@ def test_rows_are_put_into_the_order_of_the_given_ids(recorded):
     ids = table.filter(pc.equal(table["split"], "test"))["id"].to_pylist()
     for fit in run.fits:
         straight, turned = (
-            {seed: answers for seed, answers, _ in run.probabilities(fit, "test", each)} for each in (ids, ids[::-1])
+            {seed: answers for seed, answers, _ in run.predictions(fit, "test", each)} for each in (ids, ids[::-1])
         )
         assert list(straight) == list(turned) == list(run.fit_spec(fit).seeds)
         for seed, probabilities in straight.items():

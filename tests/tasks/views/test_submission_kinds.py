@@ -1,12 +1,14 @@
-"""Submissions of other kinds of labels: several a text, ordered ones, and the places of options."""
+"""Submissions of other kinds of labels: several a text, ordered ones, the places of options, and numbers."""
 
 import base64
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, brier_score_loss, cohen_kappa_score, f1_score
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, brier_score_loss, cohen_kappa_score, f1_score, r2_score
 
 from tasks.views.submission import make_submission
+from tasks.views.submission_check import _compared
 from tasks.views.submission_examples import check_examples
 from tasks.views.submission_schema import Submission
 from tests.tasks.views.recorded import CLASSES, record, rows, write_cards
@@ -15,6 +17,9 @@ from vocabsem.datasets.example_hashes import example_hash
 from warehouse.home import Home
 
 EXACT = [{"method": "zero_shot", "scoring": "exact"}, {"method": "pmi", "scoring": "exact"}]
+
+
+NANS = base64.b64encode(np.full(24, np.nan).tobytes()).decode()
 
 
 def submitted(folder, kind, methods):
@@ -124,3 +129,57 @@ def test_ordered_labels_state_and_verify_kappa(tmp_path):
     assert fit["metrics"]["qwk"]["value"] == pytest.approx(kappa)
     forged = changed(content, ("fits", 0, "metrics", "qwk", "value"), kappa + 0.01)
     assert any("qwk" in each for each in checked(resealed(forged)))
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    return submitted(tmp_path_factory.mktemp("numbers"), "numbers", ["ridge_regression"])
+
+
+def test_numbers_verify_and_their_metrics_are_those_of_the_libraries(numbers):
+    _, content = numbers
+    (dataset,) = content["datasets"]
+    assert checked(content) == []
+    assert dataset["labels"] == []
+    truth = [row["worth"] for row in rows("test")]
+    assert dataset["label_values"] == truth
+    assert dataset["hashes"] == [example_hash({"text": row["text"]}, f"{row['worth']:g}") for row in rows("test")]
+    for fit in content["fits"]:
+        assert set(fit["metrics"]) == {"r2", "spearman", "rmse", "mae"}
+        for unit in fit["seeds"]:
+            values = np.frombuffer(base64.b64decode(unit["values"]), "<f8")
+            assert unit["probabilities"] == ""
+            assert unit["metrics"]["r2"] == pytest.approx(r2_score(truth, values))
+            assert unit["metrics"]["spearman"] == pytest.approx(spearmanr(truth, values)[0])
+            assert unit["metrics"]["mae"] == pytest.approx(np.abs(values - truth).mean())
+        assert fit["metrics"]["r2"]["low"] < fit["metrics"]["r2"]["value"] < fit["metrics"]["r2"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        (("datasets", 0, "label_values", 1), 3.5, "r2: stated"),
+        (("datasets", 0, "label_values"), None, "labels of given: stated 0, recomputed 24 examples"),
+        (("fits", 0, "seeds", 0, "values"), None, "no Base64 of 24 numbers of 64 bits (0 bytes, not 192)"),
+        (("fits", 0, "seeds", 0, "values"), NANS, "NaN or infinite"),
+        (("fits", 0, "seeds", 0, "metrics", "rmse"), 0.0, "rmse: stated 0.0"),
+    ],
+)
+def test_numbers_that_are_none_or_others_are_named(numbers, path, value, fault):
+    faults = checked(resealed(changed(numbers[1], path, value)))
+    assert any(fault in each for each in faults), faults
+
+
+def test_metrics_in_a_large_unit_are_compared_relatively(numbers):
+    _, content = numbers
+    rmse = content["fits"][0]["seeds"][0]["metrics"]["rmse"]
+    near = changed(content, ("fits", 0, "seeds", 0, "metrics", "rmse"), rmse * (1 + 1e-11))
+    assert checked(resealed(near)) == []
+    assert [str(e) for e in _compared("r", {"rmse": 1e9}, {"rmse": 1e9 + 0.1})] == []
+    assert len(list(_compared("r", {"rmse": 1e9}, {"rmse": 1e9 + 10}))) == 1
+
+
+def test_examples_with_numbers_are_compared_with_the_home(numbers):
+    plan, content = numbers
+    (here,) = check_examples(plan.home, Submission.model_validate(content), None)
+    assert (here.note, here.faults) == ("24 test examples compared with this home's own", ())

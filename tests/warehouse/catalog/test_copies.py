@@ -67,7 +67,7 @@ def test_a_query_fetches_the_files_of_its_views_once(reader, s3, capsys):
 
 
 def test_a_query_in_a_process_of_its_own_reads_the_same(reader):
-    rows = limited.query(reader, "select count(*) as n from predictions", timeout=60, memory="1GB")
+    rows = limited.limited_query(reader, "select count(*) as n from predictions", timeout=60, memory="1GB")
     assert rows.to_pylist() == query(reader, "select count(*) as n from predictions").to_pylist()
 
 

@@ -17,17 +17,24 @@ def log_probabilities(scores: Values, sharpness: float, thresholds: Values) -> V
 
 
 def fit_thresholds(
-    scores: Values, labels: Ints, classes: int, *, sharpness: float = 2.0, deviation: float = 1.0
+    scores: Values,
+    labels: Ints,
+    classes: int,
+    *,
+    sharpness: float = 2.0,
+    deviation: float = 1.0,
+    weights: Values | None = None,
 ) -> tuple[float, Values]:
     """Return k and θ (C − 1,) of the largest likelihood of labels (N,), given scores of about unit deviation.
 
     Each class has one more row, at the score of its rank, so that a class without rows has room too; log k has a
-    normal prior around log sharpness.
+    normal prior around log sharpness. weights (N,): what a row counts; each of the further rows counts 1.
     """
     ranks = np.arange(classes) - (classes - 1) / 2
     ranks /= ranks.std()
     u, y = np.concatenate([scores, ranks]), np.concatenate([labels, np.arange(classes)])
     rows = np.arange(len(u))
+    counted = np.ones(len(u)) if weights is None else np.concatenate([weights, np.ones(classes)])
 
     def cost(parameters: Values) -> tuple[float, Values]:
         k, thresholds = _unpack(parameters)
@@ -35,6 +42,7 @@ def fit_thresholds(
         a, b = upper[rows, y], lower[rows, y]
         between = 1 / np.expm1(a - b)
         of_a, of_b = expit(-a) + between, -expit(b) - between  # slopes of log(σ(a) − σ(b)); 0 at infinity
+        of_a, of_b = counted * of_a, counted * of_b
         log_p = log_probabilities(u, k, thresholds)[rows, y]
         away = (parameters[0] - np.log(sharpness)) / deviation
         at = np.bincount(y, of_a, classes)[:-1] + np.bincount(y, of_b, classes)[1:]  # along each threshold, over k
@@ -43,7 +51,7 @@ def fit_thresholds(
         gaps = np.concatenate([[1.0], np.diff(thresholds)])
         gradient = -np.concatenate([[of_k], along * gaps])
         gradient[0] += away / deviation
-        return 0.5 * away**2 - float(log_p.sum()), gradient
+        return 0.5 * away**2 - float((counted * log_p).sum()), gradient
 
     start = np.concatenate([[np.log(sharpness), (ranks[0] + ranks[1]) / 2], np.log(np.diff(ranks)[1:])])
     return _unpack(minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x)

@@ -22,7 +22,9 @@ class LabelRidgeFit:
     held_out: Values
 
 
-def ridge_by_label(z: Floats, prior: Values, y: Values, settings: PriorRidge) -> LabelRidgeFit:
+def ridge_by_label(
+    z: Floats, prior: Values, y: Values, settings: PriorRidge, row_weights: Values | None = None
+) -> LabelRidgeFit:
     """Fit z (N, D) to y (N, L), a column a label, around a prior (N, L).
 
     For each label, λ and β, b and w minimize ‖y − b − β prior − z w‖² + λ‖w‖². All columns share the singular vectors
@@ -31,18 +33,24 @@ def ridge_by_label(z: Floats, prior: Values, y: Values, settings: PriorRidge) ->
 
         (β + prior_smoothing) · (Σ squared leave-one-out errors)^(−N/2),
 
-    a Gaussian likelihood of unknown variance.
+    a Gaussian likelihood of unknown variance. row_weights (N,), of mean 1, multiply a row's squares everywhere; its
+    leave-one-out error is still that of a fit without it. It is the problem without weights of rows times their roots.
     """
+    root = np.ones((len(z), 1)) if row_weights is None else np.sqrt(row_weights)[:, None]
     labels, betas = y.shape[1], np.asarray(settings.prior_weights, np.float64)
     both = np.hstack([y, prior]).astype(np.float64)
-    center, means = z.mean(axis=0, dtype=np.float64), both.mean(axis=0)
-    axes, left, lengths = singular(z - center.astype(z.dtype))
-    projected = left.T @ (both - means)  # (r, 2L)
+    center = z.mean(axis=0, dtype=np.float64) if row_weights is None else row_weights @ z / len(z)
+    means = np.average(both, axis=0, weights=row_weights)
+    both, centered = (both - means) * root, z - center.astype(z.dtype)
+    if row_weights is not None:
+        centered *= root.astype(z.dtype)
+    axes, left, lengths = singular(centered)
+    projected = left.T @ both  # (r, 2L)
     errors, log_weights = [], []
     for alpha in settings.alphas:
         share = lengths**2 / (lengths**2 + alpha)
-        free = 1 - 1 / len(z) - (left**2) @ share  # 1 − H_ii
-        error = (both - means - left @ (share[:, None] * projected)) / free[:, None]
+        free = 1 - root[:, 0] ** 2 / len(z) - (left**2) @ share  # 1 − H_ii
+        error = (both - left @ (share[:, None] * projected)) / free[:, None]
         of_y, of_prior = np.split(error, 2, axis=1)
         squares = (of_y**2).sum(0) - 2 * betas[:, None] * (of_y * of_prior).sum(0)
         squares += betas[:, None] ** 2 * (of_prior**2).sum(0)  # (B, L)
@@ -59,17 +67,18 @@ def ridge_by_label(z: Floats, prior: Values, y: Values, settings: PriorRidge) ->
     )
     weights, prior_weight = solved[:, :labels] + solved[:, labels:], -parts[:, labels:].sum(axis=0)
     intercept = means[:labels] - prior_weight * means[labels:] - center @ weights
-    return LabelRidgeFit(weights, prior_weight, intercept, y - missed[:, :labels] - missed[:, labels:])
+    return LabelRidgeFit(weights, prior_weight, intercept, y - (missed[:, :labels] + missed[:, labels:]) / root)
 
 
-def best_threshold(scores: Values, y: NDArray[np.bool_]) -> float:
+def best_threshold(scores: Values, y: NDArray[np.bool_], weights: Values | None = None) -> float:
     """Return the threshold of scores (N,) with the highest F1 of y (N,), halfway between two scores.
 
-    The highest of several; minus infinity where all rows are best predicted.
+    The highest of several; minus infinity where all rows are best predicted. weights (N,): what a row counts.
     """
     order = np.argsort(-scores, kind="stable")
-    descending, hits = scores[order], np.cumsum(y[order])
-    f1 = 2 * hits / (np.arange(1, len(y) + 1) + y.sum())
+    counted = np.ones(len(y)) if weights is None else weights[order]
+    descending, hits = scores[order], np.cumsum(counted * y[order])
+    f1 = 2 * hits / (np.cumsum(counted) + hits[-1])
     ends = np.append(descending[:-1] > descending[1:], True)  # equal scores go together
     best = int(np.where(ends, f1, -1).argmax())
     return -np.inf if best == len(y) - 1 else float((descending[best] + descending[best + 1]) / 2)

@@ -53,55 +53,78 @@ class Logistic:
     """Or after so many iterations; 10 to 100 are taken."""
 
 
-def choose_and_fit(z: Floats, offset: Floats, labels: Ints, settings: Logistic, random_state: int) -> Linear:
-    """Minimize Σ_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
+def choose_and_fit(
+    z: Floats,
+    offset: Floats,
+    labels: Ints,
+    settings: Logistic,
+    random_state: int,
+    weights: NDArray[np.float64] | None = None,
+) -> Linear:
+    """Minimize Σ_i ω_i −log softmax(offset_i + z_i W + b)[y_i] + λ/2 ‖W‖² + λ/200 ‖b‖², a convex function, by L-BFGS.
 
-    z (N, D) float32, offset (N, C) float32, labels (N,). Raises TrainingFailed where z or offset are not finite.
-    λ is the most probable given the training rows: it minimizes  Σ_i −log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted
-    without the fold of row i: the held-out likelihood under a log-normal prior on λ. With few rows the prior decides,
-    with many the data do.
+    z (N, D) float32, offset (N, C) float32, labels (N,), ω = weights (N,) of mean 1, None for ones. Raises
+    TrainingFailed where z or offset are not finite. λ is the most probable given the training rows: it minimizes
+    Σ_i −ω_i log P_{−i}(y_i) + ½ (log λ/300)²,  P_{−i} fitted without the fold of row i: the held-out likelihood under a
+    log-normal prior on λ. With few rows the prior decides, with many the data do.
     """
     with thread_limits(1, "blas"):  # a second only waits, and on a busy machine for 15 times as long
         columns, axes = _along_principal_axes(z, offset)
-        alpha = _choose_alpha(columns, offset, labels, settings, np.random.default_rng(random_state))
-        return _on_all_rows(columns, axes, offset, labels, alpha, settings)
+        counted = _counted(weights, len(z))
+        alpha = _choose_alpha(columns, offset, labels, counted, settings, np.random.default_rng(random_state))
+        return _on_all_rows(columns, axes, offset, labels, alpha, settings, weights)
 
 
 def _choose_alpha(
-    columns: Floats, offset: Floats, labels: Ints, settings: Logistic, generator: np.random.Generator
+    columns: Floats, offset: Floats, labels: Ints, counted: Floats, settings: Logistic, generator: np.random.Generator
 ) -> float:
     rows = np.sort(generator.permutation(len(labels))[: settings.max_cv_rows])
-    columns, offset, labels = columns[rows], offset[rows], labels[rows]
+    columns, offset, labels, counted = columns[rows], offset[rows], labels[rows], counted[rows]
     fold = _stratified(labels, min(settings.cv, len(rows)), generator)
-    included = (fold[:, None] != np.arange(fold.max() + 1)).astype(np.float32)  # (N, F)
+    included = (fold[:, None] != np.arange(fold.max() + 1)) * counted[:, None]  # (N, F)
     cost, weights = 0.5 * np.log(np.array(settings.alphas) / settings.alpha_prior) ** 2, None
     for index, alpha in enumerate(settings.alphas):
         weights, _ = _solve(columns, offset, _one_hot(labels, offset), included, alpha, settings, weights)
         for number in range(fold.max() + 1):
             held_out = fold == number
             log_p = log_softmax(offset[held_out] + columns[held_out] @ weights[:, number], axis=1)
-            cost[index] -= log_p[np.arange(len(log_p)), labels[held_out]].sum()
+            cost[index] -= (counted[held_out] * log_p[np.arange(len(log_p)), labels[held_out]]).sum()
     return float(settings.alphas[int(cost.argmin())])
 
 
 def _on_all_rows(
-    columns: Floats, axes: Floats | None, offset: Floats, labels: Ints, alpha: float, settings: Logistic
+    columns: Floats,
+    axes: Floats | None,
+    offset: Floats,
+    labels: Ints,
+    alpha: float,
+    settings: Logistic,
+    weights: NDArray[np.float64] | None = None,
 ) -> Linear:
-    return _fit(columns, axes, offset, _one_hot(labels, offset), alpha, settings)
+    return _fit(columns, axes, offset, _one_hot(labels, offset), _counted(weights, len(columns)), alpha, settings)
 
 
-def fit_soft_labels(z: Floats, targets: Floats, alpha: float, settings: Logistic) -> Linear:
+def fit_soft_labels(
+    z: Floats, targets: Floats, alpha: float, settings: Logistic, weights: NDArray[np.float64] | None = None
+) -> Linear:
     """Fit as `choose_and_fit` without an offset, to probabilities of the classes (N, C), under a given λ."""
     offset = np.zeros_like(targets, np.float32)
     with thread_limits(1, "blas"):
         columns, axes = _along_principal_axes(z, offset)
-        return _fit(columns, axes, offset, targets.astype(np.float32), alpha, settings)
+        counted = _counted(weights, len(z))
+        return _fit(columns, axes, offset, targets.astype(np.float32), counted, alpha, settings)
 
 
 def _fit(
-    columns: Floats, axes: Floats | None, offset: Floats, targets: Floats, alpha: float, settings: Logistic
+    columns: Floats,
+    axes: Floats | None,
+    offset: Floats,
+    targets: Floats,
+    counted: Floats,
+    alpha: float,
+    settings: Logistic,
 ) -> Linear:
-    fits, n_iter = _solve(columns, offset, targets, np.ones((len(columns), 1), np.float32), alpha, settings)
+    fits, n_iter = _solve(columns, offset, targets, counted[:, None], alpha, settings)
     solved = fits[:, 0]
     weights = solved[:-1] if axes is None else axes @ solved[:-1]
     return Linear(np.ascontiguousarray(weights), solved[-1].copy(), alpha, n_iter)
@@ -130,7 +153,7 @@ def _solve(
     settings: Logistic,
     start: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], int]:
-    """F independent fits at once, fit f on the rows where included (N, F) is 1 → weights (D + 1, F, C) float32."""
+    """F independent fits at once, of rows that count included (N, F) each → weights (D + 1, F, C) float32."""
     width, shape = columns.shape[1], (columns.shape[1], included.shape[1], offset.shape[1])
     observed = targets[:, None]  # (N, 1, C)
     share = np.ones((width, 1, 1))
@@ -151,6 +174,11 @@ def _solve(
     options = {"maxiter": settings.max_iter, "ftol": settings.tol, "gtol": 1e-3}
     result = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(result.x.reshape(shape) * unit, np.float32), int(result.nit)
+
+
+def _counted(weights: NDArray[np.float64] | None, rows: int) -> NDArray[np.float32]:
+    """Return how often each row counts."""
+    return np.ones(rows, np.float32) if weights is None else weights.astype(np.float32)
 
 
 def _one_hot(labels: Ints, offset: Floats) -> NDArray[np.float32]:
