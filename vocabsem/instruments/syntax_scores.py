@@ -1,0 +1,160 @@
+"""How much of the trees of functions a probe finds: ratios of sums over functions, which are resampled whole."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabsem.instruments.base import Item, Sampling, Value, percentiles
+from vocabsem.instruments.syntax_probe import Leaves, Predicted
+from vocabsem.instruments.syntax_trees import Spans, Tree, brackets, constituents
+
+__all__ = ["figures", "found_labels", "ratio_value", "right_branching"]
+
+Floats = NDArray[np.floating]
+Nodes = tuple[set[tuple[int, int]], Spans]  # of the heights alone; labeled
+Ratio = tuple[Floats, Floats]  # of every function: numerator, denominator
+UNIT = "functions"
+FEWEST = 10  # nodes of a label that is listed
+
+
+def _spans(test: Sequence[Tree], labels: Sequence[str], predicted: Predicted) -> Iterator[Nodes]:
+    """Yield the unlabeled and the labeled nodes that are predicted of each function."""
+    start = 0
+    for tree in test:
+        at = slice(start, start + len(tree.heights))
+        heights, gaps = predicted.heights[at], [labels[label] for label in predicted.gaps[at]]
+        yield {node[:2] for node in brackets(heights)}, constituents(heights, gaps)
+        start = at.stop
+
+
+def figures(
+    test: Sequence[Tree],
+    labels: Sequence[str],
+    tasks: Sequence[tuple[Leaves, Leaves]],
+    predicted: Sequence[Predicted],
+) -> dict[str, Ratio]:
+    """Return the figures of a probe as ratios of sums over functions.
+
+    Parameters
+    ----------
+    test : sequence of Tree
+        The functions.
+    labels : sequence of str
+        Of nodes, by class.
+    tasks : sequence of tuple of Leaves
+        Of the task, and of its control if there is one: what training functions say, and these.
+    predicted : sequence of Predicted
+        By task.
+
+    Returns
+    -------
+    dict of str to tuple of ndarray of shape (N,)
+        By metric.
+    """
+    found = list(_spans(test, labels, predicted[0]))
+    true = np.array([len(tree.spans) for tree in test], float)
+    both = [(_bare(tree) & bare, tree.spans & labeled) for tree, (bare, labeled) in zip(test, found, strict=True)]
+    hits = np.array([[len(each) for each in pair] for pair in both], float)
+    given = np.array([len(labeled) for _, labeled in found], float)
+    found_of = {"span_f1": (2 * hits[:, 1], given + true), "bracket_recall": (hits[:, 0], true)}
+    right = [_right(asked, of) for (_, asked), of in zip(tasks, predicted, strict=True)]
+    for kind, of_task in right[0].items():
+        found_of[f"{kind}_accuracy"] = of_task
+        if len(right) > 1:
+            found_of[f"{kind}_selectivity"] = of_task[0] - right[1][kind][0], of_task[1]
+    return found_of
+
+
+def _right(asked: Leaves, predicted: Predicted) -> dict[str, Ratio]:
+    function = {"constituent": asked.function[asked.before], "unary": asked.function}
+    hits = {"constituent": asked.gaps == predicted.gaps, "unary": asked.alone == predicted.alone}
+    return {kind: (np.bincount(at, hits[kind]), np.bincount(at).astype(float)) for kind, at in function.items()}
+
+
+def _bare(tree: Tree) -> set[tuple[int, int]]:
+    return {node[:2] for node in tree.spans}
+
+
+def ratio_value(layer: int, variant: str, metric: str, own: Ratio, null: Ratio, draws: Floats) -> Value:
+    """Return a figure with its interval and that of its null.
+
+    Parameters
+    ----------
+    layer, variant, metric
+        As of `Value`.
+    own, null : tuple of ndarray of shape (N,)
+        Numerator and denominator of each function.
+    draws : ndarray of shape (B, N)
+        How often a resample has each.
+
+    Returns
+    -------
+    Value
+    """
+    value, (interval, of_null) = float(own[0].sum() / own[1].sum()), (_interval(each, draws) for each in (own, null))
+    return Value(UNIT, layer, variant, metric, value, interval, of_null, draws.shape[1])
+
+
+def _interval(ratio: Ratio, draws: Floats) -> tuple[float, float]:
+    return percentiles(draws @ ratio[0] / np.maximum(draws @ ratio[1], 1))
+
+
+def right_branching(test: Sequence[Tree], draws: Floats, sampling: Sampling) -> Value:
+    """Return the recall of the tree that parts off one leaf after the other; the null draws heights.
+
+    Parameters
+    ----------
+    test : sequence of Tree
+        The functions.
+    draws : ndarray of shape (B, N)
+        How often a resample has each.
+    sampling : Sampling
+        Draws of the null.
+
+    Returns
+    -------
+    Value
+    """
+    generator, true = sampling.generator(4), np.array([len(tree.spans) for tree in test], float)
+
+    def hits(tree: Tree, heights: Floats) -> int:
+        return len(_bare(tree) & {node[:2] for node in brackets(heights)})
+
+    own = np.array([hits(tree, -np.arange(len(tree.heights))) for tree in test], float)
+    null = [
+        sum(hits(tree, generator.random(len(tree.heights))) for tree in test) / true.sum()
+        for _ in range(sampling.null_draws)
+    ]
+    value = float(own.sum() / true.sum())
+    interval = _interval((own, true), draws)
+    return Value(UNIT, None, "right-branching", "bracket_recall", value, interval, percentiles(null), len(test))
+
+
+def found_labels(
+    layer: int, rank: int, test: Sequence[Tree], labels: Sequence[str], predicted: Predicted
+) -> Iterator[Item]:
+    """Yield the labels of ten nodes and more by the share of these that are found.
+
+    Parameters
+    ----------
+    layer, rank : int
+        Of the probe.
+    test : sequence of Tree
+        The functions.
+    labels : sequence of str
+        Of nodes, by class.
+    predicted : Predicted
+        Of these.
+
+    Yields
+    ------
+    Item
+    """
+    found: dict[str, list[bool]] = {}
+    for tree, (_, labeled) in zip(test, _spans(test, labels, predicted), strict=True):
+        for node in tree.spans:
+            found.setdefault(node[2], []).append(node in labeled)
+    listed = sorted((-float(np.mean(of)), label) for label, of in found.items() if len(of) >= FEWEST)
+    for place, (share, label) in enumerate(listed, 1):
+        yield Item(f"labels found: rank {rank}", layer, place, -share, label)
