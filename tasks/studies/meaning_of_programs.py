@@ -1,4 +1,4 @@
-"""Generated programs, and states at the end of their lines by the model and by its architecture without training."""
+"""Generated programs, and states at their ends by the model and by its architecture without training."""
 
 from itertools import chain
 
@@ -8,7 +8,7 @@ from tasks.models.loaded import inference, loaded_causal, tokenizing
 from tasks.studies.inputs import Inputs
 from vocabsem.errors import CardError
 from vocabsem.instruments.base import Space, StudyResult
-from vocabsem.instruments.meaning_of_programs import meaning_study
+from vocabsem.instruments.meaning_of_programs import STATE, meaning_study
 from vocabsem.instruments.programs import make_programs, number_of_programs
 from vocabsem.models.untrained import untrained
 from vocabsem.prompts.prompting import encode_texts
@@ -31,38 +31,30 @@ def measure(inputs: Inputs) -> StudyResult:
             " operations: give fewer, or more operations"
         )
     programs = make_programs(wanted, operations, inputs.sampling.generator(2))
-    prompts = _prompts(inputs, programs.lines)
-    ids = [list(chain.from_iterable(lines)) for lines in prompts]
+    ids = _prompts(inputs, programs.lines)
     longest = max(map(len, ids))
     if longest > spec.max_tokens:
         raise CardError(
             f"study {spec.study}: a program of {operations} operations is {longest} tokens, and max_tokens is"
             f" {spec.max_tokens}: raise it, or give fewer operations"
         )
-    starts = np.cumsum([0, *map(len, ids)])[:-1, None]
-    ends = starts + np.cumsum([[len(line) for line in lines] for lines in prompts], axis=1) - 1  # (N, 1 + k)
+    last = np.cumsum([len(tokens) for tokens in ids]) - 1
     with inference():
         network = loaded_causal(inputs.model, inputs.home, spec.dtype, inputs.device)
         check_head(network, ids)
-        states = extract_tokens(network, ids, spec.layers)
-        null = extract_tokens(untrained(network, spec.seed), ids, spec.layers)
-    spaces = {
-        line: [
-            Space(variant, layer, of[layer][ends[:, line]])
-            for variant, of in (("state", states), ("untrained", null))
-            for layer in spec.layers
-        ]
-        for line in range(1, operations + 1)
-    }
+        made = {STATE: extract_tokens(network, ids, spec.layers)}
+        made["untrained"] = extract_tokens(untrained(network, spec.seed), ids, spec.layers)
+    spaces = [Space(variant, layer, rows[last]) for variant, of in made.items() for layer, rows in of.items()]
     lines = ["; ".join(of) for of in programs.lines]
-    return meaning_study(spaces, programs.true, programs.swapped, lines, n, inputs.sampling)
+    values = programs.true[:, -1], programs.swapped[:, -1]
+    return meaning_study(f"{operations} operations", spaces, *values, lines, n, inputs.sampling)
 
 
-def _prompts(inputs: Inputs, programs: tuple[tuple[str, ...], ...]) -> list[list[list[int]]]:
-    """Return the tokens of each line, its end included; none is of two lines."""
+def _prompts(inputs: Inputs, programs: tuple[tuple[str, ...], ...]) -> list[list[int]]:
+    """Return the tokens of programs. A line is encoded by itself, its end included: no token is of two."""
     every = sorted({line for lines in programs for line in lines})
     with tokenizing(inputs.model, inputs.home) as tokenizer:
         encoded = encode_texts(tokenizer, [f"{line}\n" for line in every], split_special_tokens=True)
         start = [int(tokenizer.bos_token_id)] if inputs.model.prepend_bos else []
     tokens = dict(zip(every, encoded, strict=True))
-    return [[start + tokens[lines[0]], *(tokens[line] for line in lines[1:])] for lines in programs]
+    return [[*start, *chain.from_iterable(tokens[line] for line in lines)] for lines in programs]

@@ -40,9 +40,9 @@ def measure(inputs: Inputs) -> StudyResult:
         made = [_of_leaves(prompts, extract_tokens(network, ids, inputs.spec.layers))]
         made.append(_of_leaves(prompts, extract_tokens(untrained(network, inputs.spec.seed), ids, inputs.spec.layers)))
     n = sum(len(tree.leaves) for tree in train)
+    own, null = made
     states = [
-        States(layer, own[:n], own[n:], null[:n], null[n:])
-        for layer, own, null in ((layer, *(of[layer] for of in made)) for layer in inputs.spec.layers)
+        States(layer, own[layer][:n], own[layer][n:], null[layer][:n], null[layer][n:]) for layer in inputs.spec.layers
     ]
     settings = {"ranks": params["ranks"], "epochs": params["epochs"], "control": params["control"]}
     return syntax_study(states, train, test, **settings, sampling=inputs.sampling)

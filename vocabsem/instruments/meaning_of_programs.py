@@ -1,11 +1,11 @@
-"""Whether states at the end of a program's lines have the value of its variable, rather than one like it.
+"""Whether states at the end of a program have the value of its variable, rather than one like it.
 
 As in Jin and Rinard (Evidence of Meaning in Language Models Trained on Programs, 2023): a linear probe of the value is
 compared with a probe of what the value would be if + and − had each other's meaning. Programs are drawn so that both
 values are the same function of the tokens up to names: what a probe itself computes helps it as much with either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +13,26 @@ from numpy.typing import NDArray
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, differ, percentiles
 from vocabsem.instruments.one_hot_ridge import ridge_predictions
 
-__all__ = ["meaning_study"]
+__all__ = ["STATE", "meaning_study"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
+STATE = "state"  # variant whose programs are listed
 
 
 def meaning_study(
-    spaces: Mapping[int, Sequence[Space]], true: Ints, swapped: Ints, lines: Sequence[str], n: int, sampling: Sampling
+    unit: str, spaces: Sequence[Space], true: Ints, swapped: Ints, lines: Sequence[str], n: int, sampling: Sampling
 ) -> StudyResult:
-    """Probe the value of the variable after each number of operations.
+    """Probe the value of the variable at the end of programs.
 
     Parameters
     ----------
-    spaces : mapping of int to sequence of Space
-        Vectors of all N programs at the end of a line, by number of operations so far.
-    true, swapped : ndarray of shape (N, 1 + k)
-        Values after each line, from 0.
+    unit : str
+        What the programs are.
+    spaces : sequence of Space
+        Vectors of all N programs, which are distinct: after a shorter part of them many would be one.
+    true, swapped : ndarray of shape (N,)
+        Values, from 0.
     lines : sequence of str
         Of each program.
     n : int
@@ -41,24 +44,21 @@ def meaning_study(
     -------
     StudyResult
         true_accuracy and swapped_accuracy of the probes, and their difference; none of vectors that are all one, as
-        those of the same last token in layer 0. The items are the programs that are read
-        rightly at the most layers, of the most operations.
+        those of the same last token in layer 0. The items are the other programs by how many layers are read rightly.
     """
     values: list[Value] = []
-    rows = sampling.generator(0).integers(len(true) - n, size=(sampling.resamples, len(true) - n))
+    others = len(true) - n
+    rows = sampling.generator(0).integers(others, size=(sampling.resamples, others))
     generator = sampling.generator(1)
     orders = np.stack([np.arange(n), *(generator.permutation(n) for _ in range(sampling.null_draws))])
-    read = np.zeros(len(true) - n)
-    for operations, of in sorted(spaces.items(), reverse=True):
-        for space in (each for each in of if differ(each.vectors)):
-            own, other = (_hits(space.vectors, target[:, operations], n, orders) for target in (true, swapped))
-            for metric, hit in (("difference", own - other), ("true_accuracy", own), ("swapped_accuracy", other)):
-                null = percentiles(hit[1:].mean(axis=1))
-                figure, interval = float(hit[0].mean()), percentiles(hit[0][rows].mean(axis=1))
-                unit = f"after {operations} operation" + "s" * (operations != 1)
-                values.append(Value(unit, space.layer, space.variant, metric, figure, interval, null, len(true) - n))
-            if operations == max(spaces) and space.variant == "state":
-                read += own[0]
+    read = np.zeros(others)
+    for space in (each for each in spaces if differ(each.vectors)):
+        own, other = (_hits(space.vectors, target, n, orders) for target in (true, swapped))
+        for metric, hit in (("difference", own - other), ("true_accuracy", own), ("swapped_accuracy", other)):
+            interval, null = percentiles(hit[0][rows].mean(axis=1)), percentiles(hit[1:].mean(axis=1))
+            values.append(Value(unit, space.layer, space.variant, metric, float(hit[0].mean()), interval, null, others))
+        if space.variant == STATE:
+            read += own[0]
     best = np.argsort(-read, kind="stable")
     items = [Item("read most often", None, rank, float(read[row]), lines[n + row]) for rank, row in enumerate(best, 1)]
     return StudyResult(tuple(values), tuple(items))

@@ -48,7 +48,7 @@ def number_of_programs(operations: int) -> int:
     >>> number_of_programs(1)
     40
     """
-    return MODULUS * KINDS**operations
+    return int(MODULUS * KINDS**operations)
 
 
 def make_programs(n: int, operations: int, generator: np.random.Generator) -> Programs:

@@ -96,7 +96,8 @@ def syntax_study(
 
     with parallel_map(torch.device("cpu")) as map_:
         predicted = iter(list(map_(run, jobs)))
-    draws = sampling.generator(0).multinomial(len(test), np.full(len(test), 1 / len(test)), size=sampling.resamples)
+    shares = np.full(len(test), 1 / len(test))
+    draws = sampling.generator(0).multinomial(len(test), shares, size=sampling.resamples).astype(float)
     values, items = list[Value](), list[Item]()
     for of in states:
         for rank in ranks:

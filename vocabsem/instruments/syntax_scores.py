@@ -69,7 +69,10 @@ def figures(
 def _right(asked: Leaves, predicted: Predicted) -> dict[str, Ratio]:
     function = {"constituent": asked.function[asked.before], "unary": asked.function}
     hits = {"constituent": asked.gaps == predicted.gaps, "unary": asked.alone == predicted.alone}
-    return {kind: (np.bincount(at, hits[kind]), np.bincount(at).astype(float)) for kind, at in function.items()}
+    return {
+        kind: (np.bincount(at, hits[kind]).astype(float), np.bincount(at).astype(float))
+        for kind, at in function.items()
+    }
 
 
 def _bare(tree: Tree) -> set[tuple[int, int]]:
@@ -116,12 +119,12 @@ def right_branching(test: Sequence[Tree], draws: Floats, sampling: Sampling) -> 
     -------
     Value
     """
-    generator, true = sampling.generator(4), np.array([len(tree.spans) for tree in test], float)
+    generator, true = sampling.generator(4), np.array([len(tree.spans) for tree in test]).astype(float)
 
     def hits(tree: Tree, heights: Floats) -> int:
         return len(_bare(tree) & {node[:2] for node in brackets(heights)})
 
-    own = np.array([hits(tree, -np.arange(len(tree.heights))) for tree in test], float)
+    own = np.array([hits(tree, -np.arange(float(len(tree.heights)))) for tree in test]).astype(float)
     null = [
         sum(hits(tree, generator.random(len(tree.heights))) for tree in test) / true.sum()
         for _ in range(sampling.null_draws)

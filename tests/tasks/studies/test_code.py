@@ -12,7 +12,7 @@ from vocabsem.errors import CardError, DataError
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.programs import make_programs
 from vocabsem.instruments.syntax_trees import parse_function
-from vocabsem.states.token_states import extract_tokens
+from vocabsem.states.extraction import extract
 
 SOURCES = [f"def f{n}(a, b):\n    if a:\n        return a + {n}\n    return b" for n in range(24)]
 
@@ -78,28 +78,29 @@ def test_what_functions_and_ranks_do_not_allow_is_refused(inputs):
         syntax.measure(inputs)
 
 
-def test_programs_are_read_at_the_ends_of_their_lines(inputs, monkeypatch):
+def test_programs_are_read_at_their_ends(inputs, monkeypatch):
     inputs.params = {"programs": 30, "held_out": 20, "operations": 2}
-    seen = {}
-    monkeypatch.setattr(meaning_of_programs, "meaning_study", lambda spaces, *rest: seen.update(spaces))
+    given = []
+    monkeypatch.setattr(meaning_of_programs, "meaning_study", lambda *arguments: given.extend(arguments))
     meaning_of_programs.measure(inputs)
+    unit, spaces, true, swapped, lines, n, _ = given
     programs = make_programs(50, 2, inputs.sampling.generator(2))
+    assert (unit, n) == ("2 operations", 30)
+    assert lines == ["; ".join(of) for of in programs.lines]
+    np.testing.assert_array_equal(np.stack([true, swapped]), [programs.true[:, 2], programs.swapped[:, 2]])
     with inference():
         network = loaded(inputs.model, inputs.home, "float32", "cpu")
-    assert set(seen) == {1, 2}
-    for line, spaces in seen.items():
         prompts = [
-            [token for each in of[: line + 1] for token in network.tokenizer(f"{each}\n")["input_ids"]]
-            for of in programs.lines
+            [token for line in of for token in network.tokenizer(f"{line}\n")["input_ids"]] for of in programs.lines
         ]
-        ends = np.cumsum([len(ids) for ids in prompts]) - 1
-        with inference():
-            expected = extract_tokens(network, prompts, (0, 2))
-        own = {space.layer: space.vectors for space in spaces if space.variant == "state"}
-        for layer, rows in expected.items():
-            np.testing.assert_allclose(own[layer], rows[ends], atol=0.02)  # bfloat16, in batches of other shapes
-        other = {space.layer: space.vectors for space in spaces if space.variant == "untrained"}
-        assert all(not np.allclose(own[layer], other[layer], atol=0.02) for layer in own)
+        expected = extract(network, prompts, [0, 2])
+    own, other = (
+        {space.layer: space.vectors for space in spaces if space.variant == variant}
+        for variant in ("state", "untrained")
+    )
+    for layer, rows in expected.items():
+        np.testing.assert_allclose(own[layer], rows, rtol=0.004, atol=1e-4)  # bfloat16 has 8 bits
+        assert not np.allclose(other[layer], rows, atol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def studied():
         Space("untrained", 1, np.random.default_rng(3).standard_normal((N, WIDTH))),
     ]
     names = ["; ".join(lines) for lines in PROGRAMS.lines]
-    result = meaning_study({2: spaces}, PROGRAMS.true, PROGRAMS.swapped, names, TRAINED, SAMPLING)
+    result = meaning_study("made", spaces, true, swapped, names, TRAINED, SAMPLING)
     return {(value.variant, value.layer, value.metric): value for value in result.values}, result.items
 
 
@@ -72,7 +72,7 @@ def test_a_planted_meaning_is_found_and_which_one(studied):
     assert values["state", 1, "true_accuracy"].value > 0.9
     assert values["state", 2, "swapped_accuracy"].value > 0.9
     assert ("state", 0, "difference") not in values, "vectors that are all one"
-    assert {value.unit for value in values.values()} == {"after 2 operations"}
+    assert {value.unit for value in values.values()} == {"made"}
     assert {value.n for value in values.values()} == {N - TRAINED}
 
 
