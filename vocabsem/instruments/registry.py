@@ -132,7 +132,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="syntax",
                 summary="Syntax trees of functions of Python, read by probes from states of tokens, by layer and rank.",
-                seconds=300,
+                seconds=480,
                 files=("train", "test"),
                 params={"functions": 300, "held_out": 100, "ranks": (16, 64), "epochs": 30, "control": True},
                 least={"functions": 10, "held_out": 10},
