@@ -74,7 +74,7 @@ def make_programs(n: int, operations: int, generator: np.random.Generator) -> Pr
     """
     chosen = generator.choice(number_of_programs(operations), size=n, replace=False)
     start, rest = chosen % MODULUS, chosen // MODULUS
-    kind = np.stack([rest // KINDS**place % KINDS for place in range(operations)], axis=1)  # (N, k)
+    kind = np.stack([rest // KINDS**position % KINDS for position in range(operations)], axis=1)  # (N, k)
     sign, size = np.where(kind < MODULUS - 1, 1, -1), kind % (MODULUS - 1) + 1
     total = np.concatenate([np.zeros((n, 1), int), (sign * size).cumsum(axis=1)], axis=1)
     lines = tuple(

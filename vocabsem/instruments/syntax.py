@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vocabsem.instruments.base import Item, Sampling, StudyResult, Value
 from vocabsem.instruments.syntax_probe import Leaves, Predicted, train_syntax_probe
-from vocabsem.instruments.syntax_scores import figures, found_labels, ratio_value, right_branching
+from vocabsem.instruments.syntax_scores import figures, label_recall, ratio_value, right_branching
 from vocabsem.instruments.syntax_trees import NONE, Tree
 from vocabsem.runtime.parallel import parallel_map
 
@@ -90,9 +90,9 @@ def syntax_study(
     ]
 
     def run(job: tuple[tuple[Leaves, Leaves], tuple[Floats, Floats], int]) -> Predicted:
-        (learned, asked), (rows, others), rank = job
+        (learned, truth), (rows, others), rank = job
         probe = train_syntax_probe(rows, learned, rank=rank, epochs=epochs, seed=sampling.seed)
-        return probe.predict(others, asked.before)
+        return probe.predict(others, truth.before)
 
     with parallel_map(torch.device("cpu")) as map_:
         predicted = iter(list(map_(run, jobs)))
@@ -105,7 +105,7 @@ def syntax_study(
             own, null = (figures(test, classes[0], tasks, each) for each in every)
             for metric, ratio in own.items():
                 values.append(ratio_value(of.layer, f"rank {rank}", metric, ratio, null[metric], draws))
-            items += found_labels(of.layer, rank, test, classes[0], every[0][0])
+            items += label_recall(of.layer, rank, test, classes[0], every[0][0])
     return StudyResult((*values, right_branching(test, draws, sampling)), tuple(items))
 
 
@@ -115,7 +115,7 @@ def _classes(labels: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _leaves(trees: Sequence[Tree], classes: Sequence[Sequence[str]]) -> Leaves:
-    """Return what is to be said of leaves; a label that no training function has is of class −1."""
+    """Return what is to be predicted of leaves; a label that no training function has is of class −1."""
     gaps, alone = ({label: row for row, label in enumerate(of)} for of in classes)
     return Leaves(
         function=np.repeat(np.arange(len(trees)), [len(tree.leaves) for tree in trees]),

@@ -114,7 +114,7 @@ def train_syntax_probe(states: Floats, leaves: Leaves, *, rank: int, epochs: int
     states : ndarray of shape (T, d)
         Of the leaves.
     leaves : Leaves
-        Their functions, and what is to be said of them.
+        Their functions, and what is to be predicted of them.
     rank : int
         Rows of B, d at most.
     epochs : int

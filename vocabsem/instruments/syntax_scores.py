@@ -9,7 +9,7 @@ from vocabsem.instruments.base import Item, Sampling, Value, percentiles
 from vocabsem.instruments.syntax_probe import Leaves, Predicted
 from vocabsem.instruments.syntax_trees import Spans, Tree, brackets, constituents
 
-__all__ = ["figures", "found_labels", "ratio_value", "right_branching"]
+__all__ = ["figures", "label_recall", "ratio_value", "right_branching"]
 
 Floats = NDArray[np.floating]
 Nodes = tuple[set[tuple[int, int]], Spans]  # of the heights alone; labeled
@@ -52,23 +52,23 @@ def figures(
     dict of str to tuple of ndarray of shape (N,)
         By metric.
     """
-    found = list(_spans(test, labels, predicted[0]))
+    nodes = list(_spans(test, labels, predicted[0]))
     true = np.array([len(tree.spans) for tree in test], float)
-    both = [(_bare(tree) & bare, tree.spans & labeled) for tree, (bare, labeled) in zip(test, found, strict=True)]
+    both = [(_bare(tree) & bare, tree.spans & labeled) for tree, (bare, labeled) in zip(test, nodes, strict=True)]
     hits = np.array([[len(each) for each in pair] for pair in both], float)
-    given = np.array([len(labeled) for _, labeled in found], float)
-    found_of = {"span_f1": (2 * hits[:, 1], given + true), "bracket_recall": (hits[:, 0], true)}
-    right = [_right(asked, of) for (_, asked), of in zip(tasks, predicted, strict=True)]
+    given = np.array([len(labeled) for _, labeled in nodes], float)
+    ratios = {"span_f1": (2 * hits[:, 1], given + true), "bracket_recall": (hits[:, 0], true)}
+    right = [_right(truth, of) for (_, truth), of in zip(tasks, predicted, strict=True)]
     for kind, of_task in right[0].items():
-        found_of[f"{kind}_accuracy"] = of_task
+        ratios[f"{kind}_accuracy"] = of_task
         if len(right) > 1:
-            found_of[f"{kind}_selectivity"] = of_task[0] - right[1][kind][0], of_task[1]
-    return found_of
+            ratios[f"{kind}_selectivity"] = of_task[0] - right[1][kind][0], of_task[1]
+    return ratios
 
 
-def _right(asked: Leaves, predicted: Predicted) -> dict[str, Ratio]:
-    function = {"constituent": asked.function[asked.before], "unary": asked.function}
-    hits = {"constituent": asked.gaps == predicted.gaps, "unary": asked.alone == predicted.alone}
+def _right(truth: Leaves, predicted: Predicted) -> dict[str, Ratio]:
+    function = {"constituent": truth.function[truth.before], "unary": truth.function}
+    hits = {"constituent": truth.gaps == predicted.gaps, "unary": truth.alone == predicted.alone}
     return {
         kind: (np.bincount(at, hits[kind]).astype(float), np.bincount(at).astype(float))
         for kind, at in function.items()
@@ -134,7 +134,7 @@ def right_branching(test: Sequence[Tree], draws: Floats, sampling: Sampling) -> 
     return Value(UNIT, None, "right-branching", "bracket_recall", value, interval, percentiles(null), len(test))
 
 
-def found_labels(
+def label_recall(
     layer: int, rank: int, test: Sequence[Tree], labels: Sequence[str], predicted: Predicted
 ) -> Iterator[Item]:
     """Yield the labels of ten nodes and more by the share of these that are found.
@@ -154,10 +154,10 @@ def found_labels(
     ------
     Item
     """
-    found: dict[str, list[bool]] = {}
+    hits: dict[str, list[bool]] = {}
     for tree, (_, labeled) in zip(test, _spans(test, labels, predicted), strict=True):
         for node in tree.spans:
-            found.setdefault(node[2], []).append(node in labeled)
-    listed = sorted((-float(np.mean(of)), label) for label, of in found.items() if len(of) >= FEWEST)
-    for place, (share, label) in enumerate(listed, 1):
-        yield Item(f"labels found: rank {rank}", layer, place, -share, label)
+            hits.setdefault(node[2], []).append(node in labeled)
+    listed = sorted((-float(np.mean(of)), label) for label, of in hits.items() if len(of) >= FEWEST)
+    for position, (share, label) in enumerate(listed, 1):
+        yield Item(f"label recall: rank {rank}", layer, position, -share, label)

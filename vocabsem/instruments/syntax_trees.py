@@ -137,14 +137,14 @@ def brackets(heights: Sequence[float] | NDArray[np.floating]) -> list[tuple[int,
     >>> brackets([2, 1])
     [(0, 3, 0), (1, 3, 1)]
     """
-    found, open_ = [], [(0, len(heights) + 1)]
+    nodes, open_ = [], [(0, len(heights) + 1)]
     while open_:
         first, stop = open_.pop()
         if stop - first > 1:
             gap = first + int(np.argmax(heights[first : stop - 1]))
-            found.append((first, stop, gap))
+            nodes.append((first, stop, gap))
             open_ += [(gap + 1, stop), (first, gap + 1)]
-    return found
+    return nodes
 
 
 def constituents(heights: NDArray[np.floating], gaps: Sequence[str]) -> Spans:

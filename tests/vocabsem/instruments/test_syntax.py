@@ -93,9 +93,9 @@ def test_planted_trees_are_found(studied):
         assert value.n == len(TEST)
     assert values[3, "span_f1"].value > 0.6
     assert values[3, "bracket_recall"].value > values[None, "bracket_recall"].value
-    found = [item for item in result.items if item.layer == 3]
-    assert [item.rank for item in found] == list(range(1, len(found) + 1))
-    assert {item.text for item in found} <= {label for tree in TEST for *_, label in tree.spans}
+    read = [item for item in result.items if item.layer == 3]
+    assert [item.rank for item in read] == list(range(1, len(read) + 1))
+    assert {item.text for item in read} <= {label for tree in TEST for *_, label in tree.spans}
 
 
 @pytest.mark.medium
@@ -120,9 +120,11 @@ def test_selectivity_is_of_what_is_not_known_by_heart(studied):
 @pytest.mark.parametrize("layer", [planted, noise])
 def test_a_probe_reads_planted_trees_of_other_functions_and_none_in_noise(layer):
     known, true = leaves(TRAIN), leaves(TEST)
-    said = train_syntax_probe(layer(TRAIN, 0), known, rank=16, epochs=8, seed=0).predict(layer(TEST, 1), true.before)
-    order = spearmanr(said.heights, true.heights).statistic
-    accuracy, most = (said.gaps == true.gaps).mean(), np.bincount(true.gaps).max() / len(true.gaps)
+    predicted = train_syntax_probe(layer(TRAIN, 0), known, rank=16, epochs=8, seed=0).predict(
+        layer(TEST, 1), true.before
+    )
+    order = spearmanr(predicted.heights, true.heights).statistic
+    accuracy, most = (predicted.gaps == true.gaps).mean(), np.bincount(true.gaps).max() / len(true.gaps)
     if layer is planted:
         assert order > 0.5
         assert accuracy > most + 0.1
@@ -148,7 +150,7 @@ def test_figures_are_the_counts_of_sets():
     predicted = Predicted(
         generator.random(len(true.heights)), generator.permutation(true.gaps), generator.permutation(true.alone)
     )
-    found = figures(TEST, GAPS, [(true, true)], [predicted])
+    read = figures(TEST, GAPS, [(true, true)], [predicted])
     at, hits, given, total, bare = 0, 0, 0, 0, 0
     for tree in TEST:
         heights = predicted.heights[at : at + len(tree.gaps)]
@@ -158,7 +160,7 @@ def test_figures_are_the_counts_of_sets():
         hits, given, total = hits + len(nodes & tree.spans), given + len(nodes), total + len(tree.spans)
         bare += len({node[:2] for node in brackets(heights)} & {node[:2] for node in tree.spans})
     precision, recall = hits / given, hits / total
-    ratio = {name: of[0].sum() / of[1].sum() for name, of in found.items()}
+    ratio = {name: of[0].sum() / of[1].sum() for name, of in read.items()}
     assert ratio["span_f1"] == pytest.approx(2 * precision * recall / (precision + recall))
     assert ratio["bracket_recall"] == pytest.approx(bare / total)
     assert ratio["constituent_accuracy"] == pytest.approx((predicted.gaps == true.gaps).mean())
@@ -167,8 +169,8 @@ def test_figures_are_the_counts_of_sets():
 
 def test_the_true_heights_and_labels_are_right():
     true = leaves(TEST)
-    found = figures(TEST, GAPS, [(true, true)], [Predicted(true.heights, true.gaps, true.alone)])
-    assert {of[0].sum() / of[1].sum() for of in found.values()} == {1.0}
+    read = figures(TEST, GAPS, [(true, true)], [Predicted(true.heights, true.gaps, true.alone)])
+    assert {of[0].sum() / of[1].sum() for of in read.values()} == {1.0}
 
 
 def test_a_right_branching_tree_has_the_last_leaves_of_every_node():
@@ -194,7 +196,7 @@ def test_a_probe_has_its_rank_and_orthonormal_rows_and_is_the_same_at_every_trai
     assert one.basis.shape == (5, WIDTH)
     np.testing.assert_allclose(one.basis @ one.basis.T, np.eye(5), atol=0.3)
     np.testing.assert_array_equal(one.basis, other.basis)
-    said = one.predict(states, known.before)
+    predicted = one.predict(states, known.before)
     inside = (states - states.mean(axis=0)) / states.std(axis=0) @ one.basis.T
     expected = [((inside[at + 1] - inside[at]) ** 2).sum() for at in known.before]
-    np.testing.assert_allclose(said.heights, expected, rtol=1e-4)  # float32
+    np.testing.assert_allclose(predicted.heights, expected, rtol=1e-4)  # float32

@@ -39,13 +39,13 @@ def test_leaves_are_the_tokens_of_python():
 def test_every_node_of_a_function_has_its_source(library):
     for tree in [parse_function(FUNCTION), *library]:
         nodes = [node for node in ast.walk(ast.parse(tree.source)) if hasattr(node, "end_lineno")]
-        said = {(ast.get_source_segment(tree.source, node), type(node).__name__) for node in nodes}
-        found = {(text(tree, first, stop), label) for first, stop, chain in tree.spans for label in chain.split("+")}
+        given = {(ast.get_source_segment(tree.source, node), type(node).__name__) for node in nodes}
+        read = {(text(tree, first, stop), label) for first, stop, chain in tree.spans for label in chain.split("+")}
         alone = zip(tree.words, tree.alone, strict=True)
-        found |= {(word, label) for word, chain in alone if chain != NONE for label in chain.split("+")}
-        assert found <= said
-        whole = {pair for pair in said if pair[0] != tree.source}
-        assert whole <= found, whole - found
+        read |= {(word, label) for word, chain in alone if chain != NONE for label in chain.split("+")}
+        assert read <= given
+        whole = {pair for pair in given if pair[0] != tree.source}
+        assert whole <= read, whole - read
 
 
 def test_a_tree_comes_back_from_its_heights_and_labels(library):
@@ -98,7 +98,7 @@ def test_functions_are_read_once_without_docstrings_comments_and_others_inside(t
     whole = "def kept(a, b):\n    return a + b"
     (tmp_path / "a.py").write_text(
         f"{whole}\n\n\nclass A:\n    def method(self, a):\n        return a + 1\n\n"
-        '    def said(self, a):\n        """Return a."""\n        return a + 1\n\n'
+        '    def described(self, a):\n        """Return a."""\n        return a + 1\n\n'
         "    def noted(self, a):\n        # a\n        return a + 1\n\n"
         "    def outer(self, a):\n        def inner(b, c):\n            return a + b\n        return inner\n\n"
         '    def spelled(self, a):\n        return f"{a} and {a}"\n\n'
