@@ -56,7 +56,7 @@ def test_a_leaf_has_the_mean_state_of_its_tokens():
     np.testing.assert_allclose(syntax._of_leaves(prompts, {4: states})[4], expected)
 
 
-def test_functions_of_both_files_are_asked_once_and_every_layer_has_its_figures(inputs):
+def test_functions_of_both_files_are_apart_and_every_layer_has_its_figures(inputs):
     train, _ = syntax._chosen(inputs, "train", 12)
     test, _ = syntax._chosen(inputs, "test", 10, {tree.source for tree in train})
     assert {tree.source for tree in train} == set(SOURCES[:12])
