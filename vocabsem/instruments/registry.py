@@ -140,7 +140,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="meaning_of_programs",
                 summary="Value of a program's variable in states, beside its value if + and − were each other.",
-                seconds=100,
+                seconds=390,
                 params={"programs": 800, "held_out": 400, "operations": 3},
                 least={"programs": 10, "held_out": 10},
             ),
