@@ -36,7 +36,7 @@ class StudyCard(Card):
     model: str
     """Model: name or path of a card, or hf:org/name, a folder or a .gguf file."""
     files: dict[str, str] = Field(default_factory=dict)
-    """Source of each file that the study reads."""
+    """Source of each file that the study reads; `python:path` is of the interpreter's own standard library."""
     sha256: dict[str, Sha256] = Field(default_factory=dict)
     """Of each file; verified at download."""
     datasets: list[str] = Field(default_factory=list)

@@ -122,6 +122,11 @@ def states_width(home: Home, model: str, dataset: str, split: str, key: str, kin
     return _stored(home, model, dataset, split, key, kind).width
 
 
+def layer_widths(home: Home, model: str, dataset: str, split: str, key: str) -> list[int]:
+    """Return d of each layer of a split's states: models that project are wider inside than at the last."""
+    return _stored(home, model, dataset, split, key, STATES).widths
+
+
 class _Stored(NamedTuple):
     """A split's states as they lie in the lake."""
 
@@ -129,14 +134,19 @@ class _Stored(NamedTuple):
     manifest: Manifest
     columns: list[str]
     """Of the layers, or of the word scores."""
-    width: int
-    """Of all columns side by side."""
+    widths: list[int]
+    """Of the columns."""
     label: str | None
     """Column of the labels; None in states of version 1, whose labels lie with the examples alone."""
 
     @property
     def rows(self) -> int:
         return self.manifest.rows
+
+    @property
+    def width(self) -> int:
+        """Of all columns side by side."""
+        return sum(self.widths)
 
     @property
     def bytes(self) -> int:
@@ -150,9 +160,9 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
     if kind == STATES:
         columns = [column_of(layer) for layer in facts_of(manifest, StatesFacts).layers]
     schema = pq.read_schema(partition.file(next(entry.name for entry in manifest.files if entry.is_part)))
-    width = sum(schema.field(name).type.list_size for name in columns)
+    widths = [schema.field(name).type.list_size for name in columns]
     label = stored_name(schema.names)
-    return _Stored(partition, manifest, columns, width, label if label in schema.names else None)
+    return _Stored(partition, manifest, columns, widths, label if label in schema.names else None)
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[StateRows]:

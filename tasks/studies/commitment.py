@@ -14,6 +14,8 @@ def measure(inputs: Inputs) -> StudyResult:
     for dataset in inputs.datasets:
         space = inputs.label_space(dataset)
         ids, labels, test = inputs.stored_states(dataset, "test")
+        for layer, rows in test.items():
+            inputs.require_anchor_width(layer, rows)
         _, _, train = inputs.stored_states(dataset, "train")
         confidence = softmax(space.label_logits(test[inputs.model.layers]), axis=1).max(axis=1)
         states, means = np.stack(list(test.values())), np.stack([rows.mean(axis=0) for rows in train.values()])

@@ -21,6 +21,9 @@ def measure(inputs: Inputs) -> StudyResult:
     """Train dictionaries on each layer, and measure them."""
     spec, anchors, words = inputs.spec, inputs.vocabulary[1], _words(inputs)
     read = {name: {split: inputs.stored_tokens(name, split) for split in SPLITS} for name in inputs.datasets}
+    for name in inputs.datasets:
+        for layer, states in read[name]["train"].states.items():
+            inputs.require_anchor_width(layer, states)
     settings = Settings(**(spec.params | {"shots": tuple(spec.params["shots"])}))
     values: list[Value] = []
     items: list[Item] = []

@@ -10,10 +10,11 @@ import numpy as np
 
 from tasks.models.label_space import label_space
 from tasks.models.loaded import inference, loaded, tokenizing
-from tasks.steps.lake_reads import StateRows, read_states
+from tasks.steps.lake_reads import layer_widths, read_states
 from tasks.steps.study_specs import StudyItemsSpec
 from tasks.steps.token_reads import TokenRows, read_token_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
+from vocabsem.errors import BadInput
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.registry import study_info
 from vocabsem.label_space import LabelSpace
@@ -91,17 +92,25 @@ class Inputs:
 
     def stored_states(self, dataset: str, split: str) -> tuple[list[str], np.ndarray, dict[int, np.ndarray]]:
         """Return ids, labels (N,) and states (N, d) by layer of a split."""
-        rows: StateRows = read_states(
-            self.home, self.model.name, dataset, split, self.spec.states[f"{dataset}/{split}"]
-        )
-        ids, labels, states = rows
-        width = states.shape[1] // len(self.spec.layers)
-        return ids, labels, {layer: states[:, width * i : width * (i + 1)] for i, layer in enumerate(self.spec.layers)}
+        where = self.home, self.model.name, dataset, split, self.spec.states[f"{dataset}/{split}"]
+        ids, labels, states = read_states(*where)
+        parts = np.split(states, np.cumsum(layer_widths(*where))[:-1], axis=1)
+        return ids, labels, dict(zip(self.spec.layers, parts, strict=True))
 
     def stored_tokens(self, dataset: str, split: str) -> TokenRows:
         """Return the states of all tokens of a split."""
         key = self.spec.token_states[f"{dataset}/{split}"]
         return read_token_states(self.home, self.model.name, dataset, split, key, self.spec.layers)
+
+    def require_anchor_width(self, layer: int, states: np.ndarray) -> None:
+        """Raise BadInput where states (N, d) are not of the width of anchors: inside, models that project are wider."""
+        width = self.vocabulary[1].shape[1]
+        if states.shape[1] != width:
+            raise BadInput(
+                f"study {self.spec.study} compares states with anchors, and in layer {layer} of model"
+                f" {self.model.name!r} states have {states.shape[1]} dimensions, anchors {width}: set layers: [last],"
+                " or name another model"
+            )
 
     def label_space(self, dataset: str) -> LabelSpace:
         """Return anchors and head rows of a data set's label words."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Interval", "Item", "Sampling", "Space", "StudyResult", "Value", "percentiles"]
+__all__ = ["Interval", "Item", "Sampling", "Space", "StudyResult", "Value", "differ", "percentiles"]
 
 Interval = tuple[float, float]
 LEVEL = (0.025, 0.975)
@@ -157,6 +157,27 @@ class Sampling:
         """
         generator = self.generator(0)
         return percentiles([statistic(generator.integers(n, size=n)) for _ in range(self.resamples)])
+
+
+def differ(vectors: NDArray[np.floating] | NDArray[np.integer]) -> bool:
+    """Return whether things differ beyond rounding; those of a template that ends alike are all one in layer 0.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        A row a thing.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> differ(np.full((3, 2), 0.1))
+    False
+    """
+    rows = np.asarray(vectors, np.float64)
+    return bool(((rows - rows.mean(axis=0)) ** 2).sum() > 1e-12 * (rows**2).sum())
 
 
 def percentiles(draws: ArrayLike) -> Interval:

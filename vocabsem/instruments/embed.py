@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from vocabsem.arrays import unit_rows
-from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
+from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, differ, percentiles
 
 __all__ = ["embed_study", "ndcg", "pair_correlation"]
 
@@ -55,7 +55,7 @@ def embed_study(
     """
     n, generator = len(human), sampling.generator(1)
     orders = [generator.permutation(n) for _ in range(sampling.null_draws)]
-    varied = {name: [space for space in of if _spread(space.vectors)] for name, of in spaces.items()}
+    varied = {name: [space for space in of if differ(space.vectors)] for name, of in spaces.items()}
     clean = {(space.variant, space.layer): _units(space) for of in varied.values() for space in of}
     values: list[Value] = []
     for name, of in varied.items():
@@ -143,12 +143,6 @@ def _recovered(unit: str, space: Space, clean: Floats, orders: Sequence[Ints], s
 def _mean(unit: str, space: Space, metric: str, of: Floats, null: tuple[float, float], sampling: Sampling) -> Value:
     interval = sampling.interval(lambda rows: float(of[rows].mean()), len(of))
     return Value(unit, space.layer, space.variant, metric, float(of.mean()), interval, null, len(of))
-
-
-def _spread(vectors: NDArray[np.floating]) -> bool:
-    """Return whether documents differ beyond rounding; those of a template that ends alike are all one in layer 0."""
-    rows = np.asarray(vectors, np.float64)
-    return bool(((rows - rows.mean(axis=0)) ** 2).sum() > 1e-12 * (rows**2).sum())
 
 
 def _farthest(space: Space, human: Floats, texts: Sequence[str]) -> Iterator[Item]:

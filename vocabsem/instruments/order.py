@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, percentiles
+from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, differ, percentiles
 from vocabsem.instruments.order_words import Ordered
 
 __all__ = ["digit_values", "leave_one_out_weights", "order_study"]
@@ -48,7 +48,7 @@ def order_study(spaces: Sequence[Space], sequences: Sequence[Ordered], sampling:
         generator = sampling.generator(1)
         orders = np.stack([np.arange(n), *(generator.permutation(n) for _ in range(sampling.null_draws))])
         own = [Space(space.variant, space.layer, space.vectors[sequence.rows]) for space in spaces]
-        own = [space for space in own if _spread(space.vectors)]
+        own = [space for space in own if differ(space.vectors)]
         weights = [leave_one_out_weights(space.vectors, np.arange(n)) for space in own]
         if sequence.period:
             line = Space("line", None, sequence.positions[:, None].astype(np.float64))
@@ -91,7 +91,7 @@ def digit_values(spaces: Sequence[Space], sampling: Sampling) -> Iterator[Value]
         shuffled = [_within(truth, groups, generator) for _ in range(sampling.null_draws)]
         digits = np.stack([truth, *shuffled])
         for space in spaces:
-            if _spread(space.vectors):
+            if differ(space.vectors):
                 predicted = (leave_one_out_weights(space.vectors, groups) @ np.eye(10)[digits]).argmax(axis=2)
                 yield _value("0 to 99", space, metric, (predicted, digits), _share, sampling)
 
@@ -185,12 +185,6 @@ def _within(digits: Ints, groups: Ints, generator: np.random.Generator) -> Ints:
     for group in np.unique(groups):
         shuffled[groups == group] = generator.permutation(digits[groups == group])
     return shuffled
-
-
-def _spread(vectors: Numbers) -> bool:
-    """Return whether things differ beyond rounding; those of a template that ends alike are all one in layer 0."""
-    rows = np.asarray(vectors, np.float64)
-    return bool(((rows - rows.mean(axis=0)) ** 2).sum() > 1e-12 * (rows**2).sum())
 
 
 def _in_order(sequence: Ordered, space: Space, predicted: Numbers) -> Iterator[Item]:

@@ -130,6 +130,21 @@ _INFOS = MappingProxyType(
                 below={"k": "features"},
             ),
             StudyInfo(
+                name="syntax",
+                summary="Syntax trees of functions of Python, read by probes from states of tokens, by layer and rank.",
+                seconds=480,
+                files=("train", "test"),
+                params={"functions": 300, "held_out": 100, "ranks": (16, 64), "epochs": 30, "control": True},
+                least={"functions": 10, "held_out": 10},
+            ),
+            StudyInfo(
+                name="meaning_of_programs",
+                summary="Value of a program's variable in states, beside its value if + and − were each other.",
+                seconds=390,
+                params={"programs": 800, "held_out": 400, "operations": 3},
+                least={"programs": 10, "held_out": 10},
+            ),
+            StudyInfo(
                 name="embed",
                 summary="Agreement of cosines of documents with people, by prompt, pooling and layer; typos.",
                 seconds=285,
@@ -213,6 +228,10 @@ def check_study(name: str, params: Mapping[str, Any], files: Mapping[str, Any], 
         if key not in info.params:
             raise CardError(f"study {name} has no parameter {key!r}: {suggest(key, list(info.params))}")
         default, least = info.params[key], info.least.get(key, 0)
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise CardError(f"study {name}: {key} is {value!r}: give true or false")
+            continue
         several = isinstance(default, tuple)
         given = value if isinstance(value, list) else [value]
         if isinstance(value, list) != several or not given or not all(_fits(each, default, least) for each in given):

@@ -6,6 +6,7 @@ Every fetched source leaves a receipt in the cache, written last: no receipt, no
 import hashlib
 import json
 import os
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,12 +39,12 @@ class Fetched:
 class _Receipt:
     source: str
     path: str
-    """Relative to the cache, absolute for `file:`."""
+    """Relative to the cache, absolute on this machine."""
     sha256: str
     revision: str | None
     patterns: list[str] | None
     state: str
-    """Sizes and, for `file:`, times of change: cheap to compare, enough to notice a lost or edited file."""
+    """Sizes and, where the source is its own cache, times of change: enough to notice a lost or edited file."""
 
 
 def fetch(text: str, cache: Path, *, sha256: str | None = None, patterns: Sequence[str] | None = None) -> Fetched:
@@ -87,7 +88,7 @@ def _fetch(text: str, cache: Path, sha256: str | None, patterns: Sequence[str] |
     source = parse_source(text)
     fetched = _cached(text, cache)
     if fetched is None:
-        if source.scheme == "file":
+        if source.local:
             raise SourceError(f"source {text[:200]!r}: {str(_local(source))[:200]} does not exist")
         try:
             (cache / "locks").mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def cached(text: str, cache: Path) -> Fetched | None:
     Parameters
     ----------
     text : str
-        The source; a `file:` is its own cache, hashed anew when it has changed.
+        The source; a file of this machine is its own cache, hashed anew when it has changed.
     cache : Path
         Folder of fetched sources.
 
@@ -126,14 +127,15 @@ def cached(text: str, cache: Path) -> Fetched | None:
 def _cached(text: str, cache: Path) -> Fetched | None:
     source = parse_source(text)
     receipt = _read_receipt(text, cache)
-    if source.scheme == "file":
+    if source.local:
         local = _local(source)
         if not _exists(local):
             return None
         check_local(local)
-        if receipt and receipt.path == str(local) and receipt.state == _state(local, None, times=True):
+        patterns = ["*.py"] if source.scheme == "python" else None  # what is compiled beside them changes
+        if receipt and receipt.path == str(local) and receipt.state == _state(local, patterns, times=True):
             return Fetched(local, receipt.sha256, None)
-        return _keep(text, cache, local, str(local), None, None)
+        return _keep(text, cache, local, str(local), None, patterns)
     if receipt is None:
         return None
     path = cache / receipt.path
@@ -211,7 +213,7 @@ def _keep(
 ) -> Fetched:
     """Hash `path` and write its receipt, atomically."""
     digest = sha256_of(path, patterns)
-    state = _state(path, patterns, times=text.startswith("file:"))
+    state = _state(path, patterns, times=parse_source(text).local)
     receipt = _Receipt(text, location, digest, revision, list(patterns) if patterns else None, state)
     file = _receipt(text, cache)
     try:
@@ -249,6 +251,8 @@ def _check(text: str, actual: str, expected: str | None) -> None:
 
 
 def _local(source: Source) -> Path:
+    if source.scheme == "python":
+        return Path(sysconfig.get_path("stdlib")) / source.path
     return Path(source.path).expanduser().absolute()
 
 

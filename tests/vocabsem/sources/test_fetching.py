@@ -45,6 +45,9 @@ def test_the_forms():
         "pypi", "Some-Package", "1.2.post1", "pkg/data/f.csv"
     )
     assert parse_source("file:some dir/x.csv") == Source("file", "", "", "some dir/x.csv")
+    assert parse_source("python:json/") == Source("python", "", "", "json/")
+    sources = map(parse_source, ("hf:o/n@main", "pypi:p==1/x", "file:x", "python:x"))
+    assert [source.local for source in sources] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,7 @@ def test_the_forms():
         "pypi:--index-url==1/x",
         "pypi:a==1 b/x",
         "file:",
+        "python:",
         "http://x/y",
         "hf:org/name@main;rm",
     ],
@@ -69,7 +73,7 @@ def test_what_is_no_source(text):
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "a\\..\\b"])
-@pytest.mark.parametrize("start", ["pypi:p==1/", "hf:o/n@main/"])
+@pytest.mark.parametrize("start", ["pypi:p==1/", "hf:o/n@main/", "python:"])
 def test_paths_stay_inside_their_archive(start, path):
     with pytest.raises(SourceError, match="leaves its archive"):
         parse_source(start + path)
@@ -82,6 +86,25 @@ def test_any_text_is_read_or_refused(text):
             parse_source(start + text)
         except BadInput:
             continue
+
+
+# The standard library
+
+
+def test_a_package_of_the_standard_library_is_its_source_files(tmp_path):
+    package = Path(json.__file__).parent
+    fetched = fetch("python:json/", tmp_path)
+    assert fetched.path == package
+    lines = sorted(f"{path.name} {sha(path.read_bytes())}\n" for path in package.glob("*.py"))
+    assert fetched.sha256 == sha("".join(lines).encode()), "what is compiled beside them is left out"
+    assert cached("python:json/", tmp_path) == fetched
+    assert fetch("python:json/decoder.py", tmp_path).sha256 == sha((package / "decoder.py").read_bytes())
+
+
+def test_a_package_that_this_python_does_not_have_is_refused(tmp_path):
+    with pytest.raises(SourceError, match=r"source 'python:no_such/': .*no_such does not exist"):
+        fetch("python:no_such/", tmp_path)
+    assert cached("python:no_such/", tmp_path) is None
 
 
 # Wheels

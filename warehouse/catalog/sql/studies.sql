@@ -52,3 +52,17 @@ from lake.studied
 where study = 'dictionary'
 order by card, model, unit, metric, variant, layer;
 comment on view study_dictionary is 'Sparse dictionaries of states of tokens; the null is trained on Gaussian states, or permutes features or labels.';
+
+create or replace view study_syntax as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'syntax'
+order by card, model, unit, metric, variant, layer;
+comment on view study_syntax is 'Syntax trees read from the states of tokens; the null is the architecture with random weights.';
+
+create or replace view study_meaning_of_programs as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'meaning_of_programs'
+order by card, model, unit, metric, variant, layer;
+comment on view study_meaning_of_programs is 'Probes of a variable''s value and of that under a swapped meaning; the null permutes values.';
