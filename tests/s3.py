@@ -7,10 +7,11 @@ import http.client
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ class Rule:
     code: str
     times: int = 10**9
 
-    def fits(self, method, address):
-        return self.times > 0 and method == self.method and re.search(self.pattern, address)
+    def fits(self, method: str, address: str) -> bool:
+        return self.times > 0 and method == self.method and bool(re.search(self.pattern, address))
 
 
 @dataclass
@@ -37,31 +38,32 @@ class Store:
     """The store as a test sees it."""
 
     address: str
-    requests: list = field(default_factory=list)
+    requests: list[tuple[str, str, int, int]] = field(default_factory=list)
     """(method, path with query, bytes sent, bytes received), in order."""
-    rules: list = field(default_factory=list)
-    before: list = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    before: list[Callable[[str, str], None]] = field(default_factory=list)
     """Functions of (method, address), called before a request is passed on."""
-    drop: tuple = ()
+    drop: tuple[str, ...] = ()
     """Headers that are not passed on, in lower case."""
 
-    def refuse(self, *rule, **more):
+    def refuse(self, *rule: Any, **more: Any) -> None:
         self.rules.append(Rule(*rule, **more))
 
     def reset(self) -> None:
-        for each in (self.requests, self.rules, self.before):
-            each.clear()
+        self.requests.clear()
+        self.rules.clear()
+        self.before.clear()
 
     @staticmethod
-    def store(url, data):
+    def store(url: str, data: bytes) -> None:
         """Put an object where the server keeps them, without a request."""
-        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.core.models import DEFAULT_ACCOUNT_ID
         from moto.s3.models import s3_backends
 
         name, _, key = url.removeprefix("s3://").partition("/")
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(name, key, data)
 
-    def count(self, method, pattern=""):
+    def count(self, method: str, pattern: str = "") -> int:
         return sum(each[0] == method and bool(re.search(pattern, each[1])) for each in self.requests)
 
 
@@ -90,11 +92,11 @@ def s3_store() -> Iterator[Store]:
 
 
 @contextmanager
-def _gate(host, port):
+def _gate(host: str, port: int) -> Iterator[Store]:
     class Gate(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def pass_on(self):
+        def pass_on(self) -> None:
             body = self._body()
             for hook in list(store.before):
                 hook(self.command, self.path)
@@ -117,7 +119,7 @@ def _gate(host, port):
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on  # noqa: N815
 
-        def _body(self):
+        def _body(self) -> bytes:
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.send_response_only(100)
                 self.end_headers()
@@ -131,7 +133,7 @@ def _gate(host, port):
                 return body
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def _ask(self, body):
+        def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
             dropped = ("host", "transfer-encoding", "expect", "connection", "content-length", *store.drop)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
             connection = http.client.HTTPConnection(host, port, timeout=60)
@@ -144,7 +146,7 @@ def _gate(host, port):
             finally:
                 connection.close()
 
-        def log_message(self, *_): ...
+        def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     server.daemon_threads = True
