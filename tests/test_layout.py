@@ -302,4 +302,4 @@ def test_hooks_and_lint_run_the_same_tools():
     assert [repository["repo"] for repository in hooks] == ["local"], "nothing is fetched"
     tools = {Path(hook["entry"].split()[0]).name for hook in hooks[0]["hooks"]}
     lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
-    assert tools == set(re.findall(r"\$\(BIN\)/(\w+)", lint))
+    assert tools == set(re.findall(r"\$\(BIN\)/([\w-]+)", lint))

@@ -127,7 +127,7 @@ def load_classifier(home: Home, model: str) -> "PyFuncModel":
 
     Raises BadInput.
     """
-    found = find_classifier(home, model)
+    stored = find_classifier(home, model)
     with store(home):
         from mlflow.models import Model
         from mlflow.pyfunc import PyFuncModel
@@ -135,5 +135,5 @@ def load_classifier(home: Home, model: str) -> "PyFuncModel":
         from tasks.tracking.text_classifier import TextClassifierModel
 
         classifier = TextClassifierModel()
-        classifier.load(found.classifier)
-        return PyFuncModel(Model.load(str(found.folder)), classifier)
+        classifier.load(stored.classifier)
+        return PyFuncModel(Model.load(str(stored.folder)), classifier)

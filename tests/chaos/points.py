@@ -39,7 +39,7 @@ COMPUTING = {
 } | {
     "after a shard": (f"after {PARTITION}.write_table", {"kind": "states", "number": 2}),
     "before a calibrator": (f"before {PARTITION}.write_bytes", {}),
-    "between manifest and sidecars": (f"before {PARTITION}._forget", {"kind": "states"}),
+    "between manifest and sidecars": ("after warehouse.lake.store:Folder.publish", {"number": 3}),
 }
 PREDICTING = {
     "after a part": (f"after {PARTITION}.write_table", {"kind": "scores"}),

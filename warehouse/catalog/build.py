@@ -19,7 +19,7 @@ from warehouse.catalog import index, verified
 from warehouse.catalog.statements import SQL, quoted, statement
 from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest
 from warehouse.lake.partition import Lake
-from warehouse.lake.store import Stamps, damaged
+from warehouse.lake.store import Stamps, damaged_file
 from warehouse.roles import Role
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
@@ -141,7 +141,7 @@ def _refreshed(connection: Connection, lake: Lake) -> Summary:
     for path, manifest in manifests.items():
         for entry in manifest.files:
             if fault := store.fault(root / path, entry):
-                raise damaged(store, root / path, entry.name, fault)
+                raise damaged_file(store, root / path, entry.name, fault)
     if stale:  # in a transaction of its own: DuckDB takes no key back that it deleted in the same one
         _with(connection, "remove", stale=_sources(dict.fromkeys(stale, (0, 0))))
     connection.begin()  # one transaction: one wait for the disk, not one a statement
@@ -156,7 +156,7 @@ def _refreshed(connection: Connection, lake: Lake) -> Summary:
     for name, fault in seen.damaged.items():
         file = PurePosixPath(name)
         if file.parent.as_posix() in manifests:  # what is damaged since is reported when it is read
-            raise damaged(store, root / file.parent, file.name, fault)
+            raise damaged_file(store, root / file.parent, file.name, fault)
     _with(connection, "renew", renewed=verified.stamp_rows(seen.renewed))
     (totals,) = connection.execute(statement("summary")).fetchall()
     connection.commit()

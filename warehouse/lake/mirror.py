@@ -21,7 +21,7 @@ from warehouse.lake.bucket import Bucket, Stored, sha256_of
 from warehouse.lake.keys import short
 from warehouse.lake.lease import Leases, is_lease, lease_of
 from warehouse.lake.manifest import MANIFEST, REJECTED, FileEntry, Manifest
-from warehouse.lake.store import Stamps, damaged
+from warehouse.lake.store import Stamps, damaged_file
 
 Listing = dict[str, dict[str, Stored]]
 """The objects of partitions, by the partition's path and the name below it."""
@@ -111,10 +111,10 @@ class Mirror:
                             file.write(block)
                             digest.update(block)
                 except FileNotFoundError:
-                    raise damaged(self, folder, _object(entry), "it is missing") from None
+                    raise damaged_file(self, folder, _object(entry), "it is missing") from None
                 if digest.hexdigest() != entry.sha256:
                     fault = f"its sha256 is {digest.hexdigest()}, not {entry.sha256}"
-                    raise damaged(self, folder, _object(entry), fault)
+                    raise damaged_file(self, folder, _object(entry), fault)
 
     def has(self, path: Path) -> bool:
         return self.bucket.etag(self._key(path)) is not None

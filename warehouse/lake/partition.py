@@ -21,7 +21,7 @@ from warehouse.lake import atomic, files, sidecars
 from warehouse.lake.keys import checked_key, checked_name, partition_key, short
 from warehouse.lake.manifest import MANIFEST, REJECTED, Check, FileEntry, Manifest, failures
 from warehouse.lake.sidecars import SIDECAR
-from warehouse.lake.store import FOLDER, Store, damaged, store_of
+from warehouse.lake.store import FOLDER, Store, damaged_file, store_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Partition:
         """Compare every byte with the manifest; raises CorruptPartition or NotPublished."""
         for entry in self.require().files:
             if fault := self.store.mismatch(self.path, entry):
-                raise damaged(self.store, self.path, entry.name, fault)
+                raise damaged_file(self.store, self.path, entry.name, fault)
 
     def table(self, columns: Sequence[str] | None = None, filters: Any = None, rows: range | None = None) -> pa.Table:
         """Return the rows of all `part-*.parquet` files, in the order of their names; only `columns`, only what passes
@@ -189,7 +189,7 @@ class Partition:
         """Return the entry of a file that was written whole, by this run or a killed one: its sidecar, or the manifest,
         agrees with its size and footer."""
         with self.store.snapshot(self.path):
-            entry = sidecars.read(self.path, self.key, name)
+            entry = sidecars.read_sidecar(self.path, self.key, name)
             if entry is None and (manifest := self._readable()):
                 entry = manifest.file(name)
             entry = entry or self.store.find(self.path, self.key, name)
@@ -233,7 +233,7 @@ class Partition:
             )
             if not self._put(REJECTED if failed else MANIFEST, manifest.to_json().encode()):
                 return self.require()
-            sidecars.remove(self.path, names)
+            sidecars.remove_sidecars(self.path, names)
             if failed:
                 self.store.discard(self.path, entries)
                 raise self.refused(checks)
@@ -265,9 +265,9 @@ class Partition:
             if self.published and (there := self.require().file(name)):
                 return there
             self._unpublish()
-            sidecars.remove(self.path, [name])
+            sidecars.remove_sidecars(self.path, [name])
             atomic.write(self.path / name, memoryview(data), accept=files.verify_written(entry))
-            sidecars.write(self.path, self.key, entry)
+            sidecars.write_sidecar(self.path, self.key, entry)
             self.store.keep(self.path, self.key, entry)
         return entry
 
@@ -287,7 +287,7 @@ class Partition:
         file = self.path / MANIFEST
         if file.exists():
             manifest = self._readable()
-            sidecars.restore(self.path, self.key, manifest.files if manifest else ())
+            sidecars.restore_sidecars(self.path, self.key, manifest.files if manifest else ())
             file.unlink()
             atomic.sync_folder(self.path)
 

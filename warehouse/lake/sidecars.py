@@ -14,7 +14,7 @@ from warehouse.lake.manifest import FileEntry
 SIDECAR = ".json"
 
 
-def read(folder: Path, key: str, name: str) -> FileEntry | None:
+def read_sidecar(folder: Path, key: str, name: str) -> FileEntry | None:
     """Return the entry of a file that was written for this key, None without one."""
     try:
         sidecar = json.loads((folder / f"{name}{SIDECAR}").read_bytes())
@@ -24,19 +24,19 @@ def read(folder: Path, key: str, name: str) -> FileEntry | None:
         return None
 
 
-def write(folder: Path, key: str, entry: FileEntry) -> None:
+def write_sidecar(folder: Path, key: str, entry: FileEntry) -> None:
     text = canonical({"key": key, "file": asdict(entry)})
     atomic.write(folder / f"{entry.name}{SIDECAR}", text.encode(), sync=False)
 
 
-def restore(folder: Path, key: str, entries: Iterable[FileEntry]) -> None:
+def restore_sidecars(folder: Path, key: str, entries: Iterable[FileEntry]) -> None:
     """Write the sidecars of those files that are as their entries say."""
     for entry in entries:
         if quick_check(folder, entry) is None:
-            write(folder, key, entry)
+            write_sidecar(folder, key, entry)
 
 
-def remove(folder: Path, names: Iterable[str]) -> None:
+def remove_sidecars(folder: Path, names: Iterable[str]) -> None:
     """Remove the sidecars: without a manifest that lists them, these files are nobody's."""
     for name in names:
         (folder / f"{name}{SIDECAR}").unlink(missing_ok=True)

@@ -163,7 +163,7 @@ def store_of(home: Home) -> Store:
     return mirror(home)
 
 
-def damaged(store: Store, folder: Path, name: str, fault: str) -> CorruptPartition:
+def damaged_file(store: Store, folder: Path, name: str, fault: str) -> CorruptPartition:
     """Return the error that names what is wrong with a published file, and the fix."""
     return CorruptPartition(
         f"{store.where(folder / name)} is damaged ({fault}): remove the folder {store.where(folder)}; the next run"

@@ -7,7 +7,7 @@ from pathlib import Path
 from warehouse.errors import CorruptPartition
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
-from warehouse.lake.store import damaged
+from warehouse.lake.store import damaged_file
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _verified(lake: Lake, folder: Path) -> Verified:
         return Verified(folder, True, 0, 0, [str(error)])
     entries = manifest.files if manifest else []
     checked = [(entry, lake.store.mismatch(folder, entry)) for entry in entries]
-    faults = [str(damaged(lake.store, folder, entry.name, fault)) for entry, fault in checked if fault]
+    faults = [str(damaged_file(lake.store, folder, entry.name, fault)) for entry, fault in checked if fault]
     return Verified(folder, manifest is not None, len(entries), sum(entry.bytes for entry in entries), faults)
 
 
