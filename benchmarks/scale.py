@@ -1,6 +1,7 @@
 """What one and two workers of each runner extract in a second, and what a task costs beside its computing.
 
-With OMP_NUM_THREADS=1 each worker has a core. Runners whose package is not installed are left out.
+With OMP_NUM_THREADS=1 each worker has a core. Runners whose package is not installed are left out. Then a home
+in a bucket beside a local one.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Any
 
 from prefect import flow
 
-from benchmarks import Row, Setting
+from benchmarks import Row, Setting, _object_store
 from benchmarks.overhead import own_home
 from flows.execution.stages import build_datasets, extract_states
 from flows.execution.workers import EXTRAS, result_of, started, submit
@@ -36,6 +37,7 @@ def measure(setting: Setting) -> Iterator[Row]:
             beside = runner.replace(":2", ":1") if runner.endswith(":2") else "local"
             for name, figure, other, unit in zip(FIGURES, figures[runner], figures[beside], UNITS, strict=True):
                 yield Row(f"{runner}: {name}", figure, beside, other, unit, "")
+    yield from _object_store.measure()
 
 
 @flow(name="scale")

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import benchmarks.__main__ as command
-from benchmarks import Row, Setting, best_of
+from benchmarks import Row, Setting, _object_store, best_of
 from benchmarks._random import random_model, random_prompts
 from benchmarks.commands import processor_seconds
 from benchmarks.extraction import by_batches, one_at_a_time, operations
@@ -127,3 +127,13 @@ def test_seconds_of_the_processor_are_those_of_a_command_and_not_of_the_clock():
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     assert processor_seconds([sys.executable, "-c", busy]) >= 0.3
     assert processor_seconds([sys.executable, "-c", "import time; time.sleep(0.5)"]) < 0.5
+
+
+@pytest.mark.medium
+def test_a_partition_in_a_bucket_takes_two_requests_a_part_to_publish_and_one_to_read(monkeypatch):
+    monkeypatch.setattr(_object_store, "ROWS", 4)
+    counted = {row.name.rpartition("manifest ")[2]: row.ours for row in _object_store.measure() if row.unit == ""}
+    parts = _object_store.PARTS
+    assert counted["published"] == 2 * (parts + 1)  # each a listing and a write
+    assert counted["read first by another machine"] == parts + 2  # a listing, the manifest, the parts
+    assert counted["read again"] == 1

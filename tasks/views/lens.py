@@ -78,7 +78,10 @@ def inspect_prompt(
     if not 0 <= hide < 1:
         raise BadInput(f"--hide {hide}: give a share of the vocabulary, from 0 (none) to below 1")
     fields, label = _fields(home, text, dataset, example)
-    background = _background(home, dataset) if dataset and center else []
+    has_catalog = store_of(home).has(home.catalog)  # first: nothing is computed for a bucket that cannot be used
+    background = (
+        reads.training_fields(home, dataset.name, CENTERING_TEXTS) if has_catalog and dataset and center else []
+    )
     stored, solved = _anchors(home, model)
     names, anchors = stored["token"].to_pylist(), torch.from_numpy(matrix(stored["anchor"]).copy())
     hidden = undertrained(stored["leverage"].to_numpy(), stored["head_norm"].to_numpy(), hide)
@@ -125,10 +128,6 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
             " --example with an id"
         )
     return dict.fromkeys(dataset.fields, text), None
-
-
-def _background(home: Home, dataset: DatasetCard) -> list[dict[str, str]]:
-    return reads.training_fields(home, dataset.name, CENTERING_TEXTS) if store_of(home).has(home.catalog) else []
 
 
 def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:

@@ -15,9 +15,10 @@ from tasks.states import extract_shard
 from tasks.steps.shards import resumed_shards, shards
 from tasks.steps.specs import MethodSettings
 from tasks.token_states import extract_token_shard
+from tasks.views.lens import inspect_prompt
 from tasks.word_scores import score_shard
 from tests.tasks.worlds import SPLITS, World, compute, write_card
-from warehouse.errors import CorruptPartition
+from warehouse.errors import CorruptPartition, StoreUnavailable
 from warehouse.lake.bucket import Bucket
 from warehouse.lake.partition import Lake
 
@@ -117,3 +118,12 @@ def test_a_methods_file_is_read_on_every_machine_and_refused_where_it_was_change
     with pytest.raises(CorruptPartition, match="its sha256 is"):
         method_source(machine("three"), settings)
     assert not (machine("three").methods / f"{settings.sha256}.py").exists()
+
+
+def test_a_lens_computes_nothing_for_a_bucket_that_cannot_be_used(world, machine, s3):
+    home, (pair,) = machine("lens"), world.plan().pairs
+    s3.refuse("HEAD", "", 403, "")
+    s3.refuse("GET", "", 400, "ExpiredToken")
+    with pytest.raises(StoreUnavailable, match="credentials expired"):
+        inspect_prompt(home, pair.model, "good film", None, None, k=3, center=False)
+    assert not home.root.exists()
