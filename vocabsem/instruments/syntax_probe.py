@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Leaves", "Predicted", "train_syntax_probe"]
+__all__ = ["Leaves", "Predicted", "SyntaxProbe", "train_syntax_probe"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]

@@ -36,6 +36,7 @@ def inputs():
         stored_states=lambda dataset, split: splits[split],
         label_space=lambda dataset: SimpleNamespace(anchors=anchors, label_logits=lambda states: states @ head.T),
         model=SimpleNamespace(layers=LAYERS - 1),
+        require_anchor_width=lambda layer, states: None,
         sampling=SAMPLING,
         params={"starts": 2},
         test=test,
