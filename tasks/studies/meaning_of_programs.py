@@ -8,7 +8,7 @@ from tasks.models.loaded import inference, loaded_causal, tokenizing
 from tasks.studies.inputs import Inputs
 from vocabsem.errors import CardError
 from vocabsem.instruments.base import Space, StudyResult
-from vocabsem.instruments.meaning_of_programs import STATE, meaning_study
+from vocabsem.instruments.meaning_of_programs import STATE, meaning_of_programs_study
 from vocabsem.instruments.programs import make_programs, number_of_programs
 from vocabsem.models.untrained import untrained
 from vocabsem.prompts.prompting import encode_texts
@@ -47,7 +47,7 @@ def measure(inputs: Inputs) -> StudyResult:
     spaces = [Space(variant, layer, rows[last]) for variant, of in made.items() for layer, rows in of.items()]
     lines = ["; ".join(of) for of in programs.lines]
     values = programs.true[:, -1], programs.swapped[:, -1]
-    return meaning_study(f"{operations} operations", spaces, *values, lines, n, inputs.sampling)
+    return meaning_of_programs_study(f"{operations} operations", spaces, *values, lines, n, inputs.sampling)
 
 
 def _prompts(inputs: Inputs, programs: tuple[tuple[str, ...], ...]) -> list[list[int]]:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, differ, percentiles
 from vocabsem.instruments.one_hot_ridge import ridge_predictions
 
-__all__ = ["STATE", "meaning_study"]
+__all__ = ["STATE", "meaning_of_programs_study"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
 STATE = "state"  # variant whose programs are listed
 
 
-def meaning_study(
+def meaning_of_programs_study(
     unit: str, spaces: Sequence[Space], true: Ints, swapped: Ints, lines: Sequence[str], n: int, sampling: Sampling
 ) -> StudyResult:
     """Probe the value of the variable at the end of programs.

@@ -33,7 +33,7 @@ def render_prompt(template: str, row: Mapping[str, str]) -> tuple[str, dict[str,
 
     Examples
     --------
-    >>> render("Review: {text}", {"text": "fine"})
+    >>> render_prompt("Review: {text}", {"text": "fine"})
     ('Review: fine', {'text': (8, 12)})
     """
     text, spans = "", {}

@@ -69,7 +69,7 @@ def parse_source(text: str) -> Source:
 
     Examples
     --------
-    >>> parse("pypi:toy-data==1.0/toy/train.csv").version
+    >>> parse_source("pypi:toy-data==1.0/toy/train.csv").version
     '1.0'
     """
     scheme = next((known for known in FORMS if text.startswith(f"{known}:")), None)
@@ -100,7 +100,7 @@ def gguf_parts(text: str) -> list[str]:
 
     Examples
     --------
-    >>> parts_of("file:big-00001-of-00002.gguf")
+    >>> gguf_parts("file:big-00001-of-00002.gguf")
     ['file:big-00001-of-00002.gguf', 'file:big-00002-of-00002.gguf']
     """
     match = PART.search(text)

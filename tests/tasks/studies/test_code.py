@@ -81,7 +81,7 @@ def test_what_functions_and_ranks_do_not_allow_is_refused(inputs):
 def test_programs_are_read_at_their_ends(inputs, monkeypatch):
     inputs.params = {"programs": 30, "held_out": 20, "operations": 2}
     given = []
-    monkeypatch.setattr(meaning_of_programs, "meaning_study", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr(meaning_of_programs, "meaning_of_programs_study", lambda *arguments: given.extend(arguments))
     meaning_of_programs.measure(inputs)
     unit, spaces, true, swapped, lines, n, _ = given
     programs = make_programs(50, 2, inputs.sampling.generator(2))

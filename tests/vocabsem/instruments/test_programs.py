@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.meaning_of_programs import meaning_study
+from vocabsem.instruments.meaning_of_programs import meaning_of_programs_study
 from vocabsem.instruments.programs import make_programs, number_of_programs
 
 N, TRAINED, WIDTH = 260, 180, 12
@@ -60,7 +60,7 @@ def studied():
         Space("untrained", 1, np.random.default_rng(3).standard_normal((N, WIDTH))),
     ]
     names = ["; ".join(lines) for lines in PROGRAMS.lines]
-    result = meaning_study("made", spaces, true, swapped, names, TRAINED, SAMPLING)
+    result = meaning_of_programs_study("made", spaces, true, swapped, names, TRAINED, SAMPLING)
     return {(value.variant, value.layer, value.metric): value for value in result.values}, result.items
 
 

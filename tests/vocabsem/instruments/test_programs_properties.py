@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.meaning_of_programs import meaning_study
+from vocabsem.instruments.meaning_of_programs import meaning_of_programs_study
 from vocabsem.instruments.programs import make_programs, number_of_programs
 
 N, TRAINED = 90, 60
@@ -48,7 +48,7 @@ def planted():
 
 def study(programs, spaces, true, swapped):
     names = ["; ".join(lines) for lines in programs.lines]
-    result = meaning_study("made", spaces, true, swapped, names, TRAINED, SAMPLING)
+    result = meaning_of_programs_study("made", spaces, true, swapped, names, TRAINED, SAMPLING)
     return {(value.layer, value.metric): value for value in result.values}
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, INTERCEPT_SCALES, PRIOR_WEIGHTS, PriorRidge, ridge_with_prior
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
-from vocabsem.methods._solvers.stacking import sharpen, stack
+from vocabsem.methods._solvers.stacking import fit_stacking, sharpen
 
 
 def draw(n, d=7, classes=3, seed=0):
@@ -228,7 +228,7 @@ def test_the_stack_is_at_its_minimum():
     """The gradient of the docstring's loss vanishes, and any step away costs: the loss is convex."""
     _, answers, labels, _ = draw(50)
     start = 0.5 * np.eye(3)
-    result = stack(answers, labels, start, alpha=3.0)
+    result = fit_stacking(answers, labels, start, alpha=3.0)
     excess = softmax(answers @ result, axis=1) - np.eye(3)[labels]
     assert np.abs(answers.T @ excess + 3.0 * (result - start)).max() < 1e-3
 
@@ -244,7 +244,7 @@ def test_the_stack_is_at_its_minimum():
 def test_a_stiff_stack_stays_where_it_starts():
     _, answers, labels, _ = draw(50)
     start = np.random.default_rng(2).standard_normal((3, 3))
-    assert np.allclose(stack(answers, labels, start, alpha=1e9), start, atol=1e-6)
+    assert np.allclose(fit_stacking(answers, labels, start, alpha=1e9), start, atol=1e-6)
 
 
 def test_the_stack_finds_the_scale_of_the_answers():
@@ -252,7 +252,7 @@ def test_the_stack_finds_the_scale_of_the_answers():
     generator = np.random.default_rng(0)
     answers = generator.standard_normal((5000, 3))
     labels = (np.cumsum(softmax(2 * answers, axis=1), axis=1) < generator.random((5000, 1))).sum(1)
-    result = stack(answers, labels, np.eye(3), alpha=1.0)
+    result = fit_stacking(answers, labels, np.eye(3), alpha=1.0)
     centered = result - result.mean(1, keepdims=True)
     assert np.allclose(centered, 2 * (np.eye(3) - 1 / 3), atol=0.15)
 

@@ -14,7 +14,7 @@ from vocabsem.label_space import target_vectors
 from vocabsem.methods import LinearProbe, VocabularyCalibrator
 from vocabsem.methods._solvers.prior_ridge import PriorRidge, ridge_with_prior
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
-from vocabsem.methods._solvers.stacking import sharpen, stack
+from vocabsem.methods._solvers.stacking import fit_stacking, sharpen
 
 EQUAL = np.full(3, 1 / 3)
 
@@ -108,7 +108,7 @@ def stacked(answers, held_out, labels, texts):
     shares = (0.2 + moved, 0.5 - moved)[: len(answers)]
     factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels, 0.5)
     start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
-    mixed = stack(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=15.0)
+    mixed = fit_stacking(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=15.0)
     return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
 
 
