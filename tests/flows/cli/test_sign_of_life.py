@@ -111,15 +111,23 @@ def lives(watched):
         (["report", "tiny", "--output", "REPORT"], "writing the report of tiny"),
         (["lens", "a good film", "--model", "MODEL"], "reading the states of"),
         (["predict", "--model", "vocabsem-made", "a good film"], "loading vocabsem-made/1"),
+        (["predict", "--model", "vocabsem-made", "--input", "ROWS", "--output", "SCORED"], ""),
+        (["init-dataset", "ROWS", "--text", "text", "--label", "label", "--model", "MODEL", "--output", "CARD"], ""),
+        (["plan", "EXPERIMENT"], ""),
+        (["leaderboard", "tiny"], ""),
+        (["export", "states", "--dataset", "made", "--model", "tiny-llama", "--output", "STATES"], ""),
     ],
-    ids=["report", "lens", "predict"],
+    ids=["report", "lens", "predict", "predict-file", "init-dataset", "plan", "leaderboard", "export"],
 )
 def test_commands_show_what_they_are_at(ran, tmp_path, words, shown):
     world, _ = ran
-    paths = {"REPORT": tmp_path / "report.html", "MODEL": world.folder / "model.yaml"}
+    made = {"REPORT": "report.html", "SCORED": "scored.parquet", "CARD": "card.yaml", "STATES": "states.parquet"}
+    given = {"MODEL": "model.yaml", "ROWS": "train.jsonl", "EXPERIMENT": "experiment.yaml"}
+    paths = {word: tmp_path / name for word, name in made.items()}
+    paths |= {word: world.folder / name for word, name in given.items()}
     done = lives(run_in_terminal(*(paths.get(word, word) for word in words), VOCABSEM_HOME=str(world.home.root)))
     assert done.code == 0, done.text
-    assert re.search(rf"{shown}[^,]*, \d+ s", done.text)
+    assert not shown or re.search(rf"{shown}[^,]*, \d+ s", done.text)
     assert done.text.endswith("\n") or done.text.endswith(ERASE.decode()), done.text[-200:]
 
 
