@@ -1,8 +1,10 @@
 """A newcomer types what README and docs say, line by line, in an empty folder, against an installed copy."""
 
+import json
 import os
 import shlex
 import shutil
+import time
 
 import pytest
 from typer.main import get_command
@@ -31,22 +33,37 @@ def test_most_of_the_readme_is_walked():
 
 
 @pytest.fixture(scope="module")
-def newcomer(tmp_path_factory, cache):
-    """An installed copy and an empty folder, with downloads of other runs; the quickstart ran."""
+def began(tmp_path_factory, cache):
+    """An installed copy and an empty folder, with downloads of other runs; the quickstart was planned, and ran. With
+    the seconds that it was to take, and took."""
     environment = Environment(tmp_path_factory.mktemp("newcomer")).borrow_packages()
     environment.install("--no-index", "--no-deps", build(tmp_path_factory.mktemp("wheel")))
     write_files(environment.here)
     (environment.here / ".vocabsem").mkdir()
     (environment.here / ".vocabsem" / "cache").symlink_to(cache)
+    planned = environment.vocabsem("plan", "quickstart", "--json", timeout=600)
+    assert planned.returncode == 0, planned.stderr
+    start = time.monotonic()
     done = environment.vocabsem("run", "quickstart", timeout=3000)
+    took = time.monotonic() - start
     assert done.returncode == 0, done.stderr
-    return environment
+    return environment, json.loads(planned.stdout)["cost"]["total_seconds"], took
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_plan_on_a_new_machine_is_within_a_factor_of_one_and_a_half(began, capsys):
+    _, planned, took = began
+    with capsys.disabled():
+        print(f"\nplanned {planned:.0f} s, took {took:.0f} s")  # noqa: T201
+    assert planned / 1.5 < took < planned * 1.5
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_lines_work_as_they_stand(newcomer, shell, capsys):
+def test_the_lines_work_as_they_stand(began, shell, capsys):
+    newcomer, *_ = began
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     path = f"{newcomer.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
