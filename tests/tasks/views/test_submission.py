@@ -302,6 +302,14 @@ def test_examples_are_compared_with_those_of_the_home(recorded, made):
     forged = changed(made, ("datasets", 0, "hashes", 5), "0" * 16)
     (check,) = examples_of(home, forged)
     assert check.faults == ("1 of 24 test examples are others, first in row 5",)
+    labels = made["datasets"][0]["labels"]
+    exchanged = changed(
+        made, ("datasets", 0, "labels"), [(label + 1) % 3 if row > 21 else label for row, label in enumerate(labels)]
+    )
+    assert examples_of(home, exchanged)[0].faults == ("2 of 24 test examples have other labels here, first in row 22",)
+    for wrong in ([*labels[:-1], 7], labels[:-1]):
+        (check,) = examples_of(home, changed(made, ("datasets", 0, "labels"), wrong))
+        assert check.faults == ("labels that there are not, or not one for each test example",)
     cut = copy.deepcopy(made)
     cut["datasets"][0]["hashes"].pop()
     assert examples_of(home, cut)[0].faults == ("23 test examples, here 24",)

@@ -99,6 +99,10 @@ def test_examples_of_sets_are_compared_with_the_home_and_with_the_card(several, 
     submission = Submission.model_validate(content)
     (here,) = check_examples(plan.home, submission, None)
     assert (here.note, here.faults) == ("24 test examples compared with this home's own", ())
+    sets = content["datasets"][0]["label_sets"]
+    other = changed(content, ("datasets", 0, "label_sets"), [*sets[:-1], [i for i in range(3) if i not in sets[-1]]])
+    (forged,) = check_examples(plan.home, Submission.model_validate(other), None)
+    assert forged.faults == ("1 of 24 test examples have other labels here, first in row 23",)
     (cards := tmp_path / "cards" / "datasets").mkdir(parents=True)
     write_cards(cards, ("given",), several=("given",), methods=["multi_ridge"])
     monkeypatch.setenv("VOCABSEM_CARDS", str(cards.parent))
@@ -183,3 +187,7 @@ def test_examples_with_numbers_are_compared_with_the_home(numbers):
     plan, content = numbers
     (here,) = check_examples(plan.home, Submission.model_validate(content), None)
     assert (here.note, here.faults) == ("24 test examples compared with this home's own", ())
+    values = content["datasets"][0]["label_values"]
+    other = changed(content, ("datasets", 0, "label_values"), [values[0] + 1, *values[1:]])
+    (forged,) = check_examples(plan.home, Submission.model_validate(other), None)
+    assert forged.faults == ("1 of 24 test examples have other labels here, first in row 0",)
