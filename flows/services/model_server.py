@@ -15,7 +15,6 @@ from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from tasks.tracking.scoring_app import RequestLimits
 from vocabsem.errors import BadInput, ComputationFailed
-from warehouse.catalog import reads
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -66,6 +65,8 @@ def _checked(port: int | None) -> int:
 
 def _curl(home: Home, address: str, model: RegisteredClassifier) -> str:
     """Return a request that can be pasted into a shell, with a text of the data set where the catalog has one."""
+    from warehouse.catalog import reads
+
     fields = model.config["fields"]
     example = None
     with suppress(WarehouseError):
