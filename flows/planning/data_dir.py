@@ -18,7 +18,7 @@ def find_data_dir(data_dir: str | None) -> Path | None:
 
 
 def require_files(sources: Iterable[str], cache: Path) -> None:
-    """Raise SourceError for the first `file:` source that does not exist."""
+    """Raise SourceError for the first source of this machine, `file:` or `python:`, that does not exist."""
     for source in sources:
-        if parse_source(source).scheme == "file":
+        if parse_source(source).local:
             fetch(source, cache)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.models.loaded import inference, loaded_causal, tokenizing
 from tasks.studies.inputs import Inputs
-from vocabsem.errors import CardError, DataError
+from vocabsem.errors import BadInput, CardError, DataError
 from vocabsem.instruments.base import StudyResult
 from vocabsem.instruments.python_functions import read_functions
 from vocabsem.instruments.syntax import States, syntax_study
@@ -41,6 +41,8 @@ def measure(inputs: Inputs) -> StudyResult:
         made.append(_of_leaves(prompts, extract_tokens(untrained(network, inputs.spec.seed), ids, inputs.spec.layers)))
     n = sum(len(tree.leaves) for tree in train)
     own, null = made
+    if any(len(rows) != n + sum(len(tree.leaves) for tree in test) for rows in own.values()):
+        raise BadInput(f"the tokenizer of model {inputs.model.name!r} gives some leaves no token: name another model")
     states = [
         States(layer, own[layer][:n], own[layer][n:], null[layer][:n], null[layer][n:]) for layer in inputs.spec.layers
     ]

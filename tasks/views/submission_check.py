@@ -1,5 +1,6 @@
 """What a submission states against what its predictions, payloads and hashes give."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -171,5 +172,10 @@ def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) 
 def _compared(where: str, stated: Mapping[str, float], made: Mapping[str, float]) -> Iterator[Mismatch]:
     for name in {**stated, **made}:
         one, other = stated.get(name), made.get(name)
-        if one is None or other is None or abs(one - other) > TOLERANCE * max(1, abs(other)):
+        if one is None or other is None or not _equal(one, other):
             yield Mismatch(f"{where}: {name}", NONE if one is None else one, NONE if other is None else other)
+
+
+def _equal(one: float, other: float) -> bool:
+    """Whether they are one finite number, but for rounding."""
+    return math.isfinite(other) and abs(one - other) <= TOLERANCE * max(1, abs(other))

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 from vocabsem.errors import DataError
@@ -41,7 +42,7 @@ def _functions(file: Path) -> Iterator[str]:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):  # not of this Python, or not ASCII
         return
-    lines = text.splitlines(keepends=True)
+    lines = list(StringIO(text))
     for node in nodes:
         if isinstance(node, ast.FunctionDef) and not _left_out(node):
             first, last = lines[node.lineno - 1], lines[node.lineno : node.end_lineno]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vocabsem.instruments.base import Item, Sampling, StudyResult, Value
 from vocabsem.instruments.syntax_probe import Leaves, Predicted, train_syntax_probe
-from vocabsem.instruments.syntax_scores import figures, label_recall, ratio_value, right_branching
+from vocabsem.instruments.syntax_scores import label_recall, probe_metrics, ratio_value, right_branching
 from vocabsem.instruments.syntax_trees import NONE, Tree
 from vocabsem.runtime.parallel import parallel_map
 
@@ -102,7 +102,7 @@ def syntax_study(
     for of in states:
         for rank in ranks:
             every = [[next(predicted) for _ in tasks] for _ in range(2)]
-            own, null = (figures(test, classes[0], tasks, each) for each in every)
+            own, null = (probe_metrics(test, classes[0], tasks, each) for each in every)
             for metric, ratio in own.items():
                 values.append(ratio_value(of.layer, f"rank {rank}", metric, ratio, null[metric], draws))
             items += label_recall(of.layer, rank, test, classes[0], every[0][0])

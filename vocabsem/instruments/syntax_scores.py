@@ -9,7 +9,7 @@ from vocabsem.instruments.base import Item, Sampling, Value, percentiles
 from vocabsem.instruments.syntax_probe import Leaves, Predicted
 from vocabsem.instruments.syntax_trees import Spans, Tree, brackets, constituents
 
-__all__ = ["figures", "label_recall", "ratio_value", "right_branching"]
+__all__ = ["label_recall", "probe_metrics", "ratio_value", "right_branching"]
 
 Floats = NDArray[np.floating]
 Nodes = tuple[set[tuple[int, int]], Spans]  # of the heights alone; labeled
@@ -28,13 +28,13 @@ def _spans(test: Sequence[Tree], labels: Sequence[str], predicted: Predicted) ->
         start = at.stop
 
 
-def figures(
+def probe_metrics(
     test: Sequence[Tree],
     labels: Sequence[str],
     tasks: Sequence[tuple[Leaves, Leaves]],
     predicted: Sequence[Predicted],
 ) -> dict[str, Ratio]:
-    """Return the figures of a probe as ratios of sums over functions.
+    """Return the metrics of a probe as ratios of sums over functions.
 
     Parameters
     ----------

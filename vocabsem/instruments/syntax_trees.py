@@ -84,7 +84,7 @@ def parse_function(source: str) -> Tree | None:
         return None
     if len(module.body) != 1 or len(tokens) < FEWEST or any(each.type == tokenize.COMMENT for each in tokens):
         return None
-    starts = np.cumsum([0, *map(len, source.splitlines(keepends=True))])
+    starts = np.cumsum([0, *map(len, io.StringIO(source))])
     leaves = tuple((int(starts[t.start[0] - 1]) + t.start[1], int(starts[t.end[0] - 1]) + t.end[1]) for t in tokens)
     begins, ends = {a: i for i, (a, _) in enumerate(leaves)}, {b: i + 1 for i, (_, b) in enumerate(leaves)}
     labels: dict[tuple[int, int], str] = {}

@@ -260,4 +260,5 @@ class TextClassifier:
     def _cache(self) -> Path:
         """Return the folder of downloads of the named home; with none named, of the home that made the model."""
         home, made = os.environ.get("VOCABSEM_HOME"), Path(self.config["cache"])
+        home = None if home and "://" in home else home  # a bucket, whose downloads are of this machine
         return made if home is None and made.is_dir() else Path(home or ".vocabsem").expanduser().absolute() / "cache"

@@ -235,7 +235,10 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     def _cache(self) -> Path:
         if self.cache is not None:
             return Path(self.cache)
-        return Path(os.environ.get("VOCABSEM_HOME") or ".vocabsem").expanduser().absolute() / "cache"
+        home = os.environ.get("VOCABSEM_HOME") or ".vocabsem"
+        if "://" in home:
+            raise DataError(f"the home {home:.200} (VOCABSEM_HOME) is a bucket: give the folder of downloads by cache")
+        return Path(home).expanduser().absolute() / "cache"
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return True: nothing is learned."""

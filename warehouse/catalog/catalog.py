@@ -116,7 +116,7 @@ def connect(home: Home, memory: int | None = None, sql: str | None = None) -> du
     A catalog of another version is rebuilt first. Raises
     NotPublished if there is no catalog, and then what `rebuild` raises.
     """
-    store_of(home).pull(home.catalog)
+    store_of(home).pull(home.catalog, alone=lease(home.root / LEASE, timeout=60, by=FILES))
     if not home.catalog.exists():
         raise NotPublished(f"there is no catalog in {home}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
     connection = _attach(home, memory)

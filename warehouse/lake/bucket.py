@@ -184,15 +184,16 @@ class Bucket:
             for key in keys:
                 self._client.delete_object(**self._at(key))
 
-    def abort_uploads(self, prefix: str, before: float) -> Sequence[str]:
-        """Remove what uploads that began before this time, and never ended, have left. Returns their keys."""
+    def abort_uploads(self, prefix: str, before: float, busy: Callable[[str], bool]) -> Sequence[str]:
+        """Remove what uploads that began before this time, and never ended, have left, but for busy keys. Returns the
+        others' keys."""
         aborted = []
         with self._translated():
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._name, Prefix=self._prefix + prefix
             )
             for each in (each for page in pages for each in page.get("Uploads", ())):
-                if each["Initiated"].timestamp() < before:
+                if each["Initiated"].timestamp() < before and not busy(each["Key"].removeprefix(self._prefix)):
                     upload = {"Bucket": self._name, "Key": each["Key"], "UploadId": each["UploadId"]}
                     self._unless(ABSENT, partial(self._client.abort_multipart_upload, **upload))
                     aborted.append(each["Key"].removeprefix(self._prefix))

@@ -9,24 +9,21 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from contextvars import ContextVar, Token
 from datetime import timedelta
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from warehouse.errors import CorruptPartition, InvalidName
+from warehouse.errors import CorruptPartition, InvalidName, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic, files, object_lease
 from warehouse.lake.bucket import Bucket, Stored, sha256_of
 from warehouse.lake.keys import short
-from warehouse.lake.lease import Leases, is_lease, lease_of
+from warehouse.lake.lease import Leases, is_lease, lease, lease_of
+from warehouse.lake.listing import CURRENT, Listing, Snapshot, by_partition
 from warehouse.lake.manifest import MANIFEST, REJECTED, FileEntry, Manifest
-from warehouse.lake.store import Stamps, damaged_file
+from warehouse.lake.store import ALONE, Stamps, damaged_file
 
-Listing = dict[str, dict[str, Stored]]
-"""The objects of partitions, by the partition's path and the name below it."""
 ETAG = ".etag"
-_current: ContextVar["_Snapshot | None"] = ContextVar("snapshot", default=None)
 
 
 class Mirror:
@@ -49,7 +46,7 @@ class Mirror:
     # ── what is there ────────────────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self, below: Path) -> AbstractContextManager[None]:
-        return _Snapshot(self._key(below))
+        return Snapshot(self._key(below))
 
     def folders(self, below: Path) -> Iterator[Path]:
         for folder in sorted(map(PurePosixPath, self._listed(below)), key=lambda path: path.parts):
@@ -116,15 +113,27 @@ class Mirror:
                     fault = f"its sha256 is {digest.hexdigest()}, not {entry.sha256}"
                     raise damaged_file(self, folder, _object(entry), fault)
 
+    def damaged(self, path: Path, fault: str) -> CorruptPartition:
+        path.unlink(missing_ok=True)
+        return CorruptPartition(
+            f"{path}, a copy of {self.where(path)}, is damaged ({fault}) and was removed: run the same command again,"
+            " which fetches it anew"
+        )
+
     def has(self, path: Path) -> bool:
         return self.bucket.etag(self._key(path)) is not None
 
-    def pull(self, path: Path, prepare: Callable[[Path], None] = lambda path: None) -> bool:
+    def pull(
+        self,
+        path: Path,
+        prepare: Callable[[Path], None] = lambda path: None,
+        alone: AbstractContextManager[None] = ALONE,
+    ) -> bool:
         known, key = path.with_name(f"{path.name}{ETAG}"), self._key(path)
         etag = self.bucket.etag(key)
         if etag is None or (path.exists() and known.exists() and known.read_text() == etag):
             return False
-        with atomic.translate_os_errors(path, 0):
+        with alone, atomic.translate_os_errors(path, 0):
             atomic.make_folder(path.parent)
             with atomic.replaced(path, sync=False) as temporary:
                 with temporary.open("xb") as file:
@@ -198,28 +207,37 @@ class Mirror:
             self.bucket.delete([self._key(path)])
 
     def sweep(self, older_than: timedelta) -> list[str]:
-        bucket = self.bucket
+        bucket, removed = self.bucket, list[str]()
         deadline = bucket.now() - older_than.total_seconds()
-        leases = [each.key for each in bucket.list("") if is_lease(each.key)]
-        removed = [key for key in leases if object_lease.take_abandoned(bucket, key)]
+        for key in [each.key for each in bucket.list("") if is_lease(each.key)]:
+            if object_lease.take_abandoned(bucket, key):
+                bucket.delete([key])
+                removed.append(key)
         with self.snapshot(self.home.lake):
-            for folder, objects in self._listed(self.home.lake).items():
-                removed += [each.key for each in self._orphans(self.home.root / folder, objects, deadline)]
-        bucket.delete(removed)
-        removed += bucket.abort_uploads(f"{self._key(self.home.lake)}/", deadline)
+            listed = {self.home.root / name: objects for name, objects in self._listed(self.home.lake).items()}
+            folders = [folder for folder, objects in listed.items() if any(self._orphans(folder, objects, deadline))]
+        for folder in folders:
+            with suppress(WriterBusy), lease(lease_of(folder), timeout=1, by=self):  # nobody begins to compute it now
+                keys = [each.key for each in self._orphans(folder, self._objects(folder), deadline)]
+                bucket.delete(keys)
+                removed += keys
+        removed += bucket.abort_uploads(f"{self._key(self.home.lake)}/", deadline, self._is_computed)
         return [f"{self.home}/{key}" for key in removed]
 
+    def _is_computed(self, key: str) -> bool:
+        """Whether the partition that an object belongs to is being computed."""
+        return self.owner(lease_of((self.home.root / key).parent)) is not None
+
     def _orphans(self, folder: Path, objects: dict[str, Stored], deadline: float) -> Iterator[Stored]:
-        """Yield what is nobody's: of a published partition what its manifest does not list, else all, unless any of it
-        is young or it is being computed."""
+        """Yield what nobody lists: of a published partition what its manifest does not, else all if none is young."""
         if MANIFEST in objects:
             with suppress(CorruptPartition):
                 if manifest := self.manifest(folder):
                     listed = {MANIFEST, *map(_object, manifest.files)}
                     yield from (
-                        each for name, each in objects.items() if name not in listed and each.modified < deadline
+                        each for name, each in objects.items() if name not in listed and each.modified <= deadline
                     )
-        elif all(each.modified < deadline for each in objects.values()) and not self.owner(lease_of(folder)):
+        elif all(each.modified <= deadline for each in objects.values()):
             yield from objects.values()
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,43 +258,14 @@ class Mirror:
         return self._listed(folder).get(self._key(folder), {})
 
     def _listed(self, below: Path) -> Listing:
-        prefix, snapshot = self._key(below), _current.get()
+        prefix, snapshot = self._key(below), CURRENT.get()
         if snapshot is None or not snapshot.covers(prefix):
-            return _by_partition(self.bucket.list(f"{prefix}/"))
+            return by_partition(self.bucket.list(f"{prefix}/"))
         if snapshot.listing is None:
-            snapshot.listing = _by_partition(self.bucket.list(f"{snapshot.prefix}/"))
+            snapshot.listing = by_partition(self.bucket.list(f"{snapshot.prefix}/"))
         if PurePosixPath(prefix).name.startswith("key="):
             return {prefix: snapshot.listing.get(prefix, {})}
         return {folder: each for folder, each in snapshot.listing.items() if folder.startswith(f"{prefix}/")}
-
-
-class _Snapshot:
-    """One state of the objects below a prefix; may be entered again. Within another that covers it, that one counts."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.listing: Listing | None = None
-        self._tokens: list[Token[_Snapshot | None]] = []
-
-    def covers(self, prefix: str) -> bool:
-        return f"{prefix}/".startswith(f"{self.prefix}/")
-
-    def __enter__(self) -> None:
-        outer = _current.get()
-        self._tokens.append(_current.set(outer if outer and outer.covers(self.prefix) else self))
-
-    def __exit__(self, *_: object) -> None:
-        _current.reset(self._tokens.pop())
-
-
-def _by_partition(objects: Iterator[Stored]) -> Listing:
-    listing: Listing = {}
-    for stored in objects:
-        folders, mark, below = stored.key.partition("/key=")
-        key, _, name = below.partition("/")
-        if mark and name:
-            listing.setdefault(f"{folders}/key={key}", {})[name] = stored
-    return listing
 
 
 @cache

@@ -156,7 +156,7 @@ class Partition:
         except (OSError, pa.ArrowException) as error:
             if "FieldRef" in str(error):  # a filter over a column that is not there
                 raise
-            raise files.damaged(path, files.first_line(error)) from error
+            raise self.store.damaged(path, files.first_line(error)) from error
 
     def file(self, name: str) -> Path:
         """Return the path of a file the manifest lists; raises NotPublished or CorruptPartition."""

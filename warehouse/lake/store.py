@@ -22,6 +22,9 @@ Stamps = dict[tuple[str, str], tuple[int, int]]
 """{(path of a partition, file name of its manifest): numbers}: equal ones mean the same manifest."""
 
 
+ALONE: AbstractContextManager[None] = nullcontext()  # of who is alone already
+
+
 class Store(Protocol):
     """What a lake asks of the place where its files lie."""
 
@@ -77,9 +80,17 @@ class Store(Protocol):
     def push(self, path: Path) -> None:
         """Bring such a file to where everyone reads it."""
 
-    def pull(self, path: Path, prepare: Callable[[Path], None] = ...) -> bool:
+    def damaged(self, path: Path, fault: str) -> CorruptPartition:
+        """Return the error for a file here that cannot be read, and the fix."""
+
+    def pull(
+        self,
+        path: Path,
+        prepare: Callable[[Path], None] = ...,
+        alone: AbstractContextManager[None] = ...,
+    ) -> bool:
         """Bring the newest version of such a file here, changed by `prepare` before anyone sees it; return whether it
-        is another than before."""
+        is another than before. `alone` is entered before it is replaced."""
 
     def shown(self, path: Path) -> AbstractContextManager[str]:
         """Let every machine read a file of this one for a while, by the address that the block is given."""
@@ -97,6 +108,7 @@ class Folder:
     fault = staticmethod(files.quick_check)
     mismatch = staticmethod(files.mismatch)
     fetch = staticmethod(files.check_entry)
+    damaged = staticmethod(files.damaged)
 
     def where(self, path: Path) -> str:
         return str(path)
@@ -138,7 +150,12 @@ class Folder:
 
     def push(self, path: Path) -> None: ...
 
-    def pull(self, path: Path, prepare: Callable[[Path], None] = lambda path: None) -> bool:
+    def pull(
+        self,
+        path: Path,
+        prepare: Callable[[Path], None] = lambda path: None,
+        alone: AbstractContextManager[None] = ALONE,
+    ) -> bool:
         return False
 
     def shown(self, path: Path) -> AbstractContextManager[str]:

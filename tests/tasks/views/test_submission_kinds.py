@@ -181,6 +181,8 @@ def test_metrics_in_a_large_unit_are_compared_relatively(numbers):
     assert checked(resealed(near)) == []
     assert [str(e) for e in _compared("r", {"rmse": 1e9}, {"rmse": 1e9 + 0.1})] == []
     assert len(list(_compared("r", {"rmse": 1e9}, {"rmse": 1e9 + 10}))) == 1
+    for none in (float("inf"), float("nan")):
+        assert len(list(_compared("r", {"rmse": 0.01}, {"rmse": none}))) == 1, "nothing is verified by no number"
 
 
 def test_examples_with_numbers_are_compared_with_the_home(numbers):

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.syntax import States, syntax_study
 from vocabsem.instruments.syntax_probe import Leaves, Predicted, _hinge, train_syntax_probe
-from vocabsem.instruments.syntax_scores import figures, right_branching
+from vocabsem.instruments.syntax_scores import probe_metrics, right_branching
 from vocabsem.instruments.syntax_trees import brackets, constituents, parse_function
 
 WIDTH = 32
@@ -150,7 +150,7 @@ def test_figures_are_the_counts_of_sets():
     predicted = Predicted(
         generator.random(len(true.heights)), generator.permutation(true.gaps), generator.permutation(true.alone)
     )
-    read = figures(TEST, GAPS, [(true, true)], [predicted])
+    read = probe_metrics(TEST, GAPS, [(true, true)], [predicted])
     at, hits, given, total, bare = 0, 0, 0, 0, 0
     for tree in TEST:
         heights = predicted.heights[at : at + len(tree.gaps)]
@@ -169,7 +169,7 @@ def test_figures_are_the_counts_of_sets():
 
 def test_the_true_heights_and_labels_are_right():
     true = leaves(TEST)
-    read = figures(TEST, GAPS, [(true, true)], [Predicted(true.heights, true.gaps, true.alone)])
+    read = probe_metrics(TEST, GAPS, [(true, true)], [Predicted(true.heights, true.gaps, true.alone)])
     assert {of[0].sum() / of[1].sum() for of in read.values()} == {1.0}
 
 

@@ -8,7 +8,7 @@ import pytest
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.syntax import _control, _leaves
 from vocabsem.instruments.syntax_probe import Leaves, Predicted
-from vocabsem.instruments.syntax_scores import figures, label_recall, ratio_value, right_branching
+from vocabsem.instruments.syntax_scores import label_recall, probe_metrics, ratio_value, right_branching
 from vocabsem.instruments.syntax_trees import NONE, parse_function
 
 SOURCES = [
@@ -29,7 +29,7 @@ def predicted(heights=TRUE.heights, gaps=TRUE.gaps, alone=TRUE.alone):
 
 
 def ratios(*of):
-    counted = figures(TREES, LABELS, [(TRUE, TRUE)] * len(of), of)
+    counted = probe_metrics(TREES, LABELS, [(TRUE, TRUE)] * len(of), of)
     return {name: (float(top.sum()), float(bottom.sum())) for name, (top, bottom) in counted.items()}
 
 
@@ -49,7 +49,7 @@ def test_a_label_that_no_training_function_has_is_never_right():
     assert set(leaves.gaps) == {-1, 0, 1}
     for number in (0, 1):
         given = predicted(gaps=np.full(len(leaves.gaps), number))
-        hits = figures(TREES, known[0], [(leaves, leaves)], [given])["constituent_accuracy"][0].sum()
+        hits = probe_metrics(TREES, known[0], [(leaves, leaves)], [given])["constituent_accuracy"][0].sum()
         assert hits == (leaves.gaps == number).sum() < len(leaves.gaps)
 
 
@@ -86,7 +86,7 @@ def test_selectivity_is_the_accuracy_beyond_that_of_the_control():
 
 
 def test_each_function_counts_for_itself():
-    counted = figures(TREES, LABELS, [(TRUE, TRUE)], [predicted()])
+    counted = probe_metrics(TREES, LABELS, [(TRUE, TRUE)], [predicted()])
     assert counted["bracket_recall"][1].tolist() == [len(tree.spans) for tree in TREES]
     assert counted["unary_accuracy"][1].tolist() == [len(tree.leaves) for tree in TREES]
     assert counted["constituent_accuracy"][0].tolist() == [len(tree.gaps) for tree in TREES]

@@ -125,3 +125,17 @@ def test_heights_are_of_every_gap(library):
         assert len(tree.heights) == len(tree.gaps) == len(tree.leaves) - 1
         assert tree.heights.min() == 1
         assert np.all(tree.heights < len(tree.leaves))
+
+
+def test_a_form_feed_is_no_end_of_a_line(tmp_path):
+    function = "def add(x, y):\n    z = x + y\n    return z\n"
+    (tmp_path / "a.py").write_text(f"x = 1\n\f\n{function}")
+    (tree,) = read_functions(tmp_path / "a.py")
+    assert tree.source == read_functions_of(function, tmp_path)
+
+
+def read_functions_of(text, folder):
+    """The source of the only function of a file."""
+    (folder / "plain.py").write_text(text)
+    (tree,) = read_functions(folder / "plain.py")
+    return tree.source

@@ -200,6 +200,13 @@ def test_a_model_whose_head_is_not_that_of_its_states_is_refused(folder, monkeyp
         reader(folder).transform(TEXTS)
 
 
+def test_a_home_in_a_bucket_has_no_folder_of_downloads(folder, monkeypatch):
+    monkeypatch.setenv("VOCABSEM_HOME", "s3://bucket/home")
+    with pytest.raises(DataError, match="is a bucket: give the folder of downloads by cache"):
+        reader(folder, cache=None).transform(TEXTS)
+    assert reader(folder).transform(TEXTS).shape == (len(TEXTS), 32)
+
+
 def test_what_cannot_be_read_is_explained(folder):
     with pytest.raises(DataError, match=r"a label space needs label words: give TextStates words="):
         reader(folder, words=None).label_space()

@@ -15,6 +15,7 @@ from warehouse.errors import CheckFailed, CorruptPartition, NotPublished
 from warehouse.lake.bucket import Bucket
 from warehouse.lake.gc import sweep, sweep_copies
 from warehouse.lake.keys import partition_key
+from warehouse.lake.lease import lease, lease_of
 from warehouse.lake.manifest import MANIFEST, REJECTED
 from warehouse.lake.partition import Lake
 from warehouse.lake.verify import verification_summary, verify
@@ -192,6 +193,48 @@ def test_nothing_that_is_young_published_or_being_computed_is_swept(machine):
     assert partition(machine("one")).published
 
 
+def test_what_is_taken_up_while_objects_are_swept_stays(machine, s3):
+    """Old shards of a killed run: another machine begins after the first look at them, and publishes them."""
+    partition(machine("one"), {"step": "half"}).write_table("part-0.parquet", TABLE)
+    store = partition(machine("two"), {"step": "half"}).store
+    began = []
+
+    def begin(method, address):
+        if method == "PUT" and "lease" in address and not began:
+            began.append(address)
+            publish(machine("three"), payload={"step": "half"})
+
+    s3.before.append(begin)
+    removed = store.sweep(timedelta(0))
+    assert began, "it takes the lease before it removes anything"
+    assert [path for path in removed if path.endswith(".parquet")] == []
+    assert partition(machine("four"), {"step": "half"}).table() == TABLE
+
+
+def test_uploads_of_who_computes_are_not_ended(machine):
+    one = partition(machine("one"), {"step": "half"})
+    store = one.store
+    bucket, key = store.bucket, store._key(one.path / "part-0.parquet")
+    upload = {"Bucket": bucket._name, "Key": bucket._prefix + key}
+    bucket._client.create_multipart_upload(**upload)
+    with lease(lease_of(one.path), by=store):
+        assert store.sweep(timedelta(seconds=-5)) == []
+    assert [path.rpartition("/")[2] for path in store.sweep(timedelta(seconds=-5))] == ["part-0.parquet"]
+
+
+def test_a_damaged_copy_is_removed_and_fetched_anew(machine):
+    publish(machine("one"))
+    one = partition(machine("one"))
+    part = one.path / "part-0.parquet"
+    content = bytearray(part.read_bytes())
+    for at in range(20, 120, 5):  # pages, and not the footer
+        content[at] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(CorruptPartition, match=r"is damaged .* and was removed: run the same command again"):
+        one.table()
+    assert one.table() == TABLE
+
+
 def test_copies_that_nothing_reads_are_removed_and_fetched_again(machine):
     publish(machine("one"))
     one = partition(machine("one"))
@@ -245,4 +288,6 @@ one.publish([entry], payload={PAYLOAD!r})
     )
     assert again.stdout == b"known\n"  # its file is whole on this machine: it is not computed again
     assert len(partition(machine("two")).table()) == 2_000_000
-    assert len(Bucket(machine().url).abort_uploads("lake/", time.time() + 60)) == 1  # what `gc` sweeps in time
+    assert (
+        len(Bucket(machine().url).abort_uploads("lake/", time.time() + 60, lambda key: False)) == 1
+    )  # what `gc` sweeps in time
