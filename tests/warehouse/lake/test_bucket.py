@@ -68,14 +68,14 @@ def test_an_upload_that_fails_leaves_nothing_and_one_that_was_killed_is_swept(bu
     with pytest.raises(StoreUnavailable, match="access is denied"):
         bucket.upload("file", tmp_path / "file", {})
     assert bucket.etag("file") is None
-    assert bucket.abort_uploads("", bucket.now() + 60) == []
+    assert bucket.abort_uploads("", bucket.now() + 60, lambda key: False) == []
     s3.refuse("DELETE", "uploadId", 204, "")  # as if the process had been killed before
     with pytest.raises(StoreUnavailable):
         bucket.upload("file", tmp_path / "file", {})
     s3.rules.clear()
-    assert bucket.abort_uploads("", 0) == []  # young
-    assert bucket.abort_uploads("", bucket.now() + 60) == ["file"]
-    assert bucket.abort_uploads("", bucket.now() + 60) == []
+    assert bucket.abort_uploads("", 0, lambda key: False) == []  # young
+    assert bucket.abort_uploads("", bucket.now() + 60, lambda key: False) == ["file"]
+    assert bucket.abort_uploads("", bucket.now() + 60, lambda key: False) == []
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError")])
