@@ -19,21 +19,17 @@ from flows.cli.models import _predict_texts
 from flows.reporting.hub_card import hub_card
 from flows.reporting.report import latest_run
 from tasks.batch_predict import make_job, predict_file, validate_input
-from tasks.log_run import log_run
-from tasks.record import record_run
 from tasks.steps.lake_reads import split_rows
-from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registered import find_classifier
 from tasks.tracking.registry import compare_with_champion
 from tasks.tracking.scoring_app import RequestLimits, ScoringApp
 from tasks.tracking.store import store
+from tests.flows.champions import recorded_champion
 from tests.flows.test_continuous import NONE, make_world, rows_of
-from tests.tasks.worlds import compute, with_store
 from vocabsem.errors import DataError
 from vocabsem.text_models.text_classifier import TextClassifier
 from warehouse.catalog import reads
-from warehouse.catalog.catalog import rebuild
 
 pytestmark = pytest.mark.medium
 MODEL = "vocabsem-rated"
@@ -45,13 +41,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("numbers")
     methods = ["ridge_regression", NONE, "tfidf_ridge"]
     world = make_world(folder, champion=True, datasets=[str(folder / "rated.yaml")], methods=methods)
-    plan = with_store(world).plan()
-    compute(plan)
-    record_run.fn(plan.home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", [], plan.left_out)
-    rebuild(plan.home)
-    run = open_run(plan.home, {"name": "rated", "description": ""}, {})
-    (registered,) = log_run.fn(plan.home, plan.fits, plan.run.key, run, plan.experiment.shard_rows, champion=True)
-    return plan, registered
+    return recorded_champion(world)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,14 @@ import pytest
 
 from flows.cli.models import _predict_texts
 from tasks.batch_predict import make_job, predict_file, validate_input
-from tasks.log_run import log_run
-from tasks.record import record_run
 from tasks.steps.lake_reads import split_rows
-from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registry import compare_with_champion
 from tasks.tracking.scoring_app import RequestLimits, ScoringApp
 from tasks.tracking.store import store
+from tests.flows.champions import recorded_champion
 from tests.flows.test_several_labels import make_world, rows_of, stacked
-from tests.tasks.worlds import TOPICAL, compute, with_store
-from warehouse.catalog.catalog import rebuild
+from tests.tasks.worlds import TOPICAL
 
 pytestmark = pytest.mark.medium
 NAMES = list(TOPICAL)
@@ -35,13 +32,7 @@ def made(tmp_path_factory):
     """A recorded run of texts with any number of labels, its champion registered: plan, registration."""
     folder = tmp_path_factory.mktemp("serving")
     world = make_world(folder, champion=True, datasets=[str(folder / "several.yaml")], methods=["multi_ridge"])
-    plan = with_store(world).plan()
-    compute(plan)
-    record_run.fn(plan.home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", [], plan.left_out)
-    rebuild(plan.home)
-    run = open_run(plan.home, {"name": "several", "description": ""}, {})
-    (registered,) = log_run.fn(plan.home, plan.fits, plan.run.key, run, plan.experiment.shard_rows, champion=True)
-    return plan, registered
+    return recorded_champion(world)
 
 
 @pytest.fixture(scope="module")

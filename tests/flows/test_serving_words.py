@@ -4,17 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.log_run import log_run
 from tasks.models.loaded import word_ids
-from tasks.record import record_run
 from tasks.steps.lake_reads import split_rows
-from tasks.tracking.active_run import open_run
 from tasks.tracking.packaging import load_classifier
 from tasks.tracking.registered import find_classifier
+from tests.flows.champions import recorded_champion
 from tests.tasks.test_word_scores import EXPERIMENT, PHRASES
-from tests.tasks.worlds import World, compute, with_store
+from tests.tasks.worlds import World
 from warehouse.catalog import reads
-from warehouse.catalog.catalog import rebuild
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium
@@ -25,14 +22,8 @@ NAMES = [label["name"] for label in PHRASES]
 def made(tmp_path_factory):
     """A recorded run of exact scores alone, its champion registered: plan, registration."""
     settings = EXPERIMENT | {"champion": True, "shots": [0]}
-    world = with_store(World(tmp_path_factory.mktemp("words"), dataset={"labels": PHRASES}, experiment=settings))
-    plan = world.plan()
-    compute(plan, ["examples", "states", "predictions", "metrics"])
-    record_run.fn(plan.home, plan.experiment.model_dump(mode="json"), plan.run, 0.0, "", "a-run", [], plan.left_out)
-    rebuild(plan.home)
-    run = open_run(plan.home, {"name": "words", "description": ""}, {})
-    (registered,) = log_run.fn(plan.home, plan.fits, plan.run.key, run, plan.experiment.shard_rows, champion=True)
-    return plan, registered
+    world = World(tmp_path_factory.mktemp("words"), dataset={"labels": PHRASES}, experiment=settings)
+    return recorded_champion(world, "examples", "states", "predictions", "metrics")
 
 
 def test_every_fit_of_exact_scores_competes_and_the_best_is_champion(made):

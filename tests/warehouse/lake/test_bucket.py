@@ -113,7 +113,7 @@ def test_a_bucket_that_is_not_there_is_named(s3):
     _check_message(raised, "s3://nobody-has-it/prefix cannot be used: there is no such bucket (ListObjectsV2): create")
 
 
-def test_an_endpoint_that_does_not_answer_check_message(s3, monkeypatch):
+def test_an_endpoint_that_does_not_answer_is_named(s3, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreUnavailable) as raised:
         Bucket("s3://abc")
@@ -133,7 +133,7 @@ def test_missing_credentials_are_named(s3, monkeypatch, tmp_path, lost):
     _check_message(raised, "s3://abc cannot be used: ")
 
 
-def test_an_unknown_profile_check_message(s3, monkeypatch):
+def test_an_unknown_profile_is_named(s3, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(StoreUnavailable) as raised:
         Bucket("s3://abc")
