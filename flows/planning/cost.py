@@ -50,8 +50,9 @@ def _extraction(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple
         for step in pair.extracted:
             if step.key in seen or plan.published(step):
                 continue
-            copied = same_prompts(plan, step, pair) or without_words(step, pair).key in seen
-            seen |= {step.key, without_words(step, pair).key}
+            shared = without_words(step, pair).key
+            copied = shared in seen or same_prompts(plan, step, pair)
+            seen |= {step.key, shared}
             if not _known(plan, pair, lengths) and _cap(plan, step) is None:
                 unread.add(pair.dataset.name)
             prompts, tokens = _size(plan, pair, step, lengths)
