@@ -1,7 +1,7 @@
 """A world whose splits have as many rows as one likes: made states, written through the lake's own door, no text read.
 
 `python -m tests.load.large [--test N] [--train N] [--shots 16|all] [--width D] [--seeds N] [--methods NAME ...]` prints
-the peak memory and the seconds of every method over it, then of what follows: figures, comparisons, catalog, report,
+the peak memory and the seconds of every method over it, then of what follows: metrics, comparisons, catalog, report,
 queries.
 """
 
@@ -39,7 +39,7 @@ from warehouse.lake.vectors import vectors
 from warehouse.lake.verify import verify
 
 SHARD = 8192
-METHODS = [name for name, info in method_infos().items() if info.family == "states"]
+METHODS = [name for name, info in method_infos().items() if info.family == "states" and "nominal" in info.label_kinds]
 GIVEN = {"nearest-tokens": {"token": "t7"}, "nearest-examples": {"example": "test-000007"}}
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.load.large import METHODS
+from tests.load.large import METHODS, large_world
 
 pytestmark = pytest.mark.timeout(1800)  # on a machine that others use
 PROCESS = 150  # MB that any command takes: what it imports as it starts
@@ -25,6 +25,11 @@ def measured(*words):
 def check(peaks, methods):
     assert set(methods) <= peaks.keys()
     assert [name for name, (peak, limit) in peaks.items() if peak > limit + PROCESS] == []
+
+
+def test_the_card_has_every_method_of_stored_states(tmp_path):
+    (pair,) = large_world(tmp_path, 64).plan().pairs
+    assert {fit.name for fit in pair.fits} == set(METHODS)
 
 
 @pytest.mark.slow
