@@ -52,7 +52,7 @@ class PredictionJob:
     """All columns of the file."""
 
     @property
-    def answers(self) -> list[pa.Field]:
+    def prediction_fields(self) -> list[pa.Field]:
         """The columns that are added; several labels of a text are a list, in CSV as JSON."""
         labels, answer = self.model.config["labels"], answer_column(self.model.config)
         if answer == "value":
@@ -117,15 +117,15 @@ def make_job(
         kind = schema.field(column).type
         if not any(check(kind) for check in TEXT):
             raise DataError(f"column {column!r} of {source} is {kind}: give text")
-    if taken := [field.name for field in job.answers if field.name in schema.names]:
+    if taken := [field.name for field in job.prediction_fields if field.name in schema.names]:
         raise DataError(f"{source} has a column {taken[0]!r} already, which the answer would be: rename it")
     if not target.parent.is_dir():
         raise BadInput(f"the folder {target.parent} does not exist: make it")
     if target.exists() and not job.record.exists():
         raise _in_the_way(job)
-    answered = pa.schema([*schema, *job.answers])
-    with writing(BytesIO(), table_format(target), answered) as write:
-        write(answered.empty_table())
+    written = pa.schema([*schema, *job.prediction_fields])
+    with writing(BytesIO(), table_format(target), written) as write:
+        write(written.empty_table())
     return job
 
 
@@ -178,7 +178,7 @@ def _predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, advanc
         names.append(f"part-{number:08d}.parquet")
         if parts.finished(names[-1]) is None:
             model = model or load_classifier(home, f"{job.model.name}/{job.model.version}")
-            parts.write_table(names[-1], _with_answers(job, model, table))
+            parts.write_table(names[-1], _with_predictions(job, model, table))
             scored += len(table)
         advance(len(table))
     _assemble(job, payload, [parts.path / name for name in names], rows)
@@ -189,10 +189,10 @@ def _predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, advanc
 def _ignore(done: int) -> None: ...
 
 
-def _with_answers(job: PredictionJob, model: Any, table: pa.Table) -> pa.Table:
+def _with_predictions(job: PredictionJob, model: Any, table: pa.Table) -> pa.Table:
     texts = _texts(job, table)
     frame = model.predict(pd.DataFrame({field: texts[column] for field, column in job.columns.items()}))
-    for field, column in zip(job.answers, frame.columns, strict=True):
+    for field, column in zip(job.prediction_fields, frame.columns, strict=True):
         values = frame[column]
         if pa.types.is_string(field.type):
             values = [json.dumps(each, ensure_ascii=False) if isinstance(each, list) else each for each in values]

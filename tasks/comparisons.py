@@ -7,7 +7,7 @@ from tasks.steps.contrast import BASELINE
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ComparisonsFacts
 from tasks.steps.result_specs import ComparisonsSpec
-from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_predictions_table, split_by_seed
 from tasks.steps.step import Step
 from vocabsem.datasets.label_values import is_continuous
 from vocabsem.errors import DataError
@@ -45,7 +45,7 @@ def _compare(home: Home, step: Step[ComparisonsSpec]) -> None:
 def _samples(home: Home, spec: ComparisonsSpec, method: str, key: str) -> Samples:
     where = {"model": spec.model, "dataset": spec.dataset, "method": method, "shots": spec.shots}
     predictions = Lake(home).partition("predictions", key, **where)
-    seeds, labels, answers = split_answers(read_answers(predictions), "test")
+    seeds, labels, answers = split_by_seed(read_predictions_table(predictions), "test")
     metrics = OF_NUMBERS if is_continuous(labels) else OF_CHOICES if spec.choices else METRICS
     by_class = not spec.choices
     return seeds, resample(labels, answers, metrics=metrics, resamples=RESAMPLES, by_class=by_class)

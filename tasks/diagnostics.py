@@ -56,16 +56,18 @@ def diagnose_dataset(home: Home, model: ModelCard, dataset: DatasetCard, step: S
     of_train = np.concatenate(labels)
     bias["labels"] = contextual_bias(np.eye(space.classes)[of_train])
     rows += [
-        (prompts, None, None, figure, value) for prompts, metrics in bias.items() for figure, value in metrics.items()
+        (prompts, None, None, metric, value) for prompts, metrics in bias.items() for metric, value in metrics.items()
     ]
     mean = (sum(sums) / len(of_train)).astype(np.float32)
     _, truth, test = sample_states(home, model.name, dataset.name, "test", step.spec.states["test"], COMPARED)
     for name, vectors, reference in vector_variants(vocabulary, other.anchors):
         if reference is not None:
             similarities = similarity_metrics(vectors, reference, vocabulary.label_ids)
-            rows += [(name, None, None, figure, value) for figure, value in similarities.items()]
-        for (where, metric), metrics in evaluate_vectors(vectors, space, test[:, -space.width :], truth, mean).items():
-            rows += [(name, where, metric, figure, value) for figure, value in metrics.items()]
+            rows += [(name, None, None, metric, value) for metric, value in similarities.items()]
+        for (where, similarity), metrics in evaluate_vectors(
+            vectors, space, test[:, -space.width :], truth, mean
+        ).items():
+            rows += [(name, where, similarity, metric, value) for metric, value in metrics.items()]
     for split in step.spec.word_scores:
         rows += word_rows(home, model, dataset, step.spec, split, mean)
     _publish(home, step, rows, unbiased=not vocabulary.bias.any())

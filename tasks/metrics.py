@@ -9,7 +9,7 @@ from tasks.steps.checks import finite
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import FitFacts, MetricsFacts, SeedFacts, facts_of
 from tasks.steps.result_specs import MetricsSpec
-from tasks.steps.samples import read_answers, split_answers
+from tasks.steps.samples import read_predictions_table, split_by_seed
 from tasks.steps.specs import FitSpec
 from tasks.steps.step import Step
 from vocabsem.evaluation.kind_metrics import metric_names
@@ -40,7 +40,7 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
     source = predictions.partition(Lake(home))
     manifest = source.manifest()
     assert manifest is not None
-    table = read_answers(source)
+    table = read_predictions_table(source)
     rows: list[Row] = []
     for split in pc.unique(table["split"]).to_pylist():
         rows += _rows(split, table, facts_of(manifest, FitFacts).seeds, metrics.spec.label_kind)
@@ -50,7 +50,7 @@ def _score(home: Home, predictions: Step[FitSpec], metrics: Step[MetricsSpec]) -
 
 
 def _rows(split: str, table: pa.Table, facts: list[SeedFacts], kind: LabelKind) -> list[Row]:
-    seeds, labels, probabilities = split_answers(table, split)
+    seeds, labels, probabilities = split_by_seed(table, split)
     values: dict[str, list[float]] = defaultdict(list)
     samples = resample(labels, probabilities, metrics=metric_names(kind), by_class=kind != "choice")
     rows: list[Row] = []

@@ -17,14 +17,14 @@ HEADLINES = {metric: f"{name[0].upper()}{name[1:]}" for metric, name in NAMES.it
 """The same as titles."""
 
 
-def headline(figures: Mapping[str, Any]) -> str:
+def headline(metrics: Mapping[str, Any]) -> str:
     """Return the name of the metric by which a data set is judged.
 
     It is macro_f1; accuracy of choices, whose places are no classes; r2 of continuous targets.
 
     Parameters
     ----------
-    figures : mapping of str to float or None
+    metrics : mapping of str to float or None
         The metrics of a method, by name; those that its labels do not have are None.
 
     Returns
@@ -36,4 +36,4 @@ def headline(figures: Mapping[str, Any]) -> str:
     >>> headline({"macro_f1": 0.6, "accuracy": 0.7}), headline({"macro_f1": None, "accuracy": 0.7})
     ('macro_f1', 'accuracy')
     """
-    return next((name for name in HEADLINES if figures.get(name) is not None), "macro_f1")
+    return next((name for name in HEADLINES if metrics.get(name) is not None), "macro_f1")

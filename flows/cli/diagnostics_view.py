@@ -50,8 +50,8 @@ def _print_table(
     """Print a table with a row for each value of `names`, in order, and a column for each of the `metrics`."""
     cells: dict[tuple[str | None, ...], dict[str, float]] = {}
     for row in rows:
-        if row["figure"] in metrics:
-            cells.setdefault(tuple(row[name] for name in names), {})[row["figure"]] = row["value"]
+        if row["metric"] in metrics:
+            cells.setdefault(tuple(row[name] for name in names), {})[row["metric"]] = row["value"]
     lines = [
         [*(part or "" for part in key), *(f"{by_metric[metric]:.3f}" for metric in metrics)]
         for key, by_metric in cells.items()

@@ -16,7 +16,7 @@ Contrast = tuple[str, str, str]
 def contrasts(specs: Sequence[MethodSpec], *, choices: bool = False) -> list[Contrast]:
     """Return (question, method, reference) by the methods' names in tables.
 
-    `rival`: every method against our `reference`, if there is one; where rows have options of their own (`choices`),
+    BASELINE: every method against our `reference`, if there is one; where rows have options of their own (`choices`),
     which our calibrator does not serve, every scoring against the first of the card.
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """

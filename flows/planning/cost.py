@@ -137,10 +137,10 @@ def _recording(plan: Plan, calibration: Calibration, lengths: Lengths) -> float:
     seconds = ONCE_SECONDS if missing else 0.0
     for pair in plan.pairs:
         due = [fit for fit in pair.fits if fit.metrics.key in missing]
-        if due and (figures := calibration.figures(pair.dataset.classes)):
+        if due and (metrics := calibration.metrics(pair.dataset.classes)):
             validation, test = (_rows(plan, pair, split, lengths) for split in ("validation", "test"))
             seeds = sum(len(fit.predictions.spec.seeds) for fit in due)
-            seconds += figures.seconds * seeds * (validation + 2 * test)  # test rows are compared too
+            seconds += metrics.seconds * seeds * (validation + 2 * test)  # test rows are compared too
     return seconds
 
 

@@ -202,8 +202,8 @@ def _check_method(spec: MethodSpec) -> None:
         raise CardError(f"method {spec.name} has an order, but no demonstrations to put into it: set 'demonstrations'")
     if spec.label_noise and not info.needs_labels:
         raise CardError(f"method {spec.name} has label_noise, but {spec.method} learns from no labels")
-    if spec.scoring and not info.reads_answers_alone:
-        able = [name for name, each in method_infos().items() if each.reads_answers_alone]
+    if spec.scoring and not info.reads_label_logits_alone:
+        able = [name for name, each in method_infos().items() if each.reads_label_logits_alone]
         raise CardError(
             f"method {spec.name} has scoring: {spec.method} reads more of a prompt than the scores of its label words,"
             f" which is all that {', '.join(able)} read"

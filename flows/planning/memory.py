@@ -105,5 +105,5 @@ def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
     size = 4 * stored * max(predicted)
     block = BLOCKS * (size if size <= MAX_CACHED_BYTES else BLOCK)
     answers = sum(predicted) * seeds * (ANSWER + 8 * classes)
-    figures = max(predicted) * seeds * 8 * (TERMS + 4 * classes)
-    return Need(fit, training, block + max(answers, figures))
+    metrics = max(predicted) * seeds * 8 * (TERMS + 4 * classes)
+    return Need(fit, training, block + max(answers, metrics))

@@ -91,7 +91,7 @@ def baselines(results: Results) -> Tables:
         worse, better = sum(value < 0 for value in significant), sum(value > 0 for value in significant)
         return f"{fmean(row['difference'] for row in rows):+.3f} ({worse}, {better})"
 
-    rows = [row for row in results.contrasts if row["question"] == "rival" and row["metric"] == "macro_f1"]
+    rows = [row for row in results.contrasts if row["question"] == "baseline" and row["metric"] == "macro_f1"]
     ours = rows[0]["reference"] if rows else ""
     note = (
         f"Macro-F1 minus that of `{ours}`, mean over the data sets, and in brackets on how many of them it is"
@@ -102,7 +102,7 @@ def baselines(results: Results) -> Tables:
 
 def scorings(results: Results) -> Tables:
     """Tabulate the differences of scorings of options from the first of the card."""
-    rows = [row for row in results.contrasts if row["question"] == "rival" and row["metric"] == "accuracy"]
+    rows = [row for row in results.contrasts if row["question"] == "baseline" and row["metric"] == "accuracy"]
     lines = [
         [row["dataset"], f"`{row['method']}`", f"`{row['reference']}`", format_difference(row), f"{row['p_holm']:.3f}"]
         for row in rows
@@ -134,7 +134,7 @@ def wins(results: Results) -> Tables:
 
 def vocabulary(results: Results) -> Tables:
     """Tabulate the differences of a method from its variants with other vectors in place of the anchors."""
-    contrasts = [row for row in results.contrasts if row["question"] != "rival"]
+    contrasts = [row for row in results.contrasts if row["question"] != "baseline"]
     shots = sort_shots({row["shots"] for row in contrasts})
     cells = {
         (row["dataset"], row["method"], row["reference"], row["shots"]): format_difference(row) for row in contrasts
@@ -152,9 +152,9 @@ def word_gaps(results: Results) -> Tables:
     by_score: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in results.word_gaps:
         where = row["subject"].removeprefix("words."), row["states"] or ""
-        by_score.setdefault((row["dataset"], *where), {})[row["figure"]] = row["value"]
+        by_score.setdefault((row["dataset"], *where), {})[row["metric"]] = row["value"]
     names = ("accuracy", "macro_f1", "spearman", "top1")
-    lines = [[*key, *(f"{figures[name]:.3f}" for name in names)] for key, figures in by_score.items()]
+    lines = [[*key, *(f"{metrics[name]:.3f}" for name in names)] for key, metrics in by_score.items()]
     note = (
         "Zero-shot on validation rows by exact scores, and by head rows or anchors of a word's first token or the mean"
         " over all; rank correlation with the exact scores over the classes, and share of rows with the same class."

@@ -77,7 +77,7 @@ class Server:
     def wait_until_healthy(self, stopping: threading.Event) -> None:
         """Wait until it answers or `stopping` is set. Raises ServerFailed if it ended or does not answer in time."""
         deadline = time.monotonic() + START_SECONDS
-        while not answers(self.health) and not stopping.wait(0.2):
+        while not responds(self.health) and not stopping.wait(0.2):
             if not self.alive:
                 raise ServerFailed(f"{self.name} ended while starting: {self._last_error()}")
             if time.monotonic() > deadline:
@@ -117,8 +117,8 @@ def running(*servers: Server) -> Iterator[None]:
             server.wait_until_stopped()
 
 
-def answers(url: str) -> bool:
-    """Return whether a URL of this machine, so without a proxy, answers 200 within a second."""
+def responds(url: str) -> bool:
+    """Return whether a URL of this machine, so without a proxy, responds with 200 within a second."""
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=1) as response:
             return bool(response.status == 200)

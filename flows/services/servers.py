@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.services.access import secret
-from flows.services.process import HOST, START_SECONDS, Server, answers, free_port, running
+from flows.services.process import HOST, START_SECONDS, Server, free_port, responds, running
 from vocabsem.installation import ROOT
 from vocabsem.runtime.waiting import held
 from warehouse.home import Home
@@ -83,7 +83,7 @@ def first_start(server: Server) -> Iterator[None]:
         if not (folder / "prefect.db").exists():
             unfinished.touch()
         yield
-        if answers(server.health):
+        if responds(server.health):
             unfinished.unlink(missing_ok=True)
 
 
@@ -102,7 +102,7 @@ def live_api(home: Home) -> str | None:
     try:
         lock = up_lock(home).acquire(blocking=False)
     except Timeout:
-        return url if answers(f"{url}/health") else None
+        return url if responds(f"{url}/health") else None
     with lock:  # nobody holds it: whoever wrote the record was killed
         record_file(home).unlink(missing_ok=True)
     return None

@@ -45,8 +45,8 @@ def word_rows(
             space = label_space(home, model, dataset.model_copy(update={"word_tokens": tokens}), spec.anchors["raw"])
             named |= _approximations(space, states[:, -space.width :], mean, tokens)
     for (subject, where, similarity), each in named.items():
-        for figure, value in compare_scores(exact, each, labels).items():
-            yield subject, where, similarity, figure, value
+        for metric, value in compare_scores(exact, each, labels).items():
+            yield subject, where, similarity, metric, value
 
 
 def _approximations(

@@ -13,13 +13,13 @@ RESAMPLES = 2000  # p is at least 1/1000, so that a sixteenth of it passes Holm'
 Samples = tuple[list[int], dict[str, BootstrapSample]]  # of one method: its seeds, and each metric
 
 
-def read_answers(predictions: Partition) -> pa.Table:
-    """Return what `split_answers` reads of published predictions."""
+def read_predictions_table(predictions: Partition) -> pa.Table:
+    """Return what `split_by_seed` reads of published predictions."""
     wanted = ("split", "seed", *FORMS[ONE], *FORMS["predicted"], "probabilities")
     return predictions.table([name for name in partition_columns(predictions) if name in wanted])
 
 
-def split_answers(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+def split_by_seed(table: pa.Table, split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Seeds (S), labels (N,) and probabilities (S, N, C) of one split; predictions lie seed by seed.
 
     Of any number of labels: (N, L), and (S, N, L, 2) with whether each is predicted; of numbers (N,) and (S, N).

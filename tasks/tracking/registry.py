@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tasks.steps.lake_reads import split_rows
-from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_predictions_table, split_by_seed
 from tasks.steps.step import PlannedFit
 from tasks.tracking.markdown import escape
 from tasks.tracking.outcome import CHALLENGER, CHAMPION, Registration
@@ -203,5 +203,5 @@ def _metric(fit: PlannedFit) -> str:
 
 
 def _samples(predictions: Partition, metric: str) -> Samples:
-    seeds, labels, answers = split_answers(read_answers(predictions), "validation")
+    seeds, labels, answers = split_by_seed(read_predictions_table(predictions), "validation")
     return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES)

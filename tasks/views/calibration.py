@@ -108,9 +108,9 @@ class Calibration:
         wider = fit.model.vocabulary_size / vocabulary if vocabulary else 1.0
         return Cost(seconds * larger * wider, measured=False)
 
-    def figures(self, classes: int) -> Cost | None:
+    def metrics(self, classes: int) -> Cost | None:
         """Return the seconds of the bootstrap of all metrics, for a row of one seed."""
-        seconds = self._timed(f"figures {classes}", lambda: time_figures(classes))
+        seconds = self._timed(f"metrics {classes}", lambda: time_metrics(classes))
         return None if seconds is None else Cost(seconds / SCORED_ROWS / SCORED_SEEDS, measured=False)
 
     def _timed(self, name: str, run: Callable[[], float]) -> float | None:
@@ -232,7 +232,7 @@ def time_fit(
     return time.perf_counter() - began
 
 
-def time_figures(classes: int) -> float:
+def time_metrics(classes: int) -> float:
     """Return the seconds of the bootstrap of SCORED_ROWS rows and SCORED_SEEDS seeds."""
     from vocabsem.evaluation.resampling import resample
 

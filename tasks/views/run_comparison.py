@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tasks.steps.lake_reads import split_rows
-from tasks.steps.samples import RESAMPLES, Samples, paired, read_answers, split_answers
+from tasks.steps.samples import RESAMPLES, Samples, paired, read_predictions_table, split_by_seed
 from vocabsem.evaluation.comparison import Difference, difference
 from vocabsem.evaluation.resampling import resample
 from vocabsem.label_kinds import headline
@@ -85,7 +85,7 @@ def compare_fits(home: Home, comparison: RunComparison, metric: str) -> Iterator
 def _samples(home: Home, row: dict[str, Any], key: str, metric: str, by_class: bool) -> Samples:
     where = {name: row[name] for name in ("model", "dataset", "method", "shots")}
     predictions = Lake(home).partition("predictions", key, **where)
-    seeds, labels, answers = split_answers(read_answers(predictions), "test")
+    seeds, labels, answers = split_by_seed(read_predictions_table(predictions), "test")
     return seeds, resample(labels, answers, metrics=(metric,), resamples=RESAMPLES, by_class=by_class)
 
 

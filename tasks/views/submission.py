@@ -139,17 +139,17 @@ def _fit(run: RecordedRun, fit: RecordedPartition, datasets: Mapping[str, Row]) 
                 "seed": seed,
                 "metrics": {row["metric"]: row["value"] for row in stated if row["seed"] == seed},
                 "fit_seconds": seconds.get(seed),
-                **_answers(answers),
+                **_predictions(predicted),
             }
-            for answers in run.predictions(fit, "test", datasets[where["dataset"]]["ids"])
-            for seed in [answers.seed]
+            for predicted in run.predictions(fit, "test", datasets[where["dataset"]]["ids"])
+            for seed in [predicted.seed]
         ],
     }
 
 
-def _answers(answers: Predictions) -> Row:
+def _predictions(of_seed: Predictions) -> Row:
     """Return what a seed predicts, in Base64."""
-    _, probabilities, predicted = answers
+    _, probabilities, predicted = of_seed
     if probabilities is None:
         assert predicted is not None
         return {"probabilities": "", "values": b64encode(predicted.astype("<f8").tobytes()).decode()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks.views.submission import protocol_claim
-from tasks.views.submission_answers import decode_answers, true_labels
+from tasks.views.submission_predictions import decode_probabilities, true_labels
 from tasks.views.submission_schema import DatasetIdentity, Fit, ReadSubmission, Submission
 from vocabsem.datasets.example_hashes import split_hash
 from vocabsem.errors import DataError
@@ -150,7 +150,7 @@ def _metrics(submission: Submission, fit: Fit, dataset: DatasetIdentity | None) 
     kind = payload.label_kind if payload else "nominal"
     names = metric_names(kind)
     try:
-        answers = np.stack([decode_answers(unit, dataset, kind) for unit in fit.seeds])
+        answers = np.stack([decode_probabilities(unit, dataset, kind) for unit in fit.seeds])
         labels = true_labels(dataset, kind)
         samples = resample(labels, answers, metrics=names, by_class=kind != "choice")
     except DataError as error:

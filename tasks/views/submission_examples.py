@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from tasks.views.submission import split_hashes
-from tasks.views.submission_answers import indicator
+from tasks.views.submission_predictions import indicator
 from tasks.views.submission_schema import DatasetIdentity, Submission
 from vocabsem.cards.loader import load_card
 from vocabsem.datasets.example_hashes import example_hash, split_hash

@@ -105,7 +105,7 @@ def test_ranks_over_data_sets_are_of_those_with_macro_f1(scored):
 def test_scorings_are_compared_with_the_first_by_accuracy_over_rows_at_large(scored):
     rows = query(scored.home, "from comparisons where dataset = 'quiz'").to_pylist()
     assert {(row["question"], row["method"], row["reference"]) for row in rows} == {
-        ("rival", "pmi+exact", "zero_shot+exact")
+        ("baseline", "pmi+exact", "zero_shot+exact")
     }
     assert {row["metric"] for row in rows} == {"accuracy", "nll", "brier"}
     (row,) = (row for row in rows if row["metric"] == "accuracy")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.medium
 
 VARIED = {"templates": {"bare": "film : {text} is"}, "words": {"plain": ["was", "review", "film"]}}
 WORDS = {"made": ["bad", "positive", "story"], "made@bare": ["bad", "positive", "story"]}
-COLUMNS = ("subject", "states", "similarity", "figure")
+COLUMNS = ("subject", "states", "similarity", "metric")
 WORDS["made@words-plain"] = VARIED["words"]["plain"]
 
 
@@ -39,11 +39,11 @@ def diagnosed(tmp_path_factory):
     return world, keys
 
 
-def figures(world, dataset):
-    """{(subject, states, similarity, figure): value}"""
+def metrics_of(world, dataset):
+    """{(subject, states, similarity, metric): value}"""
     rows = catalog.query(world.home, "from diagnostics where dataset = $dataset", {"dataset": dataset}).to_pylist()
     result = {tuple(row[name] for name in COLUMNS): row["value"] for row in rows}
-    assert len(result) == len(rows), "each figure once"
+    assert len(result) == len(rows), "each metric once"
     return result
 
 
@@ -90,7 +90,7 @@ def test_bias_is_that_of_the_models_mean_answer(diagnosed, dataset, prompts):
     tokens, head, _ = vocabulary_of(world, "raw")
     rows = head[[tokens.index(f"Ġ{word}") for word in WORDS[dataset]]]
     mean = softmax(states_of(world, dataset, prompts) @ rows.T, axis=1).mean(axis=0)
-    result = figures(world, dataset)
+    result = metrics_of(world, dataset)
     assert result[prompts, None, None, "deficit"] == pytest.approx(np.log(3) - entropy(mean), abs=1e-5)
     assert result[prompts, None, None, "largest_share"] == pytest.approx(mean.max(), abs=1e-5)
 
@@ -98,7 +98,7 @@ def test_bias_is_that_of_the_models_mean_answer(diagnosed, dataset, prompts):
 def test_the_labels_own_imbalance_stands_beside_it(diagnosed):
     world, _ = diagnosed
     counts = np.bincount(labels_of(world, "made", "train"))
-    result = figures(world, "made")
+    result = metrics_of(world, "made")
     assert result["labels", None, None, "deficit"] == pytest.approx(np.log(3) - entropy(counts / counts.sum()))
 
 
@@ -113,7 +113,7 @@ def test_agreement_and_zero_label_scores_are_those_of_the_stored_rows(diagnosed,
         seen @ (anchors / np.linalg.norm(anchors, axis=1, keepdims=True)).T / np.linalg.norm(seen, axis=1)[:, None]
     )
     own = rows @ head.T
-    result = figures(world, "made")
+    result = metrics_of(world, "made")
     expected = np.mean([spearmanr(a, b).statistic for a, b in zip(own, similar, strict=True)])
     # float32 sums of 32 terms order near-equal pairs of 350 tokens anew, here and there
     assert result[subject, states, "cosine", "spearman"] == pytest.approx(expected, abs=1e-4)
@@ -126,11 +126,11 @@ def test_agreement_and_zero_label_scores_are_those_of_the_stored_rows(diagnosed,
 
 def test_a_head_agrees_with_itself_and_fewer_bits_with_it_less(diagnosed):
     world, _ = diagnosed
-    result = figures(world, "made")
-    own = [result["head", "raw", "dot", figure] for figure in ("spearman", "top1", "top10")]
+    result = metrics_of(world, "made")
+    own = [result["head", "raw", "dot", metric] for metric in ("spearman", "top1", "top10")]
     assert own == pytest.approx([1, 1, 1], abs=1e-6)
-    for figure in ("spearman", "top10"):
-        eight, four = (result[f"head.int{bits}", "raw", "dot", figure] for bits in (8, 4))
+    for metric in ("spearman", "top10"):
+        eight, four = (result[f"head.int{bits}", "raw", "dot", metric] for bits in (8, 4))
         assert 1 >= eight > four > 0.5
     for kind in ("head", "anchors"):
         eight, four = (result[f"{kind}.int{bits}", None, None, "label_cosine"] for bits in (8, 4))
@@ -139,7 +139,7 @@ def test_a_head_agrees_with_itself_and_fewer_bits_with_it_less(diagnosed):
 
 def test_words_and_templates_change_what_depends_on_them(diagnosed):
     world, _ = diagnosed
-    made, bare, plain = (figures(world, dataset) for dataset in WORDS)
+    made, bare, plain = (metrics_of(world, dataset) for dataset in WORDS)
     rank, bias = ("anchors", "raw", "dot", "spearman"), ("train", None, None, "deficit")
     assert made[rank] == plain[rank] != bare[rank], "other words, the same prompts"
     assert len({made[bias], plain[bias], bare[bias]}) == 3
@@ -166,9 +166,9 @@ def test_layers_without_the_one_that_meets_the_head_are_refused(diagnosed):
     assert snapshot(world.home.lake) == before
 
 
-def test_the_table_has_every_figure(diagnosed, capsys):
+def test_the_table_has_every_metric(diagnosed, capsys):
     world, keys = diagnosed
-    result = figures(world, "made")
+    result = metrics_of(world, "made")
     one = [m.key for m in Lake(world.home).manifests("diagnostics") if m.coordinates["dataset"] == "made"]
     assert set(one) < set(keys)
     print_diagnostics(world.home, one, as_json=False)
@@ -176,9 +176,9 @@ def test_the_table_has_every_figure(diagnosed, capsys):
     assert "made, tiny-llama" in shown
     assert "made@bare" not in shown
     lines = [re.split(r" {2,}", line.strip()) for line in shown.splitlines()]
-    for (subject, states, similarity, figure), value in result.items():
+    for (subject, states, similarity, metric), value in result.items():
         names = [name for name in (subject, states, similarity) if name]
-        assert any(line[: len(names)] == names and f"{value:.3f}" in line for line in lines), (subject, figure)
+        assert any(line[: len(names)] == names and f"{value:.3f}" in line for line in lines), (subject, metric)
 
 
 def test_the_command_says_it_in_json(diagnosed):
@@ -188,4 +188,4 @@ def test_the_command_says_it_in_json(diagnosed):
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert {row["dataset"] for row in rows} == {"made"}
-    assert {tuple(row[name] for name in COLUMNS): row["value"] for row in rows} == figures(world, "made")
+    assert {tuple(row[name] for name in COLUMNS): row["value"] for row in rows} == metrics_of(world, "made")

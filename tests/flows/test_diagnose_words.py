@@ -11,7 +11,7 @@ from flows.diagnose import EXACT, READERS, _reading, diagnose
 from tasks.models.loaded import label_ids
 from tasks.steps.kinds import spec_of
 from tests.flows.conftest import recorded_by_the_server
-from tests.flows.test_diagnose import figures, labels_of, states_of, vocabulary_of
+from tests.flows.test_diagnose import labels_of, metrics_of, states_of, vocabulary_of
 from tests.tasks.worlds import LABELS, World, dataset_card, write_card
 from warehouse.catalog.named_queries import run_named_query
 from warehouse.lake.partition import Lake
@@ -64,9 +64,9 @@ def score_of(world, subject, states):
 
 
 @pytest.mark.parametrize(("subject", "states", "similarity"), sorted(SUBJECTS, key=str))
-def test_figures_are_those_of_the_stored_scores_states_and_rows(diagnosed, subject, states, similarity):
+def test_metrics_are_those_of_the_stored_scores_states_and_rows(diagnosed, subject, states, similarity):
     world, _ = diagnosed
-    result, labels = figures(world, "made"), labels_of(world, "made", "validation")
+    result, labels = metrics_of(world, "made"), labels_of(world, "made", "validation")
     exact, scores = exact_scores(world), score_of(world, subject, states)
     predicted = scores.argmax(axis=1)
     expected = {
@@ -79,7 +79,7 @@ def test_figures_are_those_of_the_stored_scores_states_and_rows(diagnosed, subje
 
 
 def test_exact_scores_agree_with_themselves_and_the_others_stand_beside_them(diagnosed):
-    result = figures(diagnosed[0], "made")
+    result = metrics_of(diagnosed[0], "made")
     assert {key[:3] for key in result if key[0].startswith("words.")} == SUBJECTS
     assert result["words.exact", None, None, "spearman"] == pytest.approx(1)
     assert result["words.exact", None, None, "top1"] == 1
@@ -101,7 +101,7 @@ def test_the_command_and_the_query_show_it(diagnosed, capsys, monkeypatch):
     world, keys = diagnosed
     print_diagnostics(world.home, keys, as_json=False)
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "words.head.mean" in line)
-    result = figures(world, "made")
+    result = metrics_of(world, "made")
     values = [result["words.head.mean", "raw", "dot", f] for f in ("accuracy", "macro_f1", "spearman", "top1")]
     assert line.split()[-4:] == [f"{value:.3f}" for value in values]
     table: pa.Table = run_named_query(world.home, "word-gap", {})

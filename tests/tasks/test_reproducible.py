@@ -6,7 +6,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from tasks.steps import lake_reads
-from tasks.steps.samples import split_answers
+from tasks.steps.samples import split_by_seed
 from tests.tasks.worlds import World, compute
 from vocabsem.states.extraction import TOKEN_BUDGET
 from warehouse.lake.partition import Lake
@@ -54,7 +54,7 @@ def test_rows_and_labels_are_the_same_and_probabilities_but_for_rounding(done, o
         for column in ("id", "split", "seed", "label", "predicted"):
             assert table[column].to_pylist() == again[fit][column].to_pylist(), (fit, column)
         for split in ("validation", "test"):
-            (_, _, first), (_, _, second) = (split_answers(each, split) for each in (table, again[fit]))
+            (_, _, first), (_, _, second) = (split_by_seed(each, split) for each in (table, again[fit]))
             assert np.abs(first - second).max() <= ROUNDING, (fit, split)
 
 

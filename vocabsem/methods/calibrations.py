@@ -42,7 +42,7 @@ class BackgroundCalibration(Method):
     """
 
     needs_labels = False
-    reads_answers_alone = True
+    reads_label_logits_alone = True
     fit_copies = (0.0, 2.5)
 
     space: LabelSpace

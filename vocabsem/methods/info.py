@@ -52,7 +52,7 @@ class MethodInfo:
     """Whether `fit` needs `space.vocabulary`, whatever its parameters."""
     reads_vocabulary_with: tuple[str, ...] = ()
     """Settings, as `parameter=value`, with which `fit` needs it too."""
-    reads_answers_alone: bool = False
+    reads_label_logits_alone: bool = False
     """Whether it reads states by `space.label_logits` alone, so that exact word scores can stand in their place."""
     models: tuple[ModelFamily, ...] = ("causal", "masked", "encoder_decoder", "encoder")
     """Families of models that it serves; a method that needs the vocabulary serves no encoder in any case."""
@@ -166,7 +166,7 @@ class MethodAttributes:
     takes_sample_weight: ClassVar[bool] = False
     reads_vocabulary: ClassVar[bool] = False
     reads_vocabulary_with: ClassVar[tuple[str, ...]] = ()
-    reads_answers_alone: ClassVar[bool] = False
+    reads_label_logits_alone: ClassVar[bool] = False
     models: ClassVar[tuple[ModelFamily, ...]] = ("causal", "masked", "encoder_decoder", "encoder")
     label_kinds: ClassVar[tuple[LabelKind, ...]] = ("nominal", "ordinal")
     background: ClassVar[Background] = "train"

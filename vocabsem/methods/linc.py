@@ -53,7 +53,7 @@ class LinC(Method):
     """
 
     name = "linc"
-    reads_answers_alone = True
+    reads_label_logits_alone = True
     fit_copies = (5.0, 0.3)
     positive = ("alphas", "cv")
 

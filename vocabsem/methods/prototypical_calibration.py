@@ -58,7 +58,7 @@ class PrototypicalCalibration(Method):
     name = "prototypical_calibration"
     learns_from_unlabeled = True
     needs_labels = False
-    reads_answers_alone = True
+    reads_label_logits_alone = True
     trains = True
     takes_random_state = True
     fit_copies = (0.0, 6.0)

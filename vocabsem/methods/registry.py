@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from vocabsem.errors import CardError, suggest
+from vocabsem.methods.baselines import BASELINES
 from vocabsem.methods.built_in import BUILT_IN
 from vocabsem.methods.extensions import from_entry_point, from_file, offered
 from vocabsem.methods.info import MethodInfo
-from vocabsem.methods.rivals import RIVALS
 
 __all__ = ["build_adapter", "build_method", "check_params", "load_method", "method_info", "method_infos"]
 
-_INFOS = MappingProxyType({info.name: info for info in (*BUILT_IN, *RIVALS)})
+_INFOS = MappingProxyType({info.name: info for info in (*BUILT_IN, *BASELINES)})
 
 
 def method_infos() -> Mapping[str, MethodInfo]:

@@ -37,7 +37,7 @@ class ZeroShot(Method):
     fit_copies = (0.0, 0.3)
     needs_labels = False
     background = "none"
-    reads_answers_alone = True
+    reads_label_logits_alone = True
     label_kinds = ("nominal", "ordinal", "choice")
 
     space: LabelSpace

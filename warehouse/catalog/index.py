@@ -120,7 +120,7 @@ def index_rows(
     if name in _RECORDS:
         return pa.Table.from_pylist([row for path, m in manifests.items() for row in _RECORDS[name](path, m)], schema)
     of_kind = (manifest for manifest in manifests.values() if manifest.kind == name)
-    return pa.concat_tables([schema.empty_table(), *(_figures(lake, manifest, schema) for manifest in of_kind)])
+    return pa.concat_tables([schema.empty_table(), *(_values(lake, manifest, schema) for manifest in of_kind)])
 
 
 def _partition(path: str, manifest: Manifest) -> Iterator[Record]:
@@ -154,6 +154,7 @@ _RECORDS: Mapping[str, Callable[[str, Manifest], Iterable[Record]]] = {
     "files": _files,
     "lineage": _lineage,
 }
+STORED = {"diagnostics": {"metric": "figure"}}  # columns that files have by other names
 FILLED = (*_RECORDS, "checks", "metrics", "comparisons", "diagnostics", "study_values", "study_items")
 
 
@@ -166,12 +167,14 @@ def _checks(manifests: Mapping[str, Manifest], published: bool) -> Iterator[Reco
             yield {**manifest.coordinates, "severity": severity, **check, **own}
 
 
-def _figures(lake: Lake, manifest: Manifest, schema: pa.Schema) -> pa.Table:
+def _values(lake: Lake, manifest: Manifest, schema: pa.Schema) -> pa.Table:
     """Return the rows of a partition, read whole, pages' checksums and all; its coordinates are columns too."""
+    stored = STORED.get(manifest.kind, {})
     constants: Record = {"key": manifest.key, "latest": False, **manifest.coordinates}
     if "shots" in constants:
         constants["shots_order"] = shots_order(constants["shots"])
-    table = lake.of(manifest).table([name for name in schema.names if name not in constants])
+    names = [name for name in schema.names if name not in constants]
+    table = lake.of(manifest).table([stored.get(name, name) for name in names]).rename_columns(names)
     for name, value in constants.items():
         table = table.append_column(name, pa.repeat(pa.scalar(value, schema.field(name).type), len(table)))
     return table.select(schema.names).cast(schema)

@@ -78,7 +78,7 @@ def run_comparisons(home: Home, run: str) -> list[Row]:
 def run_word_gaps(home: Home, run: str) -> list[Row]:
     """Return the latest diagnostics of label words of several tokens, of the models and data sets of a run.
 
-    Columns: model, dataset, subject, states, figure, value.
+    Columns: model, dataset, subject, states, metric, value.
     """
     return _rows(home, "run_word_gaps", run=run)
 

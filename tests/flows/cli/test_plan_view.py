@@ -14,7 +14,7 @@ pytestmark = pytest.mark.medium
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch):
-    for name in ("time_tokens", "time_fit", "time_figures"):
+    for name in ("time_tokens", "time_fit", "time_metrics"):
         monkeypatch.setattr(calibration, name, lambda *_: 0.1)
 
 

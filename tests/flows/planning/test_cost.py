@@ -26,7 +26,7 @@ def timed(monkeypatch):
     """Nothing is timed."""
     monkeypatch.setattr(calibration, "time_tokens", lambda *_: TOKEN)
     monkeypatch.setattr(calibration, "time_fit", lambda *_: FIT)
-    monkeypatch.setattr(calibration, "time_figures", lambda *_: FIGURES)
+    monkeypatch.setattr(calibration, "time_metrics", lambda *_: FIGURES)
 
 
 def estimate(plan, **options):

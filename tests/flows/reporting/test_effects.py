@@ -28,7 +28,7 @@ OURS = [
 ]
 OTHERS = [
     difference("anchor_similarity", "anchor_similarity+random", "anchors over random", 0.5),
-    difference("centroid", REFERENCE, "rival", -0.2),
+    difference("centroid", REFERENCE, "baseline", -0.2),
     difference(REFERENCE, f"{REFERENCE}+random", "anchors over random", 9.0, metric="nll"),
 ]
 

@@ -78,7 +78,7 @@ def test_all_of_the_overview_is_seen_beside_the_index(tmp_path):
 def test_exact_and_approximate_words_stand_beside_each_other():
     figures = {"accuracy": 0.5, "macro_f1": 0.25, "spearman": 1.0, "top1": 0.75}
     rows = [
-        {"dataset": "mr", "subject": f"words.{subject}", "states": states, "figure": name, "value": value - less}
+        {"dataset": "mr", "subject": f"words.{subject}", "states": states, "metric": name, "value": value - less}
         for subject, states, less in (("exact", None, 0), ("anchors.mean", "raw", 0.125))
         for name, value in figures.items()
     ]
@@ -91,7 +91,7 @@ def test_exact_and_approximate_words_stand_beside_each_other():
 
 
 def test_scorings_of_options_are_of_accuracy_alone():
-    shared = {"dataset": "quiz", "question": "rival", "method": "pmi+exact", "reference": "zero_shot+exact"}
+    shared = {"dataset": "quiz", "question": "baseline", "method": "pmi+exact", "reference": "zero_shot+exact"}
     shared |= {"difference": 0.05, "low": -0.01, "high": 0.11, "p_holm": 0.25}
     (table,) = scorings(results([shared | {"metric": "accuracy"}, shared | {"metric": "macro_f1"}]))
     assert table.rows == [["quiz", "`pmi+exact`", "`zero_shot+exact`", "+0.05 [-0.01, +0.11]", "0.250"]]

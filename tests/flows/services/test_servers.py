@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from flows.services import process, servers
-from flows.services.process import HOST, Server, ServerFailed, answers, free_port, running
+from flows.services.process import HOST, Server, ServerFailed, free_port, responds, running
 from flows.services.servers import ephemeral_server, first_start, live_api
 from warehouse.home import Home
 
@@ -31,9 +31,9 @@ def test_a_server_lives_in_its_block(home):
     server = web(home)
     with running(server):
         server.wait_until_healthy(threading.Event())
-        assert answers(server.health)
+        assert responds(server.health)
         assert server.alive
-    assert not answers(server.health)
+    assert not responds(server.health)
     assert not server.alive
 
 
@@ -50,7 +50,7 @@ def test_an_error_in_the_block_stops_all_servers(home):
         use()
     assert not first.alive
     assert not second.alive
-    assert not answers(first.health)
+    assert not responds(first.health)
 
 
 def test_one_that_cannot_start_says_its_last_words(home):

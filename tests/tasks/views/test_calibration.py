@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.views import calibration
-from tasks.views.calibration import Calibration, time_figures, time_fit, time_tokens
+from tasks.views.calibration import Calibration, time_fit, time_metrics, time_tokens
 from tests.tasks.worlds import compute, fit_of, model
 from vocabsem.cards.loader import load_card
 from vocabsem.methods.registry import method_info
@@ -49,8 +49,8 @@ def test_the_tokens_of_an_encoder_are_foreseen_as_those_of_a_causal_model_of_its
     assert 1 / 1.5 < foreseen / seconds < 1.5
 
 
-def test_figures_are_timed():
-    assert time_figures(3) > 0
+def test_metrics_are_timed():
+    assert time_metrics(3) > 0
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_no_more_is_timed_when_the_budget_is_spent(tmp_path, monkeypatch):
     timed = Calibration(Home(tmp_path), budget=0.01)
     assert timed.token(model(), "float32", "cpu") is not None
     assert timed.token(model(), "bfloat16", "cpu") is None
-    assert timed.figures(2) is None
+    assert timed.metrics(2) is None
 
 
 def test_states_of_an_earlier_run_give_the_rate(world, counted):

@@ -98,7 +98,7 @@ def test_what_each_says_of_itself():
         "ordinal_ridge",
     }
     assert with_("reads_vocabulary") == {"knn_prompting", "auto_verbalizer"}
-    assert with_("reads_answers_alone") == {"zero_shot", "prototypical_calibration", "linc", *calibrations}
+    assert with_("reads_label_logits_alone") == {"zero_shot", "prototypical_calibration", "linc", *calibrations}
     backgrounds = {name: METHODS[name].background for name in METHODS if METHODS[name].background != "train"}
     assert backgrounds == {
         "zero_shot": "none",

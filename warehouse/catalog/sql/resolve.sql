@@ -17,6 +17,10 @@ where p.kind = 'metrics' and p.key = metrics.key and p.model = metrics.model and
     and p.method = metrics.method and p.shots = metrics.shots and p.latest <> metrics.latest;
 
 update comparisons
+set question = 'baseline'
+where question = 'rival'; -- as partitions have it
+
+update comparisons
 set latest = p.latest
 from partitions p
 where p.kind = 'comparisons' and p.key = comparisons.key and p.model = comparisons.model

@@ -95,7 +95,7 @@ create table comparisons (
     dataset varchar not null,
     shots varchar not null,
     shots_order double not null,
-    question varchar not null,  -- rival: a method against the reference, vocabulary_calibrator, of choices against the first scoring; anchors over random, head over random and the like: one method with two sets of vectors.
+    question varchar not null,  -- baseline: a method against the reference, vocabulary_calibrator, of choices against the first scoring; anchors over random, head over random and the like: one method with two sets of vectors.
     method varchar not null,
     reference varchar not null,  -- The method that it is compared with.
     metric varchar not null,  -- macro_f1, of choices accuracy; nll, brier; of continuous targets r2, spearman, rmse.
@@ -115,7 +115,7 @@ create table diagnostics (
     subject varchar not null,  -- What is measured: predictions for content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head); or scores of label words of several tokens, on validation rows: words.exact, words.exact_mean (per token), words.head.first, words.head.mean, words.anchors.first, words.anchors.mean.
     states varchar,  -- What the vectors are compared with: raw states, or centered on the training texts; NULL where no state is.
     similarity varchar,  -- How: dot or cosine; NULL where no state is.
-    figure varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens); of words accuracy and macro_f1 of the highest score, spearman and top1 of the scores of the classes with the exact ones.
+    metric varchar not null,  -- deficit (log C minus the entropy of the mean answer, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens); of words accuracy and macro_f1 of the highest score, spearman and top1 of the scores of the classes with the exact ones.
     value double,  -- Its value.
     key varchar not null,  -- Key of the diagnostics partition.
     latest boolean not null

@@ -9,7 +9,7 @@ from vocabsem.errors import DataError
 from vocabsem.label_kinds import LabelKind
 
 
-def decode_answers(unit: Unit, dataset: DatasetIdentity, kind: LabelKind) -> np.ndarray:
+def decode_probabilities(unit: Unit, dataset: DatasetIdentity, kind: LabelKind) -> np.ndarray:
     """Return the probabilities (N, C) of a seed; of any number of labels (N, L, 2), with whether each is predicted; of
     numbers those predicted (N,).
 

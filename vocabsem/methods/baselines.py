@@ -1,9 +1,9 @@
-"""The rivals among the methods of this package, as `built_in` has the others: few-label and label-free classifiers."""
+"""Published baselines among the methods of this package: few-label and label-free classifiers."""
 
 from vocabsem.methods.built_in import LOGISTIC, LOGISTIC_POSITIVE
 from vocabsem.methods.info import MethodInfo
 
-__all__ = ["RIVALS"]
+__all__ = ["BASELINES"]
 
 RIDGE = {"alphas": tuple(10 ** (power / 4) for power in range(21)), "alpha_prior": 300.0, "sharpness_prior": 5.0}
 AROUND = {
@@ -25,7 +25,7 @@ TRANSCLIP = {
     "density_divisor": 50.0,
     "labeled_prior_weight": 0.5,
 }
-RIVALS = (
+BASELINES = (
     MethodInfo(
         name="gda_prior",
         summary="Gaussian discriminant analysis added to the zero-shot logits.",
@@ -147,7 +147,7 @@ RIVALS = (
         needs_labels=False,
         trains=True,
         takes_random_state=True,
-        reads_answers_alone=True,
+        reads_label_logits_alone=True,
         fit_copies=(0.0, 6.0),
         positive=("n_init", "reg_covar", "max_iter"),
         params={"n_init": 10, "reg_covar": 0.001, "max_iter": 500},
@@ -166,7 +166,7 @@ RIVALS = (
         name="linc",
         summary="The model's own probabilities, mapped linearly as a few labels ask.",
         target="vocabsem.methods.linc:LinC",
-        reads_answers_alone=True,
+        reads_label_logits_alone=True,
         fit_copies=(5.0, 0.3),
         positive=("alphas", "cv"),
         params={"alphas": AROUND["alphas"], "cv": 5, "max_leave_one_out": 16},
@@ -188,7 +188,7 @@ RIVALS = (
         target="vocabsem.methods.calibrations:PointwiseMutualInformation",
         needs_labels=False,
         background="content_free",
-        reads_answers_alone=True,
+        reads_label_logits_alone=True,
         fit_copies=(0.0, 2.5),
         params={},
         label_kinds=("nominal", "ordinal", "choice"),
