@@ -90,7 +90,7 @@ def _diagnose(plans: list[Plan]) -> list[str]:
 
 
 def _reading(plan: Plan) -> Plan:
-    """The plan without fits, and without states that nothing here reads."""
+    """Return the plan without fits and without states that no diagnostic reads."""
     for pair in plan.pairs:
         if pair.model.family == "encoder":
             raise CardError(

@@ -1,4 +1,4 @@
-"""`maintenance`: the lake verified, leftovers removed, the warehouse made anew, and a page that says so."""
+"""`maintenance`: verify the lake, remove leftovers, rebuild the catalog, and report it in a Prefect artifact."""
 
 from typing import Annotated
 

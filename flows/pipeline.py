@@ -46,7 +46,7 @@ def pipeline(
 ) -> str:
     """Compute whatever of the experiment is missing, track it in MLflow and show it. Returns the key of the run.
 
-    Sources of data sets that can change are looked at first: what reads a changed one is computed anew.
+    Sources of data sets that can change are checked first; steps that read a changed one are recomputed.
 
     Args:
         experiment: Name of an experiment card, or its path.
@@ -65,7 +65,7 @@ def pipeline(
 
 
 def _run(plan: Plan, failures: list[dict[str, Any]]) -> None:
-    """Do what is missing of the run, alone."""
+    """Compute the missing steps of the run, as its only process."""
     if plan.done:
         get_run_logger().info("everything is published, nothing to do")
         report_failures(plan, failures)

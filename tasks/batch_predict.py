@@ -149,7 +149,7 @@ def validate_input(job: PredictionJob) -> tuple[int, str]:
 
 @step_task(task_run_name="predict {job.input.name}")
 def predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, progress: ProgressFile | None = None) -> int:
-    """Score what is not scored yet, then put the output in its place at once. Returns how many rows were scored now.
+    """Score what is not scored yet, then replace the output atomically. Returns how many rows were scored now.
 
     `rows`, `sha256`: of the input, as `validate_input` returns them. Raises BadInput if the output exists and is not
     what this job writes.

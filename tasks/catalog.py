@@ -8,5 +8,5 @@ from warehouse.home import Home
 
 @step_task(task_run_name="update the catalog", retry_on=(WriterBusy,))
 def update_catalog(home: Home, whole: bool = False) -> None:
-    """Add what was published since the last time; `whole` builds it anew. Raises WriterBusy while another does."""
+    """Add what was published since the last update; `whole` rebuilds it. Raises WriterBusy while another does."""
     (rebuild if whole else update)(home)

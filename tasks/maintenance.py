@@ -24,7 +24,7 @@ class Maintained:
 
 @step_task(task_run_name="verify and sweep the lake")
 def verify_and_sweep(home: Home, hours: float, progress: ProgressFile) -> Maintained:
-    """Re-hash every published file, then remove what no manifest lists and nobody has touched for `hours`.
+    """Re-hash every published file, then remove what no manifest lists and was not modified for `hours`.
 
     What is damaged is reported, never touched.
     """

@@ -1,4 +1,4 @@
-"""Examples to hidden states, a shard a task. A shard that was finished before a kill is found and kept."""
+"""Extract the hidden states of examples, one shard per task. Shards that were finished before a kill are kept."""
 
 import time
 

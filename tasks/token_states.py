@@ -1,4 +1,4 @@
-"""Examples to the hidden states of all their tokens, a shard a task, kept after a kill as those of last tokens are."""
+"""Extract the hidden states of all tokens of examples, one shard per task, kept after a kill like those of `states`."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Examples to exact scores of label words or options, a shard a task. One that was finished before a kill is kept."""
+"""Score label words or options exactly after examples, one shard per task. Finished shards are kept after a kill."""
 
 import time
 

@@ -1,7 +1,7 @@
 """Run the command line: `vocabsem …` or `python -m vocabsem …`.
 
 This module and `vocabsem.flows` are how the pipeline is entered from outside. They import it by name when it is used:
-the method itself knows nothing of it.
+the method does not depend on it.
 """
 
 import sys

@@ -242,7 +242,7 @@ def of_words(rows: NDArray[np.floating[Any]], words: list[list[int]]) -> NDArray
 
 
 def target_vectors(space: LabelSpace, kind: Targets, random_state: int = 0) -> NDArray[np.float32]:
-    """Return the target of each class: its anchor, or a control that stands for it.
+    """Return the target of each class: its anchor, or a control in its place.
 
     Parameters
     ----------

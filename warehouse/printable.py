@@ -1,4 +1,4 @@
-"""Make text harmless to a terminal."""
+"""Escape control characters of text for terminals."""
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What a partition's input was used as; as text only in a manifest and its key."""
+"""Roles of a partition's inputs; text only in manifests and keys."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Self

@@ -1,4 +1,4 @@
-"""Commands to continue with after a run, as they can be typed where the user stands."""
+"""Commands to continue with after a run, as typed in the user's working directory."""
 
 import os
 import shlex

@@ -25,7 +25,7 @@ KINDS = (
 
 
 def show_plan(plan: Plan, lengths: Lengths | None = None, unread: Sequence[str] = (), *, as_json: bool) -> None:
-    """Print the partitions of each step, why some are computed anew, and the cost of those to compute.
+    """Print the partitions of each step, why some are recomputed, and the cost of those to compute.
 
     lengths: of what was read for the plan. unread: data sets that could not be read, with the reason.
     """

@@ -10,8 +10,8 @@ LETTERS = range(12, 2, -1)  # of a word, the longest first
 def shorten_names(names: Sequence[str], width: int) -> list[str]:
     """Return the names with words cut until they have at most `width` characters, as long as all stay distinct.
 
-    `vocabulary_calibrator+random` becomes `vocabul_calibra+random`: what stands behind + is cut last, and variants of
-    one method are cut alike.
+    `vocabulary_calibrator+random` becomes `vocabul_calibra+random`: the part after + is cut last, and variants of one
+    method are cut at the same place.
     """
     families: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):

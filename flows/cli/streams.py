@@ -1,4 +1,4 @@
-"""The standard streams of the command line: closed ones are no failure, and no file of ours takes their numbers."""
+"""Standard streams of the command line: closed ones are no error, and no other file gets their descriptors."""
 
 import io
 import os
@@ -11,7 +11,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 
 
 class _Pipe(io.FileIO):
-    """A stream whose reader may leave: what comes after is dropped, and the command goes on."""
+    """A stream whose reader may close it: later output is dropped, and the command continues."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -28,7 +28,7 @@ def drop(number: int) -> None:
 
 
 def keep_streams() -> None:
-    """Open what is closed of the standard streams, and let output go on after its reader has left."""
+    """Open closed standard streams, and ignore output after its reader has closed the pipe."""
     for number, name in enumerate(STREAMS):
         stream = getattr(sys, name)
         if stream is None:

@@ -1,4 +1,4 @@
-"""What the command is at: in a terminal a line whenever nothing else is printed, elsewhere a line at each beginning.
+"""Show the current activity: in a terminal a line while nothing else is printed, elsewhere a line when each begins.
 
 Nothing slow is imported here, so that the line is there while the command imports what is.
 """
@@ -20,7 +20,7 @@ QUIET = "VOCABSEM_QUIET"
 
 
 class ActivityLine:
-    """A line on the terminal's standard error: what is done, and for how long. It is drawn on an empty line only, and
+    """A line on the terminal's standard error: the activity, and its seconds. It is drawn on an empty line only, and
     erased before anything else is printed."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class ActivityLine:
             self._thread.start()
 
     def stop(self) -> None:
-        """Draw it no more: the command ends, waits for somebody, or hands the terminal to another program."""
+        """Stop drawing: the command ends, waits for input, or hands the terminal to another program."""
         self._stopped.set()
         with self.erased():
             pass

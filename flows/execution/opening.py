@@ -66,7 +66,7 @@ def _plan(
 
 
 def refresh_sources(home: Home, card: DatasetCard) -> None:
-    """Fetch the data set's hub sources anew whose revision names another commit by now.
+    """Fetch the hub sources of the data set whose revision has moved to another commit.
 
     A source that its card pins by sha256, one that was never fetched and all while the hub does not answer stay as
     they are. Local files need no refresh: they are hashed when their size or time changed.

@@ -24,7 +24,7 @@ ARTIFACT_SECONDS = 5.0  # between updates of the artifact: each is a request to 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[ProgressFile]:
-    """Yields a file that tasks in any thread or process `advance`; `total` counts what `done` counts.
+    """Yield a file that tasks in any thread or process `advance`; `total` counts what `done` counts.
 
     Once an exception has left the block, Ctrl-C or another, `advance` raises CancelledError: tasks that are still at
     work end with their batch, not with their shard.

@@ -57,7 +57,7 @@ def workers(runner: Runner, home: Home) -> Iterator[Workers]:
 
 
 def _private_folder() -> AbstractContextManager[str]:
-    """Return a folder for a cluster that asks for a token, which only this process and its workers have.
+    """Return a folder for a cluster that requires a token, which only this process and its workers have.
 
     Ray listens on every interface, and reads the token as it is imported: one a process. The folder holds sockets, so
     that its path is short.

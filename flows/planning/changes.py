@@ -1,4 +1,4 @@
-"""Why published work would be computed anew: a missing partition compared with the newest older one in its place."""
+"""Explain why steps are recomputed: a missing partition is compared with the newest older one of the same step."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ Location = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Change:
-    """One reason for which partitions of a kind are computed anew."""
+    """One reason why partitions of a kind are recomputed."""
 
     kind: str
     reason: str
@@ -26,7 +26,7 @@ def changes(plan: Plan) -> list[Change]:
     """Return each reason with the number of partitions it holds for, in the order of the steps.
 
     A partition whose place in the lake is empty is new, not changed, and has no reason. Runs are records that are
-    appended: they are never computed anew.
+    appended: they are never recomputed.
     """
     older = _newest_by_location(plan)
     reasons: Counter[tuple[str, str]] = Counter()

@@ -42,7 +42,7 @@ def _default(method: str) -> str | None:
 
 
 def _targets(spec: MethodSpec) -> str | None:
-    """What stands in the anchors' place; None for a method that has no such choice."""
+    """Return the vectors used as targets; None for a method without this parameter."""
     return spec.params.get("targets", _default(spec.method))
 
 

@@ -104,7 +104,8 @@ def _fit(
 def _adapter(
     plan: Plan, pair: ModelDatasetPlan, spec: AdapterFitSpec, calibration: Calibration, lengths: Lengths
 ) -> Cost | None:
-    """Return the seconds of one seed of an adapter: each rate to the last step, the chosen one anew, predictions."""
+    """Return the seconds of one seed of an adapter: training at each rate, at the chosen one on all rows,
+    predictions."""
     token = calibration.token(pair.model, spec.dtype, plan.experiment.device)
     if token is None:
         return None

@@ -17,8 +17,8 @@ def shots_of(experiment: Experiment, spec: MethodSpec) -> list[Shots]:
     """Return at which numbers of shots it is fitted: without labels at 0, with them above; some methods at both.
 
     Demonstrations are labeled examples too: without further labels a method has as many shots as it shows, and one
-    that learns from labels shows the first of its shots and learns from the others. As many as fit are chosen among
-    all: such a method stands beside those that saw every label.
+    that learns from labels shows the first of its shots and learns from the others. `fit` draws from all labels: such a
+    method is listed with those that saw every label.
     """
     shots: Sequence[Shots] = experiment.shots if spec.shots is None else spec.shots
     if spec.label_noise or spec.params.get("targets") == "none":
@@ -78,7 +78,7 @@ def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:
 
 
 def _unserved_options(spec: MethodSpec, dataset: DatasetCard) -> str | None:
-    """Return why a method that may serve choices does not with its settings, or one set for choices serves no other."""
+    """Return why the settings of a method exclude choices, or why settings for choices exclude other labels."""
     if dataset.choices is None:
         if spec.scoring not in (None, "exact", "exact_mean"):
             return f"scoring {spec.scoring} is of options, and its labels are {dataset.label_kind} (label_kind)"

@@ -20,7 +20,8 @@ LEVEL = 0.05  # of p after Holm's correction
 
 
 def table3(results: Results) -> Tables:
-    """Tabulate what the paper's Table 3 compares: in-context learning, kNN Prompting, its calibrator; and ours."""
+    """Tabulate what the paper's Table 3 compares: in-context learning, kNN Prompting, its calibrator; and
+    `vocabulary_calibrator`."""
     paper = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
     baselines = [
         s for s in results.specs if s.method == "knn_prompting" or (s.method == "zero_shot" and _in_context(s))
@@ -84,7 +85,7 @@ def average_ranks(results: Results) -> Tables:
 
 
 def baselines(results: Results) -> Tables:
-    """Tabulate each method's difference from ours, and on how many data sets it is significant after correction."""
+    """Tabulate differences from the reference, and on how many data sets they are significant after correction."""
 
     def cell(rows: list[Row]) -> str:
         significant = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
@@ -115,7 +116,7 @@ def scorings(results: Results) -> Tables:
 
 
 def wins(results: Results) -> Tables:
-    """Tabulate on how many data sets each method wins, ties and loses against ours."""
+    """Tabulate on how many data sets each method wins, ties and loses against the reference."""
 
     def cell(rows: list[Row]) -> str:
         row = rows[0]

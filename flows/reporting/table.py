@@ -50,7 +50,7 @@ def inline_html(text: str) -> Markup:
 
 
 def _cell(text: str) -> Markup:
-    """Return text as HTML; what stands in brackets, such as an interval, is small."""
+    """Return text as HTML; text in brackets, such as an interval, is small."""
     return Markup(INTERVAL.sub(lambda match: f"<small>{match.group()}</small>", inline_html(text)))  # noqa: S704
 
 

@@ -1,4 +1,4 @@
-"""Who may use the servers of a home: whoever holds its secret, or a link that was made for a browser.
+"""Access to the servers of a home: by its secret, or by a link made for one browser.
 
 Programs send the secret with each request (HTTP Basic). A browser opens a link with a ticket, a file that the server
 removes as it lets the browser in: a link that stays in a terminal or a history is good for nothing.
@@ -62,7 +62,7 @@ def redeem(home: Home, ticket: str) -> bool:
 
 
 def discard_tickets(home: Home) -> None:
-    """Make all links useless that nobody has opened."""
+    """Invalidate all links that were not opened."""
     for file in secret_file(home).parent.glob("*"):
         if TICKET.fullmatch(file.name):
             file.unlink(missing_ok=True)

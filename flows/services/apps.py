@@ -30,14 +30,14 @@ def prefect_app(home: Home) -> ASGIApp:
 
 
 def mlflow_app(home: Home) -> ASGIApp:
-    """Return MLflow's server, which knows no secret: the gate checks it."""
+    """Return MLflow's server, which has no authentication: the gate checks the secret."""
     from tasks.tracking.app import tracking_app
 
     return Gate(tracking_app(home), keep_in_cookie(home))
 
 
 def scoring_app(folder: str, limits: str) -> ASGIApp:
-    """Return the scoring server of a registered model. It asks for no secret: it reads and changes nothing."""
+    """Return the scoring server of a registered model. It requires no secret: it reads and changes nothing."""
     from tasks.tracking.scoring_app import RequestLimits, load_app
 
     return Gate(load_app(folder, RequestLimits(**json.loads(limits))))

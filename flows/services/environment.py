@@ -55,13 +55,13 @@ def child_environment(home: Home) -> dict[str, str]:
 
 
 def _module_path() -> str:
-    """Return the user's PYTHONPATH behind the root: flows, tasks and warehouse are ours in every process of ours."""
+    """Return PYTHONPATH with the root first, so that `flows`, `tasks`, `warehouse` are those of this installation."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, given)]))
 
 
 def _folder(home: Home) -> dict[str, str]:
-    """Return the home as that of a user who has none, as in many containers: Prefect and MLflow insist on one."""
+    """Return the home as HOME of a user without one, as in many containers: Prefect and MLflow require it."""
     try:
         Path.home()
     except RuntimeError:

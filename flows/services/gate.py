@@ -15,7 +15,7 @@ Admit = Callable[[HTTPConnection], Response | None]
 
 
 class Gate:
-    """An ASGI application that passes on what programs of this machine and the server's own pages ask for.
+    """An ASGI application that forwards requests of local programs and of the server's own pages.
 
     admit: looks at a request that may pass and returns what to answer instead, or None.
     """

@@ -44,7 +44,7 @@ def _ephemeral(stack: ExitStack, home: Home) -> str:
 
 
 def lasting(home: Home) -> bool:
-    """Return whether flows of this process are recorded by a server that goes on when the command ends."""
+    """Return whether flows of this process are recorded by a server that outlives the command."""
     return bool(os.environ.get("PREFECT_API_URL") or live_api(home))
 
 

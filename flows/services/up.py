@@ -118,7 +118,7 @@ def _serve(home: Home, workers: Workers = lambda *_: nullcontext([]), next_runs:
 
 
 def _links(home: Home) -> list[str]:
-    """Return what to open in a browser, a line each: a link lets one browser in, for good."""
+    """Return the links to open, one per line: each authenticates one browser permanently."""
     addresses = record(home)
     if not addresses:
         return []

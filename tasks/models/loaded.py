@@ -28,7 +28,7 @@ TOKENIZING = threading.Lock()  # a tokenizer changes its own settings while it w
 
 @contextmanager
 def inference() -> Iterator[None]:
-    """Hold the models of this process for this thread alone."""
+    """Lock the models of this process for the current thread."""
     with _INFERENCE:
         yield
 

@@ -1,4 +1,5 @@
-"""Exact scores of label words of several tokens beside what stands for them: head rows and anchors of their tokens."""
+"""Compare exact scores of label words of several tokens with approximations by head rows and anchors of their
+tokens."""
 
 from collections.abc import Iterator
 from contextlib import suppress

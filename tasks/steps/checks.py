@@ -25,7 +25,7 @@ def unique_ids(ids: Sequence[object]) -> Check:
 
 
 def unique_rows(keys: pa.Table) -> Check:
-    """Whether no two rows agree in every column, tested without an object a row."""
+    """Whether no two rows agree in every column, tested without a Python object per row."""
     counted = keys.group_by(keys.column_names, use_threads=False).aggregate([([], "count_all")])
     repeated = counted.filter(pc.greater(counted["count_all"], 1)).slice(0, 3).select(keys.column_names).to_pylist()
     some = f", repeated: {', '.join(str(tuple(row.values())) for row in repeated)}" if repeated else ""

@@ -1,4 +1,4 @@
-"""A Prefect task of ours. The manifest says what is done, so Prefect caches and stores nothing."""
+"""The `@task` of this project. The manifest says what is done, so Prefect caches and stores nothing."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -13,7 +13,7 @@ R = TypeVar("R")
 def step_task(
     *, task_run_name: str, retry_on: tuple[type[Exception], ...] = ()
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function a task; after one of the errors `retry_on` it is tried up to three times more, ever later."""
+    """Make a function a task; after one of the errors `retry_on` it is retried three times, with growing delays."""
 
     def is_transient(_task: Any, _run: Any, state: Any) -> bool:
         return isinstance(state.data, retry_on)

@@ -121,7 +121,8 @@ def publish_predictions(
 
 
 def _proper(table: pa.Table) -> list[Check]:
-    """Whether answers are such: numbers finite, probabilities of classes add up to 1, of labels each is by itself."""
+    """Return whether predictions are valid: finite numbers; probabilities of classes that sum to 1, or of labels one by
+    one."""
     if NUMBER in table.column_names:
         return [finite(read_labels(table, "predicted"), "predicted numbers")]
     chunks = list(map(_matrix, table["probabilities"].chunks))

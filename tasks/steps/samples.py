@@ -40,7 +40,7 @@ def paired(
 ) -> tuple[BootstrapSample, BootstrapSample] | None:
     """One metric of two methods on the seeds that both have, None if there is none.
 
-    single: a method of one seed stands beside every seed of the other, as where there are no shots to draw.
+    single: a method with one seed is paired with every seed of the other, as where no shots are drawn.
     """
     (seeds, one), (others, other) = (first[0], first[1][metric]), (second[0], second[1][metric])
     if single and 1 in (len(seeds), len(others)):

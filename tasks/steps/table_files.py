@@ -27,7 +27,7 @@ def table_format(path: Path) -> str:
 def pieces(
     path: Path, rows: int, columns: Sequence[str], options: ReaderOptions, *, nested: bool = False
 ) -> Iterator[pa.Table]:
-    """The rows of some columns in their order, `rows` a table, fewer in the last. Raises DataError.
+    """Yield some columns in tables of `rows` rows, fewer in the last. Raises DataError.
 
     nested: whether lists and objects of JSON are given as JSON.
     """

@@ -77,7 +77,7 @@ def open_run(home: Home, card: Mapping[str, Any], tags: Mapping[str, str], recor
 
 
 def _user() -> str:
-    """Return who runs this process: the name, or the number where the system knows no name of it, as in containers."""
+    """Return the user of this process: the name, or the uid where the system has no name for it, as in containers."""
     try:
         return getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""The schemas of their databases that the installed Prefect and MLflow know.
+"""The database migrations that the installed Prefect and MLflow have.
 
 Read from the text of the migrations: alembic would import them, and with them the programs, which takes seconds.
 """

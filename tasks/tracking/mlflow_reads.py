@@ -1,4 +1,4 @@
-"""Statements of ours on MLflow's database, because importing MLflow takes seconds."""
+"""Read MLflow's database by SQL statements, because importing MLflow takes seconds."""
 
 from typing import Any
 

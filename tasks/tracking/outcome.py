@@ -74,7 +74,7 @@ def registrations(home: Home, run: str) -> list[Registration]:
 
 
 def _read(home: Home, name: str, run: str) -> list[str]:
-    """Return one column; nothing where there is no database, or a file that cannot be read: to log there says why."""
+    """Return one column; empty without a readable database: logging to it raises the error."""
     try:
         return [value for (value,) in read_rows(home, name, run)]
     except sqlite3.DatabaseError:

@@ -102,7 +102,7 @@ def connected(name: str, uri: str) -> "Iterator[Connection]":
 
 
 def run_statement(connection: "Connection", name: str, values: Sequence[str] = ()) -> list[Any]:
-    """Run a statement of ours, written for SQLite; nothing where its tables were not made yet."""
+    """Run a statement that is written for SQLite; without its tables, return no rows."""
     from sqlalchemy.exc import ProgrammingError
 
     try:

@@ -18,7 +18,7 @@ Version = tuple[str, str, str | None, str, str]  # name, version, alias, source,
 
 @dataclass(frozen=True)
 class RegisteredClassifier:
-    """A version of a registered model. `source` names its files for good; `config` is that of `packaged_classifier`."""
+    """A version of a registered model: its files are at `source`; `config` is that of `packaged_classifier`."""
 
     name: str
     version: str
@@ -59,7 +59,7 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
 
 
 def _within(home: Home, folder: Path) -> Path:
-    """Return where files of the home's artifacts are, which MLflow knows by the path that they had when stored."""
+    """Return the present path of artifacts of the home, which MLflow has by the path at which they were stored."""
     name, parts = home.artifacts.name, folder.parts
     if name in parts:
         at = len(parts) - parts[::-1].index(name)

@@ -1,4 +1,4 @@
-"""Statements of ours on the databases of Prefect and MLflow: one file each, in `sql`."""
+"""SQL statements on the databases of Prefect and MLflow: one file each, in `sql`."""
 
 from functools import cache
 from pathlib import Path

@@ -254,7 +254,7 @@ def propose(home: Home, model: ModelCard, draft: Draft) -> Proposal:
 
 
 def _propose_whole(network: LanguageModel, model: ModelCard, names: list[str], means: np.ndarray) -> list[str]:
-    """Words for the classes with these mean states (C, d), proposed anew while some are pieces of longer words."""
+    """Words for the classes with these mean states (C, d), proposed again while some are pieces of longer words."""
     head = network.head
     anchors = semantic_anchors(head.weight, bias=head.bias, rows=head.tokens).vectors.float().numpy()
     known = _words(network.tokenizer, head.tokens)
@@ -284,7 +284,8 @@ def _pieces(network: LanguageModel, model: ModelCard, words: list[str]) -> set[s
 
 
 def _words(tokenizer: "PreTrainedTokenizerBase", tokens: int) -> dict[str, int]:
-    """The words that are single tokens where a label word stands, after a colon and a space, with their tokens."""
+    """Return the words that are single tokens in the place of a label word, after a colon and a space, with their
+    tokens."""
     texts = tokenizer.batch_decode([[token] for token in range(tokens)])
     words = sorted({word for text in texts if (word := text.lstrip(" Ġ▁")).isalpha()})  # Ġ, ▁: marks of a space
     before, *encoded = encode_texts(tokenizer, [":", *(f": {word}" for word in words)], split_special_tokens=False)

@@ -37,7 +37,7 @@ def draft_numbers(
     *,
     drop_empty: bool = False,
 ) -> NumbersDraft:
-    """Read the numbers of the label column, and let the words stand for its 5 % and 95 % quantiles.
+    """Read the numbers of the label column, and assign its 5 % and 95 % quantiles to the words.
 
     Raises DataError for a label that is no finite number, and where all but a few are one number.
     """

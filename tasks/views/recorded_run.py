@@ -1,4 +1,4 @@
-"""What a recorded run goes back to, for the files that hand it to others: its partitions, fits and predictions."""
+"""A recorded run for exports: its partitions, fits and predictions."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Predictions(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordedPartition:
-    """A partition that a run goes back to; `facts_of`, `spec_of` and `parse` of a spec read what it holds."""
+    """A partition in the lineage of a run; `facts_of`, `spec_of` and `parse` of a spec read what it holds."""
 
     kind: str
     what: str
@@ -66,7 +66,7 @@ class RecordedRun:
 
     @cached_property
     def partitions(self) -> dict[str, RecordedPartition]:
-        """Return every partition that the run goes back to, itself included, by key."""
+        """Return every partition in the lineage of the run, itself included, by key."""
         rows = reads.run_partitions(self.home, self.key)
         parsed = (row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows)
         return {row["key"]: RecordedPartition(**row) for row in parsed}

@@ -1,4 +1,4 @@
-"""What the pictures of a report show, as small arrays: how a fit errs, how it moves states, what each layer knows.
+"""Arrays behind the charts of a report: errors of a fit, states before and after it, scores by layer.
 
 Read from the lake when a report is written. None where the partitions they need were removed.
 """

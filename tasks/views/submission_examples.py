@@ -1,4 +1,4 @@
-"""The examples that a submission names, against the data sets of this machine where they are at hand."""
+"""Compare the examples of a submission with the data sets of this machine, where they are available."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The form of a submission: one JSON of a recorded run that whoever has it can verify without the run's home."""
+"""The schema of a submission: one JSON of a recorded run that can be verified without the run's home."""
 
 import gzip
 import json
@@ -123,7 +123,7 @@ class Fit(SubmissionPart):
 
 
 class Payload(BaseModel):
-    """What the key of a partition is the hash of; settings of its step stand beside these."""
+    """The content that a partition's key is the hash of, with further settings of its step."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 

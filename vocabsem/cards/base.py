@@ -18,7 +18,7 @@ Template = Annotated[Text, AfterValidator(validate_template)]
 
 
 def _validate_words(words: str | list[str]) -> str | list[str]:
-    """Return the label word or words of a class. Raises ValueError for none, blank ones and one that stands twice."""
+    """Return the label word or words of a class. Raises ValueError for none, blank ones and duplicates."""
     each = words_of(words)
     if not each:
         raise ValueError("the class has no label word: give it one")

@@ -50,7 +50,7 @@ class ModelCard(Card):
 
     @property
     def adds_special_tokens(self) -> bool:
-        """Whether prompts stand between the tokens that the tokenizer adds, such as [CLS] and [SEP]."""
+        """Whether prompts are enclosed in the tokens that the tokenizer adds, such as [CLS] and [SEP]."""
         return self.family != "causal"
 
     @property

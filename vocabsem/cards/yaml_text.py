@@ -18,7 +18,7 @@ LARGEST = 2**63 - 1  # that Parquet and DuckDB hold
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader of values that JSON holds; an alias counts as what it stands for, a key given twice is an error."""
+    """A safe loader of values that JSON holds; an alias counts as its content, a duplicate key is an error."""
 
     yaml_constructors: ClassVar = {
         tag: build for tag, build in yaml.SafeLoader.yaml_constructors.items() if str(tag).rpartition(":")[2] in TAGS

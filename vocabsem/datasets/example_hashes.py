@@ -1,4 +1,4 @@
-"""Hashes of examples: whoever has the same texts with the same classes gets the same ones, whatever the files."""
+"""Hashes of examples: the same texts with the same classes have the same hashes, whatever the files."""
 
 import hashlib
 import json

@@ -43,7 +43,7 @@ class ExampleRows(NamedTuple):
 
 
 def contradictions(names: Sequence[str], parts: Sequence[ExampleRows]) -> list[str]:
-    """List the texts that stand with different labels.
+    """List the texts that occur with different labels.
 
     Parameters
     ----------

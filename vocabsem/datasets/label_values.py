@@ -23,7 +23,7 @@ class LabelColumn:
     Parameters
     ----------
     card : DatasetCard
-        Its labels, and how several stand in one value.
+        Its labels, and how several are separated in one value.
     """
 
     def __init__(self, card: DatasetCard) -> None:

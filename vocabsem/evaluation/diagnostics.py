@@ -127,7 +127,7 @@ def quantize_rows(weight: Floats, bits: int) -> NDArray[np.float32]:
 
 
 def vector_variants(vocabulary: Vocabulary, centered: Floats) -> Iterator[tuple[str, Floats, Floats | None]]:
-    """Yield the vectors that can stand for the tokens, one at a time, as each is as large as the head.
+    """Yield the variants of token vectors, one at a time, as each is as large as the head.
 
     Parameters
     ----------

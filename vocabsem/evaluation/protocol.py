@@ -25,7 +25,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Protocol:
-    """What results have in common that may stand in one table."""
+    """The settings that comparable results have in common."""
 
     version: int
     """Number by which it is cited."""

@@ -23,7 +23,7 @@ def compare_scores(exact: Floats, scores: Floats, labels: NDArray[np.integer[Any
     exact : ndarray of shape (N, C)
         log P(word | prompt) of each class.
     scores : ndarray of shape (N, C)
-        What stands for them, on any scale.
+        Approximations of them, on any scale.
     labels : ndarray of shape (N,)
         The classes.
 

@@ -1,4 +1,4 @@
-"""Which family a checkpoint is of, by its configuration."""
+"""Recognize the family of a checkpoint by its configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path

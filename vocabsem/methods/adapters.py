@@ -18,7 +18,7 @@ __all__ = ["IA3", "AdapterTraining", "LoRA", "adapted", "as_stored"]
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterTraining(MethodAttributes):
-    """How an adapter is trained. A subclass says what the adapter is, by `peft_config`."""
+    """How an adapter is trained. A subclass defines the adapter by `peft_config`."""
 
     family: ClassVar[Family] = "adapters"
     trains: ClassVar[bool] = True

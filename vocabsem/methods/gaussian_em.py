@@ -20,8 +20,8 @@ class GaussianEM(PriorMethod):
     Expectation maximization over the training texts and the labeled rows, which keep their classes and weigh more,
     starts from softmax(sharpness · p), p the zero-shot logits, centered over the texts and of unit deviation. Σ is
     shared and full, (1 − γ) Σ̂ + γ tr(Σ̂)/k I; the shares π are drawn towards equal ones. Without labels this is
-    clustering that knows the names (McLachlan & Krishnan, "The EM Algorithm and Extensions"; semi-supervised: Nigam et
-    al. 2000).
+    clustering that starts from the label words (McLachlan & Krishnan, "The EM Algorithm and Extensions";
+    semi-supervised: Nigam et al. 2000).
 
     Parameters
     ----------

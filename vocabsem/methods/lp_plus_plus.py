@@ -18,7 +18,7 @@ __all__ = ["LPPlusPlus"]
 class LPPlusPlus(PriorMethod):
     """softmax(a_c s p_c + z w_c + b_c), a and W learned together: Huang et al. 2024, "LP++" (arXiv 2404.02285).
 
-    a_c says how far the label word of class c may be trusted. Cross-entropy is convex in a, W and b; the paper descends
+    a_c is the weight of the label word of class c. Cross-entropy is convex in a, W and b; the paper descends
     it from class means in a few steps, which is its regularization. Here it is minimized with the penalties
     λ/2 ‖W‖² + 1/2 ‖a − 1‖², λ chosen by leave-one-out with few rows and by folds with more. p is the model's own
     answer, centered over the training texts and of unit deviation.

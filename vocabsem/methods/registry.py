@@ -84,7 +84,7 @@ def load_method(name: str) -> type[Any]:
 
 
 def _find(name: str) -> tuple[MethodInfo, type[Any] | None]:
-    """Return the class only of a method that is not ours: to know it, it was imported."""
+    """Return the info of a method, and the class of one from outside this package, which was imported for it."""
     if name in _INFOS:
         return _INFOS[name], None
     result = from_file(name) if ":" in name else from_entry_point(name)

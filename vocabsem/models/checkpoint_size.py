@@ -1,4 +1,4 @@
-"""Refuse a configuration that asks for far more weights than its files hold, before they take memory."""
+"""Refuse a configuration with far more weights than its files hold, before memory is allocated."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ SLACK = 1 << 26  # numbers that are computed, not stored: masks, tables of rotar
 
 @contextmanager
 def no_larger_than(folder: Path, checkpoint: SafeFolder) -> Iterator[None]:
-    """Stop a model whose configuration asks for more than its files hold, while its modules are without memory.
+    """Stop a model whose configuration needs more than its files hold, before its modules have memory.
 
     transformers first makes them on the meta device; that alone takes minutes where there are thousands.
 
@@ -33,7 +33,7 @@ def no_larger_than(folder: Path, checkpoint: SafeFolder) -> Iterator[None]:
     Raises
     ------
     SourceError
-        As soon as it asks for more.
+        As soon as it needs more.
     """
     from torch.nn.modules.module import (
         register_module_buffer_registration_hook,

@@ -22,7 +22,7 @@ def as_source_errors(folder: Path) -> Iterator[None]:
     Raises
     ------
     SourceError
-        With the first line of the error. Errors of ours pass as they are.
+        With the first line of the error. Errors of this package pass unchanged.
 
     Examples
     --------

@@ -49,8 +49,8 @@ def render_prompt(template: str, row: Mapping[str, str]) -> tuple[str, dict[str,
 class PromptEncoder:
     """A tokenizer for prompts of one template.
 
-    What stands before a mask and what after it are tokenized apart, as tokenizers do around a special token; so no text
-    can spell a mask of its own.
+    The text before a mask and the text after it are tokenized separately, as tokenizers do around a special token; so
+    no text can spell a mask of its own.
     """
 
     tokenizer: "PreTrainedTokenizerBase"

@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallo
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what torch frees: pages given back and fetched anew cost more than many an operation on them.
+    """Make glibc keep the memory that torch frees: requesting it again costs more than most operations.
 
     Threads that start later share one arena: with an arena each, in pieces of 64 MB, 1,536 prompts with demonstrations
     held 7.2 GB in place of 5.6.

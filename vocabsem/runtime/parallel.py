@@ -27,7 +27,7 @@ def _libraries() -> ThreadpoolController:
 
 
 def thread_limits(threads: int, kind: Literal["blas", "openmp"]) -> AbstractContextManager[object]:
-    """Limit the threads of numerical libraries from now to the end of a `with` block; without one, for good.
+    """Limit the threads of numerical libraries until the end of a `with` block; without one, permanently.
 
     Parameters
     ----------

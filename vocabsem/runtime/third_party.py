@@ -1,4 +1,4 @@
-"""What libraries log: kept off the terminal, unless the user asks for it."""
+"""Keep the logs of libraries off the terminal, unless the user requests them."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ def verbose() -> bool:
 
 @contextmanager
 def muted(*names: str) -> Iterator[None]:
-    """Let loggers pass warnings and errors only during the block, all where the user asks for it.
+    """Let loggers pass only warnings and errors during the block, or everything where the user requests it.
 
     Parameters
     ----------

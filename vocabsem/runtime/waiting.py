@@ -1,4 +1,4 @@
-"""Wait for a lock, and say for what."""
+"""Wait for a lock, and print what holds it."""
 
 import sys
 from collections.abc import Iterator

@@ -106,7 +106,7 @@ def cached(text: str, cache: Path) -> Fetched | None:
     Parameters
     ----------
     text : str
-        The source; a file of this machine is its own cache, hashed anew when it has changed.
+        The source; a local file is its own cache, hashed again when it has changed.
     cache : Path
         Folder of fetched sources.
 
@@ -145,7 +145,7 @@ def _cached(text: str, cache: Path) -> Fetched | None:
 
 
 def refresh(text: str, cache: Path) -> None:
-    """Fetch a hub source anew if its revision names another commit by now.
+    """Fetch a hub source again if its revision has moved to another commit.
 
     Other sources, those never fetched, and all while the hub does not answer, stay as they are.
 

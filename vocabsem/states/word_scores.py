@@ -1,6 +1,6 @@
 """Score label words, or the options of a row, of any length: each continues the keys and values of its prompt.
 
-Prompts of one length run together, so that no padding stands between a prompt and a word. What all prompts share runs
+Prompts of one length run together, so that there is no padding between a prompt and a word. What all prompts share runs
 once, a prompt once for all of its words, and its last state scores every first token.
 """
 

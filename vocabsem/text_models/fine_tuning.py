@@ -62,8 +62,8 @@ def tune(
     """Train an adapter on labeled prompts and predict others.
 
     The learning rate, and after how many of the steps training ends, are those of the lowest loss on a fifth of the
-    rows, stratified, when trained on the others; then all rows train anew. Where a class has a single row the middle of
-    rates and ends are taken. The same random state gives the same result.
+    rows, stratified, when trained on the others; then it trains on all rows. Where a class has a single row the middle
+    of rates and ends is taken. The same random state gives the same result.
 
     Parameters
     ----------

@@ -153,7 +153,7 @@ class TextClassifier:
         Parameters
         ----------
         rows, numbers, truncate
-            As of `predict_proba`, which also says what is raised.
+            As of `predict_proba`, which also documents the errors.
 
         Returns
         -------

@@ -18,7 +18,7 @@ Scoring = Literal["exact", "exact_mean"]
 
 @contextmanager
 def as_data_errors() -> Iterator[None]:
-    """Raise what is refused in the block as a DataError, which scikit-learn knows as a ValueError.
+    """Raise errors of the block as DataError, which is a ValueError, as scikit-learn expects.
 
     Raises
     ------

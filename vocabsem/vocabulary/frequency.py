@@ -1,7 +1,7 @@
 """The direction of states along which the head separates frequent tokens from rare ones, and states without it.
 
 Tokenizers number their tokens in the order in which they were merged (Sennrich et al., 2016), the most frequent first:
-the logarithm of the number stands for that of the frequency. The state whose logits repeat it best is, by least
+the logarithm of the number approximates that of the frequency. The state whose logits repeat it best is, by least
 squares, a sum of anchors, Σ y_i s_i.
 """
 

@@ -1,4 +1,4 @@
-"""The lens: what a state stands for at each layer, by its nearest anchors and by the model's own logits.
+"""The lens: read a state at each layer by its nearest anchors and by the model's own logits.
 
 Both read the same vector: the state after the model's final norm (and a projection where there is one), because only
 that vector lives where head and anchors do. Nearness to anchors is the paper's absolute semantics; the model's own

@@ -1,4 +1,4 @@
-"""Under-trained tokens: rows of the head that training has hardly moved, so that they stand for nothing.
+"""Under-trained tokens: rows of the head that training has hardly changed, so that they carry no meaning.
 
 A token that a model never has to predict gets one kind of gradient only, away from every state. Its row ends where the
 rows of all such tokens do, in the directions that the head has most of (Land and Bartolo, 2024, find them by that).

@@ -29,7 +29,7 @@ class Token:
 def checkable(sql: str) -> str:
     """Return the statement without its EXPLAIN, and with values for each PIVOT that names none.
 
-    What stands in it stays; values, and parentheses around what they are of, are all that is added.
+    The text is kept; only values, and parentheses around their expressions, are added.
     """
     body = sql.encode()
     tokens = _tokens(body)

@@ -56,7 +56,7 @@ class Graph:
         return next((other for other in candidates if _agree(other.coordinates, node.coordinates)), None)
 
     def examples_key(self, node: Node) -> str | None:
-        """Return the key of the examples that a partition of one data set goes back to."""
+        """Return the key of the examples from which a partition of one data set was computed."""
         if node.kind == "examples":
             return node.key
         if "dataset" not in node.coordinates:

@@ -138,7 +138,7 @@ def run_fits(home: Home, run: str) -> list[Row]:
 
 
 def run_partitions(home: Home, run: str) -> list[Row]:
-    """Return every partition that a run goes back to, itself included.
+    """Return every partition in the lineage of a run, itself included.
 
     Columns: kind, what (its coordinates in words), key, created, facts, payload and versions (JSON).
     """

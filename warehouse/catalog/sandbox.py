@@ -31,7 +31,7 @@ _TABLE_FUNCTIONS = {
 
 
 def confine(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
-    """Let `connection` open `paths` and no other file, for good."""
+    """Restrict `connection` permanently to the files in `paths`."""
     connection.execute(statement("allow"), {"paths": [str(path) for path in paths]})
     connection.execute(statement("confine"))
 

@@ -17,7 +17,7 @@ from warehouse.lake.store import store_of
 
 
 def sweep(home: Home, older_than: timedelta = timedelta(days=1)) -> list[Path | str]:
-    """Remove from the lake, and beside the catalog, what no manifest lists and nobody has touched for `older_than`, and
+    """Remove from the lake, and beside the catalog, what no manifest lists and was not modified for `older_than`, and
     leases of processes that are gone.
 
     A writer's partition is young as a whole: as long as any of its files is, all of them stay, finished parts
@@ -51,7 +51,7 @@ def sweep_copies(home: Home, unused_for: timedelta) -> list[tuple[Path, int]]:
 def sweep_temporaries(home: Home) -> None:
     """Remove what killed writers left in partitions: leases, temporaries, and the sidecars of what is published since.
 
-    Files are written and listed under their folder's lock: who holds it knows that nobody is at it.
+    Files are written and listed under their folder's lock: while it is held, no process writes there.
     """
     sweep_leases(home.lake)
     for folder in partition_folders(home.lake):

@@ -1,4 +1,4 @@
-"""Leases: one process at a time does what a path stands for; the others wait in turn.
+"""Leases: one process at a time holds that of a path; the others wait in turn.
 
 A lease is a file that names its owner and is refreshed while it is held. One whose owner is gone is taken over: at once
 on the same machine, from another machine when it was not refreshed for LEASE_SECONDS.
@@ -27,7 +27,7 @@ class Leases(Protocol):
         """Take the lease at `path`. Raises filelock's Timeout."""
 
     def owner(self, path: Path) -> str | None:
-        """Return who holds it, None if nobody does or it is not known."""
+        """Return its holder, None if it is free or the holder is not known."""
 
 
 class Files:

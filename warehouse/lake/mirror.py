@@ -144,7 +144,7 @@ class Mirror:
         return True
 
     def _receive(self, folder: Path, name: str, text: bytes) -> None:
-        """Keep a manifest; what lies beside it is of another writer unless it has the checksums that it lists."""
+        """Keep a manifest; files beside it whose checksums it does not list are another writer's."""
         with atomic.translate_os_errors(folder / name, len(text)):
             atomic.make_folder(folder)
             with suppress(CorruptPartition):
@@ -229,7 +229,8 @@ class Mirror:
         return self.owner(lease_of((self.home.root / key).parent)) is not None
 
     def _orphans(self, folder: Path, objects: dict[str, Stored], deadline: float) -> Iterator[Stored]:
-        """Yield what nobody lists: of a published partition what its manifest does not, else all if none is young."""
+        """Yield orphans: files that a published partition's manifest does not list, else all of a partition, if none is
+        recent."""
         if MANIFEST in objects:
             with suppress(CorruptPartition):
                 if manifest := self.manifest(folder):

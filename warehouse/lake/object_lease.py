@@ -40,7 +40,7 @@ def acquired(bucket: Bucket, key: str, timeout: float) -> Iterator[None]:
 
 
 def owner(bucket: Bucket, key: str) -> str | None:
-    """Return who holds a lease, as `pid 7 on host`; None if nobody does."""
+    """Return the holder of a lease, as `pid 7 on host`; None if it is free."""
     content = bucket.get(key)
     known = _process(content) if content else None
     return "pid {1} on {0}".format(*known.split()) if known else None

@@ -1,6 +1,6 @@
 """The lake: folders of immutable files, named by the hash of all that determines their content.
 
-A partition is published by its manifest, which is written last; files without one are nobody's. Each part leaves a
+A partition is published by its manifest, which is written last; files without one are ignored. Each part leaves a
 sidecar (`part-0.parquet.json`) until the manifest lists it, so that a killed run keeps the parts it finished. Writers
 of a partition take turns under the folder's lock: the first to publish wins, a published file is never replaced.
 """
@@ -205,7 +205,7 @@ class Partition:
         checks: Sequence[Check] = (),
         versions: Mapping[str, str] | None = None,
     ) -> Manifest:
-        """Make the `written` files visible by writing the manifest; returns the one of whoever published first.
+        """Make the `written` files visible by writing the manifest; returns the manifest that was published first.
 
         Raises CheckFailed for a failed check that is not a warning: the files stay for inspection, REJECTED beside
         them, and count as never written. Raises InvalidName if the key is not `partition_key(payload)`,

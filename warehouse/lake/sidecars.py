@@ -37,6 +37,6 @@ def restore_sidecars(folder: Path, key: str, entries: Iterable[FileEntry]) -> No
 
 
 def remove_sidecars(folder: Path, names: Iterable[str]) -> None:
-    """Remove the sidecars: without a manifest that lists them, these files are nobody's."""
+    """Remove the sidecars: without a manifest that lists them, these files belong to no partition."""
     for name in names:
         (folder / f"{name}{SIDECAR}").unlink(missing_ok=True)

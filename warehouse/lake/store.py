@@ -1,7 +1,7 @@
 """Where a lake's files lie for all who read them: in the home's folder, or in a bucket, of which the folder has copies.
 
-A partition is written and read in its folder on this machine. The store says what is there for everyone, brings what is
-read, and takes what is written. Paths are those of the folder.
+A partition is written and read in its folder on this machine. The store lists what is published, fetches files for
+reading, and uploads what is written. Paths are those of the folder.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +33,7 @@ class Store(Protocol):
         """Return where the leases of all who write there are kept."""
 
     def where(self, path: Path) -> str:
-        """Return what a message calls a path."""
+        """Return a path as messages show it."""
 
     def snapshot(self, below: Path) -> AbstractContextManager[None]:
         """Let the block see one state of what lies below a folder, as it was at the first look."""
@@ -96,11 +96,11 @@ class Store(Protocol):
         """Let every machine read a file of this one for a while, by the address that the block is given."""
 
     def sweep(self, older_than: timedelta) -> list[str]:
-        """Remove for everyone what no manifest lists and nobody wrote to for this long, and abandoned leases."""
+        """Remove what no manifest lists and was not modified for this long, and abandoned leases."""
 
 
 class Folder:
-    """The home's own folder: whoever reads it sees what is written there."""
+    """The home's own folder: readers see what is written there."""
 
     leases: Leases = FILES
     folders = staticmethod(partition_folders)
