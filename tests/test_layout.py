@@ -43,6 +43,12 @@ INSIDE_FUNCTIONS = {
     "vocabsem/sources/arrow_rows.py": {"pyarrow"},  # and to read files of its formats
     "vocabsem/sources/tables.py": {"pyarrow"},
 }
+AT_IMPORT = {
+    "flows/cli/app.py": ["app.add_typer(warehouse_app, name='warehouse')"],  # its own object
+    "tasks/tracking/text_classifier.py": [
+        "mlflow.models.set_model(TextClassifierModel())"
+    ],  # MLflow's models from code
+}
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 SLOW = {"torch", "transformers", "datasets", "sklearn", "scipy"}
 QUICK = (
@@ -109,6 +115,35 @@ def test_a_package_does_not_import_the_libraries_of_another(path):
         head = name.split(".")[0]
         assert head not in FOREIGN[package(path)] - allowed, f"line {line}: {package(path)} imports {head}"
     assert not {name.split(".")[0] for name, _ in imports(path, top_only=True)} & allowed
+
+
+def acts(node):
+    """Whether a statement of a module does more than define: a call, a block, a change of another module's object."""
+    if isinstance(node, ast.If):
+        return not {name.id for name in ast.walk(node.test) if isinstance(name, ast.Name)} & {
+            "TYPE_CHECKING",
+            "__name__",
+        }
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        changes = any(isinstance(target, ast.Subscript | ast.Attribute) for target in targets)
+        return changes or bool(
+            re.search(r"environ\.setdefault|\bchdir|\bsimplefilter|signal\.signal", ast.unparse(node))
+        )
+    is_definition = isinstance(
+        node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    )
+    return not is_definition and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def test_importing_a_module_has_no_side_effect(path):
+    assert [ast.unparse(node) for node in tree(path).body if acts(node)] == AT_IMPORT.get(names(path), [])
+
+
+def test_what_acts_is_recognized():
+    code = "os.environ['A'] = 'b'\nsys.path.insert(0, '.')\nX = os.environ.setdefault('A', 'b')\nfor x in y: pass"
+    assert all(map(acts, ast.parse(code).body))
+    assert not any(map(acts, ast.parse("'text'\nimport os\nX = {}\nX: int = 3\nif TYPE_CHECKING: import re").body))
 
 
 def test_nothing_is_pickled(path):

@@ -43,7 +43,7 @@ NAMES = 0.28  # of the width, at most
 
 @dataclass(frozen=True)
 class Selection:
-    """What of the scores a board shows."""
+    """The scores and columns that a leaderboard shows."""
 
     metric: str = "macro_f1"
     """The metric by shots."""

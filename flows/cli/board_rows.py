@@ -1,4 +1,4 @@
-"""The scores that a user selects, as rows of boards and as a table for other tools."""
+"""The scores that a user selects, as rows of leaderboards and as a table for other tools."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -48,7 +48,7 @@ def leaderboard_rows(
 
 
 def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
-    """Raise BadInput for a metric, a column or an order that a board does not have."""
+    """Raise BadInput for a metric, a column or an order that a leaderboard does not have."""
     orders = [*HEADS, "method", *sort_shots({row["shots"] for row in rows})]
     for option, given, known in (
         ("--metric", [selection.metric], [*METRICS]),
@@ -67,7 +67,7 @@ def check_selection(selection: Selection, rows: Sequence[Row]) -> None:
 
 
 def long_table(rows: Sequence[Row], selection: Selection) -> pa.Table:
-    """Return the rows of the boards as one table: a row a method and number of shots, in the boards' order."""
+    """Return the rows of the leaderboards as one table, one per method and number of shots, in the same order."""
     ordered: list[Row] = []
     for _, group in groupby(sorted(rows, key=itemgetter(*KEYS[:3])), itemgetter(*KEYS[:3])):
         scores = list(group)

@@ -51,7 +51,7 @@ def print_summary(home: Home, experiment: str, run: str, given_home: str | None)
 
 
 def print_leaderboards(home: Home, rows: Sequence[Row], selection: Selection) -> None:
-    """Print rows of the leaderboard as boards, those of each experiment with its gains."""
+    """Print rows of the view `leaderboard`, one table for each data set and model, with an experiment's gains."""
     out = console()
     for experiment, group in groupby(rows, itemgetter("experiment")):
         out.print(f"{experiment}\n" if experiment != "-" else "scores that no finished run lists\n")
@@ -90,7 +90,7 @@ def _print_ranks(out: Console, title: str, by_method: Mapping[str, Mapping[str, 
 
 
 def _print_legend(out: Console, selection: Selection, rows: Sequence[Row]) -> None:
-    """Print what the boards of a selection show."""
+    """Print the leaderboards of a selection."""
     metric = METRICS[selection.metric] + " over the classes that occur" * (selection.metric == "macro_f1")
     others = {with_headline(selection, [row]).metric for row in rows} - {selection.metric}
     metric += "; of choices accuracy, as places of options are no classes" * ("accuracy" in others)

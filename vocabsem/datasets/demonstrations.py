@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["PerClass", "choose_demonstrations", "encode_demonstrations", "max_demonstrations"]
 
 PerClass = int | Literal["fit"]
-TRUNCATED = 0.05  # with "fit", the share of training prompts that would be truncated (paper, §4.1)
 
 
 def encode_demonstrations(
@@ -105,8 +104,9 @@ def max_demonstrations(
     *,
     prompt_lengths: Sequence[int],
     max_tokens: int,
+    truncated: float = 0.05,
 ) -> int:
-    """Return the largest number of demonstrations per class that leaves space for all but 5 % of the prompts.
+    """Return the largest number of demonstrations per class that leaves space for all but few of the prompts.
 
     Parameters
     ----------
@@ -122,6 +122,8 @@ def max_demonstrations(
         Tokens of the training prompts.
     max_tokens : int
         Tokens of demonstrations and prompt together.
+    truncated : float, default=0.05
+        Share of the prompts that may be truncated; the default is that of the paper, §4.1.
 
     Returns
     -------
@@ -137,7 +139,7 @@ def max_demonstrations(
     >>> max_demonstrations(np.array([0, 1, 0, 1]), [10] * 4, 0, 2, prompt_lengths=[5], max_tokens=30)
     1
     """
-    left = max_tokens - int(np.quantile(prompt_lengths, 1 - TRUNCATED, method="inverted_cdf"))
+    left = max_tokens - int(np.quantile(prompt_lengths, 1 - truncated, method="inverted_cdf"))
     rarest = int(np.bincount(labels, minlength=classes).min())
     turns = choose_shots(labels, rarest, seed, classes).reshape(rarest, classes)  # a row of each class in turn
     total = np.cumsum(np.asarray(lengths)[turns].sum(axis=1))

@@ -159,7 +159,9 @@ def vector_variants(vocabulary: Vocabulary, centered: Floats) -> Iterator[tuple[
         yield f"anchors.int{bits}", solved.vectors.float().numpy(), vocabulary.anchors
 
 
-def similarity_metrics(vectors: Floats, reference: Floats, words: list[list[int]]) -> dict[str, float]:
+def similarity_metrics(
+    vectors: Floats, reference: Floats, words: list[list[int]], n_neighbors: int = TOP_TOKENS
+) -> dict[str, float]:
     """Measure how similar vectors are to a reference at the label words.
 
     Parameters
@@ -168,11 +170,13 @@ def similarity_metrics(vectors: Floats, reference: Floats, words: list[list[int]
         Two vectors of each token.
     words : list of list of int
         Token ids of each of C label words; a word of several tokens has the mean of their vectors.
+    n_neighbors : int, default=10
+        Nearest tokens that are compared.
 
     Returns
     -------
     dict of str to float
-        label_cosine: mean cosine between the two vectors of a word; neighbors: share of the ten tokens nearest to a
+        label_cosine: mean cosine between the two vectors of a word; neighbors: share of the tokens nearest to a
         word, besides itself, that are the same in both.
 
     Examples
@@ -184,14 +188,19 @@ def similarity_metrics(vectors: Floats, reference: Floats, words: list[list[int]
     one, other = (of_words(rows, words) for rows in (vectors, reference))
     cosines = np.diagonal(similarity_logits(one, other).numpy())
     near, expected = (
-        nearest_tokens(of, rows, TOP_TOKENS + 1)[1].numpy()[:, 1:] for of, rows in ((one, vectors), (other, reference))
+        nearest_tokens(of, rows, n_neighbors + 1)[1].numpy()[:, 1:] for of, rows in ((one, vectors), (other, reference))
     )
     shared = (near[:, :, None] == expected[:, None, :]).any(axis=2)
     return {"label_cosine": float(cosines.mean()), "neighbors": float(shared.mean())}
 
 
 def evaluate_vectors(
-    vectors: Floats, space: LabelSpace, states: Floats, labels: NDArray[np.int64], mean: Floats
+    vectors: Floats,
+    space: LabelSpace,
+    states: Floats,
+    labels: NDArray[np.int64],
+    mean: Floats,
+    n_states: int = MAX_STATES,
 ) -> dict[Similarity, dict[str, float]]:
     """Evaluate similarity to `vectors` as a read-out of states: raw and centered, by dot product and by cosine.
 
@@ -207,11 +216,13 @@ def evaluate_vectors(
         Their classes.
     mean : ndarray of shape (d,)
         What centered states are centered on.
+    n_states : int, default=128
+        States whose agreement over the whole vocabulary is measured, evenly spaced.
 
     Returns
     -------
     dict of (centering, metric) to dict of str to float
-        The `agreement` of all tokens with the model's own logits, on up to 128 of the states, evenly spaced; macro_f1
+        The `agreement` of all tokens with the model's own logits, on up to `n_states` of the states; macro_f1
         of the most similar label word, on all states.
 
     Examples
@@ -231,7 +242,7 @@ def evaluate_vectors(
         centering, metric = similarity
         return lambda block: similarity_logits(block - shift[centering], rows, metric).numpy()
 
-    sample = states[np.unique(np.linspace(0, len(states) - 1, MAX_STATES).round().astype(int))]
+    sample = states[np.unique(np.linspace(0, len(states) - 1, n_states).round().astype(int))]
     results = agreement(
         sample,
         lambda block: block @ vocabulary.head.T + vocabulary.bias,

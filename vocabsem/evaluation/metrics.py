@@ -111,13 +111,13 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """A reliability diagram: confidence against accuracy in 15 bins.
+    """A reliability diagram: confidence against accuracy in B bins.
 
     Attributes
     ----------
-    confidence, accuracy : ndarray of shape (15,), float64
+    confidence, accuracy : ndarray of shape (B,), float64
         Means of each bin; NaN where it is empty.
-    count : ndarray of shape (15,), int64
+    count : ndarray of shape (B,), int64
         Examples in each bin.
     """
 
@@ -127,7 +127,10 @@ class Reliability:
 
 
 def reliability(
-    labels: ArrayLike, probabilities: ArrayLike, strategy: Literal["uniform", "quantile"] = "uniform"
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    strategy: Literal["uniform", "quantile"] = "uniform",
+    n_bins: int = BINS,
 ) -> Reliability:
     """Return the reliability diagram of the highest probability.
 
@@ -140,6 +143,8 @@ def reliability(
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width over [0, 1], as those of the ECE, or of equal mass: as many examples in each, but for equal
         confidences, which share a bin. As in scikit-learn's `calibration_curve`.
+    n_bins : int, default=15
+        Number B of bins.
 
     Returns
     -------
@@ -156,15 +161,15 @@ def reliability(
     np.int64(2)
     """
     y, p = checked(labels, probabilities)
-    bin_, confidence = _bins(p)
+    bin_, confidence = _bins(p, n_bins)
     if strategy == "quantile":
-        edges = np.quantile(confidence, np.linspace(0, 1, BINS + 1)[1:-1])
+        edges = np.quantile(confidence, np.linspace(0, 1, n_bins + 1)[1:-1])
         bin_ = np.searchsorted(edges, confidence)
-    count = np.bincount(bin_, minlength=BINS)
+    count = np.bincount(bin_, minlength=n_bins)
     with np.errstate(invalid="ignore"):
         return Reliability(
-            confidence=np.bincount(bin_, confidence, BINS) / count,
-            accuracy=np.bincount(bin_, p.argmax(1) == y, BINS) / count,
+            confidence=np.bincount(bin_, confidence, n_bins) / count,
+            accuracy=np.bincount(bin_, p.argmax(1) == y, n_bins) / count,
             count=count,
         )
 
@@ -251,9 +256,9 @@ METRICS = {
 }
 
 
-def _bins(p: Floats) -> tuple[Ints, Floats]:
+def _bins(p: Floats, n_bins: int = BINS) -> tuple[Ints, Floats]:
     confidence = p.max(1)
-    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1), confidence
+    return np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1), confidence
 
 
 def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Ints, Floats]:

@@ -31,8 +31,8 @@ def content_free(names: Sequence[str]) -> list[dict[str, str]]:
     return [dict.fromkeys(names, text) for text in CONTENT_FREE]
 
 
-def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[str, str]]:
-    """Return twenty sets of fields of random words of the examples, as long as these are on average (Fei et al., 2023).
+def domain_words(examples: Sequence[Mapping[str, str]], seed: int, n_texts: int = DOMAIN_TEXTS) -> list[dict[str, str]]:
+    """Return fields of random words of the examples, as long as these are on average (Fei et al., 2023).
 
     Parameters
     ----------
@@ -40,11 +40,13 @@ def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[
         Template field → text.
     seed : int
         Seed of the choice of words.
+    n_texts : int, default=20
+        How many texts to make; the default is that of Fei et al. (2023).
 
     Returns
     -------
     list of dict of str to str
-        Of length 20.
+        Of length `n_texts`.
 
     Examples
     --------
@@ -52,7 +54,7 @@ def domain_words(examples: Sequence[Mapping[str, str]], seed: int) -> list[dict[
     {'text': 'good good'}
     """
     generator = np.random.default_rng(seed)
-    made: list[dict[str, str]] = [{} for _ in range(DOMAIN_TEXTS)]
+    made: list[dict[str, str]] = [{} for _ in range(n_texts)]
     for name in examples[0]:
         words = [word for example in examples for word in example[name].split()]
         length = max(1, round(len(words) / len(examples)))

@@ -12,10 +12,13 @@ from vocabsem.states.extraction import extract
 __all__ = ["encode_labels"]
 
 
-def encode_labels(model: EncoderModel, words: Sequence[str], max_tokens: int) -> LabelSpace:
+def encode_labels(
+    model: EncoderModel, words: Sequence[str], max_tokens: int, scale: float = COSINE_SCALE
+) -> LabelSpace:
     """Encode the label word or description of each class as texts are encoded.
 
-    Anchors and rows of the head are the same unit vectors: with states of unit length, logits are cosines times 20.
+    Anchors and rows of the head are the same unit vectors: with states of unit length, logits are cosines times
+    `scale`.
 
     Parameters
     ----------
@@ -25,6 +28,8 @@ def encode_labels(model: EncoderModel, words: Sequence[str], max_tokens: int) ->
         Of the C classes.
     max_tokens : int
         Longest text.
+    scale : float, default=20
+        Of cosines as logits; the default is that of sentence-transformers' contrastive loss.
 
     Returns
     -------
@@ -40,4 +45,4 @@ def encode_labels(model: EncoderModel, words: Sequence[str], max_tokens: int) ->
         model.tokenizer, "{text}", rows, max_tokens=max_tokens, prepend_bos=False, special_tokens=True
     )
     vectors = extract(model, prompts.token_ids, [model.layers])[model.layers]  # (C, d)
-    return LabelSpace(vectors, vectors, np.zeros(len(vectors), np.float32), scale=COSINE_SCALE)
+    return LabelSpace(vectors, vectors, np.zeros(len(vectors), np.float32), scale=scale)

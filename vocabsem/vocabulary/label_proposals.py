@@ -10,11 +10,13 @@ from vocabsem.arrays import unit_rows
 
 __all__ = ["propose_words"]
 
-SHORTEST = 3  # letters of a proposed word: shorter tokens are mostly pieces of words
-
 
 def propose_words(
-    names: Sequence[str], means: NDArray[np.float32], anchors: NDArray[np.float32], words: Mapping[str, int]
+    names: Sequence[str],
+    means: NDArray[np.float32],
+    anchors: NDArray[np.float32],
+    words: Mapping[str, int],
+    min_letters: int = 3,
 ) -> list[str]:
     """Propose a word for each of C classes, no two alike.
 
@@ -32,6 +34,8 @@ def propose_words(
         Of all tokens.
     words : mapping of str to int
         Those that are single tokens, with their rows in `anchors`.
+    min_letters : int, default=3
+        Of a proposed word: shorter tokens are mostly pieces of words.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def propose_words(
     """
     own = _own_words(names, words)
     # words, not pieces of them: in small letters, and tokens with a capital too
-    whole = [w for w in words if len(w) >= SHORTEST and w.islower() and w.capitalize() in words]
+    whole = [w for w in words if len(w) >= min_letters and w.islower() and w.capitalize() in words]
     real = [word for word in whole if word not in own.values()]
     rest = [c for c in range(len(names)) if c not in own]
     if len(real) < len(rest):

@@ -64,6 +64,10 @@ def test_the_most_that_fit_fit_and_one_more_does_not(lengths, seed, budget):
     most = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=budget)
     assert needed(most) <= budget
     assert most == 5 or needed(most + 1) > budget
+    if budget >= 45 + needed(1):  # whole questions fit too: 50 tokens in place of 5
+        whole = max_demonstrations(LABELS, lengths, seed, 2, prompt_lengths=questions, max_tokens=budget, truncated=0.0)
+        assert 45 + needed(whole) <= budget
+        assert whole == 5 or 45 + needed(whole + 1) > budget
 
 
 def test_further_orders_are_of_the_same_rows_and_none_is_the_first():

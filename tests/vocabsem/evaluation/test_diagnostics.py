@@ -123,54 +123,56 @@ def test_a_row_of_zeros_stays_one():
     assert not quantize_rows(np.zeros((2, 3), np.float32), 4).any()
 
 
-# Likeness
+# Similarity to a reference
 
 
-def test_likeness_equals_its_definition():
+@pytest.mark.parametrize("n_neighbors", [TOP_TOKENS, 3])
+def test_similarity_equals_its_definition(n_neighbors):
     draw = np.random.default_rng(7)
     reference = draw.standard_normal((40, 8)).astype(np.float32)
     vectors = reference + 0.4 * draw.standard_normal((40, 8)).astype(np.float32)
     words = [[3], [17], [30]]
     rows = [3, 17, 30]
-    result = similarity_metrics(vectors, reference, words)
+    result = similarity_metrics(vectors, reference, words, n_neighbors)
     assert result["label_cosine"] == pytest.approx(
         np.diagonal(cosines(vectors[rows], reference[rows])).mean(), abs=1e-6
     )
     near, expected = (cosines(each[rows], each) for each in (vectors, reference))
     near[range(3), rows] = expected[range(3), rows] = -np.inf  # a word is no neighbor of itself
-    assert result["neighbors"] == pytest.approx(shares(near, expected, TOP_TOKENS))
+    assert result["neighbors"] == pytest.approx(shares(near, expected, n_neighbors))
     assert similarity_metrics(reference, reference, words) == {"label_cosine": pytest.approx(1), "neighbors": 1.0}
 
 
 # All of it
 
 
-def test_answers_are_those_of_a_direct_transcription():
+def test_values_are_those_of_a_direct_transcription():
     space, (states, labels) = make_whole_space(), make_states(n=50)
     vocabulary, mean = space.vocabulary, make_states(seed=5)[0].mean(axis=0)
     result = evaluate_vectors(vocabulary.anchors, space, states, labels, mean)
     assert tuple(result) == SIMILARITIES
     own = states @ vocabulary.head.T + vocabulary.bias
     words = vocabulary.anchors[[tokens[0] for tokens in vocabulary.label_ids]]
-    for (where, metric), figures in result.items():
+    for (where, metric), metrics in result.items():
         seen = states - mean if where == "centered" else states
         compare = cosines if metric == "cosine" else lambda one, other: one @ other.T
         logits = compare(seen, vocabulary.anchors)
         expected = np.mean([spearmanr(a, b).statistic for a, b in zip(own, logits, strict=True)])
-        assert figures["spearman"] == pytest.approx(expected, abs=1e-3)  # float32 orders some near-equal pairs anew
+        assert metrics["spearman"] == pytest.approx(expected, abs=1e-3)  # float32 orders some near-equal pairs anew
         output = compare(seen, words).argmax(axis=1)
         f1 = f1_score(labels, output, average="macro")
-        assert figures["macro_f1"] == pytest.approx(f1)
+        assert metrics["macro_f1"] == pytest.approx(f1)
 
 
-def test_many_states_are_compared_by_a_sample_from_first_to_last(monkeypatch):
+@pytest.mark.parametrize("n_states", [MAX_STATES, 20])
+def test_many_states_are_compared_by_a_sample_from_first_to_last(monkeypatch, n_states):
     space, (states, labels) = make_whole_space(), make_states(n=3 * MAX_STATES)
     seen = []
     real = diagnostics.agreement
     monkeypatch.setattr(diagnostics, "agreement", lambda sample, *rest: seen.append(sample) or real(sample, *rest))
-    evaluate_vectors(space.vocabulary.head, space, states, labels, states.mean(axis=0))
+    evaluate_vectors(space.vocabulary.head, space, states, labels, states.mean(axis=0), n_states)
     (sample,) = seen
-    assert len(sample) == MAX_STATES
+    assert len(sample) == n_states
     np.testing.assert_array_equal(sample[[0, -1]], states[[0, -1]])
 
 

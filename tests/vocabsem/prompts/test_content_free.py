@@ -14,6 +14,7 @@ def test_content_free_inputs_fill_every_field_alike():
 def test_domain_texts_are_words_of_the_field_as_long_as_its_texts():
     made = domain_words(EXAMPLES, seed=0)
     assert len(made) == 20
+    assert domain_words(EXAMPLES, seed=0, n_texts=1)[0]["title"] == made[0]["title"]
     for fields in made:
         assert list(fields) == ["title", "text"]
         assert len(fields["title"].split()) == 2  # 1.5 words on average, to the even

@@ -51,6 +51,13 @@ def test_the_assignment_is_the_best_of_all(seed):
     assert worth(result) == pytest.approx(max(worth(words) for words in permutations(REAL, 3)), abs=1e-5)
 
 
+def test_short_tokens_are_proposed_where_they_may_be():
+    anchors, names = space(), ["1", "2"]
+    longest = max(map(len, REAL))
+    assert propose_words(names, means_at(anchors, ["bad", "good"]), anchors, WORDS, min_letters=3) == ["bad", "good"]
+    assert propose_words(names, means_at(anchors, ["bad", "good"]), anchors, WORDS, min_letters=longest + 1) == names
+
+
 def test_two_classes_that_point_to_one_word_share_it_with_nobody():
     anchors = space()
     means = means_at(anchors, ["bad", "bad", "film"], noise=1e-3)

@@ -2,7 +2,7 @@
 -- $experiment = null: experiment card; null is the one that was run last
 -- $dataset = null: data set card; null is the mean over every one
 -- $shots = null: labeled examples per class, a number or all; null is every one
--- The time from a state to its answer is not stored, nor that of adapters for a text: their milliseconds are null.
+-- The time from a state to its prediction is not stored, nor that of adapters for a text: their milliseconds are null.
 select model, method, shots, count(*) as datasets, avg(macro_f1) as macro_f1, avg(accuracy) as accuracy,
     avg(text_milliseconds) as text_milliseconds, avg(fit_seconds) as fit_seconds, avg(state_bytes) as state_bytes,
     avg(method_bytes) as method_bytes
