@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
-from flows.execution.stages import fit_methods, raise_refusals, require
+from flows.execution.stages import check_published, fit_methods, raise_refusals
 from flows.execution.workers import started
 
 
@@ -28,7 +28,7 @@ def calibrate(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
-    require(plan, "states", "word_scores", "anchors")
+    check_published(plan, "states", "word_scores", "anchors")
     with started(plan):
         keys = fit_methods(plan)
     raise_refusals(plan)

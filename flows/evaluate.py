@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.execution.flow_run import run_name
 from flows.execution.opening import plan_from_parameters
-from flows.execution.stages import raise_refusals, require, score_methods
+from flows.execution.stages import check_published, raise_refusals, score_methods
 from flows.execution.workers import started
 from tasks.catalog import update_catalog
 
@@ -30,7 +30,7 @@ def evaluate(
         data_dir: Folder with local copies of data sets, in place of VOCABSEM_DATA_DIR.
     """
     plan = plan_from_parameters(experiment, overrides, home, data_dir)
-    require(plan, "predictions")
+    check_published(plan, "predictions")
     with started(plan):
         keys = score_methods(plan)
     update_catalog.submit(plan.home).result()

@@ -47,7 +47,7 @@ S = TypeVar("S", bound=Step[Any])
 Work = Callable[[Plan, ModelDatasetPlan, list[Any]], None]  # which of the pair's steps to do
 
 
-def require(plan: Plan, *kinds: str) -> None:
+def check_published(plan: Plan, *kinds: str) -> None:
     """Raises NotPublished if a step of these kinds is not done, naming the command that does it, unless for a check."""
     excused = {step.key for step in plan.refusals()}
     for step in plan.missing():

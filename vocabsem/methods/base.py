@@ -73,7 +73,7 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
         unlabeled : array of shape (M, d), optional
             States without labels, of the prompts that `background` names: the training texts, content-free inputs or
             random words of the domain. They set means and scales; the vocabulary calibrator and the methods of
-            clusters and self-training learn more from them. None stands for X.
+            clusters and self-training learn more from them. None means X.
 
         Returns
         -------
@@ -270,7 +270,7 @@ class WeightedMethod(Method):
         y : array of shape (N,) or (N, L), optional
             As of `Method.fit`; of several labels 1 where a row has one, else 0; of continuous targets numbers.
         unlabeled : array of shape (M, d), optional
-            States without labels, which set means and scales, all with the same weight. None stands for X.
+            States without labels, which set means and scales, all with the same weight. None means X.
         sample_weight : array of shape (N,), optional
             Weights of the rows of X, not below 0; None weighs all the same.
 

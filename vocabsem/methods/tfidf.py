@@ -117,7 +117,7 @@ class TfidfProbe(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ign
         y : array of shape (N,)
             Their classes.
         unlabeled : sequence of str, optional
-            Texts that terms and document frequencies are counted in; None stands for X.
+            Texts that terms and document frequencies are counted in; None means X.
 
         Returns
         -------

@@ -70,7 +70,7 @@ class TfidfOneVsRest(TfidfProbe):
         y : array of shape (N, L)
             1 where a text has the label, else 0.
         unlabeled : sequence of str, optional
-            Texts that terms and document frequencies are counted in; None stands for X.
+            Texts that terms and document frequencies are counted in; None means X.
 
         Returns
         -------

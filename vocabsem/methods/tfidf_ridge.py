@@ -62,7 +62,7 @@ class TfidfRidge(TfidfProbe):
         y : array of shape (N,)
             Their numbers.
         unlabeled : sequence of str, optional
-            Texts that terms and document frequencies are counted in; None stands for X.
+            Texts that terms and document frequencies are counted in; None means X.
 
         Returns
         -------

@@ -15,8 +15,8 @@ TEMPORARY = ".tmp-"
 def replaced(path: Path) -> Iterator[Path]:
     """Yield a place beside a path; what is there when the block ends takes the path's place in one step.
 
-    Whatever is raised in the block, nothing stays beside the path. Nothing is synced: what is lost with the power is
-    fetched or made again.
+    Whatever is raised in the block, nothing stays beside the path. Nothing is synced, unlike in the lake: what is lost
+    with the power is fetched or made again.
 
     Parameters
     ----------

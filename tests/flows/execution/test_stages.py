@@ -8,7 +8,7 @@ from flows.calibrate import calibrate
 from flows.evaluate import evaluate
 from flows.execution import stages
 from flows.execution.opening import plan_from_parameters
-from flows.execution.stages import require, unique
+from flows.execution.stages import check_published, unique
 from flows.extract import extract
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
@@ -34,9 +34,9 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(world):
     plan = world.plan()
     for kind, verb in (("states", "extract"), ("anchors", "anchors"), ("predictions", "calibrate")):
         with pytest.raises(NotPublished, match=f"{kind} of .* not there yet: .*`vocabsem {verb}`"):
-            require(plan, kind)
+            check_published(plan, kind)
     compute(plan, ("anchors",))
-    require(plan, "anchors")
+    check_published(plan, "anchors")
 
 
 def test_a_stage_before_its_time_does_nothing(world, recorded):
