@@ -53,7 +53,7 @@ def verify_submission(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .json or .json.gz file that `submit` wrote.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Recompute every metric of a submission from its predictions; compare examples with data sets that are here.
+    """Recompute every metric of a submission from its predictions; compare examples with local data sets.
 
     Exits with 2 where something differs or cannot be read.
     """

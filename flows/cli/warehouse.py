@@ -124,7 +124,7 @@ def shell(
 ) -> None:
     """Open DuckDB's own shell on the warehouse, whose tables it cannot write; needs duckdb-cli.
 
-    Unlike `sql` it may read and write other files, as any program of yours.
+    Unlike `sql` it can read and write other files, with your permissions.
     """
     from flows.services.shell import open_shell
 
@@ -135,7 +135,7 @@ def shell(
 def mcp(timeout: Timeout = 60.0, memory: Memory = "2GB") -> None:
     """Serve named queries and read-only SQL to an assistant, by the Model Context Protocol over standard input.
 
-    An assistant starts it itself; its limits are those of each query.
+    The assistant starts it; each query has its own limits.
     """
     from flows.services.mcp_server import make_server
 

@@ -1,4 +1,4 @@
--- What a method costs beside what it scores: every fit of every run with time and space as its partitions state them.
+-- Costs of methods beside their scores: every fit of every run, with time and space from the facts of its partitions.
 
 create or replace view lake.costs as
 with fits as (
@@ -28,7 +28,7 @@ select * exclude (run, latest)
 from lake.costs
 where latest
 order by experiment, model, dataset, method, shots_order;
-comment on view costs is 'What every fit of the latest runs scores and costs. The time from a state to its prediction is not stored, nor that of adapters for a text.';
+comment on view costs is 'Scores and costs of every fit of the latest runs. The time from a state to its prediction is not stored, nor that of adapters for a text.';
 comment on column costs.accuracy is 'Accuracy, mean over the seeds.';
 comment on column costs.text_milliseconds is 'Milliseconds in the model for a test text, on the machine that computed its states or word scores; NULL for adapters, and where the states were removed.';
 comment on column costs.fit_seconds is 'Seconds to fit one seed, its temperature included; of methods that learn from texts, these are encoded before.';

@@ -1,4 +1,4 @@
--- What the named queries in warehouse/catalog/queries share: defaults of absent parameters, and the fits that they read.
+-- Shared by the named queries in warehouse/catalog/queries: defaults of absent parameters, and the fits that they read.
 
 create or replace macro lake.experiment_or_last(wanted) as
     coalesce(wanted, (select r.experiment from runs r order by r.created desc, r.key limit 1), '-');

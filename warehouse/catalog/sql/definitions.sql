@@ -1,4 +1,4 @@
--- Every view and macro with what it is made of; those over files, which name nothing else, aside.
+-- Every view and macro with its definition, except views over files.
 select lower(view_name) as name, regexp_replace(sql, '^CREATE.*? AS ', '', 's') as definition
 from duckdb_views() where not internal and not (schema_name = 'lake' and contains(sql, '.parquet'))
 union all

@@ -1,4 +1,4 @@
--- Tables, views and macros that are meant for people, each with its columns in order; a macro's are its parameters.
+-- Public tables, views and macros, each with its columns in order; those of a macro are its parameters.
 with relations as (
     select table_name as name, 'table' as kind, comment
     from duckdb_tables()

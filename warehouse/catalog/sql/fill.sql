@@ -9,10 +9,10 @@ with newest as (
 )
 select
     model,
-    facts->>'$.card.description' as description,  -- What it is.
-    facts->>'$.card.source' as source,  -- Where its weights come from.
+    facts->>'$.card.description' as description,  -- Description.
+    facts->>'$.card.source' as source,  -- Source of its weights.
     coalesce(facts->>'$.card.license', facts->>'$.card.licence') as license,  -- License of the weights.
-    facts->>'$.card.citation' as citation,  -- What to cite.
+    facts->>'$.card.citation' as citation,  -- Citation.
     try_cast(facts->>'$.card.parameters' as bigint) as parameters,  -- Number of weights.
     try_cast(facts->>'$.card.layers' as integer) as layers,  -- Number of layers; layer 0 is the embedding output.
     try_cast(facts->>'$.card.hidden_size' as integer) as hidden_size,  -- Length d of a state.
@@ -30,10 +30,10 @@ comment on table models is 'Every model in the lake, with the checks of its newe
 create or replace table datasets as
 select
     dataset,
-    facts->>'$.description' as description,  -- What it is.
+    facts->>'$.description' as description,  -- Description.
     coalesce(facts->>'$.license', facts->>'$.licence') as license,  -- License of the data.
-    facts->>'$.citation' as citation,  -- What to cite.
-    facts->'$.sources' as sources,  -- Where its files come from, by split.
+    facts->>'$.citation' as citation,  -- Citation.
+    facts->'$.sources' as sources,  -- Sources of its files, by split.
     facts->>'$.template' as template,  -- The prompt around a text.
     json_array_length(facts, '$.classes')::integer as classes,  -- Number C of classes.
     try_cast(facts->>'$.rows.train' as bigint) as train,  -- Training examples.
@@ -69,7 +69,7 @@ select
     facts->>'$.mlflow_run_id' as mlflow_run_id,  -- Its run in MLflow.
     facts->>'$.prefect_flow_run_id' as prefect_flow_run_id,  -- Its flow run in Prefect.
     try_cast(facts->>'$.protocol.version' as integer) as protocol,  -- Version of the protocol that its card was compared with (docs/protocol.md); NULL where there was none.
-    facts->'$.protocol.deviations' as deviations,  -- What of the card is not as in the protocol: part, expected, given.
+    facts->'$.protocol.deviations' as deviations,  -- Deviations of the card from the protocol: part, expected, given.
     created,  -- When it was recorded.
     facts  -- The experiment card whole and the rest of the record.
 from partitions

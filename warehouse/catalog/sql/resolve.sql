@@ -1,4 +1,4 @@
--- What follows from the whole lake, from the tables `nodes` and `inputs` of `index.resolved`.
+-- Columns that depend on the whole lake, from the tables `nodes` and `inputs` of `index.resolved`.
 update partitions
 set latest = n.latest, examples_key = n.examples_key
 from nodes n

@@ -229,9 +229,9 @@ select experiment, model, dataset, choice, method, shots, shots_order, variants,
 from lake.sensitivity
 where latest
 order by experiment, model, dataset, choice, method, shots_order;
-comment on view sensitivity is 'What macro-F1 on test data owes to the template, the label words, the order of demonstrations and noise in labels.';
+comment on view sensitivity is 'Sensitivity of macro-F1 on test data to template, label words, order of demonstrations and label noise.';
 comment on column sensitivity.dataset is 'Data set card, all its variants together.';
-comment on column sensitivity.choice is 'What varies, all else as the card has it: template, words, order or noise.';
+comment on column sensitivity.choice is 'What is varied, all else equal: template, words, order or noise.';
 comment on column sensitivity.method is 'Method, with its variant but for order and noise.';
 comment on column sensitivity.variants is 'Number of templates, sets of words, orders, or shares of noise, the first and unnamed one included.';
 comment on column sensitivity.mean is 'Macro-F1, mean over variants and seeds.';

@@ -1,3 +1,3 @@
--- What the catalog was built with: the version of its statements, and the lake's folder.
+-- The catalog's build: the version of its statements, and the lake's folder.
 select version, root
 from state.built;

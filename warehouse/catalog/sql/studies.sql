@@ -9,7 +9,7 @@ select card, model, unit, metric, variant, layer, value, low, high, null_low, nu
 from lake.studied
 where study = 'lexicon'
 order by card, model, unit, metric, variant, layer;
-comment on view study_lexicon is 'What vectors of words know of similarity, analogies and ratings by people; the null permutes the words.';
+comment on view study_lexicon is 'Agreement of word vectors with similarity judgments, analogies and ratings by people; the null permutes the words.';
 
 create or replace view study_commitment as
 select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key

@@ -1,3 +1,3 @@
--- What the lake holds.
+-- Contents of the lake.
 select count(*), sum(rows), sum(bytes)
 from partitions;

@@ -3,7 +3,7 @@
 
 create schema state;
 
--- What the catalog was built with: the version of its statements, and the lake's folder.
+-- The catalog's build: the version of its statements, and the lake's folder.
 create table state.built as
 select '' as version, '' as root;
 
@@ -14,9 +14,9 @@ create table state.sources (partition varchar, file varchar, size bigint, writte
 create table state.verified (path varchar, written bigint, inode ubigint);
 
 create table partitions (
-    kind varchar not null,  -- What it holds: examples, states, token_states, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics, study_values, study_items or runs; calibrators, of version 0.1.
-    key varchar not null,  -- SHA-256 of the canonical JSON of all that determines its content.
-    path varchar not null primary key,  -- Its folder, below the lake.
+    kind varchar not null,  -- Kind of its rows: examples, states, token_states, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics, study_values, study_items or runs; calibrators, of version 0.1.
+    key varchar not null,  -- SHA-256 of the canonical JSON of `payload`, which determines the content.
+    path varchar not null primary key,  -- Path of its folder, relative to the lake.
     model varchar,  -- Model card, where the content depends on a model.
     dataset varchar,  -- Data set card, where the content depends on a data set.
     split varchar,  -- train, validation or test, of states, those of all tokens, and word scores.
@@ -31,8 +31,8 @@ create table partitions (
     created timestamptz not null,  -- When it was published.
     latest boolean not null,
     examples_key varchar,  -- Key of the examples it goes back to, through any number of steps.
-    payload json not null,  -- What the key is the hash of.
-    facts json not null,  -- What was measured while it was made.
+    payload json not null,  -- Canonical JSON whose SHA-256 is the key.
+    facts json not null,  -- Measurements of its computation.
     versions json not null  -- Versions of the software that made it.
 );
 comment on table partitions is 'Every published partition of the lake: one manifest a row.';
@@ -50,13 +50,13 @@ create table lineage (
     partition varchar not null,  -- Path of the computed partition.
     kind varchar not null,  -- Kind of the computed partition.
     key varchar not null,  -- Key of the computed partition.
-    role varchar not null,  -- What the input was used as: its kind, and after a colon which one (states:train, metrics:0).
+    role varchar not null,  -- Role of the input: its kind, and after a colon which one (states:train, metrics:0).
     input varchar,  -- Path of the input; NULL if it is no longer in the lake.
     input_kind varchar not null,  -- Kind of the input.
     which varchar,  -- Which one of several of the kind (train, 0), as in the role; NULL where there is but one.
     input_key varchar not null  -- Key of the input.
 );
-comment on table lineage is 'From what each partition was computed: one input a row.';
+comment on table lineage is 'Inputs of each partition, one per row.';
 
 create table checks (
     partition varchar not null,  -- Path of the partition.
@@ -112,9 +112,9 @@ comment on table comparisons is 'Two methods on the same test examples and seeds
 create table diagnostics (
     model varchar not null,
     dataset varchar not null,  -- Data set card, with its variant.
-    subject varchar not null,  -- What is measured: predictions for content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head); or scores of label words of several tokens, on validation rows: words.exact, words.exact_mean (per token), words.head.first, words.head.mean, words.anchors.first, words.anchors.mean.
-    states varchar,  -- What the vectors are compared with: raw states, or centered on the training texts; NULL where no state is.
-    similarity varchar,  -- How: dot or cosine; NULL where no state is.
+    subject varchar not null,  -- Subject of the measurement: predictions for content_free inputs, to domain_words or to the train texts, the labels themselves; or vectors of tokens: head, anchors, anchors.centered (the other gauge), head.int8, anchors.int8, head.int4, anchors.int4 (of the rounded head); or scores of label words of several tokens, on validation rows: words.exact, words.exact_mean (per token), words.head.first, words.head.mean, words.anchors.first, words.anchors.mean.
+    states varchar,  -- States that the vectors are compared with: raw, or centered on the training texts; NULL where no state is.
+    similarity varchar,  -- Similarity: dot or cosine; NULL where no state is.
     metric varchar not null,  -- deficit (log C minus the entropy of the mean prediction, in nats), largest_share (of one class in it); spearman, top1, top10 (agreement with the model's own logits over the whole vocabulary: rank correlation, the same first token, share of the first ten), macro_f1 (of the likeliest label word, without labels); label_cosine, neighbors (of the label words' vectors with the raw, unrounded ones, share of the ten nearest tokens); of words accuracy and macro_f1 of the highest score, spearman and top1 of the scores of the classes with the exact ones.
     value double,  -- Its value.
     key varchar not null,  -- Key of the diagnostics partition.
