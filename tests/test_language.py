@@ -31,7 +31,7 @@ PHRASES_IN_NAMES = [
 
 # Prose: the first column of the list of renames, and the words of a private dialect.
 PROSE = [
-    r"asked", r"care for", r"departs?", r"echoe[sd]", r"go(?:es)? on from", r"goes on where", r"heard",
+    r"asked", r"boards", r"care for", r"departs?", r"echoe[sd]", r"go(?:es)? on from", r"goes on where", r"heard",
     r"licences?", r"mend(?:s|ed|ing)?", r"narrat\w+", r"number formats?", r"portraits?",
     r"own answers?", r"prompts about nothing", r"quicken\w*", r"said", r"scarce", r"shortened", r"surely", r"take_all",
     r"tells?", r"tether\w*", r"the house", r"the rooms?", r"told", r"verdicts?", r"vocabulary helps",

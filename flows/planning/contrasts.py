@@ -16,8 +16,8 @@ Contrast = tuple[str, str, str]
 def contrasts(specs: Sequence[MethodSpec], *, choices: bool = False) -> list[Contrast]:
     """Return (question, method, reference) by the methods' names in tables.
 
-    BASELINE: every method against our `reference`, if there is one; where rows have options of their own (`choices`),
-    which our calibrator does not serve, every scoring against the first of the card.
+    BASELINE: every method against the `reference`, if there is one; where rows have options of their own (`choices`),
+    which it does not serve, every scoring against the first of the card.
     `anchors over random`, `head over random`, …: two entries that differ in their targets alone.
     """
     ours = next(iter(specs), None) if choices else reference(specs)
@@ -33,7 +33,7 @@ def contrasts(specs: Sequence[MethodSpec], *, choices: bool = False) -> list[Con
 
 
 def reference(specs: Sequence[MethodSpec]) -> MethodSpec | None:
-    """Return the first entry of our calibrator that has its default targets."""
+    """Return the first entry of `vocabulary_calibrator` with its default targets."""
     return next((s for s in specs if s.method == REFERENCE and _targets(s) == _default(s.method)), None)
 
 

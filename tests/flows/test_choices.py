@@ -1,4 +1,4 @@
-"""Choices on boards, in reports and comparisons: judged by accuracy, as the places of options are no classes."""
+"""Choices on leaderboards, in reports and comparisons: judged by accuracy, as the places of options are no classes."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def hits(scored, method):
     return (table.label == table.predicted)[table.split == "test"].to_numpy()
 
 
-def test_boards_have_accuracy_with_its_interval_and_no_macro_f1(scored, quiz):
+def test_leaderboards_have_accuracy_with_its_interval_and_no_macro_f1(scored, quiz):
     assert set(quiz) == SERVING
     for method, row in quiz.items():
         assert [row[name] for name in ("macro_f1", "macro_f1_low", "macro_f1_high")] == [None] * 3
@@ -79,7 +79,7 @@ def test_the_best_is_that_of_the_highest_accuracy(scored, quiz):
     assert all(row["champion_rank"] is None for row in by_validation), "no classifier of options is packaged"
 
 
-def test_printed_boards_say_what_they_show(scored, quiz, capsys, monkeypatch):
+def test_printed_leaderboards_say_what_they_show(scored, quiz, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     rows = leaderboard_rows(scored.home)
     print_leaderboards(scored.home, rows, Selection())

@@ -1,4 +1,4 @@
-"""Texts with numbers, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
+"""Texts with numbers, from the card to the leaderboards, on a tiny model: predictions, metrics, one error each."""
 
 import re
 from dataclasses import replace
@@ -162,7 +162,7 @@ def test_methods_of_classes_are_left_out_and_named(plan):
     assert ("rated", f"zero_shot left out: {why}") in plan_notes(plan)
 
 
-def test_boards_are_of_r2(plan, capsys, monkeypatch):
+def test_leaderboards_are_of_r2(plan, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "220")
     rows = leaderboard_rows(plan.home)
     rated = [row for row in rows if row["r2"] is not None]

@@ -1,4 +1,4 @@
-"""Classes in order from the card to the boards: metrics beside the others, methods of their own, one error each."""
+"""Classes in order, from card to leaderboard: metrics beside the others, methods of their own, one error each."""
 
 import json
 import re
@@ -102,7 +102,7 @@ def test_the_order_of_classes_is_in_no_key_but_that_of_metrics(tmp_path):
     assert {keys[0][key] for key in keys[0].keys() - keys[1].keys()} == {"metrics", "runs"}
 
 
-def test_boards_show_it_where_there_is_an_order(scored, capsys, monkeypatch):
+def test_leaderboards_show_it_where_there_is_an_order(scored, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     rows = leaderboard_rows(scored.home)
     assert {row["dataset"] for row in rows if row["qwk"] is not None} == {"scale"}

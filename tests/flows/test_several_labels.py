@@ -1,4 +1,4 @@
-"""Any number of labels per text, from the card to the boards, on a tiny model: predictions, metrics, one error each."""
+"""Any number of labels per text, from card to leaderboard, on a tiny model: predictions, metrics, one error each."""
 
 import re
 
@@ -152,7 +152,7 @@ def test_the_kind_of_labels_is_in_no_key_of_texts_of_one(tmp_path, plan):
     )
 
 
-def test_boards_show_micro_f1_and_no_calibration_error(plan, capsys, monkeypatch):
+def test_leaderboards_show_micro_f1_and_no_calibration_error(plan, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "220")
     rows = leaderboard_rows(plan.home)
     assert {row["dataset"] for row in rows if row["micro_f1"] is not None} == {"several"}

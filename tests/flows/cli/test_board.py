@@ -1,4 +1,4 @@
-"""Boards at every width: whole, nothing cut, the best marked, the order and the columns as selected."""
+"""Leaderboards at every width: whole, nothing cut, the best marked, the order and the columns as selected."""
 
 import io
 import re

@@ -95,7 +95,7 @@ def test_the_summary_shows_each_score_the_champion_and_what_to_run_next(ran, cap
     assert champion.why.partition(" (")[0] in shown
 
 
-def test_the_same_boards_are_printed_of_the_leaderboard(ran, capsys):
+def test_the_same_tables_are_printed_of_the_leaderboard(ran, capsys):
     world, run = ran
     print_summary(world.home, "tiny", run, None)
     summary = capsys.readouterr().out
