@@ -157,8 +157,8 @@ def test_no_number_of_the_text_is_unchecked():
     """Decimals outside the board and the tables: each is named in a test above or in `test_where_it_loses`."""
     text = README.split("```\nbbc_news")[0] + README.split("```\n\nThe other two")[1]
     prose = " ".join(line for line in text.splitlines() if not line.startswith("|"))
-    found = set(re.findall(r"(?<![\w.])\.\d+", prose)) - {".05"}  # lowest gain, twice
-    assert found == {
+    there = set(re.findall(r"(?<![\w.])\.\d+", prose)) - {".05"}  # lowest gain, twice
+    assert there == {
         *(".18", ".22", ".08"),  # gains over no vocabulary
         *(".797", ".753", ".963", ".925", ".956", ".945", ".807"),  # encoders and counted words
         *(".833", ".706", ".752", ".727", ".550"),  # where it loses

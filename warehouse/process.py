@@ -17,7 +17,7 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def this_process() -> str:
-    """Return host, process id and start of this process. The host is its name, `@` and what tells those of one name
+    """Return host, process id and start of this process. The host is its name, `@` and what sets those of one name
     apart: machines, and on one machine containers, in which a process id means another process."""
     return f"{_host()} {os.getpid()} {psutil.Process().create_time():.2f}"
 

@@ -1,7 +1,7 @@
 """What a killed process leaves open: its flow runs, its MLflow runs, temporaries. The next start of a flow closes them.
 
 A process that runs flows keeps a file with its name, locked, while it does; one whose process is gone was left by a
-kill, or by an interruption, which waits neither for all threads nor for all requests. The lock tells of processes
+kill, or by an interruption, which waits neither for all threads nor for all requests. The lock shows processes
 whose ids mean nothing here: those of other containers, also of one that is started again.
 """
 

@@ -1,4 +1,4 @@
-"""Names of processes: they tell containers of one host name apart, and are known to have ended only where they ran."""
+"""Names of processes: containers of one host name differ, and a process is known to have ended only where it ran."""
 
 import json
 import os
@@ -13,8 +13,8 @@ import pytest
 from warehouse import process
 from warehouse.process import has_ended, is_locked, lock, this_process
 
-NAMED = "import json; from warehouse.process import this_process; print(json.dumps(this_process()))"
-ASKED = "import json, sys; from warehouse.process import has_ended; print(json.dumps(has_ended(sys.argv[1])))"
+NAME = "import json; from warehouse.process import this_process; print(json.dumps(this_process()))"
+ENDED = "import json, sys; from warehouse.process import has_ended; print(json.dumps(has_ended(sys.argv[1])))"
 CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc"]  # a namespace of process ids, as a container has one
 
 
@@ -59,13 +59,13 @@ def test_machines_and_containers_of_one_name_differ_and_a_machine_stays_itself_w
     reason="this machine does not let its user make a namespace of process ids",
 )
 def test_what_ended_is_known_where_it_ran_and_unknown_in_a_container_of_the_same_host_name():
-    gone = ran(NAMED)
-    assert ran(ASKED, gone) is True
-    assert ran(ASKED, gone, within=CONTAINER) is False
-    inside = ran(NAMED, within=CONTAINER)
+    gone = ran(NAME)
+    assert ran(ENDED, gone) is True
+    assert ran(ENDED, gone, within=CONTAINER) is False
+    inside = ran(NAME, within=CONTAINER)
     assert inside.split()[0] != gone.split()[0]
-    assert ran(ASKED, inside) is False
-    assert ran(ASKED, this_process(), within=CONTAINER) is False, "this one runs, and its number is free in there"
+    assert ran(ENDED, inside) is False
+    assert ran(ENDED, this_process(), within=CONTAINER) is False, "this one runs, and its number is free in there"
 
 
 def test_a_lock_is_seen_by_all_and_leaves_with_its_process(tmp_path):
