@@ -54,8 +54,10 @@ def test_label_words_of_several_tokens_say_what_stands_for_them(write):
     [
         ({"words": ["one"], "word_tokens": "mean"}, "words.plain has 1 words for 2 labels"),
         ({"words": ["no", "no"], "word_tokens": "mean"}, "label word of words.plain"),
-        ({"words": ["no", "yes"], "word_tokens": "last"}, "word_tokens"),
-        ({"words": ["no", "yes"]}, "word_tokens"),
+        ({"words": ["no", "yes"], "word_tokens": "last"}, "words.plain.word_tokens: Input should be 'single', 'first'"),
+        ({"words": ["no", "yes"]}, "missing key 'word_tokens' in words.plain$"),
+        ({"words": ["no", 7], "word_tokens": "mean"}, r"words.plain.words\[1\]: Input should be a valid string"),
+        (["no", 7], r"words.plain\[1\]: Input should be a valid string"),
     ],
 )
 def test_label_words_that_cannot_be_used_are_refused(write, words, message):
