@@ -62,7 +62,9 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
         return model.model_validate_json(json.dumps(data, default=str), context={"folder": path.parent})
     except ValidationError as error:
         overridden = [key.split(".") for key in overrides or {}]
-        mistakes = [{**e, "loc": _as_written(data, e["loc"])} for e in error.errors()[:MOST_MISTAKES]]
+        mistakes: list[dict[str, Any]] = [
+            {**e, "loc": _as_written(data, e["loc"])} for e in error.errors()[:MOST_MISTAKES]
+        ]
         more = error.error_count() - MOST_MISTAKES
         messages = dict.fromkeys(
             f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, e)}" for e in mistakes
