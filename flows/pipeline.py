@@ -31,6 +31,7 @@ from tasks.steps.facts import RunFacts, facts_of
 from tasks.tracking.active_run import active_run
 from tasks.tracking.outcome import followed_up
 from tasks.tracking.runs import log_page
+from vocabsem.datasets.shots import shots_text
 from warehouse.errors import CheckFailed
 
 STAGES = (build_datasets, extract_states, solve_anchors, fit_methods, score_methods)
@@ -98,7 +99,7 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
         with activity("writing the report"):
             log_page(home, run_id, report(home, experiment.name, html=True))
         for model in registered:
-            get_run_logger().info(f"{model.model}: {model.method} at {model.shots} shots, {model.why}")
+            get_run_logger().info(f"{model.model}: {model.method} at {shots_text(model.shots)}, {model.why}")
         emit_champion_events(experiment.name, run.key, registered)
 
 

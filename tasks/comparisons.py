@@ -10,6 +10,7 @@ from tasks.steps.result_specs import ComparisonsSpec
 from tasks.steps.samples import RESAMPLES, Samples, paired, read_predictions_table, split_by_seed
 from tasks.steps.step import Step
 from vocabsem.datasets.label_values import is_continuous
+from vocabsem.datasets.shots import shots_text
 from vocabsem.errors import DataError
 from vocabsem.evaluation.comparison import difference, holm
 from vocabsem.evaluation.resampling import resample
@@ -58,8 +59,8 @@ def _rows(spec: ComparisonsSpec, metric: str, samples: dict[str, Samples]) -> li
         pair = paired(samples[contrast.method], samples[contrast.reference], metric, single)
         if pair is None:
             raise DataError(
-                f"{contrast.method} and {contrast.reference} at {spec.shots} shots of {spec.dataset!r} have no seed in"
-                " common: give them the same 'seeds' in the experiment"
+                f"{contrast.method} and {contrast.reference} at {shots_text(spec.shots)} of {spec.dataset!r} have no"
+                " seed in common: give them the same 'seeds' in the experiment"
             )
         differences.append(difference(*pair))
     baselines = [index for index, contrast in enumerate(spec.contrasts) if contrast.question == BASELINE]

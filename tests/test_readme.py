@@ -1,5 +1,6 @@
-"""Figures of the README against the pages that commands wrote."""
+"""Figures of the README against the pages and the table that commands wrote."""
 
+import csv
 import re
 
 import pytest
@@ -83,28 +84,85 @@ def test_encoders_and_counted_words_are_those_of_their_page():
         f"has {counted[4]} at 64 labels per class, MiniLM with the calibrator on 48 tokens of each {part[4]};" in text
     )
     assert f"it has {whole[4]} there, and {whole[2]} at 4 where TF-IDF has {counted[2]}." in text
+    near_chance, read_whole = re.search(r"near chance up to 64 \((\S+)\)", page), re.search(r"reads (\d+ %)", page)
+    assert f"TF-IDF is near chance at 64 ({near_chance[1]})" in text
+    assert f"which reads {read_whole[1]} of them whole" in text
+
+
+def leaderboard():
+    return [*csv.DictReader((ROOT / "docs" / "quickstart" / "leaderboard.csv").read_text().splitlines())]
 
 
 def board(text):
-    """Method → macro-F1 by shots, of the board that the README shows."""
-    head, *lines = text[text.index("bbc_news, smollm2-135m-instruct") :].partition("```")[0].splitlines()[1:]
-    ends = {shots: head.index(f" {shots} ") + len(shots) + 1 for shots in ("0", "1", "4", "all")}
-    rows = {}
-    for line in lines[1:]:
-        if not line.strip():
-            return rows
-        cells = {shots: line[end - 6 : end].strip().lstrip("*") for shots, end in ends.items()}
-        rows[line.split()[0]] = {shots: float(cell) for shots, cell in cells.items() if cell}
-    return rows
+    """Method → {column: cell} of the board that the README shows; a column ends where its head does."""
+    head, _, *lines = text[text.index("bbc_news, smollm2-135m-instruct") :].partition("\n\n")[0].splitlines()[1:]
+    ends = {match[0].strip(): match.end() for match in re.finditer(r"\S+( [%s]( |$))?", head)}
+    starts = dict(zip(ends, [0, *ends.values()], strict=False))
+    rows = {line.split()[0]: line.replace(name := line.split()[0], " " * len(name), 1) for line in lines}
+    return {
+        method: {name: line[starts[name] : end].strip() for name, end in ends.items()} for method, line in rows.items()
+    }
 
 
-def test_the_board_is_that_of_the_page():
+def test_every_number_of_the_board_is_that_of_its_table():
+    """`vocabsem leaderboard quickstart --columns control,unlabeled,interval,nll,ece,fit_seconds --format csv`"""
+    rows = leaderboard()
+    scores = {(row["method"], row["shots"]): row for row in rows if row["dataset"] == "bbc_news"}
+    shown = board(README)
+    assert set(shown) == {method for method, _ in scores}
+    for method, cells in shown.items():
+        for shots in ("0", "1", "4", "all"):
+            row = scores.get((method, shots))
+            assert cells[shots].lstrip("*") == (f"{float(row['macro_f1']):.3f}" if row else ""), (method, shots)
+        best = scores[method, cells["at"]]
+        assert float(best["macro_f1"]) == max(float(row["macro_f1"]) for (m, _), row in scores.items() if m == method)
+        assert cells["95 %"] == f"{float(best['macro_f1_low']):.3f}–{float(best['macro_f1_high']):.3f}"
+        assert [cells["NLL"], cells["ECE"]] == [f"{float(best[name]):.3f}" for name in ("nll", "ece")]
+        assert cells["fit s"] == f"{float(best['fit_seconds']):.2f}"
+        assert (cells["C"] == "C", cells["U"] == "U") == (best["control"] == "true", best["unlabeled"] == "true")
+    for shots in ("0", "1", "4", "all"):
+        marked = {cells[shots][1:] for cells in shown.values() if cells[shots].startswith("*")}
+        assert marked == {max(cells[shots].lstrip("*") for cells in shown.values())}
+
+
+def test_the_table_and_the_page_are_of_one_run():
     page = (ROOT / "docs" / "quickstart.md").read_text()
-    shown, rows = board(README), table(page, "### bbc_news")
-    assert set(shown) == set(rows)
-    for method, scores in shown.items():
-        by_shots = dict(zip(("0", "1", "4", "all"), numbers(rows[method]), strict=True))
-        assert scores == {shots: score for shots, score in by_shots.items() if score is not None}
+    rows = leaderboard()
+    for dataset in ("bbc_news", "reuters_r8", "rotten_tomatoes"):
+        for method, cells in table(page, f"### {dataset}").items():
+            of = {row["shots"]: row for row in rows if (row["dataset"], row["method"]) == (dataset, method)}
+            columns = ("macro_f1", "macro_f1_low", "macro_f1_high")
+            expected = [
+                "{:.3f} [{:.3f}, {:.3f}]".format(*(float(of[n][c]) for c in columns)) if n in of else ""
+                for n in ("0", "1", "4", "all")
+            ]
+            assert cells == expected, (dataset, method)
+    for method, cells in table(page, "### Probabilities").items():
+        for shots, cell in zip(("0", "1", "4", "all"), cells, strict=True):
+            of = [row for row in rows if (row["method"], row["shots"]) == (method, shots)]
+            means = [f"{sum(float(row[name]) for row in of) / len(of):.3f}" if of else "" for name in ("nll", "ece")]
+            assert cell.split(" / ")[:2] == (means if of else [""]), (method, shots)
+
+
+def test_the_times_are_those_of_the_page():
+    page = (ROOT / "docs" / "performance.md").read_text()
+    text, rows = " ".join(README.split()), list(table(page, "## From a clean clone").values())
+    install, run, second = rows[0]
+    assert f"`make install` took {install} and then `make run` {run}," in text
+    assert f"a second run computes nothing and takes {second}." in text
+    assert f"both took {rows[1][0].removesuffix(' with the run')}, with the states of the last layer alone" in text
+
+
+def test_no_number_of_the_text_is_unchecked():
+    """Decimals outside the board and the tables: each is named in a test above or in `test_where_it_loses`."""
+    text = README.split("```\nbbc_news")[0] + README.split("```\n\nThe other two")[1]
+    prose = " ".join(line for line in text.splitlines() if not line.startswith("|"))
+    there = set(re.findall(r"(?<![\w.])\.\d+", prose)) - {".05"}  # lowest gain, twice
+    assert there == {
+        *(".18", ".22", ".08"),  # gains over no vocabulary
+        *(".797", ".753", ".963", ".925", ".956", ".945", ".807"),  # encoders and counted words
+        *(".833", ".706", ".752", ".727", ".550"),  # where it loses
+    }
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,10 @@ DataDir = Annotated[
 ]
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv or json.")]
 TableFormat = Annotated[
-    str, typer.Option("--format", metavar="FORMAT", help="Output format: table, csv, json or parquet.")
+    str,
+    typer.Option(
+        "--format", metavar="FORMAT", help="Output format: table, csv, excel (CSV for spreadsheets), json or parquet."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[

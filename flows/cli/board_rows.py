@@ -39,7 +39,7 @@ def leaderboard_rows(
         wanted = ", ".join(f"{kind} {name!r}" for kind, name in filters.items() if name)
         raise BadInput(f"no scores{' of ' * bool(wanted)}{wanted}: there are {pairs or 'none yet'}")
     for name, given in (("method", methods), ("shots", shots)):
-        known = list(dict.fromkeys(row[name] for row in rows))
+        known = list(dict.fromkeys(row[name] for row in sorted(rows, key=itemgetter("shots_order"))))
         for pattern in given:
             if not any(fnmatchcase(one, pattern) for one in known):
                 raise BadInput(f"--{name} {pattern!r} is not on this leaderboard: {_nearest(pattern, known)}")

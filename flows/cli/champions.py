@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.tracking.outcome import CHAMPION, Registration, registered_name
+from vocabsem.datasets.shots import shots_text
 from vocabsem.label_kinds import NAMES, headline
 
 
@@ -31,7 +32,7 @@ def champion_lines(
 
 
 def _line(dataset: str, best: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], registration: Registration) -> str:
-    fit = f"{best['method']} at {best['shots']} shots with {best['model']}"
+    fit = f"{best['method']} at {shots_text(best['shots'])} with {best['model']}"
     metric = headline(best)
     value = best[f"validation_{metric}"]
     chosen = f"the highest {NAMES[metric]} on validation data, {value:.3f}, of {len(rows)} fits that are no controls"

@@ -139,7 +139,7 @@ def leaderboard(
 
     home = Home.find()
     rows = leaderboard_rows(home, experiment, dataset, method or (), shots.split(",") if shots else ())
-    selection = Selection(metric, top, tuple(columns.split(",")) if columns else None, sort)
+    selection = Selection(metric, top, tuple(dict.fromkeys(columns.split(","))) if columns else None, sort)
     check_selection(selection, rows)
     if form == "table":
         print_leaderboards(home, rows, selection)

@@ -38,6 +38,8 @@ def nearest_tokens(home: Home, model: str, token: str, k: int) -> "pa.Table":
     """Return the tokens nearest to a token by anchor. Raises BadInput for an unknown token or model."""
     from warehouse.catalog import reads
 
+    if not token:
+        raise BadInput("the token is empty: give one, most words with their leading space")
     table = reads.nearest_tokens(home, model, token, k)
     if not len(table):
         models = reads.models_with_anchors(home)

@@ -33,6 +33,7 @@ from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec
 from tasks.steps.specs import AdapterFitSpec, DemonstrationsSpec, ExamplesSpec, TextFitSpec
 from tasks.steps.step import Step
 from tasks.text_fits import fit_text_method
+from vocabsem.datasets.shots import shots_text
 from vocabsem.errors import DataError
 from warehouse.errors import CheckFailed, NotPublished
 from warehouse.lake.manifest import REJECTED
@@ -173,8 +174,8 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
     if counts[least] < wanted:
         has = f"whose class {least!r} has" if least else "which has"
         raise DataError(
-            f"{wanted} shots of dataset {pair.dataset.name!r}, {has} {counts[least]} training examples: lower 'shots'"
-            f" or raise 'limits.train' in experiment {plan.experiment.name!r}"
+            f"{shots_text(wanted)} of dataset {pair.dataset.name!r}, {has} {counts[least]} training examples: lower"
+            f" 'shots' or raise 'limits.train' in experiment {plan.experiment.name!r}"
         )
 
 

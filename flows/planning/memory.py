@@ -9,6 +9,7 @@ from tasks.steps.lake_reads import BLOCK, MAX_CACHED_BYTES, prompt_count
 from tasks.steps.specs import SplitSpec, StoredFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
+from vocabsem.datasets.shots import shots_text
 from vocabsem.errors import DataError
 from vocabsem.methods.info import STATES_LIMIT
 from vocabsem.methods.registry import method_info
@@ -58,7 +59,7 @@ def require_memory(
             if need.training > need.evaluation:
                 most, limit = "training rows", "'limits.train', or the number of 'layers',"
             raise DataError(
-                f"{need.fit.name} at {need.fit.shots} shots of dataset {pair.dataset.name!r} needs about"
+                f"{need.fit.name} at {shots_text(need.fit.shots)} of dataset {pair.dataset.name!r} needs about"
                 f" {need.bytes / GB:.1f} GB of memory, most of it for the {most}, and {free / GB:.1f} GB are available:"
                 f" lower {limit} in experiment {plan.experiment.name!r}, or run it where there is more memory"
             )

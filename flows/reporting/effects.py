@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from flows.planning.contrasts import REFERENCE
+from vocabsem.datasets.shots import shots_text
 from warehouse.catalog import reads
 from warehouse.catalog.index import shots_order
 from warehouse.home import Home
@@ -53,7 +54,7 @@ def gain_cells(
 def _line(cells: Mapping[str, str]) -> str:
     method = "" if cells["method"] == REFERENCE else f"{cells['method']}, "
     parts = [f"{name}: {cells[name]}" for name in GAINS if name in cells]
-    return f"{cells['shots']} shots, {method}{'; '.join(parts)}"
+    return f"{shots_text(cells['shots'])}, {method}{'; '.join(parts)}"
 
 
 def format_difference(row: dict[str, Any]) -> str:

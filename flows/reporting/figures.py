@@ -14,6 +14,7 @@ from flows.reporting.results import Results
 from flows.reporting.run_summary import RunSummary
 from flows.reporting.svg import Axes, LineChart, Series, classes_legend, scatter, unit_axis
 from tasks.views.report_data import errors, layer_profile, moved
+from vocabsem.datasets.shots import shots_text
 from vocabsem.evaluation.metrics import Reliability
 from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
@@ -73,7 +74,7 @@ def report_figures(
 
 
 def _title(fit: dict[str, Any]) -> str:
-    return f"{fit['method']}, {fit['shots']} shots"
+    return f"{fit['method']}, {shots_text(fit['shots'])}"
 
 
 def _reliability(bins: dict[str, Reliability]) -> ReportFigure:

@@ -17,6 +17,7 @@ from flows.reporting.run_summary import Run, RunSummary
 from flows.reporting.sections import SECTIONS
 from flows.reporting.table import ReportTable
 from flows.reporting.templating import render_template
+from vocabsem.datasets.shots import shots_text
 from vocabsem.label_kinds import HEADLINES, headline
 from vocabsem.vocabulary.geometry import Projection
 from warehouse.home import Home
@@ -98,7 +99,7 @@ def _overview(results: Results) -> ReportTable:
             if row["dataset"] == dataset
         }
         rows.append([dataset, *best, *(given.get((gain, n), "") for gain in QUESTIONS for n in ends)])
-    heads = ["", *(f"best at {n} shots" for n in ends), *(f"{gain} at {n}" for gain in QUESTIONS for n in ends)]
+    heads = ["", *(f"best at {shots_text(n)}" for n in ends), *(f"{gain} at {n}" for gain in QUESTIONS for n in ends)]
     used = [column for column, head in enumerate(heads) if column == 0 or any(row[column] for row in rows)]
     return ReportTable(
         "Summary",

@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.planning.contrasts import REFERENCE
 from flows.reporting.svg import Axes, LineChart, Series, unit_axis
+from vocabsem.datasets.shots import shots_text
 from vocabsem.label_kinds import HEADLINES, headline
 from warehouse.catalog.index import shots_order
 
@@ -85,4 +86,4 @@ def shot_positions(shots: set[str]) -> dict[str, float]:
 def _tooltip(row: Mapping[str, Any]) -> str:
     metric = headline(row)
     interval = f"[{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
-    return f"{row['method']}, {row['shots']} shots: {row[metric]:.3f} {interval}"
+    return f"{row['method']}, {shots_text(row['shots'])}: {row[metric]:.3f} {interval}"

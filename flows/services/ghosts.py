@@ -1,9 +1,12 @@
 """What a killed process leaves open: its flow runs, its MLflow runs, temporaries. The next start of a flow closes them.
 
-A process that runs flows keeps a file with its name while it does; one whose process is gone was left by a kill, or by
-an interruption, which waits neither for all threads nor for all requests.
+A process that runs flows keeps a file with its name, locked, while it does; one whose process is gone was left by a
+kill, or by an interruption, which waits neither for all threads nor for all requests. The lock shows processes
+whose ids mean nothing here: those of other containers, also of one that is started again.
 """
 
+import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +17,25 @@ from typing import Any
 from tasks.tracking.active_run import close_abandoned
 from vocabsem.sources.leftovers import sweep_leftovers
 from warehouse.home import Home
+from warehouse.lake import atomic
 from warehouse.lake.gc import sweep_temporaries
-from warehouse.process import has_ended, this_process
+from warehouse.process import has_ended, is_locked, lock, this_process
 
 UNFINISHED = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
 
 
 def ghosts(home: Home) -> list[Path]:
     """Return the files of the processes that were killed."""
-    folder = _folder(home)
-    return [file for file in folder.iterdir() if has_ended(file.name)] if folder.is_dir() else []
+    if not (folder := _folder(home)).is_dir():
+        return []
+    with atomic.locked(folder, create=False):
+        return [file for file in folder.iterdir() if _is_gone(file)]
+
+
+def _is_gone(file: Path) -> bool:
+    """Return whether the process of a file has ended: by its id, or as none of this machine has the file locked."""
+    here = file.name.split()[0].partition("@")[0] == platform.node()
+    return has_ended(file.name) or (here and not is_locked(file))
 
 
 @contextmanager
@@ -35,8 +47,8 @@ def marked(home: Home) -> Iterator[None]:
     from prefect import tags
 
     file = _folder(home) / this_process()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
+    with atomic.locked(file.parent):
+        held = lock(file)
     temporary = home.temporary / file.name
     temporary.mkdir(parents=True, exist_ok=True)
     before, tempfile.tempdir = tempfile.tempdir, str(temporary)
@@ -45,10 +57,12 @@ def marked(home: Home) -> Iterator[None]:
             yield
     except Exception:
         _unmark(home, file)
+        os.close(held)
         raise
     finally:
         tempfile.tempdir = before
     _unmark(home, file)
+    os.close(held)
 
 
 def _unmark(home: Home, file: Path) -> None:
@@ -75,7 +89,7 @@ def close_ghosts(home: Home) -> None:
             left_flows = FlowRunFilter.model_validate(UNFINISHED | {"tags": {"all_": [file.name]}})
             for run in client.read_flow_runs(flow_run_filter=left_flows):
                 client.set_flow_run_state(run.id, state, force=True)
-    close_abandoned(home)
+    close_abandoned(home, {file.name for file in files})
     sweep_temporaries(home)
     sweep_leftovers(home.cache)
     for file in files:

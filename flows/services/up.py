@@ -32,6 +32,7 @@ from tasks.tracking.store import store_lock
 from vocabsem.cards.folders import OWN
 from vocabsem.errors import BadInput
 from warehouse.home import Home
+from warehouse.lake.store import store_of
 
 Workers = Callable[[str, threading.Event], AbstractContextManager[list[Server]]]  # of the API and the stop signal
 TRAINING = "/#/experiments?workflowType=machine_learning"  # MLflow's pages open on chat traces otherwise
@@ -43,12 +44,14 @@ def up(home: Home, schedule: bool = False, deployments: Path | None = None, webh
     schedule: register the deployments and run them with a worker. deployments: their file, by default `prefect.yaml` of
     the working directory where that is a project, else the shipped one.
     webhook: URL or TYPE/NAME of a block to notify on failed runs and new champions.
-    Raises BadInput for deployments that cannot run and a webhook that is none, before anything starts; ServerFailed if
-    the servers run already, or if one does not start or ends by itself; then the others are stopped too.
+    Raises BadInput for deployments that cannot run and a webhook that is none, StoreUnavailable for a home in a bucket
+    that cannot be used, before anything starts; ServerFailed if the servers run already, or if one does not start or
+    ends by itself; then the others are stopped too.
     """
+    if (webhook or deployments) and not schedule:
+        raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
+    store_of(home).has(home.catalog)  # or StoreUnavailable
     if not schedule:
-        if webhook or deployments:
-            raise BadInput("--webhook and --deployments are about scheduled runs: give --schedule too")
         _serve(home)
         return
     from flows.services.deployments import check_deployments, check_webhook, worker_running  # imports Prefect: 100 MB

@@ -6,7 +6,7 @@ the same key takes it up again.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from getpass import getuser
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 OF_CARD = ("models", "datasets", "shots", "seeds", "layers", "pooling", "dtype", "gauge", "limits")
-PROCESS = "vocabsem.process"  # tag: host, process id and start of the process
+PROCESS = "vocabsem.process"  # tag: what `this_process` returns
 SAMPLING_SECONDS = 5.0  # MLflow's own default, 10, leaves a run of a minute almost without a curve
 LONGEST_NOTE = 2000
 
@@ -84,14 +84,15 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def close_abandoned(home: Home) -> None:
-    """Close the runs, with their children, whose process has ended, as KILLED."""
+def close_abandoned(home: Home, gone: Collection[str] = ()) -> None:
+    """Close the runs, with their children, whose process has ended, as KILLED. gone: processes known to have ended."""
     if setting("mlflow") is None and not home.mlflow.exists():
         return
     with store(home) as client:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=MOST_CHILDREN)
-        ended = {run.info.run_id for run in running if has_ended(run.data.tags.get(PROCESS))}
+        process = {run.info.run_id: run.data.tags.get(PROCESS) for run in running}
+        ended = {run_id for run_id, its in process.items() if its in gone or has_ended(its)}
         for run in running:
             if not ended.isdisjoint((run.info.run_id, run.data.tags.get(PARENT))):
                 client.set_terminated(run.info.run_id, "KILLED")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vocabsem.datasets.shots import shots_text
 from vocabsem.errors import BadInput
 from vocabsem.label_kinds import LabelKind
 
@@ -119,7 +120,7 @@ class Fit(SubmissionPart):
     @property
     def title(self) -> str:
         """What it is called in messages."""
-        return f"{self.dataset}, {self.model}, {self.method}, {self.shots} shots"
+        return f"{self.dataset}, {self.model}, {self.method}, {shots_text(self.shots)}"
 
 
 class Payload(BaseModel):

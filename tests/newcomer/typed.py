@@ -15,7 +15,6 @@ LEFT_OUT = {
     "a name that stands for the reader's own": r"\bvocabsem-made\b|\b(ID|[A-Z]{3,})\b|\bmy-|…|<[a-z]+>|/path/to|\$\(|://",
     "installs, builds or needs a checkout": r"^(make|pip|uv|docker|git|python|source|export|cd)\b|\.venv",
     "another program": r"^(?!vocabsem )",
-    "names a card that the line above it makes, by sed, in a checkout": r"reuters_phrases",
 }
 
 

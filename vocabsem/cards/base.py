@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vocabsem.prompts.prompting import validate_template
 
-__all__ = ["Card", "Choices", "Label", "LocalCopy", "SplitRule", "words_of"]
+__all__ = ["Card", "Choices", "Label", "LabelWords", "LocalCopy", "SplitRule", "words_of"]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -15,6 +15,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Variant = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 Template = Annotated[Text, AfterValidator(validate_template)]
+WordTokens = Literal["single", "first", "mean"]
 
 
 def _validate_words(words: str | list[str]) -> str | list[str]:
@@ -78,6 +79,15 @@ class Label(Card):
     def words(self) -> list[str]:
         """The label words of this class; the first is the one that demonstrations show."""
         return words_of(self.word)
+
+
+class LabelWords(Card):
+    """Other label words of a data set, some of several tokens."""
+
+    words: list[Words]
+    """A word, or several, for each class, in class order."""
+    word_tokens: WordTokens
+    """What stands for a word of several tokens, as in the card."""
 
 
 class Choices(Card):

@@ -62,9 +62,12 @@ def read_yaml(path: Path, model: type[T], overrides: Mapping[str, Any] | None = 
         return model.model_validate_json(json.dumps(data, default=str), context={"folder": path.parent})
     except ValidationError as error:
         overridden = [key.split(".") for key in overrides or {}]
-        mistakes, more = error.errors()[:MOST_MISTAKES], error.error_count() - MOST_MISTAKES
+        mistakes: list[dict[str, Any]] = [
+            {**e, "loc": _as_written(data, e["loc"])} for e in error.errors()[:MOST_MISTAKES]
+        ]
+        more = error.error_count() - MOST_MISTAKES
         messages = dict.fromkeys(
-            f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, dict(e))}" for e in mistakes
+            f"{path}{_location(tree, overridden, e['loc'])}: {_message(model, e)}" for e in mistakes
         )
         raise CardError("\n".join([*messages, *([f"and {more:,} more mistakes"] if more > 0 else [])])) from None
 
@@ -137,6 +140,20 @@ def _location(tree: yaml.Node | None, overridden: Sequence[Sequence[str]], path:
         if [str(part) for part in path[: len(keys)]] == keys:
             return f", with {'.'.join(keys)} set"
     return f":{_line(tree, path)}"
+
+
+def _as_written(data: Any, path: KeyPath) -> KeyPath:
+    """Return a path of pydantic's without the names of types in it, which it has where a key takes one of several."""
+    kept: list[int | str] = []
+    for number, part in enumerate(path, start=1):
+        if isinstance(data, list) and isinstance(part, int):
+            data = data[part] if part < len(data) else None
+        elif isinstance(data, dict) and (part in data or number == len(path)):
+            data = data.get(part)
+        else:
+            continue
+        kept.append(part)
+    return tuple(kept)
 
 
 def _message(model: type[BaseModel], error: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from vocabsem.cards.base import (
     Card,
     Choices,
     Label,
+    LabelWords,
     LocalCopy,
     Name,
     Sha256,
@@ -17,6 +18,7 @@ from vocabsem.cards.base import (
     Text,
     Variant,
     Words,
+    WordTokens,
     words_of,
 )
 from vocabsem.cards.checks import check_distinct, check_numbers, check_weight, listed, number
@@ -84,13 +86,13 @@ class DatasetCard(Card):
     """Of `choice`: where the options are."""
     weight: Text | None = None
     """Column of training rows with numbers above 0: how much each weighs in fits. Metrics weigh all rows the same."""
-    word_tokens: Literal["single", "first", "mean"] = "single"
+    word_tokens: WordTokens = "single"
     """What stands for a word of several tokens: nothing (an error), its first token, or the mean over all."""
     template: Template
     """The prompt, with `{field}` where a field's text goes; the label word follows it, or stands at `{mask}`."""
     templates: dict[Variant, Template] = Field(default_factory=dict)
     """Other templates by name: `trec@bare` in an experiment is the card `trec` with its template `bare`."""
-    words: dict[Variant, list[Words]] = Field(default_factory=dict)
+    words: dict[Variant, list[Words] | LabelWords] = Field(default_factory=dict)
     """Other label words by name, in class order: `trec@words-plain` has those called `plain`."""
     split: SplitRule = SplitRule()
     """How rows are divided where the source does not do it."""
@@ -124,7 +126,8 @@ class DatasetCard(Card):
         for which, template in [("", self.template), *((f" {name!r}", text) for name, text in self.templates.items())]:
             if (named := field_names(template) - {MASK}) != set(self.fields):
                 raise ValueError(f"the template{which} names {listed(named)}, but fields are {listed(self.fields)}")
-        for name, words in self.words.items():
+        for name, given in self.words.items():
+            words = given if isinstance(given, list) else given.words
             if len(words) != self.classes:
                 raise ValueError(f"words.{name} has {len(words)} words for {self.classes} labels")
             check_distinct(list(map(words_of, words)), f"label word of words.{name}")
@@ -236,9 +239,10 @@ class DatasetCard(Card):
         known: dict[str, dict[str, Any]] = {
             each: {"template": template, "templates": {}} for each, template in self.templates.items()
         }
-        for each, words in self.words.items():
+        for each, given in self.words.items():
+            words, tokens = (given, self.word_tokens) if isinstance(given, list) else (given.words, given.word_tokens)
             labels = [label.model_copy(update={"word": w}) for label, w in zip(self.labels, words, strict=True)]
-            known[f"words-{each}"] = {"labels": labels, "words": {}}
+            known[f"words-{each}"] = {"labels": labels, "words": {}, "word_tokens": tokens}
         if name not in known:
             raise CardError(f"dataset {self.name!r} has no variant {name!r}: its card has {listed(known)}")
         return self.model_copy(update=known[name] | {"name": f"{self.name}@{name}"})

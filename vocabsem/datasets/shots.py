@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vocabsem.datasets.label_values import Labels, is_continuous
 from vocabsem.errors import DataError
 
-__all__ = ["OnInsufficient", "add_label_noise", "choose_shots"]
+__all__ = ["OnInsufficient", "add_label_noise", "choose_shots", "shots_text"]
 
 OnInsufficient = Literal["raise", "use_all"]
 NOISE = 1  # keeps the random numbers of noise apart from those of shots
@@ -67,8 +67,8 @@ def choose_shots(
     if is_continuous(labels):
         if shots > len(labels) and on_insufficient == "raise":
             raise DataError(
-                f"{shots} shots, and there are {len(labels)} training rows: choose at most as many, for 'all', or set"
-                " on_insufficient to 'use_all'"
+                f"{shots_text(shots)}, and there are {len(labels)} training rows: choose at most as many, for 'all', or"
+                " set on_insufficient to 'use_all'"
             )
         return order[:shots]
     shuffled = labels[order]
@@ -77,7 +77,7 @@ def choose_shots(
     short = min(range(classes), key=lambda c: len(members[c]))
     if len(members[short]) < shots and on_insufficient == "raise":
         raise DataError(
-            f"{shots} shots of class {short}, which has {len(members[short])} training rows: "
+            f"{shots_text(shots)} of class {short}, which has {len(members[short])} training rows: "
             f"choose at most {len(members[short])}, for 'all', or set on_insufficient to 'use_all'"
         )
     groups = [*members, order[~there.any(axis=1)]]
@@ -136,3 +136,23 @@ def add_label_noise(labels: NDArray[np.int64], share: float, seed: int, classes:
     noisy = labels.copy()
     noisy[replaced] = others[replaced]
     return noisy
+
+
+def shots_text(shots: int | str) -> str:
+    """Return a number of shots, or `all`, with its noun.
+
+    Parameters
+    ----------
+    shots : int or str
+        Rows per class, or "all".
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> shots_text("1"), shots_text(4), shots_text("all")
+    ('1 shot', '4 shots', 'all shots')
+    """
+    return f"{shots} shot{'s' * (str(shots) != '1')}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
+from vocabsem.cards.base import WordTokens
 from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.prompting import field_names, validate_template
 from vocabsem.prompts.texts import is_empty
@@ -12,7 +13,6 @@ from vocabsem.runtime.devices import DType, resolve_device
 
 __all__ = ["Scoring", "WordTokens", "as_data_errors", "check_settings"]
 
-WordTokens = Literal["single", "first", "mean"]
 Scoring = Literal["exact", "exact_mean"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vocabsem.arrays import unit_rows
 
@@ -21,7 +22,8 @@ def propose_words(
     """Propose a word for each of C classes, no two alike.
 
     A name that is one of the words is its own. The other classes get the real words whose total cosine with them is
-    highest; where these are too few, their names, of whatever length. What all classes share, and what all anchors
+    highest, none of scikit-learn's English stop words, which name nothing; where real words are too few, their names,
+    of whatever length. What all classes share, and what all anchors
     share, is taken away first: it does not separate classes.
 
     Parameters
@@ -51,7 +53,7 @@ def propose_words(
     own = _own_words(names, words)
     # words, not pieces of them: in small letters, and tokens with a capital too
     whole = [w for w in words if len(w) >= min_letters and w.islower() and w.capitalize() in words]
-    real = [word for word in whole if word not in own.values()]
+    real = [word for word in whole if word not in own.values() and word not in ENGLISH_STOP_WORDS]
     rest = [c for c in range(len(names)) if c not in own]
     if len(real) < len(rest):
         return [own.get(c, name.strip()) for c, name in enumerate(names)]

@@ -38,7 +38,7 @@ class Files:
 
     def owner(self, path: Path) -> str | None:
         known = SoftFileLease(path, lease_duration=LEASE_SECONDS).owner
-        return f"pid {known.pid} on {known.hostname}" if known else None
+        return f"pid {known.pid} on {known.hostname.partition('?')[0]}" if known else None
 
 
 FILES = Files()

@@ -43,11 +43,14 @@ def owner(bucket: Bucket, key: str) -> str | None:
     """Return the holder of a lease, as `pid 7 on host`; None if it is free."""
     content = bucket.get(key)
     known = _process(content) if content else None
-    return "pid {1} on {0}".format(*known.split()) if known else None
+    if known is None:
+        return None
+    host, pid, _ = known.split()
+    return f"pid {pid} on {host.partition('@')[0]}"
 
 
 def is_abandoned(content: Content) -> bool:
-    """Return whether a lease's owner is gone: it ended on this machine, or is silent for SECONDS."""
+    """Return whether a lease's owner is gone: it ended where this process runs, or is silent for SECONDS."""
     return content.age > SECONDS or has_ended(_process(content))
 
 

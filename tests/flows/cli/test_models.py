@@ -29,3 +29,8 @@ def test_neighbors_are_nearest_by_the_cosine_of_anchors(ran):
 def test_a_token_in_another_spelling_is_suggested(ran):
     with pytest.raises(BadInput, match="'ĠBAD' is no single token of 'tiny-llama': it has 'Ġbad'"):
         nearest_tokens(ran[0].home, "tiny-llama", "ĠBAD", 5)
+
+
+def test_an_empty_token_is_refused(ran):
+    with pytest.raises(BadInput, match="the token is empty: give one"):
+        nearest_tokens(ran[0].home, "tiny-llama", "", 5)

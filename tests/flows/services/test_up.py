@@ -29,9 +29,11 @@ from tests.conftest import ROOT
 from tests.flows import chromium
 from tests.flows.command import command
 from tests.flows.services.test_automations import Hook
+from tests.s3 import Store, credentials
 from tests.tasks.worlds import LABELS, World, replace_home, with_store
 from vocabsem.errors import BadInput
 from warehouse.catalog import catalog
+from warehouse.errors import StoreUnavailable
 from warehouse.home import Home
 
 COMPUTED = {  # by the scheduled run: other states, one method, and a record of them
@@ -334,3 +336,14 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(BadInput, match="--webhook 'nowhere' is no address and no block of this home's Prefect"):
         up(home, schedule=True, webhook="nowhere")
     assert not home.root.exists()
+
+
+@pytest.mark.parametrize("schedule", [False, True])
+def test_a_bucket_that_does_not_answer_is_refused_before_anything_starts(tmp_path, monkeypatch, schedule):
+    pytest.importorskip("boto3", reason="pip install 'vocabsem[s3]'")
+    for name, value in credentials(Store("http://127.0.0.1:9")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(StoreUnavailable, match=r"^s3://our-bucket/x cannot be used: its store does not answer"):
+        up(Home.find("s3://our-bucket/x"), schedule)
+    assert not list(tmp_path.iterdir())

@@ -39,6 +39,37 @@ def test_label_words_by_name(write):
     assert [(label.name, label.values) for label in plain.labels] == [(x.name, x.values) for x in card.labels]
 
 
+def test_label_words_of_several_tokens_say_what_stands_for_them(write):
+    path = write(
+        words={"plain": ["no", "yes"], "phrases": {"words": ["not at all", "of course"], "word_tokens": "mean"}}
+    )
+    card = load_card("datasets", path)
+    tokens = [load_card("datasets", f"{path}@words-{name}").word_tokens for name in card.words]
+    assert (card.word_tokens, *tokens) == ("single", "single", "mean")
+    assert load_card("datasets", f"{path}@words-phrases").label_words == ["not at all", "of course"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"words": ["one"], "word_tokens": "mean"}, "words.plain has 1 words for 2 labels"),
+        ({"words": ["no", "no"], "word_tokens": "mean"}, "label word of words.plain"),
+        ({"words": ["no", "yes"], "word_tokens": "last"}, "words.plain.word_tokens: Input should be 'single', 'first'"),
+        ({"words": ["no", "yes"]}, "missing key 'word_tokens' in words.plain$"),
+        ({"words": ["no", 7], "word_tokens": "mean"}, r"words.plain.words\[1\]: Input should be a valid string"),
+        (["no", 7], r"words.plain\[1\]: Input should be a valid string"),
+    ],
+)
+def test_label_words_that_cannot_be_used_are_refused(write, words, message):
+    with pytest.raises(CardError, match=message):
+        load_card("datasets", write(words={"plain": words}))
+
+
+def test_the_shipped_phrases_can_be_diagnosed():
+    card = load_card("datasets", "reuters_r8@words-phrases")
+    assert (card.word_tokens, card.label_words[1]) == ("mean", "mergers and acquisitions")
+
+
 def test_one_of_each_kind_in_either_order(write):
     path = write()
     for name in ("toy@bare@words-plain", "toy@words-plain@bare"):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabsem.datasets.shots import add_label_noise, choose_shots
+from vocabsem.datasets.shots import add_label_noise, choose_shots, shots_text
 from vocabsem.errors import DataError
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -127,3 +127,13 @@ def test_no_noise_is_no_change_and_leaves_its_input_alone():
     np.testing.assert_array_equal(add_label_noise(labels, 0, 3, 2), kept)
     add_label_noise(labels, 0.4, 3, 2)
     np.testing.assert_array_equal(labels, kept)
+
+
+@pytest.mark.parametrize(("shots", "text"), [(0, "0 shots"), (1, "1 shot"), ("1", "1 shot"), ("16", "16 shots")])
+def test_one_shot_is_singular(shots, text):
+    assert shots_text(shots) == text
+
+
+def test_a_class_without_rows_lacks_one_shot():
+    with pytest.raises(DataError, match=r"^1 shot of class 2, which has 0 training rows"):
+        choose_shots(np.array([0, 1]), 1, seed=0, classes=3)

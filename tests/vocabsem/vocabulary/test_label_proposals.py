@@ -88,6 +88,15 @@ def test_pieces_of_words_are_never_proposed():
     assert set(propose_words(names, anchors[rows], anchors, WORDS)) == set(REAL)
 
 
+def test_function_words_are_proposed_to_no_class_and_stay_names():
+    anchors = space()
+    function = {"the": 0, "The": 5, "and": 1, "And": 6, "himself": 3, "Himself": 8}  # rows of good, bad and story
+    words = {"film": 2, "Film": 7, "music": 4, "Music": 9} | function
+    means = means_at(anchors, ["good", "bad"])
+    assert set(propose_words(["1", "2"], means, anchors, words)) == {"film", "music"}
+    assert propose_words(["the", "and"], means, anchors, words) == ["the", "and"]
+
+
 def test_classes_beyond_the_words_stand_by_their_names_of_any_length():
     anchors, names = space(), ["Bad", "story ", "3", "light music", "short film", "opera house"]
     expected = ["Bad", "story", "3", "light music", "short film", "opera house"]

@@ -1,6 +1,8 @@
 """Leases as objects: one holder at a time, taken over from the dead, seen by the store's clock."""
 
 import json
+import os
+import platform
 import threading
 import time
 
@@ -44,9 +46,9 @@ def test_one_of_many_holds_it_at_a_time(machine):
 def test_who_holds_it_is_named_to_who_waits(machine):
     one, two = machine("one"), machine("two")
     with lease(one.root / "work", by=store_of(one).leases):
-        host, pid, _ = this_process().split()
+        owner = f"pid {os.getpid()} on {platform.node()}"
         with (
-            pytest.raises(WriterBusy, match=f"is held by pid {pid} on {host}: waited 0.1 s"),
+            pytest.raises(WriterBusy, match=f"is held by {owner}: waited 0.1 s"),
             lease(two.root / "work", timeout=0.1, by=store_of(two).leases),
         ):
             pass
@@ -60,11 +62,13 @@ def test_who_holds_it_is_named_to_who_waits(machine):
         ("another-host 7 0.00", 1, False),
         ("another-host 7 0.00", object_lease.SECONDS + 1, True),
         ("{host} 4000000 0.00", 1, True),  # no process has this number
+        ("{name} 4000000 0.00", 1, False),  # a host of the same name: another machine, or a container of this one
+        ("{name}@0123456789ab 4000000 0.00", 1, False),
         ("nonsense", 1, False),
     ],
 )
 def test_a_lease_is_abandoned_when_its_owner_ended_or_is_silent(process, age, gone):
-    owner = process.format(this=this_process(), host=this_process().split()[0])
+    owner = process.format(this=this_process(), host=this_process().split()[0], name=platform.node())
     assert object_lease.is_abandoned(Content(json.dumps({"process": owner}).encode(), '"0"', age)) is gone
 
 
