@@ -16,9 +16,9 @@ from vocabsem.prompts.prompting import Ids
 from vocabsem.states.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
+from warehouse.lake.mapped import mapped_rows
 from warehouse.lake.partition import Lake, Partition
 from warehouse.lake.vectors import matrix
-from warehouse.mapped import mapped_rows
 
 UNLABELED = -1  # label of a prompt that is made from no text
 MAX_CACHED_BYTES = 1 << 27  # bytes of a split's states that are read whole and kept for the next method

@@ -25,7 +25,7 @@ class TransformedRows:
         return np.asarray(self.transform(self.states[rows]), np.float64)
 
 
-Rows = NDArray[np.float64] | TransformedRows
+Rows = Floats | TransformedRows
 
 
 def block_slices(rows: Rows) -> list[slice]:

@@ -33,7 +33,7 @@ def mapped_rows(
     ):
         npy.write_array_header_1_0(file, {"descr": FLOAT32, "fortran_order": False, "shape": shape})
         for block in blocks():
-            file.write(memoryview(np.ascontiguousarray(block, FLOAT32)).cast("B"))
+            file.write(np.ascontiguousarray(block, FLOAT32).data.cast("B"))
     rows = _mapped(path, shape)
     assert rows is not None, f"{path} has other rows than the {shape[0]} of its manifest"
     return rows

@@ -9,7 +9,7 @@ import pytest
 
 from warehouse.cache import sweep_cache
 from warehouse.home import Home
-from warehouse.mapped import mapped_rows
+from warehouse.lake.mapped import mapped_rows
 
 KEY = "ab" * 32
 
