@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vocabsem.blocks import column_moments, row_blocks
 from vocabsem.errors import DataError
 
 __all__ = [
@@ -24,7 +25,7 @@ Ints = NDArray[np.integer[Any]]
 
 
 def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.float32]:
-    """Return states as a contiguous float32 array.
+    """Return states as float32, each row contiguous; float32 states that are so already are not copied.
 
     Parameters
     ----------
@@ -49,12 +50,17 @@ def check_states(X: ArrayLike, width: int | None, method: str) -> NDArray[np.flo
     >>> check_states([[1, 2]], 2, "zero_shot")
     array([[1., 2.]], dtype=float32)
     """
-    states = np.ascontiguousarray(X, dtype=np.float32)
+    states = np.asarray(X, dtype=np.float32)
+    if states.ndim != 2 or states.strides[1] != 4 or states.strides[0] < 4 * states.shape[1]:
+        states = np.ascontiguousarray(states)
     if states.ndim != 2 or states.shape[1] == 0 or (width is not None and states.shape[1] != width):
         raise DataError(f"{method}: states of shape {states.shape}, expected (N, {width or 'd'})")
-    if not np.isfinite(states).all():
-        row = int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
-        raise DataError(f"{method}: states hold NaN or infinite values, first in row {row}: extract them again")
+    before = 0
+    for block in row_blocks(states):
+        if not (finite := np.isfinite(block)).all():
+            row = before + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise DataError(f"{method}: states hold NaN or infinite values, first in row {row}: extract them again")
+        before += len(block)
     return states
 
 
@@ -216,8 +222,8 @@ def mean_and_deviation(background: Floats) -> tuple[NDArray[np.float32], NDArray
     >>> mean_and_deviation(np.array([[0.0, 5.0], [2.0, 5.0]]))
     (array([1., 5.], dtype=float32), array([1., 1.], dtype=float32))
     """
-    mean = background.mean(axis=0, dtype=np.float64)
-    deviation = background.std(axis=0, dtype=np.float64)
+    mean, variance = column_moments(row_blocks(background))
+    deviation = np.sqrt(variance)
     deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # also where both are 0
     return mean.astype(np.float32), deviation.astype(np.float32)
 

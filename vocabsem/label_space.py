@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vocabsem.blocks import row_blocks
 from vocabsem.errors import DataError
 
 __all__ = ["LabelSpace", "Targets", "Vocabulary", "of_words", "target_vectors"]
@@ -169,8 +170,9 @@ class LabelSpace:
         -------
         ndarray of shape (N, C), float64
         """
-        scores = states.astype(np.float64) @ self.head.T.astype(np.float64) + self.bias
-        return np.asarray(scores * self.scale)
+        head = self.head.T.astype(np.float64)
+        scores = np.concatenate([block.astype(np.float64) @ head for block in row_blocks(states)])
+        return np.asarray((scores + self.bias) * self.scale)
 
     def cap(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the logits as the model's soft-cap bends them.

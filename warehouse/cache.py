@@ -1,4 +1,4 @@
-"""The cache of a home: downloads and converted models, which are fetched and made again when they are missing."""
+"""The cache of a home: downloads, converted models and mapped states, all made again when they are missing."""
 
 import shutil
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warehouse.home import Home
 
-KINDS = ("hub", "models", "pypi")  # folders whose entries are each of one source
+KINDS = ("hub", "models", "pypi", "states")  # folders whose entries are each of one source or partition
 
 
 def sweep_cache(home: Home, unused_for: timedelta) -> list[tuple[Path, int]]:

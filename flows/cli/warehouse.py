@@ -178,10 +178,11 @@ def verify() -> None:
 def gc(
     hours: Annotated[float, typer.Option(min=0, help="Keep files younger than this many hours.")] = 24.0,
     cache_days: Annotated[
-        float, typer.Option(min=0, help="Keep downloads, converted models and copies read in this many days.")
+        float,
+        typer.Option(min=0, help="Keep downloads, models, mapped states and copies read in this many days."),
     ] = 30.0,
 ) -> None:
-    """Remove temporary files, unpublished partitions, and downloads that nothing reads."""
+    """Remove temporary files, unpublished partitions, and downloads and mapped states that nothing reads."""
     from datetime import timedelta
 
     from warehouse.cache import sweep_cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.steps.lake_reads import BLOCK, MAX_CACHED_BYTES, prompt_count
+from tasks.steps.lake_reads import BLOCK, MAX_CACHED_BYTES, prompt_count, read_bytes
 from tasks.steps.specs import SplitSpec, StoredFitSpec
 from tasks.steps.step import PlannedFit
 from vocabsem.cards.schema import ModelCard
@@ -98,10 +98,10 @@ def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:
         labeled = rows["train"] if spec.shots == "all" else min(rows["train"], spec.shots * groups)
     others = rows.get(info.background, 1)
     given = labeled + others
-    kept = sum(count for split, count in rows.items() if split not in ("validation", "test"))
-    own = given if used < stored else labeled * (spec.shots != "all")
+    kept = sum(read_bytes(4 * stored * count) for split, count in rows.items() if split not in ("validation", "test"))
+    chosen = labeled * (spec.shots != "all")
     beside = min(seeds, max(1, STATES_LIMIT // (4 * used * given)))
-    training = 4 * stored * kept + 4 * used * own * seeds + beside * info.fit_bytes(labeled, others, used, classes)
+    training = kept + 4 * stored * chosen * seeds + beside * info.fit_bytes(labeled, others, used, classes)
     predicted = [count for split, count in rows.items() if split in ("validation", "test")]
     size = 4 * stored * max(predicted)
     block = BLOCKS * (size if size <= MAX_CACHED_BYTES else BLOCK)

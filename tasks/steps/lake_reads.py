@@ -16,6 +16,7 @@ from vocabsem.prompts.prompting import Ids
 from vocabsem.states.layers import column_of
 from warehouse.home import Home
 from warehouse.lake.manifest import Manifest
+from warehouse.lake.mapped import mapped_rows
 from warehouse.lake.partition import Lake, Partition
 from warehouse.lake.vectors import matrix
 
@@ -86,13 +87,21 @@ def read_demonstrations(home: Home, model: str, dataset: str, key: str) -> tuple
 
 
 def read_states(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> StateRows:
-    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side; small ones are kept.
+    """Return ids, labels (N,) and states (N, k·d) of a split, the stored layers side by side.
+
+    Small ones are kept in memory, larger ones mapped from a file of the home's cache: only what a caller copies of them
+    is memory that it holds.
 
     kind: of the partition; "word_scores" has (N, W) scores in place of states.
     """
     stored = _stored(home, model, dataset, split, key, kind)
-    read = _read_small if stored.bytes <= MAX_CACHED_BYTES else _read_large
+    read = _read_small if stored.bytes <= MAX_CACHED_BYTES else _read_mapped
     return read(home, model, dataset, split, key, kind)
+
+
+def read_bytes(size: int) -> int:
+    """Return how much memory `read_states` holds of states of so many bytes."""
+    return size if size <= MAX_CACHED_BYTES else 2 * BLOCK  # while the file is written: a block, and its layers
 
 
 def state_blocks(home: Home, model: str, dataset: str, split: str, key: str, kind: str = STATES) -> Iterator[StateRows]:
@@ -144,6 +153,11 @@ class _Stored(NamedTuple):
         return self.manifest.rows
 
     @property
+    def named(self) -> list[str]:
+        """Columns of ids and labels."""
+        return ["id", *([self.label] if self.label else [])]
+
+    @property
     def width(self) -> int:
         """Of all columns side by side."""
         return sum(self.widths)
@@ -166,15 +180,26 @@ def _stored(home: Home, model: str, dataset: str, split: str, key: str, kind: st
 
 
 def _blocks(home: Home, dataset: str, stored: _Stored) -> Iterator[StateRows]:
-    names = ["id", *([stored.label] if stored.label else []), *stored.columns]
-    for batch in stored.partition.batches(names, max(1, BLOCK // (4 * stored.width))):
-        parts = [matrix(batch[column]) for column in stored.columns]
-        states = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        ids = batch["id"].to_pylist()
-        yield ids, read_labels(batch) if stored.label else _labels_of(home, dataset, stored.manifest, ids), states
+    for batch in _batches(stored, [*stored.named, *stored.columns]):
+        yield *_ids_and_labels(home, dataset, stored, batch), _states(stored, batch)
 
 
-def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> StateRows:
+def _batches(stored: _Stored, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    return stored.partition.batches(columns, max(1, BLOCK // (4 * stored.width)))
+
+
+def _ids_and_labels(home: Home, dataset: str, stored: _Stored, batch: pa.RecordBatch) -> tuple[list[str], np.ndarray]:
+    ids = batch["id"].to_pylist()
+    return ids, read_labels(batch) if stored.label else _labels_of(home, dataset, stored.manifest, ids)
+
+
+def _states(stored: _Stored, batch: pa.RecordBatch) -> np.ndarray:
+    parts = [matrix(batch[column]) for column in stored.columns]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+@lru_cache(maxsize=6)
+def _read_small(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> StateRows:
     stored = _stored(home, model, dataset, split, key, kind)
     states = np.empty((stored.rows, stored.width), np.float32)
     ids: list[str] = []
@@ -187,8 +212,17 @@ def _read(home: Home, model: str, dataset: str, split: str, key: str, kind: str)
     return ids, np.concatenate(labels), states
 
 
-_read_small = lru_cache(maxsize=6)(_read)
-_read_large = lru_cache(maxsize=1)(_read)
+@lru_cache(maxsize=2)
+def _read_mapped(home: Home, model: str, dataset: str, split: str, key: str, kind: str) -> StateRows:
+    stored = _stored(home, model, dataset, split, key, kind)
+    names = [_ids_and_labels(home, dataset, stored, batch) for batch in _batches(stored, stored.named)]
+    states = mapped_rows(
+        home,
+        key,
+        (stored.rows, stored.width),
+        lambda: (_states(stored, batch) for batch in _batches(stored, stored.columns)),
+    )
+    return [name for ids, _ in names for name in ids], np.concatenate([labels for _, labels in names]), states
 
 
 def _joined(parts: Sequence[StateRows]) -> StateRows:

@@ -39,6 +39,7 @@ from warehouse.lake.vectors import vectors
 from warehouse.lake.verify import verify
 
 SHARD = 8192
+SAMPLED = 0.01  # seconds
 METHODS = [name for name, info in method_infos().items() if info.family == "states" and "nominal" in info.label_kinds]
 GIVEN = {"nearest-tokens": {"token": "t7"}, "nearest-examples": {"example": "test-000007"}}
 
@@ -174,24 +175,27 @@ def _bfloat16(values: np.ndarray) -> np.ndarray:
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Run `work` in a process of its own. Returns the most MB that it held beyond what it began with, and seconds."""
-    began, (reader, writer) = time.monotonic(), os.pipe()
+    """Run `work` in a process of its own. Returns the most MB that it held beyond what it began with, and seconds.
+
+    Pages of files that it maps do not count: the system takes them back where it needs memory.
+    """
+    began, held = time.monotonic(), []
     child = os.fork()
     if not child:
-        os.write(writer, str(psutil.Process().memory_info().rss).encode())
         try:
             work()
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    os.close(writer)
-    before = int(os.read(reader, 32))
-    os.close(reader)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        raise RuntimeError(f"a process ended with {os.waitstatus_to_exitcode(status)}")
-    return (usage.ru_maxrss * 1024 - before) / 1e6, time.monotonic() - began
+    process = psutil.Process(child)
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        memory = process.memory_info()
+        held.append(memory.rss - memory.shared)
+        time.sleep(SAMPLED)
+    if ended[1]:
+        raise RuntimeError(f"a process ended with {os.waitstatus_to_exitcode(ended[1])}")
+    return (max(held) - held[0]) / 1e6, time.monotonic() - began
 
 
 def stated(plan: Plan, name: str) -> float:

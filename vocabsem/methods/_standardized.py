@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.arrays import Floats, mean_and_deviation
+from vocabsem.blocks import column_moments, row_blocks
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods.base import Method
@@ -51,9 +52,8 @@ class PriorMethod(StandardizedMethod):
     def _standardize(self, background: Floats) -> None:
         super()._standardize(background)
         self.answer_mean_, self.answer_scale_ = np.zeros(self.space.classes), 1.0
-        centered = self._prior(background)
-        self.answer_mean_ = centered.mean(axis=0)
-        self.answer_scale_ = float((centered - self.answer_mean_).std()) or 1.0
+        mean, variance = column_moments(self._prior(block) for block in row_blocks(background))
+        self.answer_mean_, self.answer_scale_ = mean, float(np.sqrt(variance.mean())) or 1.0
 
     def _prior(self, states: Floats) -> NDArray[np.float64]:
         logits = self.space.label_logits(states[:, -self.space.width :])

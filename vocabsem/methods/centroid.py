@@ -44,7 +44,7 @@ class Centroid(Method):
     """
 
     name = "centroid"
-    fit_copies = (0.3, 2.3)
+    fit_copies = (0.3, 0.3)
     revision = 2
     needs_space = False
     fixed_width = False

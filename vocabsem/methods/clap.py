@@ -71,7 +71,7 @@ class CLAP(PriorPlusLinear):
     """
 
     name = "clap"
-    fit_copies = (10.0, 3.0)
+    fit_copies = (10.0, 0.3)
     positive = ("alphas", "cv", "max_iter", "sharpness", "sharpness_deviation")
 
     penalties_: NDArray[np.float64]

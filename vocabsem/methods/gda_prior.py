@@ -8,6 +8,7 @@ from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
+from vocabsem.methods._solvers.row_blocks import TransformedRows
 from vocabsem.methods._standardized import PriorPlusLinear
 from vocabsem.runtime.parallel import thread_limits
 
@@ -60,7 +61,8 @@ class GDAPrior(PriorPlusLinear):
     """
 
     name = "gda_prior"
-    fit_copies = (12.0, 3.0)
+    fit_copies = (12.0, 0.3)
+    fits_in_blocks = True
     temperature_folds = 0
     positive = ("sharpness", "sharpness_deviation")
 
@@ -86,9 +88,9 @@ class GDAPrior(PriorPlusLinear):
             return np.full_like(trace, width), trace / np.maximum(rows - 1, 1)
 
         with thread_limits(1, "blas"):
-            gaussian = SharedGaussian(self._standardized(states), labels, self.space.classes)
+            gaussian = SharedGaussian(TransformedRows(states, self._standardized), labels, self.space.classes)
             _, self.sharpness_, slope = choose(
-                [gaussian.left_out(precision)],
+                gaussian.left_out([precision]),
                 labels,
                 self._prior(states),
                 self.weights,

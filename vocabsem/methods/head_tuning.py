@@ -70,7 +70,7 @@ class HeadTuning(Method):
     """
 
     name = "head_tuning"
-    fit_copies = (2.0, 2.0)
+    fit_copies = (2.0, 1.0)
     takes_random_state = True
     trains = True
     positive = ("cv", "alphas", "alpha_prior", "max_cv_rows", "max_iter")

@@ -64,6 +64,8 @@ class MethodInfo:
     """Whether training texts without labels do more than center and scale states and the zero-shot probabilities."""
     fit_copies: tuple[float, float] = (8.0, 4.0)
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
+    fits_in_blocks: bool = False
+    """Whether `fit` reads labeled states in blocks where there are more of them than columns: no more are copied."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Allowed values of parameters that are words."""
     positive: tuple[str, ...] = ()
@@ -123,6 +125,8 @@ class MethodInfo:
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
 
+        A method that fits in blocks copies as many labeled states as they have columns, and the logits of all.
+
         Parameters
         ----------
         labeled, unlabeled : int
@@ -139,8 +143,10 @@ class MethodInfo:
         >>> MethodInfo(name="mine", target="mine:Mine", fit_copies=(2, 1)).fit_bytes(1000, 500, 60, 5)
         800000
         """
-        rows = self.fit_copies[0] * labeled + self.fit_copies[1] * unlabeled
-        return int(4 * rows * (width + 4 * classes))
+        of_labeled, of_unlabeled = self.fit_copies
+        held = min(labeled, width) if self.fits_in_blocks else labeled
+        logits = 4 * classes * (of_labeled * labeled + of_unlabeled * unlabeled)
+        return int(4 * (width * (of_labeled * held + of_unlabeled * unlabeled) + logits))
 
 
 class MethodAttributes:
@@ -172,6 +178,7 @@ class MethodAttributes:
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
+    fits_in_blocks: ClassVar[bool] = False
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
 

@@ -46,7 +46,7 @@ class KNeighbors(Method):
     """
 
     name = "k_neighbors"
-    fit_copies = (4.3, 2.3)
+    fit_copies = (4.3, 0.3)
     revision = 2
     needs_space = False
     fixed_width = False

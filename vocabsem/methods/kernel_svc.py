@@ -65,7 +65,7 @@ class KernelSVC(StandardizedMethod):
     """
 
     name = "kernel_svc"
-    fit_copies = (6.0, 2.0)
+    fit_copies = (6.0, 0.3)
     takes_random_state = True
     trains = True
     positive = ("costs", "gammas", "cv", "max_rows")

@@ -66,7 +66,7 @@ class LinearProbe(WeightedMethod):
     """
 
     name = "linear_probe"
-    fit_copies = (2.0, 2.0)
+    fit_copies = (2.0, 1.0)
     takes_layers = True
     takes_random_state = True
     needs_space = False

@@ -70,7 +70,7 @@ class LPPlusPlus(PriorMethod):
     """
 
     name = "lp_plus_plus"
-    fit_copies = (10.0, 3.0)
+    fit_copies = (10.0, 0.3)
     positive = ("multiplier_alpha", "alphas", "cv", "max_iter", "sharpness")
 
     multiplier_: NDArray[np.float64]

@@ -6,9 +6,11 @@ import numpy as np
 
 from vocabsem.arrays import Floats
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods.ridge import ALPHAS, BLOCK, RidgeProbe
+from vocabsem.methods.ridge import ALPHAS, RidgeProbe
 
 __all__ = ["RandomFeatures"]
+
+BLOCK = 4096  # rows whose features are held at a time
 
 
 class RandomFeatures(RidgeProbe):
@@ -55,7 +57,8 @@ class RandomFeatures(RidgeProbe):
     """
 
     name = "random_features"
-    fit_copies = (28.0, 2.0)
+    fit_copies = (28.0, 0.3)
+    fits_in_blocks = False
     takes_random_state = True
     trains = True
     positive = (*RidgeProbe.positive, "n_features")

@@ -11,14 +11,14 @@ from scipy.special import log_softmax
 from vocabsem.arrays import Floats, Ints, mean_and_deviation
 from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.principal_axes import principal_axes
+from vocabsem.methods._solvers.principal_axes import axes_of_gram, principal_axes
+from vocabsem.methods._solvers.row_blocks import Rows, TransformedRows, block_slices
 from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 
 __all__ = ["RidgeProbe", "ridge"]
 
 ALPHAS = tuple(10 ** (power / 4) for power in range(21))
-BLOCK = 4096  # rows rotated at a time
 
 
 class RidgeProbe(WeightedMethod):
@@ -66,7 +66,8 @@ class RidgeProbe(WeightedMethod):
     """
 
     name = "ridge"
-    fit_copies = (4.0, 2.0)
+    fit_copies = (4.0, 0.3)
+    fits_in_blocks = True
     takes_layers = True
     temperature_folds = 0
     needs_space = False
@@ -99,7 +100,7 @@ class RidgeProbe(WeightedMethod):
     ) -> None:
         self.mean_, deviation = mean_and_deviation(background)
         self.scale_ = deviation * np.float32(self.layers**0.5)
-        z, y = self._standardized(states), np.eye(len(self.classes_))[labels]
+        z, y = TransformedRows(states, self._standardized), np.eye(len(self.classes_))[labels]
         with thread_limits(1, "blas"):
             result = ridge(z, y, np.asarray(self.alphas, np.float64), self.alpha_prior, weights)
         self.coef_, self.intercept_, self.alpha_, estimates = result
@@ -113,7 +114,7 @@ class RidgeProbe(WeightedMethod):
 
 
 def ridge(
-    z: Floats,
+    z: Rows,
     y: Floats,
     alphas: NDArray[np.float64],
     alpha_prior: float,
@@ -122,7 +123,8 @@ def ridge(
     """Solve ridge regression for the λ that the leave-one-out errors and the prior choose.
 
     Minimizes Σ_i ω_i ‖y_i − z_i W − b‖² + λ‖W‖². Rows times √ω have the same solution without weights. The columns are
-    rotated onto the principal axes of the centered rows, where the normal equations are diagonal.
+    rotated onto the principal axes of the centered rows, where the normal equations are diagonal. Where there are more
+    rows than columns, blocks of them add up to the moments, and one block at a time is held.
 
     Parameters
     ----------
@@ -154,30 +156,43 @@ def ridge(
     >>> weights, intercept, alpha
     (array([[-0.25,  0.25]]), array([0.5, 0.5]), 2.0)
     """
-    if not np.isfinite(z).all():
+    (n, width), mass = z.shape, np.ones(len(z)) if weights is None else weights
+    root, blocks = np.sqrt(mass)[:, None], block_slices(z) if n > width else [slice(0, n)]
+    with np.errstate(invalid="ignore"):
+        center = sum((mass[rows] @ z[rows] for rows in blocks), np.zeros(width)) / mass.sum()
+    if not np.isfinite(center).all():
         raise TrainingFailed("ridge: standardized states became infinite: check the scale of the states")
-    root = np.ones((len(z), 1)) if weights is None else np.sqrt(weights)[:, None]
-    center, mean = (np.average(each, axis=0, weights=weights) for each in (z, y))
-    z, y = z - center, y - mean
-    if weights is not None:
-        z *= root
-        y *= root
-    variance, axes = principal_axes(z)
-    covariance = axes.T @ (z.T @ y)  # (r, C)
+    mean = mass @ y / mass.sum()
+    y = (y - mean) * root
+
+    def centered(rows: slice) -> NDArray[np.float64]:
+        return np.asarray((z[rows] - center) * root[rows])
+
+    if n > width:
+        gram, products = np.zeros((width, width)), np.zeros((width, y.shape[1]))
+        for rows in blocks:
+            block = centered(rows)
+            gram += block.T @ block
+            products += block.T @ y[rows]
+        variance, axes = axes_of_gram(gram)
+    else:
+        block = centered(blocks[0])
+        variance, axes = principal_axes(block)
+        products = block.T @ y
+    covariance = axes.T @ products  # (r, C)
     shrunk = 1 / (variance[:, None] + alphas)  # (r, Λ)
 
     def residuals(rows: slice, candidates: Sequence[int]) -> Iterator[NDArray[np.float64]]:
         """Yield the leave-one-out errors (b, C) of some rows, times √ω, for each λ of these numbers."""
-        columns = z[rows] @ axes  # (b, r), orthogonal over all rows
-        leverage = root[rows] ** 2 / len(z) + columns**2 @ shrunk  # (b, Λ), the ω/N for the intercept
+        columns = centered(rows) @ axes  # (b, r), orthogonal over all rows
+        leverage = root[rows] ** 2 / n + columns**2 @ shrunk  # (b, Λ), the ω/N for the intercept
         for index in candidates:
             missed = y[rows] - columns @ (covariance * shrunk[:, [index]])
             yield missed / (1 - leverage[:, [index]])
 
-    blocks = [slice(start, start + BLOCK) for start in range(0, len(z), BLOCK)]
     each = [[(missed**2).sum() for missed in residuals(rows, range(len(alphas)))] for rows in blocks]
     errors = np.sum(each, axis=0)
-    best = int((0.5 * len(z) * np.log(errors) + 0.5 * np.log(alphas / alpha_prior) ** 2).argmin())
+    best = int((0.5 * n * np.log(errors) + 0.5 * np.log(alphas / alpha_prior) ** 2).argmin())
     coef = axes @ (covariance * shrunk[:, [best]])
     missed = np.concatenate([missed for rows in blocks for missed in residuals(rows, [best])])
     return coef, mean - center @ coef, float(alphas[best]), (y - missed) / root + mean

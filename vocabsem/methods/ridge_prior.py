@@ -7,6 +7,7 @@ import numpy as np
 from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
+from vocabsem.methods._solvers.row_blocks import TransformedRows
 from vocabsem.methods._standardized import PriorPlusLinear
 from vocabsem.methods.ridge import ALPHAS, ridge
 from vocabsem.runtime.parallel import thread_limits
@@ -60,7 +61,8 @@ class RidgePrior(PriorPlusLinear):
     """
 
     name = "ridge_prior"
-    fit_copies = (6.0, 3.0)
+    fit_copies = (6.0, 0.3)
+    fits_in_blocks = True
     temperature_folds = 0
     positive = ("alphas", "alpha_prior", "sharpness", "sharpness_deviation")
 
@@ -84,7 +86,7 @@ class RidgePrior(PriorPlusLinear):
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
-        z, y = self._standardized(states).astype(np.float64), np.eye(self.space.classes)[labels]
+        z, y = TransformedRows(states, self._standardized), np.eye(self.space.classes)[labels]
         alphas = np.asarray(self.alphas) / self.space.width  # z² adds up to about 1, in `ridge` to the width
         with thread_limits(1, "blas"):
             coef, intercept, _, estimates = ridge(z, y, alphas, self.alpha_prior / self.space.width)

@@ -61,6 +61,7 @@ class RidgeSelfTraining(RidgeProbe):
     name = "ridge_self_training"
     learns_from_unlabeled = True
     fit_copies = (10.0, 10.0)
+    fits_in_blocks = False
     temperature_folds = 5
     positive = (*RidgeProbe.positive, "pseudo_label_sharpness")
 

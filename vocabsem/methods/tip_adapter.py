@@ -60,7 +60,7 @@ class TipAdapter(PriorMethod):
     """
 
     name = "tip_adapter"
-    fit_copies = (5.0, 3.0)
+    fit_copies = (5.0, 0.3)
     temperature_folds = 0
     positive = ("betas", "sharpness", "sharpness_deviation")
 

@@ -11,6 +11,7 @@ from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import choose
+from vocabsem.methods._solvers.row_blocks import TransformedRows
 from vocabsem.methods._standardized import StandardizedMethod
 from vocabsem.runtime.parallel import thread_limits
 
@@ -57,7 +58,8 @@ class WhitenedCentroid(StandardizedMethod):
     """
 
     name = "whitened_centroid"
-    fit_copies = (12.0, 2.0)
+    fit_copies = (12.0, 0.3)
+    fits_in_blocks = True
     temperature_folds = 0
     positive = ("shrinkages", "sharpness", "sharpness_deviation")
 
@@ -85,9 +87,9 @@ class WhitenedCentroid(StandardizedMethod):
         self._standardize(background)
         precisions = [partial(_precision, shrinkage, states.shape[1]) for shrinkage in self.shrinkages]
         with thread_limits(1, "blas"):
-            gaussian = SharedGaussian(self._standardized(states), labels, len(self.classes_))
+            gaussian = SharedGaussian(TransformedRows(states, self._standardized), labels, len(self.classes_))
             index, _, slope = choose(
-                map(gaussian.left_out, precisions),
+                gaussian.left_out(precisions),
                 labels,
                 0.0,
                 weights=(1.0,),

@@ -52,6 +52,14 @@ def test_rows_layers_and_seeds_cost_memory(read):
     assert of(more, "centroid", 4).bytes < STATES_LIMIT
 
 
+def test_states_that_are_mapped_do_not_count(read, monkeypatch):
+    rows = round(SPLITS["train"] + SPLITS["validation"]) * 3 // 4
+    before = of(read.plan(), "centroid", "all")
+    monkeypatch.setattr("tasks.steps.lake_reads.MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr("tasks.steps.lake_reads.BLOCK", 1000)
+    assert of(read.plan(), "centroid", "all").training == before.training - 4 * 32 * rows + 2000
+
+
 def test_too_little_memory_is_one_error_with_figures_and_fix(read, monkeypatch):
     plan = read.plan(methods=["zero_shot", "linear_probe"])
     (pair,) = plan.pairs

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.steps.lake_reads import read_states, split_rows
+from tasks.steps import lake_reads
+from tasks.steps.lake_reads import read_bytes, read_states, split_rows
 from tests.tasks.worlds import SPLITS, World, compute
 from warehouse.errors import NotPublished
 from warehouse.lake.partition import Lake
@@ -49,6 +50,31 @@ def test_shared_states_cannot_be_written_to(done):
     _, _, states = read_states(done.home, pair.model.name, "made", "test", pair.states["test"].key)
     with pytest.raises(ValueError, match="read-only"):
         states[0] = 0
+
+
+def test_large_states_are_mapped_from_a_file_with_the_same_rows(tmp_path, monkeypatch):
+    plan = World(tmp_path, experiment={"layers": ["last", 0]}).plan()
+    compute(plan, ("examples", "states"))
+    (pair,) = plan.pairs
+    step = pair.states["train"]
+    read = plan.home, pair.model.name, "made", "train", step.key
+    ids, labels, states = read_states(*read)
+    monkeypatch.setattr(lake_reads, "MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr(lake_reads, "BLOCK", 5 * states[0].nbytes)
+    for _ in range(2):
+        lake_reads._read_mapped.cache_clear()
+        again = read_states(*read)
+        assert again[0] == ids
+        np.testing.assert_array_equal(again[1], labels)
+        np.testing.assert_array_equal(again[2], states)
+    (file,) = (plan.home.cache / "states").iterdir()
+    assert file.name == f"{step.key}.npy"
+
+
+def test_memory_that_is_read_grows_no_more_once_it_is_mapped():
+    most = lake_reads.MAX_CACHED_BYTES
+    assert read_bytes(most) == most
+    assert read_bytes(100 * most) == read_bytes(10 * most) == 2 * lake_reads.BLOCK
 
 
 def test_what_was_never_published_is_stated(world):

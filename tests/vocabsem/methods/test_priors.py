@@ -54,7 +54,7 @@ def test_gda_is_the_paper_s_formula_and_so_without_each_row(n):
     assert np.allclose(z @ coef + intercept, gda(z, labels)(z), rtol=1e-8, atol=1e-8)
     rows = np.arange(n)
     expected = np.stack([gda(z[rows != i], labels[rows != i])(z[i]) for i in rows])
-    assert np.allclose(gaussian.left_out(published), expected, rtol=1e-8, atol=1e-8)
+    assert np.allclose(gaussian.left_out([published])[0], expected, rtol=1e-8, atol=1e-8)
 
 
 def test_gda_with_an_absent_class_and_with_one_row_of_a_class():
@@ -63,7 +63,7 @@ def test_gda_with_an_absent_class_and_with_one_row_of_a_class():
     labels[3] = 2
     z = standardized(states, states)
     rows = np.arange(12)
-    result = SharedGaussian(z, labels, CLASSES).left_out(published)
+    result = SharedGaussian(z, labels, CLASSES).left_out([published])[0]
     expected = np.stack([gda(z[rows != i], labels[rows != i])(z[i]) for i in rows])
     assert np.allclose(result, expected, rtol=1e-8, atol=1e-8)
 

@@ -1,0 +1,81 @@
+"""Rows that are mapped from a file of the cache: written once, whole or not at all, never written to."""
+
+import os
+import time
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from warehouse.cache import sweep_cache
+from warehouse.home import Home
+from warehouse.lake.mapped import mapped_rows
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+
+
+def unread():
+    raise AssertionError("the blocks are read again")
+
+
+def file_of(home):
+    return home.cache / "states" / f"{KEY}.npy"
+
+
+def test_blocks_are_written_once_and_mapped_by_all_that_follow(home, rows):
+    first = mapped_rows(home, KEY, rows.shape, lambda: iter((rows[:7], rows[7:])))
+    again = mapped_rows(home, KEY, rows.shape, unread)
+    for mapped in (first, again):
+        np.testing.assert_array_equal(mapped, rows)
+        assert type(mapped) is np.ndarray
+        with pytest.raises(ValueError, match="read-only"):
+            mapped[0] = 0
+    assert [path.name for path in file_of(home).parent.iterdir()] == [f"{KEY}.npy"]
+    np.testing.assert_array_equal(np.load(file_of(home)), rows)
+
+
+def test_columns_of_wider_blocks_are_written_row_by_row(home, rows):
+    wide = np.hstack([rows, rows])
+    np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, lambda: [wide[:, 4:]]), rows)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"no array"])
+def test_a_file_that_is_damaged_is_written_anew(home, rows, damage):
+    file_of(home).parent.mkdir(parents=True)
+    file_of(home).write_bytes(damage)
+    np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, lambda: [rows]), rows)
+
+
+def test_a_file_that_is_cut_or_of_another_shape_is_written_anew(home, rows):
+    mapped_rows(home, KEY, rows.shape, lambda: [rows])
+    os.truncate(file_of(home), file_of(home).stat().st_size - 1)
+    np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, lambda: [rows]), rows)
+    np.testing.assert_array_equal(mapped_rows(home, KEY, (5, 8), lambda: [rows.reshape(5, 8)]), rows.reshape(5, 8))
+
+
+def test_what_fails_on_the_way_leaves_no_file(home, rows):
+    def broken():
+        yield rows[:7]
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        mapped_rows(home, KEY, rows.shape, broken)
+    assert list(file_of(home).parent.iterdir()) == []
+
+
+def test_rows_stay_mapped_when_the_sweep_removes_their_file(home, rows):
+    mapped = mapped_rows(home, KEY, rows.shape, lambda: [rows])
+    os.utime(file_of(home), (then := time.time() - 40 * 86400, then))
+    size = file_of(home).stat().st_size
+    assert sweep_cache(home, timedelta(days=30)) == [(file_of(home), size)]
+    np.testing.assert_array_equal(mapped, rows)
