@@ -1,7 +1,6 @@
 """Causal language models: the state of the last token meets the head, which predicts the next one."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vocabsem.families.base import HeadModel
@@ -36,7 +35,8 @@ class LanguageModel(HeadModel):
     ) -> "dict[int, Tensor]":
         """Return {layer: (B, T, d)} of one batch, run through the body of the model without its head.
 
-        Layers after the last that is wanted are not run, where the body can be left. No token sees the padding after it: `lengths` is not used.
+        Layers after the last that is wanted are not run, where the body can be left. No token sees the padding after
+        it: `lengths` is not used.
         """
         return self.states_and_cache(ids, layers, cache, use_cache=cache is not None)[0]
 
@@ -56,7 +56,7 @@ class LanguageModel(HeadModel):
         -------
         tuple of dict of int to Tensor and Cache
         """
-        if self.layers not in layers and self._leaves_early:
+        if self.layers not in layers and gives_states(self.network.base_model, self.layers):
             return self._states_before(ids, layers, cache, use_cache)
         inner = any(layer != self.layers for layer in layers)
         output: Any = self.network.base_model(
@@ -66,10 +66,6 @@ class LanguageModel(HeadModel):
             layer: output.last_hidden_state if layer == self.layers else output.hidden_states[layer] for layer in layers
         }
         return states, output.past_key_values
-
-    @cached_property
-    def _leaves_early(self) -> bool:
-        return gives_states(self.network.base_model, self.layers)
 
     def _states_before(
         self, ids: "Tensor", layers: Sequence[int], cache: "Cache | None", use_cache: bool

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["gives_states", "layer_inputs"]
 
 _THREAD = threading.local()
+_LOCK = threading.Lock()
+_KNOWN: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
 
 
-class _Reached(Exception):  # noqa: N818
+class _Reached(Exception):
     """Nothing of the run is wanted any more."""
 
 
@@ -37,6 +40,35 @@ def gives_states(body: Any, depth: int) -> bool:
     >>> gives_states(model.network.base_model, model.layers)  # doctest: +SKIP
     True
     """
+    with _LOCK:
+        if body not in _KNOWN:
+            _KNOWN[body] = _hooked(body, depth)
+        return _KNOWN[body]
+
+
+@contextmanager
+def layer_inputs(numbers: Collection[int]) -> "Iterator[Mapping[int, Tensor]]":
+    """Give the mapping to which what layers are given in this thread is added; runs end before the last one computes.
+
+    Parameters
+    ----------
+    numbers : collection of int
+        Of the layers, at least one, from 0.
+
+    Yields
+    ------
+    mapping of int to Tensor of shape (B, T, d)
+    """
+    _THREAD.wanted, _THREAD.given = frozenset(numbers), {}
+    try:
+        yield _THREAD.given
+    except _Reached:
+        pass
+    finally:
+        _THREAD.wanted = frozenset()
+
+
+def _hooked(body: Any, depth: int) -> bool:
     import torch
 
     lists = (module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
@@ -53,32 +85,9 @@ def gives_states(body: Any, depth: int) -> bool:
     return len(given) == depth and all(torch.equal(given[number], each) for number, each in enumerate(states))
 
 
-@contextmanager
-def layer_inputs(numbers: Collection[int]) -> "Iterator[Mapping[int, Tensor]]":
-    """Give the mapping to which what layers of these numbers are given in this thread is added; a run ends before the
-    last of them computes.
-
-    Parameters
-    ----------
-    numbers : collection of int
-        At least one, from 0.
-
-    Yields
-    ------
-    mapping of int to Tensor of shape (B, T, d)
-    """
-    _THREAD.wanted, _THREAD.given = frozenset(numbers), {}
-    try:
-        yield _THREAD.given
-    except _Reached:
-        pass
-    finally:
-        _THREAD.wanted = frozenset()
-
-
 def _keep(number: int) -> Any:
     def hook(module: Any, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        wanted = getattr(_THREAD, "wanted", frozenset())
+        wanted: frozenset[int] = getattr(_THREAD, "wanted", frozenset())
         if number in wanted:
             _THREAD.given[number] = inputs[0] if inputs else named["hidden_states"]
             if number == max(wanted):

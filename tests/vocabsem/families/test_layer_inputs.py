@@ -16,7 +16,7 @@ from vocabsem.states.token_states import extract_tokens
 
 RANDOM = np.random.default_rng(0)
 PROMPTS = [RANDOM.integers(2, 350, size=n).tolist() for n in (3, 17, 1, 9)]
-BEGUN_ALIKE = [[5, 4, 3, 7, *prompt] for prompt in PROMPTS]
+LONG_PREFIX = [[5, 4, 3, 7, *prompt] for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -53,7 +53,7 @@ class Body(nn.Module):
         return SimpleNamespace(hidden_states=[each + self.reported for each in states])
 
 
-@pytest.mark.parametrize("prompts", [PROMPTS, BEGUN_ALIKE], ids=["apart", "begun alike"])
+@pytest.mark.parametrize("prompts", [PROMPTS, LONG_PREFIX], ids=["apart", "one prefix"])
 @pytest.mark.parametrize("layers", [[0], [1], [2], [0, 2]])
 def test_every_architecture_is_left_early_with_the_states_of_a_whole_run(model, prompts, layers):
     whole = extract(model, prompts, range(model.layers + 1), budget=40)
@@ -66,7 +66,7 @@ def test_every_architecture_is_left_early_with_the_states_of_a_whole_run(model, 
 
 
 def test_no_layer_after_the_last_wanted_one_runs(model):
-    assert model._leaves_early
+    assert gives_states(model.network.base_model, model.layers)
     layers = next(m for m in model.network.base_model.modules() if isinstance(m, nn.ModuleList) and len(m) == 3)
     ran = [0] * 3
     hooks = [
@@ -125,3 +125,10 @@ def test_threads_do_not_see_each_others_layers():
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(run, range(60))) == [{n % 3: n + n % 3} for n in range(60)]
+
+
+def test_hooks_are_there_once_however_many_threads_ask():
+    body = Body()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda _: gives_states(body, 3), range(40)))
+    assert [len(block._forward_pre_hooks) for block in body.blocks] == [1, 1, 1]
