@@ -87,6 +87,7 @@ def test_limits_and_the_length_of_prompts_may_be_others_of_the_same_rows(measure
     assert world.plan(**{"limits.train": 9, "max_tokens": 12}).chosen == world.plan().chosen
 
 
+@pytest.mark.medium
 def test_plan_record_and_report_name_the_layer_and_the_study(measured, tmp_path):
     world, key = measured
     world = replace_home(world, tmp_path)
