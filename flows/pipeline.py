@@ -91,7 +91,8 @@ def _compute_and_record(plan: Plan, failures: list[dict[str, Any]]) -> None:
         _compute(plan, failures)
         if record is None:
             unlabeled = [spec.name for spec in experiment.methods if spec.learns_from_unlabeled]
-            record_run.submit(home, card, run, began, flow_run_id, run_id, unlabeled, plan.left_out).result()
+            because = unlabeled, plan.left_out, plan.chosen
+            record_run.submit(home, card, run, began, flow_run_id, run_id, *because).result()
         update_catalog.submit(home).result()
         with activity("logging the run to MLflow"):
             logged = log_run.submit(home, plan.fits, run.key, run_id, experiment.shard_rows, experiment.champion)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.steps.decorator import step_task
-from tasks.steps.facts import ProtocolFacts, RunFacts
+from tasks.steps.facts import ChosenLayer, ProtocolFacts, RunFacts
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.step import Step
 from tasks.tracking.runs import git_commit
@@ -26,11 +26,13 @@ def record_run(
     mlflow_run: str,
     unlabeled: Sequence[str],
     left_out: Sequence[tuple[str, str, str]] = (),
+    chosen: Sequence[ChosenLayer] = (),
 ) -> str:
     """Publish the record of a run whose metrics and comparisons are all there. Returns its key.
 
     began: Unix time at which the run began. flow_run, mlflow_run: its ids in Prefect and in MLflow. unlabeled: methods
     that learn from training texts without labels. left_out: model or data set, method and reason of what was not run.
+    chosen: what layers: auto took.
     """
     facts = RunFacts(
         experiment=card["name"],
@@ -43,6 +45,7 @@ def record_run(
         git_commit=git_commit(),
         unlabeled=tuple(unlabeled),
         left_out=tuple(left_out),
+        chosen=tuple(chosen),
         protocol=ProtocolFacts(version=protocol_of(card), deviations=tuple(card_deviations(card))),
     )
     step.publish(Lake(home), [], facts)

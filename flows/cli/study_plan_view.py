@@ -9,6 +9,7 @@ from flows.planning.data_dir import find_data_dir
 from flows.planning.experiment import parse_overrides
 from flows.planning.study import make_study_plan, study_cost
 from flows.planning.study_card import load_study
+from tasks.steps.study_specs import STORED
 from vocabsem.cards.folders import list_cards
 from vocabsem.cards.yaml_text import read_yaml_text
 from warehouse.home import Home
@@ -28,7 +29,7 @@ def show_study_plan(card: str, settings: list[str], data_dir: str | None, *, as_
     plan = make_study_plan(load_study(card, parse_overrides(settings)), Home.find(), find_data_dir(data_dir))
     cost = study_cost(plan)
     missing = [step.kind for step in plan.data.missing()] if plan.data else []
-    counts = {"examples": missing.count("examples"), "states": missing.count("states") + missing.count("token_states")}
+    counts = {"examples": missing.count("examples"), "states": sum(missing.count(kind) for kind in STORED)}
     if as_json:
         page = {"study": plan.card.study, "done": plan.done, "to_fetch": plan.unfetched, "missing": counts}
         page |= {"states_seconds": cost.states, "study_seconds": cost.study, "measured": cost.measured}

@@ -1,4 +1,4 @@
-"""What is stored of the prompts of a split, shard by shard: states of last tokens or of all, scores of words."""
+"""What is stored of the prompts of a split, shard by shard: states, of last tokens or all, heads, scores of words."""
 
 from functools import partial
 from typing import Any
@@ -10,17 +10,24 @@ from flows.planning.memory import extraction_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
 from flows.planning.shared_states import same_prompts
 from tasks.copy_shards import copy_shards
+from tasks.head_outputs import extract_head_shard
+from tasks.publish_head_outputs import publish_head_outputs
 from tasks.publish_states import publish_states
 from tasks.publish_token_states import publish_token_states
 from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
 from tasks.steps.lake_reads import prompt_count
 from tasks.steps.shards import resumed_shards
-from tasks.steps.specs import TokenStatesSpec, WordScoresSpec
+from tasks.steps.specs import HeadOutputsSpec, StatesSpec, TokenStatesSpec, WordScoresSpec
 from tasks.steps.step import Step
 from tasks.token_states import extract_token_shard
 from tasks.word_scores import score_shard
 
+TASKS: dict[str, tuple[Any, Any]] = {
+    StatesSpec.kind: (extract_shard, publish_states),
+    TokenStatesSpec.kind: (extract_token_shard, publish_token_states),
+    HeadOutputsSpec.kind: (extract_head_shard, publish_head_outputs),
+}
 IN_FLIGHT = 2  # shards at a time for each slot: one is in the model while the other is written
 
 
@@ -30,8 +37,7 @@ def extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) ->
     (step,) = steps
     experiment, what = plan.experiment, step.kind.replace("_", " ")
     scores = isinstance(step.spec, WordScoresSpec)
-    of_tokens = isinstance(step.spec, TokenStatesSpec)
-    shard, publish = (extract_token_shard, publish_token_states) if of_tokens else (extract_shard, publish_states)
+    shard, publish = TASKS.get(step.kind, (score_shard, publish_word_scores))
     rows = prompt_count(plan.home, step.spec)
     if source := same_prompts(plan, step, pair):
         with activity(f"copying {what} of {source.spec.dataset}/{step.spec.split}, {pair.model.name}"):

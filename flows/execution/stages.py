@@ -179,7 +179,7 @@ def _check_shots(plan: Plan, pair: ModelDatasetPlan) -> None:
         )
 
 
-@logged("states", "token_states", "word_scores")
+@logged("states", "token_states", "head_outputs", "word_scores")
 def extract_states(plan: Plan) -> list[str]:
     """Compute the states, and the scores of words, of every split; finished shards are kept, and one is written while
     the next is computed."""

@@ -11,10 +11,19 @@ from flows.planning.memory import needs
 from flows.planning.plan import ModelDatasetPlan, Plan
 from flows.planning.shared_states import same_prompts, without_words
 from tasks.steps.lake_reads import prompt_rows, split_rows, split_sizes
-from tasks.steps.specs import SPLITS, AdapterFitSpec, SplitSpec, StatesSpec, WordScoresSpec
+from tasks.steps.specs import (
+    SPLITS,
+    AdapterFitSpec,
+    HeadOutputsSpec,
+    SplitSpec,
+    StatesSpec,
+    TokenStatesSpec,
+    WordScoresSpec,
+)
 from tasks.steps.step import PlannedFit, Step
 from tasks.views.calibration import Calibration, Cost
 from vocabsem.methods.registry import build_adapter, method_info
+from vocabsem.states.layers import share_run
 from vocabsem.states.pooling import reads_twice
 
 CHARACTERS_A_TOKEN = 4.2  # of English, in vocabularies of 30,000 to 150,000 tokens
@@ -66,8 +75,15 @@ def _extraction(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple
                 unknown.add(f"{step.kind} of {pair.model.name}")
                 continue
             measured &= token.measured
-            total["seconds"] += (DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0) * tokens * token.seconds
+            run = tokens * _share_run(pair, step.spec)
+            total["seconds"] += (DEMONSTRATIONS_FACTOR if step.spec.demonstrations else 1.0) * run * token.seconds
     return total | {"basis": _basis(measured)}, unread, unknown
+
+
+def _share_run(pair: ModelDatasetPlan, spec: SplitSpec) -> float:
+    if isinstance(spec, StatesSpec | TokenStatesSpec | HeadOutputsSpec) and pair.model.family == "causal":
+        return share_run(spec.layers, pair.model.layers)
+    return 1.0
 
 
 def _fits(plan: Plan, calibration: Calibration, lengths: Lengths) -> tuple[dict[str, Any], set[str]]:

@@ -127,8 +127,9 @@ class Experiment(Card):
     """What a class with fewer training rows than shots does: raise an error, or use all it has."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[0], min_length=1)
     """Each draws its own shots and initial weights."""
-    layers: list[GivenLayer] = Field(default=["last"], min_length=1)
-    """Layers stored and used: a number, a share of the depth (0.6) or last, each with a pooling or not: last:mean."""
+    layers: Annotated[list[GivenLayer], Field(min_length=1)] | Literal["auto"] = Field(default=["last"])
+    """Layers stored and used: a number, a share of the depth (0.6) or last, each with a pooling or not: last:mean; or
+    auto, the one that study grid chose by training texts."""
     pooling: Pooling = "last"
     """Of layers that name none: last token, mean, weighted_mean (by position) or echo (mean of a second reading)."""
     dtype: DType = "auto"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from flows.planning.experiment import Experiment, MethodSpec
+from tasks.steps.facts import ChosenLayer
 from tasks.steps.specs import Shots
 from vocabsem.cards.schema import DatasetCard, ModelCard
 from vocabsem.errors import CardError, DataError
 from vocabsem.families.templates import prompt_template
 from vocabsem.methods.registry import method_info
-from vocabsem.states.layers import Layer, resolve_layers
+from vocabsem.states.layers import GivenLayer, Layer, resolve_layers
 from vocabsem.states.pooling import check_poolings, reads_twice
 
 
@@ -144,10 +145,11 @@ def why_no_champion(dataset: DatasetCard) -> str:
     return "champions read states or exact scores of prompts without demonstrations, and are no controls"
 
 
-def layers_of(experiment: Experiment, model: ModelCard) -> tuple[Layer, ...]:
+def layers_of(experiment: Experiment, model: ModelCard, chosen: ChosenLayer | None) -> tuple[Layer, ...]:
     """Return the experiment's layers by number. Raises CardError for one that the model does not have or pool so."""
+    given: Sequence[GivenLayer] = [chosen.layer] if chosen else experiment.layers
     try:
-        layers = tuple(resolve_layers(experiment.layers, model.layers, experiment.pooling))
+        layers = tuple(resolve_layers(given, model.layers, experiment.pooling))
         check_poolings(layers, experiment.pooling, model, experiment.max_tokens or model.max_tokens)
     except DataError as error:
         raise CardError(f"experiment {experiment.name!r} with model {model.name!r}: {error}") from None

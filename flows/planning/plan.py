@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flows.planning.auto_layers import chosen_layer, require_grids
 from flows.planning.compared import compared_steps
 from flows.planning.experiment import Experiment, MethodSpec
+from flows.planning.hashes import UNKNOWN_DIGEST, source_hashes
 from flows.planning.method_rules import (
     check_champion,
     evaluated_splits,
@@ -22,6 +24,7 @@ from flows.planning.method_rules import (
     unserved,
     unserved_labels,
 )
+from tasks.steps.facts import ChosenLayer
 from tasks.steps.result_specs import ComparisonsSpec, MetricsSpec, RunSpec
 from tasks.steps.spec import Spec
 from tasks.steps.specs import (
@@ -37,7 +40,6 @@ from tasks.steps.specs import (
     StatesRef,
     StatesSpec,
     TextFitSpec,
-    TokenStatesSpec,
     WordScoresFitSpec,
     WordScoresSpec,
 )
@@ -48,12 +50,9 @@ from vocabsem.families.templates import prompt_template
 from vocabsem.methods.registry import method_info
 from vocabsem.models.checkpoints import model_digest
 from vocabsem.runtime.devices import resolve_dtype
-from vocabsem.sources import fetching
 from warehouse.home import Home
 from warehouse.lake.manifest import REJECTED
 from warehouse.lake.partition import Lake
-
-UNKNOWN_DIGEST = "0" * 64  # in place of that of a model which was never fetched
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,15 @@ class ModelDatasetPlan:
     fits: list[PlannedFit]
     compared: list[Step[ComparisonsSpec]]
     """The step of each number of shots at which there is something to compare."""
-    token_states: dict[str, Step[TokenStatesSpec]] = field(default_factory=dict)
+    studied: dict[str, Step[SplitSpec]] = field(default_factory=dict)
+    """States of all tokens, or outputs of heads, where a study reads them."""
+    chosen: ChosenLayer | None = None
+    """Where the card has layers: auto."""
 
     @property
     def extracted(self) -> list[Step[SplitSpec]]:
         """All that is computed from prompts."""
-        return [*self.states.values(), *self.token_states.values(), *self.word_scores.values()]
+        return [*self.states.values(), *self.studied.values(), *self.word_scores.values()]
 
     @property
     def reads_label_tokens(self) -> bool:
@@ -125,6 +127,10 @@ class Plan:
     @property
     def fits(self) -> list[PlannedFit]:
         return [fit for pair in self.pairs for fit in pair.fits]
+
+    @property
+    def chosen(self) -> list[ChosenLayer]:
+        return [pair.chosen for pair in self.pairs if pair.chosen]
 
     def steps(self) -> Iterator[Step[Spec]]:
         """Yield every step once, in the order in which they can be done."""
@@ -187,21 +193,14 @@ def make_plan(experiment: Experiment, home: Home, data_dir: Path | None = None, 
                 digest, unknown = UNKNOWN_DIGEST, []
             if digest and not unknown:
                 known = {name: value for name, value in hashes.items() if value is not None}
-                pairs.append(_pair(experiment, model, digest, dataset, known))
+                pairs.append(_pair(experiment, home, model, digest, dataset, known))
+    if unfetched:
+        require_grids(experiment, home, models)
     return Plan(experiment, home, data_dir, pairs, sorted(set(unfetched)), apart)
 
 
-def source_hashes(card: DatasetCard, home: Home) -> dict[str, str | None]:
-    """SHA-256 of every source by split; None for one that was never fetched and has no hash in its card."""
-    hashes: dict[str, str | None] = {}
-    for split, source in card.files.items():
-        fetched = None if split in card.sha256 else fetching.cached(source, home.cache)
-        hashes[split] = card.sha256.get(split) or (fetched.sha256 if fetched else None)
-    return hashes
-
-
 def _pair(
-    experiment: Experiment, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
+    experiment: Experiment, home: Home, model: ModelCard, digest: str, dataset: DatasetCard, hashes: dict[str, str]
 ) -> ModelDatasetPlan:
     limits = experiment.limits.model_dump()
     examples = Step(ExamplesSpec(dataset=dataset.name, card=dataset.content(), hashes=hashes, limits=limits))
@@ -221,7 +220,8 @@ def _pair(
     }
     methods = [spec for spec in experiment.methods if spec.variants or "@" not in dataset.name]
     methods = [spec for spec in methods if not (unserved(spec, model) or unserved_labels(spec, dataset))]
-    layers, evaluated = layers_of(experiment, model), evaluated_splits(experiment, dataset)
+    chosen = chosen_layer(experiment, home, model, dataset, examples.spec, prompts)
+    layers, evaluated = layers_of(experiment, model, chosen), evaluated_splits(experiment, dataset)
     demonstrations: dict[str, Step[DemonstrationsSpec]] = {}
     states: dict[str, Step[StatesSpec]] = {}
     word_scores: dict[str, Step[WordScoresSpec]] = {}
@@ -296,4 +296,5 @@ def _pair(
 
     fits = [planned(spec, shots) for spec in methods for shots in shots_of(experiment, spec)]
     compared = compared_steps(methods, fits)
-    return ModelDatasetPlan(model, dataset, examples, anchors, demonstrations, states, word_scores, fits, compared)
+    stored_steps = demonstrations, states, word_scores
+    return ModelDatasetPlan(model, dataset, examples, anchors, *stored_steps, fits, compared, chosen=chosen)

@@ -7,13 +7,14 @@ from typing import Any
 
 from flows.planning.cost import estimate
 from flows.planning.experiment import Experiment, MethodSpec
+from flows.planning.hashes import cached_hash
 from flows.planning.plan import Plan, make_plan
 from flows.planning.study_card import StudyCard
 from tasks.models.loaded import require_causal
 from tasks.steps.facts import StudyFacts, facts_of
-from tasks.steps.specs import AnchorsSpec, StatesSpec, TokenStatesSpec
+from tasks.steps.specs import AnchorsSpec, HeadOutputsSpec, SplitSpec, TokenStatesSpec
 from tasks.steps.step import Step
-from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
+from tasks.steps.study_specs import STORED, StudyItemsSpec, StudyValuesSpec
 from tasks.views.calibration import Calibration
 from vocabsem.cards.schema import ModelCard
 from vocabsem.errors import CardError, DataError
@@ -21,7 +22,6 @@ from vocabsem.instruments.registry import study_info
 from vocabsem.models.checkpoints import model_digest
 from vocabsem.models.model_draft import find_model_card
 from vocabsem.runtime.devices import resolve_dtype
-from vocabsem.sources import fetching
 from vocabsem.states.layers import resolve_layers
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -55,22 +55,20 @@ def make_study_plan(card: StudyCard, home: Home, data_dir: Path | None = None) -
     model = find_model_card(card.model, home.cache)
     require_causal(model, f"study {card.name!r}")
     try:
-        given = list(range(model.layers + 1)) if card.layers == "all" else card.layers
+        first = int(study_info(card.study).heads)  # the embedding, layer 0, has no heads
+        given = list(range(first, model.layers + 1)) if card.layers == "all" else card.layers
         layers = [int(layer) for layer in resolve_layers(given, model.layers, card.pooling)]
+        if min(layers) < first:
+            raise DataError("layer 0 is the embedding, before any attention: leave it out of layers")
     except DataError as error:
         raise CardError(f"study {card.name!r} with model {model.name!r}: {error}") from None
     digest = model_digest(model, home.cache)
-    hashes = {name: card.sha256.get(name) or _cached_hash(source, home) for name, source in card.files.items()}
+    hashes = {name: card.sha256.get(name) or cached_hash(source, home) for name, source in card.files.items()}
     data = _data_plan(card, model, layers, home, data_dir) if card.datasets else None
     unfetched = [card.files[name] for name, sha256 in hashes.items() if sha256 is None]
     unfetched += data.unfetched if data else [] if digest else [model.source]
     steps = None if unfetched or not digest else _steps(card, model, digest, layers, hashes, data)
     return StudyPlan(card, home, model, data, unfetched, steps)
-
-
-def _cached_hash(source: str, home: Home) -> str | None:
-    fetched = fetching.cached(source, home.cache)
-    return fetched.sha256 if fetched else None
 
 
 def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home, data_dir: Path | None) -> Plan:
@@ -95,21 +93,27 @@ def _data_plan(card: StudyCard, model: ModelCard, layers: list[int], home: Home,
     for pair in plan.pairs:
         steps = {split: pair.states[split] for split in SPLITS}
         pairs.append(replace(pair, states=steps, fits=[], compared=[]))
-        if study_info(card.study).tokens:
-            tokens = {split: _of_all_tokens(step) for split, step in steps.items()}
-            pairs[-1] = replace(pairs[-1], states={}, token_states=tokens)
+        if other := _other_kind(card.study):
+            given = {split: step.spec.model_dump(exclude={"pooling"}) for split, step in steps.items()}
+            studied = {split: Step(other(**content)) for split, content in given.items()}
+            pairs[-1] = replace(pairs[-1], states={}, studied=studied)
     return replace(plan, pairs=pairs)
 
 
-def _of_all_tokens(step: Step[StatesSpec]) -> Step[TokenStatesSpec]:
-    """Return the step of the states of all tokens of the same prompts."""
-    return Step(TokenStatesSpec(**step.spec.model_dump(exclude={"pooling"})))
+def _other_kind(study: str) -> type[SplitSpec] | None:
+    """Return what a study reads of the same prompts in place of the states of their last tokens, if it does."""
+    info = study_info(study)
+    return TokenStatesSpec if info.tokens else HeadOutputsSpec if info.heads else None
 
 
 def _steps(
     card: StudyCard, model: ModelCard, digest: str, layers: list[int], hashes: Mapping[str, Any], data: Plan | None
 ) -> tuple[Step[AnchorsSpec], Step[StudyItemsSpec], Step[StudyValuesSpec]]:
     info, pairs = study_info(card.study), data.pairs if data else []
+    stored = {f"{p.dataset.name}/{split}": step for p in pairs for split, step in (p.states | p.studied).items()}
+    keys: dict[str, Any] = {}
+    for kind in STORED:
+        keys[kind] = {name: step.key for name, step in stored.items() if step.kind == kind}
     where: dict[str, Any] = {"study": card.study, "card": card.name, "model": model.name}
     anchors = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
     items = Step(
@@ -117,8 +121,7 @@ def _steps(
             **where,
             digest=digest,
             anchors=anchors.key,
-            states={f"{p.dataset.name}/{split}": step.key for p in pairs for split, step in p.states.items()},
-            token_states={f"{p.dataset.name}/{split}": s.key for p in pairs for split, s in p.token_states.items()},
+            **keys,
             words={p.dataset.name: tuple(p.dataset.label_words) for p in pairs},
             word_tokens={p.dataset.name: p.dataset.word_tokens for p in pairs},
             hashes=dict(hashes),

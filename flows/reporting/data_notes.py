@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from flows.planning.method_rules import why_no_champion
 from flows.planning.plan import Plan
-from tasks.steps.facts import ExamplesFacts, RunFacts, StatesFacts, facts_of
+from tasks.steps.facts import ChosenLayer, ExamplesFacts, RunFacts, StatesFacts, facts_of
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.specs import ExamplesSpec, StatesSpec
 from tasks.views.recorded_run import RecordedPartition
@@ -37,12 +37,24 @@ def left_out_notes(left_out: Sequence[tuple[str, str, str]]) -> Notes:
     return [(what, f"{method} left out: {why}") for what, method, why in left_out]
 
 
+def chosen_notes(chosen: Sequence[ChosenLayer]) -> Notes:
+    """Which layers were taken where a card has layers: auto, and by which study."""
+    return [
+        (
+            f"{one.dataset}, {one.model}",
+            f"layers: auto takes layer {one.layer}, the first within the tolerance of the best by leave-one-out F1 of"
+            f" {one.texts:,} labeled training texts, more than few shots show (study grid, key {one.study[:12]})",
+        )
+        for one in chosen
+    ]
+
+
 def data_notes(partitions: Iterable[RecordedPartition]) -> Notes:
     """The notes on runs, examples and states."""
     used = list(partitions)
     examples = {one.key: (one.what, facts_of(one, ExamplesFacts)) for one in used if one.kind == ExamplesSpec.kind}
     runs = [facts_of(one, RunFacts) for one in used if one.kind == RunSpec.kind]
-    notes = [note for facts in runs for note in left_out_notes(facts.left_out)]
+    notes = [note for facts in runs for note in left_out_notes(facts.left_out) + chosen_notes(facts.chosen)]
     notes += [(what, note) for what, facts in examples.values() for note in examples_notes(facts)]
     cut: Counter[tuple[str, int, int]] = Counter()
     texts: Counter[tuple[str, int, int]] = Counter()
@@ -63,13 +75,14 @@ def data_notes(partitions: Iterable[RecordedPartition]) -> Notes:
 
 
 def plan_notes(plan: Plan) -> Notes:
-    """What a plan leaves out, and the notes on those of its examples and states that are published."""
+    """What a plan leaves out and chooses, and the notes on those of its examples and states that are published."""
     partitions = [
         RecordedPartition.of(manifest)
         for step in plan.steps()
         if step.kind in (ExamplesSpec.kind, StatesSpec.kind) and (manifest := step.partition(plan.lake).manifest())
     ]
-    return left_out_notes(plan.left_out) + _champion_notes(plan) + data_notes(partitions)
+    of_plan = left_out_notes(plan.left_out) + chosen_notes(plan.chosen) + _champion_notes(plan)
+    return of_plan + data_notes(partitions)
 
 
 def _champion_notes(plan: Plan) -> Notes:

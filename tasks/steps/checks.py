@@ -45,6 +45,12 @@ def head_guard(difference: str) -> Check:
     return Check(name="head(state) equals the model's logits", passed=True, detail=detail)
 
 
+def heads_guard(difference: str) -> Check:
+    """That the projection of heads' outputs is the attention block's, which extraction has made sure of."""
+    detail = f"largest difference {difference} of a layer's largest output"
+    return Check(name="projected heads equal the attention block's output", passed=True, detail=detail)
+
+
 def norm_range(norms: np.ndarray, where: str = "") -> Check:
     """`norms` (N,): all above 0, and none far beyond the others."""
     low, middle, high = np.min(norms), np.median(norms), np.max(norms)

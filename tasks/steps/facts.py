@@ -160,6 +160,12 @@ class TokenStatesFacts(PromptFacts):
     norm: NormFacts
 
 
+class HeadOutputsFacts(PromptFacts):
+    """How the outputs of the attention heads of a split were computed."""
+
+    layers: tuple[int, ...]
+
+
 class WordScoresFacts(PromptFacts):
     """How the words after the prompts of a split were scored."""
 
@@ -232,6 +238,18 @@ class ProtocolFacts(Facts):
     """What of the card is not as in the protocol: part, expected, given."""
 
 
+class ChosenLayer(Facts):
+    """The layer that `layers: auto` took."""
+
+    model: str
+    dataset: str
+    layer: int
+    study: str
+    """Key of the values of the grid study that chose it."""
+    texts: int
+    """Labeled training texts by which."""
+
+
 class RunFacts(Facts):
     """A finished run of an experiment."""
 
@@ -248,5 +266,7 @@ class RunFacts(Facts):
     """Methods that read training texts without labels."""
     left_out: tuple[tuple[str, str, str], ...] = ()
     """Model or data set, method and reason of what was not run."""
+    chosen: tuple[ChosenLayer, ...] = ()
+    """Of each model and data set, where the card has layers: auto."""
     protocol: ProtocolFacts | None = None
     """None in runs of before there was one."""

@@ -141,6 +141,18 @@ class TokenStatesSpec(SplitSpec):
         return hidden_size * len(self.layers) * self.max_tokens
 
 
+class HeadOutputsSpec(SplitSpec):
+    """What the attention heads give at the last token of the prompts of one split, before the output projection."""
+
+    kind: ClassVar[str] = "head_outputs"
+
+    layers: tuple[int, ...]
+    """Layers stored, from 1; the heads of each side by side."""
+
+    def columns(self, hidden_size: int) -> int:
+        return hidden_size * len(self.layers)
+
+
 class WordScoresSpec(SplitSpec):
     """The exact log-probabilities of label words, or of each row's own options, after the prompts of one split."""
 

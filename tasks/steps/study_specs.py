@@ -6,9 +6,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from tasks.steps.spec import Key, Spec
-from tasks.steps.specs import AnchorsSpec, StatesSpec, TokenStatesSpec
+from tasks.steps.specs import AnchorsSpec, HeadOutputsSpec, StatesSpec, TokenStatesSpec
 from vocabsem.states.layers import Pooling
 from warehouse.roles import Role, keys_of
+
+STORED = (StatesSpec.kind, TokenStatesSpec.kind, HeadOutputsSpec.kind)  # of data sets; fields have the same names
 
 
 class StudyItemsSpec(Spec):
@@ -16,7 +18,7 @@ class StudyItemsSpec(Spec):
 
     kind: ClassVar[str] = "study_items"
     path_fields: ClassVar[Mapping[str, str]] = {"study": "study", "card": "card", "model": "model"}
-    references: ClassVar[frozenset[str]] = frozenset({"states", "token_states", "anchors"})
+    references: ClassVar[frozenset[str]] = frozenset({"states", "token_states", "head_outputs", "anchors"})
 
     study: str
     """Registered name."""
@@ -32,6 +34,8 @@ class StudyItemsSpec(Spec):
     """Stored states by dataset/split."""
     token_states: dict[str, Key] = Field(default_factory=dict)
     """Those of all tokens, by dataset/split."""
+    head_outputs: dict[str, Key] = Field(default_factory=dict)
+    """Outputs of attention heads, by dataset/split."""
     words: dict[str, tuple[str, ...]]
     """Label words of each data set, in class order."""
     word_tokens: dict[str, str]
@@ -61,13 +65,13 @@ class StudyItemsSpec(Spec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        states = {str(Role(StatesSpec.kind, split)): key for split, key in self.states.items()}
-        tokens = {str(Role(TokenStatesSpec.kind, split)): key for split, key in self.token_states.items()}
-        return states | tokens | {AnchorsSpec.kind: self.anchors}
+        by_kind = {kind: getattr(self, kind).items() for kind in STORED}
+        stored = {str(Role(kind, split)): key for kind, keys in by_kind.items() for split, key in keys}
+        return stored | {AnchorsSpec.kind: self.anchors}
 
     @classmethod
     def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
-        by_kind = {kind: keys_of(inputs, kind) for kind in (StatesSpec.kind, TokenStatesSpec.kind)}
+        by_kind = {kind: keys_of(inputs, kind) for kind in STORED}
         return {**by_kind, "anchors": inputs[Role(AnchorsSpec.kind)]}
 
 

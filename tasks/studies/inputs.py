@@ -10,7 +10,10 @@ import numpy as np
 
 from tasks.models.label_space import label_space
 from tasks.models.loaded import inference, loaded, tokenizing
-from tasks.steps.lake_reads import layer_widths, read_states
+from tasks.models.prompts import make_prompts
+from tasks.steps.label_columns import ONE
+from tasks.steps.lake_reads import layer_widths, prompt_rows, read_states
+from tasks.steps.specs import StatesSpec
 from tasks.steps.study_specs import StudyItemsSpec
 from tasks.steps.token_reads import TokenRows, read_token_states
 from vocabsem.cards.schema import DatasetCard, ModelCard
@@ -20,7 +23,7 @@ from vocabsem.instruments.registry import study_info
 from vocabsem.label_space import LabelSpace
 from vocabsem.prompts.prompting import encode_prompts, encode_texts
 from vocabsem.states.extraction import check_head, extract
-from vocabsem.states.layers import Pooling
+from vocabsem.states.layers import Pooling, column_of
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -96,6 +99,21 @@ class Inputs:
         ids, labels, states = read_states(*where)
         parts = np.split(states, np.cumsum(layer_widths(*where))[:-1], axis=1)
         return ids, labels, dict(zip(self.spec.layers, parts, strict=True))
+
+    def stored_heads(self, dataset: str, split: str) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Return labels (N,) and what the heads of each layer give (N, H·r) of a split."""
+        key, where = self.spec.head_outputs[f"{dataset}/{split}"], {"model": self.model.name, "dataset": dataset}
+        partition = Lake(self.home).partition("head_outputs", key, **where, split=split)
+        table = partition.table([ONE, *map(column_of, self.spec.layers)])
+        return table[ONE].to_numpy(), {layer: matrix(table[column_of(layer)]) for layer in self.spec.layers}
+
+    def stored_prompts(self, dataset: str, split: str, most: int) -> list[list[int]]:
+        """Return the tokens of the first prompts whose states are stored."""
+        key, where = self.spec.states[f"{dataset}/{split}"], {"model": self.model.name, "dataset": dataset}
+        states = StatesSpec.parse(Lake(self.home).partition("states", key, **where, split=split).require().payload)
+        rows = prompt_rows(self.home, states, slice(most))
+        fields = [dict(fields) for fields in rows["fields"].to_pylist()]
+        return [list(ids) for ids in make_prompts(self.home, self.model, states, fields).prompts.token_ids]
 
     def stored_tokens(self, dataset: str, split: str) -> TokenRows:
         """Return the states of all tokens of a split."""

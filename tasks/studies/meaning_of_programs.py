@@ -47,7 +47,9 @@ def measure(inputs: Inputs) -> StudyResult:
     spaces = [Space(variant, layer, rows[last]) for variant, of in made.items() for layer, rows in of.items()]
     lines = ["; ".join(of) for of in programs.lines]
     values = programs.true[:, -1], programs.swapped[:, -1]
-    return meaning_of_programs_study(f"{operations} operations", spaces, *values, lines, n, inputs.sampling)
+    numbers = np.unique([of[-1] for of in programs.lines], return_inverse=True)[1] if params["control"] else None
+    unit = f"{operations} operations"
+    return meaning_of_programs_study(unit, spaces, *values, lines, n, inputs.sampling, last=numbers)
 
 
 def _prompts(inputs: Inputs, programs: tuple[tuple[str, ...], ...]) -> list[list[int]]:

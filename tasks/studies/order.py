@@ -8,7 +8,7 @@ from tasks.models.loaded import inference, loaded_causal
 from tasks.studies.inputs import Inputs
 from vocabsem.instruments.base import Space, StudyResult
 from vocabsem.instruments.order import digit_values, order_study
-from vocabsem.instruments.order_heads import heads_study
+from vocabsem.instruments.order_heads import successor_study
 from vocabsem.instruments.order_words import SEQUENCES, select_sequences
 from vocabsem.states.attention_heads import head_circuits
 
@@ -30,7 +30,7 @@ def measure(inputs: Inputs) -> StudyResult:
         network = loaded_causal(inputs.model, inputs.home, spec.dtype, inputs.device)
         circuits = head_circuits(network, list(tokens.values()))
     if circuits:
-        heads = heads_study(circuits, sequences, sampling)
+        heads = successor_study(circuits, sequences, sampling)
         values, items = [*values, *heads.values], [*items, *heads.items]
     return StudyResult(tuple(values), tuple(items))
 

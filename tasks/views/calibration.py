@@ -22,6 +22,7 @@ from vocabsem.cards.schema import ModelCard
 from vocabsem.families.names import ModelFamily
 from vocabsem.methods.registry import method_info
 from vocabsem.runtime.devices import has_nvidia, processor_flags
+from vocabsem.states.layers import share_run
 from warehouse.home import Home
 from warehouse.lake import atomic
 from warehouse.lake.keys import partition_key
@@ -64,7 +65,7 @@ class Calibration:
 
     def token(self, model: ModelCard, dtype: str, device: str) -> Cost | None:
         """Return the seconds that extraction takes for a token of a model; None beyond the budget."""
-        if rate := self._stored_rate(model.name, dtype):
+        if rate := self._stored_rate(model, dtype):
             return Cost(1 / rate, measured=True)
         width, of_family = min(model.hidden_size, MAX_WIDTH), layer_weights(model.family)
         inside = max(1, model.parameters - model.vocabulary_size * model.hidden_size)
@@ -125,14 +126,15 @@ class Calibration:
                 atomic.write(self._path, json.dumps({"machine": machine(), "seconds": self._kept}).encode(), sync=False)
         return self._kept.get(name)
 
-    def _stored_rate(self, model: str, dtype: str) -> float | None:
-        """Tokens a second over all stored states of this model in this dtype; those that prompts share are counted
-        with each prompt but computed once, so states of demonstrations say nothing."""
-        matches = [m for m in self._lake.manifests("states") if m.coordinates["model"] == model]
+    def _stored_rate(self, model: ModelCard, dtype: str) -> float | None:
+        """Tokens a second, through all layers, over all stored states of this model in this dtype; those that prompts
+        share are counted with each prompt but computed once, so states of demonstrations say nothing."""
+        matches = [m for m in self._lake.manifests("states") if m.coordinates["model"] == model.name]
         facts = [facts_of(manifest, StatesFacts) for manifest in matches]
         facts = [fact for fact in facts if fact.dtype == dtype and not fact.demonstrations]
         seconds = sum(fact.seconds for fact in facts)
-        return sum(fact.tokens for fact in facts) / seconds if seconds else None
+        run = [share_run(fact.layers, model.layers) if model.family == "causal" else 1 for fact in facts]
+        return sum(share * fact.tokens for share, fact in zip(run, facts, strict=True)) / seconds if seconds else None
 
     def _stored_fits(self) -> Mapping[str, list[_Fit]]:
         """The fits in the lake by their method and its parameters."""

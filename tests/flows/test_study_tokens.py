@@ -118,5 +118,5 @@ def test_tokens_are_read_of_models_and_layers_that_there_are(studied):
     world, path, _, _ = studied
     plan = make_study_plan(load_study(path, {"layers": "all"}), world.home)
     (pair,) = plan.data.pairs
-    assert pair.token_states["train"].spec.layers == tuple(range(model().layers + 1))
+    assert pair.studied["train"].spec.layers == tuple(range(model().layers + 1))
     assert not pair.states

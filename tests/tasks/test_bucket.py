@@ -59,7 +59,7 @@ def work_of(world, home, kind):
             lambda: publish_word_scores.fn(home, model, step, ROWS, SIZE),
         )
     study = make_study_plan(load_study(str(world.folder / "study.yaml")), world.home)
-    step = study.data.pairs[0].token_states["test"]
+    step = study.data.pairs[0].studied["test"]
     return (
         step,
         lambda span: extract_token_shard.fn(home, model, dataset, step, *span, "cpu"),

@@ -43,15 +43,15 @@ def begun(tmp_path_factory):
 
 def compute_shards(home, pair, split, spans):
     for span in spans:
-        extract_token_shard.fn(home, pair.model, pair.dataset, pair.token_states[split], *span, "cpu")
+        extract_token_shard.fn(home, pair.model, pair.dataset, pair.studied[split], *span, "cpu")
 
 
 @pytest.fixture(scope="module")
 def published(begun):
     plan, pair = begun
     compute_shards(plan.home, pair, "test", shards(SPLITS["test"], SIZE))
-    publish_token_states.fn(plan.home, pair.token_states["test"], SPLITS["test"], SIZE)
-    return plan, pair, pair.token_states["test"].partition(Lake(plan.home))
+    publish_token_states.fn(plan.home, pair.studied["test"], SPLITS["test"], SIZE)
+    return plan, pair, pair.studied["test"].partition(Lake(plan.home))
 
 
 def test_a_row_is_a_token_and_a_texts_last_one_is_its_stored_state(published):
@@ -89,7 +89,7 @@ def test_the_manifest_counts_texts_and_tokens_and_has_the_guard(published):
 
 def test_they_are_read_as_arrays_by_text(published):
     plan, pair, partition = published
-    rows = read_token_states(plan.home, pair.model.name, "made", "test", pair.token_states["test"].key, (3,))
+    rows = read_token_states(plan.home, pair.model.name, "made", "test", pair.studied["test"].key, (3,))
     table = partition.table()
     assert rows.ids == list(dict.fromkeys(table["id"].to_pylist()))
     assert np.array_equal([rows.ids[text] for text in rows.text], table["id"].to_pylist())
@@ -100,7 +100,7 @@ def test_they_are_read_as_arrays_by_text(published):
 
 def test_shards_that_are_there_are_kept_and_the_rest_is_computed(begun):
     plan, pair = begun
-    step, rows = pair.token_states["train"], SPLITS["train"]
+    step, rows = pair.studied["train"], SPLITS["train"]
     compute_shards(plan.home, pair, "train", [(0, 16), (32, 48)])
     spans = resumed_shards(plan.home, step, rows, 100)
     assert [span for span, entry in spans.items() if entry is None] == [(16, 32), (48, 60)]
@@ -119,9 +119,9 @@ def test_a_prompt_that_lacks_a_token_is_not_published(tmp_path):
     card = load_study(str(write_card(tmp_path / "study.yaml", content)))
     (pair,) = make_study_plan(card, plan.home).data.pairs
     compute_shards(plan.home, pair, "test", [(0, 24)])
-    partition = pair.token_states["test"].partition(Lake(plan.home))
+    partition = pair.studied["test"].partition(Lake(plan.home))
     (path,) = partition.path.glob("part-*.parquet")
     table = pa.parquet.read_table(path)
     partition.write_table(path.name, pa.concat_tables([table[:3], table[4:]]))
     with pytest.raises(CheckFailed, match="all tokens of every example"):
-        publish_token_states.fn(plan.home, pair.token_states["test"], 24, 24)
+        publish_token_states.fn(plan.home, pair.studied["test"], 24, 24)

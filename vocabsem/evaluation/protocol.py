@@ -211,6 +211,8 @@ def _card_deviations(card: Mapping[str, Any], protocol: Protocol) -> Iterator[De
         expected, value = _text(getattr(protocol, part)), _text(card.get(part))
         if expected != value:
             yield Deviation(part, expected, value)
+    if card.get("layers") == "auto":
+        yield Deviation("layers", "chosen by no more labels than the shots", "auto")
     for spec in card["methods"]:
         name = spec.get("label") or spec["method"]
         if spec.get("seeds") and spec["seeds"] < len(protocol.seeds):

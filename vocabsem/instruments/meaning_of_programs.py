@@ -3,6 +3,7 @@
 As in Jin and Rinard (Evidence of Meaning in Language Models Trained on Programs, 2023): a linear probe of the value is
 compared with a probe of what the value would be if + and − had each other's meaning. Programs are drawn so that both
 values are the same function of the tokens up to names: what a probe itself computes helps it as much with either.
+In the control task (Hewitt and Liang, 2019) every last line has a value drawn at random: probes know it by heart only.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,15 @@ STATE = "state"  # variant whose programs are listed
 
 
 def meaning_of_programs_study(
-    unit: str, spaces: Sequence[Space], true: Ints, swapped: Ints, lines: Sequence[str], n: int, sampling: Sampling
+    unit: str,
+    spaces: Sequence[Space],
+    true: Ints,
+    swapped: Ints,
+    lines: Sequence[str],
+    n: int,
+    sampling: Sampling,
+    *,
+    last: Ints | None = None,
 ) -> StudyResult:
     """Probe the value of the variable at the end of programs.
 
@@ -39,11 +48,14 @@ def meaning_of_programs_study(
         Programs, the first ones, that probes are trained on.
     sampling : Sampling
         Resamples of the other programs; permutations of the training values.
+    last : ndarray of shape (N,), optional
+        Number of each program's last line, from 0, where control tasks are wanted.
 
     Returns
     -------
     StudyResult
-        true_accuracy and swapped_accuracy of the probes, and their difference; none of vectors that are all one, as
+        true_accuracy and swapped_accuracy of the probes, and their difference; with a control task its accuracy, and
+        selectivity, the true accuracy beyond that; none of vectors that are all one, as
         those of the same last token in layer 0. The items are the other programs by how many layers are read rightly.
     """
     values: list[Value] = []
@@ -52,9 +64,14 @@ def meaning_of_programs_study(
     generator = sampling.generator(1)
     orders = np.stack([np.arange(n), *(generator.permutation(n) for _ in range(sampling.null_draws))])
     read = np.zeros(others)
+    task = None if last is None else sampling.generator(2).integers(true.max() + 1, size=last.max() + 1)[last]
     for space in (each for each in spaces if differ(each.vectors)):
         own, other = (_hits(space.vectors, target, n, orders) for target in (true, swapped))
-        for metric, hit in (("difference", own - other), ("true_accuracy", own), ("swapped_accuracy", other)):
+        hits = {"difference": own - other, "true_accuracy": own, "swapped_accuracy": other}
+        if task is not None:
+            control = _hits(space.vectors, task, n, orders)
+            hits |= {"control_accuracy": control, "selectivity": own - control}
+        for metric, hit in hits.items():
             interval, null = percentiles(hit[0][rows].mean(axis=1)), percentiles(hit[1:].mean(axis=1))
             values.append(Value(unit, space.layer, space.variant, metric, float(hit[0].mean()), interval, null, others))
         if space.variant == STATE:

@@ -14,7 +14,7 @@ from vocabsem.instruments.base import Item, Sampling, StudyResult, Value, percen
 from vocabsem.instruments.order_words import Ordered
 from vocabsem.states.attention_heads import HeadCircuits
 
-__all__ = ["heads_study", "spectra", "succession"]
+__all__ = ["spectra", "succession", "successor_study"]
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -22,7 +22,7 @@ ALL = "all sequences"
 MAX_LISTED = 10  # heads of a list
 
 
-def heads_study(circuits: HeadCircuits, sequences: Sequence[Ordered], sampling: Sampling) -> StudyResult:
+def successor_study(circuits: HeadCircuits, sequences: Sequence[Ordered], sampling: Sampling) -> StudyResult:
     """Score every head on every sequence, and on all words of all of them.
 
     Parameters

@@ -29,6 +29,8 @@ class StudyInfo:
         Whether it reads stored states of data sets.
     tokens : bool
         Whether these are of every token of a text, not of the last one.
+    heads : bool
+        Whether they are outputs of attention heads, not states.
     dictionaries : bool
         Whether it trains dictionaries that can be exported.
     params : mapping
@@ -49,6 +51,7 @@ class StudyInfo:
     files: tuple[str, ...] = ()
     datasets: bool = False
     tokens: bool = False
+    heads: bool = False
     dictionaries: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     later: frozenset[str] = frozenset()
@@ -112,11 +115,19 @@ _INFOS = MappingProxyType(
             ),
             StudyInfo(
                 name="grid",
-                summary="F1 of a classifier by layer and first k axes of its states, and the cheapest of these.",
-                seconds=160,
+                summary="F1 of a classifier by layer and first k axes of its states, the cheapest of these, its speed.",
+                seconds=200,
                 datasets=True,
                 params={"axes": (8, 16, 32, 64, 128, 256), "tolerance": 0.01},
                 later=frozenset({"tolerance"}),
+                revision=2,
+            ),
+            StudyInfo(
+                name="heads",
+                summary="F1 of a classifier that is given one attention head of a model, and the best of a layer.",
+                seconds=120,
+                datasets=True,
+                heads=True,
             ),
             StudyInfo(
                 name="dictionary",
@@ -141,7 +152,8 @@ _INFOS = MappingProxyType(
                 name="meaning_of_programs",
                 summary="Value of a program's variable in states, beside its value if + and − were each other.",
                 seconds=390,
-                params={"programs": 800, "held_out": 400, "operations": 3},
+                params={"programs": 800, "held_out": 400, "operations": 3, "control": False},
+                later=frozenset({"control"}),
                 least={"programs": 10, "held_out": 10},
             ),
             StudyInfo(

@@ -68,8 +68,8 @@ class Prefix:
         cache = copy.copy(self.cache)
         layers: list[Any] = [copy.copy(layer) for layer in self.cache.layers]
         for layer in layers:
-            layer.keys = layer.keys.expand(rows, -1, -1, -1)  # (rows, heads, P, head size)
-            layer.values = layer.values.expand(rows, -1, -1, -1)
+            if layer.is_initialized:  # (rows, heads, P, head size); those after the last wanted layer are empty
+                layer.keys, layer.values = (each.expand(rows, -1, -1, -1) for each in (layer.keys, layer.values))
         cache.layers = layers
         return cache
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vocabsem.errors import DataError
 
-__all__ = ["GivenLayer", "Layer", "Pooling", "column_of", "layer_and_pooling", "resolve_layers"]
+__all__ = ["GivenLayer", "Layer", "Pooling", "column_of", "layer_and_pooling", "resolve_layers", "share_run"]
 
 Pooling = Literal["last", "mean", "weighted_mean", "echo"]
 Layer = int | str
@@ -100,6 +100,28 @@ def layer_and_pooling(layer: Layer, pooling: Pooling = "last") -> tuple[int, Poo
         return layer, pooling
     number, _, how = layer.partition(":")
     return int(number), next(each for each in get_args(Pooling) if each == how)
+
+
+def share_run(layers: Sequence[Layer], depth: int) -> float:
+    """Return the share of a causal model's layers that runs for the states of some, which end at the last of them.
+
+    Parameters
+    ----------
+    layers : sequence of int or str
+        Of `resolve_layers`.
+    depth : int
+        Number of the last layer.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> share_run([0, "3:mean"], depth=12), share_run([12], depth=12)
+    (0.25, 1.0)
+    """
+    return max(1, *(layer_and_pooling(layer)[0] for layer in layers)) / depth
 
 
 def column_of(layer: Layer) -> str:

@@ -104,7 +104,7 @@ def test_what_is_there_costs_nothing_and_its_rate_states_of_the_rest(world):
     facts = [manifest.facts for manifest in plan.lake.manifests("states")]
     rate = sum(fact["tokens"] for fact in facts) / sum(fact["seconds"] for fact in facts)
     more = estimate(world.plan(layers=[1]))
-    assert more["seconds"] == pytest.approx(more["tokens"] / rate)
+    assert more["seconds"] == pytest.approx(more["tokens"] / rate / 3), "the first of three layers"
     assert more["basis"] == OF_EARLIER_RUNS
     assert estimate(world.plan(dtype="bfloat16"))["basis"] == TIMED
 

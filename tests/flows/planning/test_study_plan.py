@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from flows.planning.study import SPLITS, StudyCost, make_study_plan, study_cost
 from flows.planning.study_card import load_study
+from tasks.steps.study_specs import STORED
 from tests.conftest import ROOT
 from tests.tasks.worlds import write_card
 from vocabsem.cards.folders import list_cards
@@ -72,13 +73,12 @@ def test_the_keys_of_a_shipped_study_are_known_in_an_empty_home(home, name):
     assert (items.spec.anchors, values.spec.study_items) == (anchors.key, items.key)
     info = study_info(name)
     assert set(items.spec.params) == set(info.params) - info.later
-    read, other = items.spec.states, items.spec.token_states
-    if info.tokens:
-        read, other = other, read
+    stored = {kind: getattr(items.spec, kind) for kind in STORED}
+    read = stored.pop("token_states" if info.tokens else "head_outputs" if info.heads else "states")
     assert set(read) == {f"{dataset}/{split}" for dataset in plan.card.datasets for split in SPLITS}
-    assert not other
+    assert not any(stored.values())
     if plan.data:
-        stored = [pair.token_states if study_info(name).tokens else pair.states for pair in plan.data.pairs]
+        stored = [pair.studied or pair.states for pair in plan.data.pairs]
         assert [set(each) for each in stored] == [set(SPLITS)] * len(plan.card.datasets)
         assert not any(pair.fits for pair in plan.data.pairs)
     assert not home.lake.exists()

@@ -42,7 +42,7 @@ def planned(world, **overrides):
 
 def tokens_of(plan, split="train"):
     (pair,) = plan.data.pairs
-    return pair.token_states[split]
+    return pair.studied[split]
 
 
 def test_a_step_of_all_tokens_has_the_prompts_of_the_states_of_last_tokens(world):
@@ -79,7 +79,7 @@ def test_what_determines_the_tokens_changes_their_key_and_what_is_measured_of_th
 def test_the_study_reads_both_splits_and_no_states_of_last_tokens(world):
     plan = planned(world)
     (pair,) = plan.data.pairs
-    assert pair.extracted == [pair.token_states["train"], pair.token_states["test"]]
+    assert pair.extracted == [pair.studied["train"], pair.studied["test"]]
     items = plan.steps[1].spec
     assert items.token_states == {f"made/{split}": tokens_of(plan, split).key for split in ("train", "test")}
     assert not items.states

@@ -13,6 +13,7 @@ from tasks.steps.specs import (
     AnchorsSpec,
     DemonstrationsSpec,
     ExamplesSpec,
+    HeadOutputsSpec,
     MethodSettings,
     StatesFitSpec,
     StatesRef,
@@ -227,7 +228,7 @@ def test_a_key_is_the_hash_of_the_payload_and_ignores_its_order():
     assert not changed(settings=dict(reversed(GIVEN["settings"].items())))
 
 
-APART = (DemonstrationsSpec, TokenStatesSpec, WordScoresSpec)  # that the chain has not
+APART = (DemonstrationsSpec, TokenStatesSpec, HeadOutputsSpec, WordScoresSpec)  # that the chain has not
 
 
 @pytest.mark.parametrize("kind", [spec.kind for spec in KINDS if spec not in APART])
@@ -266,7 +267,9 @@ def test_a_spec_reads_back_equal_from_its_manifest(tmp_path):
         *(step.spec for step in chain().values()),
         states.model_copy(update={"demonstrations": "d" * 64}),
         TokenStatesSpec(**of, **prompts, split="test", layers=(2, 3)),
+        HeadOutputsSpec(**of, **prompts, split="test", layers=(2, 3)),
         chain()["study_items"].spec.model_copy(update={"token_states": {"made/test": "e" * 64}}),
+        chain()["study_items"].spec.model_copy(update={"head_outputs": {"made/test": "f" * 64}}),
         DemonstrationsSpec(**of, **prompts, per_class="fit", random_state=3, context=512, words=("bad",), order=2),
         fit.model_copy(update={"states": refs, "temperature": 5, "on_insufficient": "use_all"}),
         AdapterFitSpec.model_validate(of | prompts | adapter | {"temperature": True}),

@@ -79,15 +79,22 @@ def test_what_functions_and_ranks_do_not_allow_is_refused(inputs):
 
 
 def test_programs_are_read_at_their_ends(inputs, monkeypatch):
-    inputs.params = {"programs": 30, "held_out": 20, "operations": 2}
-    given = []
-    monkeypatch.setattr(meaning_of_programs, "meaning_of_programs_study", lambda *arguments: given.extend(arguments))
+    inputs.params = {"programs": 30, "held_out": 20, "operations": 2, "control": True}
+    given, named = [], {}
+
+    def keep(*arguments, **others):
+        given.extend(arguments)
+        named.update(others)
+
+    monkeypatch.setattr(meaning_of_programs, "meaning_of_programs_study", keep)
     meaning_of_programs.measure(inputs)
     unit, spaces, true, swapped, lines, n, _ = given
     programs = make_programs(50, 2, inputs.sampling.generator(2))
     assert (unit, n) == ("2 operations", 30)
     assert lines == ["; ".join(of) for of in programs.lines]
     np.testing.assert_array_equal(np.stack([true, swapped]), [programs.true[:, 2], programs.swapped[:, 2]])
+    same = np.equal.outer([of[-1] for of in programs.lines], [of[-1] for of in programs.lines])
+    np.testing.assert_array_equal(np.equal.outer(named["last"], named["last"]), same)
     with inference():
         network = loaded(inputs.model, inputs.home, "float32", "cpu")
         prompts = [
@@ -112,6 +119,6 @@ def test_programs_are_read_at_their_ends(inputs, monkeypatch):
     ],
 )
 def test_programs_that_there_are_not_are_refused(inputs, params, message):
-    inputs.params = {"programs": 30, "held_out": 20} | params
+    inputs.params = {"programs": 30, "held_out": 20, "control": False} | params
     with pytest.raises(CardError, match=message):
         meaning_of_programs.measure(inputs)

@@ -78,6 +78,7 @@ def test_a_card_that_follows_it_has_no_deviations():
         ({"on_insufficient": "raise"}, "on_insufficient", "use_all", "raise"),
         ({"seeds": [5, 6]}, "seeds", "[0, 1, 2, 3, 4]", "[5, 6]"),
         ({"temperature": False}, "temperature", "true", "false"),
+        ({"layers": "auto"}, "layers", "chosen by no more labels than the shots", "auto"),
         ({"methods": [{"method": "ridge", "seeds": 2}]}, "seeds of ridge", "5", "2"),
         ({"methods": [{"method": "ridge", "shots": [4]}]}, "shots of ridge", "[0, 1, 4, 16, 64, 256, all]", "[4]"),
     ],

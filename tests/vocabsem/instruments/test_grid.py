@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from vocabsem.instruments.base import Sampling
-from vocabsem.instruments.grid import cheapest, grid_study
+from vocabsem.instruments.grid import WHOLE_STATES, cheapest, grid_study, speed_up
 from vocabsem.instruments.one_hot_ridge import ridge_predictions
 
 N, M, WIDTH, CLASSES = 90, 60, 24, 3
@@ -97,3 +97,36 @@ def test_the_cheapest_is_within_a_hundredth_of_the_best():
     assert cheapest(scores, "first layer") == (1, 64)
     assert cheapest(scores, "fewest axes", tolerance=0.02) == (1, 8)
     assert cheapest(scores, "fewest axes", tolerance=0.001) == (2, 32)
+
+
+def test_the_first_layer_with_all_axes_is_chosen_by_training_texts_alone(planted):
+    train, test = states()
+    turned = {layer: np.roll(rows, 1, axis=0) for layer, rows in test.items()}  # test labels that are no longer theirs
+    for values, f1 in ((planted[0], 1), (study(train, turned)[0], None)):
+        (at,) = (at for at in values if at[0] == "layers_saved" and at[2].startswith(WHOLE_STATES))
+        assert at[1:] == (2, f"{WHOLE_STATES}: {WIDTH}")
+        assert values[at].value == pytest.approx(1 / 3)
+        assert values["cheapest_f1", *at[1:]].value == values["pca_f1", 2, f"{WIDTH} axes"].value
+        assert f1 is None or values["cheapest_f1", *at[1:]].value == f1
+    assert values["cheapest_f1", *at[1:]].value < 0.7
+
+
+def test_the_speed_is_the_median_ratio_of_a_round_and_its_null_that_of_two_whole_runs():
+    generator = np.random.default_rng(0)
+    load = generator.uniform(1, 4, (9, 1))  # of a machine that others use: the same within a round
+    whole = load * generator.uniform(0.95, 1.05, (9, 2))
+    seconds = {5: load[:, 0] * 0.25, 30: load[:, 0] * generator.uniform(0.95, 1.05, 9)}
+    fast, same = speed_up("made", seconds, whole, SAMPLING)
+    assert (fast.unit, fast.layer, fast.metric, fast.n) == ("made", 5, "speed_up", 9)
+    assert fast.value == np.median(whole.mean(axis=1) / seconds[5])
+    assert fast.interval[0] > fast.null[1]
+    assert same.null[0] <= same.value <= same.null[1]
+    assert same.null == fast.null
+    assert abs(np.log(fast.null)).max() < 0.1
+
+
+def test_a_machine_that_slows_down_between_two_whole_runs_widens_the_null():
+    generator = np.random.default_rng(1)
+    whole = generator.uniform(1, 3, (9, 2))
+    (value,) = speed_up("made", {5: whole[:, 0] * 0.8}, whole, SAMPLING)
+    assert value.null[1] - value.null[0] > 0.3

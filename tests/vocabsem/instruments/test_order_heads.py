@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vocabsem.instruments.base import Sampling
-from vocabsem.instruments.order_heads import ALL, heads_study, spectra, succession
+from vocabsem.instruments.order_heads import ALL, spectra, succession, successor_study
 from vocabsem.instruments.order_words import Ordered
 from vocabsem.states.attention_heads import HeadCircuits
 
@@ -33,7 +33,7 @@ def best(result):
 
 
 def test_a_planted_head_is_the_best_and_beyond_the_best_of_random_ones():
-    result = heads_study(circuits(planted=(1, 2)), [RING, LINE], SAMPLING)
+    result = successor_study(circuits(planted=(1, 2)), [RING, LINE], SAMPLING)
     values = best(result)
     for layer in (None, 2):
         assert values["ring", layer].value == 1
@@ -56,7 +56,7 @@ def test_the_score_is_that_of_the_whole_product():
             product = made.outputs[layer, head].astype(np.float64) @ made.values[layer, head]
             logits = made.readers[LINE.rows] @ product @ made.inputs[layer][LINE.rows].T  # of next words, by word
             scores.append(np.mean([logits[:, word].argmax() == word + 1 for word in range(7)]))
-    result = heads_study(made, [LINE], SAMPLING)
+    result = successor_study(made, [LINE], SAMPLING)
     assert best(result)["line", None].value == pytest.approx(max(scores))
     shown = [item.score for item in result.items if item.item == "heads: line"]
     assert shown == pytest.approx(sorted(scores, reverse=True)[:10])
@@ -65,7 +65,7 @@ def test_the_score_is_that_of_the_whole_product():
 def test_random_heads_lie_in_their_null_and_the_best_of_more_is_higher():
     inside = []
     for seed in range(12):
-        values = best(heads_study(circuits(seed=seed), [RING, LINE], Sampling(2, 60, seed)))
+        values = best(successor_study(circuits(seed=seed), [RING, LINE], Sampling(2, 60, seed)))
         inside += [value.null[0] <= value.value <= value.null[1] for value in values.values()]
         for layer in range(1, DEPTH + 1):
             assert values[ALL, None].null[1] >= values[ALL, layer].null[1]

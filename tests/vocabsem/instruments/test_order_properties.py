@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vocabsem.instruments.base import Sampling, Space
 from vocabsem.instruments.order import digit_values, leave_one_out_weights, order_study
-from vocabsem.instruments.order_heads import ALL, heads_study, spectra, succession
+from vocabsem.instruments.order_heads import ALL, spectra, succession, successor_study
 from vocabsem.instruments.order_words import Ordered
 from vocabsem.states.attention_heads import HeadCircuits
 
@@ -106,7 +106,7 @@ def circuits(seed, words=10, depth=2, heads=3, size=4):
 
 
 def scores(made, sequence):
-    result = heads_study(made, [sequence], SAMPLING)
+    result = successor_study(made, [sequence], SAMPLING)
     return {(value.unit, value.layer): value.value for value in result.values}, result.items
 
 

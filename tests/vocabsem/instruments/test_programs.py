@@ -108,3 +108,46 @@ def test_the_items_are_the_programs_by_how_often_they_are_read(studied):
     assert scores == sorted(scores, reverse=True)
     assert max(scores) <= 3
     assert {item.text for item in items} == {"; ".join(lines) for lines in PROGRAMS.lines[TRAINED:]}
+
+
+LAST = np.unique([lines[-1] for lines in PROGRAMS.lines], return_inverse=True)[1]
+
+
+def with_control(vectors, sampling=SAMPLING):
+    true, swapped = PROGRAMS.true[:, 2], PROGRAMS.swapped[:, 2]
+    names = ["; ".join(lines) for lines in PROGRAMS.lines]
+    spaces = [Space("state", 1, vectors)]
+    result = meaning_of_programs_study("made", spaces, true, swapped, names, TRAINED, sampling, last=LAST)
+    return {value.metric: value for value in result.values}
+
+
+def test_a_state_of_the_last_line_alone_knows_the_control_task_and_not_the_value():
+    values = with_control(np.eye(LAST.max() + 1)[LAST])
+    assert values["control_accuracy"].value == 1
+    assert values["selectivity"].interval[1] < values["selectivity"].null[0]
+    assert values["selectivity"].value == pytest.approx(values["true_accuracy"].value - 1)
+
+
+def test_a_state_of_the_value_is_selective():
+    values = with_control(values_in(PROGRAMS.true[:, 2], 1))
+    assert values["true_accuracy"].value > 0.9
+    assert values["selectivity"].interval[0] > values["selectivity"].null[1]
+    assert values["selectivity"].n == N - TRAINED
+
+
+def test_the_control_task_has_one_value_for_a_last_line_and_another_seed_has_others():
+    """The values that a state of the last line is read as, by the probe of the control task."""
+    tasks = {
+        seed: Sampling(100, 40, seed).generator(2).integers(5, size=LAST.max() + 1)[LAST].tolist() for seed in (0, 1)
+    }
+    assert tasks[0] != tasks[1]
+    for values in tasks.values():
+        assert len(set(zip(LAST.tolist(), values, strict=True))) == LAST.max() + 1
+    assert with_control(np.eye(LAST.max() + 1)[LAST], Sampling(100, 40, 1))["control_accuracy"].value == 1
+
+
+def test_noise_is_not_selective_and_without_a_control_task_there_is_none(studied):
+    value = with_control(np.random.default_rng(5).standard_normal((N, WIDTH)))["selectivity"]
+    width = value.null[1] - value.null[0]
+    assert value.null[0] - width < value.value < value.null[1] + width
+    assert "selectivity" not in {metric for _, _, metric in studied[0]}

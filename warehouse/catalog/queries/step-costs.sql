@@ -2,7 +2,8 @@
 -- $step = null: kind of partition; null is every one
 -- $dataset = null: data set card; null is every one
 select kind as step, model, dataset, count(*) as partitions, sum(rows)::bigint as rows,
-    sum((facts->>'$.tokens')::bigint) filter (kind in ('states', 'token_states', 'word_scores'))::bigint as tokens,
+    sum((facts->>'$.tokens')::bigint)
+        filter (kind in ('states', 'token_states', 'head_outputs', 'word_scores'))::bigint as tokens,
     sum(case
         when kind = 'predictions' then list_sum(json_extract(facts, '$.seeds[*].fit_seconds')::double[])
         else (facts->>'$.seconds')::double

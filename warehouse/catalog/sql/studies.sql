@@ -39,6 +39,13 @@ where study = 'grid'
 order by card, model, unit, metric, variant, layer;
 comment on view study_grid is 'F1 of a classifier by layer and first k axes of the states, and the cheapest cell; the null permutes training labels.';
 
+create or replace view study_heads as
+select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
+from lake.studied
+where study = 'heads'
+order by card, model, unit, metric, variant, layer;
+comment on view study_heads is 'F1 of a classifier of what attention heads give at the last token; the null permutes training labels and chooses again.';
+
 create or replace view study_embed as
 select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
 from lake.studied

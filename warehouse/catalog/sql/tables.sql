@@ -14,12 +14,12 @@ create table state.sources (partition varchar, file varchar, size bigint, writte
 create table state.verified (path varchar, written bigint, inode ubigint);
 
 create table partitions (
-    kind varchar not null,  -- Kind of its rows: examples, states, token_states, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics, study_values, study_items or runs; calibrators, of version 0.1.
+    kind varchar not null,  -- Kind of its rows: examples, states, token_states, head_outputs, word_scores, anchors, demonstrations, predictions, metrics, comparisons, diagnostics, study_values, study_items or runs; calibrators, of version 0.1.
     key varchar not null,  -- SHA-256 of the canonical JSON of `payload`, which determines the content.
     path varchar not null primary key,  -- Path of its folder, relative to the lake.
     model varchar,  -- Model card, where the content depends on a model.
     dataset varchar,  -- Data set card, where the content depends on a data set.
-    split varchar,  -- train, validation or test, of states, those of all tokens, and word scores.
+    split varchar,  -- train, validation or test, of states, those of all tokens, outputs of heads, and word scores.
     method varchar,  -- Method of calibrators, predictions and metrics.
     shots varchar,  -- Labeled examples per class that the method saw: a number, or all.
     experiment varchar,  -- Experiment card, of runs.
