@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import Row
-from flows.services.process import HOST, answers, free_port
+from flows.services.process import HOST, free_port, responds
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake, Partition
@@ -75,7 +75,7 @@ def _server(log: Path) -> Iterator[Callable[[], int]]:
     with log.open("wb") as file, patch.dict(os.environ, keys | {"AWS_ENDPOINT_URL": address}):
         process = subprocess.Popen(command, stdout=file, stderr=file)
         try:
-            while not answers(f"{address}/moto-api/"):
+            while not responds(f"{address}/moto-api/"):
                 time.sleep(0.2)
             boto3.client("s3").create_bucket(Bucket=BUCKET)
             yield lambda: log.read_bytes().count(b" HTTP/1.1")
