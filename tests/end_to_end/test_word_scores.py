@@ -51,7 +51,7 @@ def test_phrases_are_scored_as_transformers_alone_scores_them(make_home, cache, 
     folder, _ = fetch_checkpoint(load_card("models", CARD["models"][0]), cache)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    words = load_card("datasets", "reuters_r8").words["phrases"]
+    words = load_card("datasets", "reuters_r8@words-phrases").label_words
     for row in stored:
         template = tokenizer("Article: ").input_ids[:-1], tokenizer("\nTopic:").input_ids
         left = CARD["max_tokens"] - len(tokenizer("Article:\nTopic:").input_ids)
