@@ -151,6 +151,7 @@ def test_the_times_are_those_of_the_page():
     assert f"`make install` took {install} and then `make run` {run}," in text
     assert f"a second run computes nothing and takes {second}." in text
     assert f"both took {rows[1][0].removesuffix(' with the run')}, with the states of the last layer alone" in text
+    assert f"`make run` took {rows[2][1]};" in text
 
 
 def test_no_number_of_the_text_is_unchecked():
