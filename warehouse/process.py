@@ -36,7 +36,7 @@ def has_ended(process: str | None) -> bool:
 
 def lock(file: Path) -> int:
     """Lock a file, made if it is not there, for as long as this process lives. Returns the descriptor that holds it."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_CREAT, 0o644)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)  # NFS locks only what may be written
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
 

@@ -33,9 +33,12 @@ def ghosts(home: Home) -> list[Path]:
 
 
 def _is_gone(file: Path) -> bool:
-    """Return whether the process of a file has ended: by its id, or as none of this machine has the file locked."""
-    here = file.name.split()[0].partition("@")[0] == platform.node()
-    return has_ended(file.name) or (here and not is_locked(file))
+    """Return whether the process of a file has ended: by its id where that means something, else by the file's lock."""
+    host, process = file.name.split(maxsplit=1)
+    here = this_process().split()[0]
+    if host in (here, platform.node()):  # names of version 0.1 have the latter, and no lock
+        return has_ended(f"{here} {process}")
+    return host.partition("@")[0] == platform.node() and not is_locked(file) and file.exists()
 
 
 @contextmanager
@@ -57,12 +60,12 @@ def marked(home: Home) -> Iterator[None]:
             yield
     except Exception:
         _unmark(home, file)
-        os.close(held)
         raise
+    else:
+        _unmark(home, file)
     finally:
         tempfile.tempdir = before
-    _unmark(home, file)
-    os.close(held)
+        os.close(held)
 
 
 def _unmark(home: Home, file: Path) -> None:

@@ -1,5 +1,6 @@
 """What several steps read from the lake, as tables and arrays: the rows and columns that they need, no others."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -153,6 +154,11 @@ class _Stored(NamedTuple):
         return self.manifest.rows
 
     @property
+    def digest(self) -> str:
+        """Of the files: those of a key that was extracted again may differ by rounding."""
+        return hashlib.sha256(" ".join(entry.sha256 for entry in self.manifest.files).encode()).hexdigest()[:12]
+
+    @property
     def named(self) -> list[str]:
         """Columns of ids and labels."""
         return ["id", *([self.label] if self.label else [])]
@@ -218,7 +224,7 @@ def _read_mapped(home: Home, model: str, dataset: str, split: str, key: str, kin
     names = [_ids_and_labels(home, dataset, stored, batch) for batch in _batches(stored, stored.named)]
     states = mapped_rows(
         home,
-        key,
+        f"{key}-{stored.digest}",
         (stored.rows, stored.width),
         lambda: (_states(stored, batch) for batch in _batches(stored, stored.columns)),
     )

@@ -30,6 +30,19 @@ def test_temporary_files_are_in_the_home_and_leave_with_the_block_unless_it_is_i
     assert [path.name for path in home.temporary.iterdir()] == left
     assert [path.name for path in (home.prefect / "processes").iterdir()] == left
     assert ghosts(home) == [], "this process still runs"
+    with marked(home):  # an interrupted one does not stand in the way of the next
+        assert ghosts(home) == []
+
+
+def test_processes_of_the_version_before_are_known_by_their_id(tmp_path):
+    """Their names have no `@`, and their files no lock."""
+    home, (_, pid, started) = Home(tmp_path), this_process().split()
+    folder = home.prefect / "processes"
+    folder.mkdir(parents=True)
+    lives, gone = f"{platform.node()} {pid} {started}", f"{platform.node()} {2**22 + 1} {started}"
+    for name in (lives, gone, this_process(), f"another-host {2**22 + 1} {started}"):
+        (folder / name).touch()
+    assert [file.name for file in ghosts(home)] == [gone]
 
 
 def test_those_of_a_process_that_is_gone_are_removed_by_the_next_start_and_others_stay(tmp_path, monkeypatch):

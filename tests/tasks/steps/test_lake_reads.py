@@ -1,10 +1,12 @@
 """What steps read from the lake."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from tasks.steps import lake_reads
-from tasks.steps.lake_reads import read_bytes, read_states, split_rows
+from tasks.steps.lake_reads import read_bytes, read_states, split_rows, state_blocks
 from tests.tasks.worlds import SPLITS, World, compute
 from warehouse.errors import NotPublished
 from warehouse.lake.partition import Lake
@@ -68,7 +70,18 @@ def test_large_states_are_mapped_from_a_file_with_the_same_rows(tmp_path, monkey
         np.testing.assert_array_equal(again[1], labels)
         np.testing.assert_array_equal(again[2], states)
     (file,) = (plan.home.cache / "states").iterdir()
-    assert file.name == f"{step.key}.npy"
+    assert file.name.startswith(f"{step.key}-")
+
+    lost = step.partition(Lake(plan.home)).path
+    others = [path.read_bytes() for path in sorted(lost.glob("part-*"))]
+    shutil.rmtree(lost)
+    plan = World(tmp_path, experiment={"layers": ["last", 0], "shard_rows": 7}).plan()
+    compute(plan, ("examples", "states"))
+    assert [path.read_bytes() for path in sorted(lost.glob("part-*"))] != others
+    lake_reads._read_mapped.cache_clear()
+    stored = np.concatenate([block for *_, block in state_blocks(*read)])
+    np.testing.assert_array_equal(read_states(*read)[2], stored)
+    assert len(list((plan.home.cache / "states").iterdir())) == 2, "extracted again: not the file of what was removed"
 
 
 def test_memory_that_is_read_grows_no_more_once_it_is_mapped():
