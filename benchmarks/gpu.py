@@ -14,8 +14,8 @@ from benchmarks._random import random_model, random_prompts
 from benchmarks.anchors import beside_gram
 from benchmarks.extraction import operations
 from vocabsem.models.language_model import LanguageModel
-from vocabsem.states.batching import padded, token_batches
-from vocabsem.states.extraction import TOKEN_BUDGET, extract
+from vocabsem.states.batching import TOKEN_BUDGET, padded, token_batches
+from vocabsem.states.extraction import extract
 from warehouse.home import Home
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from tasks.steps import lake_reads
 from tasks.steps.samples import split_by_seed
 from tests.tasks.worlds import World, compute
-from vocabsem.states.extraction import TOKEN_BUDGET
+from vocabsem.states.batching import TOKEN_BUDGET
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium

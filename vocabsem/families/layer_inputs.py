@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from vocabsem.families.layer_stack import layer_stack
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -71,9 +73,7 @@ def layer_inputs(numbers: Collection[int]) -> "Iterator[Mapping[int, Tensor]]":
 def _hooked(body: Any, depth: int) -> bool:
     import torch
 
-    lists = (module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
-    layers: Any = next((modules for modules in lists if len(modules) == depth), None)
-    if layers is None:
+    if (layers := layer_stack(body, depth)) is None:
         return False
     for number, layer in enumerate(layers):
         layer.register_forward_pre_hook(_keep(number), with_kwargs=True)

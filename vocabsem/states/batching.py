@@ -1,14 +1,24 @@
-"""Group prompts into batches within a budget of tokens, and pad them."""
+"""Group prompts into batches within a budget of tokens, pad them, and run them."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from vocabsem.errors import ComputationFailed
+from vocabsem.families.base import FrozenModel
+from vocabsem.runtime.parallel import parallel_map, workers
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["even_batches", "padded", "shared_tokens", "token_batches"]
+__all__ = ["TOKEN_BUDGET", "even_batches", "not_finite", "padded", "run_batches", "shared_tokens", "token_batches"]
+
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
+
+L = TypeVar("L", bound=int | str)
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -122,3 +132,62 @@ def padded(prompts: Sequence[Sequence[int]], device: "torch.device", pad: int = 
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt)
     return ids.to(device), lengths.to(device)
+
+
+def run_batches(
+    device: "torch.device",
+    lengths: Sequence[int],
+    budget: int | None,
+    run: Callable[[list[int]], Mapping[L, Callable[[], np.ndarray]]],
+    take: Callable[[list[int], dict[L, np.ndarray]], None],
+) -> None:
+    """Run prompts in batches of similar size, as many at a time as there are workers.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the model computes.
+    lengths : sequence of int
+        Tokens of each prompt.
+    budget : int, optional
+        Most padded tokens of a batch; by default `TOKEN_BUDGET` of the device.
+    run : callable
+        From the rows of a batch to arrays by layer, which may still be on their way to the host (`to_host`).
+    take : callable
+        Given the rows of each batch and its arrays, batch after batch, in one thread.
+
+    Examples
+    --------
+    >>> import torch
+    >>> run = lambda rows: {0: lambda: np.array(rows)}
+    >>> run_batches(torch.device("cpu"), [2, 1], 2, run, lambda rows, arrays: print(rows, arrays[0]))
+    [0] [0]
+    [1] [1]
+    """
+    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
+    with parallel_map(device) as map_:
+        for rows, copies in zip(batches, map_(run, batches), strict=True):
+            take(rows, {layer: wait() for layer, wait in copies.items()})
+
+
+def not_finite(model: FrozenModel, where: str) -> ComputationFailed:
+    """Return the error of numbers that are not finite, with what to do about them.
+
+    Parameters
+    ----------
+    model : FrozenModel
+        That computed them.
+    where : str
+        Layer and prompt.
+
+    Returns
+    -------
+    ComputationFailed
+
+    Examples
+    --------
+    >>> print(not_finite(model, "layer 3: the state of prompt 0"))  # doctest: +SKIP
+    model 'tiny', layer 3: the state of prompt 0 is not finite in bfloat16: use dtype float32
+    """
+    advice = "" if model.dtype == "float32" else ": use dtype float32"
+    return ComputationFailed(f"model {model.name!r}, {where} is not finite in {model.dtype}{advice}")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vocabsem.errors import ComputationFailed, GuardFailed
+from vocabsem.errors import GuardFailed
 from vocabsem.families.base import FrozenModel
 from vocabsem.families.causal import LanguageModel
-from vocabsem.runtime.parallel import parallel_map, to_host, workers
-from vocabsem.states.batching import even_batches, padded, shared_tokens
+from vocabsem.runtime.parallel import to_host
+from vocabsem.states.batching import not_finite, padded, run_batches, shared_tokens
 from vocabsem.states.layers import GivenLayer, Layer, Pooling, layer_and_pooling, resolve_layers
 from vocabsem.states.pooling import TOKEN_WEIGHTS, reads_twice
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Cache, PreTrainedModel
 
-__all__ = ["TOKEN_BUDGET", "Prefix", "check_head", "extract", "keeps_keys_and_values", "shared_prefix"]
+__all__ = ["Prefix", "check_head", "extract", "keeps_keys_and_values", "shared_prefix"]
 
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # padded tokens a batch; larger ones fall out of the processor's cache
 MIN_COSINE = 0.99  # cosine of a state with itself computed in another order: 0.9999 in bfloat16 on SmolLM2
 GUARD_PROMPTS = 4  # prompts whose logits the guard compares, of several lengths so that padding is covered too
 
@@ -159,7 +158,6 @@ def extract(
     again = [_repeated(model, ids) if reads_twice(chosen, pooling) else [] for ids in token_ids]
     suffixes = [[*ids[prefix.length :], *second] for ids, second in zip(token_ids, again, strict=True)]
     lengths = [len(ids) for ids in suffixes]
-    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
     def run(rows: list[int]) -> dict[Layer, Callable[[], np.ndarray]]:
         with torch.inference_mode():
@@ -168,15 +166,16 @@ def extract(
             batch = _forward(model, prefix, ids, prompts, chosen, pooling, ends)
             return {layer: to_host(vectors.float()) for layer, vectors in batch.items()}
 
-    with parallel_map(device) as map_:
-        for rows, copies in zip(batches, map_(run, batches), strict=True):
-            for layer, wait in copies.items():
-                states[layer][rows] = wait()
-            progress(len(rows), sum(len(token_ids[row]) for row in rows))
+    def take(rows: list[int], batch: dict[Layer, np.ndarray]) -> None:
+        for layer, vectors in batch.items():
+            states[layer][rows] = vectors
+        progress(len(rows), sum(len(token_ids[row]) for row in rows))
+
+    run_batches(device, lengths, budget, run, take)
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
-            raise _not_finite(model, f"layer {layer}: the state of prompt {row}")
+            raise not_finite(model, f"layer {layer}: the state of prompt {row}")
     return states
 
 
@@ -215,7 +214,7 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
         ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)
         states = _forward(model, prefix, ids, lengths, last, "last")[model.layers]
         if not torch.isfinite(states).all():
-            raise _not_finite(model, f"layer {model.layers}: a state of the first {len(some)} prompts")
+            raise not_finite(model, f"layer {model.layers}: a state of the first {len(some)} prompts")
         if prefix.length:
             whole = _forward(model, NO_PREFIX, *padded(some[:1], device, model.pad), last, "last")[model.layers]
             cosine = float(torch.cosine_similarity(states[:1].float(), whole.float()))
@@ -226,11 +225,6 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
                     " continue from stored keys and values: exclude it in vocabsem/states/extraction.py"
                 )
         return model.guard(ids, lengths, states, prefix.for_rows(len(ids)))
-
-
-def _not_finite(model: FrozenModel, where: str) -> ComputationFailed:
-    advice = "" if model.dtype == "float32" else ": use dtype float32"
-    return ComputationFailed(f"model {model.name!r}, {where} is not finite in {model.dtype}{advice}")
 
 
 def shared_prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers: Sequence[int]) -> Prefix:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vocabsem.errors import CardError, ComputationFailed, GuardFailed
+from vocabsem.errors import CardError, GuardFailed
 from vocabsem.families.base import TOLERANCE
-from vocabsem.runtime.parallel import parallel_map, to_host, workers
-from vocabsem.states.batching import even_batches, padded
-from vocabsem.states.extraction import GUARD_PROMPTS, TOKEN_BUDGET
+from vocabsem.families.layer_stack import layer_stack
+from vocabsem.runtime.parallel import to_host
+from vocabsem.states.batching import not_finite, padded, run_batches
+from vocabsem.states.extraction import GUARD_PROMPTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +92,6 @@ def extract_head_outputs(
 
     device, outputs = model.network.device, dict[int, np.ndarray]()
     lengths = [len(ids) for ids in token_ids]
-    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
     def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
         with torch.inference_mode():
@@ -99,19 +99,17 @@ def extract_head_outputs(
             given = _run(model, ids, counts, layers)
             return {layer: to_host(of[0].float()) for layer, of in given.items()}
 
-    with _attention_kept(model, layers), parallel_map(device) as map_:
-        for rows, copies in zip(batches, map_(run, batches), strict=True):
-            for layer, wait in copies.items():
-                values = wait()
-                outputs.setdefault(layer, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
-            progress(len(rows), sum(lengths[row] for row in rows))
+    def take(rows: list[int], batch: dict[int, np.ndarray]) -> None:
+        for layer, values in batch.items():
+            outputs.setdefault(layer, np.empty((len(lengths), values.shape[1]), np.float32))[rows] = values
+        progress(len(rows), sum(lengths[row] for row in rows))
+
+    with _attention_kept(model, layers):
+        run_batches(device, lengths, budget, run, take)
     for layer in layers:
         if not np.isfinite(outputs[layer]).all():
             row = int(np.flatnonzero(~np.isfinite(outputs[layer]).all(axis=1))[0])
-            raise ComputationFailed(
-                f"model {model.name!r}, layer {layer}: a head's output of prompt {row} is not finite in {model.dtype}"
-                + ("" if model.dtype == "float32" else ": use dtype float32")
-            )
+            raise not_finite(model, f"layer {layer}: a head's output of prompt {row}")
     return {layer: outputs[layer] for layer in layers}
 
 
@@ -208,11 +206,8 @@ def _attention_kept(model: "LanguageModel", layers: Sequence[int]) -> "Iterator[
 
 def _attention(model: "LanguageModel", layer: int) -> tuple[Any, Any]:
     """Return the attention block of a layer and its output projection."""
-    import torch
-
-    lists = (module for module in model.network.base_model.modules() if isinstance(module, torch.nn.ModuleList))
-    blocks: Any = next((modules for modules in lists if len(modules) == model.layers), [])
-    parts: Mapping[str, Any] = dict(blocks[layer - 1].named_modules()) if len(blocks) else {}
+    blocks = layer_stack(model.network.base_model, model.layers)
+    parts: Mapping[str, Any] = dict(blocks[layer - 1].named_modules()) if blocks is not None else {}
     names = (f"{block}.{projection}" for block in BLOCKS for projection in PROJECTIONS)
     # GPT-Neo and its like have the attention itself one module deeper
     deeper = (f"attn.attention.{projection}" for projection in PROJECTIONS)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vocabsem.errors import ComputationFailed
-from vocabsem.runtime.parallel import parallel_map, to_host, workers
-from vocabsem.states.batching import even_batches, padded
-from vocabsem.states.extraction import TOKEN_BUDGET
+from vocabsem.runtime.parallel import to_host
+from vocabsem.states.batching import not_finite, padded, run_batches
 
 if TYPE_CHECKING:
     from vocabsem.families.causal import LanguageModel
@@ -64,7 +62,6 @@ def extract_tokens(
     lengths = [len(ids) for ids in token_ids]
     ends = np.cumsum([0, *lengths])
     states = {layer: np.empty((ends[-1], model.width(layer)), np.float32) for layer in layers}
-    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
 
     def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
         with torch.inference_mode():
@@ -73,17 +70,15 @@ def extract_tokens(
             every = model.hidden_states(ids, counts, layers)
             return {layer: to_host(every[layer][real].to(torch.bfloat16).float()) for layer in layers}
 
-    with parallel_map(device) as map_:
-        for rows, copies in zip(batches, map_(run, batches), strict=True):
-            tokens = np.concatenate([np.arange(ends[row], ends[row + 1]) for row in rows])
-            for layer, wait in copies.items():
-                states[layer][tokens] = wait()
-            progress(len(rows), sum(lengths[row] for row in rows))
+    def take(rows: list[int], batch: dict[int, np.ndarray]) -> None:
+        tokens = np.concatenate([np.arange(ends[row], ends[row + 1]) for row in rows])
+        for layer, vectors in batch.items():
+            states[layer][tokens] = vectors
+        progress(len(rows), sum(lengths[row] for row in rows))
+
+    run_batches(device, lengths, budget, run, take)
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.searchsorted(ends, np.flatnonzero(~np.isfinite(stored).all(axis=1))[0], side="right")) - 1
-            raise ComputationFailed(
-                f"model {model.name!r}, layer {layer}: a state of prompt {row} is not finite in {model.dtype}"
-                + ("" if model.dtype == "float32" else ": use dtype float32")
-            )
+            raise not_finite(model, f"layer {layer}: a state of prompt {row}")
     return states

@@ -16,8 +16,8 @@ from vocabsem.families.causal import LanguageModel
 from vocabsem.families.head import Head
 from vocabsem.label_space import LabelSpace
 from vocabsem.runtime.parallel import parallel_map, to_host
-from vocabsem.states.batching import padded
-from vocabsem.states.extraction import TOKEN_BUDGET, Prefix, keeps_keys_and_values, shared_prefix
+from vocabsem.states.batching import TOKEN_BUDGET, padded
+from vocabsem.states.extraction import Prefix, keeps_keys_and_values, shared_prefix
 
 if TYPE_CHECKING:
     import torch

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vocabsem.errors import ComputationFailed
+from vocabsem.families.layer_stack import layer_stack
 from vocabsem.models.language_model import LanguageModel
 from vocabsem.vocabulary.similarity import Array, as_tensor, similarity_logits
 
@@ -73,8 +74,7 @@ def apply_final_norm(model: LanguageModel, states: Mapping[int, Array]) -> dict[
     torch.Size([4, 576])
     """
     body = model.network.base_model
-    stack = next((m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == model.layers), None)
-    if stack is None:
+    if (stack := layer_stack(body, model.layers)) is None:
         raise ComputationFailed(f"model {model.name!r}: no list of {model.layers} layers in {type(body).__name__}")
     normed = {layer: as_tensor(given).float() for layer, given in states.items()}
     inner = [layer for layer in normed if layer != model.layers]
