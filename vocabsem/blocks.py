@@ -1,18 +1,45 @@
 """Many rows, some at a time, and what adds up over blocks of them."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["column_moments", "row_blocks"]
+__all__ = ["block_slices", "column_moments", "row_blocks"]
 
-BLOCK = 1 << 24  # bytes of the rows of which float64 copies are made at a time
+BLOCK = 1 << 24  # bytes of a block in float64
+
+
+class _Rows(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def block_slices(rows: _Rows) -> list[slice]:
+    """Return slices that are all rows in order, each of at most 16 MB of them in float64, or of one row.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, d), or what has such a shape
+        Rows, in memory, mapped from a file, or made as they are read.
+
+    Returns
+    -------
+    list of slice
+
+    Examples
+    --------
+    >>> block_slices(np.zeros((3, 1 << 20)))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    count, width = rows.shape
+    size = max(1, BLOCK // (8 * width))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def row_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the rows in order, at most 16 MB of them at a time, as views.
+    """Yield the rows in order, as views of `block_slices`.
 
     Parameters
     ----------
@@ -29,9 +56,7 @@ def row_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
     >>> [block.shape for block in row_blocks(np.zeros((3, 1 << 20)))]
     [(2, 1048576), (1, 1048576)]
     """
-    size = max(1, BLOCK // (rows.itemsize * rows.shape[1]))
-    for start in range(0, max(1, len(rows)), size):
-        yield rows[start : start + size]
+    yield from (rows[part] for part in block_slices(rows) or [slice(0)])
 
 
 def column_moments(blocks: Iterable[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

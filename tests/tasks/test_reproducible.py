@@ -26,8 +26,7 @@ def other(tmp_path_factory):
         patch.setattr(lake_reads, "BLOCK", 3 * 4 * 32)
         patch.setattr("vocabsem.methods.base.BLOCK", 2 * 4 * 32)
         patch.setattr("vocabsem.methods.k_neighbors.ENTRIES", 1)
-        patch.setattr("vocabsem.blocks.BLOCK", 5 * 4 * 32)
-        patch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 7 * 8 * 32)
+        patch.setattr("vocabsem.blocks.BLOCK", 7 * 8 * 32)
         torch.set_num_threads(1 if threads > 1 else 3)
         try:
             plan = World(tmp_path_factory.mktemp("other")).plan(shard_rows=1000)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vocabsem import blocks
 from vocabsem.arrays import check_states, mean_and_deviation
-from vocabsem.blocks import column_moments, row_blocks
+from vocabsem.blocks import block_slices, column_moments, row_blocks
 from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 
@@ -15,7 +15,7 @@ from vocabsem.label_space import LabelSpace
 @pytest.fixture
 def small(monkeypatch):
     """Blocks of seven rows of five float32 columns."""
-    monkeypatch.setattr(blocks, "BLOCK", 7 * 5 * 4)
+    monkeypatch.setattr(blocks, "BLOCK", 7 * 5 * 8)
 
 
 @given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=6), shift=st.sampled_from([0.0, 1e3, 1e7]))
@@ -33,6 +33,13 @@ def test_one_block_gives_exactly_what_numpy_gives():
     mean, variance = column_moments([rows])
     np.testing.assert_array_equal(mean, rows.mean(axis=0, dtype=np.float64))
     np.testing.assert_array_equal(np.sqrt(variance), rows.std(axis=0, dtype=np.float64))
+
+
+def test_slices_are_all_rows_in_order(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK", 8 * 3 * 5)
+    assert block_slices(np.zeros((7, 5))) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert block_slices(np.zeros((2, 500))) == [slice(0, 1), slice(1, 2)]
+    assert block_slices(np.zeros((0, 5))) == []
 
 
 @pytest.mark.usefixtures("small")

@@ -8,7 +8,7 @@ from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import WEIGHTS, choose
-from vocabsem.methods._solvers.row_blocks import TransformedRows
+from vocabsem.methods._solvers.transformed_rows import TransformedRows
 from vocabsem.methods._standardized import PriorPlusLinear
 from vocabsem.runtime.parallel import thread_limits
 

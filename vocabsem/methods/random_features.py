@@ -1,8 +1,10 @@
 """Ridge regression on random nonlinear features of states."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vocabsem.arrays import Floats
 from vocabsem.label_space import LabelSpace
@@ -80,8 +82,7 @@ class RandomFeatures(RidgeProbe):
 
     def _standardized(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.scale_
-        generator = np.random.default_rng(self.random_state)
-        projection = generator.standard_normal((states.shape[1], self.n_features), np.float32)
+        projection = _projection(states.shape[1], self.n_features, self.random_state)
         features = np.maximum(z @ projection, 0) * np.float32((2 / self.n_features) ** 0.5)
         return features.astype(np.float64)
 
@@ -89,3 +90,10 @@ class RandomFeatures(RidgeProbe):
         """Return logits a block of rows at a time, whose features are wider than states."""
         logits = super()._logits
         return np.concatenate([logits(states[i : i + BLOCK]) for i in range(0, max(1, len(states)), BLOCK)])
+
+
+@lru_cache(maxsize=1)  # of all blocks of all fits of one seed
+def _projection(width: int, n_features: int, random_state: int) -> NDArray[np.float32]:
+    projection = np.random.default_rng(random_state).standard_normal((width, n_features), np.float32)
+    projection.flags.writeable = False
+    return projection

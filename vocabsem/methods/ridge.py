@@ -9,10 +9,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from vocabsem.arrays import Floats, Ints, mean_and_deviation
+from vocabsem.blocks import block_slices
 from vocabsem.errors import TrainingFailed
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.principal_axes import axes_of_gram, principal_axes
-from vocabsem.methods._solvers.row_blocks import Rows, TransformedRows, block_slices
+from vocabsem.methods._solvers.transformed_rows import Rows, TransformedRows
 from vocabsem.methods.base import WeightedMethod
 from vocabsem.runtime.parallel import thread_limits
 

@@ -11,7 +11,7 @@ from vocabsem.errors import DataError
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.gaussian import SharedGaussian
 from vocabsem.methods._solvers.left_out import choose
-from vocabsem.methods._solvers.row_blocks import TransformedRows
+from vocabsem.methods._solvers.transformed_rows import TransformedRows
 from vocabsem.methods._standardized import StandardizedMethod
 from vocabsem.runtime.parallel import thread_limits
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.vocabsem.method_data import make_space, make_states
-from vocabsem.methods._solvers.row_blocks import TransformedRows, block_slices
+from vocabsem.methods._solvers.transformed_rows import TransformedRows
+from vocabsem.methods.random_features import _projection
 from vocabsem.methods.registry import build_method, method_info
 
 CLOSED = ("ridge", "ridge_prior", "gda_prior", "whitened_centroid", "centroid")
@@ -20,8 +21,7 @@ def probabilities(name, states, labels, others):
 def test_blocks_change_no_answer(name, monkeypatch, tmp_path):
     (states, labels), (others, _) = make_states(n=90), make_states(1, n=200)
     whole = probabilities(name, states, labels, others)
-    monkeypatch.setattr("vocabsem.blocks.BLOCK", 4 * 7 * states.shape[1])
-    monkeypatch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 8 * 7 * states.shape[1])
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * states.shape[1])
     np.testing.assert_allclose(probabilities(name, states, labels, others), whole, rtol=0, atol=ROUNDING)
     np.save(tmp_path / "both.npy", np.vstack([others, states]))
     mapped = np.load(tmp_path / "both.npy", mmap_mode="r")
@@ -35,7 +35,7 @@ def test_weighted_rows_in_blocks_are_rows_that_are_repeated(monkeypatch):
     repeated = np.repeat(np.arange(60), times)
     settings = {"alphas": (2.0,)}
     ridge = build_method("ridge", settings, make_space(), 0).fit(states[repeated], labels[repeated], others)
-    monkeypatch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 8 * 7 * states.shape[1])
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * states.shape[1])
     # The weights have mean 1, so that the same penalty counts 60 rows in place of 120.
     half = build_method("ridge", {"alphas": (1.0,)}, make_space(), 0).fit(states, labels, others, sample_weight=times)
     np.testing.assert_allclose(half.coef_, ridge.coef_, atol=1e-12)
@@ -57,12 +57,6 @@ def test_rows_are_transformed_as_they_are_read():
     assert seen == [1, 2, 2]
 
 
-def test_slices_are_all_rows_in_order(monkeypatch):
-    monkeypatch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 8 * 3 * 5)
-    assert block_slices(np.zeros((7, 5))) == [slice(0, 3), slice(3, 6), slice(6, 7)]
-    assert block_slices(np.zeros((2, 500))) == [slice(0, 1), slice(1, 2)]
-
-
 def test_what_fits_in_blocks_states_copies_of_as_many_rows_as_columns_and_logits_of_all():
     info, width, classes = method_info("ridge"), 50, 3
     few, many, more = (info.fit_bytes(rows, 0, width, classes) for rows in (50, 1000, 2000))
@@ -71,3 +65,14 @@ def test_what_fits_in_blocks_states_copies_of_as_many_rows_as_columns_and_logits
     assert many == copies * (50 * width + 1000 * 4 * classes)
     assert more - many == copies * 1000 * 4 * classes
     assert not method_info("ridge_self_training").fits_in_blocks
+
+
+def test_random_features_draw_their_projection_once_for_all_blocks(monkeypatch):
+    (states, labels), (others, _) = make_states(n=90), make_states(1, n=20)
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * 16)
+    before = _projection.cache_info()
+    fitted = build_method("random_features", {"n_features": 16}, make_space(), 123).fit(states, labels, others)
+    fitted.predict_proba(states)
+    after = _projection.cache_info()
+    assert after.misses == before.misses + 1
+    assert after.hits > before.hits + 10

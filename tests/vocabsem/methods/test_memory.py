@@ -63,8 +63,7 @@ def peak(name, labeled, unlabeled, width, classes):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.knn_prompting.ENTRIES", 10_000)  # blocks of constant size
-    monkeypatch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 100_000)
-    monkeypatch.setattr("vocabsem.blocks.BLOCK", 50_000)
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 100_000)
     monkeypatch.setattr("vocabsem.methods.tip_adapter.ENTRIES", 10_000)
     monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 10_000)
     info, aside = method_info(name), 12 * width**2 * 8 + 1_000_000

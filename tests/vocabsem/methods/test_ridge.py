@@ -56,7 +56,7 @@ def test_estimates_are_those_without_the_row(n, penalty):
 def test_blocks_change_nothing(monkeypatch):
     z, _, y = prepared(n=40)
     whole = ridge(z, y, ALPHAS)
-    monkeypatch.setattr("vocabsem.methods._solvers.row_blocks.BLOCK", 8 * 7 * z.shape[1])
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * z.shape[1])
     assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(ridge(z, y, ALPHAS), whole, strict=True))
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.arrays import Floats, Ints
+from vocabsem.blocks import block_slices
 from vocabsem.methods._solvers.principal_axes import axes_of_gram, principal_axes
-from vocabsem.methods._solvers.row_blocks import Rows, block_slices
+from vocabsem.methods._solvers.transformed_rows import Rows
 
 Precision = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """(trace of the within-class scatter, number of rows) → (factor, ridge) of the precision factor · (S + ridge · I)⁻¹."""

@@ -1,4 +1,4 @@
-"""Rows that are more than one holds in float64: transformed where they are read, and read in blocks."""
+"""Rows that are more than one holds in float64: transformed where they are read."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vocabsem.arrays import Floats
-
-BLOCK = 1 << 24  # bytes of a block in float64
 
 
 class TransformedRows:
@@ -26,9 +24,3 @@ class TransformedRows:
 
 
 Rows = Floats | TransformedRows
-
-
-def block_slices(rows: Rows) -> list[slice]:
-    """Return slices that are all rows in order, each of BLOCK bytes of them in float64 or of one row."""
-    count, size = len(rows), max(1, BLOCK // (8 * rows.shape[1]))
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
