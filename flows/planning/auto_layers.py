@@ -32,7 +32,7 @@ def chosen_layer(
     if experiment.layers != "auto":
         return None
     lake = Lake(home)
-    for values, items in _grids(lake, model.name):
+    for values, items in _grids(lake, model):
         states = _states(lake, items, dataset.name)
         if (
             states
@@ -52,7 +52,7 @@ def require_grids(experiment: Experiment, home: Home, models: Sequence[ModelCard
     is known before what they name is fetched."""
     for model in models if experiment.layers == "auto" else ():
         for dataset in experiment.dataset_cards():
-            if not any(f"{dataset.name}/train" in items.states for _, items in _grids(Lake(home), model.name)):
+            if not any(f"{dataset.name}/train" in items.states for _, items in _grids(Lake(home), model)):
                 raise _not_there(experiment, model, dataset.name)
 
 
@@ -75,14 +75,14 @@ def _entry(experiment: Experiment, model: ModelCard) -> str:
     return model.name if model.name in experiment.models or len(experiment.models) > 1 else experiment.models[0]
 
 
-def _grids(lake: Lake, model: str) -> Iterator[tuple[Manifest, StudyItemsSpec]]:
-    """Yield the published grid studies of a model, the newest first."""
-    of = {("study", "grid"), ("model", model)}
+def _grids(lake: Lake, model: ModelCard) -> Iterator[tuple[Manifest, StudyItemsSpec]]:
+    """Yield the published grid studies of all layers of a model, the newest first."""
+    of = {("study", "grid"), ("model", model.name)}
     published = [manifest for manifest in lake.manifests(StudyValuesSpec.kind) if manifest.coordinates.items() >= of]
     for values in sorted(published, key=lambda manifest: datetime.fromisoformat(manifest.created), reverse=True):
         items = lake.partition(StudyItemsSpec.kind, values.inputs[StudyItemsSpec.kind], **values.coordinates).manifest()
-        if items:
-            yield values, StudyItemsSpec.parse(items.payload)
+        if items and len((spec := StudyItemsSpec.parse(items.payload)).layers) == model.layers + 1:
+            yield values, spec
 
 
 def _states(lake: Lake, items: StudyItemsSpec, dataset: str) -> StatesSpec | None:

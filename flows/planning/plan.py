@@ -108,12 +108,12 @@ class Plan:
 
     @property
     def run(self) -> Step[RunSpec]:
-        """The record of the run that is due: the experiment's newest if it equals it but for `previous`, else the one
-        after it."""
+        """The record that is due: the experiment's newest if it equals it but for `previous`, else the one after it."""
         spec = RunSpec(
             experiment=self.experiment.name,
             metrics=tuple(fit.metrics.key for fit in self.fits),
             comparisons=tuple(step.key for pair in self.pairs for step in pair.compared),
+            studies=tuple(dict.fromkeys(one.study for one in self.chosen)),
             champion=self.experiment.champion,
             controls=tuple(spec.name for spec in self.experiment.methods if spec.is_control),
         )

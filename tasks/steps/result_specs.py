@@ -8,6 +8,7 @@ from pydantic import Field
 from tasks.steps.contrast import Contrast
 from tasks.steps.spec import Key, ModelDatasetSpec, Spec, numbered
 from tasks.steps.specs import AnchorsSpec, FitSpec, LabelWords, StatesSpec, WordScoresSpec
+from tasks.steps.study_specs import StudyValuesSpec
 from vocabsem.label_kinds import LabelKind
 from warehouse.roles import Role, keys_of
 
@@ -93,7 +94,12 @@ class RunSpec(Spec):
 
     kind: ClassVar[str] = "runs"
     path_fields: ClassVar[Mapping[str, str]] = {"experiment": "experiment"}
-    references: ClassVar[frozenset[str]] = frozenset({"metrics", "comparisons"})
+    of_kind: ClassVar[Mapping[str, str]] = {
+        "metrics": MetricsSpec.kind,
+        "comparisons": ComparisonsSpec.kind,
+        "studies": StudyValuesSpec.kind,
+    }
+    references: ClassVar[frozenset[str]] = frozenset(of_kind)
 
     experiment: str
     """Name of the card."""
@@ -101,6 +107,8 @@ class RunSpec(Spec):
     """Of every fit."""
     comparisons: tuple[Key, ...]
     """Of every number of shots at which there is something to compare."""
+    studies: tuple[Key, ...] = ()
+    """Of the values of the studies that chose its layers."""
     champion: bool
     """Whether the best method is registered."""
     controls: tuple[str, ...]
@@ -110,8 +118,9 @@ class RunSpec(Spec):
 
     @property
     def inputs(self) -> dict[str, str]:
-        return numbered(MetricsSpec.kind, self.metrics) | numbered(ComparisonsSpec.kind, self.comparisons)
+        of_kinds = {kind: getattr(self, field) for field, kind in self.of_kind.items()}
+        return {role: key for kind, keys in of_kinds.items() for role, key in numbered(kind, keys).items()}
 
     @classmethod
     def _from_inputs(cls, inputs: Mapping[Role, str], payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {kind: list(keys_of(inputs, kind).values()) for kind in ("metrics", "comparisons")}
+        return {field: list(keys_of(inputs, kind).values()) for field, kind in cls.of_kind.items()}

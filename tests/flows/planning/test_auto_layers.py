@@ -69,7 +69,7 @@ def first_near_the_best(world, tolerance=0.01):
     return min(layer for layer, score in scores.items() if score >= max(scores.values()) - tolerance)
 
 
-def test_the_layer_is_the_first_near_the_best_and_keys_are_those_of_a_card_that_names_it(measured):
+def test_the_layer_is_the_first_near_the_best_and_fits_are_those_of_a_card_that_names_it(measured):
     world, key = measured
     plan = world.plan()
     (chosen,) = plan.chosen
@@ -79,7 +79,9 @@ def test_the_layer_is_the_first_near_the_best_and_keys_are_those_of_a_card_that_
     assert {step.spec.layers for step in plan.pairs[0].states.values()} == {(chosen.layer,)}
     named = world.plan(layers=[chosen.layer])
     assert not named.chosen
-    assert [step.key for step in named.steps()] == [step.key for step in plan.steps()]
+    keys, of_auto = ({step.key for step in each.steps()} for each in (named, plan))
+    assert keys ^ of_auto == {named.run.key, plan.run.key}, "all is shared but the record"
+    assert (plan.run.spec.studies, named.run.spec.studies) == ((key,), ())
 
 
 def test_limits_and_the_length_of_prompts_may_be_others_of_the_same_rows(measured):
@@ -106,11 +108,12 @@ def test_plan_record_and_report_name_the_layer_and_the_study(measured, tmp_path)
     assert note in report(plan.home, "tiny")
 
 
-def test_the_newest_study_counts(measured, tmp_path):
-    world = replace_home(measured[0], tmp_path)
-    key = measure(world, layers=[2], seed=3)
-    (chosen,) = world.plan().chosen
-    assert (chosen.layer, chosen.study) == (2, key)
+def test_the_newest_study_of_all_layers_counts(measured, tmp_path):
+    world, first = replace_home(measured[0], tmp_path), measured[1]
+    key = measure(world, seed=3)
+    assert [chosen.study for chosen in world.plan().chosen] == [key] != [first]
+    measure(world, layers=[2], seed=4)
+    assert [chosen.study for chosen in world.plan().chosen] == [key]
 
 
 def test_without_a_study_the_command_is_named(tmp_path):
