@@ -19,21 +19,21 @@ def mapped_rows(
 ) -> NDArray[np.float32]:
     """Return rows of `shape` (N, d), read-only, mapped from the file of `key`; the blocks are written where it is not.
 
-    Processes that map one file share its pages. A file that is not as long as its rows is written anew. Raises NoSpace.
+    Processes that map one file share its pages; one of them writes it while the others wait. A file that is not as long
+    as its rows is written anew. Raises NoSpace.
     """
     path = home.cache / "states" / f"{key}.npy"
     if (rows := _mapped(path, shape)) is not None:
         return rows
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = 4 * shape[0] * shape[1]
-    with (
-        atomic.translate_os_errors(path, size),
-        atomic.replaced(path) as temporary,
-        temporary.open("xb") as file,
-    ):
-        npy.write_array_header_1_0(file, {"descr": FLOAT32, "fortran_order": False, "shape": shape})
-        for block in blocks():
-            file.write(np.ascontiguousarray(block, FLOAT32).data.cast("B"))
+    with atomic.translate_os_errors(path, 4 * shape[0] * shape[1]), atomic.locked(path.parent):
+        if (rows := _mapped(path, shape)) is not None:
+            return rows
+        for left in path.parent.glob(f"*{atomic.TEMPORARY}*"):  # by a writer that was killed: no other holds the lock
+            left.unlink()
+        with atomic.replaced(path) as temporary, temporary.open("xb") as file:
+            npy.write_array_header_1_0(file, {"descr": FLOAT32, "fortran_order": False, "shape": shape})
+            for block in blocks():
+                file.write(np.ascontiguousarray(block, FLOAT32).data.cast("B"))
     rows = _mapped(path, shape)
     assert rows is not None, f"{path} has other rows than the {shape[0]} of its manifest"
     return rows

@@ -1,7 +1,9 @@
 """Rows that are mapped from a file of the cache: written once, whole or not at all, never written to."""
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from warehouse.cache import sweep_cache
 from warehouse.home import Home
+from warehouse.lake.atomic import TEMPORARY
 from warehouse.lake.mapped import mapped_rows
 
 KEY = "ab" * 32
@@ -71,6 +74,32 @@ def test_what_fails_on_the_way_leaves_no_file(home, rows):
     with pytest.raises(RuntimeError, match="stopped"):
         mapped_rows(home, KEY, rows.shape, broken)
     assert list(file_of(home).parent.iterdir()) == []
+
+
+def test_one_of_several_writes_and_the_others_wait_for_its_file(home, rows):
+    written, barrier = [], threading.Barrier(4)
+
+    def blocks():
+        written.append(threading.get_ident())
+        yield rows[:5]
+        time.sleep(0.2)
+        yield rows[5:]
+
+    def mapped(_):
+        barrier.wait()
+        return mapped_rows(home, KEY, rows.shape, blocks)
+
+    with ThreadPoolExecutor(4) as pool:
+        for each in pool.map(mapped, range(4)):
+            np.testing.assert_array_equal(each, rows)
+    assert len(written) == 1
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(home, rows):
+    file_of(home).parent.mkdir(parents=True)
+    (file_of(home).parent / f"{'cd' * 32}.npy{TEMPORARY}1").write_bytes(b"half")
+    mapped_rows(home, KEY, rows.shape, lambda: [rows])
+    assert list(file_of(home).parent.iterdir()) == [file_of(home)]
 
 
 def test_rows_stay_mapped_when_the_sweep_removes_their_file(home, rows):
