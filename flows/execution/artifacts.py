@@ -52,7 +52,7 @@ def _links(plan: Plan, *kinds: str) -> str:
 
 
 def show_checks(plan: Plan, refused: CheckFailed | None = None) -> None:
-    """Create the table of the data checks: one row a check and kind of step, failed ones first with their partition."""
+    """Show the data checks as a table: one row a check and kind of step, failed ones first with their partition."""
     checks: dict[tuple[str, str], list[tuple[Check, str]]] = {}
     for step in plan.steps():
         partition = step.partition(plan.lake)

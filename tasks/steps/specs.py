@@ -4,6 +4,7 @@ Raise a `version` when the step's code would give other content for the same spe
 out of the canonical form, so that a new option changes no key of those who do not use it.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -109,9 +110,9 @@ class SplitSpec(PromptSpec):
     demonstrations: Key | None = None
     """What all prompts begin with; None is a zero-shot prompt."""
 
+    @abstractmethod
     def columns(self, hidden_size: int) -> int:
         """Return the numbers stored of a prompt, of a model of this width."""
-        raise NotImplementedError
 
 
 class StatesSpec(SplitSpec):

@@ -8,7 +8,7 @@ from flows.planning.study_card import load_study
 from flows.study import study
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
-from tests.tasks.worlds import SPLITS, World, model, server, snapshot, write_card
+from tests.tasks.worlds import SPLITS, World, model, server, snapshot
 from warehouse.catalog import catalog
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -20,19 +20,7 @@ pytestmark = pytest.mark.medium
 def committed(tmp_path_factory):
     """A world, the card of its study, and the key of its figures. Only to be read."""
     world = World(tmp_path_factory.mktemp("committed"))
-    content = {
-        "name": "made",
-        "study": "commitment",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": "all",
-        "dtype": "float32",
-        "device": "cpu",
-        "resamples": 100,
-        "null_draws": 20,
-    }
-    path = str(write_card(world.folder / "study.yaml", content))
+    path = world.write_study("commitment")
     before = command(world.home, "plan", path)
     with recorded_by_the_server(world.home):
         key = study(study=path, home=str(world.home.root))

@@ -11,7 +11,7 @@ from flows.planning.study_card import load_study
 from flows.study import study
 from tests.flows.command import command
 from tests.flows.conftest import recorded_by_the_server
-from tests.tasks.worlds import SPLITS, World, model, server, snapshot, write_card
+from tests.tasks.worlds import SPLITS, World, model, server, snapshot
 from vocabsem.instruments.sparse_autoencoder import Autoencoder
 from warehouse.catalog import catalog
 from warehouse.lake.partition import Lake
@@ -23,20 +23,8 @@ FEATURES, K = 16, 3
 
 
 def card(world):
-    content = {
-        "name": "made",
-        "study": "dictionary",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": [1, "last"],
-        "dtype": "float32",
-        "device": "cpu",
-        "resamples": 100,
-        "null_draws": 20,
-        "params": {"features": FEATURES, "k": K, "epochs": 2, "shots": [4], "repeats": 2},
-    }
-    return str(write_card(world.folder / "study.yaml", content))
+    params = {"features": FEATURES, "k": K, "epochs": 2, "shots": [4], "repeats": 2}
+    return world.write_study("dictionary", layers=[1, "last"], params=params)
 
 
 @pytest.fixture(scope="module")

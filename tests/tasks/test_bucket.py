@@ -17,7 +17,7 @@ from tasks.steps.specs import MethodSettings
 from tasks.token_states import extract_token_shard
 from tasks.views.lens import inspect_prompt
 from tasks.word_scores import score_shard
-from tests.tasks.worlds import SPLITS, World, compute, write_card
+from tests.tasks.worlds import SPLITS, World, compute
 from warehouse.errors import CorruptPartition, StoreUnavailable
 from warehouse.lake.bucket import Bucket
 from warehouse.lake.partition import Lake
@@ -33,9 +33,7 @@ def world(tmp_path_factory):
     """Examples in a local home; states, word scores and a study of tokens to be computed."""
     methods = {"methods": METHODS, "shots": [0, 4], "seeds": [0], "champion": False}
     world = World(tmp_path_factory.mktemp("world"), experiment=methods)
-    study = {"name": "made", "study": "dictionary", "description": "x", "layers": [1, "last"], "dtype": "float32"}
-    study |= {"model": str(world.folder / "model.yaml"), "datasets": [str(world.folder / "dataset.yaml")]}
-    write_card(world.folder / "study.yaml", study)
+    world.write_study("dictionary", layers=[1, "last"])
     compute(world.plan(), ["examples"])
     return world
 

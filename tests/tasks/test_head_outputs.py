@@ -16,7 +16,7 @@ from tasks.steps.shards import resumed_shards, shards
 from tasks.steps.specs import HeadOutputsSpec
 from tasks.study import run_study
 from tasks.views.calibration import Calibration
-from tests.tasks.worlds import SPLITS, World, compute, write_card
+from tests.tasks.worlds import SPLITS, World, compute
 from vocabsem.errors import CardError
 from vocabsem.states.head_outputs import extract_head_outputs
 from warehouse.catalog import catalog
@@ -29,20 +29,7 @@ HEADS = 4
 
 
 def planned(world, **changes):
-    content = {
-        "name": "made",
-        "study": "heads",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": "all",
-        "dtype": "float32",
-        "device": "cpu",
-        "resamples": 100,
-        "null_draws": 20,
-    }
-    card = load_study(str(write_card(world.folder / "study.yaml", content | changes)))
-    return make_study_plan(card, world.home)
+    return make_study_plan(load_study(world.write_study("heads", **changes)), world.home)
 
 
 def compute_shards(home, pair, split, spans):

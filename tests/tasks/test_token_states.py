@@ -10,7 +10,7 @@ from tasks.publish_token_states import publish_token_states
 from tasks.steps.shards import resumed_shards, shards
 from tasks.steps.token_reads import read_token_states
 from tasks.token_states import extract_token_shard
-from tests.tasks.worlds import SPLITS, World, compute, extract, write_card
+from tests.tasks.worlds import SPLITS, World, compute, extract
 from warehouse.errors import CheckFailed
 from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
@@ -26,17 +26,7 @@ def begun(tmp_path_factory):
     plan = world.plan()
     compute(plan, ("examples",))
     extract(plan, plan.pairs[0], "test")
-    content = {
-        "name": "made",
-        "study": "dictionary",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": [1, "last"],
-        "dtype": "float32",
-        "device": "cpu",
-    }
-    card = load_study(str(write_card(world.folder / "study.yaml", content)))
+    card = load_study(world.write_study("dictionary", layers=[1, "last"]))
     (pair,) = make_study_plan(card, world.home).data.pairs
     return plan, pair
 
@@ -112,11 +102,10 @@ def test_shards_that_are_there_are_kept_and_the_rest_is_computed(begun):
 
 
 def test_a_prompt_that_lacks_a_token_is_not_published(tmp_path):
-    plan = World(tmp_path).plan()
+    world = World(tmp_path)
+    plan = world.plan()
     compute(plan, ("examples",))
-    content = {"name": "short", "study": "dictionary", "description": "x", "layers": ["last"], "dtype": "float32"}
-    content |= {"model": str(tmp_path / "model.yaml"), "datasets": [str(tmp_path / "dataset.yaml")]}
-    card = load_study(str(write_card(tmp_path / "study.yaml", content)))
+    card = load_study(world.write_study("dictionary", layers=["last"]))
     (pair,) = make_study_plan(card, plan.home).data.pairs
     compute_shards(plan.home, pair, "test", [(0, 24)])
     partition = pair.studied["test"].partition(Lake(plan.home))

@@ -152,6 +152,13 @@ class World:
     def write_experiment(self, **changes: Any) -> Path:
         return write_card(self.folder / "experiment.yaml", experiment_card(self.folder, **changes))
 
+    def write_study(self, study: str, **changes: Any) -> str:
+        """The path of a new card, named made, of a study of the world's model and data set."""
+        content = {"name": "made", "study": study, "description": "made sentences", "layers": "all", "device": "cpu"}
+        cards = {"model": str(self.folder / "model.yaml"), "datasets": [str(self.folder / "dataset.yaml")]}
+        draws = {"dtype": "float32", "resamples": 100, "null_draws": 20}
+        return str(write_card(self.folder / "study.yaml", content | cards | draws | changes))
+
     def plan(self, **overrides: Any) -> Plan:
         return make_plan(load_experiment(self.card, overrides), self.home)
 

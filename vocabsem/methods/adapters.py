@@ -1,6 +1,7 @@
 """Adapters: small trainable parts inside a frozen model, as peft's: LoRA (Hu et al. 2022), (IA)³ (Liu et al. 2022)."""
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ __all__ = ["IA3", "AdapterTraining", "LoRA", "adapted", "as_stored"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdapterTraining(MethodAttributes):
+class AdapterTraining(MethodAttributes, ABC):
     """How an adapter is trained. A subclass defines the adapter by `peft_config`."""
 
     family: ClassVar[Family] = "adapters"
@@ -45,6 +46,7 @@ class AdapterTraining(MethodAttributes):
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
 
+    @abstractmethod
     def peft_config(self, model: LanguageModel) -> "PeftConfig":
         """Return peft's configuration of the adapter for a model.
 
@@ -57,7 +59,6 @@ class AdapterTraining(MethodAttributes):
         -------
         PeftConfig
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What all classifiers over stored states share: the scikit-learn contract, checks of the input, bounded classes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -23,7 +24,7 @@ __all__ = ["Method", "WeightedMethod"]
 Data = tuple[Any, ...]  # states (N, d), labels (N,), background (M, d), and where rows have them weights (N,), of a fit
 
 
-class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Method(MethodAttributes, ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn ships no types
     """A classifier of states X (N, d) float32 into the C classes of a label space.
 
     `classes_` is always 0..C-1 and `predict_proba` always has C columns, also when a class is absent from y. Methods
@@ -180,12 +181,12 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator):  # type: ignore[
     def _alone(self) -> bool:
         return self.space is None
 
-    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _fit(self, states: Floats, labels: Ints, background: Floats) -> None: ...
 
     def _logits(self, states: Floats) -> Floats:
         """(N, n_features_in_) float32 → (N, C), log-probabilities up to a constant per row, each from its row alone."""
-        raise NotImplementedError
+        raise NotImplementedError  # of numbers, which have no classes
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -288,7 +289,7 @@ class WeightedMethod(Method):
         self._fit(*self._ready(X, y, unlabeled, sample_weight))
         return self
 
+    @abstractmethod
     def _fit(
         self, states: Floats, labels: Ints, background: Floats, weights: NDArray[np.float64] | None = None
-    ) -> None:
-        raise NotImplementedError
+    ) -> None: ...

@@ -13,7 +13,7 @@ from flows.reporting.report import report
 from tasks.record import record_run
 from tasks.study import run_study
 from tasks.views.calibration import Calibration
-from tests.tasks.worlds import SPLITS, World, compute, model, replace_home, sentences, write_card, write_rows
+from tests.tasks.worlds import SPLITS, World, compute, model, replace_home, sentences, write_rows
 from vocabsem.errors import CardError
 from vocabsem.instruments.one_hot_ridge import macro_f1, ridge_predictions
 from warehouse.catalog import catalog
@@ -21,28 +21,12 @@ from warehouse.lake.partition import Lake
 from warehouse.lake.vectors import matrix
 
 SMALL = {"methods": ["centroid"], "shots": ["all"], "seeds": [0], "champion": False, "layers": "auto"}
-
-
-def study_card(world, **changes):
-    content = {
-        "name": "grid",
-        "study": "grid",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": "all",
-        "dtype": "float32",
-        "device": "cpu",
-        "resamples": 100,
-        "null_draws": 20,
-        "params": {"axes": [2]},
-    }
-    return load_study(str(write_card(world.folder / "study.yaml", content | changes)))
+PARAMS = {"params": {"axes": [2]}}
 
 
 def measure(world, **changes):
     """Publish a grid study without Prefect. Returns the key of its values."""
-    plan = make_study_plan(study_card(world, **changes), world.home)
+    plan = make_study_plan(load_study(world.write_study("grid", name="grid", **PARAMS | changes)), world.home)
     compute(plan.data, ("examples", "states"))
     _, items, values = plan.steps
     return run_study.fn(world.home, plan.model, [plan.data.pairs[0].dataset], {}, items, values, "cpu")

@@ -10,7 +10,7 @@ from flows.planning.study_card import load_study
 from tasks.steps.kinds import spec_of
 from tasks.steps.specs import TokenStatesSpec
 from tasks.views.calibration import Calibration
-from tests.tasks.worlds import World, compute, model, write_card
+from tests.tasks.worlds import World, compute, model
 from vocabsem.errors import BadInput, CardError
 from warehouse.lake.keys import partition_key
 
@@ -26,18 +26,8 @@ def world(tmp_path_factory):
 
 
 def planned(world, **overrides):
-    content = {
-        "name": "made",
-        "study": "dictionary",
-        "description": "made sentences",
-        "model": str(world.folder / "model.yaml"),
-        "datasets": [str(world.folder / "dataset.yaml")],
-        "layers": [1, "last"],
-        "dtype": "float32",
-        "device": "cpu",
-        "max_tokens": 20,
-    }
-    return make_study_plan(load_study(str(write_card(world.folder / "study.yaml", content | overrides))), world.home)
+    settings = {"layers": [1, "last"], "max_tokens": 20} | overrides
+    return make_study_plan(load_study(world.write_study("dictionary", **settings)), world.home)
 
 
 def tokens_of(plan, split="train"):
