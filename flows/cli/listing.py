@@ -22,11 +22,11 @@ def list_kind(
     ],
     as_json: Json = False,
 ) -> None:
-    """List the models, data sets, methods, experiments, studies or named queries, one a line."""
+    """List models, data sets, methods, experiments, studies or named queries, each by a sentence; --json has all."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from flows.cli.console import console
+    from flows.cli.console import MAX_COLUMNS, console
 
     if kind not in KINDS:
         raise BadInput(f"there is no list of {kind!r}: {suggest(kind, KINDS)}")
@@ -34,20 +34,17 @@ def list_kind(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
-    *heads, last = rows[0]
-    table = Table(box=SIMPLE_HEAD)
-    for head in heads:
-        longest = max(len(head), *(len(_cell(row[head])) for row in rows))
-        right = isinstance(rows[0][head], int)
-        table.add_column(head, no_wrap=True, min_width=longest, justify="right" if right else "left")
-    table.add_column(last, no_wrap=True, overflow="ellipsis")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, (head, first) in enumerate(rows[0].items()):
+        number = isinstance(first, int)
+        table.add_column(head, no_wrap=number or index == 0, justify="right" if number else "left")
     for row in rows:
         table.add_row(*map(_cell, row.values()))
-    console().print(table)
+    console(MAX_COLUMNS).print(table)
 
 
 def _cell(value: str | int) -> str:
-    return f"{value:,}" if isinstance(value, int) else value
+    return f"{value:,}" if isinstance(value, int) else value.partition(". ")[0]
 
 
 def _models() -> list[Row]:

@@ -116,11 +116,13 @@ def lens(
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Option(metavar="MODEL", help="Registered model: NAME@ALIAS or NAME/VERSION.")],
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXTS", help="Texts to classify; - reads one per line from standard input."),
     ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="Registered model: NAME@ALIAS or NAME/VERSION; needed.")
+    ] = "",
     as_json: Json = False,
     input: Annotated[
         Path | None,

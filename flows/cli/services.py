@@ -28,7 +28,9 @@ def up(
 
 @app.command()
 def serve(
-    model: Annotated[str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model, by default its champion.")],
+    model: Annotated[
+        str, typer.Argument(metavar="NAME[@ALIAS]", help="Registered model, by default its champion; needed.")
+    ] = "",
     port: Annotated[
         int | None, typer.Option(min=1024, max=65000, help="Port, by default 5080 or the next free one.")
     ] = None,

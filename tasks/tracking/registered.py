@@ -41,8 +41,9 @@ def find_classifier(home: Home, model: str) -> RegisteredClassifier:
         matching = [each for each in versions if (each[0], each[2]) == (name, alias or CHAMPION)]
     if not matching:
         known = [f"{name}@{alias}" for name, _, alias, *_ in versions if alias]
+        what = f"no model {model!r} is" if model else "name a model"
         raise BadInput(
-            f"no model {model!r} is registered in {home.root}: there are {', '.join(known) or 'none yet'};"
+            f"{what} registered in {home.root}: there are {', '.join(known) or 'none yet'};"
             " an experiment with 'champion: true' registers one for each data set"
         )
     name, number, _, source, location = matching[0]

@@ -108,6 +108,8 @@ def test_a_wrong_key_in_the_card_of_a_data_set_or_a_model(make):
             ["no model 'vocabsem-made@champion' is registered"],
         ),
         (["predict", "--model", "vocabsem-made@champion", " "], ["a text to classify is empty"]),
+        (["predict", "a text"], ["name a model registered in", "there are none yet"]),
+        (["serve"], ["name a model registered in", "there are none yet"]),
     ],
     ids=str,
 )

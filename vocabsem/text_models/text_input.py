@@ -91,7 +91,7 @@ def _one_column(X: Any) -> Iterable[Any]:
         raise DataError(f"{type(X).__name__} {X!r:.200} was given: give a list of texts, or one column of texts")
     if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         raise DataError(
-            f"a {type(X).__name__} of shape {shape} was given: give the one column of texts, or for several fields a"
+            f"{type(X).__name__} of shape {shape} was given: give the one column of texts, or for several fields a"
             " list of mappings, as frame.to_dict('records')"
         )
     return np.asarray(X, dtype=object)[:, 0] if len(shape) == 2 else X

@@ -1,4 +1,4 @@
-"""`vocabsem list`: everything that can be named, one a line."""
+"""`vocabsem list`: everything that can be named."""
 
 import json
 
@@ -33,15 +33,30 @@ NAMES = {
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_all_are_listed_one_a_line_within_the_terminal(kind, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+def test_all_are_listed_one_a_line_where_the_line_is_as_long_as_needed(kind, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     app(["list", kind], standalone_mode=False)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert [line.split()[0] for line in lines[2:]] == NAMES[kind]()
     app(["list", kind, "--json"], standalone_mode=False)
     rows = json.loads(capsys.readouterr().out)
     assert [next(iter(row.values())) for row in rows] == NAMES[kind]()
     assert all(all(value not in ("", None) for value in row.values()) for row in rows)
+    for line, row in zip(lines[2:], rows, strict=True):
+        name, *_, description = row.values()
+        assert line.split()[0] == name
+        assert line.rstrip().endswith(description.split(". ")[0])
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_narrow_terminal_breaks_lines_and_loses_no_word(kind, capsys, monkeypatch):
+    words = []
+    for columns in ("80", "10000"):
+        monkeypatch.setenv("COLUMNS", columns)
+        app(["list", kind], standalone_mode=False)
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= int(columns)
+        words.append(sorted(" ".join(lines[2:]).split()))
+    assert words[0] == words[1]
 
 
 def test_another_kind_is_refused():
