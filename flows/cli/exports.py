@@ -20,7 +20,7 @@ def export(
         Path,
         typer.Option(
             metavar="PATH",
-            help="A .npz or .parquet file to write; without a suffix, a folder of `datasets`. A card is a .md file.",
+            help="A .npz (without texts), .parquet or, for a card, .md file; without a suffix, a folder of `datasets`.",
         ),
     ],
     model: Annotated[
@@ -77,13 +77,16 @@ def export(
             return
         table = reads.exported_predictions(home, experiment, model, dataset, method, shots, split)
     if not len(table):
-        raise BadInput(f'there are no such {what} in {home}: `vocabsem sql "from partitions"` lists what there is')
+        chosen = {"experiment": experiment, "model": model, "dataset": dataset, "split": split, "layer": layer}
+        chosen |= {"pooling": pooling, "method": method, "shots": shots}
+        options = "".join(f" --{name} {value}" for name, value in chosen.items() if value is not None)
+        raise BadInput(f'{home} has no {what} of{options}: `vocabsem sql "from partitions"` lists what there is')
     if output.suffix:
         with writable(output):
-            write_arrays(table, output)
+            written = write_arrays(table, output)
     else:
-        write_arrays(table, output)
-    typer.echo(f"{output}: {len(table):,} rows: {', '.join(table.column_names)}")
+        written = write_arrays(table, output)
+    typer.echo(f"{output}: {len(table):,} rows: {', '.join(written)}")
 
 
 def _write_harness(

@@ -12,16 +12,20 @@ from vocabsem.errors import BadInput
 from warehouse.lake.atomic import replaced
 
 
-def write_arrays(table: pa.Table, output: Path) -> None:
-    """Write the table in the format of the file's name: .npz, .parquet, or without a suffix a new folder.
+def write_arrays(table: pa.Table, output: Path) -> list[str]:
+    """Write the table in the format of the file's name, .npz, .parquet, or without a suffix a new folder, and return
+    the columns written: to .npz all but `text`, because an array makes each text as long as the longest.
 
     Raises BadInput for another suffix, a folder that is not empty, and vectors of several lengths in .npz.
     """
     writers: dict[str, Callable[[pa.Table, Path], None]] = {".npz": _npz, ".parquet": _parquet, "": _folder}
     if output.suffix not in writers:
         raise BadInput(f"--output {output}: give a name with .npz or .parquet, or one without a suffix for a folder")
+    if output.suffix == ".npz":
+        table = table.select([name for name in table.column_names if name != "text"])
     output.parent.mkdir(parents=True, exist_ok=True)
     writers[output.suffix](table, output)
+    return list(table.column_names)
 
 
 def _npz(table: pa.Table, output: Path) -> None:

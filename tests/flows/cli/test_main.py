@@ -218,7 +218,11 @@ def test_arrays_are_exported(ran, tmp_path):
     for words, message in (
         (("states",), "give --dataset"),
         (("predictions",), "give --experiment, of tiny"),
-        (("predictions", "--experiment", "tiny", "--method", "none"), "no such predictions"),
+        (
+            ("predictions", "--experiment", "tiny", "--method", "none"),
+            "no predictions of --experiment tiny --method none",
+        ),
+        (("states", "--dataset", "nowhere"), "no states of --dataset nowhere"),
         (("weights",), "states"),
     ):
         done = command(world.home, "export", *words, "--output", tmp_path / "y.npz")

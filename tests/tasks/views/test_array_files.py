@@ -25,15 +25,16 @@ def home(tmp_path_factory):
 @pytest.mark.parametrize("layer", [1, 2, None])
 def test_states_are_those_of_the_lake_with_their_classes_and_texts(home, tmp_path, layer):
     table = reads.exported_states(home, "tiny", "mr", None, layer, None)
-    write_arrays(table, tmp_path / "states.npz")
+    written = write_arrays(table, tmp_path / "states.npz")
     with np.load(tmp_path / "states.npz", allow_pickle=False) as arrays:
         expected = np.concatenate([state("tiny", "mr", split, layer or 2) for split in sorted(SPLITS)])
         np.testing.assert_array_equal(arrays["state"], expected)
         assert arrays["state"].dtype == np.float32
         ids = [f"{split}-{i}" for split in sorted(SPLITS) for i in range(SPLITS[split])]
         assert arrays["id"].tolist() == ids
-        assert arrays["text"].tolist() == [text_of("mr", name) for name in ids]
         assert set(arrays["label"].tolist()) == {0, 1}
+        assert written == list(arrays) == [name for name in table.column_names if name != "text"]
+    assert table["text"].to_pylist() == [text_of("mr", name) for name in ids]
 
 
 def test_one_split_of_states(home):
