@@ -66,11 +66,11 @@ def test_a_file_that_is_cut_or_of_another_shape_is_written_anew(home, rows):
     np.testing.assert_array_equal(mapped_rows(home, KEY, (5, 8), lambda: [rows.reshape(5, 8)]), rows.reshape(5, 8))
 
 
-@pytest.mark.parametrize("place", [20, -100, -1])
-def test_a_file_with_a_flipped_bit_is_written_anew(home, rows, place):
+@pytest.mark.parametrize("offset", [20, -100, -1])
+def test_a_file_with_a_flipped_bit_is_written_anew(home, rows, offset):
     mapped_rows(home, KEY, rows.shape, lambda: [rows])
     content = bytearray(file_of(home).read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     file_of(home).write_bytes(content)
     np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, lambda: [rows]), rows)
     np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, unread), rows)
