@@ -72,7 +72,7 @@ def scores(name, space, states, sizes, labels, shots, seed):
     layers = {"layers": states.shape[1] // space.width} if info.takes_layers else {}
     states = states if layers or not info.fixed_width else states[:, -space.width :]
     mean, of_text = per_text(states, sizes), np.repeat(np.arange(len(sizes)), sizes)
-    order, found = np.random.default_rng(5).permutation(len(labels)), {}
+    order, result = np.random.default_rng(5).permutation(len(labels)), {}
     held, learn = np.sort(order[:ASIDE]), order[ASIDE:]
     rows = np.random.default_rng([seed, 11]).permutation(learn)
     rows = np.concatenate([rows[labels[rows] == c][:shots] for c in range(space.classes)])
@@ -81,8 +81,8 @@ def scores(name, space, states, sizes, labels, shots, seed):
         method = build_method(name, layers, space, seed)
         method.fit(x[known]) if not shots else method.fit(x[mine], labels[texts[mine]], unlabeled=x[known])
         every = answers(method, mean[held], states[np.isin(of_text, held)], sizes[held])
-        found |= {how + fitted: f1_score(labels[held], each, average="macro") for how, each in every.items()}
-    return found
+        result |= {how + fitted: f1_score(labels[held], each, average="macro") for how, each in every.items()}
+    return result
 
 
 def main():
@@ -95,9 +95,9 @@ def main():
     sys.stdout.write(f"| | {' | '.join(f'{name} {shots}' for name, shots in cells)} |\n")
     for model in given.models:
         read = chunk_states(home, plan_of(model, home))
-        found = [[scores(name, *read, shots, seed) for seed in SEEDS] for name, shots in cells]
-        for how in found[0][0]:
-            means = [f"{np.mean([each[how] for each in seeds]):.3f}" for seeds in found]
+        results = [[scores(name, *read, shots, seed) for seed in SEEDS] for name, shots in cells]
+        for how in results[0][0]:
+            means = [f"{np.mean([each[how] for each in seeds]):.3f}" for seeds in results]
             sys.stdout.write(f"| {model}, {how} | {' | '.join(means)} |\n")
         sys.stdout.flush()
 

@@ -35,11 +35,11 @@ def test_votes_of_log_probabilities_are_the_mean_of_states(texts, name):
     space, states, sizes, labels = texts
     mean = per_text(states, sizes)
     method = build_method(name, {}, space, 0).fit(mean, *([] if name == "zero_shot" else [labels]))
-    found = answers(method, mean, states, sizes)
-    same = [(found[how] == found[SHARED[0]]).mean() for how in found]
+    result = answers(method, mean, states, sizes)
+    same = [(result[how] == result[SHARED[0]]).mean() for how in result]
     # but for ties within the rounding of float32
-    assert same[list(found).index(SHARED[1])] > 0.99
-    assert same[list(found).index("mean of probabilities")] < 1, "which is another vote"
+    assert same[list(result).index(SHARED[1])] > 0.99
+    assert same[list(result).index("mean of probabilities")] < 1, "which is another vote"
 
 
 def test_what_is_put_aside_is_not_learned(texts):
@@ -59,4 +59,6 @@ def test_the_page_names_the_settings(tmp_path):
     limits = ", ".join(f"{split}: {rows}" for split, rows in SETTINGS["limits"].items())
     for setting in ("max_tokens=128", "max_chunks=6", f"limits={{{limits}}}", "datasets=[bbc_news]"):
         assert setting in command
-    assert not plan_of("minilm-l6", Home(tmp_path)).pairs, "nothing was fetched"
+    (pair,) = plan_of("minilm-l6", Home(tmp_path)).pairs
+    spec = pair.states["train"].spec
+    assert (pair.dataset.name, spec.max_chunks, spec.max_tokens) == ("bbc_news", 6, 128)

@@ -1,7 +1,7 @@
 """What models of all families share: a tokenizer, a network, the states of prompts, and a guard of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,8 +86,8 @@ class FrozenModel(ABC):
 
         if not self.offloaded:
             return self.network.device
-        places: Collection[int | str] = self.network.hf_device_map.values()
-        return torch.device(next((place for place in places if place not in ("cpu", "disk")), "cpu"))
+        placed: Any = self.network.hf_device_map
+        return torch.device(next((each for each in placed.values() if each not in ("cpu", "disk")), "cpu"))
 
     @property
     def max_workers(self) -> int:

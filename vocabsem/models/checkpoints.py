@@ -232,7 +232,8 @@ def from_folder(
         placed = stack.enter_context(placement)
         _check_family(folder, checkpoint, family)
         tokenizer = _tokenizer(folder, checkpoint)
-        with no_larger_than(folder, checkpoint):
+        with no_larger_than(folder, checkpoint), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The following device_map keys")  # a buffer of the network itself: BART
             loaded: Any = getattr(transformers, FAMILIES[family].loader).from_pretrained(
                 checkpoint.path,
                 gguf_file=checkpoint.gguf,

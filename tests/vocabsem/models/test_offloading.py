@@ -22,7 +22,7 @@ from vocabsem.text_models.fine_tuning import tune
 PROMPTS = [[5, 9, 40, 41, 300, 7], [5, 9, 40, 2], [5, 9, 34, 35, 36], [5, 9, 12]]  # which share their first tokens
 ALL, SOME = "offload:0MB", "offload:0.11MB"
 CAUSAL = ["llama", "qwen2", "gpt2", "opt", "gemma2", "phi"]  # of one head its own, of others the embedding
-OTHERS = {"masked": "bert", "encoder": "bert", "encoder_decoder": "t5"}
+OTHERS = [("masked", "bert"), ("encoder", "bert"), ("encoder_decoder", "t5"), ("encoder_decoder", "bart")]
 
 
 def pair(card, folder, device, dtype="float32"):
@@ -74,9 +74,9 @@ def test_words_of_several_tokens_are_scored(tmp_path):
 
 
 @pytest.mark.parametrize("device", [ALL, SOME])
-@pytest.mark.parametrize("family", OTHERS)
-def test_other_families(family, device, tmp_path):
-    card = bidirectional.save(OTHERS[family], tmp_path / "model", family=family)
+@pytest.mark.parametrize(("family", "name"), OTHERS)
+def test_other_families(family, name, device, tmp_path):
+    card = bidirectional.save(name, tmp_path / "model", family=family)
     whole, parted = pair(card, tmp_path, device)
     assert parted.offloaded
     prompts = [[0, *ids, whole.tokenizer.mask_token_id, 2] for ids in PROMPTS]
