@@ -17,7 +17,7 @@ from vocabsem.families.base import HeadModel
 from vocabsem.families.encoder import EncoderModel
 from vocabsem.families.head import Head
 from vocabsem.models.language_model import load_model
-from vocabsem.runtime.devices import resolve_device
+from vocabsem.runtime.devices import offload_limit, resolve_device
 from vocabsem.states.label_encodings import encode_labels
 from vocabsem.vocabulary.anchors import Anchors, semantic_anchors
 from warehouse.home import Home
@@ -93,11 +93,13 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
 
 def _solve(home: Home, model: ModelCard, spec: AnchorsSpec, device: str) -> _Solved:
     with inference():
-        network = load_model(model, home.cache, dtype="checkpoint", device="cpu")
+        placed = "cpu" if offload_limit(device) is None else device
+        network = load_model(model, home.cache, dtype="checkpoint", device=placed)
         if isinstance(network, EncoderModel):
             return _encode(network, spec, model.max_tokens)
         assert isinstance(network, HeadModel)
         head, tokenizer = network.head, network.tokenizer
+        del network  # the other weights are not needed any more
     anchors = semantic_anchors(
         head.weight, bias=head.bias, gauge=spec.gauge, rows=head.tokens, device=resolve_device(device)
     )

@@ -78,6 +78,8 @@ def test_encoders_and_counted_words_are_those_of_their_page():
     small, large = sets["MiniLM, vocabulary_calibrator"], sets["SmolLM2-135M, vocabulary_calibrator"]
     assert f"MiniLM with the same method has {small[2]} at 4 labels per class where SmolLM2 has {large[2]}" in text
     assert f"in {float(small[6]):.0f} ms per text instead of {large[6]}" in text
+    costs = f"{small[6]} ms and {small[7]} bytes with MiniLM, {large[6]} ms and {large[7]} bytes with SmolLM2;"
+    assert f"A text takes {costs}" in text
     lines = page[page.index("| `vocabulary_calibrator`, 48 tokens |") :].splitlines()
     part, whole, *_, counted = ([cell.strip(" *") for cell in line.split("|")[2:-1]] for line in lines[:5])
     assert (

@@ -16,6 +16,7 @@ from warehouse.home import Home
 RANDOM_AXIS = "{method: ridge_regression, params: {targets: random}}"
 OF_NUMBERS = f"[ridge_regression,{RANDOM_AXIS},{{method: tfidf_ridge, shots: [all]}}]"
 OF_SEVERAL = "[multi_ridge,{method: multi_ridge, params: {targets: random}},tfidf_one_vs_rest]"
+OF_ORDER = "[zero_shot,ordinal_ridge,{method: ordinal_ridge, params: {targets: random}},vocabulary_calibrator,ridge]"
 if TYPE_CHECKING:
     from tasks.views.choices_draft import ChoicesDraft
     from tasks.views.numbers_draft import NumbersDraft
@@ -124,8 +125,8 @@ def init_dataset(
     experiment = re.sub(r"[^a-z0-9_-]", "_", name.lower())
     settings = f"--name {experiment} --set 'datasets=[{known}]' --set on_insufficient=use_all"
     settings += f" --set max_tokens={proposal.max_tokens}"
-    if label_separator:
-        settings += f" --set 'methods={OF_SEVERAL}'"
+    if label_separator or draft.ordinal:
+        settings += f" --set 'methods={OF_SEVERAL if label_separator else OF_ORDER}'"
     if model != DEFAULT_MODEL:
         settings += f" --set 'models=[{model}]'"
     typer.echo(f"\nwritten: {output}\nnext:    vocabsem run quickstart {settings}")

@@ -51,7 +51,7 @@ def extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) ->
         for span in todo:
             if len(waiting) == IN_FLIGHT * slots():
                 result_of(waiting.pop(0))
-            memory = extraction_bytes(pair.model, step.spec, span[1] - span[0])
+            memory = extraction_bytes(pair.model, step.spec, span[1] - span[0], experiment.device)
             claim = partial(submit, device=experiment.device, memory=memory)
             rest = (step, *span, experiment.device, file)
             if scores:

@@ -200,7 +200,7 @@ def solve_anchors(plan: Plan) -> list[str]:
 
 def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
     (step,) = steps
-    device, memory = plan.experiment.device, solving_bytes(pair.model)
+    device, memory = plan.experiment.device, solving_bytes(pair.model, plan.experiment.device)
     compute(build_anchors, plan.home, pair.model, step, device, device=device, memory=memory)
 
 

@@ -17,7 +17,7 @@ from vocabsem.evaluation.protocol import card_deviations
 from vocabsem.methods.extensions import resolve
 from vocabsem.methods.registry import check_params, method_info, method_infos
 from vocabsem.models.model_draft import find_model_card
-from vocabsem.runtime.devices import DType
+from vocabsem.runtime.devices import DType, offload_limit
 from vocabsem.states.choice_scores import ChoiceScoring
 from vocabsem.states.layers import GivenLayer, Pooling
 
@@ -135,7 +135,7 @@ class Experiment(Card):
     dtype: DType = "auto"
     """dtype of the model; auto is the machine's fast one."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """cpu, cuda, auto, or offload (:8GB): with the weights that fit into no memory on the disk; see docs/scale.md."""
     runner: str | None = Field(default=None, exclude=True)
     """Where tasks compute: local, process, dask or ray, with :WORKERS or :ADDRESS; see docs/scale.md."""
     max_tokens: PositiveInt | None = None
@@ -186,6 +186,17 @@ class Experiment(Card):
                 f"not as in protocol {self.protocol}: {'; '.join(map(str, deviations))}: change these, or leave"
                 " 'protocol' out, so that they are listed with the run"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _offloads_no_training(self) -> Self:
+        try:
+            limit = offload_limit(self.device)
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        for spec in self.methods if limit is not None else ():
+            if method_info(spec.method).family == "adapters":
+                raise ValueError(f"device {self.device} is for frozen models, and {spec.name} trains: take one out")
         return self
 
     def model_cards(self, cache: Path) -> list[ModelCard]:

@@ -13,7 +13,7 @@ from vocabsem.datasets.shots import shots_text
 from vocabsem.errors import DataError
 from vocabsem.methods.info import STATES_LIMIT
 from vocabsem.methods.registry import method_info
-from vocabsem.runtime.devices import available_memory
+from vocabsem.runtime.devices import available_memory, offload_limit
 
 BLOCKS = 8  # copies of a block of states while it is predicted
 ANSWER = 150  # bytes of a prediction while it is checked and written, its probabilities aside
@@ -66,19 +66,20 @@ def require_memory(
     return max((need.bytes for need in wanted), default=0)
 
 
-def extraction_bytes(model: ModelCard, spec: SplitSpec, rows: int) -> int:
+def extraction_bytes(model: ModelCard, spec: SplitSpec, rows: int, device: str = "auto") -> int:
     """Return the bytes of a model's weights and of what is stored of a shard of `rows`, before chunks are averaged."""
-    return weight_bytes(model, spec.dtype) + 4 * rows * spec.max_chunks * spec.columns(model.hidden_size)
+    return weight_bytes(model, spec.dtype, device) + 4 * rows * spec.max_chunks * spec.columns(model.hidden_size)
 
 
-def solving_bytes(model: ModelCard) -> int:
+def solving_bytes(model: ModelCard, device: str = "auto") -> int:
     """Return the bytes of a model's weights, and of its head and anchors in float64."""
-    return weight_bytes(model) + 2 * 8 * model.vocabulary_size * model.hidden_size
+    return weight_bytes(model, device=device) + 2 * 8 * model.vocabulary_size * model.hidden_size
 
 
-def weight_bytes(model: ModelCard, dtype: Literal["float32", "bfloat16"] = "float32") -> int:
-    """Return the bytes of a model's weights."""
-    return model.parameters * WEIGHT[dtype]
+def weight_bytes(model: ModelCard, dtype: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> int:
+    """Return the bytes of a model's weights that are in memory on a device, which may leave some on the disk."""
+    whole, limit = model.parameters * WEIGHT[dtype], offload_limit(device)
+    return whole if limit is None else min(whole, limit)
 
 
 def _need(plan: Plan, pair: ModelDatasetPlan, fit: PlannedFit) -> Need | None:

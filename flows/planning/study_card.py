@@ -4,7 +4,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from flows.planning.experiment import Limits
 from flows.planning.variants import variant_name
@@ -14,7 +14,7 @@ from vocabsem.cards.loader import read_yaml
 from vocabsem.cards.schema import Card
 from vocabsem.errors import CardError
 from vocabsem.instruments.registry import check_study
-from vocabsem.runtime.devices import DType
+from vocabsem.runtime.devices import OFFLOAD, DType
 from vocabsem.states.layers import Pooling
 
 DISPLAY_KEYS = {"description", "license", "citation", "device"}  # keys that change no result
@@ -63,6 +63,13 @@ class StudyCard(Card):
     """Of the null."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the study that differ from its defaults."""
+
+    @field_validator("device")
+    @classmethod
+    def _whole(cls, device: str) -> str:
+        if device.partition(":")[0] == OFFLOAD:
+            raise ValueError(f"device {device}: a study reads weights where they are: give cpu, cuda or auto")
+        return device
 
     @model_validator(mode="after")
     def _known(self) -> Self:

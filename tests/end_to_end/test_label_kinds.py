@@ -40,6 +40,7 @@ def home(make_home, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert "label_kind: ordinal, as these numbers look like a scale" in done.stdout
+    assert "methods=[zero_shot,ordinal_ridge," in done.stdout
     card = yaml.safe_load(path.read_text())
     card["labels"] = [label | {"word": word} for label, word in zip(card["labels"], WORDS, strict=True)]
     path.write_text(yaml.safe_dump(card))

@@ -1,16 +1,19 @@
 """What models of all families share: a tokenizer, a network, the states of prompts, and a guard of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from vocabsem.errors import GuardFailed
 from vocabsem.families.head import Head
 from vocabsem.families.names import ModelFamily
+from vocabsem.runtime.parallel import MAX_WORKERS
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -70,6 +73,26 @@ class FrozenModel(ABC):
     def layers(self) -> int:
         """Number of layers: state 0 is the embedding, state `layers` the one that label words are compared with."""
         return int(self.network.config.get_text_config().num_hidden_layers)
+
+    @property
+    def offloaded(self) -> bool:
+        """Whether weights lie elsewhere, as on the disk, until they compute (`vocabsem.models.offloading`)."""
+        return any(each.device.type == "meta" for each in self.network.parameters())
+
+    @property
+    def device(self) -> "torch.device":
+        """Where it computes."""
+        import torch
+
+        if not self.offloaded:
+            return self.network.device
+        placed: Any = self.network.hf_device_map
+        return torch.device(next((each for each in placed.values() if each not in ("cpu", "disk")), "cpu"))
+
+    @property
+    def max_workers(self) -> int:
+        """Most batches at a time: one where weights come and go."""
+        return 1 if self.offloaded else MAX_WORKERS
 
     @property
     def pad(self) -> int:
@@ -199,18 +222,30 @@ class HeadModel(FrozenModel):
 
     @property
     def head(self) -> Head:
-        """Copy of the head in float32 on the CPU."""
-        module = self._decoder
-        config = self.network.config.get_text_config()
-        bias = getattr(module, "bias", None)
-        return Head(
-            weight=module.weight.detach().float().cpu(),
-            bias=None if bias is None else bias.detach().float().cpu(),
-            softcap=getattr(config, "final_logit_softcapping", None),
-            scale=float(getattr(config, "logit_scale", None) or 1.0)
-            / float(getattr(config, "logits_scaling", None) or 1.0),
-            tokens=min(len(self.tokenizer), module.weight.shape[0]),
-        )
+        """Copy of the head in float32 on the CPU; of one that is both, no copy."""
+        with self._own_head() as own:
+            return replace(own, weight=own.weight.float().cpu())
+
+    @contextmanager
+    def _own_head(self) -> Iterator[Head]:
+        """Give the head with the network's own weights, read from the disk where they lie there."""
+        from accelerate.utils import align_module_device
+
+        module, config = self._decoder, self.network.config.get_text_config()
+        with align_module_device(module):
+            bias = self._head_bias()
+            yield Head(
+                weight=module.weight.detach(),
+                bias=None if bias is None else bias.detach().float().cpu(),
+                softcap=getattr(config, "final_logit_softcapping", None),
+                scale=float(getattr(config, "logit_scale", None) or 1.0)
+                / float(getattr(config, "logits_scaling", None) or 1.0),
+                tokens=min(len(self.tokenizer), module.weight.shape[0]),
+            )
+
+    def _head_bias(self) -> "Tensor | None":
+        bias: Tensor | None = getattr(self._decoder, "bias", None)
+        return bias
 
     @property
     def _decoder(self) -> Any:
@@ -254,7 +289,8 @@ class HeadModel(FrozenModel):
 
         with torch.inference_mode():
             own = self.at_answer(self.logits(ids, lengths, cache), ids, lengths).float().cpu()  # (B, V)
-            difference = (self.head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
+            with self._own_head() as head:
+                difference = (head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:
             raise GuardFailed(
                 f"model {self.name!r}: head(state) differs from the model's own logits by {difference:.2g} of the"

@@ -1,14 +1,13 @@
 """Encoder–decoder models: the encoder reads the prompt, the decoder's first state meets the head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vocabsem.errors import SourceError
 from vocabsem.families.base import HeadModel
 from vocabsem.families.folder_json import read_json
-from vocabsem.families.head import Head
 from vocabsem.families.head_input import head_inputs, record_head_inputs
 from vocabsem.families.masked import attended
 
@@ -78,11 +77,10 @@ class EncoderDecoderModel(HeadModel):
         """Number E of the encoder's layers."""
         return int(self.network.config.num_hidden_layers)
 
-    @property
-    def head(self) -> Head:
-        """Copy of the head in float32 on the CPU, with the bias that is added to the logits (BART)."""
+    def _head_bias(self) -> "Tensor | None":
+        """Return the bias that is added to the logits (BART)."""
         bias: Any = getattr(self.network, "final_logits_bias", None)
-        return super().head if bias is None else replace(super().head, bias=bias[0].detach().float().cpu())
+        return super()._head_bias() if bias is None else bias[0]
 
     def hidden_states(
         self, ids: "Tensor", lengths: "Tensor", layers: Sequence[int], cache: "Cache | None" = None

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Head"]
 
+BLOCK = 1 << 13  # rows of the weight that are converted at a time
+
 
 @dataclass(frozen=True)
 class Head:
@@ -15,8 +17,8 @@ class Head:
 
     Attributes
     ----------
-    weight : Tensor of shape (V, d), float32
-        W, on the CPU.
+    weight : Tensor of shape (V, d)
+        W; as `HeadModel.head` gives it in float32, on the CPU.
     bias : Tensor of shape (V,), float32, or None
         b, on the CPU.
     softcap : float or None
@@ -34,7 +36,7 @@ class Head:
     tokens: int
 
     def logits(self, states: "Tensor") -> "Tensor":
-        """Return the logits of states.
+        """Return the logits of states. A weight of another dtype is converted a block of rows at a time.
 
         Parameters
         ----------
@@ -53,5 +55,11 @@ class Head:
         """
         import torch
 
-        scores = self.scale * torch.nn.functional.linear(states, self.weight, self.bias)
+        rows = len(self.weight) if self.weight.dtype == torch.float32 else BLOCK
+        biases = [None] * -(-len(self.weight) // rows) if self.bias is None else self.bias.split(rows)
+        products = [
+            torch.nn.functional.linear(states, weight.to(states), bias)
+            for weight, bias in zip(self.weight.split(rows), biases, strict=True)
+        ]
+        scores = self.scale * torch.cat(products, dim=-1)
         return scores if self.softcap is None else self.softcap * torch.tanh(scores / self.softcap)

@@ -77,7 +77,7 @@ def _hooked(body: Any, depth: int) -> bool:
         return False
     for number, layer in enumerate(layers):
         layer.register_forward_pre_hook(_keep(number), with_kwargs=True)
-    ids = torch.arange(3, device=body.device)[None]
+    ids = torch.arange(3, device="cpu" if body.device.type == "meta" else body.device)[None]  # accelerate moves them
     with torch.inference_mode():
         states = body(ids, use_cache=False, output_hidden_states=True).hidden_states[:depth]
         with layer_inputs(range(depth)) as given:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import warnings
+import weakref
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["checkpoint_family", "fetch_checkpoint", "fetch_source", "from_folder", "load_tokenizer", "model_digest"]
 
+WHOLE: AbstractContextManager[Mapping[str, Any]] = nullcontext({})  # in the memory of the processor
 CONVERSION = 1  # raise it when a conversion to safetensors would give other bytes
 JOINED = "joined.gguf"
-HUB_FILES = (
-    "*.json",
-    "*.safetensors",
-    "*.model",
-    "*.txt",
-    "*.jinja",
-)  # never *.bin or *.py: no pickles, no remote code
+HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")  # no *.bin, no *.py: no pickles, no code
 
 
 def model_digest(card: ModelCard, cache: Path) -> str | None:
@@ -191,7 +189,10 @@ def checkpoint_family(folder: Path) -> ModelFamily:
 
 
 def from_folder(
-    folder: Path, dtype: Any, family: ModelFamily = "causal"
+    folder: Path,
+    dtype: Any,
+    family: ModelFamily = "causal",
+    placement: AbstractContextManager[Mapping[str, Any]] = WHOLE,
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """Read a model and its tokenizer, executing nothing of the folder's.
 
@@ -203,6 +204,9 @@ def from_folder(
         As `from_pretrained` takes it.
     family : {"causal", "masked", "encoder_decoder", "encoder"}
         That it must be of.
+    placement : context manager of a mapping
+        Further arguments of `from_pretrained`, as `offloaded` gives them; left with the network, which may read from
+        the disk until then.
 
     Returns
     -------
@@ -223,10 +227,13 @@ def from_folder(
     """
     import transformers
 
-    with as_source_errors(folder), open_checkpoint(folder) as checkpoint:
+    with as_source_errors(folder), ExitStack() as stack:
+        checkpoint = stack.enter_context(open_checkpoint(folder))
+        placed = stack.enter_context(placement)
         _check_family(folder, checkpoint, family)
         tokenizer = _tokenizer(folder, checkpoint)
-        with no_larger_than(folder, checkpoint):
+        with no_larger_than(folder, checkpoint), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The following device_map keys")  # a buffer of the network itself: BART
             loaded: Any = getattr(transformers, FAMILIES[family].loader).from_pretrained(
                 checkpoint.path,
                 gguf_file=checkpoint.gguf,
@@ -235,8 +242,11 @@ def from_folder(
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                **placed,
             )
         network, loading = loaded
+        if placed:
+            weakref.finalize(network, stack.pop_all().close)
         network.config.name_or_path = network.name_or_path = str(folder)
     needed = (key for key in loading["missing_keys"] if family != "encoder" or not key.startswith("pooler."))
     if missing := sorted(needed):

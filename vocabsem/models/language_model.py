@@ -10,6 +10,7 @@ from vocabsem.families.causal import LanguageModel
 from vocabsem.families.head import Head
 from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoints import fetch_checkpoint, from_folder
+from vocabsem.models.offloading import offloaded
 from vocabsem.runtime.cpu_attention import use_fast_attention
 from vocabsem.runtime.devices import DType, resolve_device, resolve_dtype
 
@@ -30,7 +31,8 @@ def load_model(
     dtype : {"auto", "float32", "bfloat16", "checkpoint"}
         auto: the dtype that suits the machine; checkpoint: that of the file.
     device : str
-        A torch device; auto: the first GPU that torch can use, else the CPU.
+        A torch device; auto: the first GPU that torch can use, else the CPU; offload or offload:8GB: as auto, with the
+        weights that fit into no memory on the disk.
 
     Returns
     -------
@@ -52,12 +54,14 @@ def load_model(
 
     folder, digest = fetch_checkpoint(card, cache)
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
-    network, tokenizer = from_folder(folder, wanted, card.family)
-    network = network.eval().requires_grad_(False).to(resolve_device(device))
-    if network.device.type == "cpu" and card.family == "causal":
-        use_fast_attention(network)
+    network, tokenizer = from_folder(folder, wanted, card.family, offloaded(device, cache))
+    network = network.eval().requires_grad_(False)
+    if not hasattr(network, "hf_device_map"):
+        network = network.to(resolve_device(device))
     kind: Literal["float32", "bfloat16"] = "bfloat16" if network.dtype == torch.bfloat16 else "float32"
     model = FAMILIES[card.family].of_checkpoint(card.name, digest, network, tokenizer, kind, folder)
+    if model.device.type == "cpu" and card.family == "causal":
+        use_fast_attention(network)
     sizes = {
         "layers": model.layers,
         "hidden_size": model.width(model.layers),

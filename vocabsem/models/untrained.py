@@ -34,5 +34,5 @@ def untrained(model: "LanguageModel", seed: int) -> "LanguageModel":
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = type(model.network)(model.network.config)
-    network = network.eval().requires_grad_(False).to(device=model.network.device, dtype=model.network.dtype)
+    network = network.eval().requires_grad_(False).to(device=model.device, dtype=model.network.dtype)
     return replace(model, network=network)

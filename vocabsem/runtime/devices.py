@@ -1,5 +1,6 @@
 """Choose the device and the dtype that suit this machine; torch is imported only where it must be."""
 
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -7,9 +8,21 @@ from typing import Literal
 
 from vocabsem.errors import BadInput
 
-__all__ = ["DType", "available_memory", "has_nvidia", "processor_flags", "resolve_device", "resolve_dtype"]
+__all__ = [
+    "OFFLOAD",
+    "DType",
+    "available_memory",
+    "has_nvidia",
+    "offload_limit",
+    "processor_flags",
+    "resolve_device",
+    "resolve_dtype",
+]
 
 DType = Literal["auto", "float32", "bfloat16"]
+OFFLOAD = "offload"
+OFFLOADED_SHARE = 0.5  # of the available memory for weights; the rest is for a batch, a copy of the head and the states
+UNITS = {"MB": 10**6, "GB": 10**9}
 
 
 @cache
@@ -93,7 +106,7 @@ def resolve_device(device: str = "auto") -> str:
     Parameters
     ----------
     device : str
-        A torch device; auto: the first GPU that torch can use, else the CPU.
+        A torch device; auto, and offload: the first GPU that torch can use, else the CPU.
 
     Returns
     -------
@@ -111,8 +124,41 @@ def resolve_device(device: str = "auto") -> str:
     """
     import torch
 
-    if device == "auto":
+    if device == "auto" or offload_limit(device) is not None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BadInput(f"device {device!r} is not available: torch {torch.__version__} has no GPU: use device 'cpu'")
     return device
+
+
+def offload_limit(device: str) -> int | None:
+    """Return the most bytes of weights that a model holds in the machine's memory, where the others lie on the disk.
+
+    Parameters
+    ----------
+    device : str
+        As in cards: `offload`, which takes half of the memory that is available, or `offload:8GB`; or another.
+
+    Returns
+    -------
+    int or None
+        None for a device that holds the whole model.
+
+    Raises
+    ------
+    BadInput
+        For an amount that cannot be read.
+
+    Examples
+    --------
+    >>> offload_limit("offload:1.5GB"), offload_limit("cuda")
+    (1500000000, None)
+    """
+    name, colon, amount = device.partition(":")
+    if name != OFFLOAD:
+        return None
+    if not colon:
+        return int(OFFLOADED_SHARE * available_memory())
+    if (match := re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB)", amount)) is None:
+        raise BadInput(f"device {device[:80]!r}: give the memory for weights in MB or GB, as in offload:8GB")
+    return int(float(match[1]) * UNITS[match[2]])

@@ -62,7 +62,7 @@ def head_circuits(model: LanguageModel, tokens: Sequence[int]) -> HeadCircuits |
     if not layers or not all(_known(layer) for layer in layers) or not hasattr(body, "norm"):
         return None
     with torch.inference_mode():
-        effective = _effective_embeddings(body, layers[0], torch.tensor(tokens, device=model.network.device))
+        effective = _effective_embeddings(body, layers[0], torch.tensor(tokens, device=model.device))
         inputs = [layer.input_layernorm(effective) for layer in layers]
         gain = body.norm(torch.eye(effective.shape[1], dtype=effective.dtype, device=effective.device)).diagonal()
         readers = model.network.get_output_embeddings().weight[list(tokens)].float() * gain.float()

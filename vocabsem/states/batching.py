@@ -8,7 +8,7 @@ import numpy as np
 
 from vocabsem.errors import ComputationFailed
 from vocabsem.families.base import FrozenModel
-from vocabsem.runtime.parallel import parallel_map, workers
+from vocabsem.runtime.parallel import MAX_WORKERS, parallel_map, workers
 
 if TYPE_CHECKING:
     import torch
@@ -140,6 +140,7 @@ def run_batches(
     budget: int | None,
     run: Callable[[list[int]], Mapping[L, Callable[[], np.ndarray]]],
     take: Callable[[list[int], dict[L, np.ndarray]], None],
+    max_workers: int = MAX_WORKERS,
 ) -> None:
     """Run prompts in batches of similar size, as many at a time as there are workers.
 
@@ -155,6 +156,8 @@ def run_batches(
         From the rows of a batch to arrays by layer, which may still be on their way to the host (`to_host`).
     take : callable
         Given the rows of each batch and its arrays, batch after batch, in one thread.
+    max_workers : int
+        Most batches at a time, as of the model.
 
     Examples
     --------
@@ -164,8 +167,8 @@ def run_batches(
     [0] [0]
     [1] [1]
     """
-    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device))
-    with parallel_map(device) as map_:
+    batches = even_batches(lengths, budget or TOKEN_BUDGET[device.type], workers(device, max_workers))
+    with parallel_map(device, max_workers) as map_:
         for rows, copies in zip(batches, map_(run, batches), strict=True):
             take(rows, {layer: wait() for layer, wait in copies.items()})
 

@@ -146,7 +146,7 @@ def extract(
     """
     import torch
 
-    device = model.network.device
+    device = model.device
     chosen = resolve_layers(layers, model.layers, pooling)
     numbers = sorted({layer_and_pooling(layer)[0] for layer in chosen})
     states: dict[Layer, np.ndarray] = {
@@ -171,7 +171,7 @@ def extract(
             states[layer][rows] = vectors
         progress(len(rows), sum(len(token_ids[row]) for row in rows))
 
-    run_batches(device, lengths, budget, run, take)
+    run_batches(device, lengths, budget, run, take, model.max_workers)
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
@@ -208,7 +208,7 @@ def check_head(model: FrozenModel, token_ids: Sequence[Sequence[int]]) -> float:
     """
     import torch
 
-    some, device, last = token_ids[:GUARD_PROMPTS], model.network.device, [model.layers]
+    some, device, last = token_ids[:GUARD_PROMPTS], model.device, [model.layers]
     with torch.inference_mode():
         prefix = shared_prefix(model, token_ids, last)
         ids, lengths = padded([ids[prefix.length :] for ids in some], device, model.pad)
@@ -255,7 +255,7 @@ def shared_prefix(model: FrozenModel, token_ids: Sequence[Sequence[int]], layers
     shared = shared_tokens(token_ids)
     if not shared:
         return NO_PREFIX
-    every, cache = model.states_and_cache(torch.tensor([shared], device=model.network.device), layers)
+    every, cache = model.states_and_cache(torch.tensor([shared], device=model.device), layers)
     return Prefix(len(shared), cache, {layer: states[0] for layer, states in every.items()})
 
 

@@ -90,7 +90,7 @@ def extract_head_outputs(
     """
     import torch
 
-    device, outputs = model.network.device, dict[int, np.ndarray]()
+    device, outputs = model.device, dict[int, np.ndarray]()
     lengths = [len(ids) for ids in token_ids]
 
     def run(rows: list[int]) -> dict[int, Callable[[], np.ndarray]]:
@@ -105,7 +105,7 @@ def extract_head_outputs(
         progress(len(rows), sum(lengths[row] for row in rows))
 
     with _attention_kept(model, layers):
-        run_batches(device, lengths, budget, run, take)
+        run_batches(device, lengths, budget, run, take, model.max_workers)
     for layer in layers:
         if not np.isfinite(outputs[layer]).all():
             row = int(np.flatnonzero(~np.isfinite(outputs[layer]).all(axis=1))[0])
@@ -146,7 +146,7 @@ def check_heads(model: "LanguageModel", token_ids: Sequence[Sequence[int]], laye
 
     worst = 0.0
     with torch.inference_mode(), _attention_kept(model, layers):
-        ids, counts = padded(token_ids[:GUARD_PROMPTS], model.network.device, model.pad)
+        ids, counts = padded(token_ids[:GUARD_PROMPTS], model.device, model.pad)
         for layer, (heads, block) in _run(model, ids, counts, layers).items():
             projected = _attention(model, layer)[1](heads).float()
             difference = float((projected - block.float()).abs().max() / block.float().abs().max())

@@ -58,7 +58,7 @@ def extract_tokens(
     """
     import torch
 
-    device = model.network.device
+    device = model.device
     lengths = [len(ids) for ids in token_ids]
     ends = np.cumsum([0, *lengths])
     states = {layer: np.empty((ends[-1], model.width(layer)), np.float32) for layer in layers}
@@ -76,7 +76,7 @@ def extract_tokens(
             states[layer][tokens] = vectors
         progress(len(rows), sum(lengths[row] for row in rows))
 
-    run_batches(device, lengths, budget, run, take)
+    run_batches(device, lengths, budget, run, take, model.max_workers)
     for layer, stored in states.items():
         if not np.isfinite(stored).all():
             row = int(np.searchsorted(ends, np.flatnonzero(~np.isfinite(stored).all(axis=1))[0], side="right")) - 1

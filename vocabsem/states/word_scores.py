@@ -117,7 +117,7 @@ def score_options(
     """
     import torch
 
-    device, dtype = model.network.device, torch.promote_types(model.network.dtype, torch.float32)
+    device, dtype = model.device, torch.promote_types(model.network.dtype, torch.float32)
     head = _moved(model.head, device, dtype)
     with torch.inference_mode():
         prefix = shared_prefix(model, token_ids, [model.layers])
@@ -144,7 +144,7 @@ def score_options(
     lengths = [len(ids) - prefix.length for ids in token_ids]
     given = [sum(len(ids) - 1 for ids in mine) for mine in options]
     batches = list(_batches(lengths, budget or TOKEN_BUDGET[device.type], given))
-    with parallel_map(device) as map_:
+    with parallel_map(device, model.max_workers) as map_:
         for rows, wait in zip(batches, map_(run, batches), strict=True):
             parts = np.split(wait().astype(np.float64), np.cumsum([len(options[row]) for row in rows])[:-1])
             for row, part in zip(rows, parts, strict=True):

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
 from vocabsem.arrays import Ints, check_labels
-from vocabsem.errors import TrainingFailed
+from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.evaluation.temperature import fit_temperature
 from vocabsem.methods.adapters import AdapterTraining, adapted, as_stored
 from vocabsem.models.language_model import Head, LanguageModel
@@ -93,7 +93,7 @@ def tune(
     Raises
     ------
     DataError
-        Labels that cannot be used.
+        Labels that cannot be used, and a model whose weights lie on the disk until they compute.
     TrainingFailed
         A loss that is not finite.
 
@@ -105,6 +105,8 @@ def tune(
     (20, 2)
     """
     began = time.perf_counter()
+    if model.offloaded:
+        raise DataError(f"{training.name} trains in whole models, and {model.name!r} is offloaded: use another device")
     y, head = check_labels(labels, len(prompts), len(label_ids), training.name), label_head(model, label_ids)
     steps, stops, rates = training.steps, training.stops, sorted(training.learning_rates)
     ends = sorted({max(1, round(steps * part / stops)) for part in range(1, stops + 1)})
@@ -190,7 +192,7 @@ def _train(
     targets = torch.as_tensor(labels)
     for step in range(training.steps):
         rows = next(batches)
-        ids, lengths = padded([prompts[row] for row in rows], model.network.device)
+        ids, lengths = padded([prompts[row] for row in rows], model.device)
         states = model.network.base_model(ids, use_cache=False).last_hidden_state  # (B, T, d)
         last = states[torch.arange(len(ids), device=ids.device), lengths - 1]  # (B, d)
         loss = torch.nn.functional.cross_entropy(head.logits(last.float().cpu()), targets[rows])

@@ -9,7 +9,7 @@ from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.prompting import field_names, validate_template
 from vocabsem.prompts.texts import is_empty
 from vocabsem.prompts.truncation import MASK
-from vocabsem.runtime.devices import DType, resolve_device
+from vocabsem.runtime.devices import DType, offload_limit, resolve_device
 
 __all__ = ["Scoring", "WordTokens", "as_data_errors", "check_settings"]
 
@@ -70,10 +70,15 @@ def _check_device(device: Any) -> None:
 
     if device == "auto":
         return
+    with as_data_errors():
+        if isinstance(device, str) and offload_limit(device) is not None:
+            return
     try:
         torch.device(device)
     except (RuntimeError, TypeError):
-        raise DataError(f"device is {device!r:.200}: give auto, cpu, cuda or another that torch knows") from None
+        raise DataError(
+            f"device is {device!r:.200}: give auto, cpu, cuda or another that torch knows, or offload"
+        ) from None
     with as_data_errors():
         resolve_device(device)
 

@@ -63,7 +63,7 @@ class TextStates(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     dtype : {"auto", "float32", "bfloat16"}
         In which the model computes; auto: the dtype that suits the machine.
     device : str
-        A torch device; auto: the first GPU that torch can use, else the CPU.
+        A torch device; auto: the first GPU that torch can use, else the CPU; offload, or offload:8GB, as in cards.
     cache : str or Path, optional
         Folder of fetched sources; by default that of the home, `VOCABSEM_HOME` or .vocabsem here.
 

@@ -80,7 +80,7 @@ def apply_final_norm(model: LanguageModel, states: Mapping[int, Array]) -> dict[
     inner = [layer for layer in normed if layer != model.layers]
     if not inner:
         return normed
-    rows = torch.cat([normed[layer] for layer in inner]).to(model.network.device, model.network.dtype)
+    rows = torch.cat([normed[layer] for layer in inner]).to(model.device, model.network.dtype)
     length = min(len(rows), ROW)
     padded = nn.functional.pad(rows, (0, 0, 0, -len(rows) % length)).unflatten(0, (-1, length))  # (B, T, d)
     last, others = stack[-1], dict(stack.named_children())

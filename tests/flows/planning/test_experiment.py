@@ -59,6 +59,8 @@ def test_order_and_noise_are_named_whatever_the_label(write):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"device": "offload:8"}, "give the memory for weights in MB or GB, as in offload:8GB"),
+        ({"device": "offload", "methods": ["lora"], "shots": [4]}, "is for frozen models, and lora trains"),
         ({"modles": ["x"], "models": ...}, "did you mean 'models'"),
         ({"models": ...}, "missing key 'models'"),
         ({"shots": [-1]}, "shots"),

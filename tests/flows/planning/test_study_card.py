@@ -43,6 +43,7 @@ def test_defaults_are_those_of_the_schema(card):
     [
         ({"study": ...}, "missing key 'study'"),
         ({"description": ...}, "missing key 'description'"),
+        ({"device": "offload:8GB"}, "a study reads weights where they are"),
         ({"layer": [1]}, "unknown key 'layer' in the card: did you mean 'layers'"),
         ({"layers": "some"}, "layers"),
         ({"layers": ["18:mean"]}, "layers"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flows.planning.cost import estimate
-from flows.planning.memory import extraction_bytes, weight_bytes
+from flows.planning.memory import extraction_bytes, solving_bytes, weight_bytes
 from flows.planning.study import make_study_plan, study_cost
 from flows.planning.study_card import load_study
 from tasks.steps.kinds import spec_of
@@ -82,6 +82,15 @@ def test_a_shard_takes_the_bytes_of_its_longest_prompts(world):
     assert extraction_bytes(model(), spec, 16) == weight_bytes(model(), "float32") + 4 * 16 * spec.columns(
         model().hidden_size
     )
+
+
+def test_weights_on_the_disk_are_not_in_memory(world):
+    spec = tokens_of(planned(world)).spec
+    whole, given = weight_bytes(model()), extraction_bytes(model(), spec, 16)
+    assert weight_bytes(model(), device="offload:0MB") == 0
+    assert weight_bytes(model(), device="offload:8GB") == whole == weight_bytes(model(), device="cpu")
+    assert extraction_bytes(model(), spec, 16, "offload:0MB") == given - whole
+    assert solving_bytes(model(), "offload:0MB") == solving_bytes(model()) - whole
 
 
 def test_an_estimate_counts_every_prompt_once(world):

@@ -181,6 +181,7 @@ def test_no_texts_have_no_states(folder):
         ({"word_tokens": "last"}, "word_tokens is 'last': choose one of"),
         ({"max_chunks": 0}, "max_chunks is 0: give a whole number"),
         ({"device": "foo"}, "device is 'foo': give auto, cpu, cuda"),
+        ({"device": "offload:much"}, "offload:8GB"),
         ({"device": 5.0}, "device is 5.0: give auto, cpu, cuda"),
         ({"model": 5}, "model is 5: give a card's name or path"),
         ({"model": "smollm2-135"}, "unknown model 'smollm2-135'"),
