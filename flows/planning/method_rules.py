@@ -110,8 +110,18 @@ def scored_words(dataset: DatasetCard, spec: MethodSpec, methods: Sequence[Metho
 def left_out(
     experiment: Experiment, models: Sequence[ModelCard], datasets: Sequence[DatasetCard]
 ) -> list[tuple[str, str, str]]:
-    """Return model or data set, method and reason of what is not run. Raises CardError for a method that is never."""
-    reasons = []
+    """Return model, data set or experiment, method and reason of what is not run.
+
+    Raises CardError for a method that serves none of the models or data sets, and if none is fitted at the card's shots.
+    """
+    shots = ", ".join(map(str, experiment.shots))
+    idle = [spec.name for spec in experiment.methods if not shots_of(experiment, spec)]
+    if len(idle) == len(experiment.methods):
+        raise CardError(
+            f"experiment {experiment.name!r} fits no method at shots {shots}: methods that use no labels are fitted at 0,"
+            " those that need some at more"
+        )
+    reasons = [(experiment.name, name, f"not fitted at shots {shots}") for name in idle]
     for spec in experiment.methods:
         for what, whys in (
             ("model", {card.name: unserved(spec, card) for card in models}),

@@ -34,7 +34,10 @@ def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
 
 def left_out_notes(left_out: Sequence[tuple[str, str, str]]) -> Notes:
     """Which methods were not run with which models or on which data sets, and why."""
-    return [(what, f"{method} left out: {why}") for what, method, why in left_out]
+    methods: dict[tuple[str, str], list[str]] = {}
+    for what, method, why in left_out:
+        methods.setdefault((what, why), []).append(method)
+    return [(what, f"{', '.join(names)} left out: {why}") for (what, why), names in methods.items()]
 
 
 def chosen_notes(chosen: Sequence[ChosenLayer]) -> Notes:

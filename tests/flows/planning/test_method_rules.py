@@ -4,6 +4,7 @@ import pytest
 
 from flows.planning.experiment import MethodSpec
 from flows.planning.method_rules import seeds_of, shots_of, splits_of
+from flows.reporting.data_notes import plan_notes
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.finetuning import tune_method
@@ -39,6 +40,17 @@ def experiment(tmp_path):
 )
 def test_shots_are_those_at_which_a_method_has_something_to_learn_from(experiment, spec, shots):
     assert shots_of(experiment, MethodSpec(**spec)) == shots
+
+
+def test_methods_that_the_shots_of_a_card_leave_out_are_named(tmp_path):
+    world = World(tmp_path)
+    plan = world.plan(champion=False, shots=[4], methods=["zero_shot", "ridge", "pmi"])
+    note = "zero_shot, pmi left out: not fitted at shots 4"
+    assert plan_notes(plan)[0] == (plan.experiment.name, note)
+    assert {fit.name for fit in plan.fits} == {"ridge"}
+    for shots, methods in (([4], ["zero_shot", "pmi"]), ([0], ["ridge"])):
+        with pytest.raises(CardError, match=f"fits no method at shots {shots[0]}"):
+            world.plan(champion=False, shots=shots, methods=methods)
 
 
 @pytest.mark.parametrize(
