@@ -50,8 +50,8 @@ def cluster_values(
             rows = unit_rows(np.asarray(space.vectors, np.float64))
             clusters = KMeans(len(names), n_init=starts, random_state=sampling.seed).fit_predict(rows)
             value, null = v_measure(codes, clusters), percentiles([v_measure(other, clusters) for other in permuted])
-            drawn = sampling.generator(0).integers(n, size=(sampling.resamples, n))
-            draws = np.array([v_measure(codes[some], clusters[some]) for some in drawn])
+            resamples = sampling.generator(0).integers(n, size=(sampling.resamples, n))
+            draws = np.array([v_measure(codes[some], clusters[some]) for some in resamples])
             interval = percentiles(np.clip(draws - draws.mean() + value, 0, 1))
             yield Value(unit, space.layer, space.variant, "v_measure", value, interval, null, n)
 

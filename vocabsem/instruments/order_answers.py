@@ -1,6 +1,6 @@
-"""Whether a model's answers say which of two words comes before the other, and the same when asked the other way round.
+"""Whether a model's answers say which of two words comes before the other, and the same of either word.
 
-Each pair of a sequence is asked twice, (a, b) and (b, a). A model that always answers "before" is right every other
+Each pair of a sequence has two prompts, (a, b) and (b, a). A model that always answers "before" is right every other
 time, and never consistent (Qiu et al., Are Large Language Models Temporally Grounded?, 2023).
 """
 
@@ -74,8 +74,8 @@ def _values(sequence: Ordered, scores: Floats, layer: int, sampling: Sampling) -
 def _resampled(hits: Bools, apart: Bools, sampling: Sampling) -> Floats:
     """Return the share of hits among pairs of different words of each resample; one of a single word is left out."""
     n = len(hits)
-    drawn = sampling.generator(0).integers(n, size=(sampling.resamples, n))
-    counts = (drawn[:, :, None] == np.arange(n)).sum(axis=1)
+    resamples = sampling.generator(0).integers(n, size=(sampling.resamples, n))
+    counts = (resamples[:, :, None] == np.arange(n)).sum(axis=1)
     counts = counts[(counts > 0).sum(axis=1) > 1].astype(np.float64)
     right, of = (np.einsum("bi,ij,bj->b", counts, pairs, counts) for pairs in (hits, apart))
     return np.asarray(right / of)

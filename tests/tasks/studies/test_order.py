@@ -122,11 +122,11 @@ def answering(inputs, states, known=("before", "after")):
 
 
 def answers_of(inputs):
-    found = {(value.variant, value.metric): value for value in order.measure(inputs).values}
-    return {of: value for of, value in found.items() if of[1].startswith("before_")}
+    values = [value for value in order.measure(inputs).values if value.metric.startswith("before_")]
+    return {(value.variant, value.metric): value for value in values}
 
 
-def test_pairs_are_asked_both_ways_and_a_planted_answer_is_read_through_the_head(inputs):
+def test_every_pair_has_two_prompts_and_a_planted_answer_is_read_through_the_head(inputs):
     direction = answering(inputs, lambda one, other: (other - one) * direction)
     values = answers_of(inputs)
     assert {value.value for value in values.values()} == {1}
