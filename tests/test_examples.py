@@ -14,7 +14,8 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.py"))
 
 
 def test_they_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["lens", "quickstart", "your_own_data"]
+    studies = ["studies_of_texts", "studies_of_tokens", "studies_of_words"]
+    assert [path.stem for path in NOTEBOOKS] == ["lens", "quickstart", *studies, "your_own_data"]
     for path in NOTEBOOKS:
         assert path.read_text().startswith("# %% [markdown]\n# # "), "a title first"
         assert "\n# %%\n" in path.read_text()
@@ -87,3 +88,13 @@ def test_lens(run):
     output = run("lens")
     assert len(re.findall(r"^layer +\d+:", output, re.MULTILINE)) == 11
     assert " Paris" in output.partition("nearest anchors:")[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["texts", "tokens", "words"])
+def test_studies_print_values_above_and_inside_their_nulls(run, name):
+    output = run(f"studies_of_{name}")
+    studies = re.findall(r'study\("(\w+)"', (ROOT / "examples" / f"studies_of_{name}.py").read_text())
+    assert len(studies) >= 3
+    assert output.count("beside_null") >= len(studies)
+    assert {"above", "inside"} <= set(output.split())

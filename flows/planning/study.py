@@ -54,12 +54,15 @@ def make_study_plan(card: StudyCard, home: Home, data_dir: Path | None = None) -
     """Return the steps, from cards and hashes alone. Raises CardError for layers that the model does not have."""
     model = find_model_card(card.model, home.cache)
     require_causal(model, f"study {card.name!r}")
+    info = study_info(card.study)
     try:
-        first = int(study_info(card.study).heads)  # the embedding, layer 0, has no heads
+        first = int(info.heads)  # the embedding, layer 0, has no heads
         given = list(range(first, model.layers + 1)) if card.layers == "all" else card.layers
         layers = [int(layer) for layer in resolve_layers(given, model.layers, card.pooling)]
         if min(layers) < first:
             raise DataError("layer 0 is the embedding, before any attention: leave it out of layers")
+        if info.last and model.layers not in layers:
+            raise DataError(f"it compares layers with the last, {model.layers}: add last to layers")
     except DataError as error:
         raise CardError(f"study {card.name!r} with model {model.name!r}: {error}") from None
     digest = model_digest(model, home.cache)

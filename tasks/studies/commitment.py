@@ -18,10 +18,8 @@ def measure(inputs: Inputs) -> StudyResult:
             inputs.require_anchor_width(layer, rows)
         _, _, train = inputs.stored_states(dataset, "train")
         confidence = softmax(space.label_logits(test[inputs.model.layers]), axis=1).max(axis=1)
-        states, means = np.stack(list(test.values())), np.stack([rows.mean(axis=0) for rows in train.values()])
-        results.append(
-            commitment_study(dataset, states, means, space.anchors, labels, confidence, ids, inputs.sampling)
-        )
+        means = np.stack([rows.mean(axis=0) for rows in train.values()])
+        results.append(commitment_study(dataset, test, means, space.anchors, labels, confidence, ids, inputs.sampling))
     return StudyResult(
         tuple(value for result in results for value in result.values),
         tuple(item for result in results for item in result.items),

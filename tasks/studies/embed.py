@@ -1,4 +1,4 @@
-"""Documents as a causal model embeds them, by prompt, pooling and layer; as counts of words; as a sentence encoder."""
+"""Documents, and texts of data sets, by prompt, pooling and layer; as counts of words; by a sentence encoder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from tasks.studies.inputs import Inputs
-from vocabsem.instruments.base import Space, StudyResult
+from vocabsem.instruments.base import Space, StudyResult, Value
 from vocabsem.instruments.embed import embed_study
+from vocabsem.instruments.embed_clusters import cluster_values
 from vocabsem.instruments.embed_data import corrections, perturbed, read_documents, read_similarities
 from vocabsem.models.model_draft import find_model_card
 from vocabsem.states.layers import Pooling
@@ -20,7 +21,7 @@ BARE = "{text}"
 
 
 def measure(inputs: Inputs) -> StudyResult:
-    """Embed the documents in every way, and compare with people."""
+    """Embed the documents in every way, and compare with people; clusters of texts with their labels."""
     spec = inputs.spec
     texts = read_documents(inputs.files["documents"])
     human = read_similarities(inputs.files["similarities"], len(texts))
@@ -45,7 +46,20 @@ def measure(inputs: Inputs) -> StudyResult:
         name: [replace(space, vectors=space.vectors[n * at : n * at + n]) for space in whole]
         for at, name in enumerate(wrong, 1)
     }
-    return embed_study(spaces, errors, human, texts, inputs.sampling, depth=inputs.params["depth"])
+    result = embed_study(spaces, errors, human, texts, inputs.sampling, depth=inputs.params["depth"])
+    return replace(result, values=(*result.values, *_clustered(inputs)))
+
+
+def _clustered(inputs: Inputs) -> Iterator[Value]:
+    """Yield values of the test texts of each data set, by pooling of the bare text and in the data set's template."""
+    for dataset in inputs.datasets:
+        texts = inputs.stored_texts(dataset, "test")
+        _, labels, stored = inputs.stored_states(dataset, "test")
+        spaces = [Space("template", layer, rows) for layer, rows in stored.items()]
+        plain = inputs.pooled_states(texts, BARE, PLAIN)
+        spaces += [Space(pooling, layer, rows) for (pooling, layer), rows in plain.items()]
+        spaces += _outside(inputs, texts, texts)
+        yield from cluster_values(dataset, spaces, labels, starts=inputs.params["starts"], sampling=inputs.sampling)
 
 
 def _corrected(

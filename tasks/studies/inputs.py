@@ -100,6 +100,12 @@ class Inputs:
         parts = np.split(states, np.cumsum(layer_widths(*where))[:-1], axis=1)
         return ids, labels, dict(zip(self.spec.layers, parts, strict=True))
 
+    def stored_texts(self, dataset: str, split: str) -> list[str]:
+        """Return the texts of the prompts whose states are stored, the fields of one joined by a space."""
+        states = self._states_spec(dataset, split)
+        fields = prompt_rows(self.home, states)["fields"].to_pylist()
+        return [" ".join(dict(each).values()) for each in fields]
+
     def stored_heads(self, dataset: str, split: str) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """Return labels (N,) and what the heads of each layer give (N, H·r) of a split."""
         key, where = self.spec.head_outputs[f"{dataset}/{split}"], {"model": self.model.name, "dataset": dataset}
@@ -109,11 +115,14 @@ class Inputs:
 
     def stored_prompts(self, dataset: str, split: str, most: int) -> list[list[int]]:
         """Return the tokens of the first prompts whose states are stored."""
-        key, where = self.spec.states[f"{dataset}/{split}"], {"model": self.model.name, "dataset": dataset}
-        states = StatesSpec.parse(Lake(self.home).partition("states", key, **where, split=split).require().payload)
+        states = self._states_spec(dataset, split)
         rows = prompt_rows(self.home, states, slice(most))
         fields = [dict(fields) for fields in rows["fields"].to_pylist()]
         return [list(ids) for ids in make_prompts(self.home, self.model, states, fields).prompts.token_ids]
+
+    def _states_spec(self, dataset: str, split: str) -> StatesSpec:
+        key, where = self.spec.states[f"{dataset}/{split}"], {"model": self.model.name, "dataset": dataset}
+        return StatesSpec.parse(Lake(self.home).partition("states", key, **where, split=split).require().payload)
 
     def stored_tokens(self, dataset: str, split: str) -> TokenRows:
         """Return the states of all tokens of a split."""

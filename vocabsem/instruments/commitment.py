@@ -4,7 +4,7 @@ States are compared with the anchors of the last layer at every layer, by cosine
 the training states of their layer, anchors on their own mean. The null has random vectors in the anchors' place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,14 +28,14 @@ class Traces:
     cells: Ints
     """Nearest vector at each layer, (L, N)."""
     commit: Ints
-    """First layer from which the nearest vector is that of the last layer, (N,)."""
+    """First of the L layers, from 0, from which the nearest vector is that of the last, (N,)."""
     margin: Floats
     """Cosine of the nearest minus that of the second, at the last layer, (N,)."""
 
 
 def commitment_study(
     unit: str,
-    states: Floats,
+    states: Mapping[int, Floats],
     means: Floats,
     anchors: Floats,
     labels: Ints,
@@ -49,8 +49,8 @@ def commitment_study(
     ----------
     unit : str
         Name of the data set.
-    states : ndarray of shape (L, N, d)
-        Of test examples, a row a layer, in order.
+    states : mapping of int to ndarray of shape (N, d)
+        Of test examples, by layer, in order.
     means : ndarray of shape (L, d)
         Of training states at each layer.
     anchors : ndarray of shape (C, d)
@@ -71,32 +71,31 @@ def commitment_study(
         at the last layer by commit_layer, margin, curvature and max_probability. No error_auroc where all or none are
         errors. The items are the examples that commit last.
     """
-    centered = np.asarray(states - means[:, None], np.float32)
+    centered = np.asarray(np.stack(list(states.values())) - means[:, None], np.float32)
     own = trace(centered, anchors)
     generator, norms = sampling.generator(1), np.linalg.norm(anchors - anchors.mean(axis=0), axis=1, keepdims=True)
     random = [generator.standard_normal(anchors.shape) for _ in range(sampling.null_draws)]
     nulls = [trace(centered, vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * norms) for vectors in random]
-    layers, n = range(len(states)), len(labels)
+    layers, n = np.array(list(states)), len(labels)
     values: list[Value] = []
 
     def add(layer: int | None, variant: str, metric: str, of: Floats, chance: list[float]) -> None:
         value, interval = float(of.mean()), sampling.interval(lambda rows: float(of[rows].mean()), n)
         values.append(Value(unit, layer, variant, metric, value, interval, percentiles(chance), n))
 
-    for layer in layers:
-        chance = [float((null.cells[layer] == labels).mean()) for null in nulls]
-        add(layer, "anchors", "accuracy", (own.cells[layer] == labels).astype(float), chance)
-    for layer in layers:
-        chance = [float((null.commit <= layer).mean()) for null in nulls]
-        add(layer, "anchors", "committed", (own.commit <= layer).astype(float), chance)
-    add(None, "anchors", "commit_layer", own.commit.astype(float), [float(null.commit.mean()) for null in nulls])
+    for at, layer in enumerate(states):
+        chance = [float((null.cells[at] == labels).mean()) for null in nulls]
+        add(layer, "anchors", "accuracy", (own.cells[at] == labels).astype(float), chance)
+    for at, layer in enumerate(states):
+        chance = [float((null.commit <= at).mean()) for null in nulls]
+        add(layer, "anchors", "committed", (own.commit <= at).astype(float), chance)
+    commit, chance = layers[own.commit].astype(float), [float(layers[null.commit].mean()) for null in nulls]
+    add(None, "anchors", "commit_layer", commit, chance)
     errors = own.cells[-1] != labels
     if errors.any() and not errors.all():
         values += _predictors(unit, own, nulls, errors, curvature(centered), confidence, sampling)
     last = np.argsort(-own.commit, kind="stable")[:MAX_LISTED]
-    items = (
-        Item(f"{unit} commits last", None, rank, float(own.commit[row]), ids[row]) for rank, row in enumerate(last, 1)
-    )
+    items = (Item(f"{unit} commits last", None, rank, float(commit[row]), ids[row]) for rank, row in enumerate(last, 1))
     return StudyResult(tuple(values), tuple(items))
 
 

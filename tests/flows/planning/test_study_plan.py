@@ -93,6 +93,12 @@ def test_without_hashes_no_key_is_known_and_every_file_is_to_fetch(home, changed
     assert make_study_plan(load_study(changed("lexicon", sha256=one)), home).unfetched == [card.files["senses"]]
 
 
+def test_what_is_compared_with_the_last_layer_needs_it(home, changed):
+    with pytest.raises(CardError, match="it compares layers with the last, 30: add last to layers"):
+        make_study_plan(load_study(changed("commitment", layers=[6, 12])), home)
+    assert make_study_plan(load_study(changed("commitment", layers=[6, "last"])), home).steps[1].spec.layers == (6, 30)
+
+
 def test_without_a_run_the_cost_is_that_of_the_registry_by_the_size_of_the_model(home):
     plan = make_study_plan(load_study("lexicon"), home)
     assert study_cost(plan) == StudyCost(0.0, pytest.approx(study_info("lexicon").seconds), measured=False)

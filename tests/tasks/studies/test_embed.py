@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import v_measure_score
 
 from flows.planning.study import make_study_plan
 from flows.planning.study_card import StudyCard
@@ -13,7 +15,7 @@ from tasks.fetch_files import fetch_files
 from tasks.models.loaded import inference, loaded
 from tasks.studies import embed
 from tasks.studies.inputs import Inputs
-from tests.tasks.worlds import World, model, sentences
+from tests.tasks.worlds import SPLITS, World, compute, model, sentences
 from tests.vocabsem.bidirectional import save
 from vocabsem.errors import DataError
 from vocabsem.states.extraction import extract
@@ -53,16 +55,26 @@ def study_inputs(tmp_path, **changes):
         | changes
     )
     fetched = fetch_files.fn(world.home, card.files, {})
+    if card.datasets:
+        compute(make_study_plan(card, world.home).data, ("examples", "states"))
     plan = make_study_plan(card, world.home)
+    datasets = {pair.dataset.name: pair.dataset for pair in plan.data.pairs} if plan.data else {}
     paths = {name: each.path for name, each in fetched.items()}
     spec = plan.steps[1].spec.model_copy(update={"resamples": 4, "null_draws": 4})
-    return Inputs(world.home, plan.model, {}, paths, spec, "cpu"), texts[:N], np.triu(human, 1)
+    return Inputs(world.home, plan.model, datasets, paths, spec, "cpu"), texts[:N], np.triu(human, 1)
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     inputs, texts, human = study_inputs(tmp_path_factory.mktemp("embed"))
     return inputs, texts, human, embed.measure(inputs)
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clustered")
+    inputs, *_ = study_inputs(folder, datasets=[str(folder / "dataset.yaml")], layers=["last"], templates={})
+    return inputs, [value for value in embed.measure(inputs).values if value.metric == "v_measure"]
 
 
 def figure(result, unit, metric, variant, layer):
@@ -130,3 +142,28 @@ def test_what_cannot_be_used_is_refused_before_the_model_runs(measured, tmp_path
     inputs, *_ = study_inputs(tmp_path, params={"rates": [1.5]})
     with pytest.raises(DataError, match=r"rates has 1\.5"):
         embed.measure(inputs)
+
+
+def test_texts_of_a_data_set_are_clustered_in_every_space(clustered):
+    _, values = clustered
+    depth = model().layers
+    outside = {(name, None) for name in ("bag of words", "tf-idf", "sentence encoder")}
+    assert {(value.variant, value.layer) for value in values} == outside | {
+        (name, depth) for name in ("template", "mean", "last")
+    }
+    assert {(value.unit, value.n) for value in values} == {("made", SPLITS["test"])}
+
+
+def test_clusters_are_those_of_the_stored_states(clustered):
+    inputs, values = clustered
+    _, labels, states = inputs.stored_states("made", "test")
+    rows = states[model().layers].astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    clusters = KMeans(3, n_init=4, random_state=inputs.spec.seed).fit_predict(rows)
+    (value,) = [value for value in values if value.variant == "template"]
+    assert value.value == pytest.approx(v_measure_score(labels, clusters))
+
+
+def test_without_data_sets_nothing_is_clustered(measured):
+    *_, result = measured
+    assert all(value.metric != "v_measure" for value in result.values)

@@ -128,6 +128,13 @@ def test_stored_states_are_apart_by_layer(inputs, split):
         np.testing.assert_array_equal(rows, matrix(table[f"layer_{layer}"]))
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_stored_texts_are_the_rows_of_the_stored_states(inputs, split):
+    ids, _, _ = inputs.stored_states("made", split)
+    rows = {row["id"]: " ".join(dict(row["fields"]).values()) for row in stored(inputs, "examples").to_pylist()}
+    assert inputs.stored_texts("made", split) == [rows[each] for each in ids]
+
+
 def test_states_of_texts_are_those_of_their_prompts(inputs):
     states = inputs.text_states(["bad film", "story"], "review : {text}")
     assert list(states) == list(range(model().layers + 1))

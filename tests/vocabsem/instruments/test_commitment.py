@@ -25,11 +25,12 @@ def planted(seed=0):
     return states, anchors, labels, turn, answers
 
 
-def study(states, anchors, labels, confidence=None, seed=0):
+def study(states, anchors, labels, confidence=None, seed=0, layers=range(LAYERS)):
     means = states.mean(axis=1)
     confidence = np.random.default_rng(seed).uniform(size=len(labels)) if confidence is None else confidence
     ids = [f"test-{i}" for i in range(len(labels))]
-    return commitment_study("made", states, means, anchors, labels, confidence, ids, SAMPLING)
+    by_layer = dict(zip(layers, states, strict=True))
+    return commitment_study("made", by_layer, means, anchors, labels, confidence, ids, SAMPLING)
 
 
 def test_the_layer_of_commitment_is_the_planted_one():
@@ -58,6 +59,20 @@ def test_planted_late_errors_are_predicted_and_random_vectors_do_not():
     first, *_ = result.items
     assert (first.rank, first.score) == (1, turn.max())
     assert turn[int(first.text.removeprefix("test-"))] == turn.max()
+
+
+def test_layers_have_their_own_numbers_where_some_are_left_out():
+    states, anchors, labels, turn, _ = planted()
+    numbers = [0, 6, 7, 12, 18, 19, 20, 24, 30]
+    whole, some = study(states, anchors, labels), study(states, anchors, labels, layers=numbers)
+    assert [numbers[value.layer] for value in whole.values if value.layer is not None] == [
+        value.layer for value in some.values if value.layer is not None
+    ]
+    (mean,) = [value for value in some.values if value.metric == "commit_layer"]
+    assert mean.value == pytest.approx(np.array(numbers)[turn].mean())
+    assert some.items[0].score == numbers[turn.max()]
+    areas = [[value for value in result.values if value.metric == "error_auroc"] for result in (whole, some)]
+    assert areas[0] == areas[1], "only their order counts"
 
 
 def test_on_noise_every_figure_lies_about_its_null():

@@ -81,7 +81,7 @@ def test_figures_do_not_depend_on_the_order_of_the_examples():
 
     def study(rows):
         given_to = (labels[rows], confidence[rows], ids[rows].tolist())
-        return commitment_study("made", states[:, rows], means, anchors, *given_to, sampling)
+        return commitment_study("made", dict(enumerate(states[:, rows])), means, anchors, *given_to, sampling)
 
     one, other = study(np.arange(60)), study(order)
     assert [value.value for value in one.values] == pytest.approx([value.value for value in other.values])

@@ -26,7 +26,7 @@ def test_a_study_is_whole(name):
     page = (ROOT / "docs" / "studies" / f"{name}.md").read_text()
     assert page.count("\n") <= 60
     assert len(re.findall(r"^!\[.*\]\(", page, re.MULTILINE)) == 1, "one figure"
-    assert "does not show" in page
+    assert page.count("**In a sentence:**") == page.count("**What it does not show.**") == 1
 
 
 def test_every_card_is_of_a_study():
@@ -61,6 +61,13 @@ FILES = dict.fromkeys(study_info("lexicon").files, "file:x")
 def test_what_a_study_cannot_use_is_refused(params, files, datasets, message):
     with pytest.raises(CardError, match=message):
         check_study("lexicon", params, files, datasets)
+
+
+@pytest.mark.parametrize("datasets", [False, True])
+def test_a_study_may_read_data_sets_where_a_card_names_some(datasets):
+    check_study("embed", {}, dict.fromkeys(study_info("embed").files), datasets)
+    with pytest.raises(CardError, match="reads states of data sets: fix 'datasets'"):
+        check_study("grid", {}, {}, False)
 
 
 @pytest.mark.parametrize("params", [{"k": 1025}, {"features": 16}])
