@@ -112,13 +112,13 @@ def left_out(
 ) -> list[tuple[str, str, str]]:
     """Return model, data set or experiment, method and reason of what is not run.
 
-    Raises CardError for a method that serves none of the models or data sets, and if none is fitted at the card's shots.
+    Raises CardError for a method that serves none of the models or data sets, and if none is fitted at all.
     """
     shots = ", ".join(map(str, experiment.shots))
     idle = [spec.name for spec in experiment.methods if not shots_of(experiment, spec)]
     if len(idle) == len(experiment.methods):
         raise CardError(
-            f"experiment {experiment.name!r} fits no method at shots {shots}: methods that use no labels are fitted at 0,"
+            f"experiment {experiment.name!r} fits no method at shots {shots}: those that use no labels are fitted at 0,"
             " those that need some at more"
         )
     reasons = [(experiment.name, name, f"not fitted at shots {shots}") for name in idle]
