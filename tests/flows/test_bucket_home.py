@@ -133,3 +133,28 @@ def test_a_bucket_that_cannot_be_used_ends_a_run_before_anything_is_computed(wor
     assert message in line
     assert done.returncode == 2
     assert "states of" not in done.stderr
+
+
+@pytest.mark.timeout(1500)
+def test_credentials_that_only_read_answer_every_question_and_compute_nothing(world, s3, machine, tmp_path):
+    home = f"s3://{BUCKET}/read"
+    machine("writer")
+    s3.reset()
+    assert vocabsem(home, "run", world.card, timeout=900).returncode == 0
+    machine("reader")
+    for method in ("PUT", "POST", "DELETE"):
+        s3.refuse(method, "", 403, "AccessDenied")
+    assert board(home) == board(world.home.root)
+    for words in (
+        ["plan", world.card],
+        ["warehouse", "verify"],
+        ["report", "tiny", "--output", tmp_path / "report.html"],
+        ["export", "predictions", "--experiment", "tiny", "--output", tmp_path / "predictions.parquet"],
+        ["doctor"],
+    ):
+        done = vocabsem(home, *words, timeout=300)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    done = vocabsem(home, "run", world.card, "--set", "shots=[0,8]")
+    assert done.returncode == 2
+    assert "access is denied (PutObject)" in done.stderr
+    assert "states of" not in done.stderr
