@@ -8,6 +8,7 @@ from pathlib import Path
 
 __all__ = ["run_bounded"]
 
+RESEND = 1.0  # seconds until it is sent again, in case the one before was lost in a destructor
 MEMORY = Path("/proc/self/statm")  # of Linux; elsewhere memory is not limited
 
 
@@ -55,7 +56,7 @@ def run_bounded(function: Callable[[], str], *, seconds: float = 5, extra_bytes:
         thread.join(seconds)
         while thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-            thread.join(0.1)
+            thread.join(RESEND)
     if errors:
         raise errors[0]
     if not results:
