@@ -159,7 +159,8 @@ class Experiment(Card):
     @classmethod
     def _known_runner(cls, runner: str | None) -> str | None:
         try:
-            parse_runner(runner or "local")
+            if runner is not None:
+                parse_runner(runner)
         except BadInput as error:
             raise ValueError(str(error)) from None
         return runner

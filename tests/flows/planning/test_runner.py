@@ -80,6 +80,8 @@ def test_the_runner_of_a_card_is_checked_and_changes_neither_its_name_nor_its_re
     experiment = load_variant(card, {"runner": "process"})
     assert (experiment.name, experiment.runner) == ("one", "process")
     assert "runner" not in experiment.model_dump()
+    with pytest.raises(CardError, match=r"runner: runner ''"):
+        load_variant(card, {"runner": ""})
     with pytest.raises(CardError, match=r"runner: runner 'dsak'.*did you mean 'dask'"):
         load_variant(card, {"runner": "dsak"})
 
