@@ -131,15 +131,17 @@ class TransCLIP(PriorMethod):
         r = np.vstack([softmax(log_q / self.prior_weight_, axis=1), given])
         weight = np.append(np.full(m, 1 / m), np.full(len(given), LABELED_UNIT * gamma / max(1, len(given))))[:, None]
         means = _start(u, r[:m], self.n_confident) if len(given) == 0 else unit_rows(given.T @ u[m:])
-        variance = np.full(u.shape[1], 1 / u.shape[1])
+        variance, squares = np.full(u.shape[1], 1 / u.shape[1]), u**2
         for step in range(self.max_iter + 1):
             density = _log_density(u[:m], means, variance) / self.density_divisor
             for _ in range(self.n_updates):
                 r[:m] = softmax(log_q + density + graph @ r, axis=1)
             if step < self.max_iter:
-                shares = weight * r
-                means = unit_rows(shares.T @ u / np.maximum(shares.sum(axis=0), TINY)[:, None])
-                variance = _variance(u, shares, means)
+                shares = (weight * r).astype(u.dtype)
+                sums, total = shares.T @ u, shares.sum(axis=0)
+                means = unit_rows(sums / np.maximum(total, TINY)[:, None])
+                spread = shares.sum(axis=1) @ squares - 2 * (sums * means).sum(axis=0) + total @ means**2
+                variance = np.maximum(spread / total.sum(), TINY)
         return means.astype(np.float32), variance.astype(np.float32)
 
     def _score(self, states: Floats, labels: Ints, means: Floats, variance: Floats) -> float:
@@ -177,9 +179,4 @@ def _start(u: Floats, r: Floats, n_confident: int) -> Floats:
 def _log_density(u: Floats, means: Floats, variance: Floats) -> NDArray[np.float64]:
     """−½ Σ (u − μ)²/σ², (N, C), but for what all classes share."""
     scaled = means / variance
-    return np.asarray(u @ scaled.T - 0.5 * (scaled * means).sum(axis=1))
-
-
-def _variance(u: Floats, shares: Floats, means: Floats) -> NDArray[np.float64]:
-    squares = shares.sum(axis=1) @ u**2 - 2 * ((shares.T @ u) * means).sum(axis=0) + shares.sum(axis=0) @ means**2
-    return np.asarray(np.maximum(squares / shares.sum(), TINY))
+    return np.asarray(u @ scaled.astype(u.dtype).T - 0.5 * (scaled * means).sum(axis=1))
