@@ -24,7 +24,7 @@ from warehouse.roles import Role
 
 _READ = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
 STORAGE = "v1.2.0"  # of DuckDB's own files: older readers, such as its command line, open the catalog too
-FORMAT = 1  # of what is filled in from here; the statements are counted too
+FORMAT = 2  # of what is filled in from here; the statements are counted too
 _ROWS = "filename = true, file_row_number = true"
 
 Connection = duckdb.DuckDBPyConnection

@@ -1,5 +1,6 @@
 """Manifests as rows of the catalog's tables, and what follows from all of them together."""
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -134,7 +135,8 @@ def _partition(path: str, manifest: Manifest) -> Iterator[Record]:
         "bytes": sum(entry.bytes for entry in manifest.files),
         "created": datetime.fromisoformat(manifest.created),
         "latest": False,
-        **{name: canonical(getattr(manifest, name)) for name in ("payload", "facts", "versions")},
+        **{name: canonical(getattr(manifest, name)) for name in ("payload", "versions")},
+        "facts": json.dumps(manifest.facts, separators=(",", ":"), ensure_ascii=False),  # names follow params' order
     }
 
 

@@ -27,14 +27,14 @@ METHODS = [
     {"method": "zero_shot", "label": ICL},
     {"method": "knn_prompting", "label": KNN},
     {"method": VDS},
-    {"method": VDS, "params": {"trained_on": "matmul", "inferred_by": "matmul"}},
+    {"method": VDS, "params": {"trained_on": "vocabulary", "inferred_by": "matmul"}},
     {"method": VDS, "params": {"targets": "random"}},
     {"method": OURS},
     {"method": OURS, "params": {"targets": "random"}},
 ]
 CARD = {"name": "paper", "description": "Made up.", "methods": METHODS, "seeds": [0, 1]}
 CARD |= {"limits": {"train": 1800, "validation": None, "test": 400}}
-MM = f"{VDS}+matmul+matmul"
+MM = f"{VDS}+vocabulary+matmul"  # in the order of its params
 # macro-F1 by (method, shots); TREC has .1 less, accuracy is .05 more
 F1 = {
     ("zero_shot", "0"): 0.25,
