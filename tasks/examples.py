@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.steps.checks import balance_as_before, unique_ids
+from tasks.steps.checks import balance_as_before, balance_as_in_training, unique_ids
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import ClassFacts, ExamplesFacts
 from tasks.steps.label_columns import WEIGHT, label_columns
@@ -64,6 +64,7 @@ def build_examples(home: Home, card: DatasetCard, files: Mapping[str, Path], ste
             for rows in examples.contradictions
         ),
         *balance_as_before(home, step, examples.facts.counts),
+        *balance_as_in_training(examples.facts.counts),
     ]
     step.publish(Lake(home), table, facts, checks)
     return step.key

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from flows.planning.method_rules import why_no_champion
 from flows.planning.plan import Plan
+from tasks.steps.checks import balance_as_in_training
 from tasks.steps.facts import ChosenLayer, ExamplesFacts, RunFacts, StatesFacts, facts_of
 from tasks.steps.result_specs import RunSpec
 from tasks.steps.specs import ExamplesSpec, StatesSpec
@@ -29,7 +30,10 @@ def examples_notes(facts: ExamplesFacts | DataFacts) -> list[str]:
         "rows without text dropped": facts.empty_dropped,
         "rows dropped whose label is not in the card": facts.unlisted_dropped,
     }
-    return [f"{count:,} {sentence}" for sentence, count in sentences.items() if count]
+    uneven = [check for check in balance_as_in_training(facts.counts) if not check["passed"]]
+    return [f"{count:,} {sentence}" for sentence, count in sentences.items() if count] + [
+        f"{check['name'].replace('as frequent', 'not as frequent')}: {check['detail']}" for check in uneven
+    ]
 
 
 def left_out_notes(left_out: Sequence[tuple[str, str, str]]) -> Notes:

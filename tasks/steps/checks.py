@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.stats import chi2_contingency
 
 from tasks.steps.facts import ExamplesFacts, facts_of
 from tasks.steps.specs import ExamplesSpec
@@ -15,7 +17,8 @@ from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
 
 MAX_NORM_RATIO = 100  # times the median: a state's norm beyond is an outlier, or another model's
-DRIFT = 0.1  # of the rows, in another class than in the last run
+DRIFT = 0.1  # of the rows, in another class than in the last run, or than in training
+CHANCE = 0.01  # p of shares that differ by chance
 
 
 def unique_ids(ids: Sequence[object]) -> Check:
@@ -73,16 +76,49 @@ def balance_as_before(home: Home, step: Step[ExamplesSpec], counts: Mapping[str,
         return
     before = facts_of(last, ExamplesFacts).counts
     for split in sorted(before.keys() & counts.keys()):
-        old, new = (_shares(of[split]) for of in (before, counts))
-        moved = {name: new.get(name, 0.0) - old.get(name, 0.0) for name in old | new}
-        drift, most = sum(map(abs, moved.values())) / 2, max(moved, key=lambda name: abs(moved[name]))
+        drift = drift_of(before[split], counts[split])
         yield Check(
             name=f"classes of {split} as frequent as before",
-            passed=drift <= DRIFT,
-            detail=f"{drift:.1%} of the rows differ from key {last.key[:12]}, {most!r} by {moved[most]:+.1%}",
+            passed=drift.rows <= DRIFT,
+            detail=f"{drift.rows:.1%} of the rows differ from key {last.key[:12]}, {drift.most}",
             severity="warn",
         )
 
 
+def balance_as_in_training(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Check]:
+    """Whether the classes of validation and test have the shares that they have in training, but for chance."""
+    for split in ("validation", "test"):
+        if split in counts and "train" in counts:
+            drift = drift_of(counts["train"], counts[split])
+            yield Check(
+                name=f"classes of {split} as frequent as in training",
+                passed=drift.rows <= DRIFT or drift.p >= CHANCE,
+                detail=f"{drift.rows:.1%} of the rows differ, {drift.most}",
+                severity="warn",
+            )
+
+
+class Drift(NamedTuple):
+    """How the shares of classes moved."""
+
+    rows: float
+    """The total variation distance: the share of the rows that is in another class."""
+    most: str
+    """The class that moved most, and by how much."""
+    p: float
+    """Pearson's chi-squared test of equal shares."""
+
+
+def drift_of(before: Mapping[str, int], now: Mapping[str, int]) -> Drift:
+    """Return how the shares of classes moved between two counts of them."""
+    old, new = _shares(before), _shares(now)
+    moved = {name: new.get(name, 0.0) - old.get(name, 0.0) for name in old | new}
+    most = max(moved, key=lambda name: abs(moved[name]))
+    table = np.array([[of.get(name, 0) for name in moved] for of in (before, now)])
+    table = table[:, table.any(axis=0)]
+    p = float(chi2_contingency(table, correction=False).pvalue) if table.any(axis=1).all() else 1.0
+    return Drift(sum(map(abs, moved.values())) / 2, f"{most!r} by {moved[most]:+.1%}", p)
+
+
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:
-    return {name: count / sum(counts.values()) for name, count in counts.items()}
+    return {name: count / max(1, sum(counts.values())) for name, count in counts.items()}

@@ -5,11 +5,12 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import chi2 as chi2_distribution
 
 from tasks.examples import build_examples
 from tasks.fetch import fetch_card
 from tasks.publish_states import publish_states
-from tasks.steps.checks import MAX_NORM_RATIO, finite, norm_range, unique_ids
+from tasks.steps.checks import MAX_NORM_RATIO, balance_as_in_training, drift_of, finite, norm_range, unique_ids
 from tasks.steps.facts import SeedFacts
 from tasks.steps.predictions import prediction_rows, publish_predictions
 from tasks.steps.shards import resumed_shards
@@ -146,6 +147,44 @@ def test_a_class_that_a_split_lacks_is_reported_and_published(tmp_path):
     wrong = checks["every class in test"]
     assert wrong == {"name": "every class in test", "passed": False, "severity": "warn", "detail": "2 of 3"}
     assert checks["every class in train"]["passed"]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "passed", "detail"),
+    [
+        ({"a": 790, "b": 210}, {"a": 200, "b": 200}, False, "29.0% of the rows differ, 'a' by -29.0%"),
+        ({"a": 79, "b": 21}, {"a": 6, "b": 4}, True, "19.0% of the rows differ, 'a' by -19.0%"),  # of ten rows: chance
+        (
+            {"a": 5500, "b": 4500},
+            {"a": 5000, "b": 5000},
+            True,
+            "5.0% of the rows differ, 'a' by -5.0%",
+        ),  # certain, small
+        ({"a": 850, "b": 150}, {"a": 400}, False, "15.0% of the rows differ, 'a' by +15.0%"),
+    ],
+)
+def test_classes_that_are_not_as_frequent_as_in_training_are_reported(train, test, passed, detail):
+    (check,) = balance_as_in_training({"train": train, "test": test})
+    assert check == {
+        "name": "classes of test as frequent as in training",
+        "passed": passed,
+        "severity": "warn",
+        "detail": detail,
+    }
+    n, m = sum(train.values()), sum(test.values())
+    pooled = {name: (train[name] + test.get(name, 0)) / (n + m) for name in train}
+    chi2 = sum(
+        (of.get(name, 0) - total * share) ** 2 / (total * share)
+        for of, total in ((train, n), (test, m))
+        for name, share in pooled.items()
+    )
+    assert drift_of(train, test).p == pytest.approx(chi2_distribution.sf(chi2, len(train) - 1))
+
+
+def test_without_training_or_of_no_rows_nothing_is_compared():
+    assert list(balance_as_in_training({"test": {"a": 3}})) == []
+    (check,) = balance_as_in_training({"train": {"a": 3}, "test": {"a": 0}})
+    assert check["passed"]
 
 
 def test_a_drift_of_the_labels_since_the_last_run_is_reported(world):
