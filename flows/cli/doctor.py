@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.cli.console import console
 from flows.services.process import ServerFailed, free_port
@@ -51,7 +51,7 @@ def print_findings(home: Home, as_json: bool) -> bool:
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201
     else:
-        table = Table("", "check", "value", "fix", box=None)
+        table = Table("", "check", *(Column(name, overflow="fold") for name in ("value", "fix")), box=None)
         for finding in findings:
             table.add_row("ok" if finding.ok else "!!", finding.name, finding.value, finding.fix)
         console().print(table)

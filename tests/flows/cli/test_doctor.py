@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from flows.cli import doctor
-from flows.cli.doctor import examine, package
+from flows.cli.doctor import examine, package, print_findings
 from warehouse.home import Home
 
 
@@ -77,6 +77,14 @@ def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):
     assert not finding.ok
     assert f"cannot write to {tmp_path / 'file'}" in finding.value
     assert "--home" in finding.fix
+
+
+def test_a_long_home_is_printed_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    deep = tmp_path / "/".join(f"folder-{n}" for n in range(12))
+    print_findings(Home(deep), as_json=False)
+    printed = "".join(capsys.readouterr().out.partition(" home ")[2].split())
+    assert printed.startswith(str(deep))
 
 
 def test_without_pip(home, monkeypatch):
