@@ -8,7 +8,7 @@ import numpy as np
 from tasks.studies.inputs import Inputs
 from vocabsem.instruments.base import Item, Space, StudyResult, Value
 from vocabsem.instruments.rate_distortion import rate_distortion_study
-from vocabsem.instruments.rate_distortion_sets import final_f1, relations_to_f1
+from vocabsem.instruments.rate_distortion_sets import FEWEST, final_f1, relations_to_f1
 from vocabsem.instruments.wordnet_nouns import categories_of, wordnet_nouns
 
 WORD = "word"  # template of the nouns; without it they are left out
@@ -27,10 +27,12 @@ def measure(inputs: Inputs) -> StudyResult:
         f1 = final_f1(name, last, train[last], test[last], (known, labels), inputs.sampling)
         values, items = [*values, *result.values, f1], [*items, *result.items]
     values += relations_to_f1(values, inputs.sampling)
+    few = len(inputs.datasets) < FEWEST
+    notes = [("relations to the final F1", f"left out: they are over {FEWEST} data sets or more")] if few else []
     if WORD in inputs.spec.templates:
         nouns = _nouns(inputs)
         values, items = [*values, *nouns.values], [*items, *nouns.items]
-    return StudyResult(tuple(values), tuple(items))
+    return StudyResult(tuple(values), tuple(items), notes=tuple(notes))
 
 
 def _nouns(inputs: Inputs) -> StudyResult:
@@ -50,9 +52,7 @@ def _nouns(inputs: Inputs) -> StudyResult:
     return _partition(inputs, "nouns", spaces, labels, names)
 
 
-def _partition(
-    inputs: Inputs, unit: str, spaces: list[Space], labels: np.ndarray, names: Sequence[str]
-) -> StudyResult:
+def _partition(inputs: Inputs, unit: str, spaces: list[Space], labels: np.ndarray, names: Sequence[str]) -> StudyResult:
     """Return the study of one partition, with the names of its categories."""
     starts = inputs.params["starts"]
     result = rate_distortion_study(unit, spaces, labels, starts=starts, sampling=inputs.sampling)

@@ -20,6 +20,7 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
 FEWEST = 5  # data sets: of fewer no order is rare
 PREDICTORS = ("gap", "distortion", "ari", "rate")
+ORDERS = 10_000  # of the null, at least: of a hundred orders of few numbers the ends are a matter of luck
 DIFFERENT = 3  # data sets of a resample, at least
 
 
@@ -85,9 +86,10 @@ def relations_to_f1(values: Sequence[Value], sampling: Sampling) -> Iterator[Val
 def _spearman(pairs: Floats, sampling: Sampling) -> tuple[float, Interval, Interval]:
     """Return the correlation of two columns, its interval and its null; resamples of one or two rows are left out."""
     n, (one, other) = len(pairs), pairs.T
+    draws = max(ORDERS, sampling.null_draws)
     resamples = np.sort(sampling.generator(0).integers(n, size=(sampling.resamples, n)), axis=1)
     kept = resamples[(np.diff(resamples, axis=1) > 0).sum(axis=1) + 1 >= DIFFERENT]
-    orders = sampling.generator(6).permuted(np.tile(np.arange(n), (sampling.null_draws, 1)), axis=1)
+    orders = sampling.generator(6).permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
     null = percentiles(_correlations(np.broadcast_to(one, orders.shape), other[orders]))
     return float(_correlations(one[None], other[None])[0]), percentiles(_correlations(one[kept], other[kept])), null
 

@@ -105,7 +105,7 @@ _INFOS = MappingProxyType(
             ),
             StudyInfo(
                 name="rate_distortion",
-                summary="What labels, and categories of nouns, cost and leave by layer, beside the clusters of k-means.",
+                summary="What labels and categories of nouns cost and leave by layer, beside the clusters of k-means.",
                 seconds=330,
                 datasets=True,
                 params={"starts": 4, "min_words": 10},

@@ -54,6 +54,7 @@ def test_on_noise_every_figure_lies_about_its_null():
         value = values[metric]
         width = value.null[1] - value.null[0]
         assert value.null[0] - width < value.value < value.null[1] + width, value
+        assert value.interval[0] <= value.value <= value.interval[1]
     assert values["gap"].value > 0, "k-means is at the frontier"
 
 
