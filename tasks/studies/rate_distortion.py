@@ -16,6 +16,7 @@ WORD = "word"  # template of the nouns; without it they are left out
 
 def measure(inputs: Inputs) -> StudyResult:
     """Measure labels as a partition of states, beside the final F1 over data sets, and categories of nouns."""
+    nouns = _nouns(inputs) if WORD in inputs.spec.templates else StudyResult(())
     values: list[Value] = []
     items: list[Item] = []
     for name, dataset in inputs.datasets.items():
@@ -29,10 +30,7 @@ def measure(inputs: Inputs) -> StudyResult:
     values += relations_to_f1(values, inputs.sampling)
     few = len(inputs.datasets) < FEWEST
     notes = [("relations to the final F1", f"left out: they are over {FEWEST} data sets or more")] if few else []
-    if WORD in inputs.spec.templates:
-        nouns = _nouns(inputs)
-        values, items = [*values, *nouns.values], [*items, *nouns.items]
-    return StudyResult(tuple(values), tuple(items), notes=tuple(notes))
+    return StudyResult((*values, *nouns.values), (*items, *nouns.items), notes=tuple(notes))
 
 
 def _nouns(inputs: Inputs) -> StudyResult:
@@ -49,7 +47,7 @@ def _nouns(inputs: Inputs) -> StudyResult:
         Space("gaussian", None, _gaussian(states[max(states)], generator)),
         *(Space("state", layer, vectors) for layer, vectors in states.items()),
     ]
-    return _partition(inputs, "nouns", spaces, labels, names)
+    return _partition(inputs, "nouns of WordNet", spaces, labels, names)
 
 
 def _partition(inputs: Inputs, unit: str, spaces: list[Space], labels: np.ndarray, names: Sequence[str]) -> StudyResult:

@@ -106,7 +106,7 @@ _INFOS = MappingProxyType(
             StudyInfo(
                 name="rate_distortion",
                 summary="What labels and categories of nouns cost and leave by layer, beside the clusters of k-means.",
-                seconds=330,
+                seconds=130,
                 datasets=True,
                 params={"starts": 4, "min_words": 10},
                 revision=2,

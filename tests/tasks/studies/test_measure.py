@@ -10,6 +10,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.metrics import accuracy_score, f1_score
 
 from tasks.studies import commitment, lexicon, rate_distortion
+from vocabsem.errors import DataError
 from vocabsem.instruments.base import Sampling
 from vocabsem.instruments.wordnet_nouns import wordnet_nouns
 
@@ -131,7 +132,7 @@ def test_nouns_are_measured_in_the_vocabulary_and_by_layer(inputs):
     result = rate_distortion.measure(made)
     values = {(value.variant, value.layer, value.metric): value for value in result.values}
     many = kinds < 2  # of shapes there are fewer than ten
-    assert {value.unit for value in result.values} == {"nouns"}
+    assert {value.unit for value in result.values} == {"nouns of WordNet"}
     assert {value.n for value in result.values} == {many.sum()}
     for space, expected in ((("anchors", None), True), (("state", 2), True), (("random", None), False)):
         value = values[(*space, "distortion")]
@@ -141,6 +142,9 @@ def test_nouns_are_measured_in_the_vocabulary_and_by_layer(inputs):
     total = ((both - both.mean(axis=0)) ** 2).sum()
     assert values["anchors", None, "distortion"].value == pytest.approx(within / total)
     assert {item.text for item in result.items} == {"animal", "food"}
+    made.single_tokens, made.datasets = lambda words: {}, {"one": None}
+    with pytest.raises(DataError, match="0 categories of WordNet have 10 nouns"):
+        rate_distortion.measure(made)
 
 
 @pytest.fixture
