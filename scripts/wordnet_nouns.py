@@ -47,10 +47,11 @@ def chosen(lines: Iterable[str]) -> dict[str, list[str]]:
         tags[word][int(speech), int(file)] += int(count)
     nouns: dict[str, list[str]] = {name: [] for name in FILES}
     for word in sorted(tags):
-        (speech, file), count = tags[word].most_common(1)[0]
+        (most_speech, most_file), tagged = tags[word].most_common(1)[0]
         plain = word.isascii() and word.isalpha() and word.islower()
-        if plain and speech == NOUN and file >= FIRST and count >= max(LEAST, SHARE * tags[word].total()):
-            nouns[FILES[file - FIRST]].append(word)
+        often = tagged >= max(LEAST, SHARE * tags[word].total())
+        if plain and often and most_speech == NOUN and most_file >= FIRST:
+            nouns[FILES[most_file - FIRST]].append(word)
     return nouns
 
 

@@ -31,11 +31,11 @@ def related(values):
 
 def test_a_planted_relation_is_above_its_null_and_its_opposite_below():
     scores = np.linspace(0.2, 0.9, 8)
-    found = related(sets(scores, scores**3))["gap_f1", "state", 3]
-    assert (found.value, found.n, found.unit) == (pytest.approx(1), 8, "all data sets")
-    assert found.value > found.null[1]
-    assert found.interval == (pytest.approx(1), pytest.approx(1))
-    assert related(sets(scores, -scores))["gap_f1", "state", 3].value < found.null[0]
+    one = related(sets(scores, scores**3))["gap_f1", "state", 3]
+    assert (one.value, one.n, one.unit) == (pytest.approx(1), 8, "all data sets")
+    assert one.value > one.null[1]
+    assert one.interval == (pytest.approx(1), pytest.approx(1))
+    assert related(sets(scores, -scores))["gap_f1", "state", 3].value < one.null[0]
 
 
 def test_on_noise_it_lies_in_its_null_as_often_as_it_says():
