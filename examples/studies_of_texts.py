@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Studies of texts
 # Where in a model are the labels of texts: in which layers, axes, attention heads; and when does a text settle on one?
-# Cards are cut down here to minutes: the shipped ones are `vocabsem study NAME`, their metrics in
-# docs/studies. Every value stands beside its null, the 95 % of the same metric where there is nothing to find.
+# Cards are cut down here: the shipped ones are `vocabsem study NAME`, their metrics in docs/studies. Every
+# value stands beside its null, the 95 % of the same metric where there is nothing to find. The first run measures for
+# minutes; with its studies in the home (`VOCABSEM_HOME`) a run reads them, within two.
 
 # %%
 import subprocess
@@ -66,16 +67,17 @@ vocabsem(
 )
 
 # %% [markdown]
-# `rate_distortion`: how much of the variance lies inside the labels, and whether clusters of k-means are the labels.
+# `rate_distortion`: how much of the variance lies inside the labels, and whether clusters of k-means are the labels;
+# the same of nouns and their lexicographer files in WordNet.
 
 # %%
 study("rate_distortion", *rows, "layers=[12, 24, last]")
 vocabsem(
     "sql",
     """
-    select metric, layer, round(value, 3) as value, round(null_low, 3) as null_low, round(null_high, 3) as null_high,
-        beside_null
+    select unit, metric, variant, layer, round(value, 3) as value, round(null_low, 3) as null_low,
+        round(null_high, 3) as null_high, beside_null
     from study_rate_distortion
-    where card = 'small-rate_distortion' and metric in ('distortion', 'ari') and variant = 'state'
+    where card = 'small-rate_distortion' and metric in ('distortion', 'ari') and variant in ('state', 'anchors')
     """,
 )

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Studies of words and documents
 # Do vectors of words and documents agree with people, and do words that have an order lie in it?
-# Cards are cut down here to minutes: the shipped ones are `vocabsem study NAME`, their metrics in
-# docs/studies. Every value stands beside its null, the 95 % of the same metric where there is nothing to find.
+# Cards are cut down here: the shipped ones are `vocabsem study NAME`, their metrics in docs/studies. Every
+# value stands beside its null, the 95 % of the same metric where there is nothing to find. The first run measures for
+# minutes; with its studies in the home (`VOCABSEM_HOME`) a run reads them, within two.
 
 # %%
 import subprocess

@@ -47,7 +47,7 @@ def run_study(
     inputs = Inputs(home, model, {card.name: card for card in datasets}, files, items.spec, device)
     result = import_module(f"tasks.studies.{step.spec.study}").measure(inputs)
     values = pa.Table.from_pylist([_row(value, items.spec.seed) for value in result.values], VALUES)
-    facts = StudyFacts(seconds=round(time.perf_counter() - began, 3))
+    facts = StudyFacts(seconds=round(time.perf_counter() - began, 3), notes=result.notes)
     lake = Lake(home)
     listed = items.partition(lake)
     written = [listed.write_table("part-0.parquet", _table(result.items))]

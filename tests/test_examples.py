@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -94,6 +95,9 @@ def test_lens(run):
 @pytest.mark.parametrize("name", ["texts", "tokens", "words"])
 def test_studies_print_values_above_and_inside_their_nulls(run, name):
     output = run(f"studies_of_{name}")
+    began = time.monotonic()
+    assert run(f"studies_of_{name}") == output, "the studies are in the home"
+    assert time.monotonic() - began < 120
     studies = re.findall(r'study\("(\w+)"', (ROOT / "examples" / f"studies_of_{name}.py").read_text())
     assert len(studies) >= 3
     assert output.count("beside_null") >= len(studies)

@@ -23,7 +23,7 @@ def study(
     ] = None,
 ) -> None:
     """Measure a study of a model; print its metrics with 95 % intervals and null distributions. Resumable."""
-    from flows.cli.studies_view import export_dictionaries, print_study, require_dictionaries
+    from flows.cli.studies_view import export_dictionaries, print_study, require_dictionaries, study_notes
     from flows.planning.data_dir import find_data_dir, require_files
     from flows.planning.experiment import parse_overrides
     from flows.planning.study import make_study_plan
@@ -45,9 +45,12 @@ def study(
         export_dictionaries(home, key, export)
     if chart:
         write_page(chart, study_picture(rows.to_pylist()))
+    notes = study_notes(home, key)
     if form == "table":
-        print_study(rows.to_pylist(), plan.card.description)
+        print_study(rows.to_pylist(), plan.card.description, notes)
     else:
+        for what, note in notes:
+            typer.echo(f"{what}: {note}", err=True)
         write_table(rows, form, sys.stdout.buffer)
 
 

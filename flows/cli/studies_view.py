@@ -8,11 +8,13 @@ from typing import Any
 
 from flows.cli.console import console, print_grid
 from flows.planning.study_card import StudyCard
+from tasks.steps.facts import StudyFacts, facts_of
 from tasks.steps.study_specs import StudyItemsSpec, StudyValuesSpec
 from vocabsem.errors import BadInput
 from vocabsem.instruments.registry import study_info, study_infos
 from vocabsem.instruments.sae_layout import export_sae
 from warehouse.home import Home
+from warehouse.lake.manifest import Manifest
 from warehouse.lake.partition import Lake
 
 NUMBERS = ("value", "95 % interval", "null", "n")
@@ -23,8 +25,8 @@ NOTE = (
 MARKS = {"above": "+", "below": "−", "inside": " "}
 
 
-def print_study(rows: Sequence[dict[str, Any]], description: str) -> None:
-    """Print the description and every value, in the order of measurement."""
+def print_study(rows: Sequence[dict[str, Any]], description: str, notes: Sequence[tuple[str, str]]) -> None:
+    """Print the description and every value, in the order of measurement; then what was left out."""
     out = console()
     out.print(description, soft_wrap=True)
     named = itemgetter("unit", "metric")
@@ -43,6 +45,13 @@ def print_study(rows: Sequence[dict[str, Any]], description: str) -> None:
         ]
         print_grid(out, f"{unit}: {metric}", ("vectors", "layer"), NUMBERS, lines)
     out.print(NOTE)
+    for what, note in notes:
+        out.print(f"{what}: {note}", soft_wrap=True, markup=False)
+
+
+def study_notes(home: Home, key: str) -> tuple[tuple[str, str], ...]:
+    """Return what a study left out, and why, by the key of its values."""
+    return facts_of(_manifest(home, key), StudyFacts).notes
 
 
 def require_dictionaries(card: StudyCard) -> None:
@@ -54,11 +63,14 @@ def require_dictionaries(card: StudyCard) -> None:
 
 def export_dictionaries(home: Home, key: str, folder: Path) -> None:
     """Write the dictionaries of a study, by the key of its values, each to a folder of its name."""
-    lake = Lake(home)
-    values = next(manifest for manifest in lake.manifests(StudyValuesSpec.kind) if manifest.key == key)
+    lake, values = Lake(home), _manifest(home, key)
     items = lake.partition(StudyItemsSpec.kind, values.inputs[StudyItemsSpec.kind], **values.coordinates)
     manifest = items.manifest()
     for entry in manifest.files if manifest else ():
         if not entry.is_part:
             file = items.file(entry.name)
             export_sae(file, folder / file.stem)
+
+
+def _manifest(home: Home, key: str) -> Manifest:
+    return next(manifest for manifest in Lake(home).manifests(StudyValuesSpec.kind) if manifest.key == key)

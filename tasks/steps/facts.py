@@ -228,6 +228,8 @@ class StudyFacts(Facts):
 
     seconds: float
     """Of all that it read and measured, stored states and anchors aside."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """What was left out, and why."""
 
 
 class ProtocolFacts(Facts):

@@ -28,10 +28,15 @@ def measure(inputs: Inputs) -> StudyResult:
     sampling = inputs.sampling
     result = order_study(list(_spaces(inputs, tokens)), sequences, sampling)
     values, items = list(result.values), list(result.items)
+    notes = list(_too_short(sequences, inputs.params["min_words"]))
     if DIGITS in spec.templates:
         states = inputs.text_states([str(number) for number in range(100)], spec.templates[DIGITS])
         values += digit_values([Space("state", layer, rows) for layer, rows in states.items()], sampling)
-    if BEFORE in spec.templates and len(inputs.single_tokens(ANSWERS)) == len(ANSWERS):
+    several = [word for word in ANSWERS if word not in inputs.single_tokens(ANSWERS)]
+    if BEFORE in spec.templates and several:
+        words = " and ".join(f"' {word}'" for word in several)
+        notes.append(("answers to which comes first", f"left out: no single token of the model is {words}"))
+    elif BEFORE in spec.templates:
         answers = answers_study(_answers(inputs, sequences), sequences, inputs.model.layers, sampling)
         values, items = [*values, *answers.values], [*items, *answers.items]
     with inference():
@@ -40,7 +45,15 @@ def measure(inputs: Inputs) -> StudyResult:
     if circuits:
         heads = successor_study(circuits, sequences, sampling)
         values, items = [*values, *heads.values], [*items, *heads.items]
-    return StudyResult(tuple(values), tuple(items))
+    else:
+        notes.append(("attention heads", "left out: their weights are not read in models of this architecture"))
+    return StudyResult(tuple(values), tuple(items), notes=tuple(notes))
+
+
+def _too_short(sequences: Sequence[Ordered], min_words: int) -> Iterator[tuple[str, str]]:
+    """Yield, in one note, the sequences that were not kept."""
+    if missing := [name for name in SEQUENCES if name not in {sequence.name for sequence in sequences}]:
+        yield ", ".join(missing), f"left out: fewer than {min_words} of the words are single tokens of the model"
 
 
 def _spaces(inputs: Inputs, tokens: dict[str, int]) -> Iterator[Space]:

@@ -21,8 +21,8 @@ ITEM = Item("pairs", None, 1, -0.5, "a, b")
 def publish(tmp_path, monkeypatch):
     """Publishes what an instrument is made to find, with the seed 7; returns the lake and the steps."""
 
-    def run(*values, items=(ITEM,), files=None):
-        measured = SimpleNamespace(measure=lambda inputs: StudyResult(values, items, files or {}))
+    def run(*values, items=(ITEM,), files=None, notes=()):
+        measured = SimpleNamespace(measure=lambda inputs: StudyResult(values, items, files or {}, notes))
         monkeypatch.setattr(study, "import_module", {"tasks.studies.lexicon": measured}.__getitem__)
         fixed = {"states": {}, "words": {}, "word_tokens": {}, "hashes": {}, "templates": {}, "params": {}}
         numbers = {"layers": (3,), "max_tokens": 8, "seed": 7, "resamples": 100, "null_draws": 20, "revision": 1}
@@ -46,6 +46,12 @@ def test_a_row_has_the_ends_of_interval_and_null_and_the_seed(publish):
     assert row == names | numbers
     (manifest,) = lake.manifests("study_values")
     assert manifest.facts["seconds"] >= 0
+
+
+def test_what_was_left_out_is_a_fact_of_the_values(publish):
+    lake, _, _ = publish(VALUE, notes=(("days", "left out: few"),))
+    (manifest,) = lake.manifests("study_values")
+    assert manifest.facts["notes"] == [["days", "left out: few"]]
 
 
 def test_items_are_stored_with_them_and_may_be_none(publish):

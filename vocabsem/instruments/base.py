@@ -102,11 +102,14 @@ class StudyResult:
         Its ranked lists.
     files : mapping of str to bytes
         What else it made, by file name.
+    notes : tuple of (str, str)
+        What was left out, and why.
     """
 
     values: tuple[Value, ...]
     items: tuple[Item, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from scipy.stats import rankdata
 from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Item, Sampling, Space, StudyResult, Value, differ, percentiles
 
-__all__ = ["embed_study", "ndcg", "pair_correlation"]
+__all__ = ["embed_study", "ndcg", "pair_correlations"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 MAX_LISTED = 10  # pairs at each end of a list
+MAX_CELLS = 4_000_000  # documents squared of resamples that are ranked together
 
 
 def embed_study(
@@ -69,27 +70,50 @@ def embed_study(
     return StudyResult(tuple(values), tuple(items))
 
 
-def pair_correlation(cosines: Floats, human: Floats, rows: Ints) -> float:
-    """Return Spearman's correlation over all pairs of different documents among the rows.
+def pair_correlations(cosines: Floats, human: Floats, rows: Ints) -> Floats:
+    """Return Spearman's correlations over all pairs of different documents of each resample.
 
     Parameters
     ----------
     cosines, human : ndarray of shape (n, n)
         Similarities, symmetric.
-    rows : ndarray of shape (m,)
-        Documents; one may come twice.
+    rows : ndarray of shape (B, m)
+        Documents of each resample; one may come several times.
 
     Returns
     -------
-    float
+    ndarray of shape (B,)
         0 where one of them is constant.
     """
-    one, other = (rows[each] for each in np.triu_indices(len(rows), 1))
-    apart = one != other
-    ranks = np.stack([rankdata(each[one[apart], other[apart]]) for each in (cosines, human)])
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norm = float(np.sqrt((ranks**2).sum(axis=1).prod()))
-    return float(ranks[0] @ ranks[1]) / norm if norm else 0.0
+    above = np.triu_indices(len(human), 1)
+    counts = (rows[:, :, None] == np.arange(len(human))).sum(axis=1)
+    parts = np.array_split(counts, max(1, counts.size * len(human) // MAX_CELLS))
+    return np.concatenate([_weighted_spearman(cosines[above], human[above], _times(part, above)) for part in parts])
+
+
+def _times(counts: Ints, above: tuple[Ints, ...]) -> Floats:
+    """Return how often each pair is in each resample, (B, P)."""
+    one, other = above
+    return (counts[:, one] * counts[:, other]).astype(np.float64)
+
+
+def _weighted_spearman(one: Floats, other: Floats, times: Floats) -> Floats:
+    """Return Spearman's correlations of two variables (P,) whose pairs come some times (B, P)."""
+    centered = []
+    for ranks in (_ranks(one, times), _ranks(other, times)):
+        mean = (times * ranks).sum(axis=1, keepdims=True) / np.maximum(times.sum(axis=1, keepdims=True), 1)
+        centered.append(ranks - mean)
+    norms = np.sqrt(np.prod([(times * each**2).sum(axis=1) for each in centered], axis=0))
+    products = (times * centered[0] * centered[1]).sum(axis=1)
+    return np.asarray(np.divide(products, norms, out=np.zeros(len(times)), where=norms > 0))
+
+
+def _ranks(values: Floats, times: Floats) -> Floats:
+    """Return the mean ranks, less a half, of values (P,) that come some times (B, P)."""
+    order, codes = np.argsort(values, kind="stable"), np.unique(values, return_inverse=True)[1]
+    first = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    sizes = np.add.reduceat(times[:, order], first, axis=1)
+    return np.asarray((np.cumsum(sizes, axis=1) - sizes / 2)[:, codes])
 
 
 def ndcg(cosines: Floats, human: Floats, depth: int = 10) -> Floats:
@@ -119,11 +143,12 @@ def ndcg(cosines: Floats, human: Floats, depth: int = 10) -> Floats:
 def _spearman(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling) -> Value:
     rows = _units(space)
     cosines, every = np.round(rows @ rows.T, 12), np.arange(len(rows))
-    value = pair_correlation(cosines, human, every)
-    null = percentiles([pair_correlation(cosines[np.ix_(order, order)], human, every) for order in orders])
-    interval = sampling.interval(lambda some: pair_correlation(cosines, human, some), len(rows))
+    resamples = sampling.generator(0).integers(len(every), size=(sampling.resamples, len(every)))
+    value, *_ = pair_correlations(cosines, human, every[None])
+    null = percentiles([pair_correlations(cosines[np.ix_(order, order)], human, every[None])[0] for order in orders])
+    interval = percentiles(pair_correlations(cosines, human, resamples))
     pairs = len(rows) * (len(rows) - 1) // 2
-    return Value(unit, space.layer, space.variant, "spearman", value, interval, null, pairs)
+    return Value(unit, space.layer, space.variant, "spearman", float(value), interval, null, pairs)
 
 
 def _ndcg(unit: str, space: Space, human: Floats, orders: Sequence[Ints], sampling: Sampling, depth: int) -> Value:

@@ -105,10 +105,11 @@ _INFOS = MappingProxyType(
             ),
             StudyInfo(
                 name="rate_distortion",
-                summary="What labels cost as categories of states by layer, beside the clusters of k-means.",
-                seconds=330,
+                summary="What labels and categories of nouns cost and leave by layer, beside the clusters of k-means.",
+                seconds=130,
                 datasets=True,
-                params={"starts": 4},
+                params={"starts": 4, "min_words": 10},
+                revision=2,
             ),
             StudyInfo(
                 name="order",

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.linalg import fractional_matrix_power
 from scipy.special import softmax
-from sklearn.metrics import accuracy_score
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.metrics import accuracy_score, f1_score
 
 from tasks.studies import commitment, lexicon, rate_distortion
+from vocabsem.errors import DataError
 from vocabsem.instruments.base import Sampling
+from vocabsem.instruments.wordnet_nouns import wordnet_nouns
 
 N, WIDTH, LAYERS = 60, 6, 3
 SAMPLING = Sampling(resamples=20, null_draws=20, seed=2)
@@ -38,7 +41,8 @@ def inputs():
         model=SimpleNamespace(layers=LAYERS - 1),
         require_anchor_width=lambda layer, states: None,
         sampling=SAMPLING,
-        params={"starts": 2},
+        params={"starts": 2, "min_words": 10},
+        spec=SimpleNamespace(templates={}),
         test=test,
         head=head,
         anchors=anchors,
@@ -87,6 +91,60 @@ def test_the_gaussian_control_knows_no_labels_and_the_last_layer_does(partition)
     width = np.ptp(control.null)
     assert control.null[0] - width < control.value < control.null[1] + width
     assert values["labels", None, "rate"].value == pytest.approx(np.log(3))
+
+
+def test_the_final_f1_is_that_of_a_ridge_of_the_last_layer(inputs, partition):
+    (value,) = [value for value in partition.values if (value.unit, value.metric) == ("one", "f1")]
+    train, test = inputs.train[LAYERS - 1], inputs.test[LAYERS - 1]
+    ridge = RidgeClassifierCV(10.0 ** np.arange(-5, 2) * (train - train.mean(axis=0)).var(axis=0).sum())
+    expected = f1_score(LABELS, ridge.fit(train, LABELS[::2]).predict(test), average="macro")
+    assert (value.layer, value.n) == (LAYERS - 1, N)
+    assert value.value == pytest.approx(expected, abs=0.05)
+    assert value.interval[0] > value.null[1]
+    assert not [value for value in partition.values if value.metric.endswith("_f1")]
+    assert partition.notes == (("relations to the final F1", "left out: they are over 5 data sets or more"),)
+
+
+def test_nouns_are_measured_in_the_vocabulary_and_by_layer(inputs):
+    category, tokens = wordnet_nouns(), {}
+    for noun, of in category.items():
+        if of in ("animal", "food", "shape"):
+            tokens[noun] = len(tokens)
+    kinds = np.array([("animal", "food", "shape").index(category[noun]) for noun in tokens])
+    anchors = 4 * normal(11, 3, WIDTH)[kinds] + normal(12, len(tokens), WIDTH)
+    head = normal(13, len(tokens), WIDTH)
+
+    def text_states(words, template):
+        assert template == "a word: {text}"
+        rows = [tokens[word] for word in words]
+        return {0: head[rows], 2: anchors[rows]}
+
+    made = SimpleNamespace(
+        **vars(inputs)
+        | {
+            "datasets": {},
+            "single_tokens": lambda words: {word: tokens[word] for word in words if word in tokens},
+            "vocabulary": (head, anchors),
+            "spec": SimpleNamespace(templates={"word": "a word: {text}"}),
+            "text_states": text_states,
+        }
+    )
+    result = rate_distortion.measure(made)
+    values = {(value.variant, value.layer, value.metric): value for value in result.values}
+    many = kinds < 2  # of shapes there are fewer than ten
+    assert {value.unit for value in result.values} == {"nouns of WordNet"}
+    assert {value.n for value in result.values} == {many.sum()}
+    for space, expected in ((("anchors", None), True), (("state", 2), True), (("random", None), False)):
+        value = values[(*space, "distortion")]
+        assert (value.interval[1] < value.null[0]) == expected
+    both = anchors[many]
+    within = sum(((both[kinds[many] == c] - both[kinds[many] == c].mean(axis=0)) ** 2).sum() for c in range(2))
+    total = ((both - both.mean(axis=0)) ** 2).sum()
+    assert values["anchors", None, "distortion"].value == pytest.approx(within / total)
+    assert {item.text for item in result.items} == {"animal", "food"}
+    made.single_tokens, made.datasets = lambda words: {}, {"one": None}
+    with pytest.raises(DataError, match="0 categories of WordNet have 10 nouns"):
+        rate_distortion.measure(made)
 
 
 @pytest.fixture

@@ -101,7 +101,11 @@ def test_vectors_are_the_rows_of_the_tokens(inputs):
 def test_without_a_template_of_digits_and_for_other_architectures_the_words_are_left(inputs, tmp_path):
     inputs.spec.templates = {"word": "a word: {text}"}
     inputs.model = save("gpt2", tmp_path / "gpt2")
-    assert {value.metric for value in order.measure(inputs).values} == {"circular", "linear"}
+    result = order.measure(inputs)
+    assert {value.metric for value in result.values} == {"circular", "linear"}
+    assert result.notes[1:] == (
+        ("attention heads", "left out: their weights are not read in models of this architecture"),
+    )
 
 
 def answering(inputs, states, known=("before", "after")):
@@ -154,7 +158,22 @@ def test_answers_of_noise_are_the_differences_of_two_logits(inputs):
         assert value.null[0] <= value.value <= value.null[1]
 
 
-def test_without_a_token_for_each_answer_there_are_none(inputs):
-    answering(inputs, lambda one, other: np.zeros(inputs.model.hidden_size), known=("before",))
+@pytest.mark.parametrize(
+    ("known", "missing"), [(("before",), "' after'"), (("after",), "' before'"), ((), "' before' and ' after'")]
+)
+def test_without_a_token_for_each_answer_there_are_none_and_a_note_says_so(inputs, known, missing):
+    answering(inputs, lambda one, other: np.zeros(inputs.model.hidden_size), known=known)
     assert answers_of(inputs) == {}
     assert inputs.read == []
+    note = ("answers to which comes first", f"left out: no single token of the model is {missing}")
+    assert order.measure(inputs).notes[1:] == (note,)
+
+
+def test_sequences_without_enough_words_are_named_in_one_note(inputs):
+    (note,) = order.measure(inputs).notes
+    others = ", ".join(name for name in SEQUENCES if name != "days")
+    assert note == (others, "left out: fewer than 5 of the words are single tokens of the model")
+    every = [word for words in SEQUENCES.values() for word in words]
+    inputs.single_tokens = lambda words: {word: every.index(word) for word in words if word in every}
+    sequences = order.select_sequences(inputs.single_tokens(every))
+    assert list(order._too_short(sequences, 5)) == []

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import ndcg_score
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation
+from vocabsem.instruments.embed import embed_study, ndcg, pair_correlations
 
 N, WIDTH = 24, 16
 SAMPLING = Sampling(resamples=60, null_draws=60, seed=0)
@@ -63,12 +63,12 @@ def test_the_correlation_of_pairs_is_scipys_and_a_document_drawn_twice_is_no_pai
     cosines, human = (ratings_of(normal(seed, N, WIDTH)) for seed in (3, 4))
     above = np.triu_indices(N, 1)
     expected = spearmanr(cosines[above], human[above]).statistic
-    assert pair_correlation(cosines, human, np.arange(N)) == pytest.approx(expected)
+    assert pair_correlations(cosines, human, np.arange(N)[None]) == pytest.approx(expected)
     rows = np.array([3, 3, 5, 7, 9])
     pairs = [(3, 5), (3, 7), (3, 9)] * 2 + [(5, 7), (5, 9), (7, 9)]
     expected = spearmanr([cosines[pair] for pair in pairs], [human[pair] for pair in pairs]).statistic
-    assert pair_correlation(cosines, human, rows) == pytest.approx(expected)
-    assert pair_correlation(np.ones((N, N)), human, np.arange(N)) == 0
+    assert pair_correlations(cosines, human, rows[None]) == pytest.approx(expected)
+    assert pair_correlations(np.ones((N, N)), human, np.arange(N)[None]) == 0
 
 
 @pytest.mark.parametrize("depth", [1, 10, 10_000])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vocabsem.arrays import unit_rows
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.embed import embed_study, ndcg, pair_correlation
+from vocabsem.instruments.embed import embed_study, ndcg, pair_correlations
 from vocabsem.instruments.embed_data import corrections, shuffle_words, type_wrong
 
 N, WIDTH = 15, 8
@@ -52,8 +52,8 @@ def test_documents_may_come_in_any_order(seed):
     order = np.random.default_rng(seed + 1).permutation(N)
     cosines = unit_rows(vectors) @ unit_rows(vectors).T
     turned, people = cosines[np.ix_(order, order)], human[np.ix_(order, order)]
-    every = np.arange(N)
-    assert pair_correlation(turned, people, every) == pytest.approx(pair_correlation(cosines, human, every))
+    every = np.arange(N)[None]
+    assert pair_correlations(turned, people, every) == pytest.approx(pair_correlations(cosines, human, every))
     np.testing.assert_allclose(ndcg(turned, people), ndcg(cosines, human)[order])
 
 
@@ -62,9 +62,9 @@ def test_documents_may_come_in_any_order(seed):
 def test_figures_of_pairs_lie_between_their_ends(seed):
     vectors, human = made(seed)
     cosines = unit_rows(vectors) @ unit_rows(vectors).T
-    assert -1 <= pair_correlation(cosines, human, np.arange(N)) <= 1
-    assert pair_correlation(human, human, np.arange(N)) == pytest.approx(1)
-    assert pair_correlation(-human, human, np.arange(N)) == pytest.approx(-1)
+    assert -1 <= pair_correlations(cosines, human, np.arange(N)[None]) <= 1
+    assert pair_correlations(human, human, np.arange(N)[None]) == pytest.approx(1)
+    assert pair_correlations(-human, human, np.arange(N)[None]) == pytest.approx(-1)
     assert ((ndcg(cosines, human) >= 0) & (ndcg(cosines, human) <= 1 + 1e-12)).all()
 
 

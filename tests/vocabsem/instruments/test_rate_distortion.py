@@ -6,7 +6,7 @@ from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score
 
 from vocabsem.instruments.base import Sampling, Space
-from vocabsem.instruments.rate_distortion import distances, rate, rate_distortion_study
+from vocabsem.instruments.rate_distortion import distances, rand_index, rate, rate_distortion_study
 
 N, WIDTH = 120, 12
 LABELS = np.arange(N) % 3
@@ -54,6 +54,7 @@ def test_on_noise_every_figure_lies_about_its_null():
         value = values[metric]
         width = value.null[1] - value.null[0]
         assert value.null[0] - width < value.value < value.null[1] + width, value
+        assert value.interval[0] <= value.value <= value.interval[1]
     assert values["gap"].value > 0, "k-means is at the frontier"
 
 
@@ -73,3 +74,20 @@ def test_the_index_is_that_of_scikit_learn_under_the_null():
     draws = [adjusted_rand_score(LABELS, generator.integers(3, size=N)) for _ in range(200)]
     values, _ = figures(generator.standard_normal((N, WIDTH)))
     assert values["ari"].null == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.02)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 9])
+def test_the_adjusted_rand_index_is_that_of_scikit_learn(classes):
+    generator = np.random.default_rng(classes)
+    for _ in range(20):
+        one, other = generator.integers(classes, size=40), generator.integers(5, size=40)
+        for clusters in (other, one % 3, one):
+            assert rand_index(one, clusters) == pytest.approx(adjusted_rand_score(one, clusters))
+
+
+def test_the_null_has_the_distortions_of_permuted_labels():
+    vectors = np.random.default_rng(6).standard_normal((N, WIDTH)) + 3
+    values, _ = figures(vectors)
+    generator, total = SAMPLING.generator(1), distances(vectors, np.zeros(N, int)).sum()
+    draws = [distances(vectors, LABELS[generator.permutation(N)]).sum() / total for _ in range(SAMPLING.null_draws)]
+    assert values["distortion"].null == pytest.approx(np.quantile(draws, [0.025, 0.975]))

@@ -23,7 +23,7 @@ select card, model, unit, metric, variant, layer, value, low, high, null_low, nu
 from lake.studied
 where study = 'rate_distortion'
 order by card, model, unit, metric, variant, layer;
-comment on view study_rate_distortion is 'Rate and distortion of the labels of a data set in its states; the null permutes the labels.';
+comment on view study_rate_distortion is 'Rate and distortion of labels in states of texts, and of categories of nouns; the null permutes the labels.';
 
 create or replace view study_order as
 select card, model, unit, metric, variant, layer, value, low, high, null_low, null_high, beside_null, n, seed, key
