@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.app import Card, DataDir, Json, Name, Runner, Set, TableFormat, app
 from flows.execution.activity import activity
+from vocabsem.errors import BadInput
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -130,9 +131,14 @@ def leaderboard(
         int | None, typer.Option(min=1, metavar="N", help="Only the first N methods of each leaderboard.")
     ] = None,
     form: TableFormat = "table",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON: the scores, which methods were left out and why, layers chosen."),
+    ] = False,
 ) -> None:
     """Print the scores on test data in the latest runs: a leaderboard for each data set and model, best first."""
     from flows.cli.board import Selection
+    from flows.cli.board_notes import board_notes, board_page
     from flows.cli.board_rows import check_selection, leaderboard_rows, long_table
     from flows.cli.leaderboard_view import print_leaderboards
     from warehouse.catalog.export import write_table
@@ -141,8 +147,13 @@ def leaderboard(
     rows = leaderboard_rows(home, experiment, dataset, method or (), shots.split(",") if shots else ())
     selection = Selection(metric, top, tuple(dict.fromkeys(columns.split(","))) if columns else None, sort)
     check_selection(selection, rows)
-    if form == "table":
-        print_leaderboards(home, rows, selection)
+    if as_json and form not in ("table", "json"):
+        raise BadInput(f"--json and --format {form!r} exclude each other: give one")
+    if as_json:
+        page = board_page(long_table(rows, selection).to_pylist(), board_notes(home, dataset))
+        typer.echo(json.dumps(page, indent=1))
+    elif form == "table":
+        print_leaderboards(home, rows, selection, board_notes(home, dataset))
     else:
         write_table(long_table(rows, selection), form, sys.stdout.buffer)
 

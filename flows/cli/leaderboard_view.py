@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.cli.board import METRICS, WANTED, Selection, board, has_metric, with_headline
+from flows.cli.board_notes import BoardNotes
 from flows.cli.champions import champion_lines
 from flows.cli.console import Column, console, print_grid, stack
 from flows.cli.next_steps import next_steps
@@ -50,13 +51,22 @@ def print_summary(home: Home, experiment: str, run: str, given_home: str | None)
         out.print(f"    {description}")
 
 
-def print_leaderboards(home: Home, rows: Sequence[Row], selection: Selection) -> None:
-    """Print rows of the view `leaderboard`, one table for each data set and model, with an experiment's gains."""
+def print_leaderboards(
+    home: Home, rows: Sequence[Row], selection: Selection, notes: Mapping[str, BoardNotes] | None = None
+) -> None:
+    """Print rows of the view `leaderboard`, one table for each data set and model, with gains and notes.
+
+    notes: by experiment.
+    """
     out = console()
     for experiment, group in groupby(rows, itemgetter("experiment")):
         out.print(f"{experiment}\n" if experiment != "-" else "scores that no finished run lists\n")
         cells = gain_cells(home, experiment=experiment) if selection == Selection() else {}
         _print_boards(out, list(group), selection, cells)
+        sentences = notes[experiment].sentences() if notes and experiment in notes else []
+        for what, sentence in sentences:
+            out.print(f"{what}: {sentence}", soft_wrap=True, markup=False)
+        out.print("\n" * bool(sentences), end="")
     _print_legend(out, selection, rows)
 
 

@@ -67,9 +67,7 @@ class RecordedRun:
     @cached_property
     def partitions(self) -> dict[str, RecordedPartition]:
         """Return every partition in the lineage of the run, itself included, by key."""
-        rows = reads.run_partitions(self.home, self.key)
-        parsed = (row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")} for row in rows)
-        return {row["key"]: RecordedPartition(**row) for row in parsed}
+        return {one.key: one for one in map(_parsed, reads.run_partitions(self.home, self.key))}
 
     @property
     def record(self) -> RecordedPartition:
@@ -132,3 +130,12 @@ class RecordedRun:
             else:
                 values = pc.list_flatten(part["probabilities"]).to_numpy().reshape(len(part), -1)
                 yield Predictions(seed, values[rows], predicted)
+
+
+def latest_records(home: Home) -> list[RecordedPartition]:
+    """Return the record of the latest run of each experiment."""
+    return [_parsed(row) for row in reads.latest_records(home)]
+
+
+def _parsed(row: Row) -> RecordedPartition:
+    return RecordedPartition(**row | {name: json.loads(row[name]) for name in ("facts", "payload", "versions")})

@@ -84,7 +84,7 @@ def _json(table: pa.Table, out: BinaryIO) -> None:
     separator = b"[\n"
     for batch in table.to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
-            out.write(separator + json.dumps(_plain(row), ensure_ascii=False, allow_nan=False).encode("utf-8"))
+            out.write(separator + json.dumps(plain_value(row), ensure_ascii=False, allow_nan=False).encode("utf-8"))
             separator = b",\n"
     out.write(b"\n]\n" if separator == b",\n" else b"[]\n")
 
@@ -108,12 +108,14 @@ def _flat(table: pa.Table) -> pa.Table:
     """`table` with lists, maps and structs as JSON text, which CSV can hold."""
     for index, field in enumerate(table.schema):
         if pa.types.is_nested(field.type):
-            texts = [None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in table[index].to_pylist()]
+            texts = [
+                None if v is None else json.dumps(plain_value(v), ensure_ascii=False) for v in table[index].to_pylist()
+            ]
             table = table.set_column(index, field.name, pa.array(texts, pa.string()))
     return table
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """`value` in JSON's types: dates as ISO 8601, what is not finite as null, bytes as hexadecimal digits."""
     match value:
         case float():
@@ -125,9 +127,9 @@ def _plain(value: Any) -> Any:
         case bytes():
             return value.hex()
         case dict():
-            return {str(name): _plain(inner) for name, inner in value.items()}
+            return {str(name): plain_value(inner) for name, inner in value.items()}
         case list() | tuple():
-            return [_plain(inner) for inner in value]
+            return [plain_value(inner) for inner in value]
         case None | bool() | int() | str():
             return value
     return str(value)

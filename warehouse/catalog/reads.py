@@ -106,6 +106,11 @@ def latest_run(home: Home, experiment: str) -> Row | None:
     return next(iter(_rows(home, "latest_run", experiment=experiment)), None)
 
 
+def latest_records(home: Home) -> list[Row]:
+    """Return the records of the latest runs, one an experiment: the columns of `run_partitions`."""
+    return _rows(home, "latest_records")
+
+
 def find_runs(home: Home, given: str) -> list[Row]:
     """Return the latest run of the experiment of this name, and the runs whose keys begin so (4 characters at least).
 

@@ -191,6 +191,11 @@ def test_the_latest_run_and_every_experiment_are_named(filled):
     assert reads.experiments(filled) == ["quickstart"]
 
 
+def test_the_records_of_the_latest_runs_are_those_of_their_lineage(filled):
+    (record,) = reads.latest_records(filled)
+    assert record == next(row for row in reads.run_partitions(filled, run(filled)) if row["kind"] == "runs")
+
+
 def test_ranks_and_sensitivity_of_a_run_are_those_of_the_public_views(filled):
     public = query(filled, "from ranks").to_pylist()
     result = [{name: row[name] for name in public[0]} for row in reads.run_ranks(filled, run(filled))]
