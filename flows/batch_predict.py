@@ -17,6 +17,7 @@ def batch_predict(
     columns: dict[str, str] | None = None,
     sep: str | None = None,
     encoding: str | None = None,
+    device: str = "auto",
     home: str | None = None,
 ) -> str:
     """Write `output`: the columns of `input`, the label predicted and every probability. Returns its path.
@@ -30,10 +31,11 @@ def batch_predict(
         columns: Field of the model's template → column of the file, where they differ.
         sep: Character between the columns of CSV; by default the one that its header has.
         encoding: Of the file's text, by default UTF-8.
+        device: Of the language model: auto, cpu, cuda, or offload:8GB, which leaves on the disk what does not fit.
         home: Folder of all data; the worker's own home if empty.
     """
     root = Home.find(home)
-    job = make_job(root, model, input, output, columns, reader_options(sep, encoding))
+    job = make_job(root, model, input, output, columns, reader_options(sep, encoding), device)
     rows, sha256 = validate_input(job)
     with progress(f"rows of {job.input.name}, {job.model.name}/{job.model.version}", rows) as file:
         predict_file.submit(root, job, rows, sha256, file).result()

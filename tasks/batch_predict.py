@@ -23,6 +23,7 @@ from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from vocabsem.cards.reader_options import ReaderOptions
 from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.texts import is_empty
+from vocabsem.runtime.devices import check_device
 from vocabsem.sources.digests import sha256_of
 from vocabsem.sources.tables import format_of, schema_of, strings
 from vocabsem.text_models.text_classifier import answer_column
@@ -50,6 +51,8 @@ class PredictionJob:
     """How the file is read, where its format leaves it open."""
     schema: pa.Schema
     """All columns of the file."""
+    device: str = "auto"
+    """Of the language model, as cards have it; rows are the same but for rounding."""
 
     @property
     def prediction_fields(self) -> list[pa.Field]:
@@ -92,11 +95,14 @@ def make_job(
     output: str,
     columns: Mapping[str, str] | None = None,
     options: ReaderOptions | None = None,
+    device: str = "auto",
 ) -> PredictionJob:
     """Everything that can be refused before a row is read is refused here. Raises BadInput.
 
     columns: field of the template → column of the file, where they differ. options: how the file is read.
+    device: of the language model.
     """
+    check_device(device)
     source, target, options = Path(input).absolute(), Path(output).absolute(), options or ReaderOptions()
     form = format_of(source)
     table_format(target)
@@ -107,7 +113,7 @@ def make_job(
             raise BadInput(f"{classifier.name} has no field {field!r}{_nearest(field, fields)}")
     read = {field: named.get(field, field) for field in fields}
     schema = plain_schema(schema_of(source, form, options, read.values()))
-    job = PredictionJob(classifier, source, target, read, options, schema)
+    job = PredictionJob(classifier, source, target, read, options, schema, device)
     for field, column in job.columns.items():
         if column not in schema.names:
             raise DataError(
@@ -177,7 +183,7 @@ def _predict_file(home: Home, job: PredictionJob, rows: int, sha256: str, advanc
     for number, table in enumerate(pieces(job.input, ROWS, job.schema.names, job.options, nested=True)):
         names.append(f"part-{number:08d}.parquet")
         if parts.finished(names[-1]) is None:
-            model = model or load_classifier(home, f"{job.model.name}/{job.model.version}")
+            model = model or load_classifier(home, f"{job.model.name}/{job.model.version}", job.device)
             parts.write_table(names[-1], _with_predictions(job, model, table))
             scored += len(table)
         advance(len(table))

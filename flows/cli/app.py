@@ -86,4 +86,12 @@ Sep = Annotated[
     typer.Option(metavar="CHARACTER", help="Separator of a CSV file, by default the one of , ; tab | in its header."),
 ]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of a text file, by default UTF-8.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="Device of the language model: auto, cpu, cuda, or offload, offload:8GB, which leave on the disk what does"
+        " not fit into memory.",
+    ),
+]
 DEFAULT_MODEL = "smollm2-135m-instruct"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.app import DEFAULT_MODEL, DataDir, Encoding, Format, Json, Model, Sep, app
+from flows.cli.app import DEFAULT_MODEL, DataDir, Device, Encoding, Format, Json, Model, Sep, app
 from flows.execution.activity import activity, line
 from vocabsem.errors import BadInput
 from vocabsem.prompts.texts import is_empty
+from vocabsem.runtime.devices import check_device
 from vocabsem.sources.local import require_file
 from warehouse.home import Home
 
@@ -79,6 +80,7 @@ def lens(
     k: Annotated[int, typer.Option("-k", min=1, help="Number of tokens per layer.")] = 5,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page with a heat map to write.")] = None,
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Output format: table or json.")] = "table",
+    device: Device = "auto",
     data_dir: DataDir = None,
 ) -> None:
     """Print for every layer the anchors nearest to a prompt's state and the model's predictions from that layer."""
@@ -87,6 +89,7 @@ def lens(
     if form not in ("table", "json"):
         raise BadInput(f"{form!r} is not a format of lens: choose table or json")
     _check_utf8(text or "")
+    check_device(device)
 
     from flows.planning.data_dir import find_data_dir
     from vocabsem.cards.loader import load_card
@@ -96,6 +99,7 @@ def lens(
     home = Home.find()
     model_card = find_model_card(model, home.cache)
     options: dict[str, Any] = {"k": k, "center": center, "hide": hide, "project_frequency": project_frequency}
+    options["device"] = device
     with activity(f"reading the states of {model}"):
         from flows.cli import lens_view
         from flows.cli.console import console
@@ -135,17 +139,18 @@ def predict(
     ] = None,
     sep: Sep = None,
     encoding: Encoding = None,
+    device: Device = "auto",
 ) -> None:
     """Classify texts, or a file of them, with a registered model. Files are resumable."""
     if (input is None) != (output is None) or (input is None) == (not texts):
         raise BadInput("give texts, or a file of texts with --input and a file to write with --output")
     if input and output:
-        _predict_file(model, str(input), str(output), column or [], sep, encoding)
+        _predict_file(model, str(input), str(output), column or [], sep, encoding, device)
     else:
-        _predict_texts(model, texts or [], as_json)
+        _predict_texts(model, texts or [], as_json, device)
 
 
-def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
+def _predict_texts(model: str, texts: list[str], as_json: bool, device: str) -> None:
     from tasks.tracking.registered import find_classifier
 
     lines = [each for text in texts for each in (_read_stdin() if text == "-" else [text])]
@@ -154,6 +159,7 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
     for each in lines:
         _check_utf8(each)
     registered = find_classifier(Home.find(), model)
+    check_device(device)
     field, *others = registered.config["fields"]
     if others:
         raise BadInput(f"{model} has the fields {', '.join([field, *others])}: give a file of them with --input")
@@ -164,7 +170,7 @@ def _predict_texts(model: str, texts: list[str], as_json: bool) -> None:
         from vocabsem.text_models.text_classifier import TextClassifier
         from warehouse.catalog.export import write_table
 
-        classifier = TextClassifier(registered.classifier)
+        classifier = TextClassifier(registered.classifier, device)
     answers = classifier.predict([{field: each} for each in lines])
     write_table(pa.table(answers), "json" if as_json else "table", sys.stdout.buffer)
 
@@ -183,7 +189,7 @@ def _check_utf8(text: str) -> None:
 
 
 def _predict_file(
-    model: str, input: str, output: str, column: list[str], sep: str | None, encoding: str | None
+    model: str, input: str, output: str, column: list[str], sep: str | None, encoding: str | None, device: str
 ) -> None:
     from tasks.tracking.registered import find_classifier
 
@@ -198,7 +204,7 @@ def _predict_file(
     from vocabsem.cards.reader_options import reader_options
 
     options = reader_options(sep, encoding)
-    job = make_job(home, model, input, output, columns, options)  # refuses bad input before a server starts
+    job = make_job(home, model, input, output, columns, options, device)  # refuses bad input before a server starts
     if home.read_only:  # where no server could record it
         predict_file.fn(home, job, *validate_input(job))
         typer.echo(output)
@@ -206,4 +212,4 @@ def _predict_file(
     with in_process(home):
         from flows.batch_predict import batch_predict
 
-        typer.echo(batch_predict(model, input, output, columns, sep, encoding, str(home)))
+        typer.echo(batch_predict(model, input, output, columns, sep, encoding, device, str(home)))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Json, app
+from flows.cli.app import Device, Json, app
 from warehouse.home import Home
 
 
@@ -38,12 +38,13 @@ def serve(
     max_characters: Annotated[int, typer.Option(min=1, help="Most characters of a text.")] = 100_000,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Largest body of a request.")] = 16,
     max_seconds: Annotated[int, typer.Option(min=1, help="Longest time for an answer.")] = 60,
+    device: Device = "auto",
 ) -> None:
     """Serve a registered model over HTTP on localhost; Ctrl-C stops it."""
     from flows.services.model_server import serve as start
     from tasks.tracking.scoring_app import RequestLimits
 
-    start(Home.find(), model, port, RequestLimits(max_texts, max_characters, max_megabytes, max_seconds))
+    start(Home.find(), model, port, RequestLimits(max_texts, max_characters, max_megabytes, max_seconds), device)
 
 
 @app.command()

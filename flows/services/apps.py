@@ -36,11 +36,11 @@ def mlflow_app(home: Home) -> ASGIApp:
     return Gate(tracking_app(home), keep_in_cookie(home))
 
 
-def scoring_app(folder: str, limits: str) -> ASGIApp:
+def scoring_app(folder: str, limits: str, device: str) -> ASGIApp:
     """Return the scoring server of a registered model. It requires no secret: it reads and changes nothing."""
     from tasks.tracking.scoring_app import RequestLimits, load_app
 
-    return Gate(load_app(folder, RequestLimits(**json.loads(limits))))
+    return Gate(load_app(folder, RequestLimits(**json.loads(limits)), device))
 
 
 def keep_in_storage(home: Home) -> Admit:

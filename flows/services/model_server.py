@@ -15,6 +15,7 @@ from flows.services.process import HOST, Server, free_port, running
 from tasks.tracking.registered import RegisteredClassifier, find_classifier
 from tasks.tracking.scoring_app import RequestLimits
 from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.runtime.devices import check_device
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -22,15 +23,22 @@ PORT = 5080  # where to look first for a free one
 EXAMPLE = "a gorgeous, witty movie"
 
 
-def serve(home: Home, model: str, port: int | None, limits: RequestLimits) -> None:
+def serve(home: Home, model: str, port: int | None, limits: RequestLimits, device: str = "auto") -> None:
     """Load the model in a server, print a request, and wait. Ctrl-C or the end of this process stops it.
 
     The version is settled at the start: an alias that moves later changes nothing here.
-    Raises BadInput for an unknown model and a port in use, ServerFailed or ComputationFailed if the server does not
-    start or ends by itself.
+    device: of the language model, as cards have it.
+    Raises BadInput for an unknown model, a device that is not there or that the model's own code does not take, and a
+    port in use, ServerFailed or ComputationFailed if the server does not start or ends by itself.
     """
     registered = find_classifier(home, model)
-    server = scoring_server(home, registered, _checked(port), limits)
+    check_device(device)
+    if device != "auto" and not registered.takes_device:
+        raise BadInput(
+            f"device {device!r}: {registered.name}/{registered.version} was registered by a version of vocabsem whose"
+            " code, which serve runs, chooses the device itself: run its experiment again, or leave --device out"
+        )
+    server = scoring_server(home, registered, _checked(port), limits, device)
     server.log.unlink(missing_ok=True)
     typer.echo(f"loading {registered.name}/{registered.version} …")
     with running(server):
@@ -49,9 +57,11 @@ def serve(home: Home, model: str, port: int | None, limits: RequestLimits) -> No
     raise ComputationFailed(f"{server.name} ended by itself; its output is in {server.log}")
 
 
-def scoring_server(home: Home, model: RegisteredClassifier, port: int, limits: RequestLimits) -> Server:
+def scoring_server(
+    home: Home, model: RegisteredClassifier, port: int, limits: RequestLimits, device: str = "auto"
+) -> Server:
     settings = {"MLFLOW_TRACKING_URI": home.tracking_uri, "MLFLOW_REGISTRY_URI": home.tracking_uri}
-    command = ["flows.services.apps", "scoring", str(port), str(model.folder), json.dumps(asdict(limits))]
+    command = ["flows.services.apps", "scoring", str(port), str(model.folder), json.dumps(asdict(limits)), device]
     return Server("the scoring server", home, port, "/ping", command, settings, f"serve-{port}.log")
 
 

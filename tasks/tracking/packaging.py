@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 SCRIPT = Path(__file__).with_name("text_classifier.py")
+MODEL_CONFIG = {"device": "auto"}  # what `load_model` of MLflow may be given in place of these
 REQUIREMENTS = (
     *("mlflow", "torch", "transformers", "tokenizers", "accelerate", "gguf", "safetensors", "huggingface-hub"),
     *("scikit-learn", "scipy", "numpy", "pandas", "pydantic", "pyyaml", "rich", "filelock", "pip"),
@@ -114,6 +115,7 @@ def log_classifier(
             model_id=model.model_id,
             python_model=str(SCRIPT),
             artifacts={"classifier": str(folder)},
+            model_config=MODEL_CONFIG,
             code_paths=[str(library)],
             signature=signature,
             pip_requirements=requirements,
@@ -122,10 +124,10 @@ def log_classifier(
     return info
 
 
-def load_classifier(home: Home, model: str) -> "PyFuncModel":
+def load_classifier(home: Home, model: str, device: str = "auto") -> "PyFuncModel":
     """Load the classifier that `find_classifier` finds, with its language model: no code that is stored with it runs.
 
-    Raises BadInput.
+    device: of the language model, as cards have it. Raises BadInput.
     """
     stored = find_classifier(home, model)
     with store(home):
@@ -135,5 +137,5 @@ def load_classifier(home: Home, model: str) -> "PyFuncModel":
         from tasks.tracking.text_classifier import TextClassifierModel
 
         classifier = TextClassifierModel()
-        classifier.load(stored.classifier)
+        classifier.load(stored.classifier, device)
         return PyFuncModel(Model.load(str(stored.folder)), classifier)

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+import yaml
+
 from tasks.tracking.databases import check_databases
 from tasks.tracking.mlflow_reads import read_rows
 from tasks.tracking.outcome import CHAMPION
@@ -28,6 +30,12 @@ class RegisteredClassifier:
     """Of its files: MLflow loads them from there, while by its name it also writes there, which a home may forbid."""
     classifier: Path
     """The folder in it that `packaged_classifier` made."""
+
+    @property
+    def takes_device(self) -> bool:
+        """Whether the code that is stored with it can be given a device."""
+        stored = yaml.safe_load((self.folder / "MLmodel").read_text())
+        return "device" in (stored["flavors"]["python_function"].get("config") or {})
 
 
 def find_classifier(home: Home, model: str) -> RegisteredClassifier:

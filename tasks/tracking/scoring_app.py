@@ -248,9 +248,9 @@ def _error(status: int, message: str) -> JSONResponse:
     )
 
 
-def load_app(folder: str, limits: RequestLimits) -> ScoringApp:
-    """Return the server of the registered model in a folder."""
+def load_app(folder: str, limits: RequestLimits, device: str = "auto") -> ScoringApp:
+    """Return the server of the registered model in a folder, its language model on a device."""
     from mlflow.pyfunc import load_model
 
     csv.field_size_limit(2**31 - 1)  # the limits are those that count
-    return ScoringApp(load_model(folder), limits)
+    return ScoringApp(load_model(folder, model_config=None if device == "auto" else {"device": device}), limits)

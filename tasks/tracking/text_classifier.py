@@ -22,13 +22,14 @@ class TextClassifierModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the classifier of the model's folder, and the language model it was fitted on, fetching it if need be.
 
+        `model_config={"device": "offload:8GB"}` of MLflow's `load_model` names the device of the language model.
         Raises SourceError if the language model has other bytes than it had then.
         """
-        self.load(Path(context.artifacts["classifier"]))
+        self.load(Path(context.artifacts["classifier"]), (context.model_config or {}).get("device", "auto"))
 
-    def load(self, folder: Path) -> None:
-        """Load the classifier of a folder."""
-        self.classifier = TextClassifier(folder)
+    def load(self, folder: Path, device: str = "auto") -> None:
+        """Load the classifier of a folder, its language model on a device, as `TextClassifier` takes it."""
+        self.classifier = TextClassifier(folder, device)
         self.config = self.classifier.config
 
     def predict(  # type: ignore[override]  # MLflow takes all of its forms

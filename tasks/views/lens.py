@@ -63,13 +63,14 @@ def inspect_prompt(
     center: bool,
     hide: float = 0.0,
     project_frequency: bool = False,
+    device: str = "auto",
 ) -> LensResult:
     """Compare the state of a prompt's last token at every layer with the anchors and the head.
 
     A data set gives template and label words, and, with `center`, the mean state of its stored training texts. Without
     one the text is the prompt. k: number of nearest tokens of each layer. hide: share of the vocabulary that is not
     among the nearest anchors, as under-trained. project_frequency: compare states and anchors without the direction of
-    token frequency; the model's own predictions keep it.
+    token frequency; the model's own predictions keep it. device: of the model, as cards have it.
 
     Raises BadInput for a model that is not causal, an example that is not stored, a text that is empty, too long or not
     all of an example, and a share outside [0, 1).
@@ -82,12 +83,12 @@ def inspect_prompt(
     background = (
         reads.training_fields(home, dataset.name, CENTERING_TEXTS) if has_catalog and dataset and center else []
     )
-    stored, solved = _anchors(home, model)
+    stored, solved = _anchors(home, model, device)
     names, anchors = stored["token"].to_pylist(), torch.from_numpy(matrix(stored["anchor"]).copy())
     hidden = undertrained(stored["leverage"].to_numpy(), stored["head_norm"].to_numpy(), hide)
     prompt, ids, others = _prompts(home, model, dataset, fields, background)
     with inference():
-        network = loaded_causal(model, home, resolve_dtype("auto"), "auto")
+        network = loaded_causal(model, home, resolve_dtype("auto"), device)
         check_head(network, [ids])
         states = extract(network, [ids, *others], range(network.layers + 1))
         vectors = apply_final_norm(network, {int(layer): rows for layer, rows in states.items()})
@@ -130,7 +131,7 @@ def _fields(home: Home, text: str | None, dataset: DatasetCard | None, example: 
     return dict.fromkeys(dataset.fields, text), None
 
 
-def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:
+def _anchors(home: Home, model: ModelCard, device: str) -> tuple[pa.Table, bool]:
     """Return the stored anchors, a row a token, and whether they were solved now."""
     _, digest = fetch_checkpoint(model, home.cache)
     step = Step(AnchorsSpec(model=model.name, digest=digest, gauge="raw"))
@@ -139,7 +140,7 @@ def _anchors(home: Home, model: ModelCard) -> tuple[pa.Table, bool]:
     if missing:
         from tasks.anchors import build_anchors  # imports Prefect, which stored anchors do without
 
-        build_anchors.fn(home, model, step, "auto")
+        build_anchors.fn(home, model, step, device)
     return partition.table(columns=["token", "leverage", "head_norm", "anchor"]), missing
 
 

@@ -299,3 +299,22 @@ def test_a_killed_process_loses_at_most_a_part(home, tmp_path):
     assert predict_file.fn(home, job, *validate_input(job)) <= 60_000 - 1024 * (len(kept) - 1)
     assert pq.read_table(output, columns=["text"])["text"].to_pylist() == texts(60_000)
     assert left_over(tmp_path) == []
+
+
+def test_a_file_is_scored_by_a_model_on_the_disk_and_gone_on_with_by_one_in_memory(home, table, tmp_path):
+    output = tmp_path / "scored.parquet"
+    assert run(home, table, output, device="offload:0MB") == 70
+    expected = load_classifier(home, MODEL).predict(pd.DataFrame({"text": texts()}))
+    np.testing.assert_allclose(pq.read_table(output).select(ADDED[1:]).to_pandas(), expected.iloc[:, 1:], atol=1e-6)
+    assert run(home, table, output) == 0, "the device is no part of what was made"
+
+
+@pytest.mark.parametrize("device", ["offload:8", "gpu9", "cuda:77"])
+def test_a_device_that_is_not_there_is_refused_before_a_row_is_read(home, table, tmp_path, device):
+    output = tmp_path / "scored.parquet"
+    with pytest.raises(BadInput, match=device):
+        make_job(home, MODEL, str(table), str(output), device=device)
+    done = command(home, "predict", "--model", MODEL, "a film", "--device", device)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert device in done.stderr
+    assert done.stderr.count("\n") == 1

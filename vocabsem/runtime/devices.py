@@ -12,6 +12,7 @@ __all__ = [
     "OFFLOAD",
     "DType",
     "available_memory",
+    "check_device",
     "has_nvidia",
     "offload_limit",
     "processor_flags",
@@ -98,6 +99,36 @@ def resolve_dtype(dtype: DType) -> Literal["float32", "bfloat16"]:
         return dtype
     native = has_nvidia() or processor_flags() & {"amx_bf16", "avx512_bf16"}
     return "bfloat16" if native else "float32"
+
+
+def check_device(device: str) -> None:
+    """Check a device before a model is loaded.
+
+    Parameters
+    ----------
+    device : str
+        As of `load_model`.
+
+    Raises
+    ------
+    BadInput
+        For a device that torch does not know or that is not there, and an amount of memory that cannot be read.
+
+    Examples
+    --------
+    >>> check_device("offload:8GB")
+    """
+    if device in ("auto", "cpu") or offload_limit(device) is not None:
+        return
+    import torch
+
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise BadInput(
+            f"device is {device!r:.200}: give auto, cpu, cuda or another that torch knows, or offload"
+        ) from None
+    resolve_device(device)
 
 
 def resolve_device(device: str = "auto") -> str:

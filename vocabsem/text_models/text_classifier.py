@@ -105,6 +105,8 @@ class TextClassifier:
     ----------
     folder : Path
         With config.json, calibrator.safetensors, and method.py for a method from beside a card, whose code is run.
+    device : str
+        Of the language model, as `load_model` takes it.
 
     Attributes
     ----------
@@ -131,14 +133,14 @@ class TextClassifier:
     {'label': ['positive'], 'negative': array([0.04]), 'positive': array([0.96])}
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "auto") -> None:
         self.config, card, self._method = read_classifier(folder)
         self.fields: list[str] = self.config["fields"]
         self.labels: list[str] = self.config["labels"]
         self.answer = answer_column(self.config)
         self._turn = threading.Lock()  # a server answers in several threads, and a tokenizer serves one at a time
         self._card = card
-        self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"])
+        self._model = load_model(card, self._cache(), dtype=self.config["settings"]["dtype"], device=device)
         if self._model.digest != self.config["digest"]:
             raise SourceError(
                 f"{card.source} is not the model that the classifier of {self.config['dataset']!r} was fitted on:"

@@ -9,7 +9,7 @@ from vocabsem.errors import BadInput, DataError
 from vocabsem.prompts.prompting import field_names, validate_template
 from vocabsem.prompts.texts import is_empty
 from vocabsem.prompts.truncation import MASK
-from vocabsem.runtime.devices import DType, offload_limit, resolve_device
+from vocabsem.runtime.devices import DType, check_device
 
 __all__ = ["Scoring", "WordTokens", "as_data_errors", "check_settings"]
 
@@ -60,27 +60,12 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             raise DataError(f"{name} is {value!r:.200}: choose one of {', '.join(map(repr, get_args(known)))}")
     if not isinstance(chunks, int) or chunks < 1:
         raise DataError(f"max_chunks is {chunks!r:.200}: give a whole number of 1 or more")
-    _check_device(settings["device"])
+    if not isinstance(device := settings["device"], str):
+        raise DataError(f"device is {device!r:.200}: give auto, cpu, cuda or another that torch knows, or offload")
+    with as_data_errors():
+        check_device(device)
     if words:
         _check_words(words)
-
-
-def _check_device(device: Any) -> None:
-    import torch
-
-    if device == "auto":
-        return
-    with as_data_errors():
-        if isinstance(device, str) and offload_limit(device) is not None:
-            return
-    try:
-        torch.device(device)
-    except (RuntimeError, TypeError):
-        raise DataError(
-            f"device is {device!r:.200}: give auto, cpu, cuda or another that torch knows, or offload"
-        ) from None
-    with as_data_errors():
-        resolve_device(device)
 
 
 def _check_words(words: Any) -> None:

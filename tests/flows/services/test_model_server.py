@@ -73,7 +73,18 @@ def served(home):
     """Process and address of one server for all requests."""
     port = free_port(5300)
     words = [sys.executable, "-m", "flows.cli.main", "--home", str(home.root), "serve", "vocabsem-made"]
-    words += ["--port", str(port), "--max-texts", "300", "--max-characters", "3000", "--max-megabytes", "1"]
+    words += [
+        "--port",
+        str(port),
+        "--device",
+        "offload:0MB",
+        "--max-texts",
+        "300",
+        "--max-characters",
+        "3000",
+        "--max-megabytes",
+        "1",
+    ]
     bare = {name: value for name, value in os.environ.items() if name != "PATH"} | {"PATH": os.defpath}
     serving = subprocess.Popen(
         words, cwd=ROOT, env=bare, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -214,3 +225,11 @@ def test_a_request_has_a_text_of_the_data_set(world):
     assert {"text": text} in [
         dict(f) for f in plan.pairs[0].examples.partition(plan.lake).table()["fields"].to_pylist()
     ]
+
+
+def test_a_device_that_is_not_there_or_that_the_stored_code_does_not_take_is_refused(home, monkeypatch):
+    with pytest.raises(BadInput, match="offload:8GB"):
+        serve(home, "vocabsem-made", None, LIMITS, "offload:8")
+    monkeypatch.setattr(RegisteredClassifier, "takes_device", False)
+    with pytest.raises(BadInput, match=r"device 'offload': vocabsem-made/1 was registered by a version of vocabsem"):
+        serve(home, "vocabsem-made", None, LIMITS, "offload")

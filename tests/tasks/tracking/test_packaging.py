@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from safetensors import safe_open
 from safetensors.numpy import save
@@ -201,7 +203,9 @@ def test_loads_in_a_fresh_process_outside_the_checkout_by_mlflow_alone(registere
     home, *_, expected = registered
     script = (
         "import json, mlflow, sys\n"
-        "model = mlflow.pyfunc.load_model('models:/vocabsem-films@champion')\n"
+        "settings = {'device': 'offload:0MB'}\n"
+        "model = mlflow.pyfunc.load_model('models:/vocabsem-films@champion', model_config=settings)\n"
+        "assert model.unwrap_python_model().classifier._model.offloaded\n"
         "import vocabsem; assert 'code' in vocabsem.__file__, vocabsem.__file__\n"
         f"import pandas; print(model.predict(pandas.DataFrame({{'text': {TEXTS!r}}})).to_json(orient='records'))"
     )
@@ -369,3 +373,25 @@ def test_another_language_model_is_refused(registered, tmp_path):
         register(home, run, "tampered", folder, entry(one.model, key_of="tampered"))
     with pytest.raises(Exception, match="is not the model that the classifier of 'films' was fitted on"):
         load_classifier(home, "tampered@champion")
+
+
+@pytest.mark.parametrize("device", ["offload:0MB", "offload:0.11MB", "cpu"])
+def test_a_model_that_lies_on_the_disk_answers_as_one_in_memory(registered, device):
+    home, *_, expected = registered
+    classifier = TextClassifier(find_classifier(home, "vocabsem-films").classifier, device)
+    assert classifier._model.offloaded is device.startswith("offload")
+    np.testing.assert_allclose(classifier.predict_proba([{"text": text} for text in TEXTS]), expected, atol=1e-6)
+    frame = load_classifier(home, "vocabsem-films", device).predict(column(TEXTS))
+    np.testing.assert_allclose(frame.iloc[:, 1:], expected, atol=1e-6)
+
+
+def test_one_that_was_registered_without_a_choice_of_devices_is_known(registered, tmp_path):
+    stored = find_classifier(registered[0], "vocabsem-films")
+    assert stored.takes_device
+    shutil.copytree(stored.folder, tmp_path / "older")
+    path = tmp_path / "older" / "MLmodel"
+    described = yaml.safe_load(path.read_text())
+    del described["flavors"]["python_function"]["config"]
+    path.write_text(yaml.safe_dump(described))
+    older = replace(stored, folder=tmp_path / "older")
+    assert not older.takes_device

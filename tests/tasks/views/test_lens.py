@@ -183,3 +183,23 @@ def test_what_cannot_be_looked_at_is_reported(stored, text, dataset, example, ou
 
 def test_every_value_is_there_for_scripts(seen):
     assert all(set(word) == {"word", *VALUES} for layer in seen.layers for word in layer["words"])
+
+
+def test_a_model_on_the_disk_is_seen_as_one_in_memory(stored, seen):
+    world, dataset = stored
+    parted = inspect_prompt(world.home, model(), TEXT, dataset, None, k=4, center=True, device="offload:0MB")
+    for one, other in zip(seen.layers, parted.layers, strict=True):
+        assert [each["token"] for each in one["nearest"]] == [each["token"] for each in other["nearest"]]
+        for mine, theirs in zip(one["words"], other["words"], strict=True):
+            assert theirs["cosine"] == pytest.approx(mine["cosine"], abs=1e-5)
+            assert theirs["log_probability"] == pytest.approx(mine["log_probability"], abs=1e-4)
+
+
+def test_anchors_that_are_missing_are_solved_with_the_model_on_the_disk(stored, tmp_path):
+    world, _ = stored
+    solved = inspect_prompt(Home(tmp_path), model(), TEXT, None, None, k=4, center=False, device="offload:0MB")
+    whole = inspect_prompt(world.home, model(), TEXT, None, None, k=4, center=False)
+    assert solved.solved
+    for one, other in zip(whole.layers, solved.layers, strict=True):
+        for mine, theirs in zip(one["nearest"], other["nearest"], strict=True):
+            assert (mine["token"], mine["cosine"]) == (theirs["token"], pytest.approx(theirs["cosine"], abs=1e-5))
