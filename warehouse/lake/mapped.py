@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +26,15 @@ def mapped_rows(
     """Return rows of `shape` (N, d), read-only, mapped from the file of `key`; the blocks are written where it is not.
 
     Processes that map one file share its pages; one of them writes it while the others wait. A file that is not as it
-    was written, by its length or its checksum, is written anew. Raises NoSpace.
+    was written, by its length or its checksum, is written anew. Where the cache may only be read, rows that it lacks
+    are mapped from a file without a name in the system's folder of temporaries, which ends with the array.
+    Raises NoSpace.
     """
     path = home.cache / "states" / f"{key}.npy"
     if (rows := _mapped(path, shape)) is not None:
         return rows
+    if not _is_writable(path.parent):
+        return _unnamed(shape, blocks)
     with atomic.translate_os_errors(path, 4 * shape[0] * shape[1]), atomic.locked(path.parent):
         if (rows := _mapped(path, shape)) is not None:
             return rows
@@ -44,6 +50,21 @@ def mapped_rows(
     rows = _mapped(path, shape)
     assert rows is not None, f"{path} has other rows than the {shape[0]} of its manifest"
     return rows
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether files may be written in a folder, which is made where it is not there."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return os.access(there, os.W_OK)
+
+
+def _unnamed(shape: tuple[int, int], blocks: Callable[[], Iterable[NDArray[np.float32]]]) -> NDArray[np.float32]:
+    folder = Path(tempfile.gettempdir())  # TMPDIR moves it
+    with atomic.translate_os_errors(folder / "states", 4 * shape[0] * shape[1]), tempfile.TemporaryFile() as file:
+        for block in blocks():
+            file.write(np.ascontiguousarray(block, FLOAT32).data.cast("B"))
+        file.flush()
+        return np.asarray(np.memmap(file, FLOAT32, "r", 0, shape).view(np.ndarray))
 
 
 def _header(shape: tuple[int, int]) -> bytes:

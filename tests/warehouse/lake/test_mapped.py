@@ -1,6 +1,9 @@
 """Rows that are mapped from a file of the cache: written once, whole or not at all, never written to."""
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +12,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from warehouse.cache import sweep_cache
 from warehouse.home import Home
 from warehouse.lake.atomic import TEMPORARY
@@ -118,3 +122,45 @@ def test_rows_stay_mapped_when_the_sweep_removes_their_file(home, rows):
     size = file_of(home).stat().st_size
     assert sweep_cache(home, timedelta(days=30)) == [(file_of(home), size)]
     np.testing.assert_array_equal(mapped, rows)
+
+
+READER = """
+import sys
+import numpy as np
+from pathlib import Path
+from warehouse.home import Home
+from warehouse.lake.mapped import mapped_rows
+rows = np.arange(40, dtype=np.float32).reshape(10, 4)
+mapped = mapped_rows(Home(Path(sys.argv[1])), "ab" * 32, rows.shape, lambda: iter((rows[:7], rows[7:])))
+assert not mapped.flags.writeable and (mapped == rows).all()
+print(any(sys.argv[2] in line for line in open("/proc/self/maps")))
+"""
+UNPRIVILEGED = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override"]
+
+
+@pytest.mark.medium
+@pytest.mark.skipif(not os.geteuid() and not shutil.which("setpriv"), reason="root writes everywhere")
+@pytest.mark.parametrize("made", ["", "cache", "cache/states"])
+def test_a_home_that_may_only_be_read_has_its_rows_in_a_file_without_a_name(tmp_path, made):
+    home, aside = tmp_path / "home", tmp_path / "aside"
+    aside.mkdir()
+    (home / made).mkdir(parents=True)
+    for folder in (home / made, home):
+        folder.chmod(0o555)
+    done = subprocess.run(
+        [*UNPRIVILEGED, sys.executable, "-c", READER, home, aside],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(aside)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    assert not list(aside.iterdir())
+    assert sorted(path.name for path in home.rglob("*")) == made.split("/") * bool(made)
+
+
+def test_a_cache_that_has_the_rows_is_read_where_it_is(home, rows):
+    mapped_rows(home, KEY, rows.shape, lambda: [rows])
+    file_of(home).parent.chmod(0o555)
+    np.testing.assert_array_equal(mapped_rows(home, KEY, rows.shape, unread), rows)
