@@ -1,9 +1,12 @@
-"""Compare int8 products with bfloat16 and float32 on a CPU: the table of docs/performance.md.
+"""Compare int8 products with bfloat16 and float32 on a CPU: the tables of docs/performance.md.
 
 `python scripts/int8.py --home DIR`. Every linear layer of the model multiplies int8 rows, each with a scale of its own,
 by int8 weights with a scale for each output; the share of the input columns that are largest on 32 training texts stays
 in bfloat16 (Dettmers et al., 2022, "LLM.int8()"). Printed, of 200 test texts of rotten_tomatoes: seconds of processor
 time, and the cosine of the last states with those of float32, both without their mean.
+
+`--quantization torchao-int8` compares the model of a card with that key, in both dtypes, in their place, and prints the
+bytes of each model's weights too.
 """
 
 import argparse
@@ -77,10 +80,24 @@ def states(model, prompts):
     return next(iter(extract(model, prompts, ["last"]).values()))
 
 
+def weight_bytes(model):
+    """Of all tensors that the weights are made of, those shared counted once."""
+    tensors = {}
+    for each in model.network.parameters():
+        inner = (
+            [getattr(each, name) for name in each.__tensor_flatten__()[0]]
+            if type(each.data) is not torch.Tensor
+            else [each]
+        )
+        tensors |= {one.data_ptr(): one.nbytes for one in inner}
+    return sum(tensors.values())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", required=True, type=Path)
     parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--quantization", choices=["torchao-int8"])
     given = parser.parse_args()
     cache, card, data = given.home / "cache", load_card("models", given.model), load_card("datasets", "rotten_tomatoes")
     examples = read_examples(data, fetch_files(data, cache), limits=TEXTS, cache=cache / "datasets")
@@ -95,11 +112,15 @@ def main():
         ).token_ids
         for split in ("train", "test")
     )
-    most = largest(plain["bfloat16"], train)
-    sys.stdout.write(f"largest entry: {max(float(each.max()) for each in most.values()):,.0f}\n")
-    rounded = (
-        (f"int8, {share:.0%}", quantize(load_model(card, cache, dtype="bfloat16"), most, share)) for share in SHARES
-    )
+    if given.quantization:
+        smaller = card.model_copy(update={"quantization": given.quantization})
+        rounded = ((f"{given.quantization}, {dtype}", load_model(smaller, cache, dtype=dtype)) for dtype in plain)
+    else:
+        most = largest(plain["bfloat16"], train)
+        sys.stdout.write(f"largest entry: {max(float(each.max()) for each in most.values()):,.0f}\n")
+        rounded = (
+            (f"int8, {share:.0%}", quantize(load_model(card, cache, dtype="bfloat16"), most, share)) for share in SHARES
+        )
     exact, seconds = None, {}
     for name, model in (*plain.items(), *rounded):
         began = time.process_time()
@@ -108,7 +129,8 @@ def main():
         centered = centered - centered.mean(axis=0)
         exact = centered if exact is None else exact
         cosine = (centered * exact).sum(1) / np.linalg.norm(centered, axis=1) / np.linalg.norm(exact, axis=1)
-        sys.stdout.write(f"{name}: {seconds[name]:.1f} s, cosine {cosine.mean():.3f}, least {cosine.min():.3f}\n")
+        size = f", {weight_bytes(model) / 1e6:.0f} MB" if given.quantization else ""
+        sys.stdout.write(f"{name}: {seconds[name]:.1f} s, cosine {cosine.mean():.3f}, least {cosine.min():.3f}{size}\n")
         sys.stdout.flush()
 
 

@@ -94,7 +94,8 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
 def _solve(home: Home, model: ModelCard, spec: AnchorsSpec, device: str) -> _Solved:
     with inference():
         placed = "cpu" if offload_limit(device) is None else device
-        network = load_model(model, home.cache, dtype="checkpoint", device=placed)
+        plain = model.model_copy(update={"quantization": None})  # which leaves the head as it is
+        network = load_model(plain, home.cache, dtype="checkpoint", device=placed)
         if isinstance(network, EncoderModel):
             return _encode(network, spec, model.max_tokens)
         assert isinstance(network, HeadModel)

@@ -20,6 +20,7 @@ from flows.execution.activity import activity
 from flows.planning.plan import Plan
 from flows.planning.runner import find_runner
 from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.models.quantization import require_quantization
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -55,6 +56,9 @@ _workers: ContextVar[Workers | None] = ContextVar("workers", default=None)
 def started(plan: Plan) -> Iterator[None]:
     """Start the workers of the plan's runner, or connect to them, for the tasks of the block. Raises BadInput."""
     runner = find_runner(plan.experiment.runner)
+    if runner.name in ("local", "process"):  # others may have a GPU, or the package, where this machine has none
+        for model in plan.experiment.model_cards(plan.home.cache):
+            require_quantization(model, plan.experiment.device)
     if runner.name == "local":
         yield
         return

@@ -60,7 +60,10 @@ def unserved(spec: MethodSpec, model: ModelCard) -> str | None:
         return "demonstrations stand before plain prompts, not before the turn of a chat"
     if spec.scoring and model.family != "causal":
         return f"exact scores continue the prompts of causal models, not of {model.family} ones"
-    return method_info(spec.method).unserved(model.family, spec.params)
+    info = method_info(spec.method)
+    if model.quantization and info.family == "adapters":
+        return "it trains in weights as they are in the checkpoint, and the card of this model says quantization"
+    return info.unserved(model.family, spec.params)
 
 
 def unserved_labels(spec: MethodSpec, dataset: DatasetCard) -> str | None:

@@ -54,6 +54,10 @@ def make_study_plan(card: StudyCard, home: Home, data_dir: Path | None = None) -
     """Return the steps, from cards and hashes alone. Raises CardError for layers that the model does not have."""
     model = find_model_card(card.model, home.cache)
     require_causal(model, f"study {card.name!r}")
+    if model.quantization:
+        raise CardError(
+            f"study {card.name!r} reads weights as they are in the checkpoint: give a model without quantization"
+        )
     info = study_info(card.study)
     try:
         first = int(info.heads)  # the embedding, layer 0, has no heads

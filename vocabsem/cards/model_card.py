@@ -1,6 +1,6 @@
 """The card of a model: where it is, how large, and how its prompts begin."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -8,7 +8,9 @@ from vocabsem.cards.base import Card, Name, Positive, Sha256, Text
 from vocabsem.families.names import ModelFamily
 from vocabsem.prompts.chat import Chat
 
-__all__ = ["ModelCard"]
+__all__ = ["ModelCard", "Quantization"]
+
+Quantization = Literal["torchao-int8", "bitsandbytes-int8", "bitsandbytes-int4"]
 
 
 class ModelCard(Card):
@@ -35,6 +37,9 @@ class ModelCard(Card):
     """Whether a prompt is a user's turn in the tokenizer's chat template, answered by the next turn; causal only."""
     system: Text | None = None
     """System prompt before that turn; without one, what the chat template has by default."""
+    quantization: Quantization | None = None
+    """How the weights of linear layers, the head aside, are quantized while the model is loaded; causal models only.
+    torchao-int8: also on a CPU; bitsandbytes: on a GPU. Each needs its extra of the package's name."""
     max_tokens: Positive = 512
     """Longest prompt in tokens; longer ones are truncated in the text field and counted."""
     context: Positive = 1024
@@ -69,6 +74,12 @@ class ModelCard(Card):
             raise ValueError("prepend_bos is missing: say true or false, as the training documents began")
         if self.family != "causal" and self.prepend_bos:
             raise ValueError(f"prepend_bos is for causal models: {self.family} ones get the tokens of their tokenizer")
+        return self
+
+    @model_validator(mode="after")
+    def _check_quantization(self) -> Self:
+        if self.quantization and self.family != "causal":
+            raise ValueError(f"quantization is for causal models: take it out of the card of this {self.family} one")
         return self
 
     @model_validator(mode="after")

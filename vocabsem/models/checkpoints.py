@@ -17,6 +17,7 @@ from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoint_files import SafeFolder, open_checkpoint
 from vocabsem.models.checkpoint_size import no_larger_than
 from vocabsem.models.gguf_parts import join_gguf_parts
+from vocabsem.models.quantization import quantized_digest
 from vocabsem.models.transformers_errors import as_source_errors
 from vocabsem.runtime.atomic import replaced
 from vocabsem.runtime.waiting import held
@@ -58,7 +59,7 @@ def model_digest(card: ModelCard, cache: Path) -> str | None:
     if content is None:
         fetched = fetching.cached(card.source, cache)
         content = fetched.sha256 if fetched else None
-    return None if content is None else hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest()
+    return content and quantized_digest(hashlib.sha256(f"{content}:{CONVERSION}".encode()).hexdigest(), card)
 
 
 def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
@@ -78,7 +79,7 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
     folder : Path
         With safetensors and tokenizer.
     digest : str
-        SHA-256 that identifies the model's bytes.
+        SHA-256 that identifies the model's bytes, and how they are quantized.
 
     Raises
     ------
@@ -93,7 +94,8 @@ def fetch_checkpoint(card: ModelCard, cache: Path) -> tuple[Path, str]:
     --------
     >>> folder, digest = fetch_checkpoint(card, Path(".vocabsem/cache"))  # doctest: +SKIP
     """
-    return fetch_source(card.source, card.sha256, cache, f"model {card.name!r}")
+    folder, digest = fetch_source(card.source, card.sha256, cache, f"model {card.name!r}")
+    return folder, quantized_digest(digest, card)
 
 
 def fetch_source(source: str, sha256: str | None, cache: Path, what: str) -> tuple[Path, str]:
@@ -153,8 +155,6 @@ def load_tokenizer(card: ModelCard, cache: Path) -> "PreTrainedTokenizerBase":
     Examples
     --------
     >>> tokenizer = load_tokenizer(load_card("models", "smollm2-135m"), Path(".vocabsem/cache"))  # doctest: +SKIP
-    >>> tokenizer.encode(" good")  # doctest: +SKIP
-    [1123]
     """
     folder = fetch_checkpoint(card, cache)[0]
     with as_source_errors(folder), open_checkpoint(folder) as checkpoint:

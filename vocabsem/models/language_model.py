@@ -11,6 +11,7 @@ from vocabsem.families.head import Head
 from vocabsem.families.registry import FAMILIES
 from vocabsem.models.checkpoints import fetch_checkpoint, from_folder
 from vocabsem.models.offloading import offloaded
+from vocabsem.models.quantization import loading_settings, quantize_weights, require_quantization
 from vocabsem.runtime.cpu_attention import use_fast_attention
 from vocabsem.runtime.devices import DType, resolve_device, resolve_dtype
 
@@ -42,6 +43,8 @@ def load_model(
     ------
     CardError
         Where the card's sizes are not the model's.
+    BadInput
+        Where a card's quantization cannot be had here.
     ComputationFailed
         Where transformers cannot read it.
 
@@ -52,12 +55,16 @@ def load_model(
     """
     import torch
 
+    require_quantization(card, device)
     folder, digest = fetch_checkpoint(card, cache)
     wanted: Any = "auto" if dtype == "checkpoint" else getattr(torch, resolve_dtype(dtype))
-    network, tokenizer = from_folder(folder, wanted, card.family, offloaded(device, cache))
+    network, tokenizer = from_folder(
+        folder, wanted, card.family, loading_settings(card, wanted, device) or offloaded(device, cache)
+    )
     network = network.eval().requires_grad_(False)
     if not hasattr(network, "hf_device_map"):
         network = network.to(resolve_device(device))
+    quantize_weights(card, network)
     kind: Literal["float32", "bfloat16"] = "bfloat16" if network.dtype == torch.bfloat16 else "float32"
     model = FAMILIES[card.family].of_checkpoint(card.name, digest, network, tokenizer, kind, folder)
     if model.device.type == "cpu" and card.family == "causal":
