@@ -1,14 +1,16 @@
 """Many rows, some at a time, and what adds up over blocks of them."""
 
 from collections.abc import Iterable, Iterator
+from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["block_slices", "column_moments", "row_blocks"]
+__all__ = ["HELD", "block_slices", "column_moments", "gathered_rows", "row_blocks"]
 
 BLOCK = 1 << 24  # bytes of a block in float64
+HELD = 1 << 27  # bytes of rows that are made and held in memory; more lie in a file
 
 
 class _Rows(Protocol):
@@ -57,6 +59,41 @@ def row_blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
     [(2, 1048576), (1, 1048576)]
     """
     yield from (rows[part] for part in block_slices(rows) or [slice(0)])
+
+
+def gathered_rows(shape: tuple[int, int], blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Put blocks of rows together: in memory, or above 128 MB in a file whose pages the system takes back as it must.
+
+    The file has no name and ends with the array; it lies in the system's folder of temporaries (`TMPDIR`).
+
+    Parameters
+    ----------
+    shape : tuple of two int
+        (N, D) of all rows.
+    blocks : iterable of ndarrays of shape (n, D), float32
+        All rows in order, some at a time.
+
+    Returns
+    -------
+    ndarray of shape (N, D), float32
+
+    Examples
+    --------
+    >>> gathered_rows((3, 1), [np.zeros((2, 1), np.float32), np.ones((1, 1), np.float32)]).ravel()
+    array([0., 0., 1.], dtype=float32)
+    """
+    if 4 * shape[0] * shape[1] <= HELD:
+        rows = np.empty(shape, np.float32)
+        start = 0
+        for block in blocks:
+            rows[start : start + len(block)] = block
+            start += len(block)
+        return rows
+    with TemporaryFile() as file:
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, np.float32).data.cast("B"))
+        file.flush()
+        return np.asarray(np.memmap(file, np.float32, "r+", 0, shape).view(np.ndarray))
 
 
 def column_moments(blocks: Iterable[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -84,6 +84,8 @@ BASELINES = (
         works_without_labels=True,
         takes_layers=True,
         fit_copies=(8.0, 10.0),
+        fits_in_blocks=True,
+        block_columns=80,
         positive=("n_components", "shrinkage", "labeled_weight", "max_iter"),
         params={
             "layers": 1,
@@ -103,6 +105,8 @@ BASELINES = (
         learns_from_unlabeled=True,
         takes_layers=True,
         fit_copies=(10.0, 10.0),
+        fits_in_blocks=True,
+        block_columns=0,
         positive=("alphas", "alpha_prior", "sharpness_prior", "pseudo_label_sharpness"),
         params={"layers": 1, **RIDGE, **SELF_TRAINING},
     ),

@@ -86,6 +86,7 @@ BUILT_IN = (
         target="vocabsem.methods.vocabulary_calibrator:VocabularyCalibrator",
         learns_from_unlabeled=True,
         fit_copies=(6.0, 5.0),
+        block_columns=100,
         revision=4,
         works_without_labels=True,
         temperature_folds=0,

@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
+from vocabsem.blocks import block_slices
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.mixture import gaussian_mixture
-from vocabsem.methods._solvers.principal_axes import principal_axes
+from vocabsem.methods._solvers.principal_axes import axes_of_gram, principal_axes
+from vocabsem.methods._solvers.transformed_rows import StackedRows, TransformedRows, gram
 from vocabsem.methods._standardized import PriorMethod
 from vocabsem.runtime.parallel import thread_limits
 
@@ -66,6 +68,8 @@ class GaussianEM(PriorMethod):
     name = "gaussian_em"
     learns_from_unlabeled = True
     fit_copies = (8.0, 10.0)
+    fits_in_blocks = True
+    block_columns = 80
     works_without_labels = True
     positive = ("n_components", "shrinkage", "labeled_weight", "max_iter")
 
@@ -95,9 +99,13 @@ class GaussianEM(PriorMethod):
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
         with thread_limits(1, "blas"):
-            pool = self._standardized(background).astype(np.float64)
-            axes = principal_axes(pool)[1][:, -self.n_components :]
-            x = np.vstack([pool, self._standardized(states[: len(labels)])]) @ axes
+            pool = TransformedRows(background, self._standardized)
+            found = axes_of_gram(gram(pool)) if len(pool) > pool.shape[1] else principal_axes(pool[:])
+            axes = found[1][:, -self.n_components :]
+            both = TransformedRows(StackedRows(background, states[: len(labels)]), self._standardized)
+            x = np.empty((len(both), axes.shape[1]))
+            for rows in block_slices(both):
+                x[rows] = both[rows] @ axes
             given = np.eye(self.space.classes)[labels]
             coef, intercept = gaussian_mixture(
                 x,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
+from vocabsem.blocks import HELD
 from vocabsem.errors import CardError
 from vocabsem.families.names import ModelFamily
 from vocabsem.label_kinds import LabelKind
@@ -66,6 +67,8 @@ class MethodInfo:
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     fits_in_blocks: bool = False
     """Whether `fit` reads labeled states in blocks where there are more of them than columns: no more are copied."""
+    block_columns: int | None = None
+    """Numbers in float64 that `fit` holds of each state, where more than 128 MB without labels are read in blocks."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Allowed values of parameters that are words."""
     positive: tuple[str, ...] = ()
@@ -125,7 +128,7 @@ class MethodInfo:
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
 
-        A method that fits in blocks copies as many labeled states as they have columns, and the logits of all.
+        A method that fits in blocks copies as many states as they have columns, and the logits of all.
 
         Parameters
         ----------
@@ -145,8 +148,11 @@ class MethodInfo:
         """
         of_labeled, of_unlabeled = self.fit_copies
         held = min(labeled, width) if self.fits_in_blocks else labeled
+        most = max(width, HELD // (4 * width))
+        beside = unlabeled if self.block_columns is None else min(unlabeled, most)
+        narrow = 8 * (self.block_columns or 0) * (labeled + unlabeled)
         logits = 4 * classes * (of_labeled * labeled + of_unlabeled * unlabeled)
-        return int(4 * (width * (of_labeled * held + of_unlabeled * unlabeled) + logits))
+        return int(4 * (width * (of_labeled * held + of_unlabeled * beside) + logits) + narrow)
 
 
 class MethodAttributes:
@@ -179,6 +185,7 @@ class MethodAttributes:
     learns_from_unlabeled: ClassVar[bool] = False
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     fits_in_blocks: ClassVar[bool] = False
+    block_columns: ClassVar[int | None] = None
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
 

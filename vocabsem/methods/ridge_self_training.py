@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
+from vocabsem.blocks import row_blocks
 from vocabsem.label_space import LabelSpace
+from vocabsem.methods._solvers.transformed_rows import StackedRows, TransformedRows
 from vocabsem.methods.ridge import ALPHAS, RidgeProbe, ridge
 from vocabsem.runtime.parallel import thread_limits
 
@@ -61,7 +63,7 @@ class RidgeSelfTraining(RidgeProbe):
     name = "ridge_self_training"
     learns_from_unlabeled = True
     fit_copies = (10.0, 10.0)
-    fits_in_blocks = False
+    block_columns = 0
     temperature_folds = 5
     positive = (*RidgeProbe.positive, "pseudo_label_sharpness")
 
@@ -85,11 +87,12 @@ class RidgeSelfTraining(RidgeProbe):
     ) -> None:
         super()._fit(states, labels, background, weights)
         counted = None if weights is None else np.concatenate([weights, np.ones(len(background))])
-        both = np.vstack([self._standardized(states), self._standardized(background)])
+        both = TransformedRows(StackedRows(states, background), self._standardized)
         given = np.eye(len(self.classes_))[labels]
         alpha = np.array([self.alpha_])
         for _ in range(self.rounds):
-            soft = softmax(self.pseudo_label_sharpness * self._logits(background), axis=1)
+            logits = np.concatenate([self._logits(block) for block in row_blocks(background)])
+            soft = softmax(self.pseudo_label_sharpness * logits, axis=1)
             with thread_limits(1, "blas"):
                 self.coef_, self.intercept_, *_ = ridge(
                     both, np.vstack([given, soft]), alpha, self.alpha_prior, counted

@@ -7,18 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocabsem.arrays import Floats, Ints, check_states, mean_and_deviation
+from vocabsem.blocks import block_slices, gathered_rows, row_blocks
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.label_space import LabelSpace, Targets
 from vocabsem.methods._solvers.directions import KINDS, deviation, directions, scaled
 from vocabsem.methods._solvers.folds import deal_folds
 from vocabsem.methods._solvers.mixture import Clusters, cluster
-from vocabsem.methods._solvers.prior_ridge import (
-    ALPHAS,
-    INTERCEPT_SCALES,
-    PRIOR_WEIGHTS,
-    PriorRidge,
-    balanced_ridge,
-)
+from vocabsem.methods._solvers.prior_ridge import ALPHAS, INTERCEPT_SCALES, PRIOR_WEIGHTS, PriorRidge, balanced_ridge
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import Stacking, sharpen, weigh
@@ -110,6 +105,7 @@ class VocabularyCalibrator(Method):
     name = "vocabulary_calibrator"
     learns_from_unlabeled = True
     fit_copies = (6.0, 5.0)
+    block_columns = 100
     takes_layers = True
     takes_random_state = True
     revision = 4
@@ -190,9 +186,8 @@ class VocabularyCalibrator(Method):
             raise DataError("vocabulary_calibrator: targets none leave only labels to learn from: give labels")
         self.mean_, deviations = mean_and_deviation(background)
         self.scale_ = deviations * np.float32((self.layers * self.space.width) ** 0.5)
-        z, pool = self._standardized(states[: len(labels)]), self._standardized(background)
-        if not (np.isfinite(z).all() and np.isfinite(pool).all()):
-            raise TrainingFailed("vocabulary_calibrator: standardized states became infinite: check their scale")
+        z, shape = self._finite(states[: len(labels)]), (len(background), background.shape[1] + 1)
+        pool = gathered_rows(shape, map(self._finite, row_blocks(background)))
         with thread_limits(1, "blas"):
             self_train = self._self_training(pool)
             prior = self._prior(pool, self_train)
@@ -217,9 +212,9 @@ class VocabularyCalibrator(Method):
 
     def _self_training(self, pool: Floats) -> SelfTrain:
         """Self-training from given weights → weights (k·d + 1, C) of a prediction of unit deviation."""
-        settings = settings_of(self, SelfTraining)
-        mean = self._layer_mean(pool)
-        scatter = mean.T @ mean
+        parts = (self._layer_mean(pool[rows]) for rows in block_slices(pool))
+        mean = gathered_rows((len(pool), self.space.width + 1), parts)
+        scatter, settings = mean.T @ mean, settings_of(self, SelfTraining)
 
         def train(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
             narrow = self_train(mean, scatter, pool @ weights, self._layer_mean(z), labels, shares, settings)
@@ -267,6 +262,12 @@ class VocabularyCalibrator(Method):
     def _standardized(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.scale_
         return np.hstack([z, np.full((len(z), 1), self.intercept_scaling, np.float32)])
+
+    def _finite(self, states: Floats) -> Floats:
+        z = self._standardized(states)
+        if not np.isfinite(z).all():
+            raise TrainingFailed("vocabulary_calibrator: standardized states became infinite: check their scale")
+        return z
 
     def _layer_mean(self, z: Floats) -> Floats:
         mean = z[:, :-1].reshape(len(z), self.layers, self.space.width).sum(axis=1) / np.float32(self.layers**0.5)

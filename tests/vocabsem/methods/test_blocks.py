@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tests.vocabsem.method_data import make_space, make_states
-from vocabsem.methods._solvers.transformed_rows import TransformedRows
+from vocabsem.blocks import gathered_rows
+from vocabsem.methods._solvers.transformed_rows import StackedRows, TransformedRows, gram
 from vocabsem.methods.random_features import _projection
 from vocabsem.methods.registry import build_method, method_info
 
-CLOSED = ("ridge", "ridge_prior", "gda_prior", "whitened_centroid", "centroid")
+CLOSED = ("ridge", "ridge_prior", "gda_prior", "whitened_centroid", "centroid", "gaussian_em", "ridge_self_training")
 ROUNDING = 1e-9  # of a probability; sums of a hundred float64 products in another order
 
 
@@ -64,7 +65,32 @@ def test_what_fits_in_blocks_states_copies_of_as_many_rows_as_columns_and_logits
     assert few == copies * 50 * (width + 4 * classes)
     assert many == copies * (50 * width + 1000 * 4 * classes)
     assert more - many == copies * 1000 * 4 * classes
-    assert not method_info("ridge_self_training").fits_in_blocks
+    assert not method_info("vocabulary_calibrator").fits_in_blocks
+
+
+def test_what_reads_both_kinds_in_blocks_states_what_it_holds_of_each_row():
+    width, classes = 50, 3
+    for name, columns in (("ridge_self_training", 0), ("gaussian_em", 80), ("vocabulary_calibrator", 100)):
+        few, many = (method_info(name).fit_bytes(10, rows, width, classes) for rows in (10**6, 2 * 10**6))
+        logits = 4 * method_info(name).fit_copies[1] * 4 * classes
+        assert many - few == 10**6 * (logits + 8 * columns)
+
+
+def test_stacked_rows_are_those_of_one_array_and_then_of_another():
+    first, second = (np.random.default_rng(seed).normal(size=(n, 3)) for seed, n in ((0, 4), (1, 7)))
+    both, rows = np.vstack([first, second]), StackedRows(first, second)
+    assert len(rows) == 11
+    for start in range(12):
+        for stop in range(start, 13):
+            np.testing.assert_array_equal(rows[start:stop], both[start:stop])
+    np.testing.assert_array_equal(rows[:], both)
+
+
+def test_products_of_rows_add_up_over_blocks(monkeypatch):
+    states = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * 5)
+    rows = TransformedRows(states, lambda block: block - 1)
+    np.testing.assert_allclose(gram(rows), (states - 1).T.astype(float) @ (states - 1), rtol=1e-5)  # of float32
 
 
 def test_random_features_draw_their_projection_once_for_all_blocks(monkeypatch):
@@ -76,3 +102,30 @@ def test_random_features_draw_their_projection_once_for_all_blocks(monkeypatch):
     after = _projection.cache_info()
     assert after.misses == before.misses + 1
     assert after.hits > before.hits + 10
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_texts_that_lie_in_a_file_teach_what_those_in_memory_do(layers, monkeypatch, tmp_path):
+    (states, labels), (others, _) = (make_states(seed, n=n) for seed, n in ((0, 30), (1, 200)))
+    states, others = (np.hstack([rows] * layers) for rows in (states, others))
+
+    def logits():
+        method = build_method("vocabulary_calibrator", {"layers": layers}, make_space(), 0)
+        return method.fit(states, labels, others).coef_
+
+    whole = logits()
+    monkeypatch.setattr("vocabsem.blocks.HELD", 1000)
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * states.shape[1])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    np.testing.assert_allclose(logits(), whole, rtol=1e-4, atol=1e-5 * np.abs(whole).max())  # sums of the mixture
+    assert not list(tmp_path.iterdir()), "the file has no name"
+
+
+def test_rows_are_gathered_in_memory_or_in_a_file(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    for held in (1 << 20, 10):
+        monkeypatch.setattr("vocabsem.blocks.HELD", held)
+        gathered = gathered_rows(rows.shape, iter((rows[:5], rows[5:])))
+        assert type(gathered) is np.ndarray
+        assert gathered.flags.owndata is (held > rows.nbytes)
+        np.testing.assert_array_equal(gathered, rows)

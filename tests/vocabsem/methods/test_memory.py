@@ -75,6 +75,17 @@ def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkey
     assert peak(name, FEW, ROWS, width, classes) <= stated(info, FEW, ROWS) + aside
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if method_info(name).block_columns is not None])
+def test_texts_without_labels_are_read_in_blocks(name, monkeypatch):
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 500_000)
+    for module in ("vocabsem.blocks", "vocabsem.methods.info"):
+        monkeypatch.setattr(f"{module}.HELD", 500_000)
+    rows, width, classes, info = 8_000, 256, 3, method_info(name)
+    held, copy = peak(name, FEW, rows, width, classes), 4 * rows * width
+    assert held <= info.fit_bytes(FEW, rows, width, classes) + 12 * width**2 * 8 + 8_000_000  # matrices, blocks
+    assert held < (0.5 if info.block_columns == 0 else 1.2) * copy
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_prediction_holds_no_more_than_a_plan_counts_on(name, monkeypatch):
     monkeypatch.setattr("vocabsem.methods.random_features.BLOCK", 200)

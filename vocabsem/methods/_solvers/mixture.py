@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats
+from vocabsem.blocks import block_slices
 from vocabsem.methods._solvers.principal_axes import principal_axes
 
 
@@ -77,7 +78,9 @@ def _maximize(x: Floats, q: Floats, shrinkage: float, uniform_weight: float) -> 
     """Σ⁻¹ μ (k, C) and log π − ½ μᵀ Σ⁻¹ μ (C,), for rows of weighted responsibilities q (M + N, C)."""
     counts, rows = q.sum(axis=0) + 1e-9, q.sum()
     means = q.T @ x / counts[:, None]
-    covariance = (x.T @ (q.sum(axis=1)[:, None] * x) - means.T @ (counts[:, None] * means)) / rows
+    weight = q.sum(axis=1)[:, None]
+    products = sum((x[part].T @ (weight[part] * x[part]) for part in block_slices(x)), np.zeros((x.shape[1],) * 2))
+    covariance = (products - means.T @ (counts[:, None] * means)) / rows
     ridge = max(np.trace(covariance), 1e-6) / len(covariance)
     covariance = (1 - shrinkage) * covariance + shrinkage * ridge * np.eye(len(covariance))
     coef = np.linalg.solve(covariance, means.T)
