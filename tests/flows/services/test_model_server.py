@@ -73,18 +73,8 @@ def served(home):
     """Process and address of one server for all requests."""
     port = free_port(5300)
     words = [sys.executable, "-m", "flows.cli.main", "--home", str(home.root), "serve", "vocabsem-made"]
-    words += [
-        "--port",
-        str(port),
-        "--device",
-        "offload:0MB",
-        "--max-texts",
-        "300",
-        "--max-characters",
-        "3000",
-        "--max-megabytes",
-        "1",
-    ]
+    words += ["--port", str(port), "--device", "offload:0MB"]
+    words += ["--max-texts", "300", "--max-characters", "3000", "--max-megabytes", "1"]
     bare = {name: value for name, value in os.environ.items() if name != "PATH"} | {"PATH": os.defpath}
     serving = subprocess.Popen(
         words, cwd=ROOT, env=bare, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
