@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.conftest import ROOT
+from vocabsem.methods.registry import method_info
 
 README = (ROOT / "README.md").read_text()
 NAMES = {
@@ -38,6 +39,28 @@ def test_rivals_are_those_of_the_page():
     assert len(rows) > 8
     for name, cells in rows.items():
         assert numbers(cells) == numbers(page[NAMES.get(name) or re.split(r"[ ,]", name)[0]]), name
+
+
+def test_no_baseline_is_ahead_but_where_the_text_names_it():
+    page, ours = (ROOT / "docs" / "rivals.md").read_text(), "vocabulary_calibrator"
+    means = {name: numbers(cells) for name, cells in table(page, "### On average").items()}
+    baselines = {name: cells for name, cells in means.items() if not name.startswith(ours)}
+    ahead = {
+        (shots, name)
+        for name, cells in baselines.items()
+        for shots, cell, our in zip(("0", "1", "4", "16", "64", "256", "all"), cells, means[ours], strict=True)
+        if cell is not None and cell > our
+    }
+    assert ahead == {("0", "gaussian_em"), ("256", "whitened_centroid")}
+    behind = {name: numbers(cells) for name, cells in table(page, "### Compared with the reference").items()}
+    of = f"{behind['gaussian_em'][0]:.3f}"[1:], f"{behind['whitened_centroid'][5]:.3f}"[1:]
+    text = " ".join(README.split())
+    assert f"Of {len(baselines)} baselines on the same states" in text
+    assert f"is ahead by {of[0]}, at 256 `whitened_centroid` by {of[1]}, neither by more than chance" in text
+    p = table(page, "### Wins, ties and losses")
+    assert all(float(cell.split("(")[1][:-1]) > 0.05 for cell in (p["gaussian_em"][0], p["whitened_centroid"][5]))
+    learn = sum(method_info(name).learns_from_unlabeled for name in baselines)
+    assert f"as {['six', 'seven', 'eight', 'nine'][learn - 6]} of the {len(baselines)} do" in text
 
 
 def gains(dataset):
@@ -160,6 +183,7 @@ def test_no_number_of_the_text_is_unchecked():
     prose = " ".join(line for line in text.splitlines() if not line.startswith("|"))
     assert set(re.findall(r"(?<![\w.])\.\d+", prose)) == {
         *(".126", ".079", ".017"),  # gains over no vocabulary
+        *(".006", ".003"),  # of rivals
         *(".797", ".753", ".963", ".925", ".956", ".945", ".807"),  # encoders and counted words
         *(".833", ".706", ".365", ".470", ".829", ".279", ".331", ".780", ".754", ".550"),  # where it loses
     }

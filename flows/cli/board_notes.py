@@ -29,12 +29,12 @@ class BoardNotes:
 def board_notes(home: Home, dataset: str | None = None) -> dict[str, BoardNotes]:
     """Return the notes by experiment. dataset: those that are of another data set alone are not wanted."""
     others = {name for _, name in reads.leaderboard_datasets(home)} - {dataset} if dataset else set()
-    found = {}
+    notes = {}
     for record in latest_records(home):
         facts = facts_of(record, RunFacts)
         left_out = [each for each in facts.left_out if each[0] not in others]
-        found[facts.experiment] = BoardNotes(left_out, [one for one in facts.chosen if one.dataset not in others])
-    return found
+        notes[facts.experiment] = BoardNotes(left_out, [one for one in facts.chosen if one.dataset not in others])
+    return notes
 
 
 def board_page(rows: Sequence[dict[str, Any]], notes: dict[str, BoardNotes]) -> dict[str, Any]:

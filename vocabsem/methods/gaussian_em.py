@@ -100,8 +100,8 @@ class GaussianEM(PriorMethod):
         self._standardize(background)
         with thread_limits(1, "blas"):
             pool = TransformedRows(background, self._standardized)
-            found = axes_of_gram(gram(pool)) if len(pool) > pool.shape[1] else principal_axes(pool[:])
-            axes = found[1][:, -self.n_components :]
+            _, axes = axes_of_gram(gram(pool)) if len(pool) > pool.shape[1] else principal_axes(pool[:])
+            axes = axes[:, -self.n_components :]
             both = TransformedRows(StackedRows(background, states[: len(labels)]), self._standardized)
             x = np.empty((len(both), axes.shape[1]))
             for rows in block_slices(both):
