@@ -131,7 +131,7 @@ def test_a_report_without_studies_has_no_section():
 
 def test_the_terminal_has_a_table_a_figure_with_its_side_of_the_null(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    print_study([*ROWS, row("state", 9, value=-0.5)], "what words know")
+    print_study([*ROWS, row("state", 9, value=-0.5)], "what words know", [])
     shown = capsys.readouterr().out
     assert shown.startswith("what words know")
     assert shown.index("simlex: spearman") < shown.index("simlex: accuracy")

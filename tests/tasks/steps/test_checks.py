@@ -178,7 +178,7 @@ def test_classes_that_are_not_as_frequent_as_in_training_are_reported(train, tes
         for of, total in ((train, n), (test, m))
         for name, share in pooled.items()
     )
-    assert drift_of(train, test).p == pytest.approx(chi2_distribution.sf(chi2, len(train) - 1))
+    assert drift_of(train, test).p == pytest.approx(chi2_distribution.sf(chi2, len(train) - 1), abs=0.005)
 
 
 def test_without_training_or_of_no_rows_nothing_is_compared():
