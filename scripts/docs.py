@@ -1,4 +1,4 @@
-"""The generated parts of docs/ and the schemas of cards: `python -m scripts.docs` writes them.
+"""The generated parts and pictures of docs/ and the schemas of cards: `python -m scripts.docs` writes them.
 
 Generated is what stands between the two marks of a page; what stands around them is written by hand.
 """
@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from flows.cli.command_line import app
 from scripts.card_schemas import card_tables, schema_files
+from scripts.representations import PICTURE, picture
 from scripts.structure import measure, totals
 from warehouse.catalog import catalog
 from warehouse.catalog.catalog import SchemaTable
@@ -94,6 +95,6 @@ def current(page: Path) -> str:
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(current(page), encoding="utf-8")
-    for file, text in schema_files().items():
+    for file, text in (schema_files() | {PICTURE: picture()}).items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
