@@ -130,7 +130,7 @@ def test_a_file_gets_a_column_of_numbers(made, expected, tmp_path, suffix):
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_command_prints_numbers(made, expected, monkeypatch, capfdbinary, as_json):
     monkeypatch.setenv("VOCABSEM_HOME", str(made[0].home.root))
-    _predict_texts(MODEL, expected.texts, as_json)
+    _predict_texts(MODEL, expected.texts, as_json, "cpu")
     out = capfdbinary.readouterr().out.decode()
     printed = [row["value"] for row in json.loads(out)] if as_json else list(map(float, out.splitlines()[2:]))
     np.testing.assert_allclose(printed, expected.values, rtol=1e-5, atol=1e-3)

@@ -108,7 +108,7 @@ def test_a_file_gets_a_list_a_row_in_csv_as_json(made, expected, tmp_path, suffi
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_command_prints_sets(made, expected, monkeypatch, capfdbinary, as_json):
     monkeypatch.setenv("VOCABSEM_HOME", str(made[0].home.root))
-    _predict_texts(MODEL, expected.texts, as_json)
+    _predict_texts(MODEL, expected.texts, as_json, "cpu")
     out = capfdbinary.readouterr().out.decode()
     if as_json:
         assert [row["labels"] for row in json.loads(out)] == expected.sets
