@@ -82,7 +82,7 @@ class MethodSpec(Card):
 
     @property
     def learns_from_unlabeled(self) -> bool:
-        return method_info(self.method).learns_from_unlabeled
+        return method_info(self.method).learns_from_texts(self.params)
 
 
 def _setting(key: str, value: Any) -> str:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.gaussian import SharedGaussian
-from vocabsem.methods._solvers.left_out import WEIGHTS, choose
+from vocabsem.methods._solvers.gaussian_prior import gaussian_around_prior
+from vocabsem.methods._solvers.left_out import WEIGHTS
 from vocabsem.methods._solvers.transformed_rows import TransformedRows
 from vocabsem.methods._standardized import PriorPlusLinear
 from vocabsem.runtime.parallel import thread_limits
@@ -82,20 +80,13 @@ class GDAPrior(PriorPlusLinear):
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
-        width = states.shape[1]
-
-        def precision(trace: Floats, rows: Floats) -> tuple[Floats, Floats]:
-            return np.full_like(trace, width), trace / np.maximum(rows - 1, 1)
-
         with thread_limits(1, "blas"):
-            gaussian = SharedGaussian(TransformedRows(states, self._standardized), labels, self.space.classes)
-            _, self.sharpness_, slope = choose(
-                gaussian.left_out([precision]),
+            fit = gaussian_around_prior(
+                TransformedRows(states, self._standardized),
                 labels,
                 self._prior(states),
                 self.weights,
                 sharpness=self.sharpness,
                 deviation=self.sharpness_deviation,
             )
-            coef, intercept = gaussian.fit(precision)
-        self.coef_, self.intercept_ = slope * coef, slope * intercept
+        self.sharpness_, self.coef_, self.intercept_ = fit.sharpness, fit.coef, fit.intercept

@@ -63,6 +63,8 @@ class MethodInfo:
     """Prompts whose states are given as `unlabeled`."""
     learns_from_unlabeled: bool = False
     """Whether training texts without labels do more than center and scale states and the zero-shot probabilities."""
+    learns_from_unlabeled_by: tuple[str, ...] = ()
+    """Parameters by which it does: with all of them at 0 it does not."""
     fit_copies: tuple[float, float] = (8.0, 4.0)
     """What `fit` holds at most beside its states, in copies of the labeled and of the unlabeled ones: `fit_bytes`."""
     fits_in_blocks: bool = False
@@ -125,6 +127,29 @@ class MethodInfo:
         settings = {f"{name}={value}" for name, value in params.items()}
         return self.reads_vocabulary or not settings.isdisjoint(self.reads_vocabulary_with)
 
+    def learns_from_texts(self, params: Mapping[str, Any]) -> bool:
+        """Return whether it learns from training texts without labels with these parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters that differ from the defaults.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> info = MethodInfo(
+        ...     name="mine", target="mine:Mine", learns_from_unlabeled=True, learns_from_unlabeled_by=("rounds",)
+        ... )
+        >>> info.learns_from_texts({}), info.learns_from_texts({"rounds": 0})
+        (True, False)
+        """
+        off = [params.get(name) == 0 for name in self.learns_from_unlabeled_by]
+        return self.learns_from_unlabeled and not (off and all(off))
+
     def fit_bytes(self, labeled: int, unlabeled: int, width: int, classes: int) -> int:
         """Return the bytes that `fit` holds at most beside its states, blocks of constant size aside.
 
@@ -183,6 +208,7 @@ class MethodAttributes:
     label_kinds: ClassVar[tuple[LabelKind, ...]] = ("nominal", "ordinal")
     background: ClassVar[Background] = "train"
     learns_from_unlabeled: ClassVar[bool] = False
+    learns_from_unlabeled_by: ClassVar[tuple[str, ...]] = ()
     fit_copies: ClassVar[tuple[float, float]] = (8.0, 4.0)
     fits_in_blocks: ClassVar[bool] = False
     block_columns: ClassVar[int | None] = None

@@ -58,6 +58,7 @@ class UnseenClasses(Method):
     """
 
     name = "unseen_classes"
+    revision = 2
     learns_from_unlabeled = True
     fit_copies = (8.0, 9.0)
     temperature_folds = 0

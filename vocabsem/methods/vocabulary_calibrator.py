@@ -10,11 +10,12 @@ from vocabsem.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.blocks import block_slices, gathered_rows, row_blocks
 from vocabsem.errors import DataError, TrainingFailed
 from vocabsem.label_space import LabelSpace, Targets
-from vocabsem.methods._solvers.directions import KINDS, deviation, directions, scaled
+from vocabsem.methods._solvers.directions import KINDS, deviation, directions, nearest_states, scaled
+from vocabsem.methods._solvers.discriminants import Discriminants, with_discriminants
 from vocabsem.methods._solvers.folds import deal_folds
 from vocabsem.methods._solvers.mixture import Clusters, cluster
 from vocabsem.methods._solvers.prior_ridge import ALPHAS, INTERCEPT_SCALES, PRIOR_WEIGHTS, PriorRidge, balanced_ridge
-from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
+from vocabsem.methods._solvers.self_training import SelfTraining, balanced, estimate_shares, self_train
 from vocabsem.methods._solvers.settings import settings_of
 from vocabsem.methods._solvers.stacking import Stacking, sharpen, weigh
 from vocabsem.methods.base import Method
@@ -43,7 +44,8 @@ class VocabularyCalibrator(Method):
                         share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
                         folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
-                        too (`stacking`).
+                        too (`stacking`); averaged with Gaussian discriminants of z that start from 2, as far as they
+                        have more rows than classes (`discriminants`, arXiv 2402.04087).
 
     Parameters
     ----------
@@ -76,8 +78,11 @@ class VocabularyCalibrator(Method):
         Pseudo-rows for each unlabeled row, spread over the classes equally, when their shares are estimated.
     stacking_weights : sequence of two float, default=(0.2, 0.5)
         What 3 and 4 weigh before labels change that; the share of labeled texts goes from 4 to 3.
-    stacking_alpha, sharpness_deviation : float, default=15, 0.5
-        The penalty on such a change; the prior deviation of the logarithm of a common factor.
+    stacking_alpha, stacking_shots, sharpness_deviation : float, default=15, 2, 0.5
+        The penalty on such a change, times 1 + (stacking_shots/m)² with m labels per class: estimates for the only row
+        of a class know nothing of it; the prior deviation of the logarithm of a common factor.
+    discriminant_weight : float, default=0.5
+        Of the discriminants in step 5, where rows are many.
     class_balance : float, default=0.5
         0: all rows weigh the same; 1: all classes do, as with scikit-learn's class_weight="balanced".
     cv, random_state : int, default=5, 0
@@ -104,11 +109,12 @@ class VocabularyCalibrator(Method):
 
     name = "vocabulary_calibrator"
     learns_from_unlabeled = True
+    learns_from_unlabeled_by = ("rounds", "mixture_weight")
     fit_copies = (6.0, 5.0)
     block_columns = 100
     takes_layers = True
     takes_random_state = True
-    revision = 4
+    revision = 5
     works_without_labels = True
     temperature_folds = 0
     positive = (
@@ -147,7 +153,9 @@ class VocabularyCalibrator(Method):
         uniform_weight: float = 0.2,
         stacking_weights: Sequence[float] = (0.2, 0.5),
         stacking_alpha: float = 15.0,
+        stacking_shots: float = 2.0,
         sharpness_deviation: float = 0.5,
+        discriminant_weight: float = 0.5,
         class_balance: float = 0.5,
         cv: int = 5,
         random_state: int = 0,
@@ -174,7 +182,9 @@ class VocabularyCalibrator(Method):
         self.uniform_weight = uniform_weight
         self.stacking_weights = stacking_weights
         self.stacking_alpha = stacking_alpha
+        self.stacking_shots = stacking_shots
         self.sharpness_deviation = sharpness_deviation
+        self.discriminant_weight = discriminant_weight
         self.class_balance = class_balance
         self.cv = cv
         self.random_state = random_state
@@ -204,10 +214,10 @@ class VocabularyCalibrator(Method):
         if self.rounds:
             learned = self_train(weights, pool[:0], np.empty(0, np.int64), equal)
             weights = scaled(weights + learned, pool)
-        weights = self._balanced(weights, pool, equal)
+        weights = balanced(weights, pool, equal, self.intercept_scaling)
         if self.mixture_weight and self.targets != "none":
             clusters = cluster(pool, pool @ weights, settings_of(self, Clusters))
-            weights = scaled(weights + np.float32(self.mixture_weight) * scaled(clusters, pool), pool)
+            return scaled(weights + np.float32(self.mixture_weight) * scaled(clusters, pool), pool)
         return weights
 
     def _self_training(self, pool: Floats) -> SelfTrain:
@@ -219,7 +229,8 @@ class VocabularyCalibrator(Method):
         def train(weights: Floats, z: Floats, labels: Ints, shares: Floats) -> Floats:
             narrow = self_train(mean, scatter, pool @ weights, self._layer_mean(z), labels, shares, settings)
             each = narrow[:-1] / np.float32(self.layers**0.5)
-            return self._balanced(scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool), pool, shares)
+            wide = scaled(np.vstack([*[each] * self.layers, narrow[-1:]]), pool)
+            return balanced(wide, pool, shares, self.intercept_scaling)
 
         return train
 
@@ -245,6 +256,8 @@ class VocabularyCalibrator(Method):
         mixed = weigh(estimates, labels, shift, stacking)
         weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / self.intercept_scaling
+        stacked = np.hstack(estimates) @ mixed[:-1] + mixed[-1]
+        weights = with_discriminants(weights, stacked, z, labels, prior, pool, settings_of(self, Discriminants))
         return weights.astype(np.float32)
 
     def _ridge(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
@@ -253,11 +266,6 @@ class VocabularyCalibrator(Method):
         weights = np.float32(fit.prior_weight) * prior + fit.weights
         unit = deviation(pool @ weights)
         return weights / unit, fit.held_out / unit
-
-    def _balanced(self, weights: Floats, pool: Floats, shares: Floats) -> Floats:
-        shift = np.zeros_like(weights)
-        shift[-1] = balance(pool @ weights, shares) / self.intercept_scaling
-        return weights + shift
 
     def _standardized(self, states: Floats) -> Floats:
         z = (states - self.mean_) / self.scale_
@@ -286,11 +294,8 @@ class VocabularyCalibrator(Method):
         ndarray of shape (N, d), float32
         """
         z = self._standardized(check_states(X, self.n_features_in_, self.name))
-        last, rows = z[:, -1 - self.space.width : -1], directions(self.space, self.targets, self.random_state)
-        logits = z @ self.coef_
-        logits -= logits.mean(axis=1, keepdims=True)
-        moves, *_ = np.linalg.lstsq(rows, (logits - last @ rows.T).T, rcond=1e-5)  # (d, N)
-        return np.asarray(last + moves.T, np.float32)
+        rows = directions(self.space, self.targets, self.random_state)
+        return nearest_states(z[:, -1 - self.space.width : -1], rows, z @ self.coef_)
 
     def _logits(self, states: Floats) -> Floats:
         return np.asarray(self._standardized(states) @ self.coef_)

@@ -43,6 +43,13 @@ def test_names_of_methods_state_their_parameters(write):
     assert [spec.is_control for spec in load_experiment(write()).methods] == [False, True]
 
 
+def test_ours_without_its_passes_over_texts_learns_from_shots_alone(write):
+    parts = [{}, {"rounds": 0}, {"mixture_weight": 0}, {"rounds": 0, "mixture_weight": 0}]
+    methods = [{"method": "vocabulary_calibrator", "params": params} for params in parts] + ["ridge"]
+    specs = load_experiment(write(methods=methods)).methods
+    assert [spec.learns_from_unlabeled for spec in specs] == [True, True, True, False, False]
+
+
 def test_order_and_noise_are_named_whatever_the_label(write):
     methods = [
         {"method": "zero_shot", "demonstrations": 2, "order": 3},

@@ -12,6 +12,7 @@ from tests.vocabsem.method_data import D, make_space, make_states
 from vocabsem.errors import DataError
 from vocabsem.label_space import target_vectors
 from vocabsem.methods import LinearProbe, VocabularyCalibrator
+from vocabsem.methods._solvers.gaussian_prior import gaussian_around_prior
 from vocabsem.methods._solvers.prior_ridge import PriorRidge, ridge_with_prior
 from vocabsem.methods._solvers.self_training import SelfTraining, balance, estimate_shares, self_train
 from vocabsem.methods._solvers.stacking import fit_stacking, sharpen
@@ -102,14 +103,28 @@ def log_shares(labels):
 
 
 def stacked(answers, held_out, labels, texts):
-    """Step 5: probabilities from answers to so many texts and from their estimates for rows left out."""
+    """Step 5's stack: logits of rows, the answers to which are given, and of the labeled rows, each left out."""
     _, shift = log_shares(labels)
     moved = 0.5 * len(labels) / texts
     shares = (0.2 + moved, 0.5 - moved)[: len(answers)]
     factor = sharpen(sum(share * each for share, each in zip(shares, held_out, strict=True)), shift, labels, 0.5)
     start = np.vstack([*[factor * share * np.eye(3) for share in shares], shift])
-    mixed = fit_stacking(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=15.0)
-    return softmax(np.hstack([*answers, np.ones((len(answers[0]), 1))]) @ mixed, axis=1)
+    alpha = 15.0 * (1 + (2.0 / (len(labels) / 3)) ** 2)
+    mixed = fit_stacking(np.hstack([*held_out, np.ones((len(labels), 1))]), labels, start, alpha=alpha)
+    return [np.hstack([*each, np.ones((len(each[0]), 1))]) @ mixed for each in (answers, held_out)]
+
+
+def with_discriminants(logits, held_out, features, prior, labels, texts):
+    """Step 5's average: probabilities of rows, the first of which are the texts and the last the labeled ones."""
+    z = features[-len(labels) :, :-1]
+    fit = gaussian_around_prior(z, labels, prior[-len(labels) :])
+    gaussian = fit.sharpness * prior + features[:, :-1] @ fit.coef + fit.intercept
+    share = 0.5 * (len(labels) - 3) / len(labels)
+    unit = [each[:texts] - each[:texts].mean(1, keepdims=True) for each in (logits, gaussian)]
+    scale = unit[0].std() / unit[1].std()
+    estimates = (1 - share) * held_out + share * scale * fit.held_out
+    factor = sharpen(estimates, np.zeros(3), labels, 0.5)
+    return softmax(factor * ((1 - share) * logits + share * scale * gaussian), axis=1)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -148,21 +163,24 @@ def test_all_five_steps_by_hand(layers, rounds):
     prior = balanced(prior, EQUAL)
     prior = unit([x + y for x, y in zip(prior, clusters(prior[0], p, z, test), strict=True)])
     direct, estimates = left(np.arange(20))
-    answers, held_out = [direct[2]], [estimates]
+    answers, held_out = [np.vstack([direct[0], direct[2], direct[1]])], [estimates]
     if rounds:
         given, shift = log_shares(labels)
         sharpness = 0.6 * sharpen(0.6 * estimates, shift, labels, 0.5)
         shares = estimate_shares(sharpness * direct[0] + shift, given, 0.2)
-        answers.append(trained(direct[0], z_mean, labels, [test_mean], shares)[1])
+        answers.append(np.vstack(trained(direct[0], z_mean, labels, [test_mean, z_mean], shares)))
         spread, dealt = np.empty((20, 3)), np.argsort(labels, kind="stable")
         for number in range(5):  # sorted by class and dealt
             out = dealt[number::5]
             rest = np.setdiff1d(np.arange(20), out)
             spread[out] = trained(left(rest)[0][0], z_mean[rest], labels[rest], [z_mean[out]], shares)[1]
         held_out.append(spread)
-    expected = stacked(answers, held_out, labels, 300)
+    of_all = np.vstack([p, test, z]), np.vstack([prior[0], prior[2], prior[1]])
+    expected = with_discriminants(*stacked(answers, held_out, labels, 300), *of_all, labels, 300)
     # float32 in the estimator, over a chain of solves
-    assert np.allclose(result.predict_proba(make_states(2, d=D * layers)[0]), expected, atol=1e-3)
+    assert np.allclose(
+        result.predict_proba(make_states(2, d=D * layers)[0]), expected[300 : 300 + len(test)], atol=1e-3
+    )
 
 
 def test_where_all_are_labeled_no_text_is_learned_from():
@@ -183,7 +201,8 @@ def test_where_all_are_labeled_no_text_is_learned_from():
     prior = prior / prior.std()
     left, held_out = weighted(z, prior, labels)
     direct = left.prior_weight * prior + z @ left.weights
-    expected = stacked([direct / direct.std()], [held_out / direct.std()], labels, len(labels))
+    logits = stacked([direct / direct.std()], [held_out / direct.std()], labels, len(labels))
+    expected = with_discriminants(*logits, z, prior, labels, len(labels))
     assert np.allclose(result.predict_proba(states), expected, atol=1e-3)
 
 
@@ -217,10 +236,11 @@ def test_a_control_exchanges_the_targets_and_nothing_else():
 
 
 def test_without_a_vocabulary_labels_alone_decide():
-    """T = 0 is the method whose prior prediction has no weight; without labels there is nothing to learn from."""
+    """T = 0 is step 3 whose prior prediction has no weight; without labels there is nothing to learn from."""
     space, (states, labels) = make_space(), make_states()
-    control = VocabularyCalibrator(space, targets="none").fit(states[:9], labels[:9], states)
-    unweighted = VocabularyCalibrator(space, prior_weights=(0.0,)).fit(states[:9], labels[:9], states)
+    alone = partial(VocabularyCalibrator, space, discriminant_weight=0.0)
+    control = alone(targets="none").fit(states[:9], labels[:9], states)
+    unweighted = alone(prior_weights=(0.0,)).fit(states[:9], labels[:9], states)
     assert np.allclose(control.predict_proba(states), unweighted.predict_proba(states), atol=1e-5)
     assert not np.allclose(
         control.predict_proba(states),
@@ -239,15 +259,18 @@ def worlds(order):
 
 
 def test_a_handful_of_labels_undoes_wrong_words():
-    """Each class is called by another's name. Without labels nearly all is wrong, with two of each it is as a probe."""
+    """Classes bear each other's names. Without labels nearly all is wrong, with four of each it is as a probe."""
     wrong, states, labels = worlds([1, 2, 0])
-    test = states[4000:], labels[4000:]
-    assert VocabularyCalibrator(wrong).fit(states[:4000]).score(*test) < 0.1
-    for n in (6, 12, 4000):
-        result, probe = (
-            kind(wrong).fit(states[:n], labels[:n], states[:4000]) for kind in (VocabularyCalibrator, LinearProbe)
+    texts, test = states[:4000], (states[4000:], labels[4000:])
+    assert VocabularyCalibrator(wrong).fit(texts).score(*test) < 0.1
+    order = np.argsort(labels[:4000], kind="stable")
+    few = [np.concatenate([order[labels[order] == c][n : n + 4] for c in range(3)]) for n in range(0, 24, 4)]
+    for choices in (few, [np.arange(4000)]):
+        ours, probe = (
+            np.mean([kind(wrong).fit(states[rows], labels[rows], texts).score(*test) for rows in choices])
+            for kind in (VocabularyCalibrator, LinearProbe)
         )
-        assert result.score(*test) > probe.score(*test) - 0.02
+        assert ours > probe - 0.02
 
 
 def test_right_words_help_at_few_labels():
@@ -284,3 +307,30 @@ def test_classes_of_unlike_size_are_distinguished(monkeypatch):
     assert macro_f1(VocabularyCalibrator, train) > macro_f1(LinearProbe, train) - 0.02
     estimated = macro_f1(VocabularyCalibrator, few)
     assert estimated > macro_f1(partial(VocabularyCalibrator, uniform_weight=1e9), few) + 0.1
+
+
+def test_one_label_of_each_class_has_no_discriminants():
+    """There is no scatter within classes; with two of one class there is some."""
+    space, (states, labels) = make_space(), make_states()
+    rows = np.array([np.flatnonzero(labels == c)[0] for c in range(3)])
+
+    def answers(rows, weight):
+        fitted = VocabularyCalibrator(space, discriminant_weight=weight).fit(states[rows], labels[rows], states)
+        return fitted.predict_proba(states)
+
+    assert np.array_equal(answers(rows, 0.5), answers(rows, 0.0))
+    more = np.append(rows, np.flatnonzero(labels == 0)[1])
+    assert not np.allclose(answers(more, 0.5), answers(more, 0.0), atol=1e-3)
+
+
+def test_one_label_of_each_class_hardly_moves_the_stack():
+    """Estimates for the only row of a class are wrong by construction: with stiffness 0 they turn the answer about."""
+    space, states, labels = worlds([0, 1, 2])
+    rows = np.array([np.flatnonzero(labels == c)[0] for c in range(3)])
+    loose, stiff = (
+        VocabularyCalibrator(space, stacking_shots=shots, stacking_alpha=1.0, rounds=0, mixture_weight=0)
+        .fit(states[rows], labels[rows], states[:4000])
+        .score(states[4000:], labels[4000:])
+        for shots in (0.0, 20.0)
+    )
+    assert stiff > loose

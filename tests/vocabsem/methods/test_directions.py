@@ -11,7 +11,7 @@ from vocabsem.methods._solvers.directions import KINDS, directions
 from vocabsem.methods._solvers.prior_ridge import PriorRidge, balanced_ridge, ridge_with_prior
 from vocabsem.methods._solvers.stacking import Stacking, weigh
 
-SETTINGS = Stacking(stacking_weights=(0.2, 0.5), stacking_alpha=15.0, sharpness_deviation=0.5)
+SETTINGS = Stacking(stacking_weights=(0.2, 0.5), stacking_alpha=15.0, stacking_shots=0.0, sharpness_deviation=0.5)
 
 
 @pytest.mark.parametrize("targets", KINDS)

@@ -30,3 +30,10 @@ def deviation(prediction: Floats) -> np.float32:
 def scaled(weights: Floats, states: Floats) -> Floats:
     """Return weights (D, C) over a factor, so that their prediction of the states (M, D) has unit deviation."""
     return np.asarray(weights / deviation(states @ weights))
+
+
+def nearest_states(states: Floats, rows: Floats, logits: Floats) -> NDArray[np.float32]:
+    """Return those nearest to states (N, d) whose products with rows (C, d) are logits (N, C) less their mean."""
+    logits = logits - logits.mean(axis=1, keepdims=True)
+    moves, *_ = np.linalg.lstsq(rows, (logits - states @ rows.T).T, rcond=1e-5)  # (d, N)
+    return np.asarray(states + moves.T, np.float32)

@@ -71,6 +71,16 @@ def balance(prediction: Floats, shares: Floats) -> NDArray[np.float64]:
     return np.asarray(shift - shift.mean())
 
 
+def balanced(weights: Floats, pool: Floats, shares: Floats, constant: float) -> Floats:
+    """Return weights (D, C), the last row changed so that they name the classes of the pool (M, D) in these shares.
+
+    constant: the last column of the pool.
+    """
+    shift = np.zeros_like(weights)
+    shift[-1] = balance(pool @ weights, shares) / constant
+    return weights + shift
+
+
 def estimate_shares(logits: Floats, given: Floats, uniform_weight: float) -> NDArray[np.float64]:
     """Return class shares (C,) of unlabeled rows, from logits (M, C) learned where the shares were `given`.
 

@@ -20,7 +20,9 @@ class Stacking:
     stacking_weights: Sequence[float]
     """Of each prediction."""
     stacking_alpha: float
-    """The penalty on a change of them."""
+    """The penalty on a change of them, where labels are many."""
+    stacking_shots: float
+    """With so many labels per class it is twice that, with half as many five times."""
     sharpness_deviation: float
     """The prior deviation of the logarithm of a common factor."""
 
@@ -44,7 +46,9 @@ def weigh(estimates: Sequence[Floats], labels: Ints, shift: Floats, settings: St
     start = np.vstack([weight * np.eye(classes) for weight in settings.stacking_weights[: len(estimates)]])
     factor = sharpen(both @ start, shift, labels, settings.sharpness_deviation)
     start = np.vstack([factor * start, shift])
-    return fit_stacking(np.hstack([both, np.ones((len(both), 1))]), labels, start, alpha=settings.stacking_alpha)
+    few = (settings.stacking_shots * len(np.unique(labels)) / len(labels)) ** 2
+    alpha = settings.stacking_alpha * (1 + few)
+    return fit_stacking(np.hstack([both, np.ones((len(both), 1))]), labels, start, alpha=alpha)
 
 
 def fit_stacking(predictions: Floats, labels: Ints, start: Floats, *, alpha: float) -> NDArray[np.float64]:
