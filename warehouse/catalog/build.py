@@ -86,7 +86,7 @@ def fill_views(path: Path, earlier: Path, home: Home, kinds: Mapping[str, bool])
     in place, or all of them on this machine."""
     shutil.copyfile(earlier, path)
     with _written(path) as connection, remote_files(home, connection).raising():
-        _views(connection, home.lake, filled(connection) | kinds)
+        _views(connection, home.lake, {**filled(connection), **kinds})
 
 
 def version() -> str:

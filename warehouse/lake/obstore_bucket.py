@@ -9,7 +9,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -72,14 +72,14 @@ class ObstoreBucket:
             self._store = self._open(ATTEMPTS)
 
     def get(self, key: str) -> Content | None:
-        with self._translated("get", FileNotFoundError):
+        with suppress(FileNotFoundError), self._translated("get", FileNotFoundError):
             answer = obstore.get(self._store, key)
             age = self.now() - answer.meta["last_modified"].timestamp()
             return Content(bytes(answer.bytes()), self._tag(answer.meta), age)
         return None
 
     def metadata(self, key: str) -> Mapping[str, str] | None:
-        with self._translated("head", FileNotFoundError):
+        with suppress(FileNotFoundError), self._translated("head", FileNotFoundError):
             beside = obstore.get(self._store, key, options={"head": True}).attributes
             return {name: value for name, value in beside.items() if name != "Content-Type"}
         return None
@@ -88,7 +88,7 @@ class ObstoreBucket:
         return self._began + time.monotonic()
 
     def etag(self, key: str) -> str | None:
-        with self._translated("head", FileNotFoundError):
+        with suppress(FileNotFoundError), self._translated("head", FileNotFoundError):
             return self._tag(obstore.head(self._store, key))
         return None
 
@@ -118,7 +118,7 @@ class ObstoreBucket:
         if replacing:
             mode = {"version" if self._scheme == "gs" else "e_tag": replacing}
             fails.append(FileNotFoundError)
-        with self._translated("put", *fails):
+        with suppress(*fails), self._translated("put", *fails):
             return self._tag(obstore.put(self._store, key, data, mode=mode, use_multipart=False))
         return None
 
@@ -138,7 +138,7 @@ class ObstoreBucket:
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with self._translated("delete", FileNotFoundError):
+            with suppress(FileNotFoundError), self._translated("delete", FileNotFoundError):
                 obstore.delete(self._store, key)
 
     def abort_uploads(self, prefix: str, before: float, busy: Callable[[str], bool]) -> Sequence[str]:
@@ -182,11 +182,11 @@ class ObstoreBucket:
 
     @contextmanager
     def _translated(self, request: str, *expected: type[Exception]) -> Iterator[None]:
-        """Turn obstore's errors into StoreUnavailable: what is wrong, and the fix. Those expected end the block."""
+        """Turn obstore's errors into StoreUnavailable, but for those expected: what is wrong, and the fix."""
         try:
             yield
         except expected:
-            return
+            raise
         except FileNotFoundError:
             raise unusable(self.url, NO_BUCKET[0], request, NO_BUCKET[1]) from None
         except BaseError as error:
