@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tests.s3 import BUCKET, Store, credentials, s3_store
 from tests.warehouse.lakes import put
-from warehouse.catalog import in_place
+from warehouse.catalog import ranged
 from warehouse.catalog.catalog import query, rebuild
 from warehouse.home import Home
 from warehouse.lake.partition import Lake
@@ -67,9 +67,9 @@ def main(rows: int, width: int, layers: int) -> None:
         sys.stdout.write("| query | read in place | again | fetched first | again |\n|---|---|---|---|---|\n")
         for number, (name, sql) in enumerate(QUERIES.items()):
             cells = []
-            for way, block in (("place", in_place.BLOCK), ("copies", 2**60)):
+            for way, block in (("place", ranged.BLOCK), ("copies", 2**60)):
                 home = Home(Path(folder) / f"{way}-{number}", url)
-                with patch.object(in_place, "BLOCK", block):
+                with patch.object(ranged, "BLOCK", block):
                     cells += [measured(store, home, sql) for _ in range(2)]
             sys.stdout.write(f"| {' | '.join([name, *cells])} |\n")
             sys.stdout.flush()

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from warehouse.catalog import index, verified
 from warehouse.catalog.copies import remote_files
-from warehouse.catalog.in_place import address, filled
+from warehouse.catalog.ranged import address, filled
 from warehouse.catalog.statements import SQL, quoted, statement
 from warehouse.home import Home
 from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest
@@ -242,12 +242,14 @@ def _scans(connection: Connection, root: Path, kinds: Mapping[str, bool] | None)
     for kind, path, layers, pooling, _, size, *_ in connection.execute(statement("parts")).fetchall():
         if kinds is not None and kind not in kinds:
             continue
-        place = (address(path, kind, size) if kinds and kinds[kind] else None) or f"{root}/{path}"
-        of_kind.setdefault(kind, []).append(place)
+        location = (address(path, kind, size) if kinds and kinds[kind] else None) or f"{root}/{path}"
+        of_kind.setdefault(kind, []).append(location)
         for layer in layers or []:  # 18, or 18:mean
             number, _, own = layer.partition(":")
             column = f"layer_{layer}".replace(":", "_")
-            of_layer.setdefault((int(number), own or pooling or "last", column, layer == layers[-1]), []).append(place)
+            of_layer.setdefault((int(number), own or pooling or "last", column, layer == layers[-1]), []).append(
+                location
+            )
     for kind, paths in of_kind.items():
         scan = _scan(paths, _ROWS)
         yield kind, scan if kind == "anchors" else statement(f"{kind}_of_files").format(files=scan)

@@ -140,9 +140,9 @@ def _connect(home: Home, memory: int | None, sql: str | None) -> tuple[duckdb.Du
             seen = verification(connection, home.lake, copies=home.url is not None)
             if not seen.removed:
                 break
-        in_place = remote_files(home, connection) if home.url else None
+        ranged = remote_files(home, connection) if home.url else None
         paths = [f"{home.lake}/{path}" for path in seen.sound]
-        sandbox.confine(connection, [*paths, *(in_place.addresses if in_place else ())])
+        sandbox.confine(connection, [*paths, *(ranged.addresses if ranged else ())])
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error
@@ -152,7 +152,7 @@ def _connect(home: Home, memory: int | None, sql: str | None) -> tuple[duckdb.Du
     if seen.renewed:
         with suppress(WarehouseError):  # of a home that cannot be written: then they are verified at each opening
             _write(home, 0, lambda path: renew(path, home.catalog, seen.renewed), shared=False)
-    return connection, in_place
+    return connection, ranged
 
 
 def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
@@ -191,11 +191,11 @@ def query(
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
     """
-    connection, in_place = _connect(home, memory, sql)
+    connection, ranged = _connect(home, memory, sql)
     with closing(connection):
         sandbox.check(connection, sql)
         try:
-            with in_place.raising() if in_place else nullcontext():
+            with ranged.raising() if ranged else nullcontext():
                 return connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, RuntimeError) as error:
             damaged = verification(connection, home.lake, copies=home.url is not None).damaged

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from warehouse.catalog import sandbox
-from warehouse.catalog.in_place import address, filled
+from warehouse.catalog.ranged import address, filled
 from warehouse.catalog.statements import statement
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
@@ -46,12 +46,12 @@ def bring(home: Home, connection: duckdb.DuckDBPyConnection, sql: str | None) ->
     fetched = []
     for kind, path, _, _, _, size, *_ in connection.execute(statement("parts")).fetchall():
         if named is None or named & {kind, *(view for view, of in OF_KIND.items() if of == kind)}:
-            in_place = named is not None and address(path, kind, size) is not None
-            kinds[kind] = kinds.get(kind, False) or in_place
-            fetched += [] if in_place else [path]
+            ranged = named is not None and address(path, kind, size) is not None
+            kinds[kind] = kinds.get(kind, False) or ranged
+            fetched += [] if ranged else [path]
     _fetch(Lake(home), fetched)
     reading = filled(connection)
-    return {kind: in_place for kind, in_place in kinds.items() if reading.get(kind) != in_place}
+    return {kind: ranged for kind, ranged in kinds.items() if reading.get(kind) != ranged}
 
 
 def _fetch(lake: Lake, paths: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 from fsspec.spec import AbstractFileSystem
 
-from warehouse.catalog.in_place import SCHEME, address
+from warehouse.catalog.ranged import SCHEME, address
 from warehouse.catalog.statements import statement
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -125,9 +125,6 @@ class RemoteFile(RawIOBase):
 
     def seekable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self.at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         self.at = offset + (0 if whence == SEEK_SET else self.at if whence == SEEK_CUR else self.size)

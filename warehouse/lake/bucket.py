@@ -104,12 +104,12 @@ def open_bucket(url: str) -> Bucket:
     """Return the bucket at `scheme://bucket/prefix`, after a first request. Raises StoreUnavailable."""
     module, name, extra = _MODULES[url.partition(":")[0]]
     try:
-        opened: Callable[[str], Bucket] = getattr(import_module(f"warehouse.lake.{module}"), name)
+        bucket_class: Callable[[str], Bucket] = getattr(import_module(f"warehouse.lake.{module}"), name)
     except ImportError as error:
         raise StoreUnavailable(
             f"the home {url} needs the package {error.name}: pip install 'vocabsem[{extra}]'"
         ) from None
-    return opened(url)
+    return bucket_class(url)
 
 
 def content_of(address: str) -> str:

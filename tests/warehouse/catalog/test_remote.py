@@ -8,9 +8,9 @@ import pytest
 
 from tests.s3 import BUCKET, credentials
 from tests.warehouse.lakes import put
-from warehouse.catalog import in_place, limited, remote
+from warehouse.catalog import limited, ranged, remote
 from warehouse.catalog.catalog import connect, query, rebuild
-from warehouse.catalog.in_place import filled
+from warehouse.catalog.ranged import filled
 from warehouse.errors import CorruptPartition, QueryRefused, StoreUnavailable
 from warehouse.home import Home
 from warehouse.lake.bucket import open_bucket
@@ -54,7 +54,7 @@ def received(s3):
 
 def test_a_query_receives_the_columns_and_rows_that_it_needs(published, reader, s3):
     size = max(each.size for each in open_bucket(reader.url).list("lake/") if each.key.endswith(".parquet"))
-    assert size > in_place.BLOCK
+    assert size > ranged.BLOCK
     s3.requests.clear()
     table = query(reader, "select label, count(*)::int as n from states where split = 'test' group by all order by all")
     assert table.to_pydict() == {"label": [0, 1, 2], "n": [2000] * 3}
