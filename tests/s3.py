@@ -1,6 +1,7 @@
 """A store of S3 on this machine for the time of a test: a server of moto, and before it a gate that counts and refuses.
 
-Requests pass the gate as they are, over real connections. Those that a test refuses it answers itself.
+Requests pass the gate as they are, or in another store's dialect, over real connections. Those that a test refuses it
+answers itself.
 """
 
 import http.client
@@ -33,6 +34,17 @@ class Rule:
         return self.times > 0 and method == self.method and bool(re.search(self.pattern, address))
 
 
+class Dialect:
+    """Another store's headers in place of those of the server behind the gate; here none."""
+
+    def refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
+        """Return the status and code with which a request is refused, None after changing its headers."""
+
+    def answered(self, method: str, path: str, status: int, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of an answer."""
+        return headers
+
+
 @dataclass
 class Store:
     """The store as a test sees it."""
@@ -43,6 +55,7 @@ class Store:
     rules: list[Rule] = field(default_factory=list)
     before: list[Callable[[str, str], None]] = field(default_factory=list)
     """Functions of (method, address), called before a request is passed on."""
+    dialect: Dialect = field(default_factory=Dialect)
     drop: tuple[str, ...] = ()
     """Headers that are not passed on, in lower case."""
 
@@ -82,7 +95,7 @@ def s3_store() -> Iterator[Store]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        with _gate(host, port) as store:
+        with gate(host, port) as store:
             with closing(http.client.HTTPConnection(host, port)) as connection:
                 connection.request("PUT", f"/{BUCKET}")
                 assert connection.getresponse().status == 200
@@ -92,7 +105,7 @@ def s3_store() -> Iterator[Store]:
 
 
 @contextmanager
-def _gate(host: str, port: int) -> Iterator[Store]:
+def gate(host: str, port: int) -> Iterator[Store]:
     class Gate(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -101,12 +114,16 @@ def _gate(host: str, port: int) -> Iterator[Store]:
             for hook in list(store.before):
                 hook(self.command, self.path)
             rule = next((rule for rule in store.rules if rule.fits(self.command, self.path)), None)
+            sent = dict(self.headers)
             if rule:
                 rule.times -= 1
-                status, headers = rule.status, [("Content-Type", "application/xml")]
-                answer = ERROR.format(code=rule.code).encode()
+            refused = (rule.status, rule.code) if rule else store.dialect.refusal(self.command, self.path, sent)
+            if refused:
+                status, headers = refused[0], [("Content-Type", "application/xml")]
+                answer = ERROR.format(code=refused[1]).encode()
             else:
-                status, headers, answer = self._ask(body)
+                status, headers, answer = self._ask(sent, body)
+                headers = store.dialect.answered(self.command, self.path, status, headers)
             store.requests.append((self.command, self.path, len(body), len(answer)))
             self.send_response_only(status)
             for name, value in headers:
@@ -133,9 +150,9 @@ def _gate(host: str, port: int) -> Iterator[Store]:
                 return body
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        def _ask(self, sent: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
             dropped = ("host", "transfer-encoding", "expect", "connection", "content-length", *store.drop)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+            headers = {name: value for name, value in sent.items() if name.lower() not in dropped}
             connection = http.client.HTTPConnection(host, port, timeout=60)
             try:
                 connection.request(self.command, self.path, body, headers | {"Host": self.headers["Host"]})

@@ -17,8 +17,13 @@ from warehouse.errors import InvalidName
 BACKEND_STORE = "MLFLOW_BACKEND_STORE_URI"  # MLflow's own setting; a database of PostgreSQL is used
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
-_BUCKET = re.compile(r"s3://?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._=+-]*)*)/?")
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # buckets of one name at two of them are two
+_BUCKET = re.compile(r"(s3|gs|abfs|az)://?([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._=+-]*)*)/?")
+# Buckets of one name at two of these are two: of those that name an endpoint the first that is set, then the account.
+_ENDPOINTS = {
+    "s3": (("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),),
+    "gs": (("GOOGLE_BASE_URL",),),
+    "abfs": (("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"), ("AZURE_STORAGE_ACCOUNT_NAME",)),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Home:
     root: Path
     """The home, or this machine's folder of one in a bucket."""
     url: str | None = None
-    """`s3://bucket/prefix` of a home in a bucket."""
+    """`s3://bucket/prefix`, `gs://bucket/prefix` or `abfs://container/prefix` of a home in a bucket."""
 
     @classmethod
     def find(cls, root: str | Path | None = None) -> "Home":
@@ -46,17 +51,19 @@ class Home:
 
     @classmethod
     def _in_bucket(cls, given: str) -> "Home":
-        if (match := _BUCKET.fullmatch(given)) is None:
+        match = _BUCKET.fullmatch(given)
+        if match is None or ("_" in match[2] and match[1] != "gs"):
             # Not quoted: it may hold credentials.
             raise InvalidName(
-                "the home is no s3://BUCKET/PREFIX of letters, digits and . _ = + -: credentials are given by AWS's "
-                "variables and profiles, and other stores (gs://, abfs://) are not supported"
+                "the home is no s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or abfs://CONTAINER/PREFIX of letters, digits"
+                " and . _ = + -: credentials, and the account of Azure, are given by variables and profiles"
             )
-        url = f"s3://{match[1]}{match[2]}"
-        endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+        scheme = "abfs" if match[1] == "az" else match[1]
+        url = f"{scheme}://{match[2]}{match[3]}"
+        endpoint = " ".join(next(filter(None, map(os.environ.get, names)), "") for names in _ENDPOINTS[scheme])
         digest = hashlib.sha256(f"{endpoint} {url}".encode()).hexdigest()[:12]
         caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
-        return cls(caches / "vocabsem" / "homes" / f"{match[1]}-{digest}", url)
+        return cls(caches / "vocabsem" / "homes" / f"{match[2]}-{digest}", url)
 
     def __str__(self) -> str:
         """What `find` finds it by."""

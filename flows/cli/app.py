@@ -26,7 +26,8 @@ def common(
     home: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Folder or s3://BUCKET/PREFIX of all data, by default .vocabsem here (VOCABSEM_HOME)."
+            metavar="DIR",
+            help="Folder or s3://BUCKET/PREFIX (gs://, abfs://) of all data, default .vocabsem here (VOCABSEM_HOME).",
         ),
     ] = None,
     cards: Annotated[

@@ -1,4 +1,4 @@
-"""Queries of a catalog of many runs: as quick as they are promised, and the answers of every run in them."""
+"""A catalog of many runs: queries and updates as quick as they are promised, and the answers of every run in them."""
 
 import pytest
 
@@ -11,14 +11,16 @@ OTHERS = 3  # times as long as that on a machine that others use
 
 
 def measured(folder, runs, rows):
-    """The seconds of each query of so many runs, whose predictions are counted."""
+    """The seconds of an update by the last of so many runs, and of each query; their predictions are counted."""
     world = world_of(folder, rows)
-    add_runs(world, range(1, runs))
+    add_runs(world, range(1, runs - 1))
     catalog.rebuild(world.home)
+    add_runs(world, range(runs - 1, runs))
+    update = seconds(lambda: catalog.update(world.home))
     count = catalog.query(world.home, "select count(*) as rows, count(distinct key) as runs from predictions")
     assert count.to_pylist() == [{"rows": runs * rows, "runs": runs}]
     assert len(catalog.query(world.home, STATEMENTS["one example in all runs"])) == runs
-    return {name: seconds(work) for name, work in subjects(world.home)}
+    return {"update": update} | {name: seconds(work) for name, work in subjects(world.home)}
 
 
 def test_a_few_runs_are_queried(tmp_path):

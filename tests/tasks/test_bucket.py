@@ -19,7 +19,7 @@ from tasks.views.lens import inspect_prompt
 from tasks.word_scores import score_shard
 from tests.tasks.worlds import SPLITS, World, compute
 from warehouse.errors import CorruptPartition, StoreUnavailable
-from warehouse.lake.bucket import Bucket
+from warehouse.lake.bucket import open_bucket
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium
@@ -108,10 +108,10 @@ def test_a_methods_file_is_read_on_every_machine_and_refused_where_it_was_change
     file = tmp_path / "mine.py"
     file.write_text("ours = 1\n")
     keep_method(machine("one"), f"{file}:Mine")
-    (key,) = [each.key for each in Bucket(machine().url).list("methods/")]
+    (key,) = [each.key for each in open_bucket(machine().url).list("methods/")]
     settings = MethodSettings(method="mine:Mine", params={}, sha256=key.removeprefix("methods/").removesuffix(".py"))
     assert method_source(machine("two"), settings).read_text() == "ours = 1\n"
-    Bucket(machine().url).put(key, b"theirs = 1\n")
+    open_bucket(machine().url).put(key, b"theirs = 1\n")
     assert method_source(machine("two"), settings).read_text() == "ours = 1\n"  # a checked copy stays
     with pytest.raises(CorruptPartition, match="its sha256 is"):
         method_source(machine("three"), settings)

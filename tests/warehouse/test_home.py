@@ -44,6 +44,23 @@ def test_a_home_in_a_bucket_has_a_folder_of_this_machine(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("given", "url", "variable"),
+    [
+        ("gs://our_bucket/a", "gs://our_bucket/a", "GOOGLE_BASE_URL"),
+        ("abfs://our-container/a/", "abfs://our-container/a", "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://our-container/a", "abfs://our-container/a", "AZURE_STORAGE_ENDPOINT"),
+    ],
+)
+def test_homes_in_buckets_of_other_stores(tmp_path, monkeypatch, given, url, variable):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    home = Home.find(given)
+    assert (home.url, str(home)) == (url, url)
+    assert Home.find(str(home)) == home
+    monkeypatch.setenv(variable, "another")  # account or endpoint
+    assert Home.find(given).root != home.root
+
+
 def test_the_name_of_a_local_home_finds_it(tmp_path):
     home = Home.find(tmp_path / "home")
     assert home.url is None
@@ -54,12 +71,13 @@ def test_the_name_of_a_local_home_finds_it(tmp_path):
     "address",
     [
         *("s3://", "s3://ab", "s3://Our-Bucket", "s3://our_bucket", "s3://bucket//a", "s3://bucket/../a", "s3:///a"),
-        *("s3://bucket/a?b", "s3://bucket/a#b", "s3://bucket/a b", "s3://bucket/\x1b[31m", "gs://bucket/a"),
+        *("s3://bucket/a?b", "s3://bucket/a#b", "s3://bucket/a b", "s3://bucket/\x1b[31m", "gs://Bucket/a"),
         *("abfs://container@account/a", "https://host/a", "s3://key:secret@bucket/a", "file:///tmp/home"),
+        *("az://our_container/a", "abfs://container/a?sig=secret", "hdfs://host/a"),
     ],
 )
 def test_other_addresses_are_refused_without_being_quoted(address):
-    with pytest.raises(InvalidName, match="the home is no s3://BUCKET/PREFIX of letters") as raised:
+    with pytest.raises(InvalidName, match="the home is no s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or abfs") as raised:
         Home.find(address)
     assert raised.value.exit_code == 2
     assert "secret" not in str(raised.value)

@@ -59,6 +59,8 @@ class EMDirichlet(PriorMethod):
     name = "em_dirichlet"
     learns_from_unlabeled = True
     fit_copies = (4.0, 5.0)
+    fits_in_blocks = True
+    block_columns = 100
     works_without_labels = True
     positive = ("sharpness", "max_iter")
 

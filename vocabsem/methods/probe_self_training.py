@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints
+from vocabsem.blocks import block_slices, gathered_rows, row_blocks
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.logistic import ALPHAS, Logistic, fit_soft_labels
 from vocabsem.methods._solvers.settings import settings_of
+from vocabsem.methods._solvers.transformed_rows import StackedRows
 from vocabsem.methods.linear_probe import LinearProbe
 
 __all__ = ["ProbeSelfTraining"]
@@ -73,6 +75,7 @@ class ProbeSelfTraining(LinearProbe):
     name = "probe_self_training"
     learns_from_unlabeled = True
     fit_copies = (6.0, 6.0)
+    block_columns = 10
     positive = (*LinearProbe.positive, "pseudo_label_sharpness")
 
     def __init__(
@@ -111,10 +114,12 @@ class ProbeSelfTraining(LinearProbe):
     ) -> None:
         super()._fit(states, labels, background, weights)
         counted = None if weights is None else np.concatenate([weights, np.ones(len(background))])
-        both = (np.vstack([states, background]) - self.mean_) / self.scale_
+        rows = StackedRows(states, background)
+        both = gathered_rows(rows.shape, ((rows[part] - self.mean_) / self.scale_ for part in block_slices(rows)))
         given = np.eye(len(self.classes_))[labels]
         for _ in range(self.rounds):
-            soft = softmax(self.pseudo_label_sharpness * self._logits(background), axis=1)
+            logits = np.concatenate([self._logits(block) for block in row_blocks(background)])
+            soft = softmax(self.pseudo_label_sharpness * logits, axis=1)
             targets = np.vstack([given, soft])
             fit = fit_soft_labels(both, targets, self.alpha_, settings_of(self, Logistic), counted)
             self.coef_, self.intercept_, self.n_iter_ = fit.coef, fit.intercept, fit.n_iter

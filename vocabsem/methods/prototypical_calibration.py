@@ -62,6 +62,7 @@ class PrototypicalCalibration(Method):
     trains = True
     takes_random_state = True
     fit_copies = (0.0, 6.0)
+    block_columns = 100
     positive = ("n_init", "reg_covar", "max_iter")
 
     space: LabelSpace

@@ -8,8 +8,10 @@ from scipy.sparse import csr_array
 from scipy.special import softmax
 
 from vocabsem.arrays import Floats, Ints, unit_rows
+from vocabsem.blocks import block_slices, gathered_rows
 from vocabsem.label_space import LabelSpace
 from vocabsem.methods._solvers.nearest import nearest
+from vocabsem.methods._solvers.transformed_rows import StackedRows, TransformedRows
 from vocabsem.methods._standardized import PriorMethod
 from vocabsem.runtime.parallel import thread_limits
 
@@ -75,6 +77,8 @@ class TransCLIP(PriorMethod):
     name = "transclip"
     learns_from_unlabeled = True
     fit_copies = (8.0, 10.0)
+    fits_in_blocks = True
+    block_columns = 100
     works_without_labels = True
     positive = (
         *("sharpness", "gammas", "max_iter", "n_updates", "n_neighbors", "n_confident", "density_divisor"),
@@ -113,7 +117,10 @@ class TransCLIP(PriorMethod):
         self._standardize(background)
         self.prior_weight_ = self.labeled_prior_weight if len(labels) else 1.0
         with thread_limits(1, "blas"):
-            u = unit_rows(self._standardized(np.vstack([background, states[: len(labels)]])))
+            both = TransformedRows(
+                StackedRows(background, states[: len(labels)]), lambda rows: unit_rows(self._standardized(rows))
+            )
+            u = gathered_rows(both.shape, (both[part].astype(np.float32) for part in block_slices(both)))
             given = np.eye(self.space.classes)[labels]
             log_q = self.prior_weight_ * np.log(softmax(self.sharpness * self._prior(background), axis=1) + TINY)
             graph = _graph(u, len(background), self.n_neighbors)
@@ -131,7 +138,7 @@ class TransCLIP(PriorMethod):
         r = np.vstack([softmax(log_q / self.prior_weight_, axis=1), given])
         weight = np.append(np.full(m, 1 / m), np.full(len(given), LABELED_UNIT * gamma / max(1, len(given))))[:, None]
         means = _start(u, r[:m], self.n_confident) if len(given) == 0 else unit_rows(given.T @ u[m:])
-        variance, squares = np.full(u.shape[1], 1 / u.shape[1]), u**2
+        variance = np.full(u.shape[1], 1 / u.shape[1])
         for step in range(self.max_iter + 1):
             density = _log_density(u[:m], means, variance) / self.density_divisor
             for _ in range(self.n_updates):
@@ -140,7 +147,8 @@ class TransCLIP(PriorMethod):
                 shares = (weight * r).astype(u.dtype)
                 sums, total = shares.T @ u, shares.sum(axis=0)
                 means = unit_rows(sums / np.maximum(total, TINY)[:, None])
-                spread = shares.sum(axis=1) @ squares - 2 * (sums * means).sum(axis=0) + total @ means**2
+                squares = sum(shares[part].sum(axis=1) @ u[part] ** 2 for part in block_slices(u))
+                spread = squares - 2 * (sums * means).sum(axis=0) + total @ means**2
                 variance = np.maximum(spread / total.sum(), TINY)
         return means.astype(np.float32), variance.astype(np.float32)
 

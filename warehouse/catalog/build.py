@@ -16,7 +16,10 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.catalog import index, verified
+from warehouse.catalog.copies import remote_files
+from warehouse.catalog.ranged import address, filled
 from warehouse.catalog.statements import SQL, quoted, statement
+from warehouse.home import Home
 from warehouse.lake.manifest import MANIFEST, REJECTED, Manifest
 from warehouse.lake.partition import Lake
 from warehouse.lake.store import Stamps, damaged_file
@@ -78,13 +81,12 @@ def renew(path: Path, earlier: Path, renewed: Mapping[str, verified.Stamp]) -> N
         _with(connection, "renew", renewed=verified.stamp_rows(renewed))
 
 
-def fill_views(path: Path, earlier: Path, root: Path, kinds: set[str]) -> None:
-    """Make the same catalog from an `earlier` one of a home in a bucket, with views that read the files of `kinds`
-    below `root`, all of which are there."""
+def fill_views(path: Path, earlier: Path, home: Home, kinds: Mapping[str, bool]) -> None:
+    """Make the same catalog from an `earlier` one of a home in a bucket, with views that read the files of `kinds`,
+    in place, or all of them on this machine."""
     shutil.copyfile(earlier, path)
-    with _written(path) as connection:
-        filled = {name for (name,) in connection.execute(statement("filled_views")).fetchall()}
-        _views(connection, root, kinds | filled)
+    with _written(path) as connection, remote_files(home, connection).raising():
+        _views(connection, home.lake, {**filled(connection), **kinds})
 
 
 def version() -> str:
@@ -150,7 +152,7 @@ def _refreshed(connection: Connection, lake: Lake) -> Summary:
         _with(connection, "add_sources", fresh=_sources(fresh))
         nodes, inputs = index.resolved(_graph(connection))
         _with(connection, "resolve", nodes=nodes, inputs=inputs)
-        _views(connection, root, set() if shared else None)
+        _views(connection, root, {} if shared else None)
         connection.execute(statement("set_state"), {"version": version(), "root": shared or str(root)})
     seen = verified.verification(connection, root, copies=shared is not None)
     for name, fault in seen.damaged.items():
@@ -200,17 +202,18 @@ def _graph(connection: Connection) -> index.Graph:
     )
 
 
-def _views(connection: Connection, root: Path, kinds: set[str] | None = None) -> None:
-    """Replace what is derived: the tables from facts, the views over files (of some kinds, or all) and those over them,
-    all comments."""
+def _views(connection: Connection, root: Path, kinds: Mapping[str, bool] | None = None) -> None:
+    """Replace what is derived: the tables from facts, the views over files (of some kinds, or all), and those over them
+    where their columns are others; all comments."""
     connection.execute(statement("fill"))
-    for comment in _comments(statement("tables") + statement("fill")):
-        connection.execute(comment)
+    connection.execute("".join(_comments(statement("tables") + statement("fill"))))
+    before = None if kinds is not None else connection.execute(statement("columns_of_files")).fetchall()
     connection.execute(statement("lake"))
     for name, scan in _scans(connection, root, kinds):
         connection.execute(statement("view_of_files").format(name=name, files=scan))
-    for name in ("views", "results", "ranks", "costs", "studies", "defaults"):
-        connection.execute(statement(name))
+    if before is None or connection.execute(statement("columns_of_files")).fetchall() != before:
+        for name in ("views", "results", "ranks", "costs", "studies", "defaults"):
+            connection.execute(statement(name))
     for (comment,) in connection.execute(statement("columns")).fetchall():
         connection.execute(comment)
 
@@ -228,22 +231,24 @@ def _comments(sql: str) -> Iterator[str]:
     """Yield statements for the comments behind columns of tables: `name type,  -- comment` or `… as name,  -- …`."""
     for table, body in re.findall(r"^create (?:or replace )?table (\w+) (.*?;)$", sql, re.MULTILINE | re.DOTALL):
         for column, text in re.findall(r"^    (?:(?:(?!  -- ).)* as )?(\w+).*?  -- (.+)$", body, re.MULTILINE):
-            yield f"comment on column {table}.{column} is {quoted(text)}"
+            yield f"comment on column {table}.{column} is {quoted(text)};"
 
 
-def _scans(connection: Connection, root: Path, kinds: set[str] | None) -> Iterator[tuple[str, str]]:
-    """Yield the views of schema lake that have files, each with the scan of its files."""
-    of_kind: dict[str, list[Path]] = {}
-    of_layer: dict[tuple[int, str, str, bool], list[Path]] = {}
-    for kind, path, layers, pooling in connection.execute(statement("parts")).fetchall():
+def _scans(connection: Connection, root: Path, kinds: Mapping[str, bool] | None) -> Iterator[tuple[str, str]]:
+    """Yield the views of schema lake that have files, each with the scan of its files. kinds: whether their large files
+    are read in place; None for those of a local home."""
+    of_kind: dict[str, list[str]] = {}
+    of_layer: dict[tuple[int, str, str, bool], list[str]] = {}
+    for kind, path, layers, pooling, _, size, *_ in connection.execute(statement("parts")).fetchall():
         if kinds is not None and kind not in kinds:
             continue
-        of_kind.setdefault(kind, []).append(root / path)
+        location = (address(path, kind, size) if kinds and kinds[kind] else None) or f"{root}/{path}"
+        of_kind.setdefault(kind, []).append(location)
         for layer in layers or []:  # 18, or 18:mean
             number, _, own = layer.partition(":")
             column = f"layer_{layer}".replace(":", "_")
             of_layer.setdefault((int(number), own or pooling or "last", column, layer == layers[-1]), []).append(
-                root / path
+                location
             )
     for kind, paths in of_kind.items():
         scan = _scan(paths, _ROWS)
@@ -258,5 +263,5 @@ def _scans(connection: Connection, root: Path, kinds: set[str] | None) -> Iterat
         yield "layer_states", f"({' union all '.join(selects)})"
 
 
-def _scan(paths: list[Path], *options: str) -> str:
-    return f"read_parquet([{', '.join(quoted(str(path)) for path in paths)}], {', '.join((_READ, *options))})"
+def _scan(paths: list[str], *options: str) -> str:
+    return f"read_parquet([{', '.join(map(quoted, paths))}], {', '.join((_READ, *options))})"

@@ -8,11 +8,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import duckdb
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from warehouse.catalog import sandbox
 from warehouse.catalog.build import Summary, build, fill_views, is_current, renew, update_from
-from warehouse.catalog.copies import bring
+from warehouse.catalog.copies import bring, remote_files
 from warehouse.catalog.statements import quoted, statement
 from warehouse.catalog.verified import verification
 from warehouse.errors import CorruptPartition, NoSpace, NotPublished, QueryRefused, UnreadableCatalog, WarehouseError
@@ -29,6 +29,9 @@ from warehouse.lake import atomic, files
 from warehouse.lake.lease import FILES, lease
 from warehouse.lake.partition import Lake
 from warehouse.lake.store import store_of
+
+if TYPE_CHECKING:
+    from warehouse.catalog.remote import RemoteFiles
 
 T = TypeVar("T")
 REBUILD = "vocabsem warehouse rebuild"
@@ -116,6 +119,10 @@ def connect(home: Home, memory: int | None = None, sql: str | None = None) -> du
     A catalog of another version is rebuilt first. Raises
     NotPublished if there is no catalog, and then what `rebuild` raises.
     """
+    return _connect(home, memory, sql)[0]
+
+
+def _connect(home: Home, memory: int | None, sql: str | None) -> tuple[duckdb.DuckDBPyConnection, "RemoteFiles | None"]:
     store_of(home).pull(home.catalog, alone=lease(home.root / LEASE, timeout=60, by=FILES))
     if not home.catalog.exists():
         raise NotPublished(f"there is no catalog in {home}: run `vocabsem run CARD`, or `{REBUILD}` over a lake")
@@ -128,12 +135,14 @@ def connect(home: Home, memory: int | None = None, sql: str | None = None) -> du
         while True:
             while home.url and (kinds := bring(home, connection, sql)):  # again where another process replaced it
                 connection.close()
-                _write(home, 60, partial(fill_views, earlier=home.catalog, root=home.lake, kinds=kinds), shared=False)
+                _write(home, 60, partial(fill_views, earlier=home.catalog, home=home, kinds=kinds), shared=False)
                 connection = _attach(home, memory)
             seen = verification(connection, home.lake, copies=home.url is not None)
             if not seen.removed:
                 break
-        sandbox.confine(connection, [home.lake / path for path in seen.sound])
+        ranged = remote_files(home, connection) if home.url else None
+        paths = [f"{home.lake}/{path}" for path in seen.sound]
+        sandbox.confine(connection, [*paths, *(ranged.addresses if ranged else ())])
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(home, error) from error
@@ -143,7 +152,7 @@ def connect(home: Home, memory: int | None = None, sql: str | None = None) -> du
     if seen.renewed:
         with suppress(WarehouseError):  # of a home that cannot be written: then they are verified at each opening
             _write(home, 0, lambda path: renew(path, home.catalog, seen.renewed), shared=False)
-    return connection
+    return connection, ranged
 
 
 def _attach(home: Home, memory: int | None) -> duckdb.DuckDBPyConnection:
@@ -182,10 +191,12 @@ def query(
     Raises QueryRefused for anything else and for SQL that fails, CorruptPartition if a file behind a view is not what
     was published, NotPublished if there is no catalog.
     """
-    with closing(connect(home, memory, sql)) as connection:
+    connection, ranged = _connect(home, memory, sql)
+    with closing(connection):
         sandbox.check(connection, sql)
         try:
-            return connection.sql(sql, params=parameters).to_arrow_table()
+            with ranged.raising() if ranged else nullcontext():
+                return connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, RuntimeError) as error:
             damaged = verification(connection, home.lake, copies=home.url is not None).damaged
             for path, fault in damaged.items():

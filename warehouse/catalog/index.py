@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -31,7 +32,7 @@ class Node:
     inputs: dict[Role, str]
     """Keys of the partitions it was computed from, by role."""
 
-    @property
+    @cached_property
     def coordinates(self) -> dict[str, str]:
         """Its coordinates, which its path spells."""
         named = (name.partition("=") for name in self.path.split("/")[1:-1])

@@ -5,6 +5,7 @@ The first comment line is the question; `-- $name = default: what it is` declare
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from warehouse.catalog.catalog import query
+from warehouse.catalog.catalog import connect, query
 from warehouse.catalog.statements import statement
 from warehouse.errors import QueryRefused
 from warehouse.home import Home
@@ -60,9 +61,7 @@ def run_named_query(home: Home, name: str, given: Mapping[str, str], run: Callab
         values[key] = _number(name, key, text) if isinstance(values[key], int) else text
     rows = run(home, named.sql, values)
     if not len(rows):
-        for key, value in values.items():
-            if isinstance(value, str):
-                _check_known(home, name, key, value)
+        _check_known(home, name, {key: value for key, value in values.items() if isinstance(value, str)})
     return rows
 
 
@@ -79,11 +78,16 @@ def _number(name: str, key: str, value: str) -> int:
     return int(value)
 
 
-def _check_known(home: Home, name: str, key: str, value: str) -> None:
+def _check_known(home: Home, name: str, values: Mapping[str, str]) -> None:
     """Raise QueryRefused, with the nearest known value, if the warehouse has no such value at all."""
-    known = query(home, statement("known"), {"parameter": key, "given": value})["value"].to_pylist()
-    if known and known[0] != value:
-        raise QueryRefused(f"nothing matches {key} = {value!r} in query {name!r}: {_nearest(value, known, repr)}")
+    known_by = statement("known")
+    with closing(connect(home, sql=known_by)) as connection:
+        for key, value in values.items():
+            known = [each for (each,) in connection.execute(known_by, {"parameter": key, "given": value}).fetchall()]
+            if known and known[0] != value:
+                raise QueryRefused(
+                    f"nothing matches {key} = {value!r} in query {name!r}: {_nearest(value, known, repr)}"
+                )
 
 
 def _nearest(name: str, known: list[str], written: Callable[[str], str] = str) -> str:

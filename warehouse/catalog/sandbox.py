@@ -9,7 +9,6 @@ nothing but queries and known table functions, is run, or explained.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -30,9 +29,9 @@ _TABLE_FUNCTIONS = {
 }
 
 
-def confine(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
+def confine(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
     """Restrict `connection` permanently to the files in `paths`."""
-    connection.execute(statement("allow"), {"paths": [str(path) for path in paths]})
+    connection.execute(statement("allow"), {"paths": paths})
     connection.execute(statement("confine"))
 
 

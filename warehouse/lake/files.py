@@ -124,6 +124,11 @@ def _difference(file: BinaryIO, entry: FileEntry) -> str | None:
     size = os.fstat(file.fileno()).st_size
     if size != entry.bytes:
         return f"it has {size} bytes, not {entry.bytes}"
+    return footer_fault(file, entry)
+
+
+def footer_fault(file: BinaryIO, entry: FileEntry) -> str | None:
+    """Return how a file's end differs from its entry; None if it does not. Raises OSError where it is no Parquet's."""
     if entry.footer is not None and hashlib.sha256(footer(file)).hexdigest() != entry.footer:
         return "its footer is another"
     return None

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from warehouse.errors import CorruptPartition, InvalidName, WriterBusy
 from warehouse.home import Home
 from warehouse.lake import atomic, files, object_lease
-from warehouse.lake.bucket import Bucket, Stored, sha256_of
+from warehouse.lake.bucket import Bucket, Stored, open_bucket, sha256_of
 from warehouse.lake.keys import short
 from warehouse.lake.lease import Leases, is_lease, lease, lease_of
 from warehouse.lake.listing import CURRENT, Listing, Snapshot, by_partition
@@ -112,6 +112,15 @@ class Mirror:
                 if digest.hexdigest() != entry.sha256:
                     fault = f"its sha256 is {digest.hexdigest()}, not {entry.sha256}"
                     raise damaged_file(self, folder, _object(entry), fault)
+
+    def read(self, folder: Path, entry: FileEntry, start: int, stop: int) -> bytes:
+        try:
+            data = b"".join(self.bucket.blocks(self._key(folder / _object(entry)), start, stop))
+        except FileNotFoundError:
+            raise damaged_file(self, folder, _object(entry), "it is missing") from None
+        if len(data) != stop - start:
+            raise damaged_file(self, folder, _object(entry), f"it has fewer than {entry.bytes} bytes")
+        return data
 
     def damaged(self, path: Path, fault: str) -> CorruptPartition:
         path.unlink(missing_ok=True)
@@ -272,7 +281,7 @@ class Mirror:
 @cache
 def _bucket(url: str, process: int) -> Bucket:
     """Return the bucket's client; a process that was forked has its own connections."""
-    return Bucket(url)
+    return open_bucket(url)
 
 
 def _object(entry: FileEntry) -> str:

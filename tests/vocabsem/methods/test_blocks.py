@@ -10,6 +10,8 @@ from vocabsem.methods.random_features import _projection
 from vocabsem.methods.registry import build_method, method_info
 
 CLOSED = ("ridge", "ridge_prior", "gda_prior", "whitened_centroid", "centroid", "gaussian_em", "ridge_self_training")
+ITERATED = ("transclip", "probe_self_training", "em_dirichlet", "prototypical_calibration")
+FLOAT32 = 1e-4  # of a probability; sums in float32 in another order, through the steps of a solver
 ROUNDING = 1e-9  # of a probability; sums of a hundred float64 products in another order
 
 
@@ -28,6 +30,18 @@ def test_blocks_change_no_answer(name, monkeypatch, tmp_path):
     mapped = np.load(tmp_path / "both.npy", mmap_mode="r")
     answers = probabilities(name, mapped[len(others) :], labels, mapped[: len(others)])
     np.testing.assert_allclose(answers, whole, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("name", ITERATED)
+def test_rows_that_lie_in_a_file_change_no_answer(name, monkeypatch, tmp_path):
+    (states, labels), (others, _) = make_states(n=30), make_states(1, n=200)
+    whole = probabilities(name, states, labels, others)
+    monkeypatch.setattr("vocabsem.blocks.HELD", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    np.testing.assert_allclose(probabilities(name, states, labels, others), whole, rtol=0, atol=FLOAT32)
+    monkeypatch.setattr("vocabsem.blocks.BLOCK", 8 * 7 * states.shape[1])
+    np.testing.assert_allclose(probabilities(name, states, labels, others), whole, rtol=0, atol=FLOAT32)
+    assert not list(tmp_path.iterdir()), "the file has no name"
 
 
 def test_weighted_rows_in_blocks_are_rows_that_are_repeated(monkeypatch):

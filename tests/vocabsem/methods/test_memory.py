@@ -78,6 +78,7 @@ def test_a_fit_holds_no_more_than_its_method_states(name, width, classes, monkey
 @pytest.mark.parametrize("name", [name for name in METHODS if method_info(name).block_columns is not None])
 def test_texts_without_labels_are_read_in_blocks(name, monkeypatch):
     monkeypatch.setattr("vocabsem.blocks.BLOCK", 500_000)
+    monkeypatch.setattr("vocabsem.methods._solvers.nearest.ENTRIES", 50_000)
     for module in ("vocabsem.blocks", "vocabsem.methods.info"):
         monkeypatch.setattr(f"{module}.HELD", 500_000)
     rows, width, classes, info = 8_000, 256, 3, method_info(name)

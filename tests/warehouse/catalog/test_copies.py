@@ -10,7 +10,7 @@ from warehouse.catalog import limited, reads
 from warehouse.catalog.catalog import connect, query, rebuild, tables, update
 from warehouse.errors import CorruptPartition, NotPublished, QueryRefused
 from warehouse.home import Home
-from warehouse.lake.bucket import Bucket
+from warehouse.lake.bucket import open_bucket
 from warehouse.lake.partition import Lake
 
 pytestmark = pytest.mark.medium
@@ -106,7 +106,7 @@ def test_an_update_on_another_machine_is_read_by_all(machine):
     assert rebuild(one) == update(two) == rebuild(two)
     count = "select count(*) as n from partitions"
     assert query(one, count).to_pylist() == query(two, count).to_pylist() == [{"n": 2}]
-    bucket = Bucket(one.url)
+    bucket = open_bucket(one.url)
     bucket.delete([each.key for each in bucket.list("lake/") if f"key={gone.key[:12]}" in each.key])
     update(two)
     for home in (one, two):

@@ -8,14 +8,14 @@ import pytest
 from tests.s3 import BUCKET
 from warehouse.errors import StoreUnavailable
 from warehouse.lake import bucket as module
-from warehouse.lake.bucket import Bucket, content_of, sha256_of
+from warehouse.lake.bucket import content_of, open_bucket, sha256_of
 
 pytestmark = pytest.mark.medium
 
 
 @pytest.fixture
 def bucket(machine):
-    return Bucket(machine().url)
+    return open_bucket(machine().url)
 
 
 def test_an_object_is_written_where_none_is_and_replaced_only_where_it_is_the_same(bucket):
@@ -103,20 +103,20 @@ def test_what_is_refused_for_a_moment_is_repeated(bucket, s3, status, code):
 def test_a_bucket_that_cannot_be_used_is_named_in_one_line_with_a_fix(s3, status, code, expected):
     s3.refuse("GET", "list-type", status, code)
     with pytest.raises(StoreUnavailable) as raised:
-        Bucket(f"s3://{BUCKET}/prefix")
+        open_bucket(f"s3://{BUCKET}/prefix")
     _check_message(raised, f"s3://{BUCKET}/prefix cannot be used: {expected}")
 
 
 def test_a_bucket_that_is_not_there_is_named(s3):
     with pytest.raises(StoreUnavailable) as raised:
-        Bucket("s3://nobody-has-it/prefix")
+        open_bucket("s3://nobody-has-it/prefix")
     _check_message(raised, "s3://nobody-has-it/prefix cannot be used: there is no such bucket (ListObjectsV2): create")
 
 
 def test_an_endpoint_that_does_not_answer_is_named(s3, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreUnavailable) as raised:
-        Bucket("s3://abc")
+        open_bucket("s3://abc")
     _check_message(
         raised, "s3://abc cannot be used: its store does not answer (EndpointConnectionError): look at the network"
     )
@@ -129,14 +129,14 @@ def test_missing_credentials_are_named(s3, monkeypatch, tmp_path, lost):
     if lost == "AWS_ACCESS_KEY_ID":
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreUnavailable) as raised:
-        Bucket("s3://abc")
+        open_bucket("s3://abc")
     _check_message(raised, "s3://abc cannot be used: ")
 
 
 def test_an_unknown_profile_is_named(s3, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(StoreUnavailable) as raised:
-        Bucket("s3://abc")
+        open_bucket("s3://abc")
     _check_message(raised, "s3://abc cannot be used: The config profile (nobody) could not be found")
 
 

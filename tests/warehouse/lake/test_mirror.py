@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from warehouse.errors import CheckFailed, CorruptPartition, NotPublished
-from warehouse.lake.bucket import Bucket
+from warehouse.lake.bucket import open_bucket
 from warehouse.lake.gc import sweep, sweep_copies
 from warehouse.lake.keys import partition_key
 from warehouse.lake.lease import lease, lease_of
@@ -37,7 +37,7 @@ def publish(home, table=TABLE, payload=PAYLOAD, **more):
 
 
 def objects(home):
-    return [each.key for each in Bucket(home.url).list("lake/")]
+    return [each.key for each in open_bucket(home.url).list("lake/")]
 
 
 def test_what_one_machine_publishes_another_reads(machine, s3):
@@ -116,7 +116,7 @@ def test_parts_of_another_machine_are_finished(machine):
 def test_an_object_that_is_not_as_it_was_published_is_damage(machine, how):
     (part,) = publish(machine("one")).files
     two = partition(machine("two"))
-    bucket, key = Bucket(machine().url), next(key for key in objects(machine()) if key.endswith(part.name))
+    bucket, key = open_bucket(machine().url), next(key for key in objects(machine()) if key.endswith(part.name))
     data = bytearray(bucket.get(key).data)
     data[len(data) // 2] ^= 1
     if how == "removed":
@@ -138,7 +138,7 @@ def test_an_object_that_is_not_as_it_was_published_is_damage(machine, how):
 
 def test_a_damaged_partition_is_published_again(machine):
     publish(machine("one"))
-    bucket = Bucket(machine().url)
+    bucket = open_bucket(machine().url)
     bucket.delete(key for key in objects(machine()) if key.endswith(".parquet"))
     assert not partition(machine("two")).published
     publish(machine("two"))
@@ -148,7 +148,7 @@ def test_a_damaged_partition_is_published_again(machine):
 
 def test_a_manifest_that_was_changed_is_damage(machine):
     publish(machine("one"))
-    bucket, key = Bucket(machine().url), next(key for key in objects(machine()) if key.endswith(MANIFEST))
+    bucket, key = open_bucket(machine().url), next(key for key in objects(machine()) if key.endswith(MANIFEST))
     bucket.put(key, bucket.get(key).data.replace(b"tiny", b"tony"))
     with pytest.raises(CorruptPartition, match=rf"s3://.*{MANIFEST} is no manifest"):
         partition(machine("two")).table()
@@ -159,7 +159,7 @@ def test_a_manifest_that_was_changed_is_damage(machine):
 def test_a_partition_that_is_removed_for_one_is_removed_for_all(machine):
     publish(machine("one"))
     assert partition(machine("two")).published
-    Bucket(machine().url).delete(objects(machine()))
+    open_bucket(machine().url).delete(objects(machine()))
     assert not partition(machine("one")).published
     assert not partition(machine("two")).published
     with pytest.raises(NotPublished):
@@ -289,5 +289,5 @@ one.publish([entry], payload={PAYLOAD!r})
     assert again.stdout == b"known\n"  # its file is whole on this machine: it is not computed again
     assert len(partition(machine("two")).table()) == 2_000_000
     assert (
-        len(Bucket(machine().url).abort_uploads("lake/", time.time() + 60, lambda key: False)) == 1
+        len(open_bucket(machine().url).abort_uploads("lake/", time.time() + 60, lambda key: False)) == 1
     )  # what `gc` sweeps in time

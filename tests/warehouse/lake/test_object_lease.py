@@ -10,7 +10,7 @@ import pytest
 
 from warehouse.errors import StoreUnavailable, WriterBusy
 from warehouse.lake import object_lease
-from warehouse.lake.bucket import Bucket, Content
+from warehouse.lake.bucket import Content, open_bucket
 from warehouse.lake.lease import lease
 from warehouse.lake.store import store_of
 from warehouse.process import this_process
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.medium
 
 @pytest.fixture
 def bucket(machine):
-    return Bucket(machine().url)
+    return open_bucket(machine().url)
 
 
 def test_one_of_many_holds_it_at_a_time(machine):
@@ -40,7 +40,7 @@ def test_one_of_many_holds_it_at_a_time(machine):
     for thread in threads:
         thread.join()
     assert most == [1] * 12
-    assert list(Bucket(homes[0].url).list("")) == []  # every one is given back
+    assert list(open_bucket(homes[0].url).list("")) == []  # every one is given back
 
 
 def test_who_holds_it_is_named_to_who_waits(machine):

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from vocabsem import blocks
 from vocabsem.arrays import Floats, Ints
+from vocabsem.blocks import gathered_rows, row_blocks
 from vocabsem.errors import TrainingFailed
 from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.runtime.parallel import thread_limits
@@ -136,12 +138,19 @@ def _along_principal_axes(z: Floats, offset: Floats) -> tuple[Floats, Floats | N
     The minimum lies in the span of the rows. Along these axes the loss is nearly separable, so that
     scaling each by its curvature leaves L-BFGS a fifth of the steps.
     """
-    if not (np.isfinite(z).all() and np.isfinite(offset).all()):
+    if not (all(np.isfinite(block).all() for block in row_blocks(z)) and np.isfinite(offset).all()):
         raise TrainingFailed("standardized states or similarities became infinite: check the scale of the states")
     axes = None
     if min(z.shape) <= ROTATED:
         axes = principal_axes(z)[1].astype(np.float32)
-    return np.hstack([z if axes is None else z @ axes, np.ones((len(z), 1), np.float32)]), axes
+
+    def columns(rows: Floats) -> Floats:
+        return np.hstack([rows if axes is None else rows @ axes, np.ones((len(rows), 1), np.float32)])
+
+    shape = len(z), (z.shape[1] if axes is None else axes.shape[1]) + 1
+    if 4 * shape[0] * shape[1] <= blocks.HELD:
+        return columns(z), axes
+    return gathered_rows(shape, map(columns, row_blocks(z))), axes
 
 
 def _solve(

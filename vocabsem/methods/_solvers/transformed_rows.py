@@ -14,6 +14,7 @@ class StackedRows:
 
     def __init__(self, first: Floats, second: Floats) -> None:
         self.parts = first, second
+        self.shape = len(first) + len(second), first.shape[1]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))

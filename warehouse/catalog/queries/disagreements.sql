@@ -6,21 +6,21 @@
 -- $other = linear_probe: the second method, with its variant
 -- $other_shots = null: its labeled examples per class; null is as many as the first has
 -- $k = 20: how many, the most certain first
-with one as (
-    select p.*, b.model as fitted from best_fits($experiment, $dataset, $method, $shots) b
-    join predictions p on p.key = b.predictions_key
+with fits as (
+    select 'one' as side, predictions_key from best_fits($experiment, $dataset, $method, $shots)
+    union all
+    select 'other', predictions_key from best_fits($experiment, $dataset, $other, coalesce($other_shots, $shots))
+), predicted as (
+    -- Of both in one reading of the files.
+    select f.side, p.*
+    from predictions p join fits f on p.key = f.predictions_key
     where p.split = 'test'
-    qualify p.seed = min(p.seed) over (partition by p.key)
-), other as (
-    select p.* from best_fits($experiment, $dataset, $other, coalesce($other_shots, $shots)) b
-    join predictions p on p.key = b.predictions_key
-    where p.split = 'test'
-    qualify p.seed = min(p.seed) over (partition by p.key)
+    qualify p.seed = min(p.seed) over (partition by f.side, p.key)
 ), differing as (
     select a.model, a.dataset, a.id, a.examples_key, a.label, a.predicted, b.predicted as other_predicted,
         list_max(a.probabilities) as probability, list_max(b.probabilities) as other_probability
-    from one a join other b on b.model = a.model and b.dataset = a.dataset and b.id = a.id
-    where a.predicted <> b.predicted
+    from predicted a join predicted b on b.model = a.model and b.dataset = a.dataset and b.id = a.id
+    where a.side = 'one' and b.side = 'other' and a.predicted <> b.predicted
     order by probability + other_probability desc, a.dataset, a.id
     limit $k
 )

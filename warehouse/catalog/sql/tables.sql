@@ -42,7 +42,8 @@ create table files (
     partition varchar not null,  -- Path of its partition.
     rows bigint,  -- Rows of a Parquet file; NULL for any other.
     bytes bigint not null,  -- Size.
-    sha256 varchar not null  -- SHA-256 of its bytes.
+    sha256 varchar not null,  -- SHA-256 of its bytes.
+    footer varchar  -- SHA-256 of a Parquet file's footer; NULL for any other.
 );
 comment on table files is 'Every published file of the lake.';
 
