@@ -128,6 +128,17 @@ def compute(task: Task[..., R], *arguments: Any, device: str = "cpu", memory: in
     return result_of(submit(task, *arguments, device=device, memory=memory))
 
 
+def in_order(submit_one: Callable[[T], PrefectFuture[Any]], items: Iterable[T], ahead: int = 1) -> None:
+    """Submit a task for each item, `ahead` of them for each slot at a time, and wait for all."""
+    waiting: list[PrefectFuture[Any]] = []
+    for item in items:
+        if len(waiting) == ahead * slots():
+            result_of(waiting.pop(0))
+        waiting.append(submit_one(item))
+    for future in waiting:
+        result_of(future)
+
+
 def concurrently(work: Callable[[T], None], items: Iterable[T]) -> None:
     """Do the work on each item, on as many at a time as there are slots. Raises the first error; what has not begun by
     then is left out."""

@@ -223,12 +223,17 @@ class HeadModel(FrozenModel):
     @property
     def head(self) -> Head:
         """Copy of the head in float32 on the CPU; of one that is both, no copy."""
-        with self._own_head() as own:
+        with self.own_head() as own:
             return replace(own, weight=own.weight.float().cpu())
 
     @contextmanager
-    def _own_head(self) -> Iterator[Head]:
-        """Give the head with the network's own weights, read from the disk where they lie there."""
+    def own_head(self) -> Iterator[Head]:
+        """Give the head with the network's own weights, read from the disk where they lie there.
+
+        Yields
+        ------
+        Head
+        """
         from accelerate.utils import align_module_device
 
         module, config = self._decoder, self.network.config.get_text_config()
@@ -289,7 +294,7 @@ class HeadModel(FrozenModel):
 
         with torch.inference_mode():
             own = self.at_answer(self.logits(ids, lengths, cache), ids, lengths).float().cpu()  # (B, V)
-            with self._own_head() as head:
+            with self.own_head() as head:
                 difference = (head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:
             raise GuardFailed(
