@@ -56,8 +56,7 @@ class _Blocks:
         if self.step.spec.gauge == "centered":
             self._sum("total", "mean row of the head")
         self._sum("gram", "products of the head")
-        whitened = self._is_there(WHITEN)
-        if whitened or not self._compute_inverse(whitened=False):
+        if self._is_there(WHITEN) or not self._compute_inverse(whitened=False):
             self._sum("whitened", "products of the whitened head")
             self._compute_inverse(whitened=True)
 

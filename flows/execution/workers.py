@@ -72,7 +72,8 @@ def started(plan: Plan) -> Iterator[None]:
     with ExitStack() as stack:
         with activity(f"connecting to {runner.address}" if runner.address else f"starting workers of {runner.name}"):
             engine = import_module(f"flows.execution.{runner.name}_workers")
-            workers: Workers = stack.enter_context(engine.workers(runner, plan.home))
+            options = {"device": plan.experiment.device} if runner.name == "process" else {}
+            workers: Workers = stack.enter_context(engine.workers(runner, plan.home, **options))
         if plan.experiment.device.startswith("cuda") and runner.name == "ray" and not workers.gpus:
             raise BadInput(f"device {plan.experiment.device!r}: no worker of Ray has a GPU: use device 'cpu'")
         token = _workers.set(workers)

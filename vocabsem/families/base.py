@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from vocabsem.errors import GuardFailed
-from vocabsem.families.head import Head
+from vocabsem.families.head import Head, head_of
 from vocabsem.families.names import ModelFamily
 from vocabsem.runtime.parallel import MAX_WORKERS
 
@@ -236,17 +236,9 @@ class HeadModel(FrozenModel):
         """
         from accelerate.utils import align_module_device
 
-        module, config = self._decoder, self.network.config.get_text_config()
-        with align_module_device(module):
-            bias = self._head_bias()
-            yield Head(
-                weight=module.weight.detach(),
-                bias=None if bias is None else bias.detach().float().cpu(),
-                softcap=getattr(config, "final_logit_softcapping", None),
-                scale=float(getattr(config, "logit_scale", None) or 1.0)
-                / float(getattr(config, "logits_scaling", None) or 1.0),
-                tokens=min(len(self.tokenizer), module.weight.shape[0]),
-            )
+        with align_module_device(self._decoder):
+            weight, bias = self._decoder.weight.detach(), self._head_bias()
+            yield head_of(weight, bias, self.network.config.get_text_config(), len(self.tokenizer))
 
     def _head_bias(self) -> "Tensor | None":
         bias: Tensor | None = getattr(self._decoder, "bias", None)

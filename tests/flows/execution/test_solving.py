@@ -5,7 +5,7 @@ from prefect import flow
 
 from flows.execution import solving
 from flows.execution.solving import solve_model
-from flows.execution.workers import started
+from flows.execution.workers import EXTRAS, started
 from flows.planning.memory import block_bytes, solving_bytes
 from tasks.head_sums import sum_head_rows
 from tasks.steps.decorator import step_task
@@ -58,10 +58,10 @@ def test_the_files_are_parts_of_equal_size(local):
     assert [name for name, _ in local] == [shard_name(*span) for span in shards(324, SOLVED)]
 
 
-@pytest.mark.parametrize("runner", ["process:2", pytest.param("dask:2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runner", ["process:2", *(pytest.param(f"{e}:2", marks=pytest.mark.slow) for e in EXTRAS)])
 def test_workers_solve_the_same_bytes(solve, local, tmp_path, runner):
-    if runner.startswith("dask"):
-        pytest.importorskip("prefect_dask", reason="pip install 'vocabsem[dask]'")
+    if package := EXTRAS.get(runner.removesuffix(":2")):
+        pytest.importorskip(package, reason="is in an extra")
     assert solve(world_in(tmp_path / "workers"), runner) == local
 
 
