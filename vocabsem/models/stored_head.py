@@ -127,8 +127,8 @@ def stored_head(card: ModelCard, cache: Path) -> StoredHead | None:
                 return None
             owner, _, attribute = name.rpartition(".")
             values = bias[0 : bias.shape[0]]
-            place: Any = network.get_submodule(owner)
-            setattr(place, attribute, torch.nn.Parameter(values, False) if owner else values)
+            module_of_bias: Any = network.get_submodule(owner)
+            setattr(module_of_bias, attribute, torch.nn.Parameter(values, False) if owner else values)
         with model.own_head() as head:
             return StoredHead(head, stored.between(0, head.tokens), tokenizer)
 
@@ -147,10 +147,10 @@ def _outline(folder: Path, checkpoint: SafeFolder, family: ModelFamily) -> "PreT
 
 
 def _dtype(network: "PreTrainedModel", checkpoint: SafeFolder) -> torch.dtype | None:
-    """Return the dtype in which transformers holds weights where none is asked for; None where that is not one."""
+    """Return the dtype in which transformers holds weights by default; None where that is not one."""
     from transformers.modeling_utils import get_state_dict_dtype, load_state_dict
 
-    dtype: torch.dtype | None = network.config.dtype
+    dtype: Any = network.config.dtype
     if dtype is None:
         files = sorted(checkpoint.path.glob("*.safetensors"))
         dtype = get_state_dict_dtype(load_state_dict(str(files[0]), map_location="meta")) if len(files) == 1 else None

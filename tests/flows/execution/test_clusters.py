@@ -96,6 +96,11 @@ def dask_cluster(folder, *copies):
         yield re.search(r'"address": "([^"]+)"', file.read_text())[1], workers
 
 
+def answers(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def ray_cluster():
     """A head with two workers; yields its address and its process."""
@@ -103,7 +108,7 @@ def ray_cluster():
     words = ("ray.scripts.scripts", "start", "--head", "--num-cpus=2", f"--port={port}", "--include-dashboard=false")
     with process(*words, "--block", "--disable-usage-stats") as head:
         deadline = time.monotonic() + 120
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
+        while not answers(port) and time.monotonic() < deadline:
             time.sleep(0.1)
         yield f"127.0.0.1:{port}", head
 
