@@ -154,7 +154,9 @@ def _dtype(network: "PreTrainedModel", checkpoint: SafeFolder) -> torch.dtype | 
     if dtype is None:
         files = sorted(checkpoint.path.glob("*.safetensors"))
         dtype = get_state_dict_dtype(load_state_dict(str(files[0]), map_location="meta")) if len(files) == 1 else None
-    return None if dtype is None or network._get_dtype_plan(dtype) else dtype
+    exceptions = dtype is not None and network._get_dtype_plan(dtype)
+    single: torch.dtype | None = None if exceptions else dtype
+    return single
 
 
 def _tensor_files(
