@@ -78,12 +78,20 @@ class StoredRows:
 
 
 class StoredHead(NamedTuple):
-    """A head that lies in a file."""
+    """A head that lies in a file.
+
+    Parameters
+    ----------
+    head : Head
+        Its weight is on the meta device: a shape without numbers.
+    rows : StoredRows
+        Those that belong to the tokenizer.
+    tokenizer : PreTrainedTokenizerBase
+        Of the model.
+    """
 
     head: Head
-    """Its weight is on the meta device: a shape without numbers."""
     rows: StoredRows
-    """Those that belong to the tokenizer."""
     tokenizer: "PreTrainedTokenizerBase"
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from vocabsem.errors import DataError
 from vocabsem.runtime.parallel import matmul, parallel_map
 
-__all__ = ["Factor", "HeadRows", "RankDeficientHead", "Rows", "Solver", "factorize"]
+__all__ = ["Factor", "HeadRows", "RankDeficientHead", "Solver", "factorize"]
 
 Solver = Literal["cholesky", "eigh"]
 _Result = TypeVar("_Result")
