@@ -32,7 +32,7 @@ class RankDeficientHead(UserWarning):
     """The head has fewer independent directions than the hidden size; the pseudo-inverse ignores the missing ones."""
 
 
-class Rows(Protocol):
+class _Rows(Protocol):
     """Rows of a head, in memory or elsewhere."""
 
     @property
@@ -52,8 +52,8 @@ class HeadRows:
 
     Parameters
     ----------
-    weight : Tensor or Rows of shape (V, d)
-        The rows, of any float dtype.
+    weight : Tensor of shape (V, d)
+        The rows, of any float dtype; or what gives a slice of them as a tensor, and has `shape` and `device`.
     device : torch.device or str, optional
         Where to compute; by default where they lie.
     mean : Tensor of shape (d,), optional
@@ -61,9 +61,9 @@ class HeadRows:
     """
 
     def __init__(
-        self, weight: Tensor | Rows, device: torch.device | str | None = None, *, mean: Tensor | None = None
+        self, weight: Tensor | _Rows, device: torch.device | str | None = None, *, mean: Tensor | None = None
     ) -> None:
-        self.weight: Rows = weight
+        self.weight: _Rows = weight
         self.device = torch.device(device) if device is not None else weight.device
         self.rows, self.d = weight.shape
         self.mean = None if mean is None else mean.to(self.device)
