@@ -6,12 +6,12 @@ from prefect import flow
 
 from flows.execution.activity import activity
 from flows.execution.flow_run import run_name
+from flows.execution.solving import solve_model
 from flows.execution.stages import build_datasets, extract_states
 from flows.execution.turns import turn
 from flows.planning.data_dir import find_data_dir
 from flows.planning.study import StudyPlan, make_study_plan
 from flows.planning.study_card import load_study
-from tasks.anchors import build_anchors
 from tasks.catalog import update_catalog
 from tasks.fetch import fetch_card
 from tasks.fetch_files import fetch_files
@@ -64,7 +64,7 @@ def _measure(plan: StudyPlan, files: dict[str, Any]) -> str:
             if step.partition(lake).published:
                 continue
             if step is anchors:
-                build_anchors.submit(plan.home, plan.model, anchors, device).result()
+                solve_model(plan.home, plan.model, anchors, device)
             else:
                 datasets = [pair.dataset for pair in plan.data.pairs] if plan.data else []
                 run_study.submit(plan.home, plan.model, datasets, files, items, values, device).result()

@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from tasks.models.loaded import inference
-from tasks.steps.checks import finite, norm_range
+from tasks.steps.anchor_table import anchor_table, publish_anchors
 from tasks.steps.decorator import step_task
 from tasks.steps.facts import AnchorsFacts
+from tasks.steps.shards import shard_name, shards
 from tasks.steps.specs import AnchorsSpec
 from tasks.steps.step import Step
 from vocabsem.cards.schema import ModelCard
@@ -21,9 +21,7 @@ from vocabsem.runtime.devices import offload_limit, resolve_device
 from vocabsem.states.label_encodings import encode_labels
 from vocabsem.vocabulary.anchors import Anchors, semantic_anchors
 from warehouse.home import Home
-from warehouse.lake.manifest import Check
 from warehouse.lake.partition import Lake
-from warehouse.lake.vectors import vectors
 
 ROWS = 65536  # tokens a file
 
@@ -42,27 +40,17 @@ class _Solved(NamedTuple):
 def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device: str) -> str:
     """Solve, and publish one row a token with its anchor and its head row. Returns the partition's key."""
     names, head, anchors = _solve(home, model, step.spec, device)
-    vectors64 = anchors.vectors.cpu()  # (V, d) float64
+    vectors, leverage = anchors.vectors.cpu(), anchors.leverage.cpu()  # (V, d), (V,) float64
     bias = np.zeros(head.tokens, np.float32) if head.bias is None else head.bias[: head.tokens].numpy()
-    norm = vectors64.norm(dim=1).numpy()  # (V,)
+    norm = vectors.norm(dim=1)  # (V,)
     partition = step.partition(Lake(home))
     files = []
-    for start in range(0, head.tokens, ROWS):
-        rows = slice(start, min(start + ROWS, head.tokens))
-        weight = head.weight[rows]  # (rows, d)
-        table = pa.table(
-            {
-                "token_id": pa.array(range(rows.start, rows.stop), pa.int32()),
-                "token": pa.array(names[rows], pa.string()),
-                "leverage": pa.array(anchors.leverage[rows].cpu().numpy(), pa.float64()),
-                "norm": pa.array(norm[rows], pa.float64()),
-                "head_norm": pa.array(weight.double().norm(dim=1).numpy(), pa.float64()),
-                "bias": pa.array(bias[rows], pa.float32()),
-                "anchor": vectors(vectors64[rows].float().numpy()),
-                "head": vectors(weight.numpy()),
-            }
+    for start, stop in shards(head.tokens, ROWS):
+        rows = slice(start, stop)
+        table = anchor_table(
+            start, names[rows], vectors[rows], norm[rows], leverage[rows], head.weight[rows], bias[rows]
         )
-        files.append(partition.write_table(f"part-{rows.start:08d}-{rows.stop:08d}.parquet", table))
+        files.append(partition.write_table(shard_name(start, stop), table))
     facts = AnchorsFacts(
         condition=anchors.condition,
         residual=anchors.residual,
@@ -75,19 +63,7 @@ def build_anchors(home: Home, model: ModelCard, step: Step[AnchorsSpec], device:
         scale=head.scale,
         card=model.model_dump(mode="json"),
     )
-    most = min(head.weight.shape)
-    checks = [
-        Check(
-            name="full rank",
-            passed=anchors.rank == most,
-            detail=f"rank {anchors.rank} of {most}",
-            severity="warn",  # the pseudo-inverse ignores the missing directions
-        ),
-        Check(name="residual below 1e-6", passed=anchors.residual < 1e-6, detail=f"{anchors.residual:.2g}"),
-        finite(norm, "norms of anchors"),
-        norm_range(norm),
-    ]
-    step.publish(Lake(home), files, facts, checks)
+    publish_anchors(home, step, files, facts, min(head.weight.shape), norm.numpy())
     return step.key
 
 

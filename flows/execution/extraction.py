@@ -1,11 +1,10 @@
 """What is stored of the prompts of a split, shard by shard: states, of last tokens or all, heads, scores of words."""
 
-from functools import partial
 from typing import Any
 
 from flows.execution.activity import activity
 from flows.execution.progress import progress
-from flows.execution.workers import compute, result_of, slots, submit
+from flows.execution.workers import compute, in_order, submit
 from flows.planning.memory import extraction_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
 from flows.planning.shared_states import same_prompts
@@ -17,7 +16,7 @@ from tasks.publish_token_states import publish_token_states
 from tasks.publish_word_scores import publish_word_scores
 from tasks.states import extract_shard
 from tasks.steps.lake_reads import prompt_count
-from tasks.steps.shards import resumed_shards
+from tasks.steps.shards import Span, resumed_shards
 from tasks.steps.specs import HeadOutputsSpec, StatesSpec, TokenStatesSpec, WordScoresSpec
 from tasks.steps.step import Step
 from tasks.token_states import extract_token_shard
@@ -47,19 +46,14 @@ def extract_split(plan: Plan, pair: ModelDatasetPlan, steps: list[Step[Any]]) ->
     kept = rows - sum(stop - start for start, stop in todo)
     with progress(f"{what} of {step.spec.dataset}/{step.spec.split}, {pair.model.name}", rows) as file:
         file.advance(kept)
-        waiting: list[Any] = []
-        for span in todo:
-            if len(waiting) == IN_FLIGHT * slots():
-                result_of(waiting.pop(0))
+
+        def submit_shard(span: Span) -> Any:
             memory = extraction_bytes(pair.model, step.spec, span[1] - span[0], experiment.device)
-            claim = partial(submit, device=experiment.device, memory=memory)
+            read = (pair.model,) if scores else (pair.model, pair.dataset)
             rest = (step, *span, experiment.device, file)
-            if scores:
-                waiting.append(claim(score_shard, plan.home, pair.model, *rest))
-            else:
-                waiting.append(claim(shard, plan.home, pair.model, pair.dataset, *rest))
-        for future in waiting:
-            result_of(future)
+            return submit(shard, plan.home, *read, *rest, device=experiment.device, memory=memory)
+
+        in_order(submit_shard, todo, IN_FLIGHT)
     if scores:
         compute(publish_word_scores, plan.home, pair.model, step, rows, experiment.shard_rows)
     else:

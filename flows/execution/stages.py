@@ -14,11 +14,11 @@ from flows.execution.extraction import extract_split
 from flows.execution.failures import attempt, collecting, keep_failure
 from flows.execution.flow_run import logged
 from flows.execution.progress import progress
+from flows.execution.solving import solve_model
 from flows.execution.turns import turn
 from flows.execution.workers import compute, concurrently, worker_memory
-from flows.planning.memory import require_memory, solving_bytes, weight_bytes
+from flows.planning.memory import require_memory, weight_bytes
 from flows.planning.plan import ModelDatasetPlan, Plan
-from tasks.anchors import build_anchors
 from tasks.comparisons import compare
 from tasks.demonstrations import publish_demonstrations
 from tasks.examples import build_examples
@@ -200,8 +200,7 @@ def solve_anchors(plan: Plan) -> list[str]:
 
 def _solve(plan: Plan, pair: ModelDatasetPlan, steps: list[Any]) -> None:
     (step,) = steps
-    device, memory = plan.experiment.device, solving_bytes(pair.model, plan.experiment.device)
-    compute(build_anchors, plan.home, pair.model, step, device, device=device, memory=memory)
+    solve_model(plan.home, pair.model, step, plan.experiment.device)
 
 
 @logged("predictions")

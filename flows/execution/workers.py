@@ -72,7 +72,8 @@ def started(plan: Plan) -> Iterator[None]:
     with ExitStack() as stack:
         with activity(f"connecting to {runner.address}" if runner.address else f"starting workers of {runner.name}"):
             engine = import_module(f"flows.execution.{runner.name}_workers")
-            workers: Workers = stack.enter_context(engine.workers(runner, plan.home))
+            options = {"device": plan.experiment.device} if runner.name == "process" else {}
+            workers: Workers = stack.enter_context(engine.workers(runner, plan.home, **options))
         if plan.experiment.device.startswith("cuda") and runner.name == "ray" and not workers.gpus:
             raise BadInput(f"device {plan.experiment.device!r}: no worker of Ray has a GPU: use device 'cpu'")
         token = _workers.set(workers)
@@ -126,6 +127,17 @@ def result_of(future: PrefectFuture[R]) -> R:
 def compute(task: Task[..., R], *arguments: Any, device: str = "cpu", memory: int = 0) -> R:
     """Let a worker compute a task; return what it returned."""
     return result_of(submit(task, *arguments, device=device, memory=memory))
+
+
+def in_order(submit_one: Callable[[T], PrefectFuture[Any]], items: Iterable[T], ahead: int = 1) -> None:
+    """Submit a task for each item, `ahead` of them for each slot at a time, and wait for all."""
+    waiting: list[PrefectFuture[Any]] = []
+    for item in items:
+        if len(waiting) == ahead * slots():
+            result_of(waiting.pop(0))
+        waiting.append(submit_one(item))
+    for future in waiting:
+        result_of(future)
 
 
 def concurrently(work: Callable[[T], None], items: Iterable[T]) -> None:

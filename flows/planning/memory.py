@@ -18,6 +18,11 @@ from vocabsem.runtime.devices import available_memory, offload_limit
 BLOCKS = 8  # copies of a block of states while it is predicted
 ANSWER = 150  # bytes of a prediction while it is checked and written, its probabilities aside
 TERMS = 20  # numbers of an example in the bootstrap of all metrics, those of its classes aside
+WHOLE_HEAD = 1 << 28  # numbers of the largest head that one task solves: its rows and its anchors take 2 GiB each
+SUM_ROWS = 32768  # of a larger one that are summed to d × d numbers, which are written: few large blocks
+ANCHOR_ROWS = 8192  # of a larger one that are solved by a task: with d = 4096, 0.3 GB of anchors
+MATRICES = 8  # of float64: the sum, its factor, the inverse, what LAPACK works on
+COPIES = 4  # of a block in float64: the anchors, their and the head's rows in float32, the encoded file
 WEIGHT = {"float32": 4, "bfloat16": 2}  # bytes
 GB = 1e9
 
@@ -74,6 +79,12 @@ def extraction_bytes(model: ModelCard, spec: SplitSpec, rows: int, device: str =
 def solving_bytes(model: ModelCard, device: str = "auto") -> int:
     """Return the bytes of a model's weights, and of its head and anchors in float64."""
     return weight_bytes(model, device=device) + 2 * 8 * model.vocabulary_size * model.hidden_size
+
+
+def block_bytes(model: ModelCard) -> int:
+    """Return the bytes of the d × d matrices that a head's inverse takes, or of a block of its anchors: the larger."""
+    width = model.hidden_size
+    return 8 * max(MATRICES * width**2, width**2 + COPIES * ANCHOR_ROWS * width)
 
 
 def weight_bytes(model: ModelCard, dtype: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> int:

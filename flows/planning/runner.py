@@ -37,9 +37,9 @@ def find_runner(given: str | None) -> Runner:
     return parse_runner(given or os.environ.get(VARIABLE) or RUNNERS[0])
 
 
-def local_workers(runner: Runner) -> tuple[int, int]:
-    """Return the number of workers on this machine, two by default, and the threads of each."""
-    count = runner.workers or 2
+def local_workers(runner: Runner, default: int = 2) -> tuple[int, int]:
+    """Return the number of workers on this machine, and the threads of each."""
+    count = runner.workers or default
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP lists one of each nested level
     cores = int(limit) if limit.isdecimal() else usable or 1

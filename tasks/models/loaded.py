@@ -15,6 +15,7 @@ from vocabsem.errors import BadInput, LabelWordError
 from vocabsem.families.base import FrozenModel
 from vocabsem.models.checkpoints import load_tokenizer
 from vocabsem.models.language_model import LanguageModel, load_model
+from vocabsem.models.stored_head import StoredHead, stored_head
 from vocabsem.prompts.label_tokens import label_tokens
 from vocabsem.runtime.devices import DType
 from warehouse.home import Home
@@ -41,6 +42,18 @@ def _loaded(card: str, cache: Path, dtype: DType, device: str) -> FrozenModel:
 def loaded(card: ModelCard, home: Home, dtype: DType, device: str) -> FrozenModel:
     """The card's model, loaded at the first call. Call and run it inside `inference`."""
     return _loaded(card.model_dump_json(), home.cache, dtype, device)
+
+
+@lru_cache(maxsize=1)
+def _stored(card: str, cache: Path) -> StoredHead | None:
+    return stored_head(ModelCard.model_validate_json(card), cache)
+
+
+def head_in_files(card: ModelCard, home: Home) -> StoredHead | None:
+    """The card's head as it lies in its files, found at the first call; None where the model has to be loaded."""
+    plain = card.model_copy(update={"quantization": None})  # which leaves the head as it is
+    with inference():
+        return _stored(plain.model_dump_json(), home.cache)
 
 
 def loaded_causal(card: ModelCard, home: Home, dtype: DType, device: str) -> LanguageModel:

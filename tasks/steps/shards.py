@@ -1,8 +1,8 @@
-"""Shards of a split: the files of its states or word scores, the unit of resuming."""
+"""Shards of a split, or of a vocabulary: the files of its rows, the unit of resuming."""
 
 import re
 
-from tasks.steps.specs import SplitSpec
+from tasks.steps.spec import Spec
 from tasks.steps.step import Step
 from warehouse.home import Home
 from warehouse.lake.manifest import FileEntry
@@ -20,7 +20,7 @@ def shard_name(start: int, stop: int) -> str:
     return f"part-{start:08d}-{stop:08d}.parquet"
 
 
-def resumed_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> dict[Span, FileEntry | None]:
+def resumed_shards(home: Home, step: Step[Spec], rows: int, size: int) -> dict[Span, FileEntry | None]:
     """Return what covers the rows, in order: the shards that are finished, of whatever size, with their entries, and
     shards of `size` in the gaps between."""
     done = _finished(home, step)
@@ -37,7 +37,7 @@ def resumed_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> d
     return spans
 
 
-def finished_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> list[FileEntry]:
+def finished_shards(home: Home, step: Step[Spec], rows: int, size: int) -> list[FileEntry]:
     """Return the entries of all shards, in order. Raises RuntimeError where one is missing."""
     entries = resumed_shards(home, step, rows, size)
     if lost := [shard_name(*span) for span, entry in entries.items() if entry is None]:
@@ -48,7 +48,7 @@ def finished_shards(home: Home, step: Step[SplitSpec], rows: int, size: int) -> 
     return [entry for entry in entries.values() if entry is not None]
 
 
-def _finished(home: Home, step: Step[SplitSpec]) -> dict[Span, FileEntry]:
+def _finished(home: Home, step: Step[Spec]) -> dict[Span, FileEntry]:
     partition = step.partition(Lake(home))
     with partition.store.snapshot(partition.path):
         named = [match for name in partition.store.names(partition.path) if (match := NAME.fullmatch(name))]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from vocabsem.errors import GuardFailed
-from vocabsem.families.head import Head
+from vocabsem.families.head import Head, head_of
 from vocabsem.families.names import ModelFamily
 from vocabsem.runtime.parallel import MAX_WORKERS
 
@@ -223,25 +223,22 @@ class HeadModel(FrozenModel):
     @property
     def head(self) -> Head:
         """Copy of the head in float32 on the CPU; of one that is both, no copy."""
-        with self._own_head() as own:
+        with self.own_head() as own:
             return replace(own, weight=own.weight.float().cpu())
 
     @contextmanager
-    def _own_head(self) -> Iterator[Head]:
-        """Give the head with the network's own weights, read from the disk where they lie there."""
+    def own_head(self) -> Iterator[Head]:
+        """Give the head with the network's own weights, read from the disk where they lie there.
+
+        Yields
+        ------
+        Head
+        """
         from accelerate.utils import align_module_device
 
-        module, config = self._decoder, self.network.config.get_text_config()
-        with align_module_device(module):
-            bias = self._head_bias()
-            yield Head(
-                weight=module.weight.detach(),
-                bias=None if bias is None else bias.detach().float().cpu(),
-                softcap=getattr(config, "final_logit_softcapping", None),
-                scale=float(getattr(config, "logit_scale", None) or 1.0)
-                / float(getattr(config, "logits_scaling", None) or 1.0),
-                tokens=min(len(self.tokenizer), module.weight.shape[0]),
-            )
+        with align_module_device(self._decoder):
+            weight, bias = self._decoder.weight.detach(), self._head_bias()
+            yield head_of(weight, bias, self.network.config.get_text_config(), len(self.tokenizer))
 
     def _head_bias(self) -> "Tensor | None":
         bias: Tensor | None = getattr(self._decoder, "bias", None)
@@ -289,7 +286,7 @@ class HeadModel(FrozenModel):
 
         with torch.inference_mode():
             own = self.at_answer(self.logits(ids, lengths, cache), ids, lengths).float().cpu()  # (B, V)
-            with self._own_head() as head:
+            with self.own_head() as head:
                 difference = (head.logits(states.float().cpu()) - own).abs().max() / own.abs().max()
         if not difference <= TOLERANCE[self.dtype]:
             raise GuardFailed(

@@ -1,12 +1,12 @@
 """The head of a language model, which maps a state to the logits of all tokens."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Head"]
+__all__ = ["Head", "head_of"]
 
 BLOCK = 1 << 13  # rows of the weight that are converted at a time
 
@@ -63,3 +63,38 @@ class Head:
         ]
         scores = self.scale * torch.cat(products, dim=-1)
         return scores if self.softcap is None else self.softcap * torch.tanh(scores / self.softcap)
+
+
+def head_of(weight: "Tensor", bias: "Tensor | None", config: Any, tokens: int) -> Head:
+    """Return the head of a configuration, which names its soft-cap and what its logits are multiplied or divided by.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (V, d)
+        W, kept as it is.
+    bias : Tensor of shape (V,) or None
+        b.
+    config : PreTrainedConfig
+        Of the model's text part.
+    tokens : int
+        Of the tokenizer, which may know more than the head has rows.
+
+    Returns
+    -------
+    Head
+
+    Examples
+    --------
+    >>> import torch
+    >>> from types import SimpleNamespace
+    >>> head_of(torch.eye(2), None, SimpleNamespace(logits_scaling=4.0), tokens=3).scale
+    0.25
+    """
+    factor, divisor = (float(getattr(config, name, None) or 1.0) for name in ("logit_scale", "logits_scaling"))
+    return Head(
+        weight=weight,
+        bias=None if bias is None else bias.detach().float().cpu(),
+        softcap=getattr(config, "final_logit_softcapping", None),
+        scale=factor / divisor,
+        tokens=min(tokens, len(weight)),
+    )

@@ -15,7 +15,7 @@ from vocabsem.models.quantization import loading_settings, quantize_weights, req
 from vocabsem.runtime.cpu_attention import use_fast_attention
 from vocabsem.runtime.devices import DType, resolve_device, resolve_dtype
 
-__all__ = ["TOLERANCE", "FrozenModel", "Head", "LanguageModel", "load_model"]
+__all__ = ["TOLERANCE", "FrozenModel", "Head", "LanguageModel", "load_model", "require_sizes"]
 
 
 def load_model(
@@ -69,6 +69,29 @@ def load_model(
     model = FAMILIES[card.family].of_checkpoint(card.name, digest, network, tokenizer, kind, folder)
     if model.device.type == "cpu" and card.family == "causal":
         use_fast_attention(network)
+    require_sizes(card, model)
+    return model
+
+
+def require_sizes(card: ModelCard, model: FrozenModel) -> None:
+    """Check that a card's sizes are the model's.
+
+    Parameters
+    ----------
+    card : ModelCard
+        With sizes.
+    model : FrozenModel
+        Read from the card's source.
+
+    Raises
+    ------
+    CardError
+        Where one is not.
+
+    Examples
+    --------
+    >>> require_sizes(card, load_model(card, cache))  # doctest: +SKIP
+    """
     sizes = {
         "layers": model.layers,
         "hidden_size": model.width(model.layers),
@@ -80,4 +103,3 @@ def load_model(
                 f"model card {card.name!r} has {field}: {getattr(card, field)}, the model has {value}:"
                 " fix the card or its source"
             )
-    return model

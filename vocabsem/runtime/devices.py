@@ -1,5 +1,6 @@
 """Choose the device and the dtype that suit this machine; torch is imported only where it must be."""
 
+import os
 import re
 from contextlib import suppress
 from functools import cache
@@ -18,6 +19,7 @@ __all__ = [
     "processor_flags",
     "resolve_device",
     "resolve_dtype",
+    "visible_gpus",
 ]
 
 DType = Literal["auto", "float32", "bfloat16"]
@@ -76,6 +78,28 @@ def has_nvidia() -> bool:
     True
     """
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that torch can use in this process, as `CUDA_VISIBLE_DEVICES` names them.
+
+    Returns
+    -------
+    list of str
+        Numbers of GPUs, or what the variable has in their place.
+
+    Examples
+    --------
+    >>> len(visible_gpus()) >= 0
+    True
+    """
+    if not has_nvidia():
+        return []
+    import torch
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return list(map(str, range(count))) if named is None else [name.strip() for name in named.split(",")][:count]
 
 
 def resolve_dtype(dtype: DType) -> Literal["float32", "bfloat16"]:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -95,12 +96,20 @@ def dask_cluster(folder, *copies):
         yield re.search(r'"address": "([^"]+)"', file.read_text())[1], workers
 
 
+def answers(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def ray_cluster():
     """A head with two workers; yields its address and its process."""
     port = 24000 + os.getpid() % 8000
     words = ("ray.scripts.scripts", "start", "--head", "--num-cpus=2", f"--port={port}", "--include-dashboard=false")
     with process(*words, "--block", "--disable-usage-stats") as head:
+        deadline = time.monotonic() + 120
+        while not answers(port) and time.monotonic() < deadline:
+            time.sleep(0.1)
         yield f"127.0.0.1:{port}", head
 
 
@@ -118,7 +127,7 @@ def run_with_a_kill(world, runner, victim):
     killer.start()
     done = run(world, runner)
     killer.join(1)
-    assert seen
+    assert seen, done.stderr
     assert seen[0] < 26, "shards of four rows"
     return done
 

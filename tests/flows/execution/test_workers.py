@@ -135,7 +135,7 @@ def test_a_process_of_the_pool_has_its_share_of_the_threads_that_the_run_may_use
     monkeypatch.setattr(process_workers, "prepare", begun.append)
     monkeypatch.setattr(process_workers, "_end_with_parent", lambda: None)
     _, threads = local_workers(Runner("process", workers=3))
-    process_workers._begin("home", threads)
+    process_workers._begin("home", threads, [], "unused")
     assert os.environ["OMP_NUM_THREADS"] == "2"
     assert begun == ["home"]
 

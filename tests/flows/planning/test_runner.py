@@ -68,7 +68,8 @@ def test_workers_of_this_machine_divide_its_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert local_workers(Runner("process")) == (2, 6)
-    assert local_workers(Runner("dask", workers=5)) == (5, 2)
+    assert local_workers(Runner("process"), default=4) == (4, 3)
+    assert local_workers(Runner("dask", workers=5), default=4) == (5, 2)
     assert local_workers(Runner("ray", workers=99)) == (99, 1)
     for limit, threads in (("4", 2), (" 4,2", 2), ("1", 1), ("", 6), ("many", 6), ("0", 1)):
         monkeypatch.setenv("OMP_NUM_THREADS", limit)

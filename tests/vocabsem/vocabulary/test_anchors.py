@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabsem.errors import DataError
-from vocabsem.vocabulary import anchors as module
+from vocabsem.vocabulary import gram
 from vocabsem.vocabulary.anchors import RankDeficientHead, semantic_anchors
 
 
@@ -64,7 +64,7 @@ def test_the_float32_pseudo_inverse_would_have_lost_directions():
 def test_blocks_of_rows_change_nothing(monkeypatch):
     head = head_of(50, rows=1000)
     whole = semantic_anchors(head, gauge="centered")
-    monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(gram, "BLOCK", 64)
     parts = semantic_anchors(head, gauge="centered")
     assert relative(parts.vectors, whole.vectors.numpy()) < 1e-12  # only the order of float64 sums differs
     assert relative(parts.leverage, whole.leverage.numpy()) < 1e-12
