@@ -256,9 +256,8 @@ class VocabularyCalibrator(Method):
         mixed = weigh(estimates, labels, shift, stacking)
         weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / self.intercept_scaling
-        stacked = np.hstack(estimates) @ mixed[:-1] + mixed[-1]
-        weights = with_discriminants(weights, stacked, z, labels, prior, pool, settings_of(self, Discriminants))
-        return weights.astype(np.float32)
+        stacked, settings = np.hstack(estimates) @ mixed[:-1] + mixed[-1], settings_of(self, Discriminants)
+        return with_discriminants(weights, stacked, z, labels, prior, pool, settings).astype(np.float32)
 
     def _ridge(self, z: Floats, labels: Ints, pool: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Step 3: weights of a prediction of unit deviation, and its leave-one-out estimates for z."""
