@@ -114,7 +114,7 @@ class VocabularyCalibrator(Method):
     block_columns = 100
     takes_layers = True
     takes_random_state = True
-    revision = 5
+    revision = 6
     works_without_labels = True
     temperature_folds = 0
     positive = (

@@ -118,11 +118,12 @@ def with_discriminants(logits, held_out, features, prior, labels, texts):
     """Step 5's average: probabilities of rows, the first of which are the texts and the last the labeled ones."""
     z = features[-len(labels) :, :-1]
     fit = gaussian_around_prior(z, labels, prior[-len(labels) :])
-    gaussian = fit.sharpness * prior + features[:, :-1] @ fit.coef + fit.intercept
+    balance = -0.5 * fit.slope * np.log(np.bincount(labels) + 1)
+    gaussian = fit.sharpness * prior + features[:, :-1] @ fit.coef + fit.intercept + balance
     share = 0.5 * (len(labels) - 3) / len(labels)
     unit = [each[:texts] - each[:texts].mean(1, keepdims=True) for each in (logits, gaussian)]
     scale = unit[0].std() / unit[1].std()
-    estimates = (1 - share) * held_out + share * scale * fit.held_out
+    estimates = (1 - share) * held_out + share * scale * (fit.held_out + balance)
     factor = sharpen(estimates, np.zeros(3), labels, 0.5)
     return softmax(factor * ((1 - share) * logits + share * scale * gaussian), axis=1)
 

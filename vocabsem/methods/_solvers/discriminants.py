@@ -24,6 +24,8 @@ class Discriminants:
     """Of the softmax over a prediction of unit deviation, without a label to choose it by."""
     sharpness_deviation: float
     """The prior deviation of its logarithm."""
+    class_balance: float
+    """A row of a class of n weighs n^(−class_balance), so that a class has the share n^(1 − class_balance)."""
 
 
 def with_discriminants(
@@ -43,10 +45,12 @@ def with_discriminants(
     fit = gaussian_around_prior(
         rows, labels, z @ prior, sharpness=settings.sharpness, deviation=settings.sharpness_deviation
     )
-    gaussian = np.vstack([fit.coef, fit.intercept / settings.intercept_scaling]) + fit.sharpness * prior
+    balance = -settings.class_balance * fit.slope * np.log(np.bincount(labels, minlength=prior.shape[1]) + 1)
+    intercept = (fit.intercept + balance) / settings.intercept_scaling
+    gaussian = np.vstack([fit.coef, intercept]) + fit.sharpness * prior
     scale = _deviation(pool, weights) / _deviation(pool, gaussian)
     average = (1 - share) * weights + share * scale * gaussian
-    estimates = (1 - share) * held_out + share * scale * fit.held_out
+    estimates = (1 - share) * held_out + share * scale * (fit.held_out + balance)
     return np.asarray(average * sharpen(estimates, np.zeros(prior.shape[1]), labels, settings.sharpness_deviation))
 
 

@@ -14,9 +14,13 @@ from vocabsem.methods._solvers.transformed_rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class GaussianFit:
-    """Logits are sharpness · prior + z coef + intercept; `held_out` (N, C) are those of its rows, each left out."""
+    """Logits are sharpness · prior + z coef + intercept; `held_out` (N, C) are those of its rows, each left out.
+
+    The intercept has slope · log π.
+    """
 
     sharpness: float
+    slope: float
     coef: NDArray[np.float64]  # (D, C)
     intercept: NDArray[np.float64]  # (C,)
     held_out: NDArray[np.float64]
@@ -45,4 +49,4 @@ def gaussian_around_prior(
     (left_out,) = gaussian.left_out([precision])
     _, chosen, slope = choose([left_out], labels, prior, weights, sharpness=sharpness, deviation=deviation)
     coef, intercept = gaussian.fit(precision)
-    return GaussianFit(chosen, slope * coef, slope * intercept, chosen * prior + slope * left_out)
+    return GaussianFit(chosen, slope, slope * coef, slope * intercept, chosen * prior + slope * left_out)
