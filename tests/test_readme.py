@@ -206,7 +206,7 @@ def test_no_number_of_the_text_is_unchecked():
     assert set(re.findall(r"(?<![\w.])\.\d+", prose)) == {
         *(".125", ".077", ".018"),  # gains over no vocabulary
         *(".006", ".003", ".004", ".013", ".641", ".654"),  # of rivals
-        *(".788", ".743", ".963", ".925", ".956", ".945", ".807"),  # encoders and counted words
+        *(".788", ".743", ".963", ".921", ".958", ".945", ".807"),  # encoders and counted words
         *(
             ".833",
             ".706",
