@@ -7,10 +7,7 @@ its architecture: names that transformers changes while it loads, and the embedd
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vocabsem.cards.schema import ModelCard
 from vocabsem.families.base import HeadModel
@@ -24,6 +21,8 @@ from vocabsem.models.language_model import require_sizes
 from vocabsem.models.transformers_errors import as_source_errors
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["StoredHead", "StoredRows", "stored_head"]
@@ -49,12 +48,18 @@ class StoredRows:
 
     file: Path
     name: str
-    dtype: torch.dtype
+    dtype: "torch.dtype"
     shape: tuple[int, ...]
     first: int = 0
-    device: ClassVar[torch.device] = torch.device("cpu")
 
-    def __getitem__(self, rows: slice) -> Tensor:
+    @property
+    def device(self) -> "torch.device":
+        """The processor's memory."""
+        import torch
+
+        return torch.device("cpu")
+
+    def __getitem__(self, rows: slice) -> "Tensor":
         """Return rows `start` to `stop`, (b, d), in float32."""
         from safetensors import safe_open
 
@@ -116,6 +121,8 @@ def stored_head(card: ModelCard, cache: Path) -> StoredHead | None:
     >>> stored_head(load_card("models", "smollm2-135m"), Path(".vocabsem/cache")).rows.shape  # doctest: +SKIP
     (49152, 576)
     """
+    import torch
+
     folder, digest = fetch_checkpoint(card, cache)
     tokenizer = load_tokenizer(card, cache)
     with as_source_errors(folder), open_checkpoint(folder) as checkpoint:
@@ -143,6 +150,7 @@ def stored_head(card: ModelCard, cache: Path) -> StoredHead | None:
 
 def _outline(folder: Path, checkpoint: SafeFolder, family: ModelFamily) -> "PreTrainedModel":
     """Return the network without weights."""
+    import torch
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
@@ -154,7 +162,7 @@ def _outline(folder: Path, checkpoint: SafeFolder, family: ModelFamily) -> "PreT
     return network
 
 
-def _dtype(network: "PreTrainedModel", checkpoint: SafeFolder) -> torch.dtype | None:
+def _dtype(network: "PreTrainedModel", checkpoint: SafeFolder) -> "torch.dtype | None":
     """Return the dtype in which transformers holds weights by default; None where that is not one."""
     from transformers.modeling_utils import get_state_dict_dtype, load_state_dict
 
@@ -188,7 +196,7 @@ def _tensor_files(
 
 
 def _stored(
-    network: "PreTrainedModel", name: str, files: Mapping[str, tuple[Path, str]], dtype: torch.dtype
+    network: "PreTrainedModel", name: str, files: Mapping[str, tuple[Path, str]], dtype: "torch.dtype"
 ) -> StoredRows | None:
     """Return where a parameter lies: under its own name, or that of one that it is tied to."""
     from safetensors import safe_open
