@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.home import Home
-from warehouse.lake.bucket import Bucket
+from warehouse.lake.bucket import open_bucket
 from warehouse.lake.intermediate import discard
 from warehouse.lake.keys import partition_key
 from warehouse.lake.partition import Lake
@@ -37,5 +37,5 @@ def test_another_machine_reads_and_discards_them(machine, s3):
     entry = two.finished("sum.safetensors")
     assert two.written(entry).read_bytes() == b"of rows"
     discard(two, ["sum.safetensors"])
-    assert [each.key for each in Bucket(machine().url).list("lake/")] == []
+    assert [each.key for each in open_bucket(machine().url).list("lake/")] == []
     assert two.finished("sum.safetensors") is None
