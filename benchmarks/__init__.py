@@ -59,6 +59,11 @@ class Setting:
 
         return load_model(load_card("models", MODEL), self.home.cache)
 
+    def share_cache(self, folder: str) -> None:
+        """Let a temporary home in `folder` keep models and data where this one does."""
+        self.home.cache.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / "cache").symlink_to(self.home.cache.resolve())
+
     def words(self, **changes: object) -> list[str]:
         """Return arguments of a `vocabsem` command on this data set, with `changes` to its experiment card."""
         settings = [f"{name}={json.dumps(value)}" for name, value in ({"datasets": [self.dataset]} | changes).items()]

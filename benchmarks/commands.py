@@ -33,7 +33,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no prox
 
 def measure(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        (Path(folder) / "cache").symlink_to(setting.home.cache.resolve())
+        setting.share_cache(folder)
         card = yaml.safe_load((DATA / "experiments" / "quickstart.yaml").read_text(encoding="utf-8"))
         card |= {"name": "commands", "models": [MODEL], "datasets": [setting.dataset]} | CHANGES
         path = Path(folder) / "commands.yaml"  # a variant of quickstart would register no champion

@@ -41,7 +41,7 @@ def own_home(setting: Setting) -> Iterator[Home]:
     """Yield a temporary home, with nothing in it but the cache of models and data."""
     before = setting.home.root
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        (Path(folder) / "cache").symlink_to(setting.home.cache)
+        setting.share_cache(folder)
         try:
             yield set_environment(folder)
         finally:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks import Row, Setting, best_of
 
@@ -14,7 +13,7 @@ CHANGES |= {"methods": ["zero_shot", "vocabulary_calibrator", "linear_probe"]}
 
 def measure(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        (Path(folder) / "cache").symlink_to(setting.home.cache.resolve())
+        setting.share_cache(folder)
         command = [
             sys.executable,
             "-m",

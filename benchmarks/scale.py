@@ -1,4 +1,4 @@
-"""What one and two workers of each runner extract in a second, and what a task costs beside its computing.
+"""What one, two and four workers of each runner extract in a second, and what a task costs beside its computing.
 
 With OMP_NUM_THREADS=1 each worker has a core. Runners whose package is not installed are left out. Then a home
 in a bucket beside a local one.
@@ -22,19 +22,21 @@ from flows.services.prefect_api import in_process
 from tasks.steps.decorator import step_task
 from warehouse.home import Home
 
-ROWS, SHARD = 96, 8
+ROWS, SHARD = 256, 16
 TASKS = 50
+WORKERS = (1, 2, 4)
 FIGURES, UNITS = ("extraction", "a task that does nothing"), ("rows/s", "ms")
 
 
 def measure(setting: Setting) -> Iterator[Row]:
     engines = [name for name in ("process", "dask", "ray") if name not in EXTRAS or find_spec(EXTRAS[name])]
-    runners = ["local", *(f"{name}:{workers}" for name in engines for workers in (1, 2))]
+    runners = ["local", *(f"{name}:{workers}" for name in engines for workers in WORKERS)]
     with own_home(setting) as home, in_process(home):
         figures: dict[str, tuple[float, float]] = {}
         for index, runner in enumerate(runners):
             figures[runner] = _measured(home, setting, runner, index)
-            beside = runner.replace(":2", ":1") if runner.endswith(":2") else "local"
+            engine, _, workers = runner.partition(":")
+            beside = "local" if workers in ("", "1") else f"{engine}:1"
             for name, figure, other, unit in zip(FIGURES, figures[runner], figures[beside], UNITS, strict=True):
                 yield Row(f"{runner}: {name}", figure, beside, other, unit, "")
     yield from _object_store.measure()
@@ -46,7 +48,7 @@ def _measured(home: Home, setting: Setting, runner: str, index: int) -> tuple[fl
 
     index: of the runner: each has other rows, for what is published is not computed again.
     """
-    warm, timed = (_plan(home, setting, runner, rows + index) for rows in (4 * SHARD, ROWS))
+    warm, timed = (_plan(home, setting, runner, rows + index) for rows in (8 * SHARD, ROWS))
     with started(warm):
         for plan in (warm, timed):
             build_datasets(plan)
