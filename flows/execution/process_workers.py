@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing.util import Finalize
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from flows.execution.workers import Workers
@@ -42,6 +46,7 @@ def _begin(home: str, threads: int, gpus: list[str], folder: str) -> None:
         os.environ[VISIBLE] = gpus[claim_number(Path(folder)) % len(gpus)]
     prepare(home)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    Finalize(None, _leave, exitpriority=-1)  # after all others
 
 
 def claim_number(folder: Path) -> int:
@@ -53,6 +58,13 @@ def claim_number(folder: Path) -> int:
             continue
         return number
     raise AssertionError("unreachable")
+
+
+def _leave() -> NoReturn:
+    """Send what is queued, and end this process without taking the interpreter apart, as commands do."""
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
