@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
-BENCH_PEERS := sentence-transformers==6.2.0
+BENCH_PEERS := sentence-transformers==6.2.0 setfit==1.2.0
 JUPYTER := jupytext==1.19.6 nbclient==0.11.0 ipykernel==7.4.0
 
 # The tests of a file run in one process, for they share what they made; in order, for the first files take longest.

@@ -19,7 +19,7 @@ _EXPORTS = {
         *("KnnPrompting", "LabelSpace", "LabelSpreading", "LinC", "LinearProbe", "LPPlusPlus", "MultiRidge"),
         *("OrdinalRidge", "PaperCalibrator", "PointwiseMutualInformation", "ProbeSelfTraining"),
         *("PrototypicalCalibration", "RandomFeatures", "RidgePrior", "RidgeProbe", "RidgeRegression"),
-        *("RidgeSelfTraining", "StateOptimization", "TipAdapter", "TransCLIP", "UnseenClasses"),
+        *("RidgeSelfTraining", "StateOptimization", "TabICL", "TipAdapter", "TransCLIP", "UnseenClasses"),
         *("VocabularyCalibrator", "WhitenedCentroid", "ZeroShot"),
     ),
     "evaluation.metrics": ("evaluate",),

@@ -20,6 +20,7 @@ from flows.execution.activity import activity
 from flows.planning.plan import Plan
 from flows.planning.runner import find_runner
 from vocabsem.errors import BadInput, ComputationFailed
+from vocabsem.methods.registry import build_method, method_info
 from vocabsem.models.quantization import require_quantization
 
 R = TypeVar("R")
@@ -59,6 +60,9 @@ def started(plan: Plan) -> Iterator[None]:
     if runner.name in ("local", "process"):  # others may have a GPU, or the package, where this machine has none
         for model in plan.experiment.model_cards(plan.home.cache):
             require_quantization(model, plan.experiment.device)
+        for spec in plan.experiment.methods:
+            if method_info(spec.method).package:
+                build_method(spec.method, spec.params, None, random_state=0).require()
     if runner.name == "local":
         yield
         return

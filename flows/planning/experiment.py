@@ -1,5 +1,6 @@
 """The experiment card: which models, data sets, methods, shots and seeds are compared, and on what states."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -90,7 +91,9 @@ def _setting(key: str, value: Any) -> str:
         return key if value else f"no_{key}"
     if isinstance(value, list):
         return "-".join(map(str, (key, *value)))
-    return value if isinstance(value, str) else f"{key}-{value}"
+    if isinstance(value, str):  # of a path the last part, of a SHA-256 its beginning
+        return re.sub(r"^([0-9a-f]{8})[0-9a-f]{56}$", r"\1", value.rpartition("/")[2])
+    return f"{key}-{value}"
 
 
 def _named(value: Any) -> Any:

@@ -141,7 +141,8 @@ def left_out(
 
 def servable(spec: MethodSpec, dataset: DatasetCard) -> bool:
     """Return whether what a method learns of a data set can answer to new texts by itself."""
-    return method_info(spec.method).family == "states" and not (spec.demonstrations or dataset.choices)
+    info = method_info(spec.method)
+    return info.family == "states" and not (info.package or spec.demonstrations or dataset.choices)
 
 
 def check_champion(experiment: Experiment, datasets: Sequence[DatasetCard]) -> None:

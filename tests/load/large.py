@@ -40,7 +40,11 @@ from warehouse.lake.verify import verify
 
 SHARD = 8192
 SAMPLED = 0.01  # seconds
-METHODS = [name for name, info in method_infos().items() if info.family == "states" and "nominal" in info.label_kinds]
+METHODS = [
+    name
+    for name, info in method_infos().items()
+    if info.family == "states" and "nominal" in info.label_kinds and not info.package
+]
 GIVEN = {"nearest-tokens": {"token": "t7"}, "nearest-examples": {"example": "test-000007"}}
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vocabsem.label_space import Vocabulary
 from vocabsem.methods import LabelSpace, load_method, method_infos
 
-STATES = {name: info for name, info in method_infos().items() if info.family == "states"}
+STATES = {name: info for name, info in method_infos().items() if info.family == "states" and not info.package}
 METHODS = {
     name: load_method(name) for name, info in STATES.items() if info.label_kinds not in (("multi",), ("continuous",))
 }  # of one class

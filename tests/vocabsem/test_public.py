@@ -14,9 +14,9 @@ SURFACE = """
 AnchorSimilarity AutoVerbalizer BatchCalibration CLAP Centroid ContextualCalibration DomainCalibration EMDirichlet
 GDAPrior GaussianEM HeadTuning KNeighbors KernelSVC KnnPrompting LPPlusPlus LabelSpace LabelSpreading LinC LinearProbe
 MultiRidge OrdinalRidge PaperCalibrator PointwiseMutualInformation ProbeSelfTraining PrototypicalCalibration
-RandomFeatures RidgePrior RidgeProbe RidgeRegression RidgeSelfTraining StateOptimization TextStates TipAdapter
-TransCLIP UnseenClasses VocabularyCalibrator WhitenedCentroid ZeroShot bootstrap encode_prompts evaluate extract
-load_card load_model nearest_tokens paired_bootstrap semantic_anchors
+RandomFeatures RidgePrior RidgeProbe RidgeRegression RidgeSelfTraining StateOptimization TabICL TextStates
+TipAdapter TransCLIP UnseenClasses VocabularyCalibrator WhitenedCentroid ZeroShot bootstrap encode_prompts evaluate
+extract load_card load_model nearest_tokens paired_bootstrap semantic_anchors
 """
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "numpy", "pandas", "prefect", "mlflow", "duckdb", "pyarrow"}
 

@@ -125,6 +125,9 @@ class Method(MethodAttributes, ClassifierMixin, BaseEstimator, ABC):  # type: ig
         with parallel_map(torch.device("cpu"), min(most, MAX_WORKERS)) as run, thread_limits(1, "blas"):
             list(run(lambda estimator, given: estimator._fit(*given), estimators, data))
 
+    def require(self) -> None:
+        """Raise BadInput where a package or a file is missing that it needs: called before a run computes anything."""
+
     def _ready(
         self, X: ArrayLike, y: ArrayLike | None, unlabeled: ArrayLike | None, sample_weight: ArrayLike | None = None
     ) -> Data:

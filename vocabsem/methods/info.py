@@ -77,6 +77,8 @@ class MethodInfo:
     """Parameters that are above 0; other numbers may be 0."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Parameters with their defaults; `space` and `random_state` are given by the run."""
+    package: str = ""
+    """Package, of the extra of its name, without which it does not fit; such a method is never a champion."""
     sha256: str = ""
     """Of the file that holds the class, where it is one beside a card."""
 
@@ -214,6 +216,7 @@ class MethodAttributes:
     block_columns: ClassVar[int | None] = None
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
+    package: ClassVar[str] = ""
 
 
 GIVEN = ("space", "random_state")  # by the run, not by a card

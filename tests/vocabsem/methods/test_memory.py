@@ -13,7 +13,7 @@ from vocabsem.methods.registry import build_method, method_info, method_infos
 pytestmark = pytest.mark.medium
 
 ROWS, FEW = 4000, 60
-METHODS = [name for name, info in method_infos().items() if info.family == "states"]
+METHODS = [name for name, info in method_infos().items() if info.family == "states" and not info.package]
 FOLDS = {"max_cv_rows": 300, "max_iter": 20}  # what these hold besides does not grow with the rows
 QUICK = {
     "paper_calibrator": {"epochs": 1, "batch_size": 1000},
