@@ -167,11 +167,11 @@ class TabICL(StandardizedMethod):
         self.require()
         self._standardize(background)
         kept = drawn_rows(labels, self.max_rows, self.random_state)
-        z, self.labels_ = self._standardized(states[kept]), labels[kept]
+        z, self.labels_ = self._standardized(states[kept]), np.asarray(labels[kept], np.int64)
         axes = principal_axes(z)[1][:, ::-1][:, : self.n_components]
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
         self.axes_ = (axes * np.sign(largest)).astype(np.float32)  # else rows in another order could turn one round
-        self.rows_ = z @ self.axes_
+        self.rows_ = np.asarray(z @ self.axes_, np.float32)
 
     def _network(self) -> Any:
         """Return the package's own classifier, given the labeled rows."""
