@@ -15,13 +15,13 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, vocabsem
-from tests.flows.command import command
 from tests.tasks.worlds import World, server, with_store
 from tests.vocabsem.test_worker import copy_code
 from warehouse.catalog import catalog
 
 pytestmark = pytest.mark.timeout(900)  # each starts processes that import everything, on machines that others use
 FEW = {"methods": ["zero_shot", "centroid", "linear_probe"], "shots": [0, 4], "champion": False, "shard_rows": 4}
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # of each process: batches are formed for its threads, and rounding follows them
 BOARD = "select method, shots, macro_f1, accuracy, nll from leaderboard order by all"
 
 
@@ -32,14 +32,14 @@ def needs(engine):
 def run(world, runner):
     """The command in a process of its own, recorded by the server of all tests."""
     recorded_by = {"PREFECT_API_URL": server(), "PREFECT_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
-    return vocabsem(world.home.root, "run", world.card, "--runner", runner, env=os.environ | recorded_by)
+    return vocabsem(world.home.root, "run", world.card, "--runner", runner, env=os.environ | recorded_by | ONE_THREAD)
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     """What the threads of one process compute of the card."""
     world = with_store(World(tmp_path_factory.mktemp("local"), experiment=FEW))
-    done = command(world.home, "run", world.card, api=server())
+    done = run(world, "local")
     assert done.returncode == 0, done.stderr
     return world
 
@@ -66,7 +66,7 @@ def test_workers_of_this_machine_compute_the_same(tmp_path, local, runner):
 
 @contextmanager
 def process(*words, folder=ROOT, **variables):
-    environment = os.environ | {"PYTHONPATH": str(folder)} | variables
+    environment = os.environ | {"PYTHONPATH": str(folder)} | ONE_THREAD | variables
     with Path(os.devnull).open("w") as nowhere:
         started = subprocess.Popen(
             [sys.executable, "-m", *words], env=environment, cwd=folder, stdout=nowhere, stderr=2
