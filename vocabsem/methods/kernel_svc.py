@@ -8,7 +8,7 @@ from sklearn.svm import SVC
 
 from vocabsem.arrays import Floats, Ints
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.folds import drawn_rows, left_out_folds
+from vocabsem.methods._solvers.folds import left_out_folds, sample_rows
 from vocabsem.methods._standardized import StandardizedMethod
 from vocabsem.runtime.parallel import thread_limits
 
@@ -98,7 +98,7 @@ class KernelSVC(StandardizedMethod):
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self._standardize(background)
-        kept = drawn_rows(labels, self.max_rows, self.random_state)
+        kept = sample_rows(labels, self.max_rows, self.random_state)
         self.rows_, y = self._standardized(states[kept]), labels[kept]
         fold = left_out_folds(y, self.cv, self.max_leave_one_out)
         best = -1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vocabsem.arrays import Floats, Ints
 from vocabsem.errors import BadInput, DataError, VocabsemError
 from vocabsem.label_space import LabelSpace
-from vocabsem.methods._solvers.folds import drawn_rows
+from vocabsem.methods._solvers.folds import sample_rows
 from vocabsem.methods._solvers.principal_axes import principal_axes
 from vocabsem.methods._standardized import StandardizedMethod
 from vocabsem.sources.digests import sha256_of
@@ -159,14 +159,14 @@ class TabICL(StandardizedMethod):
         if (given := sha256_of(file)) != self.sha256:
             raise DataError(
                 f"method tabicl: checkpoint {self.checkpoint!r} has the sha256 {given}, and the card says"
-                f" {self.sha256!r}: give the one it has, by which its results are told from those of other weights"
+                f" {self.sha256!r}: give the one it has, which keeps its results apart from those of other weights"
             )
         return file
 
     def _fit(self, states: Floats, labels: Ints, background: Floats) -> None:
         self.require()
         self._standardize(background)
-        kept = drawn_rows(labels, self.max_rows, self.random_state)
+        kept = sample_rows(labels, self.max_rows, self.random_state)
         z, self.labels_ = self._standardized(states[kept]), np.asarray(labels[kept], np.int64)
         axes = principal_axes(z)[1][:, ::-1][:, : self.n_components]
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)

@@ -17,7 +17,7 @@ def left_out_folds(labels: Ints, cv: int, max_leave_one_out: int) -> Ints:
     return deal_folds(labels, len(labels) if len(labels) <= max_leave_one_out else cv)
 
 
-def drawn_rows(labels: Ints, most: int, random_state: int) -> Ints:
+def sample_rows(labels: Ints, most: int, random_state: int) -> Ints:
     """Return which rows are kept where there are too many, ascending: one of each class, the others at random."""
     order = np.random.default_rng(random_state).permutation(len(labels))
     order = np.concatenate([np.unique(labels, return_index=True)[1], order])

@@ -12,16 +12,16 @@ with fits as (
     select 'other', predictions_key from best_fits($experiment, $dataset, $other, coalesce($other_shots, $shots))
 ), predicted as (
     -- Of both in one reading of the files.
-    select f.side, p.*
+    select f.side, p.model, p.dataset, p.id, p.examples_key, p.label, p.predicted, list_max(p.probabilities) as probability
     from predictions p join fits f on p.key = f.predictions_key
     where p.split = 'test'
     qualify p.seed = min(p.seed) over (partition by f.side, p.key)
 ), differing as (
     select a.model, a.dataset, a.id, a.examples_key, a.label, a.predicted, b.predicted as other_predicted,
-        list_max(a.probabilities) as probability, list_max(b.probabilities) as other_probability
+        a.probability, b.probability as other_probability
     from predicted a join predicted b on b.model = a.model and b.dataset = a.dataset and b.id = a.id
     where a.side = 'one' and b.side = 'other' and a.predicted <> b.predicted
-    order by probability + other_probability desc, a.dataset, a.id
+    order by a.probability + other_probability desc, a.dataset, a.id
     limit $k
 )
 select d.dataset, d.id, e.label_name as label, s.name as predicted, d.probability, o.name as other_predicted, d.other_probability,
