@@ -3,9 +3,11 @@
 -- $dataset = null: data set card; null is every one
 -- $method = null: method, with its variant; null is the best on each data set
 -- $shots = null: labeled examples per class, a number or all; null is the best of them
-with cells as (
+with best as materialized (
+    from best_fits($experiment, $dataset, $method, $shots)
+), cells as (
     select b.model, b.dataset, b.method, b.shots, p.label, p.predicted, count(*) as examples
-    from best_fits($experiment, $dataset, $method, $shots) b join predictions p on p.key = b.predictions_key
+    from best b join predictions p on p.key = b.predictions_key
     where p.split = 'test'
     group by all
 )

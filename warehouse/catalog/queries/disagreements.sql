@@ -6,7 +6,7 @@
 -- $other = linear_probe: the second method, with its variant
 -- $other_shots = null: its labeled examples per class; null is as many as the first has
 -- $k = 20: how many, the most certain first
-with fits as (
+with fits as materialized (
     select 'one' as side, predictions_key from best_fits($experiment, $dataset, $method, $shots)
     union all
     select 'other', predictions_key from best_fits($experiment, $dataset, $other, coalesce($other_shots, $shots))

@@ -4,12 +4,15 @@
 -- $method = null: method, with its variant; null is every one
 -- $shots = null: labeled examples per class, a number or all; null is every one
 -- $k = 20: how many
-with predicted as (
-    select p.dataset, p.id, p.examples_key, p.label, p.predicted, p.probabilities[p.label + 1] as probability
-    from predictions p join fits f on f.predictions_key = p.key
-    where f.experiment = lake.experiment_or_last($experiment) and p.split = 'test' and p.label is not null
-        and f.dataset = coalesce($dataset, f.dataset)
+with chosen as materialized (
+    select f.predictions_key
+    from fits f
+    where f.experiment = lake.experiment_or_last($experiment) and f.dataset = coalesce($dataset, f.dataset)
         and f.method = coalesce($method, f.method) and f.shots = coalesce($shots, f.shots)
+), predicted as (
+    select p.dataset, p.id, p.examples_key, p.label, p.predicted, p.probabilities[p.label + 1] as probability
+    from predictions p join chosen c on c.predictions_key = p.key
+    where p.split = 'test' and p.label is not null
 ), hardest as (
     select dataset, id, examples_key, any_value(label) as label, count(*) as predictions,
         avg((predicted <> label)::integer) as wrong, avg(probability) as probability,

@@ -1,4 +1,6 @@
 -- Shared by the named queries in warehouse/catalog/queries: defaults of absent parameters, and the fits that they read.
+-- A query of the predictions of some fits has these in a materialized CTE: DuckDB takes too many for those that a filter
+-- leaves, and would else join all predictions with their keys before it looks at the fits.
 
 create or replace macro lake.experiment_or_last(wanted) as
     coalesce(wanted, (select r.experiment from runs r order by r.created desc, r.key limit 1), '-');

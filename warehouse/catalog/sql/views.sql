@@ -1,4 +1,7 @@
 -- The lake's large tables, for people: full keys, rows in the order they were written.
+-- What is computed stands in a select of its own over the files, below the join with the keys: DuckDB 2.0 orders the joins
+-- of a query and of a view together only where the view selects bare columns. So a query that joins by key finds its keys
+-- first, and reads only their files. Columns carry their table's name, as in layer_of_files.sql.
 
 -- Row within a partition: the part's first row, from its name, and the row in the file.
 create or replace macro lake.part_row(filename, file_row_number) as
@@ -6,8 +9,9 @@ create or replace macro lake.part_row(filename, file_row_number) as
 
 create or replace view examples as
 select r.dataset, r.split, r.id, r.label, r.label_name, r.text, r.fields, r.labels, r.value,
-    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.latest
-from lake.examples r join lake.keys k on k.kind = 'examples' and k.short_key = r.key;
+    r.row, k.key, k.latest
+from (select f.*, lake.part_row(f.filename, f.file_row_number) as row from lake.examples f) r
+join lake.keys k on k.kind = 'examples' and k.short_key = r.key;
 comment on view examples is 'The texts: one example a row. A data set read with other limits has a key of its own.';
 comment on column examples.id is 'Name of the example, unique within a key.';
 comment on column examples.label is 'Its class as a number, from 0; NULL where texts have any number of labels, or numbers.';
@@ -21,11 +25,15 @@ comment on column examples.key is 'Key of the examples partition.';
 
 create or replace view states as
 select r.model, r.dataset, r.split, r.id,
-    r.label, r.labels, r.value, r.tokens, coalesce(r.truncated, r.shortened) as truncated,
-    r.* exclude (model, dataset, split, id, label, labels, value, tokens, truncated, shortened, key, filename,
-        file_row_number),
-    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
-from lake.states r join lake.keys k on k.kind = 'states' and k.short_key = r.key;
+    r.label, r.labels, r.value, r.tokens, r.truncated,
+    r.* exclude (model, dataset, split, id, label, labels, value, tokens, truncated, key, row),
+    r.row, k.key, k.examples_key, k.latest
+from (
+    select f.* exclude (truncated, shortened, filename, file_row_number),
+        coalesce(f.truncated, f.shortened) as truncated, lake.part_row(f.filename, f.file_row_number) as row
+    from lake.states f
+) r
+join lake.keys k on k.kind = 'states' and k.short_key = r.key;
 comment on view states is 'Hidden states: one example a row, one column a stored layer.';
 comment on column states.label is 'Class of the example; NULL where it has any number of labels, or a number, and in states of version 0.1.';
 comment on column states.labels is 'Whether the example has each label, in the order of labels.label; NULL where it has one.';
@@ -62,10 +70,15 @@ comment on column anchors.head is 'Its row of the head.';
 comment on column anchors.key is 'Key of the anchors partition.';
 
 create or replace view predictions as
-select r.model, r.dataset, r.method, r.shots, coalesce(try_cast(r.shots as double), 'inf'::double) as shots_order,
+select r.model, r.dataset, r.method, r.shots, r.shots_order,
     r.split, r.seed, r.id, r.label, r.predicted, r.probabilities, r.labels, r.predicted_labels, r.value, r.predicted_value,
-    lake.part_row(r.filename, r.file_row_number) as row, k.key, k.examples_key, k.latest
-from lake.predictions r join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
+    r.row, k.key, k.examples_key, k.latest
+from (
+    select f.*, coalesce(try_cast(f.shots as double), 'inf'::double) as shots_order,
+        lake.part_row(f.filename, f.file_row_number) as row
+    from lake.predictions f
+) r
+join lake.keys k on k.kind = 'predictions' and k.short_key = r.key;
 comment on view predictions is 'Predictions of every method: one example of one seed a row.';
 comment on column predictions.split is 'validation or test.';
 comment on column predictions.seed is 'Seed of the shots and the weights.';
