@@ -77,8 +77,8 @@ def scans(node):
 def files_read(home, kind, sql, values=None):
     """Return how many files of a kind a query read, and their keys: of more than five the first five."""
     (plan,) = query(home, f"explain (analyze, format json) {sql}", values)["explain_value"].to_pylist()
-    found = [scan for root in json.loads(plan)["operator"] for scan in scans(root)]
-    (scan,) = [each for each in found if f"/{kind}/" in each.get("Filename(s)", "")]
+    scanned = [scan for root in json.loads(plan)["operator"] for scan in scans(root)]
+    (scan,) = [each for each in scanned if f"/{kind}/" in each.get("Filename(s)", "")]
     return int(scan["Total Files Read"]), set(re.findall(r"/key=(\w{12})/", scan["Filename(s)"]))
 
 
