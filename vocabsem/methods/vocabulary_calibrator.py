@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from vocabsem.arrays import Floats, Ints, check_states, mean_and_deviation
 from vocabsem.blocks import block_slices, gathered_rows, row_blocks
 from vocabsem.errors import DataError, TrainingFailed
-from vocabsem.label_space import LabelSpace, Targets
-from vocabsem.methods._solvers.directions import KINDS, deviation, directions, nearest_states, scaled
+from vocabsem.label_space import LabelSpace, Targets, target_vectors
+from vocabsem.methods._solvers.directions import KINDS, deviation, directions, logits_of, nearest_states, scaled
 from vocabsem.methods._solvers.discriminants import Discriminants, with_discriminants
 from vocabsem.methods._solvers.folds import deal_folds
 from vocabsem.methods._solvers.mixture import Clusters, cluster
@@ -36,8 +36,9 @@ class VocabularyCalibrator(Method):
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
     2. self-training:   a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
-                        often (`self_training`), and to that the answer of Gaussian clusters of the unlabeled states
-                        that start from it (`mixture`); without labels this, sharpened, is the prediction;
+                        often (`self_training`), and to that the mean answer of Gaussian clusters of the unlabeled
+                        states that start from it and from the model's own logits, head rows by h, centered; by
+                        anchors or random rows if T is of those; without labels this, sharpened, is the prediction;
     3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
                         leave-one-out errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
@@ -114,7 +115,7 @@ class VocabularyCalibrator(Method):
     block_columns = 100
     takes_layers = True
     takes_random_state = True
-    revision = 6
+    revision = 7
     works_without_labels = True
     temperature_folds = 0
     positive = (
@@ -201,23 +202,23 @@ class VocabularyCalibrator(Method):
         with thread_limits(1, "blas"):
             self_train = self._self_training(pool)
             prior = self._prior(pool, self_train)
-            self.coef_ = self.sharpness * prior
-            if len(labels):
-                self.coef_ = self._learn(z, labels, pool, prior, self_train)
+            self.coef_ = self._learn(z, labels, pool, prior, self_train) if len(labels) else self.sharpness * prior
 
     def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
         """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
         classes = self.space.classes
         weights, equal = np.zeros((pool.shape[1], classes), np.float32), np.full(classes, 1 / classes)
-        weights[-1 - self.space.width : -1] = directions(self.space, self.targets, self.random_state).T
+        last = slice(-1 - self.space.width, -1)
+        weights[last] = directions(self.space, self.targets, self.random_state).T
         weights = scaled(weights, pool)
         if self.rounds:
-            learned = self_train(weights, pool[:0], np.empty(0, np.int64), equal)
-            weights = scaled(weights + learned, pool)
+            weights = scaled(weights + self_train(weights, pool[:0], np.empty(0, np.int64), equal), pool)
         weights = balanced(weights, pool, equal, self.intercept_scaling)
         if self.mixture_weight and self.targets != "none":
-            clusters = cluster(pool, pool @ weights, settings_of(self, Clusters))
-            return scaled(weights + np.float32(self.mixture_weight) * scaled(clusters, pool), pool)
+            rows = target_vectors(self.space, KINDS[self.targets][-1], self.random_state)
+            starts = [pool @ weights, logits_of(rows, pool[:, last], self.scale_[-self.space.width :])]
+            clusters = cluster(pool, starts, settings_of(self, Clusters))
+            return scaled(weights + np.float32(self.mixture_weight) * clusters, pool)
         return weights
 
     def _self_training(self, pool: Floats) -> SelfTrain:
@@ -252,8 +253,7 @@ class VocabularyCalibrator(Method):
                 without, _ = self._ridge(z[rest], labels[rest], pool, prior)
                 spread[~rest] = z[~rest] @ self_train(without, z[rest], labels[rest], shares)
             estimates.append(spread)
-        stacking = settings_of(self, Stacking).where_labeled(len(labels) / len(pool))
-        mixed = weigh(estimates, labels, shift, stacking)
+        mixed = weigh(estimates, labels, shift, settings_of(self, Stacking).where_labeled(len(labels) / len(pool)))
         weights = np.hstack(parts).astype(np.float64) @ mixed[:-1]
         weights[-1] += mixed[-1] / self.intercept_scaling
         stacked, settings = np.hstack(estimates) @ mixed[:-1] + mixed[-1], settings_of(self, Discriminants)

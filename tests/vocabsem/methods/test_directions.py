@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.class_weight import compute_sample_weight
 
 from tests.vocabsem.method_data import CLASSES, make_space, make_states
-from vocabsem.methods._solvers.directions import KINDS, directions
+from vocabsem.methods._solvers.directions import KINDS, directions, logits_of
 from vocabsem.methods._solvers.prior_ridge import PriorRidge, balanced_ridge, ridge_with_prior
 from vocabsem.methods._solvers.stacking import Stacking, weigh
 
@@ -28,6 +28,16 @@ def test_both_is_the_sum_of_anchors_and_head_rows_whatever_their_length():
     both = directions(longer, "both", 0)
     np.testing.assert_allclose(both, directions(space, "anchors", 0) + directions(space, "head", 0), atol=1e-6)
     assert not directions(space, "none", 0).any()
+
+
+def test_products_with_head_rows_are_those_of_batch_calibration_but_for_a_factor():
+    """Logits less each class's mean over the texts, and each text's over the classes, of unit deviation."""
+    space, (states, _) = make_space(), make_states(n=50)
+    mean, scale = states.mean(0), 3 * states.std(0)
+    logits = space.label_logits(states)
+    expected = logits - logits.mean(0) - logits.mean(1, keepdims=True) + logits.mean()
+    found = logits_of(space.head, (states - mean) / scale, scale)
+    np.testing.assert_allclose(found, expected / expected.std(), atol=1e-5)
 
 
 def test_random_directions_are_drawn_by_their_seed():

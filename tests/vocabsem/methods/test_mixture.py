@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from tests.vocabsem.method_data import CLASSES, D, make_space, make_states
+from vocabsem.label_space import LabelSpace
 from vocabsem.methods import VocabularyCalibrator
 from vocabsem.methods._solvers.mixture import Clusters, cluster, gaussian_mixture
 
@@ -136,7 +137,7 @@ def test_more_axes_than_rows_have_are_no_matter(n):
     states, _ = make_states(n=n)
     z = np.hstack([(states - states.mean(0)) / states.std(0) / D**0.5, np.full((n, 1), 0.3)]).astype(np.float32)
     prediction = np.random.default_rng(0).standard_normal((n, CLASSES))
-    wide, narrow = (cluster(z, prediction, Clusters(n_components=k)) for k in (D, 10 * D))
+    wide, narrow = (cluster(z, [prediction], Clusters(n_components=k)) for k in (D, 10 * D))
     np.testing.assert_array_equal(wide, narrow)
     assert wide.shape == (D + 1, CLASSES)
     assert np.isfinite(wide).all()
@@ -145,7 +146,7 @@ def test_more_axes_than_rows_have_are_no_matter(n):
 
 def test_rows_that_are_all_the_same_have_no_clusters():
     z = np.hstack([np.zeros((5, D)), np.full((5, 1), 0.3)]).astype(np.float32)
-    assert not cluster(z, np.ones((5, CLASSES)), Clusters()).any()
+    assert not cluster(z, [np.ones((5, CLASSES))], Clusters()).any()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -165,3 +166,27 @@ def test_without_clusters_there_is_the_form_before():
     span = np.stack([none.ravel(), all_but.ravel()], 1)
     away = mixed.ravel() - span @ np.linalg.lstsq(span, mixed.ravel(), rcond=None)[0]
     assert np.linalg.norm(away) < 1e-3
+
+
+def test_several_starts_yield_the_mean_of_their_answers_each_of_unit_deviation():
+    states, _ = make_states(n=200)
+    z = np.hstack([(states - states.mean(0)) / states.std(0) / D**0.5, np.full((200, 1), 0.3)]).astype(np.float32)
+    starts = np.random.default_rng(0).standard_normal((2, 200, CLASSES)) + z[:, :CLASSES] * 9
+    one, other = (cluster(z, [start], Clusters()) for start in starts)
+    assert (z @ one).std() == pytest.approx(1, abs=1e-4)
+    assert not np.allclose(one, other, atol=0.05)
+    np.testing.assert_allclose(cluster(z, starts, Clusters()), (one + other) / 2, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("targets", "read"), [("both", "head"), ("head", "head"), ("anchors", "anchors")])
+def test_clusters_start_from_logits_too_for_which_the_lengths_of_rows_matter(targets, read):
+    """Directions of targets have none."""
+    space, (states, _) = make_space(), make_states(n=300)
+    factor = np.linspace(0.5, 9, CLASSES)[:, None]
+    longer = {
+        "head": LabelSpace(space.anchors, space.head * factor, space.bias),
+        "anchors": LabelSpace(space.anchors * factor, space.head, space.bias),
+    }
+    one = VocabularyCalibrator(space, targets=targets).fit(states).coef_
+    for kind, other in longer.items():
+        assert np.allclose(one, VocabularyCalibrator(other, targets=targets).fit(states).coef_) != (kind == read)

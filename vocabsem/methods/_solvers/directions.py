@@ -27,6 +27,15 @@ def deviation(prediction: Floats) -> np.float32:
     return np.float32(prediction.std() or 1.0)
 
 
+def logits_of(rows: Floats, z: Floats, scale: Floats) -> Floats:
+    """Return the products (M, C) of rows (C, d) with states z · scale, less the means of both axes, of unit deviation.
+
+    z (M, d) are states less their mean, over scale (d,). For head rows: the model's own logits after batch calibration.
+    """
+    logits = z @ ((rows - rows.mean(axis=0)) * scale).T
+    return np.asarray(logits / deviation(logits))
+
+
 def scaled(weights: Floats, states: Floats) -> Floats:
     """Return weights (D, C) over a factor, so that their prediction of the states (M, D) has unit deviation."""
     return np.asarray(weights / deviation(states @ weights))

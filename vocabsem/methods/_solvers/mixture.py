@@ -1,5 +1,6 @@
 """Gaussian classes of one covariance, by expectation maximization from given responsibilities."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.special import softmax
 
 from vocabsem.arrays import Floats
 from vocabsem.blocks import block_slices
+from vocabsem.methods._solvers.directions import scaled
 from vocabsem.methods._solvers.principal_axes import principal_axes
 
 
@@ -30,25 +32,30 @@ class Clusters:
 Linear = tuple[NDArray[np.float64], NDArray[np.float64]]  # weights (k, C) and intercepts (C,)
 
 
-def cluster(z: Floats, prediction: Floats, settings: Clusters) -> NDArray[np.float32]:
+def cluster(z: Floats, starts: Sequence[Floats], settings: Clusters) -> NDArray[np.float32]:
     """Return weights (D, C) of the answer of Gaussian clusters of z (M, D), its last column a constant.
 
-    They start from a prediction (M, C) and keep its classes' names.
+    They start from a prediction (M, C) and keep its classes' names: the mean over several starts, each answer brought
+    to unit deviation.
     """
     axes = principal_axes(z[:, :-1])[1][:, -settings.n_components :]
     if axes.size == 0:  # all rows are the same
-        return np.zeros((z.shape[1], prediction.shape[1]), np.float32)
-    coef, intercept = gaussian_mixture(
-        (z[:, :-1] @ axes.astype(z.dtype)).astype(np.float64),
-        softmax(settings.mixture_sharpness * prediction.astype(np.float64), axis=1),
-        np.empty((0, prediction.shape[1])),
-        labeled_weight=1.0,
-        shrinkage=settings.covariance_shrinkage,
-        uniform_weight=settings.share_weight,
-        max_iter=settings.mixture_rounds,
-    )
-    weights = np.vstack([axes @ coef, intercept / z[0, -1]])
-    return np.asarray(weights - weights.mean(axis=1, keepdims=True), np.float32)
+        return np.zeros((z.shape[1], starts[0].shape[1]), np.float32)
+    x = (z[:, :-1] @ axes.astype(z.dtype)).astype(np.float64)
+    answers = []
+    for prediction in starts:
+        coef, intercept = gaussian_mixture(
+            x,
+            softmax(settings.mixture_sharpness * prediction.astype(np.float64), axis=1),
+            np.empty((0, prediction.shape[1])),
+            labeled_weight=1.0,
+            shrinkage=settings.covariance_shrinkage,
+            uniform_weight=settings.share_weight,
+            max_iter=settings.mixture_rounds,
+        )
+        weights = np.vstack([axes @ coef, intercept / z[0, -1]])
+        answers.append(scaled(np.asarray(weights - weights.mean(axis=1, keepdims=True), np.float32), z))
+    return np.asarray(np.mean(answers, axis=0))
 
 
 def gaussian_mixture(
