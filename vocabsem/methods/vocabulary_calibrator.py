@@ -36,11 +36,10 @@ class VocabularyCalibrator(Method):
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
     2. self-training:   a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
-                        often (`self_training`), and to that the mean answer of Gaussian clusters of the unlabeled
-                        states that start from it and from the model's own logits, head rows by h, centered; by
-                        anchors or random rows if T is of those; without labels this, sharpened, is the prediction;
-    3. labels:          ridge regression around 2, its intercept from the unlabeled rows' mean, as far as
-                        leave-one-out errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
+                        often (`self_training`), and to that the mean answer of their Gaussian clusters, started from it
+                        and from h by head rows, or those of T (`mixture`); sharpened, the prediction without labels;
+    3. labels:          ridge regression around 2, in the share of texts with labels around a, as far as leave-one-out
+                        errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
                         share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
@@ -115,7 +114,7 @@ class VocabularyCalibrator(Method):
     block_columns = 100
     takes_layers = True
     takes_random_state = True
-    revision = 7
+    revision = 8
     works_without_labels = True
     temperature_folds = 0
     positive = (
@@ -201,16 +200,17 @@ class VocabularyCalibrator(Method):
         pool = gathered_rows(shape, map(self._finite, row_blocks(background)))
         with thread_limits(1, "blas"):
             self_train = self._self_training(pool)
-            prior = self._prior(pool, self_train)
+            prior = self._prior(pool, self_train, min(1.0, len(labels) / len(pool)))
             self.coef_ = self._learn(z, labels, pool, prior, self_train) if len(labels) else self.sharpness * prior
 
-    def _prior(self, pool: Floats, self_train: SelfTrain) -> Floats:
-        """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction of unit deviation over the pool."""
+    def _prior(self, pool: Floats, self_train: SelfTrain, labeled: float) -> Floats:
+        """Compute steps 1 and 2: weights (k·d + 1, C) of a prediction; `labeled` is the share of texts with labels."""
         classes = self.space.classes
         weights, equal = np.zeros((pool.shape[1], classes), np.float32), np.full(classes, 1 / classes)
         last = slice(-1 - self.space.width, -1)
         weights[last] = directions(self.space, self.targets, self.random_state).T
         weights = scaled(weights, pool)
+        direct = balanced(weights, pool, equal, self.intercept_scaling)
         if self.rounds:
             weights = scaled(weights + self_train(weights, pool[:0], np.empty(0, np.int64), equal), pool)
         weights = balanced(weights, pool, equal, self.intercept_scaling)
@@ -218,8 +218,8 @@ class VocabularyCalibrator(Method):
             rows = target_vectors(self.space, KINDS[self.targets][-1], self.random_state)
             starts = [pool @ weights, logits_of(rows, pool[:, last], self.scale_[-self.space.width :])]
             clusters = cluster(pool, starts, settings_of(self, Clusters))
-            return scaled(weights + np.float32(self.mixture_weight) * clusters, pool)
-        return weights
+            weights = scaled(weights + np.float32(self.mixture_weight) * clusters, pool)
+        return np.float32(labeled) * direct + np.float32(1 - labeled) * weights
 
     def _self_training(self, pool: Floats) -> SelfTrain:
         """Self-training from given weights → weights (k·d + 1, C) of a prediction of unit deviation."""
