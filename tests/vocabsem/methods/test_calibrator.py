@@ -50,7 +50,7 @@ def test_without_labels_it_is_what_the_vocabulary_says(targets, layers):
     )
 
 
-def own_logits(space, background):
+def centered_logits(space, background):
     """The model's, less both means, of unit deviation."""
     logits = space.label_logits(background[:, -D:].astype(np.float64))
     logits = logits - logits.mean(0) - logits.mean(1, keepdims=True) + logits.mean()
@@ -87,7 +87,7 @@ def test_without_labels_clusters_have_a_say():
     answer = last @ directions(space, "both").T
     answer = answer / answer.std()
     answer = answer + balance(answer, EQUAL)
-    answer = answer + clusters([answer, own_logits(space, states)], z)[0]
+    answer = answer + clusters([answer, centered_logits(space, states)], z)[0]
     assert np.allclose(result.predict_proba(states), softmax(0.6 * answer / answer.std(), axis=1), atol=1e-4)
 
 
@@ -175,7 +175,9 @@ def test_all_five_steps_by_hand(layers, rounds):
         learned = trained(prior[0], z_mean[:0], labels[:0], (z_mean, test_mean), EQUAL)
         prior = unit([x + y for x, y in zip(prior, learned, strict=True)])
     prior = balanced(prior, EQUAL)
-    prior = unit([x + y for x, y in zip(prior, clusters([prior[0], own_logits(space, pool)], p, z, test), strict=True)])
+    prior = unit(
+        [x + y for x, y in zip(prior, clusters([prior[0], centered_logits(space, pool)], p, z, test), strict=True)]
+    )
     prior = [20 / 300 * x + 280 / 300 * y for x, y in zip(of_words, prior, strict=True)]
     direct, estimates = left(np.arange(20))
     answers, held_out = [np.vstack([direct[0], direct[2], direct[1]])], [estimates]

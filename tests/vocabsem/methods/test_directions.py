@@ -36,8 +36,8 @@ def test_products_with_head_rows_are_those_of_batch_calibration_but_for_a_factor
     mean, scale = states.mean(0), 3 * states.std(0)
     logits = space.label_logits(states)
     expected = logits - logits.mean(0) - logits.mean(1, keepdims=True) + logits.mean()
-    found = logits_of(space.head, (states - mean) / scale, scale)
-    np.testing.assert_allclose(found, expected / expected.std(), atol=1e-5)
+    result = logits_of(space.head, (states - mean) / scale, scale)
+    np.testing.assert_allclose(result, expected / expected.std(), atol=1e-5)
 
 
 def test_random_directions_are_drawn_by_their_seed():
