@@ -41,7 +41,7 @@ def test_rivals_are_those_of_the_page():
         assert numbers(cells) == numbers(page[NAMES.get(name) or re.split(r"[ ,]", name)[0]]), name
 
 
-def test_no_baseline_is_ahead_but_where_the_text_names_it():
+def test_no_baseline_is_ahead_in_the_mean():
     page, ours = (ROOT / "docs" / "rivals.md").read_text(), "vocabulary_calibrator"
     means = {name: numbers(cells) for name, cells in table(page, "### On average").items()}
     baselines = {name: cells for name, cells in means.items() if not name.startswith(ours)}
@@ -51,20 +51,14 @@ def test_no_baseline_is_ahead_but_where_the_text_names_it():
         for shots, cell, our in zip(("0", "1", "4", "16", "64", "256", "all"), cells, means[ours], strict=True)
         if cell is not None and cell > our
     }
-    assert ahead == {
-        ("0", "gaussian_em"),
-        *((shots, "whitened_centroid") for shots in ("256", "all")),
-        ("all", "gda_prior"),
-    }
-    behind = {name: numbers(cells) for name, cells in table(page, "### Compared with the reference").items()}
-    em, whitened = behind["gaussian_em"], behind["whitened_centroid"]
-    of = [f"{gain:.3f}"[1:] for gain in (em[0], *whitened[5:])]
+    assert not ahead
     text = " ".join(README.split())
-    assert f"Of {len(baselines)} baselines on states of ten sets" in text
-    assert means["gda_prior"][6] < means["whitened_centroid"][6]
-    assert f"is ahead by {of[0]}, at 256 and all `whitened_centroid` by {of[1]} and {of[2]}, none by more than" in text
-    p = table(page, "### Wins, ties and losses")
-    assert all(float(cell.split("(")[1][:-1]) > 0.05 for cell in (p["gaussian_em"][0], *p["whitened_centroid"][5:]))
+    assert f"Of {len(baselines)} baselines on states of eleven sets" in text
+    behind = numbers(table(page, "### Compared with the reference")["gaussian_em"])[0]
+    assert (
+        f"at 0 `gaussian_em`, clusters that start from the model's own logits, is {f'{-behind:.3f}'[1:]} behind" in text
+    )
+    assert float(table(page, "### Wins, ties and losses")["gaussian_em"][0].split("(")[1][:-1]) > 0.05
     learn = sum(method_info(name).learns_from_unlabeled for name in baselines)
     assert f"as {['six', 'seven', 'eight', 'nine'][learn - 6]} of the {len(baselines)} do" in text
 
@@ -78,16 +72,13 @@ def test_who_leads_from_shots_alone_is_as_the_page_has_it():
     lead = {
         at: round(our - score, 3) for at, (our, (score, _)) in enumerate(zip(means[f"{ours}+shots"], best, strict=True))
     }
-    assert [at for at, gain in lead.items() if gain < -0.002] == [2]
+    assert [at for at, gain in lead.items() if gain < 0] == [2]
     assert best[2][1] == "lp_plus_plus"
     text = " ".join(README.split())
-    assert (
-        f"within .002 of the first but at 4, where `lp_plus_plus` is ahead by {-lead[2]:.3f}".replace("0.", ".") in text
-    )
-    learns = [
-        cells for name, cells in means.items() if not name.startswith(ours) and method_info(name).learns_from_unlabeled
-    ]
-    assert all(max(cells[at] or 0.0 for cells in learns) < means[ours][at] for at in range(1, 7))
+    assert f"first but at 4, where `lp_plus_plus` is ahead by {f'{-lead[2]:.3f}'[1:]}, also by chance" in text
+    ranks = table(page, "### Average ranks")
+    critical = float(re.search(r"([\d.]+) at 4,", page)[1])
+    assert abs(float(ranks["lp_plus_plus"][2]) - float(ranks[f"{ours}+shots"][2])) < critical
     with_texts, without, other = (f"{means[name][2]:.3f}"[1:] for name in (ours, f"{ours}+shots", "lp_plus_plus"))
     assert f"it has {without} at 4 labels per class in place of {with_texts}, where LP++ has {other}" in text
 
@@ -212,7 +203,7 @@ def test_no_number_of_the_text_is_unchecked():
     prose = " ".join(line for line in text.splitlines() if not line.startswith("|"))
     assert set(re.findall(r"(?<![\w.])\.\d+", prose)) == {
         *(".125", ".077", ".018"),  # gains over no vocabulary
-        *(".008", ".003", ".007", ".002", ".011", ".655", ".712", ".666"),  # of rivals
+        *(".006", ".008", ".639", ".695", ".647"),  # of rivals
         *(".788", ".743", ".963", ".921", ".958", ".945", ".807"),  # encoders and counted words
         *(
             ".833",
