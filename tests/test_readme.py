@@ -204,7 +204,7 @@ def test_no_number_of_the_text_is_unchecked():
     assert set(re.findall(r"(?<![\w.])\.\d+", prose)) == {
         *(".125", ".077", ".018"),  # gains over no vocabulary
         *(".006", ".008", ".639", ".695", ".647"),  # of rivals
-        *(".788", ".743", ".963", ".921", ".958", ".945", ".807"),  # encoders and counted words
+        *(".789", ".747", ".963", ".918", ".961", ".946", ".807"),  # encoders and counted words
         *(
             ".833",
             ".706",
