@@ -202,23 +202,24 @@ def test_no_number_of_the_text_is_unchecked():
     text = README.split("```\nbbc_news")[0] + README.split("```\n\nThe other two")[1]
     prose = " ".join(line for line in text.splitlines() if not line.startswith("|"))
     assert set(re.findall(r"(?<![\w.])\.\d+", prose)) == {
-        *(".125", ".077", ".018"),  # gains over no vocabulary
+        *(".133", ".080", ".016"),  # gains over no vocabulary
         *(".006", ".008", ".639", ".695", ".647"),  # of rivals
         *(".789", ".747", ".963", ".918", ".961", ".946", ".807"),  # encoders and counted words
         *(
             ".833",
             ".706",
-            ".365",
-            ".478",
-            ".693",
+            ".372",
+            ".505",
+            ".696",
             ".829",
-            ".279",
-            ".331",
+            ".326",
+            ".284",
             ".780",
-            ".765",
+            ".769",
             ".550",
             ".797",
-            ".831",
+            ".820",
+            ".420",
         ),  # where it loses
     }
 
@@ -228,16 +229,17 @@ def test_no_number_of_the_text_is_unchecked():
     [
         ("tuned", "rotten_tomatoes", "ia3+steps-40+stops-2", 2, 0.833),
         ("tuned", "rotten_tomatoes", "vocabulary_calibrator", 2, 0.706),
-        ("label-efficiency", "plot_or_review", "vocabulary_calibrator", 0, 0.365),
-        ("label-efficiency", "plot_or_review", "vocabulary_calibrator", 1, 0.478),
-        ("label-efficiency", "plot_or_review", "vocabulary_calibrator+none", 1, 0.693),
+        ("label-efficiency", "plot_or_review", "vocabulary_calibrator", 0, 0.372),
+        ("label-efficiency", "plot_or_review", "vocabulary_calibrator", 1, 0.505),
+        ("label-efficiency", "plot_or_review", "vocabulary_calibrator+none", 1, 0.696),
         ("label-efficiency", "plot_or_review", "ridge", 1, 0.829),
-        ("label-efficiency", "sst5", "vocabulary_calibrator", 0, 0.279),
-        ("label-efficiency", "sst5", "batch_calibration", 0, 0.331),
+        ("label-efficiency", "sst5", "vocabulary_calibrator", 0, 0.326),
+        ("label-efficiency", "sst5", "vocabulary_calibrator", 1, 0.284),
         ("label-efficiency", "mr", "vocabulary_calibrator", 0, 0.780),
-        ("label-efficiency", "mr", "vocabulary_calibrator", 2, 0.765),
-        ("label-efficiency", "reuters_r8", "vocabulary_calibrator", 6, 0.797),
-        ("label-efficiency", "reuters_r8", "vocabulary_calibrator+none", 6, 0.831),
+        ("label-efficiency", "mr", "vocabulary_calibrator", 2, 0.769),
+        ("label-efficiency", "mr", "vocabulary_calibrator", 6, 0.797),
+        ("label-efficiency", "mr", "linear_probe", 6, 0.820),
+        ("label-efficiency", "reuters_r8", "vocabulary_calibrator", 1, 0.420),
     ],
 )
 def test_where_it_loses_are_figures_of_pages(page, dataset, method, column, score):
