@@ -36,16 +36,16 @@ class VocabularyCalibrator(Method):
     1. the vocabulary:  a = z_L Tᵀ, T (C, d) the unit targets of the label words less their mean over the classes;
                         by default that for anchors plus that for head rows;
     2. self-training:   a + self-training on z̄ of the unlabeled states from a, shifted to name each class equally
-                        often (`self_training`), and to that the mean answer of their Gaussian clusters, started from it
-                        and from h by head rows, or those of T (`mixture`); sharpened, the prediction without labels;
+                        often (`self_training`), plus the mean answer of their Gaussian clusters, started from that and
+                        from the model's own logits, or h by other targets (`mixture`); without labels the prediction;
     3. labels:          ridge regression around 2, in the share of texts with labels around a, as far as leave-one-out
                         errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
                         share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
     5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
                         folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
-                        too (`stacking`); averaged with Gaussian discriminants of z that start from 2, as far as they
-                        have more rows than classes (`discriminants`, arXiv 2402.04087).
+                        too (`stacking`); averaged with Gaussian discriminants of z that start where 3 does, as far as
+                        they have more rows than classes (`discriminants`, arXiv 2402.04087).
 
     Parameters
     ----------
