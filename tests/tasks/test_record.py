@@ -51,13 +51,13 @@ def recorded(tmp_path_factory):
 
 
 def best_by(plan, split, *, controls):
-    """(method, shots) with the highest macro-F1, read from the metrics themselves."""
+    """All (method, shots) with the highest macro-F1, read from the metrics themselves."""
     scores = {
         (fit.name, fit.shots): figures_of(plan, fit)[split, None, "macro_f1"]["value"]
         for fit in plan.pairs[0].fits
         if controls or not fit.control
     }
-    return max(scores, key=scores.__getitem__)
+    return {fit for fit, score in scores.items() if score == max(scores.values())}
 
 
 def champion_of(plan):
@@ -69,8 +69,8 @@ def champion_of(plan):
 def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
     plan, _ = recorded
     champion, chosen = champion_of(plan)
-    assert chosen == best_by(plan, "validation", controls=False)
-    assert chosen != best_by(plan, "test", controls=False), "a world in which the choice matters"
+    assert chosen in best_by(plan, "validation", controls=False)
+    assert chosen not in best_by(plan, "test", controls=False), "a world in which the choice matters"
     assert champion.model == "vocabsem-made@champion"
     assert champion.why == "registered as champion (first model of this name)"
     assert (champion.method, champion.shots) == (chosen[0], str(chosen[1]))
@@ -78,9 +78,9 @@ def test_the_champion_is_the_best_on_validation_data_not_on_test_data(recorded):
 
 def test_a_control_is_never_champion(recorded):
     plan, _ = recorded
-    champion = best_by(plan, "validation", controls=False)[0]
+    best = {method for method, _ in best_by(plan, "validation", controls=False)}
     methods = [
-        MethodSpec(**spec.model_dump() | {"control": spec.name == champion or spec.control})
+        MethodSpec(**spec.model_dump() | {"control": spec.name in best or spec.control})
         for spec in plan.experiment.methods
     ]
     experiment = plan.experiment.model_copy(update={"name": "controls", "methods": methods})
@@ -89,10 +89,12 @@ def test_a_control_is_never_champion(recorded):
     fits = [replace(fit, control=fit.name in controls) for fit in pair.fits]
     other = Plan(experiment, plan.home, None, [replace(pair, fits=fits)], [])
     assert other.run.key != plan.run.key
-    assert best_by(other, "validation", controls=True)[0] == champion, "the best of all is a control now"
+    assert {method for method, _ in best_by(other, "validation", controls=True)} <= controls, (
+        "the best are controls now"
+    )
     record(other)
-    assert champion_of(other)[1] == best_by(other, "validation", controls=False)
-    assert champion_of(other)[1][0] != champion
+    assert champion_of(other)[1] in best_by(other, "validation", controls=False)
+    assert champion_of(other)[1][0] not in controls
 
 
 def test_without_validation_data_no_champion_can_be_requested(tmp_path):
