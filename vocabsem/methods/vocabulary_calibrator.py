@@ -42,10 +42,10 @@ class VocabularyCalibrator(Method):
                         errors warrant (`prior_ridge`); a row of a class of n weighs n^(−class_balance);
     4. again:           self-training from 3, the labeled rows among the unlabeled, shifted to name each class in the
                         share that 3 finds of it among the unlabeled (`estimate_shares`); not where all have labels;
-    5. both weighed:    3 and 4 by a small convex fit to their estimates for rows left out, leave-one-out for 3 and by
-                        folds for 4, from a common factor and the labels' log shares; it calibrates the probabilities
-                        too (`stacking`); averaged with Gaussian discriminants of z that start where 3 does, as far as
-                        they have more rows than classes (`discriminants`, arXiv 2402.04087).
+    5. both weighed:    3 and 4 by a small convex fit to estimates for rows left out, one by one for 3, by folds for 4,
+                        from a common factor and the labels' log shares; it calibrates probabilities too (`stacking`);
+    6. averaged:        with Gaussian discriminants of z that start where 3 does, as far as there are more rows than
+                        classes (`discriminants`, arXiv 2402.04087).
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class VocabularyCalibrator(Method):
         The penalty on such a change, times 1 + (stacking_shots/m)² with m labels per class: estimates for the only row
         of a class know nothing of it; the prior deviation of the logarithm of a common factor.
     discriminant_weight : float, default=0.5
-        Of the discriminants in step 5, where rows are many.
+        Of the discriminants in step 6, where rows are many.
     class_balance : float, default=0.5
         0: all rows weigh the same; 1: all classes do, as with scikit-learn's class_weight="balanced".
     cv, random_state : int, default=5, 0
@@ -236,7 +236,7 @@ class VocabularyCalibrator(Method):
         return train
 
     def _learn(self, z: Floats, labels: Ints, pool: Floats, prior: Floats, self_train: SelfTrain) -> Floats:
-        """Compute steps 3 to 5: weights (k·d + 1, C) of the logits."""
+        """Compute steps 3 to 6: weights (k·d + 1, C) of the logits."""
         classes = self.space.classes
         direct, held_out = self._ridge(z, labels, pool, prior)
         parts, estimates = [direct], [held_out]
