@@ -1,14 +1,14 @@
 """What was changed in the data before anything was learned from them: rows left out, labels that differ, texts cut."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flows.planning.method_rules import why_no_champion
 from flows.planning.plan import Plan
 from tasks.steps.checks import balance_as_in_training
-from tasks.steps.facts import ChosenLayer, ExamplesFacts, RunFacts, StatesFacts, facts_of
+from tasks.steps.facts import ChosenLayer, DemonstrationsFacts, ExamplesFacts, RunFacts, StatesFacts, facts_of
 from tasks.steps.result_specs import RunSpec
-from tasks.steps.specs import ExamplesSpec, StatesSpec
+from tasks.steps.specs import DemonstrationsSpec, ExamplesSpec, StatesSpec
 from tasks.views.recorded_run import RecordedPartition
 from vocabsem.datasets.data_facts import DataFacts
 
@@ -63,22 +63,37 @@ def data_notes(partitions: Iterable[RecordedPartition]) -> Notes:
     runs = [facts_of(one, RunFacts) for one in used if one.kind == RunSpec.kind]
     notes = [note for facts in runs for note in left_out_notes(facts.left_out) + chosen_notes(facts.chosen)]
     notes += [(what, note) for what, facts in examples.values() for note in examples_notes(facts)]
-    cut: Counter[tuple[str, int, int]] = Counter()
-    texts: Counter[tuple[str, int, int]] = Counter()
+    return notes + _cut_notes(used, examples)
+
+
+def _cut_notes(used: Sequence[RecordedPartition], examples: Mapping[str, tuple[str, ExamplesFacts]]) -> Notes:
+    """How many texts were cut, to which length and by what; after demonstrations each prompt counts."""
+    shown = {one.key: facts_of(one, DemonstrationsFacts) for one in used if one.kind == DemonstrationsSpec.kind}
+    cut: Counter[tuple[str, str, str]] = Counter()
+    texts: Counter[tuple[str, str, str]] = Counter()
     for states in (one for one in used if one.kind == StatesSpec.kind):
         spec = StatesSpec.parse(states.payload)
         if spec.examples in examples and spec.split in examples[spec.examples][1].rows:
             what, of = examples[spec.examples]
-            at = f"{what}, {spec.model}", spec.max_tokens, spec.max_chunks
+            at = f"{what}, {spec.model}", *_limit(spec, shown.get(spec.demonstrations or ""))
             cut[at] += facts_of(states, StatesFacts).truncated
             texts[at] += of.rows[spec.split]
-    for (what, limit, chunks), count in cut.items():
-        if count:
-            share = f"{count:,} of {texts[what, limit, chunks]:,} texts ({count / texts[what, limit, chunks]:.0%})"
-            times = f"{chunks} × " if chunks > 1 else ""
-            fix = "raise max_chunks, or max_tokens of the experiment and of the model's card, to read more"
-            notes.append((what, f"{share} cut to {times}{limit} tokens with their template: {fix}"))
-    return notes
+    return [
+        (what, f"{count:,} of {texts[what, kind, limit]:,} {kind} ({count / texts[what, kind, limit]:.0%}) cut {limit}")
+        for (what, kind, limit), count in cut.items()
+        if count
+    ]
+
+
+def _limit(spec: StatesSpec, shown: DemonstrationsFacts | None) -> tuple[str, str]:
+    """What is counted, and to how many tokens it is cut and how it is not."""
+    kind = "prompts with demonstrations" if spec.demonstrations else "texts"
+    times = f"{spec.max_chunks} × " if spec.max_chunks > 1 else ""
+    if shown and (left := shown.context - shown.tokens) < spec.max_tokens:
+        fix = "show fewer, or raise context of the model's card"
+        return kind, f"to the {times}{left} tokens that these leave: {fix}, to read more"
+    fix = "raise max_chunks, or max_tokens of the experiment and of the model's card"
+    return kind, f"to {times}{spec.max_tokens} tokens with their template: {fix}, to read more"
 
 
 def plan_notes(plan: Plan) -> Notes:
@@ -86,7 +101,8 @@ def plan_notes(plan: Plan) -> Notes:
     partitions = [
         RecordedPartition.of(manifest)
         for step in plan.steps()
-        if step.kind in (ExamplesSpec.kind, StatesSpec.kind) and (manifest := step.partition(plan.lake).manifest())
+        if step.kind in (ExamplesSpec.kind, DemonstrationsSpec.kind, StatesSpec.kind)
+        and (manifest := step.partition(plan.lake).manifest())
     ]
     of_plan = left_out_notes(plan.left_out) + chosen_notes(plan.chosen) + _champion_notes(plan)
     return of_plan + data_notes(partitions)
